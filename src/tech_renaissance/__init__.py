@@ -1,0 +1,74 @@
+"""A Python worker in a process of its own, for C++ and Python programs.
+
+A worker is a script with a TechRenaissanceServer; a host is a program with a PythonSession. Names are loaded when first
+used, so that a worker pays nothing for the host's side and the other way round.
+"""
+
+from typing import TYPE_CHECKING, Any, Dict, List
+
+from ._version import __version__
+
+if TYPE_CHECKING:
+    from ._errors import (
+        ArenaFull,
+        CommandError,
+        FormatError,
+        LaunchError,
+        LocalProtocolError,
+        ProtocolError,
+        RemoteProtocolError,
+        SessionClosed,
+        TechRenaissanceError,
+        TimedOut,
+        WorkerLost,
+    )
+    from ._session import PythonSession
+    from ._tsr import decode, encode, export_tsr, get_tsr_info, import_tsr
+    from ._worker import TechRenaissanceServer
+
+__all__ = [
+    "__version__",
+    "ArenaFull",
+    "CommandError",
+    "FormatError",
+    "LaunchError",
+    "LocalProtocolError",
+    "ProtocolError",
+    "PythonSession",
+    "RemoteProtocolError",
+    "SessionClosed",
+    "TechRenaissanceError",
+    "TechRenaissanceServer",
+    "TimedOut",
+    "WorkerLost",
+    "decode",
+    "encode",
+    "export_tsr",
+    "get_tsr_info",
+    "import_tsr",
+]
+
+# Where a name lives; an error's home is _errors.
+_HOME: Dict[str, str] = {
+    "PythonSession": "_session",
+    "TechRenaissanceServer": "_worker",
+    "decode": "_tsr",
+    "encode": "_tsr",
+    "export_tsr": "_tsr",
+    "get_tsr_info": "_tsr",
+    "import_tsr": "_tsr",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(f"{__name__}.{_HOME.get(name, '_errors')}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> List[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,206 @@
+"""The exchange of one worker's life: calls go in, replies come out, from any number of threads.
+
+Who waits reads. There is no thread of our own: the first thread that waits for anything becomes the reader, gives every frame
+that comes to the call it belongs to, and wakes the others; when it has what it wanted, another becomes the reader. So a
+reply reaches a single waiting thread without a switch between threads.
+"""
+
+import threading
+import time
+from typing import Callable, Dict, Optional, Union
+
+from ._connection import Connection, State
+from ._errors import RemoteProtocolError, SessionClosed, TechRenaissanceError, TimedOut
+from ._frame import Exit, Frame, Ready, Request, Response
+from ._transport import HostTransport
+
+
+class Call:
+    """One request and what became of it."""
+
+    def __init__(self, request: Request) -> None:
+        self.request = request
+        self.response: Optional[Response] = None
+        self.error: Optional[TechRenaissanceError] = None
+        self.timed_out = False
+
+    @property
+    def done(self) -> bool:
+        """Whether there is an answer or an error."""
+        return self.response is not None or self.error is not None
+
+
+class Exchange:
+    """Thread-safe. ``has_exited`` tells whether the process is gone; ``death`` makes the error that says why.
+
+    ``death(starting)`` is called once the process has ended; ``starting``: it had never been ready.
+    """
+
+    def __init__(
+        self, transport: HostTransport, has_exited: Callable[[], bool], death: Callable[[bool], TechRenaissanceError]
+    ) -> None:
+        self._transport = transport
+        self._has_exited = has_exited
+        self._death = death
+        self._connection = Connection()
+        self._changed = threading.Condition()
+        self._reading = False
+        self._calls: Dict[Optional[int], Call] = {}
+        self._asked_to_leave = False
+        self._was_ready = False
+        self._last_failed = False
+
+    @property
+    def state(self) -> State:
+        """The connection's state, after taking in what has arrived."""
+        self._until(lambda: False, 0)
+        return self._connection.state
+
+    @property
+    def last_failed(self) -> bool:
+        """Whether the last response reported a failure."""
+        return self._last_failed
+
+    def wait_started(self, timeout_s: float) -> bool:
+        """Wait until the worker is ready; False if it is not yet. Raises the launch's error if it died."""
+        if not self._until(lambda: self._connection.state is not State.STARTING, timeout_s):
+            return False
+        if self._connection.state is State.LOST and not self._was_ready:
+            raise self._death(True)
+        return True
+
+    def send(self, call: Call, timeout_s: float) -> None:
+        """Hand a call to the worker, waiting for room. Raises TimedOut, or what ended the worker."""
+        if not self._until(lambda: self._try_send(call), timeout_s):
+            raise TimedOut(f"{call.request.command!r} could not be sent within {timeout_s:g} s: the worker is busy")
+
+    def wait(self, call: Call, timeout_s: float) -> Response:
+        """The call's response. Raises TimedOut, or what ended the worker; the call stays known: abandon it, or wait again."""
+        if not self._until(lambda: call.done, timeout_s):
+            call.timed_out = True
+            raise TimedOut(f"{call.request.command!r} was not answered within {timeout_s:g} s")
+        if call.response is None:
+            assert call.error is not None
+            raise call.error
+        return call.response
+
+    def wait_idle(self, timeout_s: float) -> bool:
+        """Wait until every call is answered; False if they are not. Raises what ended the worker."""
+        if not self._until(lambda: self._connection.state is not State.BUSY, timeout_s):
+            return False
+        self._check_usable()
+        return True
+
+    def abandon(self, call: Call) -> None:
+        """Nobody waits for this call any more: its response will be discarded."""
+        with self._changed:
+            self._calls.pop(call.request.id, None)
+
+    def leave(self, timeout_s: float) -> bool:
+        """Ask the worker to leave and wait until it says so, or is gone; False if it does not."""
+        return self._until(self._has_left, timeout_s)
+
+    def close(self) -> None:
+        """The worker is gone: every waiting call fails, and no thread is in the transport any more."""
+        with self._changed:
+            self._lose()
+            while self._reading:
+                self._transport.wake()
+                self._changed.wait(0.1)
+
+    def _try_send(self, call: Call) -> bool:
+        self._check_usable()
+        if not self._transport.try_send(call.request):
+            return False
+        self._connection.sent(call.request)
+        self._calls[call.request.id] = call
+        return True
+
+    def _has_left(self) -> bool:
+        state = self._connection.state
+        if state in (State.READY, State.BUSY) and self._transport.try_send(Exit()):
+            self._connection.sent(Exit())
+            self._asked_to_leave = True
+        return state in (State.EXITED, State.LOST)
+
+    def _check_usable(self) -> None:
+        state = self._connection.state
+        if state is State.EXITING or (self._asked_to_leave and state is not State.BUSY):
+            raise SessionClosed("session_closed", "the worker was asked to exit: start the session again")
+        if state in (State.LOST, State.EXITED):
+            raise self._death(not self._was_ready)
+
+    def _until(self, done: Callable[[], bool], timeout_s: float) -> bool:
+        """Run the exchange until ``done()``, which is called under the lock; False after the timeout. 0 takes in what is there."""
+        deadline = time.monotonic() + timeout_s
+        with self._changed:
+            while not done():
+                remaining = max(0.0, deadline - time.monotonic())
+                if self._reading:
+                    if not remaining:
+                        return False
+                    self._changed.wait(remaining)
+                elif not self._read(remaining) and not remaining:
+                    return done()
+            return True
+
+    def _read(self, timeout_s: float) -> bool:
+        """Be the reader for one frame; called and left with the lock held. False if nothing came."""
+        self._reading = True
+        self._changed.release()
+        frame: Union[Frame, RemoteProtocolError, None] = None
+        gone = False
+        try:
+            frame, gone = self._receive(timeout_s)
+        finally:
+            self._changed.acquire()
+            self._reading = False
+            self._changed.notify_all()
+            if frame is not None:
+                self._dispatch(frame)
+            elif gone:
+                self._lose()
+        return frame is not None
+
+    def _receive(self, timeout_s: float) -> "tuple[Union[Frame, RemoteProtocolError, None], bool]":
+        """A frame or None, and whether the worker is gone. What it said before it died comes first."""
+        try:
+            frame = self._transport.receive(timeout_s)
+            if frame is None and self._has_exited():
+                frame = self._transport.receive(0)
+                return frame, frame is None
+        except RemoteProtocolError as error:
+            return error, False
+        return frame, False
+
+    def _dispatch(self, frame: Union[Frame, RemoteProtocolError]) -> None:
+        try:
+            if isinstance(frame, RemoteProtocolError):  # unreadable: the answer to the oldest call, since they come in order
+                self._settle(Response("", id=self._connection.oldest_request), frame)
+            elif isinstance(frame, Response):
+                self._settle(frame, None)
+            else:
+                self._connection.received(frame)
+                self._was_ready = self._was_ready or isinstance(frame, Ready)
+        except RemoteProtocolError as error:
+            for call in self._calls.values():
+                call.error = error
+            self._calls.clear()
+
+    def _settle(self, response: Response, error: Optional[RemoteProtocolError]) -> None:
+        self._connection.received(response)
+        self._last_failed = bool(error or response.error)
+        call = self._calls.pop(response.id, None)
+        if call is not None:
+            call.response, call.error = (None, error) if error else (response, None)
+
+    def _lose(self) -> None:
+        if self._connection.state in (State.LOST, State.EXITED) and not self._calls:
+            return
+        self._connection.lost()
+        if self._calls:
+            error = self._death(not self._was_ready)
+            for call in self._calls.values():
+                call.error = error
+            self._calls.clear()
+        self._changed.notify_all()

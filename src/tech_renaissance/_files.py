@@ -1,0 +1,59 @@
+"""Small files, whole or not at all: what the session directory is made of."""
+
+import contextlib
+import itertools
+import os
+import sys
+from typing import Optional
+
+if sys.platform == "win32":
+    from ._files_windows import patiently
+else:
+    from ._files_posix import patiently
+
+_counter = itertools.count()
+
+
+def temporary_path(path: str) -> str:
+    """A name beside ``path`` that no other writer uses."""
+    folder, name = os.path.split(path)
+    return os.path.join(folder, f".{name}.{os.getpid()}.{next(_counter)}.tmp")
+
+
+def replace(source: str, target: str) -> None:
+    """Rename ``source`` to ``target``, over an existing file. Raises OSError."""
+    patiently(lambda: os.replace(source, target))
+
+
+def remove(path: str) -> None:
+    """Remove a file; that there is none is no error."""
+    with contextlib.suppress(FileNotFoundError):
+        patiently(lambda: os.unlink(path))
+
+
+def write(path: str, data: bytes) -> None:
+    """Write a file so that a reader sees the old one or the new one, whole. On failure nothing is left behind."""
+    temporary = temporary_path(path)
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
+        with open(descriptor, "wb", buffering=0) as file:
+            view = memoryview(data)
+            while view:
+                view = view[file.write(view) :]
+        replace(temporary, path)
+    except BaseException:
+        remove(temporary)
+        raise
+
+
+def read(path: str) -> Optional[bytes]:
+    """The file's bytes, or None if there is none."""
+    try:
+        return patiently(lambda: _read(path))
+    except FileNotFoundError:
+        return None
+
+
+def _read(path: str) -> bytes:
+    with open(path, "rb", buffering=0) as file:
+        return file.read()

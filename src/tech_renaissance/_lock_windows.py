@@ -1,0 +1,43 @@
+"""Locking a file on Windows: one byte far beyond the text, so that others can still read who holds it."""
+
+import ctypes
+import msvcrt
+import os
+from ctypes import wintypes
+
+_EXCLUSIVE_NOW = 0x2 | 0x1  # LOCKFILE_EXCLUSIVE_LOCK, LOCKFILE_FAIL_IMMEDIATELY
+_OFFSET_HIGH = 1 << 30  # byte 2^62
+
+_kernel32 = ctypes.WinDLL("kernel32", use_last_error=True)
+
+
+class _Overlapped(ctypes.Structure):
+    _fields_ = [  # noqa: RUF012 - the form that ctypes wants
+        ("internal", ctypes.c_size_t * 2),
+        ("offset", wintypes.DWORD),
+        ("offset_high", wintypes.DWORD),
+        ("event", wintypes.HANDLE),
+    ]
+
+
+_kernel32.LockFileEx.argtypes = [
+    wintypes.HANDLE,
+    wintypes.DWORD,
+    wintypes.DWORD,
+    wintypes.DWORD,
+    wintypes.DWORD,
+    ctypes.POINTER(_Overlapped),
+]
+
+
+def try_lock(descriptor: int) -> bool:
+    """Lock the file for this process; False if another holds it."""
+    position = _Overlapped(offset_high=_OFFSET_HIGH)
+    handle = msvcrt.get_osfhandle(descriptor)
+    return bool(_kernel32.LockFileEx(handle, _EXCLUSIVE_NOW, 0, 1, 0, ctypes.byref(position)))
+
+
+def remove_locked(descriptor: int, path: str) -> None:
+    """Give up the lock, then remove the file: Windows does not remove a file that is open."""
+    os.close(descriptor)
+    os.unlink(path)

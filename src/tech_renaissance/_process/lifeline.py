@@ -1,0 +1,59 @@
+"""The worker's end of the lifeline: when the host is gone, however it went, the worker and its children end at once.
+
+On POSIX the lifeline is a pipe whose write end only the host holds. On Windows the host's job object does the same, and
+there is nothing for the worker to do.
+"""
+
+import os
+import select
+import signal
+import sys
+import threading
+from typing import Optional
+
+
+def hold_lifeline(descriptor: Optional[str]) -> None:
+    """Tie this process to its host. ``descriptor``: the value of TR_LIFELINE, None if there is no host to be tied to."""
+    if not descriptor or sys.platform == "win32":
+        return
+    lifeline = int(descriptor)
+    os.set_inheritable(lifeline, False)
+    if sys.platform == "linux":
+        _arm(lifeline)
+    else:
+        threading.Thread(target=_watch, args=(lifeline,), name="tech_renaissance lifeline", daemon=True).start()
+    if _is_cut(lifeline, 0):
+        _end()
+
+
+if sys.platform == "linux":
+
+    def _arm(lifeline: int) -> None:
+        """Let the kernel end the group when the pipe closes: also while the worker holds the GIL in native code."""
+        import fcntl
+
+        fcntl.fcntl(lifeline, fcntl.F_SETOWN, -os.getpgrp() if _leads_group() else os.getpid())
+        fcntl.fcntl(lifeline, fcntl.F_SETSIG, signal.SIGKILL)
+        fcntl.fcntl(lifeline, fcntl.F_SETFL, fcntl.fcntl(lifeline, fcntl.F_GETFL) | os.O_ASYNC)
+
+
+def _watch(lifeline: int) -> None:
+    while not _is_cut(lifeline, None):
+        pass
+    _end()
+
+
+def _is_cut(lifeline: int, timeout_ms: Optional[int]) -> bool:
+    poll = select.poll()
+    poll.register(lifeline, select.POLLIN)
+    return any(event & select.POLLHUP for _, event in poll.poll(timeout_ms))
+
+
+def _end() -> None:
+    if _leads_group():
+        os.killpg(os.getpgrp(), signal.SIGKILL)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _leads_group() -> bool:
+    return os.getpgrp() == os.getpid()

@@ -1,0 +1,335 @@
+"""The host's side: PythonSession starts a worker, calls it, shares tensors with it, watches it, stops it."""
+
+import itertools
+import os
+import threading
+import time
+import weakref
+from collections import deque
+from typing import Any, Deque, List, Mapping, Optional, Sequence, Union
+
+from ._connection import State
+from ._errors import CommandError, LaunchError, LocalProtocolError, TimedOut
+from ._exchange import Call, Exchange
+from ._frame import Exit, Request, Response, parse_message
+from ._life import Life, Options
+from ._names import check_tag_to_send
+from ._process.output import Output
+from ._tensor import Library
+
+_TIMEOUT_MS = 10_000
+
+
+class PythonSession:
+    """One worker process and everything said to it.
+
+    May be used from several threads: concurrent ``fetch_*`` and ``calculate`` calls each get their own answer; the worker serves
+    one at a time, in the order in which they were sent. Timeouts are in milliseconds and count from the worker's readiness: a call made
+    while it still starts waits for it, up to the launch timeout. A call whose timeout passes raises TimedOut, and its late
+    answer is discarded.
+
+    Use it in a ``with`` block, or call ``close``: then no process and no files are left. The garbage collector and the end of the
+    interpreter do the same.
+    """
+
+    def __init__(
+        self,
+        script_path: Union[str, "os.PathLike[str]"] = "default",
+        session_id: str = "default",
+        quiet_mode: bool = False,  # noqa: FBT001, FBT002 - the reference text's form
+        *,
+        python: Optional[str] = None,
+        environment: Optional[Mapping[str, str]] = None,
+        working_directory: Optional[str] = None,
+        workspace: Optional[str] = None,
+        launch_timeout_ms: int = 30_000,
+        output: Optional[Output] = None,
+        poll_ms: Optional[str] = None,
+        library: Optional[Library] = None,
+    ) -> None:
+        """Make a session; nothing happens until ``start`` (or a first ``send_tensor``).
+
+        ``script_path``: the worker's script, or "default" for tech_renaissance.default_server. ``session_id``: a name, one living
+        session each in a workspace. ``quiet_mode``: the worker's output is discarded (its last lines are kept for errors).
+        ``python``: the worker's interpreter; else TR_PYTHON, else the host's. ``environment``: variables added to the host's.
+        ``working_directory``: the worker's; else the host's. ``workspace``: folder of the session directories; else TR_WORKSPACE, else
+        ``workspace`` in the current directory. ``output``: "inherit", "discard", the path of a file to append to, or a
+        function that is given bytes in another thread. ``poll_ms``: "first:max", wait by this schedule, without file
+        notifications. ``library``: "torch" or "numpy", what results arrive as; else torch if the host has imported it.
+
+        Raises LocalProtocolError ``bad_name``.
+        """
+        self._options = Options(
+            script_path=os.fspath(script_path),
+            session_id=session_id,
+            quiet=quiet_mode,
+            python=python,
+            environment=dict(environment or {}),
+            working_directory=working_directory,
+            workspace=workspace,
+            launch_timeout_s=launch_timeout_ms / 1000,
+            output=output,
+            poll_ms=poll_ms,
+            library=library,
+        )
+        self._life = Life(self._options)
+        self._finalizer = weakref.finalize(self, self._life.end)
+        self._ids = itertools.count(1)
+        self._asked: Deque[Call] = deque()  # calls of send_request whose answers nobody has fetched
+        self._asked_lock = threading.Lock()
+
+    # ------------------------------------------------------------------ life
+
+    def __enter__(self) -> "PythonSession":
+        """Start the worker."""
+        self.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Close the session."""
+        self.close()
+
+    @property
+    def session_id(self) -> str:
+        """The session's name."""
+        return self._options.session_id
+
+    @property
+    def session_dir(self) -> str:
+        """Absolute path of the session directory."""
+        return self._life.path
+
+    def set_quiet_mode(self, quiet: bool) -> None:  # noqa: FBT001 - the reference text's form
+        """Discard the worker's output, or pass it on; takes effect at the next ``start``."""
+        self._options.quiet = quiet
+
+    def start(self) -> None:
+        """Start the worker; returns before it is ready. Does nothing if one runs.
+
+        Works again after ``terminate``, an exit or a crash; tensors sent under tags are still there.
+        Raises LaunchError: no interpreter, no script, the session id in use, or refused by the system.
+        """
+        if self._life.start():
+            with self._asked_lock:
+                self._asked.clear()
+
+    def is_alive(self) -> bool:
+        """Whether the worker's process runs, as the kernel says now."""
+        return self._life.is_alive()
+
+    def please_exit(self, timeout_ms: int = 5000, ensure: bool = False) -> None:  # noqa: FBT001, FBT002
+        """Ask the worker to leave once it has served what it was sent, and wait for it.
+
+        Raises TimedOut if it has not left in time; with ``ensure`` it is terminated instead. No worker, no error.
+        """
+        if not self._life.leave(timeout_ms / 1000):
+            if not ensure:
+                raise TimedOut(f"the worker did not exit within {timeout_ms} ms")
+            self._life.terminate()
+
+    def terminate(self) -> None:
+        """End the worker now, for certain. Its directory and tensors stay, for the next ``start``."""
+        self._life.terminate()
+
+    def join(self, timeout_ms: int = _TIMEOUT_MS) -> bool:
+        """Wait for the worker's process to end by itself; False if it still runs."""
+        return self._life.join(timeout_ms / 1000)
+
+    def close(self) -> None:
+        """End the worker, in order if it can, and remove the session directory. Safe to call twice."""
+        self._finalizer()
+
+    # ----------------------------------------------------------------- state
+
+    def is_ready(self) -> bool:
+        """Whether the worker waits for a request."""
+        return self.is_alive() and self._life.exchange.state is State.READY
+
+    def is_busy(self) -> bool:
+        """Whether the worker has a request that it has not answered."""
+        return self.is_alive() and self._life.exchange.state is State.BUSY
+
+    def wait_until_ready(self, timeout_ms: int = _TIMEOUT_MS) -> bool:
+        """Wait until the worker can serve; False if it cannot yet. Raises LaunchError if it died."""
+        return self._life.exchange.wait_started(timeout_ms / 1000)
+
+    def wait_until_ok(self, timeout_ms: int = _TIMEOUT_MS) -> bool:
+        """Wait until all requests are answered; True if the last one succeeded. Raises WorkerLost."""
+        exchange = self._started()
+        return exchange.wait_idle(timeout_ms / 1000) and not exchange.last_failed
+
+    def new_response(self) -> bool:
+        """Whether the answer to the oldest ``send_request`` is there to be read."""
+        _ = self._life.exchange.state
+        with self._asked_lock:
+            return bool(self._asked) and self._asked[0].done
+
+    # ----------------------------------------------------------------- calls
+
+    def send_request(self, message: str) -> None:
+        """Send a request; its answer is for ``wait_for_*``. Waits for room when earlier requests fill the transport.
+
+        ``message``: plain text (command, then parameters), or a JSON object in one of the two dialects.
+        Answers that a ``wait_for_*`` gave up on are discarded from now on.
+        """
+        request = self._request(message)
+        if isinstance(request, Exit):
+            self._life.leave(0)
+            return
+        call = Call(request)
+        self._forget_timed_out()
+        self._started().send(call, self._options.launch_timeout_s)
+        with self._asked_lock:
+            self._asked.append(call)
+
+    def read_response(self) -> str:
+        """The text of the answer that is there; like ``wait_for_response(0)``."""
+        return self.wait_for_response(0)
+
+    def wait_for_response(self, timeout_ms: int = _TIMEOUT_MS) -> str:
+        """The text of the answer to the oldest ``send_request``.
+
+        Raises TimedOut (waiting again is possible until the next request), CommandError if the command failed,
+        WorkerLost, LocalProtocolError ``no_request``.
+        """
+        return _text(self._wait(timeout_ms))
+
+    def wait_for_tensor(self, timeout_ms: int = _TIMEOUT_MS) -> Any:
+        """The (first) tensor of the answer to the oldest ``send_request``; errors as in ``wait_for_response``."""
+        return _tensors(self._wait(timeout_ms))[0]
+
+    def wait_for_tensors(self, timeout_ms: int = _TIMEOUT_MS) -> List[Any]:
+        """All tensors of the answer to the oldest ``send_request``; errors as in ``wait_for_response``."""
+        return _tensors(self._wait(timeout_ms))
+
+    def fetch_response(self, message: str, timeout_ms: int = _TIMEOUT_MS) -> str:
+        """Send a request and return the text of its answer; errors as in ``wait_for_response``."""
+        return _text(self._fetch(message, timeout_ms))
+
+    def fetch_tensor(self, message: str, timeout_ms: int = _TIMEOUT_MS) -> Any:
+        """Send a request and return the (first) tensor of its answer; errors as in ``wait_for_response``."""
+        return _tensors(self._fetch(message, timeout_ms))[0]
+
+    def fetch_tensors(self, message: str, timeout_ms: int = _TIMEOUT_MS) -> List[Any]:
+        """Send a request and return all tensors of its answer; errors as in ``wait_for_response``."""
+        return _tensors(self._fetch(message, timeout_ms))
+
+    def calculate(self, command: str, *tensors: Any, timeout_ms: int = _TIMEOUT_MS) -> Any:
+        """Call a command with tensors and return the (first) tensor of its answer.
+
+        The worker gets them under tags of this call, before what stands behind the command's first word:
+        ``calculate("softmax dim=1", x)``. Errors as in ``wait_for_response``.
+        """
+        name, _, rest = command.strip().partition(" ")
+        number = next(self._ids)
+        tags = [f"_{number}_{index}" for index in range(len(tensors))]
+        try:
+            for tag, tensor in zip(tags, tensors):
+                self._life.transport.put_tensor(tag, tensor)
+            return self.fetch_tensor(" ".join([name, *tags, rest.strip()]).rstrip(), timeout_ms)
+        finally:
+            for tag in tags:
+                self._life.transport.drop_tensor(tag)
+
+    # --------------------------------------------------------------- tensors
+
+    def send_tensor(self, tensor: Any, tag: str) -> None:
+        """Put a tensor under a tag for the worker: numpy, torch, or anything with DLPack. It stays until replaced or dropped.
+
+        Raises LocalProtocolError for a tag that is no name, FormatError for what TSR cannot hold.
+        """
+        self._life.transport.put_tensor(check_tag_to_send(tag), tensor)
+
+    def send_tensors(self, tensors: Sequence[Any], tags: Sequence[str]) -> None:
+        """Put several tensors under as many tags; all tags are checked first."""
+        if len(tensors) != len(tags):
+            raise LocalProtocolError("bad_name", f"{len(tensors)} tensors need as many tags, not {len(tags)}")
+        for tag in tags:
+            check_tag_to_send(tag)
+        for tensor, tag in zip(tensors, tags):
+            self.send_tensor(tensor, tag)
+
+    def drop_tensor(self, tag: str) -> None:
+        """Forget the tensor under a tag; that there is none is no error."""
+        self._life.transport.drop_tensor(check_tag_to_send(tag))
+
+    # -------------------------------------------------------------- internal
+
+    def _started(self) -> Exchange:
+        """The exchange, once the worker is ready."""
+        exchange = self._life.exchange
+        if not exchange.wait_started(self._life.launch_remaining_s()):
+            timeout_s = self._options.launch_timeout_s
+            raise LaunchError(
+                "launch_timeout", f"the worker was not ready within {timeout_s:g} s", None, self._life.output_tail()
+            )
+        return exchange
+
+    def _request(self, message: str) -> Union[Request, Exit]:
+        request = parse_message(message)
+        if isinstance(request, Request):
+            request.id = next(self._ids)
+        return request
+
+    def _fetch(self, message: str, timeout_ms: int) -> Response:
+        request = self._request(message)
+        if isinstance(request, Exit):
+            raise LocalProtocolError("bad_message", "'exit' has no answer: use please_exit")
+        call = Call(request)
+        exchange = self._started()
+        clock = _Clock(timeout_ms)
+        exchange.send(call, clock.remaining_s())
+        try:
+            return exchange.wait(call, clock.remaining_s())
+        finally:
+            exchange.abandon(call)
+
+    def _wait(self, timeout_ms: int) -> Response:
+        exchange = self._life.exchange
+        with self._asked_lock:
+            if not self._asked:
+                raise LocalProtocolError("no_request", "there is no request to wait for: send_request comes first")
+            call = self._asked.popleft()
+        try:
+            return exchange.wait(call, timeout_ms / 1000)
+        except TimedOut:
+            with self._asked_lock:
+                self._asked.appendleft(call)
+            raise
+
+    def _forget_timed_out(self) -> None:
+        with self._asked_lock:
+            for call in [call for call in self._asked if call.timed_out]:
+                self._asked.remove(call)
+                self._life.exchange.abandon(call)
+
+
+class _Clock:
+    """What remains of a timeout."""
+
+    def __init__(self, timeout_ms: float) -> None:
+        self._deadline = time.monotonic() + timeout_ms / 1000
+
+    def remaining_s(self) -> float:
+        return max(0.0, self._deadline - time.monotonic())
+
+
+def _text(response: Response) -> str:
+    _check(response)
+    return response.result
+
+
+def _tensors(response: Response) -> List[Any]:
+    _check(response)
+    if not response.tensors:
+        raise CommandError(
+            "no_tensor", f"{response.command!r} answered {response.result!r} and no tensor", result=response.result
+        )
+    return list(response.tensors)
+
+
+def _check(response: Response) -> None:
+    error = response.error
+    if error:
+        text = f"{response.command}: {error.message}" + (f"\n{error.traceback}" if error.traceback else "")
+        raise CommandError(error.code, text.rstrip(), error.type, error.message, error.traceback, response.result)

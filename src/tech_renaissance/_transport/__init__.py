@@ -1,0 +1,74 @@
+"""Transports: how frames and tensor bytes move between a host and a worker.
+
+One contract, one file per mechanism. A transport knows nothing of states, calls or processes: it moves a frame when there
+is room for it, and waits. ``tech_renaissance.testing.check_transport`` is the contract as a test.
+"""
+
+import abc
+from typing import Any, Optional
+
+from .._frame import Frame
+from .._tensor import Library
+
+
+class Transport(abc.ABC):
+    """One end. All methods raise OSError when the mechanism itself fails (disk full, directory gone).
+
+    Thread-safety: one thread at a time may be in ``receive``; everything else may be called beside it from any thread,
+    but ``try_send`` by one thread at a time.
+    """
+
+    @abc.abstractmethod
+    def try_send(self, frame: Frame) -> bool:
+        """Hand a frame to the other end; False if there is no room for it now.
+
+        The tensors of a Response may be any tensors that TSR can hold. Raises FormatError for others: nothing is sent then.
+        """
+
+    @abc.abstractmethod
+    def receive(self, timeout_s: float) -> Optional[Frame]:
+        """The next frame from the other end, waiting up to ``timeout_s`` (0: not at all).
+
+        None when nothing came; it may return early, after ``wake``, or when there may be room to send again.
+        Raises RemoteProtocolError for bytes that are no frame, once: they are consumed. The tensors of a Response are
+        tensors, owned by the caller.
+        """
+
+    @abc.abstractmethod
+    def wake(self) -> None:
+        """End a wait in ``receive``, or the next one, from any thread."""
+
+    @abc.abstractmethod
+    def close(self) -> None:
+        """Release what the end holds. No other method may be called afterwards. Safe to call twice."""
+
+
+class HostTransport(Transport):
+    """The host's end: it also keeps tensors under tags, from before the worker starts until the session ends."""
+
+    @abc.abstractmethod
+    def put_tensor(self, tag: str, tensor: Any) -> None:
+        """Put a tensor under a tag, in place of one that was there. Raises FormatError."""
+
+    @abc.abstractmethod
+    def drop_tensor(self, tag: str) -> None:
+        """Forget a tag; that there is none is no error."""
+
+    @abc.abstractmethod
+    def prepare(self) -> None:
+        """Make ready for a new worker: nothing that an earlier one said is received again. Tags stay."""
+
+    @abc.abstractmethod
+    def watch_exit(self, handle: int) -> None:
+        """From now on end waits when this handle (Process.exit_handle) says that the worker's process is gone."""
+
+
+class WorkerTransport(Transport):
+    """The worker's end."""
+
+    @abc.abstractmethod
+    def get_tensor(self, tag: str, library: Optional[Library]) -> Any:
+        """The tensor under a tag (``library``: as in import_tsr), the caller's to modify.
+
+        Raises KeyError if there is none, FormatError if it is broken.
+        """

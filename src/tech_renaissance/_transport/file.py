@@ -1,0 +1,279 @@
+"""The file transport: every frame and tensor is a file in the session directory. Contract: spec/transport-file.md.
+
+A request is claimed by renaming it, a response is consumed by deleting it, and both are written under another name and
+renamed into place. So each message is read whole, once, by one reader, whatever dies when.
+"""
+
+import contextlib
+import json
+import os
+import sys
+import time
+from typing import Any, List, Optional
+
+from .. import _files
+from .._errors import FormatError, RemoteProtocolError
+from .._frame import (
+    Exit,
+    Exiting,
+    Frame,
+    MalformedRequest,
+    Ready,
+    Request,
+    Response,
+    decode_request,
+    decode_response,
+    encode_request,
+    encode_response,
+)
+from .._names import check_name
+from .._tensor import Library
+from .._tsr import export_tsr, import_tsr
+from . import HostTransport, WorkerTransport
+from .watch import Backoff, watch_directory
+
+# An older host may write a request in place: how long its file must stand still before it counts as malformed.
+_SETTLE_S = 0.1
+_STATUS_LENGTH = 500
+
+
+class _FileEnd:
+    """What both ends share: the directory, and waiting for it to change."""
+
+    def __init__(self, directory: str, poll_ms: Optional[str]) -> None:
+        self.directory = directory
+        self._backoff = Backoff.parse(poll_ms) if poll_ms else Backoff()
+        self._watch = watch_directory(directory, notify=not poll_ms)
+        self._exit_handle: Optional[int] = None
+        self._closed = False
+
+    def receive(self, timeout_s: float) -> Optional[Frame]:
+        """See Transport."""
+        deadline = time.monotonic() + timeout_s
+        while True:
+            frame = self._look()
+            if frame is not None:
+                self._backoff.reset()
+                return frame
+            remaining = deadline - time.monotonic()
+            if remaining <= 0:
+                return None
+            if self._watch.wait(min(self._backoff.next_s(), remaining), self._exit_handle):
+                self._backoff.reset()
+                return self._look()
+
+    def wake(self) -> None:
+        """See Transport."""
+        self._watch.wake()
+
+    def close(self) -> None:
+        """See Transport."""
+        if not self._closed:
+            self._closed = True
+            self._watch.close()
+
+    def _look(self) -> Optional[Frame]:
+        raise NotImplementedError
+
+    def _path(self, name: str) -> str:
+        return os.path.join(self.directory, name)
+
+    def _tensor_path(self, tag: str) -> str:
+        return self._path(f"{tag}.tsr")
+
+    def _write_status(self, line: str) -> None:
+        _files.write(self._path("status.txt"), line.encode("utf-8", "replace"))
+
+    def _read_status(self) -> str:
+        # Longer than any line of ours, short enough to be harmless.
+        return (_files.read(self._path("status.txt")) or b"")[: 4 * _STATUS_LENGTH].decode("utf-8", "replace").strip()
+
+
+class FileHost(_FileEnd, HostTransport):
+    """The host's end."""
+
+    def __init__(self, directory: str, poll_ms: Optional[str] = None, library: Optional[Library] = None) -> None:
+        super().__init__(directory, poll_ms)
+        self._library = library
+        self._ready = False
+        self._left = False
+
+    def prepare(self) -> None:
+        """See HostTransport."""
+        self._exit_handle = None
+        self._ready = self._left = False
+        for name in ("request.json", ".request.claimed", "response.json", "status.txt", "worker.json"):
+            _files.remove(self._path(name))
+
+    def watch_exit(self, handle: int) -> None:
+        """See HostTransport."""
+        self._exit_handle = handle
+
+    def put_tensor(self, tag: str, tensor: Any) -> None:
+        """See HostTransport."""
+        export_tsr(tensor, self._tensor_path(tag))
+
+    def drop_tensor(self, tag: str) -> None:
+        """See HostTransport."""
+        _files.remove(self._tensor_path(tag))
+
+    def try_send(self, frame: Frame) -> bool:
+        """See Transport."""
+        path = self._path("request.json")
+        if os.path.exists(path):
+            return False
+        if isinstance(frame, Exit):
+            text = encode_request(Request("exit"), _now_ms())
+        elif isinstance(frame, Request):
+            text = encode_request(frame, _now_ms())
+        else:
+            raise TypeError(f"a host does not send {frame!r}")
+        _files.write(path, text.encode())
+        return True
+
+    def _look(self) -> Optional[Frame]:
+        if not self._ready:
+            return self._look_for_ready()
+        path = self._path("response.json")
+        data = _files.read(path)
+        if data is None:
+            return self._look_for_exiting()
+        try:
+            response = decode_response(data)
+            response.tensors = [self._load(name) for name in response.tensors]
+        finally:
+            _files.remove(path)
+        return response
+
+    def _look_for_ready(self) -> Optional[Frame]:
+        if self._read_status() not in ("ready", "busy", "ok"):
+            return None
+        self._ready = True
+        try:
+            info = json.loads(_files.read(self._path("worker.json")) or b"{}")
+        except ValueError:
+            info = {}
+        return Ready(info if isinstance(info, dict) else {})
+
+    def _look_for_exiting(self) -> Optional[Frame]:
+        if self._left or self._read_status() not in ("exiting", "terminated"):
+            return None
+        self._left = True
+        return Exiting()
+
+    def _load(self, name: str) -> Any:
+        try:
+            path = self._tensor_path(check_name(name, "result tensor"))
+            return import_tsr(path, self._library or ("torch" if "torch" in sys.modules else "numpy"))
+        except (FormatError, OSError, ValueError) as error:
+            raise RemoteProtocolError("bad_frame", f"the response's tensor {name!a} cannot be read: {error}") from error
+
+
+class FileWorker(_FileEnd, WorkerTransport):
+    """The worker's end."""
+
+    def __init__(self, directory: str, poll_ms: Optional[str] = None) -> None:
+        super().__init__(directory, poll_ms)
+        self._status_mark: Optional[List[int]] = None
+
+    def get_tensor(self, tag: str, library: Optional[Library]) -> Any:
+        """See WorkerTransport."""
+        try:
+            return import_tsr(self._tensor_path(tag), library=library)
+        except FileNotFoundError:
+            raise KeyError(tag) from None
+
+    def try_send(self, frame: Frame) -> bool:
+        """See Transport."""
+        if isinstance(frame, Response):
+            return self._try_respond(frame)
+        if isinstance(frame, Ready):
+            _files.write(self._path("worker.json"), json.dumps(frame.info, indent=4).encode())
+            self._set_status("ready")
+        elif isinstance(frame, Exiting):
+            self._set_status("exiting")
+        else:
+            raise TypeError(f"a worker does not send {frame!r}")
+        return True
+
+    def close(self) -> None:
+        """See Transport. The last word in ``status.txt`` is ``terminated``."""
+        if not self._closed:
+            with contextlib.suppress(OSError):  # the directory may be gone, the disk full
+                self._write_status("terminated")
+        super().close()
+
+    def _try_respond(self, response: Response) -> bool:
+        path = self._path("response.json")
+        if os.path.exists(path) and not self._asked_to_leave():
+            return False
+        names = [f"result_{index}" for index in range(len(response.tensors))]
+        for name, tensor in zip(names, response.tensors):
+            export_tsr(tensor, self._tensor_path(name))
+        self._remove_results_from(len(names))
+        _files.write(path, encode_response(response, names, _now_ms()).encode())
+        first_line = response.error.message.partition("\n")[0] if response.error else ""
+        self._set_status(f"error: {first_line}"[:_STATUS_LENGTH] if response.error else "ok")
+        return True
+
+    def _remove_results_from(self, index: int) -> None:
+        while os.path.exists(self._tensor_path(f"result_{index}")):
+            _files.remove(self._tensor_path(f"result_{index}"))
+            index += 1
+
+    def _look(self) -> Optional[Frame]:
+        if self._asked_to_leave():
+            return Exit()
+        claimed = self._path(".request.claimed")
+        try:
+            _files.replace(self._path("request.json"), claimed)
+        except FileNotFoundError:
+            return None
+        try:
+            frame = self._read_claimed(claimed)
+        finally:
+            _files.remove(claimed)
+            self._set_status("busy")
+        return frame
+
+    def _read_claimed(self, path: str) -> Frame:
+        mark = None
+        while True:
+            before = _mark(path)
+            try:
+                return decode_request(_files.read(path) or b"")
+            except MalformedRequest as error:
+                if error.code != "bad_json" or before == mark:
+                    raise
+            mark = before
+            time.sleep(_SETTLE_S)
+
+    def _asked_to_leave(self) -> bool:
+        mark = _mark(self._path("status.txt"))
+        if mark == self._status_mark:
+            return False
+        if mark is None and not os.path.isdir(self.directory):
+            return True
+        if self._read_status() == "exit":
+            return True
+        self._status_mark = mark
+        return False
+
+    def _set_status(self, line: str) -> None:
+        if self._asked_to_leave():  # our word must not cover a host's "exit"
+            return
+        self._write_status(line)
+        self._status_mark = _mark(self._path("status.txt"))
+
+
+def _mark(path: str) -> Optional[List[int]]:
+    """Changes whenever someone else writes the file."""
+    try:
+        status = os.stat(path)
+    except FileNotFoundError:
+        return None
+    return [status.st_ino, status.st_mtime_ns, status.st_size]
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

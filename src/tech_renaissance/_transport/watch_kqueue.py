@@ -1,0 +1,43 @@
+"""Watching a directory with kqueue (macOS and the BSDs).
+
+A kqueue reports that a directory's entries changed, which is what a rename does; a file written in place by an older
+host is seen at the next re-check.
+"""
+
+import os
+import select
+from typing import Optional
+
+from .watch_posix import SleepWatch, drain
+
+
+class NotifyWatch(SleepWatch):
+    """A kqueue watch. Changes are kept by the queue from construction on, so none between two waits is missed."""
+
+    def __init__(self, path: str) -> None:
+        self._directory = os.open(path, os.O_RDONLY)
+        self._queue = select.kqueue()
+        change = select.kevent(
+            self._directory,
+            filter=select.KQ_FILTER_VNODE,
+            flags=select.KQ_EV_ADD | select.KQ_EV_CLEAR,
+            fflags=select.KQ_NOTE_WRITE | select.KQ_NOTE_DELETE | select.KQ_NOTE_RENAME,
+        )
+        self._queue.control([change], 0)
+        super().__init__()
+
+    def wait(self, timeout_s: float, exit_handle: Optional[int] = None) -> bool:
+        """True if something happened before the timeout."""
+        queue = self._queue.fileno()
+        ready = self._poll(timeout_s, [self._wake_read, queue], exit_handle)
+        if queue in ready:
+            self._queue.control(None, 8, 0)
+        if self._wake_read in ready:
+            drain(self._wake_read)
+        return bool(ready)
+
+    def close(self) -> None:
+        """Release the descriptors."""
+        self._queue.close()
+        os.close(self._directory)
+        super().close()

@@ -1,0 +1,49 @@
+"""The part of a watch that all POSIX systems share: waiting on descriptors, with a pipe to be woken by."""
+
+import contextlib
+import os
+import select
+from typing import List, Optional
+
+
+class SleepWatch:
+    """Sees no changes: sleeps until the timeout, a wake, or the exit handle."""
+
+    def __init__(self) -> None:
+        self._wake_read, self._wake_write = os.pipe()
+        for descriptor in (self._wake_read, self._wake_write):
+            os.set_blocking(descriptor, False)
+
+    def wait(self, timeout_s: float, exit_handle: Optional[int] = None) -> bool:
+        """True if something happened before the timeout."""
+        ready = self._poll(timeout_s, [self._wake_read], exit_handle)
+        if self._wake_read in ready:
+            drain(self._wake_read)
+        return bool(ready)
+
+    def wake(self) -> None:
+        """End a wait, or the next one. Safe from any thread."""
+        with contextlib.suppress(BlockingIOError):  # a full pipe is a wake already
+            os.write(self._wake_write, b"!")
+
+    def close(self) -> None:
+        """Release the descriptors."""
+        os.close(self._wake_read)
+        os.close(self._wake_write)
+
+    @staticmethod
+    def _poll(timeout_s: float, descriptors: List[int], exit_handle: Optional[int]) -> List[int]:
+        poll = select.poll()
+        for descriptor in descriptors:
+            poll.register(descriptor, select.POLLIN)
+        if exit_handle is not None:
+            poll.register(exit_handle, select.POLLIN)
+        # Rounded up: a wait of 0.4 ms must not become a busy loop of waits of 0 ms.
+        return [descriptor for descriptor, _ in poll.poll(int(-(-timeout_s * 1000 // 1)))]
+
+
+def drain(descriptor: int) -> None:
+    """Read a nonblocking descriptor empty."""
+    with contextlib.suppress(BlockingIOError):
+        while os.read(descriptor, 65536):
+            pass

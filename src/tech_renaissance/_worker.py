@@ -1,0 +1,329 @@
+"""The worker: a script's TechRenaissanceServer, which serves one request at a time until it is told to leave.
+
+Surface (what a script calls) above, the serving loop below. Contract: spec/protocol.md.
+"""
+
+import contextlib
+import faulthandler
+import os
+import re
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections import deque
+from types import FrameType
+from typing import Any, Deque, Dict, Iterable, List, Optional
+
+from ._connection import Connection
+from ._errors import FormatError, LaunchError, LocalProtocolError, RemoteProtocolError, TechRenaissanceError
+from ._frame import Exit, Exiting, Failure, Frame, MalformedRequest, Ready, Request, Response
+from ._names import check_name
+from ._process.lifeline import hold_lifeline
+from ._tensor import Library
+from ._transport import WorkerTransport
+from ._transport.file import FileWorker
+from ._version import __version__
+from ._workspace import SessionDirectory, session_directory
+
+PROTOCOL_VERSION = 1
+
+# How long to sleep at most before looking again; every wait is bounded.
+_RECHECK_S = 60.0
+_SEPARATORS = re.compile(r"[\s,]+")
+
+
+class TechRenaissanceServer:
+    """Base class of a worker. A script overrides ``main_logic``, makes one, and calls ``run(sys.argv[1])``.
+
+    Not thread-safe: call its methods from the handler's thread.
+    """
+
+    def __init__(self, debug: bool = False, library: Optional[Library] = None) -> None:  # noqa: FBT001, FBT002 - the reference text's form
+        """``debug``: print what ``debug_message`` is given. ``library``: "torch" or "numpy", what tensors arrive as
+        (None: torch if it is installed, else numpy).
+        """
+        self.debug = debug
+        self.session_id = ""
+        self._library = library
+        self._transport: Optional[WorkerTransport] = None
+        self._reply: Optional[_Reply] = None
+
+    def main_logic(self, command: str, parameters: str) -> bool:
+        """Handle one request; override this. Return True if the command is known, False otherwise.
+
+        What ``send_tensors`` and ``write_response`` were given is sent when it returns. An exception becomes an error
+        reply with its type, message and traceback, and the worker serves on.
+        """
+        del command, parameters
+        return False
+
+    def commands(self) -> Iterable[str]:
+        """Names to suggest from when a command is unknown; override this, or do not."""
+        return ()
+
+    def run(self, session_id: str) -> None:
+        """Serve the session until its host says ``exit``, goes away, or the process is interrupted.
+
+        Raises LocalProtocolError for a bad session id and LaunchError ``session_in_use``. SystemExit from a handler is raised
+        again once the worker has left in order; so is the end by SIGTERM.
+        """
+        self.session_id = check_name(session_id, "session id")
+        path = session_directory(session_id, os.environ)
+        owned = None if os.environ.get("TR_HOST_PID") else SessionDirectory(path, empty=False)
+        try:
+            hold_lifeline(os.environ.get("TR_LIFELINE"))
+            with _orderly_signals():
+                self.serve(FileWorker(path, os.environ.get("TR_POLL_MS")))
+        finally:
+            if owned:
+                owned.release()
+
+    def serve(self, transport: WorkerTransport) -> None:
+        """Serve on any transport, which is closed at the end: what ``run`` does with the session's own."""
+        self._transport = transport
+        try:
+            _Loop(self, transport).run()
+        finally:
+            self._transport = None
+            transport.close()
+
+    def get_tensors(self, parameters: str, count: Optional[int] = None) -> Optional[List[Any]]:
+        """The tensors named in ``parameters``, separated by spaces or commas; ``count`` of them (None: as many as there are).
+
+        Returns a list of torch tensors (numpy arrays where torch is not installed), the handler's to modify; or None on a wrong
+        count or a missing or broken tensor: the reply's message then says why.
+        """
+        reply = self._current_reply()
+        names = [name for name in _SEPARATORS.split(parameters) if name]
+        if count is not None and len(names) != count:
+            reply.reason = f"expected {count} tensor names, got {len(names)}: {parameters!r}"
+            return None
+        tensors: List[Any] = []
+        for name in names:
+            try:
+                tensors.append(self._load(name))
+            except KeyError:
+                reply.reason = f"there is no tensor {name!r}"
+                return None
+            except (FormatError, LocalProtocolError, OSError) as error:
+                reply.reason = f"tensor {name!a}: {error}"
+                return None
+        return tensors
+
+    def get_tensor(self, parameters: str) -> Optional[Any]:
+        """The one tensor named in ``parameters``, or None as in ``get_tensors``."""
+        tensors = self.get_tensors(parameters, 1)
+        return tensors[0] if tensors else None
+
+    def send_tensors(self, *tensors: Any) -> None:
+        """Add result tensors to the reply: torch, numpy, or anything with DLPack. Their values when the handler returns count."""
+        self._current_reply().tensors.extend(tensors)
+
+    def write_response(self, command: str, result: str) -> None:
+        """Set the reply's text. ``command``: to answer under another command's name; normally empty."""
+        reply = self._current_reply()
+        reply.command = command or reply.command
+        reply.result = str(result)
+
+    def debug_message(self, *words: object) -> None:
+        """Print, if the server was made with ``debug=True``."""
+        if self.debug:
+            print(*words, flush=True)
+
+    def respond(self, request: Request) -> Response:
+        """Run the handler for one request: its whole reply, whatever it did. Raises SystemExit and KeyboardInterrupt as _Leave."""
+        self._reply = reply = _Reply(request.command)
+        try:
+            known = self.main_logic(request.command, request.parameters)
+            if not known and not reply.said_something:
+                return self._unknown(request)
+            return reply.response(request)
+        except Exception as error:  # noqa: BLE001 - the handler is the user's: whatever it raises is its answer
+            return _failed(request, error)
+        except BaseException as error:
+            raise _Leave(_failed(request, error), error) from error
+        finally:
+            self._reply = None
+
+    def _unknown(self, request: Request) -> Response:
+        import difflib
+
+        message = f"unknown command {request.command!r}"
+        near = difflib.get_close_matches(request.command, list(self.commands()), 3)
+        if near:
+            message += "; did you mean " + " or ".join(repr(name) for name in near) + "?"
+        return _error(request, Failure("unknown_command", message))
+
+    def _current_reply(self) -> "_Reply":
+        if self._reply is None:
+            raise LocalProtocolError("bad_state", "there is no request to answer: this is for use in main_logic")
+        return self._reply
+
+    def _load(self, name: str) -> Any:
+        check_name(name, "tag")
+        assert self._transport is not None
+        return self._transport.get_tensor(name, self._library)
+
+
+class _Reply:
+    """What a handler has said so far."""
+
+    def __init__(self, command: str) -> None:
+        self.command = command
+        self.result: Optional[str] = None
+        self.tensors: List[Any] = []
+        self.reason = ""  # why get_tensors last returned None
+
+    @property
+    def said_something(self) -> bool:
+        return self.result is not None or bool(self.tensors) or bool(self.reason)
+
+    def response(self, request: Request) -> Response:
+        unanswered = self.result is None and not self.tensors
+        failed = bool(self.reason) and (unanswered or self.result == "invalid")
+        result = self.result if self.result is not None else "invalid" if failed else "ok"
+        return Response(
+            self.command,
+            result,
+            self.reason,
+            self.tensors,
+            Failure("invalid_tensors", self.reason) if failed else None,
+            request.id,
+            request.dialect,
+        )
+
+
+class _Leave(Exception):
+    """The handler asked the worker to leave, by SystemExit or KeyboardInterrupt."""
+
+    def __init__(self, response: Response, cause: BaseException) -> None:
+        super().__init__()
+        self.response = response
+        self.cause = cause
+
+
+class _Loop:
+    """The serving loop: receives, responds, and leaves in order."""
+
+    def __init__(self, server: TechRenaissanceServer, transport: WorkerTransport) -> None:
+        self._server = server
+        self._transport = transport
+        self._connection = Connection()
+        self._received: Deque[Frame] = deque()
+
+    def run(self) -> None:
+        self._send(Ready(_worker_info()))
+        try:
+            while self._serve_one():
+                pass
+        except KeyboardInterrupt:
+            pass
+        finally:
+            with contextlib.suppress(OSError):  # the directory may be gone, the disk full: leave all the same
+                self._transport.try_send(Exiting())
+
+    def _serve_one(self) -> bool:
+        """False when it is time to leave."""
+        frame = self._received.popleft() if self._received else self._receive()
+        if isinstance(frame, Exit):
+            return False
+        if isinstance(frame, Request):
+            self._connection.received(frame)
+            try:
+                return self._send(self._server.respond(frame))
+            except _Leave as leave:
+                self._send(leave.response)
+                raise leave.cause from None
+        if isinstance(frame, Response):  # to a request that could not be read
+            return self._send(frame)
+        return True
+
+    def _receive(self) -> Optional[Frame]:
+        try:
+            return self._transport.receive(_RECHECK_S)
+        except MalformedRequest as error:
+            request = Request("", id=error.id, dialect=error.dialect)
+            self._connection.received(request)
+            return _error(request, Failure("malformed_request", f"malformed request: {error}"))
+
+    def _send(self, frame: Frame) -> bool:
+        """Send, waiting for room; False if the host asked to leave meanwhile."""
+        self._connection.sent(frame)
+        while not self._try_send(frame):
+            received = self._receive()
+            if isinstance(received, Exit):
+                return False
+            if received is not None:
+                self._received.append(received)
+        return True
+
+    def _try_send(self, frame: Frame) -> bool:
+        try:
+            return self._transport.try_send(frame)
+        except (FormatError, OSError) as error:
+            if not isinstance(frame, Response) or not frame.tensors:
+                raise
+            # A result that cannot travel: the caller hears why.
+            request = Request(frame.command, id=frame.id, dialect=frame.dialect)
+            failed = _failed(request, error)
+            frame.result, frame.tensors, frame.message, frame.error = failed.result, (), failed.message, failed.error
+            return self._transport.try_send(frame)
+
+
+def _error(request: Request, failure: Failure) -> Response:
+    return Response(request.command, "error", failure.message, (), failure, request.id, request.dialect)
+
+
+def _failed(request: Request, error: BaseException) -> Response:
+    kind = type(error)
+    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    own_frame = error.__traceback__
+    handler = own_frame.tb_next if own_frame and own_frame.tb_next else own_frame
+    text = "".join(traceback.format_exception(kind, error, handler))
+    try:
+        message = str(error)
+    except Exception:  # noqa: BLE001 - a user's __str__ may do anything
+        message = "(its message cannot be had: __str__ raised)"
+    failure = Failure("command_failed", f"{name}: {message}" if message else name, name, text)
+    return _error(request, failure)
+
+
+def _worker_info() -> Dict[str, Any]:
+    return {
+        "pid": os.getpid(),
+        "interpreter": sys.executable,
+        "python": sys.version.partition(" ")[0],
+        "tech_renaissance": __version__,
+        "protocol": PROTOCOL_VERSION,
+        "transport": "file",
+        "transport_reason": "the only one",
+        "start_time": time.time(),
+    }
+
+
+@contextlib.contextmanager
+def _orderly_signals() -> Any:
+    """While serving, SIGTERM lets the worker leave in order, native crashes print a stack, prints are not held back."""
+    ended_by: List[int] = []
+
+    def leave(number: int, _: Optional[FrameType]) -> None:
+        ended_by.append(number)
+        raise SystemExit(128 + number)
+
+    with contextlib.suppress(AttributeError, ValueError, OSError):  # streams that a script replaced
+        faulthandler.enable()
+        sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    if not in_main_thread or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        if ended_by:
+            sys.stdout.flush()
+            os.kill(os.getpid(), ended_by[0])  # whoever waits for this process learns the true reason
