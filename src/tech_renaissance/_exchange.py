@@ -45,6 +45,7 @@ class Exchange:
         self._connection = Connection()
         self._changed = threading.Condition()
         self._reading = False
+        self._closed = False
         self._calls: Dict[Optional[int], Call] = {}
         self._asked_to_leave = False
         self._was_ready = False
@@ -103,6 +104,7 @@ class Exchange:
     def close(self) -> None:
         """The worker is gone: every waiting call fails, and no thread is in the transport any more."""
         with self._changed:
+            self._closed = True
             self._lose()
             while self._reading:
                 self._transport.wake()
@@ -125,7 +127,7 @@ class Exchange:
 
     def _check_usable(self) -> None:
         state = self._connection.state
-        if state is State.EXITING or (self._asked_to_leave and state is not State.BUSY):
+        if self._asked_to_leave:
             raise SessionClosed("session_closed", "the worker was asked to exit: start the session again")
         if state in (State.LOST, State.EXITED):
             raise self._death(not self._was_ready)
@@ -135,6 +137,8 @@ class Exchange:
         deadline = time.monotonic() + timeout_s
         with self._changed:
             while not done():
+                if self._closed:  # the transport is another's now
+                    return False
                 remaining = max(0.0, deadline - time.monotonic())
                 if self._reading:
                     if not remaining:

@@ -1,0 +1,117 @@
+// The states of one session: spec/protocol.md. No I/O, no clock, no platform.
+//
+// Rule 1: everything that decides which frame may come next is in `transitions`.
+// Rule 2: the table does not know which side it serves; a Connection only adds who broke it.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <string>
+
+#include "tech_renaissance/error.h"
+
+namespace tr::detail {
+
+enum class State { starting, ready, busy, exiting, exited, lost };
+
+// Events are named as the frames. last_response is the response to the only request that waits; lost is no frame: the process
+// ended, or the transport broke.
+enum class ConnectionEvent { ready, request, response, last_response, exit, exiting, lost };
+
+struct Transition {
+    State from;
+    ConnectionEvent event;
+    State to;
+};
+
+inline constexpr Transition transitions[] = {
+    {State::starting, ConnectionEvent::ready, State::ready},
+    {State::starting, ConnectionEvent::exiting, State::exited},
+    {State::starting, ConnectionEvent::lost, State::lost},
+    {State::ready, ConnectionEvent::request, State::busy},
+    {State::ready, ConnectionEvent::exit, State::exiting},
+    {State::ready, ConnectionEvent::exiting, State::exited},
+    {State::ready, ConnectionEvent::lost, State::lost},
+    {State::busy, ConnectionEvent::request, State::busy},
+    {State::busy, ConnectionEvent::response, State::busy},
+    {State::busy, ConnectionEvent::last_response, State::ready},
+    {State::busy, ConnectionEvent::exit, State::exiting},
+    {State::busy, ConnectionEvent::exiting, State::exited},
+    {State::busy, ConnectionEvent::lost, State::lost},
+    {State::exiting, ConnectionEvent::response, State::exiting},
+    {State::exiting, ConnectionEvent::last_response, State::exiting},
+    {State::exiting, ConnectionEvent::exiting, State::exited},
+    {State::exiting, ConnectionEvent::lost, State::lost},
+    {State::exited, ConnectionEvent::lost, State::exited},
+    {State::lost, ConnectionEvent::lost, State::lost},
+};
+
+inline constexpr const char* name_of(State state) {
+    constexpr const char* names[] = {"starting", "ready", "busy", "exiting", "exited", "lost"};
+    return names[static_cast<int>(state)];
+}
+
+inline constexpr const char* name_of(ConnectionEvent event) {
+    constexpr const char* names[] = {"Ready", "Request", "Response", "LastResponse", "Exit", "Exiting", "Lost"};
+    return names[static_cast<int>(event)];
+}
+
+inline constexpr std::optional<State> state_after(State state, ConnectionEvent event) {
+    for (const Transition& transition : transitions) {
+        if (transition.from == state && transition.event == event) return transition.to;
+    }
+    return std::nullopt;
+}
+
+// The host's view of a session, from the frames that pass. Not thread-safe.
+class Connection {
+public:
+    using Id = std::int64_t;
+
+    State state() const noexcept { return state_; }
+
+    // Id of the oldest request without a response.
+    std::optional<Id> oldest_request() const {
+        return waiting_.empty() ? std::nullopt : std::optional<Id>(waiting_.front());
+    }
+
+    // We send. Throws LocalProtocolError "bad_state" if we may not; nothing has changed then.
+    void sent_request(Id id) {
+        advance<LocalProtocolError>(ConnectionEvent::request, "we may not send ");
+        waiting_.push_back(id);
+    }
+    void sent_exit() { advance<LocalProtocolError>(ConnectionEvent::exit, "we may not send "); }
+
+    // The worker sent. Throws RemoteProtocolError "bad_state" if it may not; nothing has changed then.
+    void received_ready() { advance<RemoteProtocolError>(ConnectionEvent::ready, worker_sent); }
+    void received_exiting() { advance<RemoteProtocolError>(ConnectionEvent::exiting, worker_sent); }
+    void received_response(std::optional<Id> id) {
+        if (waiting_.empty() || id != waiting_.front()) {
+            throw RemoteProtocolError("bad_state", "the worker sent a response to no request, or not to the oldest one");
+        }
+        advance<RemoteProtocolError>(waiting_.size() == 1 ? ConnectionEvent::last_response : ConnectionEvent::response, worker_sent);
+        waiting_.pop_front();
+    }
+
+    // The worker is gone. Allowed in every state.
+    void lost() {
+        state_ = *state_after(state_, ConnectionEvent::lost);
+        waiting_.clear();
+    }
+
+private:
+    static constexpr const char* worker_sent = "the worker sent ";
+
+    template <class Error>
+    void advance(ConnectionEvent event, const char* who) {
+        const std::optional<State> following = state_after(state_, event);
+        if (!following) throw Error("bad_state", std::string(who) + name_of(event) + " while " + name_of(state_));
+        state_ = *following;
+    }
+
+    State state_ = State::starting;
+    std::deque<Id> waiting_;
+};
+
+}  // namespace tr::detail

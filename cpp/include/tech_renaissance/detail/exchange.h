@@ -1,0 +1,276 @@
+// The exchange of one worker's life: calls go in, replies come out, from any number of threads.
+//
+// Who waits reads. There is no thread of our own: the first thread that waits for anything becomes the reader, gives everything that
+// arrives to the call it belongs to, and wakes the others; when it has what it wanted, another becomes the reader. So a reply reaches a
+// single waiting thread without a switch between threads.
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <exception>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "tech_renaissance/detail/connection.h"
+#include "tech_renaissance/detail/deadline.h"
+#include "tech_renaissance/detail/transport.h"
+
+namespace tr::detail {
+
+// One request and what became of it. Belongs to the exchange's lock until done.
+struct Call {
+    Request request;
+    std::optional<Reply> reply;
+    std::exception_ptr error;
+    bool timed_out = false;
+
+    bool done() const { return reply.has_value() || error != nullptr; }
+};
+
+// Thread-safe. Timeouts are milliseconds from the call; zero takes in what is there.
+class Exchange {
+public:
+    using Milliseconds = std::chrono::milliseconds;
+    using CallPtr = std::shared_ptr<Call>;
+    using Death = std::function<std::exception_ptr(bool starting)>;
+
+    // has_exited: whether the process is gone. death: the error that says why, once it is; starting: it had never been ready.
+    Exchange(HostTransport& transport, std::function<bool()> has_exited, Death death)
+        : transport_(transport), has_exited_(std::move(has_exited)), death_(std::move(death)) {}
+
+    // The state after taking in what has arrived.
+    State state() {
+        until([] { return false; }, Milliseconds(0));
+        const Lock lock(mutex_);
+        return connection_.state();
+    }
+
+    // Whether the call has been answered, after taking in what has arrived.
+    bool is_done(const CallPtr& call) {
+        until([] { return false; }, Milliseconds(0));
+        const Lock lock(mutex_);
+        return call->done();
+    }
+
+    bool timed_out(const CallPtr& call) {
+        const Lock lock(mutex_);
+        return call->timed_out;
+    }
+
+    // Whether the last response reported a failure.
+    bool last_failed() const {
+        const Lock lock(mutex_);
+        return last_failed_;
+    }
+
+    // Waits until the worker is ready; false if it is not yet. Throws the launch's error if it died.
+    bool wait_started(Milliseconds timeout) {
+        return until(
+            [this] {
+                if (connection_.state() == State::lost && !was_ready_) std::rethrow_exception(death_(true));
+                return connection_.state() != State::starting;
+            },
+            timeout);
+    }
+
+    // Hands a call to the worker, waiting for room. Throws TimedOut, or what ended the worker.
+    void send(const CallPtr& call, Milliseconds timeout) {
+        if (until([&] { return try_send(call); }, timeout)) return;
+        throw TimedOut(quoted(*call) + " could not be sent within " + seconds(timeout) + ": the worker is busy");
+    }
+
+    // The call's reply. Throws TimedOut, or what ended the worker; the call stays known: abandon it, or wait again.
+    Reply wait(const CallPtr& call, Milliseconds timeout) {
+        if (!until([&] { return call->done(); }, timeout)) {
+            const Lock lock(mutex_);
+            call->timed_out = true;
+            throw TimedOut(quoted(*call) + " was not answered within " + seconds(timeout));
+        }
+        if (call->error) std::rethrow_exception(call->error);
+        return std::move(*call->reply);
+    }
+
+    // Waits until every call is answered; false if they are not. Throws what ended the worker.
+    bool wait_idle(Milliseconds timeout) {
+        return until(
+            [this] {
+                if (connection_.state() == State::busy) return false;
+                check_usable();
+                return true;
+            },
+            timeout);
+    }
+
+    // Nobody waits for this call any more: its response will be discarded.
+    void abandon(const CallPtr& call) {
+        const Lock lock(mutex_);
+        calls_.erase(*call->request.id);
+    }
+
+    // Asks the worker to leave and waits until it says so, or is gone; false if it does not.
+    bool leave(Milliseconds timeout) {
+        return until([this] { return has_left(); }, timeout);
+    }
+
+    // The worker is gone: every waiting call fails, and no thread is in the transport any more.
+    void close() {
+        Lock lock(mutex_);
+        closed_ = true;
+        lose();
+        while (reading_) {
+            transport_.wake();
+            changed_.wait_for(lock, Milliseconds(100));
+        }
+    }
+
+private:
+    using Lock = std::unique_lock<std::mutex>;
+
+    static std::string quoted(const Call& call) { return "'" + call.request.command + "'"; }
+    static std::string seconds(Milliseconds timeout) { return std::to_string(timeout.count()) + " ms"; }
+
+    bool try_send(const CallPtr& call) {
+        check_usable();
+        if (!transport_.try_send(call->request)) return false;
+        connection_.sent_request(*call->request.id);
+        calls_[*call->request.id] = call;
+        return true;
+    }
+
+    bool has_left() {
+        const State state = connection_.state();
+        if ((state == State::ready || state == State::busy) && transport_.try_send(Request{"exit", "", {}, Dialect::Long})) {
+            connection_.sent_exit();
+            asked_to_leave_ = true;
+        }
+        return state == State::exited || state == State::lost;
+    }
+
+    void check_usable() const {
+        if (asked_to_leave_) {
+            throw SessionClosed("session_closed", "the worker was asked to exit: start the session again");
+        }
+        const State state = connection_.state();
+        if (state == State::lost || state == State::exited) std::rethrow_exception(death_(!was_ready_));
+    }
+
+    // Runs the exchange until done(), which is called under the lock; false after the timeout. Once closed, the transport is another's.
+    template <class Done>
+    bool until(Done done, Milliseconds timeout) {
+        const Clock::time_point deadline = deadline_after(timeout);
+        Lock lock(mutex_);
+        while (!done()) {
+            if (closed_) return false;
+            const Milliseconds left = left_until(deadline);
+            if (reading_) {
+                if (left.count() == 0) return false;
+                changed_.wait_until(lock, deadline);
+            } else if (!read(lock, left) && left.count() == 0) {
+                return done();
+            }
+        }
+        return true;
+    }
+
+    // Marks this thread as the one that is in the transport, with the lock released; undone however it comes back.
+    class Reading {
+    public:
+        Reading(Exchange& exchange, Lock& lock) : exchange_(exchange), lock_(lock) {
+            exchange_.reading_ = true;
+            lock_.unlock();
+        }
+        ~Reading() {
+            lock_.lock();
+            exchange_.reading_ = false;
+            exchange_.changed_.notify_all();
+        }
+        Reading(const Reading&) = delete;
+        Reading& operator=(const Reading&) = delete;
+
+    private:
+        Exchange& exchange_;
+        Lock& lock_;
+    };
+
+    // Is the reader for one arrival. False if nothing came.
+    bool read(Lock& lock, Milliseconds timeout) {
+        std::optional<Arrival> arrival;
+        bool gone = false;
+        {
+            const Reading reading(*this, lock);
+            arrival = transport_.receive(timeout);
+            if (!arrival && has_exited_()) {
+                arrival = transport_.receive(Milliseconds(0));  // what it said before it died
+                gone = !arrival;
+            }
+        }
+        if (arrival) dispatch(std::move(*arrival));
+        if (gone) lose();
+        return arrival.has_value();
+    }
+
+    void dispatch(Arrival arrival) {
+        try {
+            std::visit([this](auto& value) { take(value); }, arrival);
+        } catch (const RemoteProtocolError&) {
+            fail_all(std::current_exception());
+        }
+    }
+
+    void take(Ready&) {
+        connection_.received_ready();
+        was_ready_ = true;
+    }
+    void take(Exiting&) { connection_.received_exiting(); }
+    void take(Reply& reply) {
+        connection_.received_response(reply.response.id);
+        last_failed_ = reply.response.error.has_value();
+        if (const CallPtr call = forget(*reply.response.id)) call->reply = std::move(reply);
+    }
+    // The answer to the oldest call, since answers come in order.
+    void take(Unreadable& unreadable) {
+        const std::optional<Connection::Id> id = connection_.oldest_request();
+        connection_.received_response(id);
+        last_failed_ = true;
+        if (const CallPtr call = forget(*id)) call->error = std::make_exception_ptr(unreadable.error);
+    }
+
+    CallPtr forget(Connection::Id id) {
+        const auto found = calls_.find(id);
+        if (found == calls_.end()) return nullptr;
+        CallPtr call = std::move(found->second);
+        calls_.erase(found);
+        return call;
+    }
+
+    void fail_all(const std::exception_ptr& error) {
+        for (const auto& [id, call] : calls_) call->error = error;
+        calls_.clear();
+    }
+
+    void lose() {
+        connection_.lost();
+        if (!calls_.empty()) fail_all(death_(!was_ready_));
+        changed_.notify_all();
+    }
+
+    HostTransport& transport_;
+    std::function<bool()> has_exited_;
+    Death death_;
+    mutable std::mutex mutex_;  // everything below
+    std::condition_variable changed_;
+    Connection connection_;
+    std::map<Connection::Id, CallPtr> calls_;
+    bool reading_ = false;
+    bool closed_ = false;
+    bool asked_to_leave_ = false;
+    bool was_ready_ = false;
+    bool last_failed_ = false;
+};
+
+}  // namespace tr::detail

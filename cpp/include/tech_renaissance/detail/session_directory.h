@@ -1,0 +1,87 @@
+// Where session directories are, and who owns one. Contract: spec/transport-file.md, Ownership.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <system_error>
+
+#include "tech_renaissance/detail/environment.h"
+#include "tech_renaissance/detail/files.h"
+#include "tech_renaissance/detail/interpreter.h"
+#include "tech_renaissance/detail/lock_file.h"
+#include "tech_renaissance/detail/names.h"
+
+namespace tr::detail {
+
+// Absolute path of the folder of all sessions' folders. workspace: an option that may be empty.
+inline std::string find_workspace(const std::string& workspace, const Environment& environment) {
+    if (!workspace.empty()) return absolute_path(workspace);
+    const std::string wish = variable(environment, "TR_WORKSPACE");
+    return absolute_path(wish.empty() ? "workspace" : wish);
+}
+
+// Absolute path of a session's directory. Throws LocalProtocolError "bad_name".
+inline std::string session_path(const std::string& workspace, const std::string& session_id) {
+    check_name(session_id, "session id");
+    return from_path(to_path(workspace) / "python_session" / to_path("tr_session_" + session_id));
+}
+
+// A session's directory and the lock that says who owns it: made when claimed, with what a dead owner left removed; gone with this
+// object. Throws LaunchError: session_in_use if a living process owns it, launch_failed if it cannot be made.
+class SessionDirectory {
+public:
+    explicit SessionDirectory(const std::string& path) : path_(to_path(path)) {
+        try {
+            std::filesystem::create_directories(path_.parent_path());
+            lock_.emplace(claim());
+            remove_files();
+        } catch (const std::system_error& error) {
+            throw_launch_failed("cannot make the session directory '" + path + "': " + error.what());
+        }
+    }
+    SessionDirectory(const SessionDirectory&) = delete;
+    SessionDirectory& operator=(const SessionDirectory&) = delete;
+
+    // In a fork it does nothing: the directory is its parent's.
+    ~SessionDirectory() {
+        if (owner_ != current_process_id()) return;
+        try {
+            remove_files();
+            lock_->remove();
+            std::error_code ignored;  // someone else's file in it: nothing more can be done
+            std::filesystem::remove(path_, ignored);
+        } catch (const std::exception&) {
+        }
+    }
+
+private:
+    std::string lock_path() const { return from_path(path_ / "session.lock"); }
+
+    // The last owner may remove the directory between our making it and our locking it.
+    LockFile claim() const {
+        for (int attempt = 0;; ++attempt) {
+            if (std::filesystem::create_directory(path_)) {
+                std::filesystem::permissions(path_, std::filesystem::perms::owner_all);
+            }
+            try {
+                return LockFile::acquire(lock_path());
+            } catch (const LaunchError& error) {
+                if (error.code() != "launch_failed" || std::filesystem::exists(path_) || attempt == 100) throw;
+            }
+        }
+    }
+
+    // All but the lock: until that goes, the directory has an owner.
+    void remove_files() const {
+        for (const auto& entry : std::filesystem::directory_iterator(path_)) {
+            if (entry.path().filename() != "session.lock") std::filesystem::remove_all(entry.path());
+        }
+    }
+
+    std::filesystem::path path_;
+    std::optional<LockFile> lock_;
+    std::int64_t owner_ = current_process_id();
+};
+
+}  // namespace tr::detail

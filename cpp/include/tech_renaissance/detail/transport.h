@@ -1,0 +1,67 @@
+// How frames and tensor bytes move between a host and its worker: one contract, one file per mechanism.
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "tech_renaissance/detail/frame.h"
+#include "tech_renaissance/detail/launch.h"
+#include "tech_renaissance/detail/process.h"
+#include "tech_renaissance/tensor.h"
+
+namespace tr::detail {
+
+struct Ready {};
+struct Exiting {};
+
+// A response with its tensors; response.tensors are their names.
+struct Reply {
+    Response response;
+    std::vector<Tensor> tensors;
+};
+
+// What cannot be read, and was consumed.
+struct Unreadable {
+    RemoteProtocolError error;
+};
+
+using Arrival = std::variant<Ready, Reply, Exiting, Unreadable>;
+
+// A transport knows nothing of states, calls or processes: it moves a frame when there is room for it, and waits.
+//
+// Thread-safety: one thread at a time may be in receive(); all else may be called beside it from any thread, but try_send by one
+// thread at a time. Members throw std::system_error when the mechanism itself fails (disk full, directory gone).
+class HostTransport {
+public:
+    HostTransport() = default;
+    HostTransport(const HostTransport&) = delete;
+    HostTransport& operator=(const HostTransport&) = delete;
+    virtual ~HostTransport() = default;
+
+    // Makes ready for a new worker: nothing that an earlier one said is received again. Tags stay.
+    virtual void prepare() = 0;
+
+    // From now on end waits when this handle (Process::exit_handle) says that the worker's process is gone.
+    virtual void watch_exit(WaitHandle handle) = 0;
+
+    // Hands a request over, an exit without an id; false if there is no room for it now.
+    virtual bool try_send(const Request& request) = 0;
+
+    // What the worker said, waiting for it up to the timeout (zero: not at all). None when nothing came; it may return early, after
+    // wake(), or when there may be room to send again.
+    virtual std::optional<Arrival> receive(std::chrono::milliseconds timeout) = 0;
+
+    // Ends a wait in receive(), or the next one, from any thread.
+    virtual void wake() noexcept = 0;
+
+    // Puts a tensor under a tag, in place of one that was there. It stays until the session ends, worker or not.
+    virtual void put_tensor(const std::string& tag, const Tensor& tensor) = 0;
+
+    // Forgets a tag; that there is none is no error.
+    virtual void drop_tensor(const std::string& tag) = 0;
+};
+
+}  // namespace tr::detail

@@ -1,0 +1,143 @@
+// The file transport, host's end: every frame and tensor is a file in the session directory. Contract: spec/transport-file.md.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "tech_renaissance/detail/backoff.h"
+#include "tech_renaissance/detail/deadline.h"
+#include "tech_renaissance/detail/files.h"
+#include "tech_renaissance/detail/transport.h"
+#include "tech_renaissance/detail/watch.h"
+#include "tech_renaissance/tsr.h"
+
+namespace tr::detail {
+
+class FileTransport final : public HostTransport {
+public:
+    // poll_ms: "first:max", wait by this schedule and without notifications; empty: the default schedule, with them.
+    // REQUIRES: the directory exists. Throws LocalProtocolError "bad_message" for a schedule that is none.
+    FileTransport(const std::string& directory, const std::string& poll_ms)
+        : directory_(to_path(directory)), backoff_(parse_schedule(poll_ms)), watch_(directory, poll_ms.empty()) {}
+
+    void prepare() override {
+        exit_handle_ = no_handle;
+        ready_ = left_ = false;
+        for (const char* name : {"request.json", ".request.claimed", "response.json", "status.txt", "worker.json"}) {
+            remove_file(directory_ / name);
+        }
+    }
+
+    void watch_exit(WaitHandle handle) override { exit_handle_ = handle; }
+
+    bool try_send(const Request& request) override {
+        const std::filesystem::path path = directory_ / "request.json";
+        if (std::filesystem::exists(path)) return false;
+        const std::string text = encode_request(request, now_ms());
+        write_file(path, {{text.data(), text.size()}});
+        return true;
+    }
+
+    std::optional<Arrival> receive(std::chrono::milliseconds timeout) override {
+        const Clock::time_point deadline = deadline_after(timeout);
+        while (true) {
+            if (std::optional<Arrival> arrival = look()) {
+                backoff_.reset();
+                return arrival;
+            }
+            const std::chrono::milliseconds left = left_until(deadline);
+            if (left.count() == 0) return std::nullopt;
+            if (watch_.wait(std::min(backoff_.next(), left), exit_handle_) != WatchEvent::timed_out) {
+                backoff_.reset();
+                return look();
+            }
+        }
+    }
+
+    void wake() noexcept override { watch_.wake(); }
+
+    void put_tensor(const std::string& tag, const Tensor& tensor) override { tensor.save(tensor_path(tag)); }
+
+    void drop_tensor(const std::string& tag) override { remove_file(tensor_path(tag)); }
+
+private:
+    static Backoff parse_schedule(const std::string& poll_ms) {
+        if (poll_ms.empty()) return Backoff();
+        const std::optional<Backoff> schedule = Backoff::parse(poll_ms);
+        if (!schedule) {
+            throw LocalProtocolError("bad_option", "a waiting schedule is first:max in milliseconds, not '" + poll_ms + "'");
+        }
+        return *schedule;
+    }
+
+    static std::int64_t now_ms() {
+        const auto since_1970 = std::chrono::system_clock::now().time_since_epoch();
+        return std::chrono::duration_cast<std::chrono::milliseconds>(since_1970).count();
+    }
+
+    std::filesystem::path tensor_path(const std::string& tag) const { return directory_ / to_path(tag + ".tsr"); }
+
+    std::optional<Arrival> look() {
+        if (!ready_) return look_for_ready();
+        const std::filesystem::path path = directory_ / "response.json";
+        const std::optional<std::string> text = read_file(path);
+        if (!text) return look_for_exiting();
+        Arrival arrival = read_reply(*text);
+        remove_file(path);
+        return arrival;
+    }
+
+    std::optional<Arrival> look_for_ready() {
+        const std::string status = read_status();
+        ready_ = status == "ready" || status == "busy" || status == "ok";
+        if (!ready_) return std::nullopt;
+        return Ready{};
+    }
+
+    std::optional<Arrival> look_for_exiting() {
+        if (left_) return std::nullopt;
+        const std::string status = read_status();
+        left_ = status == "exiting" || status == "terminated";
+        if (!left_) return std::nullopt;
+        return Exiting{};
+    }
+
+    Arrival read_reply(const std::string& text) const {
+        try {
+            Reply reply{decode_response(text), {}};
+            for (const std::string& name : reply.response.tensors) reply.tensors.push_back(load(name));
+            return reply;
+        } catch (const RemoteProtocolError& error) {
+            return Unreadable{error};
+        }
+    }
+
+    Tensor load(const std::string& name) const {
+        try {
+            return Tensor::load(tensor_path(name));
+        } catch (const FormatError& error) {
+            throw RemoteProtocolError("bad_frame", "the response's tensor '" + name + "' cannot be read: " + error.what());
+        }
+    }
+
+    std::string read_status() const {
+        std::string status = read_file(directory_ / "status.txt").value_or("");
+        const std::size_t end = status.find_last_not_of(" \t\r\n");
+        status.resize(end == std::string::npos ? 0 : end + 1);
+        return status;
+    }
+
+    std::filesystem::path directory_;
+    Backoff backoff_;
+    DirectoryWatch watch_;
+    WaitHandle exit_handle_ = no_handle;
+    bool ready_ = false;
+    bool left_ = false;
+};
+
+}  // namespace tr::detail
