@@ -1,0 +1,199 @@
+"""The worker behind the script path ``default``: greetings, arithmetic and torch's functions by name.
+
+    python -m tech_renaissance.default_server SESSION_ID
+
+docs/default-server.md is the page for users.
+"""
+
+import importlib
+import sys
+import threading
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Sequence, cast
+
+from ._default_arguments import Arguments, Tag
+from ._tensor import Library, choose_library
+from ._worker import TechRenaissanceServer
+
+_TEXT_COMMANDS: Dict[str, Callable[[str], str]] = {
+    "hello": lambda parameters: f"Hello {parameters.title()}".rstrip(),
+    "hi": lambda parameters: f"Hi {parameters.title()}".rstrip(),
+    "echo": lambda parameters: parameters,
+    "ping": lambda _: "pong",
+}
+
+# Python's operators also take a number first, which torch's functions do not, and plain numbers without any
+# library.
+_UNARY: Dict[str, Callable[[Any], Any]] = {"abs": abs, "neg": lambda a: -a}
+_BINARY: Dict[str, Callable[[Any, Any], Any]] = {
+    "add": lambda a, b: a + b,
+    "sub": lambda a, b: a - b,
+    "subtract": lambda a, b: a - b,
+    "mul": lambda a, b: a * b,
+    "multiply": lambda a, b: a * b,
+    "div": lambda a, b: a / b,
+    "divide": lambda a, b: a / b,
+    "true_divide": lambda a, b: a / b,
+    "floor_divide": lambda a, b: a // b,
+    "remainder": lambda a, b: a % b,
+    "pow": lambda a, b: a**b,
+    "eq": lambda a, b: a == b,
+    "ne": lambda a, b: a != b,
+    "lt": lambda a, b: a < b,
+    "le": lambda a, b: a <= b,
+    "gt": lambda a, b: a > b,
+    "ge": lambda a, b: a >= b,
+}
+
+
+class DefaultServer(TechRenaissanceServer):
+    """Answers text commands, arithmetic, and any function that ``_default_torch`` (or numpy's) offers.
+
+    ``library`` as for every worker: None takes torch where it is installed, else numpy. The library is
+    imported by the first command that needs it. Its import errors, and what the functions raise, reach the
+    caller as ``CommandError``.
+    """
+
+    def __init__(self, debug: bool = False, library: Optional[Library] = None) -> None:
+        super().__init__(debug, library)
+        self._functions = _Functions(choose_library(library))
+
+    def commands(self) -> Iterable[str]:
+        """Every command there is, for the near matches of an unknown one."""
+        return sorted({*_TEXT_COMMANDS, *_UNARY, *_BINARY, *self._functions.module().FUNCTIONS})
+
+    def main_logic(self, command: str, parameters: str) -> bool:
+        """Answers one command; False if there is none of this name."""
+        text_command = _TEXT_COMMANDS.get(command.lower())
+        if text_command is not None:
+            self.write_response("", text_command(parameters))
+            return True
+        if not self._knows(command):
+            return False
+        arguments = Arguments(parameters)
+        function = _operator(command, arguments) or self._functions.find(command)
+        assert function is not None
+        self._call(function, arguments)
+        return True
+
+    def _knows(self, command: str) -> bool:
+        name = command.lower()
+        return name in _UNARY or name in _BINARY or self._functions.find(command) is not None
+
+    def _call(self, function: Callable[..., Any], arguments: Arguments) -> None:
+        tensors = self._tensors(arguments.tags)
+        if tensors is None:
+            self.write_response("", "invalid")
+            return
+        args, kwargs = arguments.bind(tensors)
+        dtype = kwargs.get("dtype")
+        if isinstance(dtype, str):
+            kwargs["dtype"] = self._functions.dtype(dtype)
+        self._answer(function(*args, **kwargs))
+
+    def _tensors(self, tags: List[str]) -> Optional[Dict[str, Any]]:
+        if not tags:
+            return {}
+        self._functions.module()  # if it cannot be imported, this says so better than a missing tensor
+        tensors = self.get_tensors(" ".join(tags), len(tags))
+        return None if tensors is None else dict(zip(tags, tensors))
+
+    def _answer(self, result: Any) -> None:
+        """Sends every tensor of the result, and as text what is no tensor or fits into a text."""
+        leaves = list(_leaves(result))
+        tensors = [leaf for leaf in leaves if _is_tensor(leaf)]
+        if tensors:
+            self.send_tensors(*tensors)
+        texts = [_text(leaf) for leaf in leaves if leaf is not None and getattr(leaf, "ndim", 0) == 0]
+        self.write_response("", ", ".join(texts) or "ok")
+
+
+class _Functions:
+    """The module of functions for a library, imported once, when first asked for.
+
+    The import runs in a thread of its own: an interrupt of the command that waits for it cannot leave the
+    library half imported, which neither torch nor numpy survives. A failure is kept, since a second try would
+    fail with a misleading error. Safe to use from several threads.
+    """
+
+    def __init__(self, library: Library) -> None:
+        self._library = library
+        self._lock = threading.Lock()
+        self._thread: Optional[threading.Thread] = None
+        self._module: Any = None
+        self._error: Optional[BaseException] = None
+
+    def find(self, command: str) -> Optional[Callable[..., Any]]:
+        """The function of this name (``relu``, ``ReLU``, ``torch.relu``, ``linalg.inv``), or None."""
+        functions: Dict[str, Callable[..., Any]] = self.module().FUNCTIONS
+        name = _without_torch(command)
+        return functions.get(name) or functions.get(name.lower())
+
+    def dtype(self, name: str) -> Any:
+        """The library's dtype of torch's name for it, or ``ValueError``."""
+        return self.module().dtype(_without_torch(name))
+
+    def module(self) -> Any:
+        """``_default_torch`` or ``_default_numpy``; ``ImportError`` if its library cannot be imported."""
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._import, name=f"import {self._library}")
+                self._thread.start()
+        while self._thread.is_alive():
+            self._thread.join(0.1)  # in pieces, so that an interrupt is not kept waiting
+        if self._error is not None:
+            reason = f"{type(self._error).__name__}: {self._error}"
+            raise ImportError(f"{self._library} cannot be imported: {reason}") from self._error
+        return self._module
+
+    def _import(self) -> None:
+        try:
+            self._module = importlib.import_module(f"._default_{self._library}", __package__)
+        except BaseException as error:  # whatever it is, it belongs to the command that asked
+            self._error = error
+
+
+def _without_torch(name: str) -> str:
+    return name[len("torch.") :] if name.startswith("torch.") else name
+
+
+def _operator(command: str, arguments: Arguments) -> Optional[Callable[..., Any]]:
+    """Python's operator for this command, if it is one and the operands are just tensors and numbers."""
+    operands = arguments.positional
+    if arguments.keywords or not all(isinstance(operand, (Tag, int, float, complex)) for operand in operands):
+        return None
+    operators: Dict[int, Dict[str, Callable[..., Any]]] = {1: _UNARY, 2: _BINARY}
+    return operators.get(len(operands), {}).get(command.lower())
+
+
+def _leaves(result: Any) -> Iterator[Any]:
+    """The items of a tuple or list that has tensors in it, at any depth; anything else is one leaf."""
+    if isinstance(result, (tuple, list)) and _has_tensor(result):
+        for item in cast("Sequence[Any]", result):
+            yield from _leaves(item)
+    else:
+        yield result
+
+
+def _has_tensor(result: Any) -> bool:
+    return any(_has_tensor(item) if isinstance(item, (tuple, list)) else _is_tensor(item) for item in result)
+
+
+def _is_tensor(value: Any) -> bool:
+    return hasattr(value, "item")  # torch and numpy both have it, nothing else a function returns does
+
+
+def _text(value: Any) -> str:
+    if _is_tensor(value):
+        return str(value.item())
+    return str([*cast("Sequence[Any]", value)]) if isinstance(value, tuple) else str(value)
+
+
+def main() -> None:
+    """Serves the session named on the command line until it ends."""
+    if len(sys.argv) != 2:
+        sys.exit("usage: python -m tech_renaissance.default_server SESSION_ID")
+    DefaultServer().run(sys.argv[1])
+
+
+if __name__ == "__main__":
+    main()
