@@ -7,8 +7,8 @@ names its tensors.
 
 import json
 import re
-from dataclasses import dataclass, field, replace
-from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, Union
+from dataclasses import dataclass, replace
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, Union, cast
 
 from ._errors import LocalProtocolError, RemoteProtocolError
 from ._names import check_name
@@ -81,12 +81,14 @@ Frame = Union[Ready, Request, Response, Exit, Exiting]
 class _Object:
     """A JSON object that is read key by key, every defect a bad_frame."""
 
-    values: Dict[str, Any] = field(default_factory=dict)
+    values: Dict[str, Any]
 
     def text(self, key: str, default: Optional[str] = None) -> str:
         value = self.values.get(key, default)
         if not isinstance(value, str) or isinstance(value, _Number):
-            raise RemoteProtocolError("bad_frame", f"{key!r} is {'not a string' if key in self.values else 'missing'}")
+            raise RemoteProtocolError(
+                "bad_frame", f"{key!r} is {'not a string' if key in self.values else 'missing'}"
+            )
         return _SURROGATE.sub("\ufffd", value)
 
     def id(self) -> Optional[int]:
@@ -152,10 +154,10 @@ def encode_request(request: Request, timestamp_ms: int) -> str:
 
 def decode_request(data: Union[str, bytes]) -> Union[Request, Exit]:
     """A request, or Exit if its command is ``exit``. Raises MalformedRequest."""
-    message = _Object()
+    message = _Object({})
     request_id = None
     try:
-        message.values = _load(data)
+        message = _load(data)
         request_id = message.id()
         short = message.dialect() == SHORT
         command = message.text("cmd" if short else "command")
@@ -197,7 +199,7 @@ def encode_response(response: Response, names: Sequence[str], timestamp_ms: int)
 
 def decode_response(data: Union[str, bytes]) -> Response:
     """A response whose tensors are names. Raises RemoteProtocolError."""
-    message = _Object(_load(data))
+    message = _load(data)
     short = message.dialect() == SHORT
     # A short response without an id has its text in params only.
     only_params = short and "result" not in message.values
@@ -220,8 +222,7 @@ def _short_text(response: Response, names: Sequence[str]) -> str:
 
 def _parameters(value: Any) -> str:
     if isinstance(value, list):
-        items: List[Any] = value
-        return " ".join(map(_scalar, items))
+        return " ".join(map(_scalar, cast("List[Any]", value)))
     return _scalar(value)
 
 
@@ -230,11 +231,13 @@ def _scalar(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, str):
         return _SURROGATE.sub("\ufffd", value)
-    raise RemoteProtocolError("bad_frame", "parameters are a string, a number, a boolean or an array of those")
+    raise RemoteProtocolError(
+        "bad_frame", "parameters are a string, a number, a boolean or an array of those"
+    )
 
 
 def _names(value: Any) -> Tuple[str, ...]:
-    names: List[Any] = value if isinstance(value, list) else [None]
+    names: List[Any] = cast("List[Any]", value) if isinstance(value, list) else [None]
     if not all(isinstance(name, str) and not isinstance(name, _Number) for name in names):
         raise RemoteProtocolError("bad_frame", "'tensors' is not an array of strings")
     try:  # transports turn names into file names
@@ -246,24 +249,27 @@ def _names(value: Any) -> Tuple[str, ...]:
 def _failure(value: Any) -> Optional[Failure]:
     if value is None:
         return None
-    if not isinstance(value, dict):
-        raise RemoteProtocolError("bad_frame", "'error' is not an object")
-    error = _Object(_without_nulls(value))
+    error = _object(value, "'error'")
     if not error.text("code"):
         raise RemoteProtocolError("bad_frame", "the 'code' of an error is empty")
-    return Failure(error.text("code"), error.text("message", ""), error.text("type", ""), error.text("traceback", ""))
+    return Failure(
+        error.text("code"), error.text("message", ""), error.text("type", ""), error.text("traceback", "")
+    )
 
 
-def _without_nulls(values: Dict[str, Any]) -> Dict[str, Any]:
+def _object(value: Any, what: str) -> _Object:
     """A key with the value null counts as missing."""
-    return {key: value for key, value in values.items() if value is not None}
+    if not isinstance(value, dict):
+        raise RemoteProtocolError("bad_frame", f"{what} is not a JSON object")
+    values = cast("Dict[str, Any]", value)
+    return _Object({key: member for key, member in values.items() if member is not None})
 
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
 
-def _load(data: Union[str, bytes]) -> Dict[str, Any]:
+def _load(data: Union[str, bytes]) -> _Object:
     try:
         text = data if isinstance(data, str) else data.decode("utf-8")
         text = text[1:] if text.startswith("\ufeff") else text
@@ -272,10 +278,7 @@ def _load(data: Union[str, bytes]) -> Dict[str, Any]:
         value = json.loads(text, parse_int=number, parse_float=number, parse_constant=_refuse_constant)
     except ValueError as error:
         raise RemoteProtocolError("bad_json", f"not a JSON text: {error}") from None
-    if not isinstance(value, dict):
-        raise RemoteProtocolError("bad_frame", "not a JSON object")
-    values: Dict[str, Any] = value
-    return _without_nulls(values)
+    return _object(value, "the message")
 
 
 def _check_depth(text: str) -> None:

@@ -1,0 +1,116 @@
+"""Any bytes are a request, a response, or refused with a RemoteProtocolError: nothing else.
+
+    python fuzz/fuzz_message.py [--seconds N] [--runs N] [--seed N]
+
+Mutates the vectors. What is accepted says the same after it was written and read again. A text that breaks this is
+printed as a bytes literal, and the exception ends the program.
+"""
+
+import argparse
+import random
+import sys
+import time
+from pathlib import Path
+from typing import List
+
+from tech_renaissance._errors import LocalProtocolError, RemoteProtocolError
+from tech_renaissance._frame import (
+    Exit,
+    Request,
+    decode_request,
+    decode_response,
+    encode_request,
+    encode_response,
+    parse_message,
+)
+
+VECTORS = Path(__file__).resolve().parents[1] / "spec" / "vectors" / "message"
+PIECES = [
+    b'"cmd":"x"', b'"params":', b'"result":"y"', b'"command":', b'"parameters":', b'"id":7', b'"tensors":["a"]', b'"error":{"code":"c"}',
+    b"{", b"}", b"[", b"]", b",", b":", b'"', b"\\", b"\\ud800", b"\\udc00", b"\\u0000", b"null", b"true", b"-0", b"1e999", b"NaN",
+    b"\xef\xbb\xbf", b"\xed\xa0\x80", b"\xff", b"\0", b" ", b"9" * 30, b"[" * 70, b'{"a":' * 70,
+]  # fmt: skip
+
+
+def check_request(data: bytes) -> None:
+    """Decode, encode and decode a request."""
+    try:
+        frame = decode_request(data)
+    except RemoteProtocolError:
+        return
+    if isinstance(frame, Request):
+        assert frame == decode_request(encode_request(frame, 1).encode())
+
+
+def check_response(data: bytes) -> None:
+    """Decode, encode and decode a response."""
+    try:
+        frame = decode_response(data)
+    except RemoteProtocolError:
+        return
+    encoded = encode_response(frame, frame.tensors, 1).encode()
+    assert encoded == encode_response(decode_response(encoded), decode_response(encoded).tensors, 1).encode()
+
+
+def check_message(data: bytes) -> None:
+    """What a user may have typed is a request, or refused with a LocalProtocolError."""
+    try:
+        frame = parse_message(data.decode("utf-8", "surrogateescape"))
+    except LocalProtocolError:
+        return
+    if not isinstance(frame, Exit):
+        assert frame == decode_request(encode_request(frame, 1).encode())
+
+
+def mutated(data: bytes, other: bytes, chance: random.Random) -> bytes:
+    """A few bytes of ``data`` cut, repeated, replaced, or spliced with ``other``."""
+    for _ in range(chance.randint(1, 4)):
+        begin, end = sorted(chance.randint(0, len(data)) for _ in range(2))
+        end = min(end, begin + chance.choice((0, 1, 8, 1000)))
+        middle = chance.choice(
+            (
+                b"",
+                data[begin:end] * 2,
+                bytes([chance.randint(0, 255)]),
+                chance.choice(PIECES),
+                other[begin:end],
+            )
+        )
+        data = data[:begin] + middle + data[end:]
+    return data
+
+
+def run(seeds: List[bytes], seconds: float, runs: int, chance: random.Random) -> int:
+    """Try mutations until the time or the number of runs is used up; return the number of runs."""
+    end = time.monotonic() + seconds
+    for count in range(runs):
+        if time.monotonic() > end:
+            return count
+        data = mutated(chance.choice(seeds), chance.choice(seeds), chance)
+        try:
+            check_request(data)
+            check_response(data)
+            check_message(data)
+        except BaseException:
+            print(f"failed on {data!r}")
+            raise
+    return runs
+
+
+def main() -> int:
+    """Run the loop."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--seconds", type=float, default=20)
+    parser.add_argument("--runs", type=int, default=sys.maxsize)
+    parser.add_argument("--seed", type=int, default=int(time.time()))
+    options = parser.parse_args()
+    seeds = [path.read_bytes() for path in sorted(VECTORS.rglob("*.json"))]
+    seeds = [seed for seed in seeds if len(seed) < 4096]
+    print(f"seed {options.seed}")
+    count = run(seeds, options.seconds, options.runs, random.Random(options.seed))
+    print(f"{count} runs, no failure")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

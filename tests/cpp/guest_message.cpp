@@ -1,0 +1,116 @@
+// The C++ side of spec/vectors, as a process contract: a line of JSON in, a line of JSON out.
+//
+//     {"kind": "request" | "response" | "message" | "name", "hex": <the bytes>}
+//
+// A request, response or message is answered with {"meaning": as in spec/vectors/README.md, "encoded": its text in
+// hex}, a name with {"reserved": bool}. What is refused is answered with {"code"}, a request with {"code", "dialect",
+// "id"}.
+#include <charconv>
+#include <cstdint>
+#include <iostream>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "tech_renaissance/detail/frame.h"
+
+namespace {
+
+using namespace tr::detail;
+
+constexpr std::int64_t timestamp_ms = 1699123456789;
+
+std::string from_hex(std::string_view hex) {
+    std::string bytes;
+    for (std::size_t i = 0; i + 1 < hex.size(); i += 2) {
+        unsigned byte = 0;
+        std::from_chars(hex.data() + i, hex.data() + i + 2, byte, 16);
+        bytes.push_back(static_cast<char>(byte));
+    }
+    return bytes;
+}
+
+std::string to_hex(std::string_view bytes) {
+    constexpr char digits[] = "0123456789abcdef";
+    std::string hex;
+    for (const char c : bytes) {
+        const auto byte = static_cast<unsigned char>(c);
+        (hex += digits[byte >> 4]) += digits[byte & 0xF];
+    }
+    return hex;
+}
+
+json::Value meaning_of(std::optional<std::int64_t> id) { return id ? json::Value(*id) : json::Value(); }
+json::Value meaning_of(Dialect dialect) { return dialect == Dialect::Short ? "short" : "long"; }
+
+json::Value meaning_of(const std::optional<Failure>& failure) {
+    return failure ? json::Value(encode_failure(*failure)) : json::Value();
+}
+
+json::Object meaning_of(const Request& request) {
+    if (request.is_exit()) return json::Object{{"kind", "exit"}};
+    return json::Object{{"kind", "request"},
+                        {"dialect", meaning_of(request.dialect)},
+                        {"id", meaning_of(request.id)},
+                        {"command", request.command},
+                        {"parameters", request.parameters}};
+}
+
+json::Object meaning_of(const Response& response) {
+    return json::Object{{"kind", "response"},
+                        {"dialect", meaning_of(response.dialect)},
+                        {"id", meaning_of(response.id)},
+                        {"command", response.command},
+                        {"result", response.result},
+                        {"message", response.message},
+                        {"tensors", json::Array(response.tensors.begin(), response.tensors.end())},
+                        {"error", meaning_of(response.error)}};
+}
+
+template <class Frame>
+json::Object accepted(const Frame& frame, const std::string& encoded) {
+    return json::Object{{"meaning", meaning_of(frame)}, {"encoded", to_hex(encoded)}};
+}
+
+json::Object answer_name(const std::string& name) {
+    check_name(name, "tag");
+    bool reserved = false;
+    try {
+        check_tag_to_send(name);
+    } catch (const tr::LocalProtocolError& error) {
+        reserved = error.code() == "reserved_name";
+    }
+    return json::Object{{"reserved", reserved}};
+}
+
+json::Object answer(const std::string& kind, const std::string& bytes) {
+    if (kind == "name") return answer_name(bytes);
+    if (kind == "response") {
+        const Response response = decode_response(bytes);
+        return accepted(response, encode_response(response, timestamp_ms));
+    }
+    const Request request = kind == "message" ? parse_message(bytes) : decode_request(bytes);
+    return accepted(request, encode_request(request, timestamp_ms));
+}
+
+json::Object answer_or_refuse(const std::string& kind, const std::string& bytes) {
+    try {
+        return answer(kind, bytes);
+    } catch (const MalformedRequest& error) {
+        return json::Object{
+            {"code", error.code()}, {"dialect", meaning_of(error.dialect())}, {"id", meaning_of(error.id())}};
+    } catch (const tr::ProtocolError& error) {
+        return json::Object{{"code", error.code()}};
+    }
+}
+
+}  // namespace
+
+int main() {
+    for (std::string line; std::getline(std::cin, line);) {
+        const json::Value question = json::parse(line);
+        const json::Object& object = as_object(question, "a question");
+        const std::string bytes = from_hex(required_string(object, "hex"));
+        std::cout << json::write(answer_or_refuse(required_string(object, "kind"), bytes)) << std::endl;
+    }
+}

@@ -1,0 +1,226 @@
+"""Python and C++ say the same of every message in spec/vectors, forwards and backwards."""
+
+import importlib.util
+import json
+import os
+import random
+import subprocess
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Callable, Dict, Iterable, List, Tuple, Union
+
+import pytest
+
+from tech_renaissance._errors import ProtocolError
+from tech_renaissance._frame import (
+    Exit,
+    MalformedRequest,
+    Request,
+    Response,
+    decode_request,
+    decode_response,
+    encode_request,
+    encode_response,
+    parse_message,
+)
+
+ROOT = Path(__file__).resolve().parents[1]
+VECTORS = ROOT / "spec" / "vectors"
+GUEST = ROOT / os.environ.get("TR_TEST_CPP_BUILDS", "build/plain").split()[0] / "bin" / "guest_message"
+TYPED = json.loads((VECTORS / "message" / "typed.json").read_text("ascii"))
+TIMESTAMP_MS = 1699123456789
+
+Answer = Dict[str, Any]
+Question = Tuple[str, bytes]
+Guest = Callable[[List[Question]], List[Answer]]
+
+
+def _meaning(frame: Union[Request, Response, Exit]) -> Answer:
+    """What a frame means, as spec/vectors/README.md has it."""
+    values = asdict(frame)
+    if isinstance(frame, Response):
+        values["tensors"] = list(frame.tensors)
+    return {"kind": type(frame).__name__.lower(), **values}
+
+
+def _encoded(frame: Union[Request, Response, Exit]) -> str:
+    if isinstance(frame, Response):
+        return encode_response(frame, frame.tensors, TIMESTAMP_MS)
+    return encode_request(Request("exit") if isinstance(frame, Exit) else frame, TIMESTAMP_MS)
+
+
+def _python_answer(kind: str, data: bytes) -> Answer:
+    """What tests/cpp/guest_message.cpp does, in Python."""
+    try:
+        frame: Union[Request, Response, Exit]
+        if kind == "message":
+            frame = parse_message(data.decode("utf-8", "surrogatepass"))
+        else:
+            frame = (decode_response if kind == "response" else decode_request)(data)
+    except MalformedRequest as error:
+        return {"code": error.code, "dialect": error.dialect, "id": error.id}
+    except ProtocolError as error:
+        return {"code": error.code}
+    return {"meaning": _meaning(frame), "encoded": _encoded(frame).encode().hex()}
+
+
+def _python(questions: List[Question]) -> List[Answer]:
+    return [_python_answer(kind, data) for kind, data in questions]
+
+
+def _cpp(questions: List[Question]) -> List[Answer]:
+    if not GUEST.exists():
+        pytest.skip(f"{GUEST} is not built")
+    lines = [json.dumps({"kind": kind, "hex": data.hex()}) + "\n" for kind, data in questions]
+    run = subprocess.run([str(GUEST)], input="".join(lines).encode(), stdout=subprocess.PIPE, check=True)
+    return [json.loads(line) for line in run.stdout.splitlines()]
+
+
+def _files(folder: str) -> List[Path]:
+    return sorted((VECTORS / "message" / folder).glob("*.json"))
+
+
+def _kind(path: Path) -> str:
+    return path.suffixes[-2][1:]
+
+
+def _expected(path: Path) -> Answer:
+    meaning: Answer = json.loads(path.with_suffix(".meaning").read_text("ascii"))
+    return meaning
+
+
+def _differences(names: Iterable[str], expected: List[Answer], actual: List[Answer]) -> Dict[str, Any]:
+    """What is not as expected, by name; and nothing was left unanswered."""
+    assert len(expected) == len(actual)
+    return {name: (e, a) for name, e, a in zip(names, expected, actual) if e != a}
+
+
+@pytest.fixture(name="guest", params=[_python, _cpp], ids=["python", "cpp"])
+def _guest(request: pytest.FixtureRequest) -> Guest:
+    guest: Guest = request.param
+    return guest
+
+
+def _ask_files(guest: Guest, paths: List[Path]) -> List[Answer]:
+    assert paths
+    return guest([(_kind(path), path.read_bytes()) for path in paths])
+
+
+def test_valid_messages_mean_what_the_vectors_say(guest: Guest) -> None:
+    """A valid request or response is decoded to its meaning."""
+    paths = _files("valid")
+    answers = _ask_files(guest, paths)
+
+    meanings = [answer.get("meaning", answer) for answer in answers]
+
+    assert {} == _differences([p.name for p in paths], [_expected(p) for p in paths], meanings)
+
+
+def test_invalid_messages_are_refused_with_the_code_the_vectors_say(guest: Guest) -> None:
+    """An invalid message gives its code, and for a request the dialect and id of the answer."""
+    paths = _files("invalid")
+    answers = _ask_files(guest, paths)
+
+    assert {} == _differences([p.name for p in paths], [_expected(p) for p in paths], answers)
+
+
+def test_codes_of_invalid_vectors_are_their_names(guest: Guest) -> None:
+    """The file name of an invalid vector begins with the code that both languages give."""
+    paths = _files("invalid")
+    codes = [answer.get("code") for answer in _ask_files(guest, paths)]
+
+    assert [path.name.split("--")[0] for path in paths] == codes
+
+
+@pytest.mark.parametrize("reader", [_python, _cpp], ids=["read-by-python", "read-by-cpp"])
+def test_encoding_a_meaning_and_decoding_it_gives_it_back(guest: Guest, reader: Guest) -> None:
+    """What one language writes the other reads with the same meaning."""
+    paths = _files("valid")
+    encoded = [bytes.fromhex(answer["encoded"]) for answer in _ask_files(guest, paths)]
+
+    answers = reader([(_kind(path), data) for path, data in zip(paths, encoded)])
+
+    meanings = [answer.get("meaning", answer) for answer in answers]
+    assert {} == _differences([p.name for p in paths], [_expected(p) for p in paths], meanings)
+
+
+def test_both_languages_write_the_same_keys_in_the_same_order() -> None:
+    """Key by key, the texts are equal; white space may differ. An exit is only its command."""
+    paths = [path for path in _files("valid") if _expected(path)["kind"] != "exit"]
+    questions = [(_kind(path), path.read_bytes()) for path in paths]
+
+    def pairs(answers: List[Answer]) -> List[Any]:
+        return [json.loads(bytes.fromhex(a["encoded"]), object_pairs_hook=list) for a in answers]
+
+    assert pairs(_python(questions)) == pairs(_cpp(questions))
+
+
+def test_short_responses_begin_with_what_older_hosts_search_for(guest: Guest) -> None:
+    """The first ``"params":`` in the text is the key, and the string follows it."""
+    questions = [
+        ("response", b'{"result":"r","id":1,"params":"\\"params\\":","cmd":"\\"params\\":\\"no\\""}'),
+        ("response", b'{"cmd":"x","params":"y","id":1}'),
+    ]
+
+    texts = [bytes.fromhex(answer["encoded"]).decode() for answer in guest(questions)]
+
+    follows = [text.partition('"params":')[2].lstrip() for text in texts]
+    assert [True, True] == [text.startswith(start) for text, start in zip(follows, ['"r"', '"y"'])]
+    assert [True, True] == [text.replace(" ", "").startswith('{"cmd":') for text in texts]
+
+
+def test_long_responses_begin_with_the_keys_of_the_dialect(guest: Guest) -> None:
+    """Keys stand in the order of the specification."""
+    text = b'{"error":{"code":"c"},"id":1,"tensors":["a"],"timestamp":5,"message":"m","result":"r","command":"x"}'
+
+    (answer,) = guest([("response", text)])
+
+    keys = list(json.loads(bytes.fromhex(answer["encoded"])))
+    assert ["command", "result", "message", "timestamp"] == keys[:4]
+    assert {"id", "tensors", "error"} == set(keys[4:])
+
+
+def test_typed_messages_mean_what_the_vectors_say(guest: Guest) -> None:
+    """What a user types, plain or JSON, becomes the request in the vectors."""
+    texts = [case["text"] for case in TYPED["valid"]]
+    answers = guest([("message", text.encode()) for text in texts])
+
+    meanings = [answer.get("meaning", answer) for answer in answers]
+
+    assert {} == _differences(texts, [case["meaning"] for case in TYPED["valid"]], meanings)
+
+
+def test_typed_messages_that_are_no_request_are_refused(guest: Guest) -> None:
+    """What cannot be a request is ``bad_message``, before anything is sent."""
+    names = list(TYPED["invalid"])
+    answers = guest([("message", TYPED["invalid"][name].encode("utf-8", "surrogatepass")) for name in names])
+
+    assert {} == _differences(names, [{"code": "bad_message"}] * len(names), answers)
+
+
+def test_a_cut_message_is_bad_json_at_every_byte(guest: Guest) -> None:
+    """No beginning of a request or response is taken for the whole."""
+    text = '{"cmd":"x\\ud83d\\ude00","params":["权",-1.5e3,true,null],"result":"é","id":7}'.encode()
+    questions = [(kind, text[:end]) for kind in ("request", "response") for end in range(len(text))]
+
+    codes = [answer.get("code") for answer in guest(questions)]
+
+    assert ["bad_json"] * len(questions) == codes
+
+
+def test_both_languages_agree_about_damaged_messages() -> None:
+    """Whatever happens to a vector on its way, Python and C++ accept it with the same meaning or refuse it alike."""
+    spec = importlib.util.spec_from_file_location("fuzz_message", ROOT / "fuzz" / "fuzz_message.py")
+    assert spec
+    assert spec.loader
+    fuzz = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(fuzz)
+    chance = random.Random(7)
+    seeds = [path.read_bytes() for path in _files("valid")]
+    damaged = [fuzz.mutated(chance.choice(seeds), chance.choice(seeds), chance) for _ in range(3000)]
+    questions = [(kind, data) for data in damaged for kind in ("request", "response")]
+
+    python, cpp = ([{**a, "encoded": None} for a in ask(questions)] for ask in (_python, _cpp))
+
+    assert {} == _differences(map(repr, questions), python, cpp)
+    assert any("meaning" in answer for answer in python)
