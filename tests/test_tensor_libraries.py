@@ -1,0 +1,398 @@
+"""Tensors of every library become the same bytes, and bytes become tensors of the library that is asked for."""
+
+import ctypes
+import gc
+import os
+import subprocess
+import sys
+import textwrap
+from typing import Any, Callable, Dict, List, Tuple
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tech_renaissance import _tensor
+from tech_renaissance._errors import FormatError
+from tech_renaissance._tensor import DTYPES, describe, from_buffer, torch_installed
+from tech_renaissance._tsr import decode, encode, import_tsr
+
+needs_torch = pytest.mark.skipif(not torch_installed(), reason="torch is not installed")
+
+
+@pytest.fixture(name="torch")
+def _torch() -> Any:
+    return pytest.importorskip("torch")
+
+
+def _code_of(action: Callable[[], Any]) -> str:
+    with pytest.raises(FormatError) as caught:
+        action()
+    return caught.value.code
+
+
+def _run(script: str) -> str:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", textwrap.dedent(script)]
+    result = subprocess.run(command, stdout=subprocess.PIPE, env=environment, check=True, text=True)
+    return result.stdout.strip()
+
+
+# -------------------------------------------------------------------------------------------------- numpy in
+
+
+ARRAYS: Dict[str, Tuple[Any, Any]] = {
+    "transposed": (np.arange(6).reshape(2, 3).T, [[0, 3], [1, 4], [2, 5]]),
+    "negative stride": (np.arange(4)[::-1], [3, 2, 1, 0]),
+    "every second": (np.arange(6)[::2], [0, 2, 4]),
+    "broadcast": (np.broadcast_to(np.arange(2), (2, 2)), [[0, 1], [0, 1]]),
+    "Fortran order": (np.asfortranarray([[1.5, 2], [3, 4]]), [[1.5, 2], [3, 4]]),
+    "big-endian": (np.array([1, 258], dtype=">i2"), [1, 258]),
+    "big-endian complex": (np.array([1 + 2j], dtype=">c8"), [1 + 2j]),
+    "zero-dimensional": (np.array(7), 7),
+    "numpy scalar": (np.float32(1.5), 1.5),
+    "empty": (np.zeros((2, 0, 3)), [[], []]),
+    "empty transposed": (np.zeros((0, 3), dtype=np.int8).T, [[], [], []]),
+    "read-only": (np.frombuffer(b"\1\2", dtype=np.uint8), [1, 2]),
+    "bool": (np.array([True, False]), [True, False]),
+    "bool of other bytes": (np.array([0, 1, 2], dtype=np.uint8).view(bool), [False, True, True]),
+    "Python integer": (7, 7),
+    "Python float": (1.5, 1.5),
+    "Python complex": (1 + 2j, 1 + 2j),
+    "Python bool": (True, True),
+    "nested lists": ([[1, 2], [3, 4]], [[1, 2], [3, 4]]),
+    "list of arrays": ([np.arange(2), np.arange(2)], [[0, 1], [0, 1]]),
+    "buffer": (memoryview(b"\1\2"), [1, 2]),
+}
+
+
+@pytest.mark.parametrize(("tensor", "expected"), ARRAYS.values(), ids=ARRAYS.keys())
+def test_any_array_is_taken(tensor: Any, expected: Any) -> None:
+    """What numpy takes is encoded by value, whatever its strides, byte order or type."""
+    assert expected == decode(encode(tensor), "numpy").tolist()
+
+
+@pytest.mark.parametrize("array_name", ["float32", "int64", "complex128", "bool"])
+def test_contiguous_array_is_not_copied(array_name: str) -> None:
+    """The described memory is the array's own, and stays valid when the array's name is gone."""
+    array = np.ones(1000, dtype=array_name)
+    raw = describe(array)
+    assert array.ctypes.data == np.frombuffer(raw.data, np.uint8).ctypes.data
+    expected = array.tobytes()
+    del array
+    gc.collect()
+    assert expected == raw.data
+
+
+NO_TENSORS = {
+    "text": "text",
+    "None": None,
+    "object": object(),
+    "ragged": [[1, 2], [3]],
+    "dates": np.zeros(2, dtype="datetime64[s]"),
+    "records": np.zeros(2, dtype=[("a", "f4")]),
+    "objects": np.array([None]),
+    "strings": np.array(["a"]),
+}
+
+
+@pytest.mark.parametrize("value", NO_TENSORS.values(), ids=NO_TENSORS.keys())
+@pytest.mark.filterwarnings("ignore:Creating an ndarray from ragged nested sequences")  # numpy before 1.24
+def test_no_tensor(value: Any) -> None:
+    """What has no TSR dtype, or is no tensor at all, is refused by name."""
+    assert "unsupported_dtype" == _code_of(lambda: encode(value))
+
+
+def test_longdouble_is_refused() -> None:
+    """A float of more than 64 bits has no TSR dtype (where it has 64, it is FP64)."""
+    array = np.zeros(2, dtype=np.longdouble)
+    if array.itemsize > 8:
+        assert "unsupported_dtype" == _code_of(lambda: encode(array))
+
+
+def test_ml_dtypes() -> None:
+    """bf16 and fp8 arrays of ml_dtypes are taken by name, and given back once it is imported."""
+    ml_dtypes = pytest.importorskip("ml_dtypes")
+    for name in ("bfloat16", "float8_e4m3fn", "float8_e5m2"):
+        array = np.array([[1.5, -2], [0, 4]]).astype(getattr(ml_dtypes, name)).T
+        decoded = decode(bytearray(encode(array)), "numpy")
+        assert (name, [[1.5, 0], [-2, 4]]) == (decoded.dtype.name, decoded.astype(float).tolist())
+
+
+def test_numpy_without_the_dtype_gives_advice() -> None:
+    """Asking numpy for bf16 names the dtype and says what helps."""
+    script = """
+        from tech_renaissance import _tensor, _tsr
+        try:
+            _tsr.decode(_tsr.header_for(_tensor.DTYPES[4], (0,)), "numpy")
+        except _tsr.FormatError as error:
+            print(error.code, error)
+    """
+    printed = _run(script)
+    assert printed.startswith("unsupported_dtype numpy has no bfloat16")
+    assert 'library="torch"' in printed
+
+
+# ------------------------------------------------------------------------------------------------------ DLPack
+
+
+class Exporter:
+    """A tensor of a library that is known only by its DLPack methods."""
+
+    def __init__(self, tensor: Any) -> None:
+        self._tensor = tensor
+
+    def __dlpack__(self, **options: Any) -> Any:
+        """Export the wrapped tensor."""
+        return self._tensor.__dlpack__(**options)
+
+    def __dlpack_device__(self) -> Any:
+        """Say where it is."""
+        return self._tensor.__dlpack_device__()
+
+
+class BrokenExporter(Exporter):
+    """An exporter that cannot export."""
+
+    def __dlpack__(self, **options: Any) -> Any:
+        """Fail as the array API says."""
+        raise BufferError("on another planet")
+
+
+class BrokenExporterWithArray(BrokenExporter):
+    """An exporter that cannot export, but can be converted."""
+
+    def __array__(self, *arguments: Any, **options: Any) -> Any:
+        """Convert to numpy."""
+        return self._tensor
+
+
+@pytest.mark.skipif(not hasattr(np, "from_dlpack"), reason="numpy without DLPack")
+@pytest.mark.parametrize(
+    "tensor", [np.arange(6.0).reshape(2, 3).T, np.int16([1, 2])], ids=["strided", "int16"]
+)
+def test_dlpack(tensor: Any) -> None:
+    """Anything with DLPack is taken as what it wraps."""
+    assert encode(tensor) == encode(Exporter(tensor))
+
+
+def test_dlpack_that_fails() -> None:
+    """An exporter that fails is refused with its reason, or converted if it can be."""
+    with pytest.raises(FormatError, match="another planet") as caught:
+        encode(BrokenExporter(np.arange(3)))
+    assert "unsupported_dtype" == caught.value.code
+    assert encode(np.arange(3)) == encode(BrokenExporterWithArray(np.arange(3)))
+
+
+@needs_torch
+def test_dlpack_of_a_dtype_that_numpy_lacks(torch: Any) -> None:
+    """A bf16 tensor behind DLPack is taken through torch."""
+    tensor = torch.tensor([1.5, -2], dtype=torch.bfloat16)
+    assert encode(tensor) == encode(Exporter(tensor))
+
+
+# --------------------------------------------------------------------------------------------------- torch in
+
+
+def _torch_tensors(torch: Any) -> Dict[str, Tuple[Any, Any]]:
+    grid = torch.arange(6).reshape(2, 3)
+    complexes = torch.tensor([1 + 2j, 3 - 4j])
+    return {
+        "transposed": (grid.t(), [[0, 3], [1, 4], [2, 5]]),
+        "slice": (grid[:, 1:], [[1, 2], [4, 5]]),
+        "every second": (torch.arange(6)[::2], [0, 2, 4]),
+        "expanded": (torch.arange(2).expand(2, 2), [[0, 1], [0, 1]]),
+        "channels last": (
+            grid.reshape(1, 2, 1, 3).to(memory_format=torch.channels_last),
+            [[[[0, 1, 2]], [[3, 4, 5]]]],
+        ),
+        "requires grad": (torch.ones(2, requires_grad=True), [1, 1]),
+        "result of a computation": (torch.ones(2, requires_grad=True) * 2, [2, 2]),
+        "parameter": (torch.nn.Parameter(torch.ones(2)), [1, 1]),
+        "conjugate view": (complexes.conj(), [1 - 2j, 3 + 4j]),
+        "negative view": (complexes.conj().imag, [-2, 4]),
+        "contiguous negative view": (complexes[:1].conj().imag, [-2]),
+        "zero-dimensional": (torch.tensor(7), 7),
+        "empty": (torch.zeros(2, 0, 3), [[], []]),
+        "bool": (torch.tensor([True, False]), [True, False]),
+        "bool of other bytes": (
+            torch.tensor([0, 1, 2], dtype=torch.uint8).view(torch.bool),
+            [False, True, True],
+        ),
+        "list of scalars": ([torch.tensor(1), torch.tensor(2)], [1, 2]),
+    }
+
+
+@needs_torch
+def test_any_torch_tensor_is_taken(torch: Any) -> None:
+    """Torch tensors are encoded by value, whatever their strides, history or lazy bits; and come back as such."""
+    for name, (tensor, expected) in _torch_tensors(torch).items():
+        encoded = encode(tensor)
+        assert (name, expected) == (name, decode(encoded, "torch").tolist())
+        assert (name, expected) == (name, decode(encoded, "numpy").tolist())
+
+
+@needs_torch
+def test_contiguous_torch_tensor_is_not_copied(torch: Any) -> None:
+    """The described memory is the tensor's own, and keeps it alive."""
+    tensor = torch.arange(1000.0, requires_grad=True)
+    raw = describe(tensor)
+    assert tensor.data_ptr() == ctypes.addressof(ctypes.c_ubyte.from_buffer(raw.data))
+    del tensor
+    gc.collect()
+    assert torch.arange(1000.0).numpy().tobytes() == raw.data
+
+
+@needs_torch
+def test_bf16_and_fp8(torch: Any) -> None:
+    """bf16 and fp8 keep their bits, through bytes, buffers and views."""
+    for name in ("bfloat16", "float8_e4m3fn", "float8_e5m2"):
+        if not hasattr(torch, name):
+            continue
+        tensor = torch.tensor([[1.5, -2], [0, 4]]).to(getattr(torch, name)).t()
+        for buffer in (encode(tensor), bytearray(encode(tensor))):
+            decoded = decode(buffer)
+            assert tensor.dtype == decoded.dtype
+            assert [[1.5, 0], [-2, 4]] == decoded.float().tolist()
+
+
+@needs_torch
+def test_old_torch_lacks_dtypes(torch: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A dtype that this torch does not have is refused by name, with advice."""
+    data = encode(np.zeros(2, dtype=np.uint16))
+    monkeypatch.delattr(torch, "uint16", raising=False)
+    with pytest.raises(FormatError, match="newer torch") as caught:
+        decode(data, "torch")
+    assert "unsupported_dtype" == caught.value.code
+
+
+@needs_torch
+@pytest.mark.filterwarnings("ignore:torch.quantize_per_tensor")
+def test_torch_tensors_without_dense_elements(torch: Any) -> None:
+    """Sparse, meta and quantized tensors are refused by name."""
+    tensors: List[Any] = [torch.eye(2).to_sparse(), torch.zeros(2, device="meta")]
+    if torch.backends.quantized.engine != "none":
+        tensors.append(torch.quantize_per_tensor(torch.zeros(2), 1.0, 0, torch.qint8))
+    for tensor in tensors:
+        assert "unsupported_dtype" == _code_of(lambda tensor=tensor: encode(tensor))
+
+
+@needs_torch
+def test_torch_tensor_without_memory(torch: Any) -> None:
+    """A tensor that only pretends to have elements, as in tracing, is refused and not read from address 0."""
+
+    class Fake(torch.Tensor):  # type: ignore[misc]
+        """A tensor with a shape and no memory."""
+
+        def data_ptr(self) -> int:
+            """There is none."""
+            return 0
+
+    assert "unsupported_dtype" == _code_of(lambda: encode(torch.zeros(3).as_subclass(Fake)))
+
+
+@needs_torch
+def test_tensor_on_another_device_is_moved(torch: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The elements are those of ``cpu()``: a tensor that is elsewhere is moved first."""
+    here = torch.arange(3)
+
+    class Elsewhere(torch.Tensor):  # type: ignore[misc]
+        """A tensor whose elements are reached through ``cpu()`` only."""
+
+        def detach(self) -> Any:
+            """Stay elsewhere."""
+            return self
+
+        def cpu(self) -> Any:
+            """Come here."""
+            return here
+
+    elsewhere = torch.zeros(3, dtype=torch.int64).as_subclass(Elsewhere)
+    assert encode(here) == encode(elsewhere)
+
+
+@needs_torch
+@given(data=st.data())
+@settings(deadline=None, max_examples=50)
+def test_any_torch_view_round_trips(data: st.DataObject) -> None:
+    """Any dtype, permutation and slice comes back equal, and a copy of it encodes to the same bytes."""
+    torch = pytest.importorskip("torch")
+    dtype = data.draw(st.sampled_from([dtype for dtype in DTYPES if hasattr(torch, dtype.array_name)]))
+    shape = data.draw(st.lists(st.integers(0, 3), max_size=8))
+    raw = bytes(i % 2 for i in range(int(np.prod(shape, dtype=np.int64)) * dtype.nbytes))
+    tensor = from_buffer(dtype, shape, memoryview(raw), "torch")
+    tensor = tensor.permute(*data.draw(st.permutations(range(len(shape))))) if shape else tensor
+    tensor = tensor[tuple(slice(None, None, data.draw(st.integers(1, 2))) for _ in shape)]
+    decoded = decode(encode(tensor), "torch")
+    assert (tensor.dtype, tensor.shape) == (decoded.dtype, decoded.shape)
+    assert encode(tensor.contiguous()) == encode(decoded)
+
+
+# --------------------------------------------------------------------------------------------------- libraries
+
+
+@needs_torch
+def test_torch_is_the_default(torch: Any) -> None:
+    """Torch tensors come out where torch is installed."""
+    assert isinstance(decode(encode([1.0])), torch.Tensor)
+    assert isinstance(decode(encode([1.0]), "numpy"), np.ndarray)
+
+
+def test_numpy_is_the_default_without_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Numpy arrays come out where torch is missing; asking for torch then is an ImportError."""
+    monkeypatch.setitem(sys.modules, "torch", None)
+    _tensor.torch_installed.cache_clear()
+    try:
+        assert isinstance(decode(encode([1.0])), np.ndarray)
+        with pytest.raises(ImportError):
+            decode(encode([1.0]), "torch")
+    finally:
+        _tensor.torch_installed.cache_clear()
+
+
+def test_import_loads_no_library() -> None:
+    """Importing the module loads neither numpy nor torch."""
+    script = """
+        import sys
+        from tech_renaissance import _tensor, _tsr
+        print(sorted({"numpy", "torch"} & set(sys.modules)))
+    """
+    assert "[]" == _run(script)
+
+
+def test_numpy_tensors_do_not_load_torch() -> None:
+    """Encoding an array and decoding one for numpy never imports torch."""
+    script = """
+        import sys
+        import numpy
+        from tech_renaissance import _tsr
+        print(_tsr.decode(_tsr.encode(numpy.ones(2)), "numpy"), "torch" in sys.modules)
+    """
+    assert "[1. 1.] False" == _run(script)
+
+
+@needs_torch
+def test_torch_works_without_numpy() -> None:
+    """A torch whose numpy is missing or broken reads and writes every dtype it has."""
+    script = """
+        import sys, warnings
+        sys.modules["numpy"] = None
+        warnings.simplefilter("ignore")
+        import torch
+        from tech_renaissance import _tsr
+        for name in ("float32", "bfloat16", "bool", "complex64"):
+            tensor = torch.ones(2, 3, dtype=getattr(torch, name)).t()
+            assert torch.equal(tensor, _tsr.decode(_tsr.encode(tensor)))
+            assert torch.equal(tensor, _tsr.decode(bytearray(_tsr.encode(tensor))))
+        print("equal")
+    """
+    assert "equal" == _run(script)
+
+
+@needs_torch
+def test_mapped_torch_tensor_is_aligned(torch: Any, tmp_path: Any) -> None:
+    """A mapped tensor's elements are aligned to 64 bytes, as its file's data is."""
+    path = tmp_path / "x.tsr"
+    path.write_bytes(encode(torch.ones(3, dtype=torch.float64)))
+    assert 0 == import_tsr(path, "torch", mmap=True).data_ptr() % 64
