@@ -1,0 +1,309 @@
+// Tensors: typed memory with a shape.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <initializer_list>
+#include <iostream>
+#include <memory>
+#include <new>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "detail/dtype_convert.h"
+#include "detail/path_argument.h"
+#include "detail/random.h"
+#include "detail/tensor_compare.h"
+#include "detail/tsr_file.h"
+#include "device.h"
+#include "dtype.h"
+#include "error.h"
+#include "shape.h"
+#include "tensor_print.h"
+
+namespace tr {
+
+// A dense array in C order (last dimension fastest), its memory aligned to 64 bytes where Tensor allocated it.
+//
+// Ownership: as in PyTorch, a copy of a Tensor shares the memory, which lives until the last copy goes; `clone` copies
+// it. `const` protects dtype, shape and which memory it is, not the elements.
+//
+// Thread-safety: that of std::shared_ptr and plain memory. Copies of a tensor may be made, used and destroyed by
+// several threads; one Tensor object that is assigned to, and elements that are written, need the callers' own
+// synchronisation.
+//
+// Errors: TensorError; `bad_device` from every factory for a device other than the CPU, `bad_shape` where shapes,
+// counts or sizes do not fit, `bad_dtype` where a value cannot become an element; and std::bad_alloc. A
+// failed operation changes nothing.
+class Tensor {
+public:
+    // An empty tensor: no elements, shape (0), FP32.
+    Tensor() noexcept : shape_(Shape::empty()) {}
+    Tensor(const Tensor&) = default;
+    Tensor& operator=(const Tensor&) = default;
+    // What was moved from is an empty tensor.
+    Tensor(Tensor&& other) noexcept : Tensor() { swap(other); }
+    Tensor& operator=(Tensor&& other) noexcept {
+        Tensor(std::move(other)).swap(*this);
+        return *this;
+    }
+    ~Tensor() = default;
+
+    // Elements that are not initialised.
+    static Tensor empty(const Shape& shape, DType dtype = DType::FP32, Device device = CPU) {
+        require_cpu(device);
+        const auto nbytes = static_cast<std::size_t>(shape.nbytes(dtype_info(dtype).nbytes));
+        const std::shared_ptr<void> memory(::operator new(nbytes, alignment),
+                                           [](void* p) { ::operator delete(p, alignment); });
+        return from_storage(memory, memory.get(), shape, dtype);
+    }
+
+    static Tensor zeros(const Shape& shape, DType dtype = DType::FP32, Device device = CPU) {
+        const Tensor tensor = empty(shape, dtype, device);
+        std::memset(tensor.data_ptr(), 0, tensor.memory_size());
+        return tensor;
+    }
+
+    static Tensor ones(const Shape& shape, DType dtype = DType::FP32, Device device = CPU) {
+        return full(shape, 1, dtype, device);
+    }
+
+    template <class T>
+    static Tensor full(const Shape& shape, T value, DType dtype = DType::FP32, Device device = CPU) {
+        return generate(shape, dtype, device, [&] { return value; });
+    }
+
+    // Normally distributed, mean 0, variance 1. Floating-point dtypes only (`bad_dtype`). Here and below, a seed gives
+    // the same numbers on every platform.
+    static Tensor randn(const Shape& shape, std::uint64_t seed = 0, DType dtype = DType::FP32, Device device = CPU) {
+        require_float(dtype);
+        detail::Random random(seed);
+        return generate(shape, dtype, device, [&] { return random.normal(); });
+    }
+
+    // Evenly distributed from low to high. Floating-point dtypes only (`bad_dtype`).
+    static Tensor uniform(const Shape& shape, double low = 0, double high = 1, std::uint64_t seed = 0,
+                          DType dtype = DType::FP32, Device device = CPU) {
+        require_float(dtype);
+        detail::Random random(seed);
+        return generate(shape, dtype, device, [&] { return random.uniform(low, high); });
+    }
+
+    // Integers from low to high - 1, all equally likely. TensorError `bad_shape` if there are none.
+    static Tensor randint(const Shape& shape, std::int64_t low, std::int64_t high, std::uint64_t seed = 0,
+                          DType dtype = DType::FP32, Device device = CPU) {
+        if (low >= high) throw TensorError("bad_shape", "randint needs low < high");
+        detail::Random random(seed);
+        return generate(shape, dtype, device, [&] { return random.integer(low, high); });
+    }
+
+    // The values in C order, copied; of T's own dtype unless another is given.
+    template <class T>
+    static Tensor from_vector(const std::vector<T>& values, const Shape& shape, DType dtype = dtype_of<T>(),
+                              Device device = CPU) {
+        require_count(static_cast<std::int64_t>(values.size()), shape);
+        auto next = values.begin();
+        return generate(shape, dtype, device, [&] { return static_cast<T>(*next++); });
+    }
+
+    // Borrows memory: `data` holds the elements in C order and must outlive every copy of the tensor.
+    static Tensor from_blob(void* data, const Shape& shape, DType dtype = DType::FP32, Device device = CPU) {
+        require_cpu(device);
+        return from_storage(nullptr, data, shape, dtype);
+    }
+
+    // Memory that belongs to `owner`, which is kept until the last copy of the tensor goes. `data` need not be what
+    // `owner` points to. REQUIRES: data is aligned for the dtype's elements.
+    static Tensor from_storage(const std::shared_ptr<void>& owner, void* data, const Shape& shape, DType dtype) {
+        Tensor tensor;
+        tensor.nbytes_ = static_cast<std::size_t>(shape.nbytes(dtype_info(dtype).nbytes));
+        tensor.memory_ = std::shared_ptr<void>(owner, data);
+        tensor.shape_ = shape;
+        tensor.dtype_ = dtype;
+        return tensor;
+    }
+
+    const Shape& shape() const noexcept { return shape_; }
+    DType dtype() const noexcept { return dtype_; }
+    Device device() const noexcept { return CPU; }
+    int ndim() const noexcept { return shape_.ndim(); }
+    std::int64_t numel() const noexcept { return shape_.numel(); }
+    bool is_empty() const noexcept { return numel() == 0; }
+    // The size of the elements in bytes.
+    std::size_t memory_size() const noexcept { return nbytes_; }
+
+    // As the functions of Shape: a negative i counts from the last; the last four dimensions by name.
+    std::int64_t dim_size(int i) const { return shape_.dim(i); }
+    std::int64_t batch() const noexcept { return shape_.batch(); }
+    std::int64_t channel() const noexcept { return shape_.channel(); }
+    std::int64_t height() const noexcept { return shape_.height(); }
+    std::int64_t width() const noexcept { return shape_.width(); }
+
+    // The elements; may be null where there are none.
+    void* data_ptr() const noexcept { return memory_.get(); }
+
+    // The elements as what they are: T must be the type of the dtype, else TensorError `bad_dtype`.
+    template <class T>
+    T* data() const {
+        if (dtype_of<T>() == dtype_) return static_cast<T*>(data_ptr());
+        throw TensorError("bad_dtype",
+                          "the elements are " + tr::to_string(dtype_) + ", not " + tr::to_string(dtype_of<T>()));
+    }
+
+    // The only element, converted like those of `to_vector`. TensorError `bad_shape` unless there is exactly one.
+    template <class T>
+    T item() const {
+        if (numel() != 1)
+            throw TensorError("bad_shape", "item needs one element, and shape " + shape_.to_string() + " has others");
+        T value{};
+        visit([&](const auto* elements) { value = detail::convert<T>(*elements); });
+        return value;
+    }
+
+    // The elements in C order, converted: a fraction is cut off for an integer, what is not zero is true. TensorError
+    // `bad_dtype` for what T cannot hold: a number beyond an integer's range, NaN as an integer, a complex as a real.
+    template <class T>
+    std::vector<T> to_vector() const {
+        std::vector<T> values(static_cast<std::size_t>(numel()));
+        visit([&](const auto* elements) {
+            std::transform(elements, elements + numel(), values.begin(), [](auto x) { return detail::convert<T>(x); });
+        });
+        return values;
+    }
+
+    // Copies all elements in or out. TensorError `bad_shape` unless nbytes is memory_size().
+    void from_cpu_data(const void* data, std::size_t nbytes) {
+        require_nbytes(nbytes);
+        if (nbytes > 0) std::memcpy(data_ptr(), data, nbytes);
+    }
+    void to_cpu_data(void* data, std::size_t nbytes) const {
+        require_nbytes(nbytes);
+        if (nbytes > 0) std::memcpy(data, data_ptr(), nbytes);
+    }
+
+    // The same memory in another shape of as many elements. One dimension of the list may be -1: what is left over.
+    Tensor reshape(const Shape& shape) const {
+        require_count(numel(), shape);
+        Tensor tensor = *this;
+        tensor.shape_ = shape;
+        return tensor;
+    }
+    Tensor reshape(std::initializer_list<std::int64_t> dims) const { return reshape(infer(dims)); }
+
+    // A copy in memory of its own.
+    Tensor clone() const {
+        Tensor copy = empty(shape_, dtype_);
+        copy.from_cpu_data(data_ptr(), nbytes_);
+        return copy;
+    }
+
+    // Whether |a - b| <= atol + rtol * |b| for every element a of this and b of the other. Infinities are close to
+    // themselves, NaN to NaN only if asked for. Compared as doubles: the dtypes may differ, the shapes may not
+    // (`bad_shape`).
+    bool is_close(const Tensor& other, double rtol = 1e-5, double atol = 1e-8, bool equal_nan = false) const {
+        if (shape_ != other.shape_)
+            throw TensorError("bad_shape",
+                              "cannot compare shapes " + shape_.to_string() + " and " + other.shape_.to_string());
+        const detail::Elements a{data_ptr(), dtype_};
+        const detail::Elements b{other.data_ptr(), other.dtype_};
+        return detail::all_close(a, b, numel(), {rtol, atol, equal_nan});
+    }
+
+    // Same dtype, shape and values; NaN differs from itself.
+    friend bool operator==(const Tensor& a, const Tensor& b) {
+        return a.dtype_ == b.dtype_ && a.shape_ == b.shape_ &&
+               detail::all_equal(a.data_ptr(), b.data_ptr(), a.dtype_, a.numel());
+    }
+    friend bool operator!=(const Tensor& a, const Tensor& b) { return !(a == b); }
+
+    // The text that PyTorch prints, e.g. `tensor([1.5000, 2.0000])`. REQUIRES: precision >= 0.
+    std::string to_string(int precision = 4) const { return format_tensor(data_ptr(), dtype_, shape_, precision); }
+    friend std::ostream& operator<<(std::ostream& out, const Tensor& tensor) { return out << tensor.to_string(); }
+
+    // Prints the name and a colon on a line of its own (nothing for an empty name), then the text and a newline.
+    void print(const std::string& name = "", int precision = 4) const {
+        if (!name.empty()) std::cout << name << ":\n";
+        std::cout << to_string(precision) << "\n" << std::flush;
+    }
+
+    // A TSR file, by its path in UTF-8 or a std::filesystem::path. A reader sees the old file or the new one, whole; if
+    // `save` fails, nothing is left behind. FormatError: `io_error` from the operating system, else what is wrong with
+    // the file.
+    void save(const detail::PathArgument& path) const {
+        detail::write_tsr_file(path.get(), dtype_, shape_, data_ptr());
+    }
+    static Tensor load(const detail::PathArgument& path) {
+        const detail::TsrReader file(path.get());
+        Tensor tensor = empty(file.header().shape, file.header().dtype);
+        file.read(tensor.data_ptr());
+        return tensor;
+    }
+
+private:
+    static constexpr std::align_val_t alignment{64};
+
+    void swap(Tensor& other) noexcept {
+        std::swap(memory_, other.memory_);
+        std::swap(shape_, other.shape_);
+        std::swap(nbytes_, other.nbytes_);
+        std::swap(dtype_, other.dtype_);
+    }
+
+    static void require_cpu(Device device) {
+        if (device != CPU) throw TensorError("bad_device", "there is no device " + device.to_string());
+    }
+
+    static void require_float(DType dtype) {
+        if (dtype_info(dtype).kind != DTypeKind::Float)
+            throw TensorError("bad_dtype", "not a floating-point dtype: " + tr::to_string(dtype));
+    }
+
+    static void require_count(std::int64_t count, const Shape& shape) {
+        if (count != shape.numel())
+            throw TensorError("bad_shape", std::to_string(count) + " elements do not fit shape " + shape.to_string());
+    }
+
+    void require_nbytes(std::size_t nbytes) const {
+        if (nbytes != nbytes_)
+            throw TensorError("bad_shape",
+                              std::to_string(nbytes) + " bytes for a tensor of " + std::to_string(nbytes_));
+    }
+
+    // A tensor of what `next` returns, call by call.
+    template <class Next>
+    static Tensor generate(const Shape& shape, DType dtype, Device device, Next next) {
+        const Tensor tensor = empty(shape, dtype, device);
+        tensor.visit([&](auto* elements) {
+            using T = std::remove_pointer_t<decltype(elements)>;
+            for (std::int64_t i = 0; i < shape.numel(); ++i) elements[i] = detail::convert<T>(next());
+        });
+        return tensor;
+    }
+
+    // Calls `action` with the elements as a pointer to their type.
+    template <class Action>
+    void visit(Action&& action) const {
+        detail::visit_dtype(dtype_,
+                            [&](auto element) { action(static_cast<typename decltype(element)::type*>(data_ptr())); });
+    }
+
+    Shape infer(std::vector<std::int64_t> dims) const {
+        const auto unknown = std::find(dims.begin(), dims.end(), -1);
+        if (unknown == dims.end()) return Shape(dims);
+        *unknown = 1;
+        const std::int64_t known = Shape(dims).numel();
+        *unknown = known == 0 ? -1 : numel() / known;
+        return Shape(dims);
+    }
+
+    std::shared_ptr<void> memory_;
+    Shape shape_;
+    std::size_t nbytes_ = 0;
+    DType dtype_ = DType::FP32;
+};
+
+}  // namespace tr
