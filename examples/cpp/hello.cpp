@@ -1,0 +1,15 @@
+// Ask a worker for a greeting. Run it from the top of the checkout.
+#include "tech_renaissance.h"
+using namespace tr;
+
+int main() {
+    PythonSession session("examples/workers/hello_worker.py", "hello");
+    session.start();
+    session.wait_until_ready(5000);
+
+    std::string response = session.fetch_response("hello world", 3000);
+    std::cout << "The worker says: " << response << std::endl;
+
+    session.please_exit(5000, true);
+    return 0;
+}

@@ -1,0 +1,351 @@
+"""What the documents say is so: their programs run, their tables match the code, their links lead somewhere."""
+
+import ast
+import importlib.util
+import inspect
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Dict, List, Set, Tuple
+
+import pytest
+
+import tech_renaissance
+from tech_renaissance import PythonSession, TechRenaissanceServer
+from tech_renaissance._tensor import DTYPES
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "spec").rglob("*.md")])
+READMES = ["README.md", "README.zh-CN.md"]
+HEADERS = ROOT / "cpp" / "include" / "tech_renaissance"
+COMPILER = shlex.split(os.environ.get("CXX", "c++"))
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+
+needs_compiler = pytest.mark.skipif(
+    shutil.which(COMPILER[0]) is None, reason=f"there is no C++ compiler {COMPILER[0]!r}"
+)
+
+
+def text_of(page: str) -> str:
+    """A page of the checkout."""
+    return (ROOT / page).read_text(encoding="utf-8")
+
+
+def blocks_of(page: str) -> List[Tuple[str, str]]:
+    """The code blocks of a page: language and text."""
+    return BLOCK.findall(text_of(page))
+
+
+def named_blocks(page: str) -> Dict[str, str]:
+    """The blocks whose first line is a comment with a file name, by that name."""
+    named: Dict[str, str] = {}
+    for _, block in blocks_of(page):
+        name = re.match(r"(?:#|//) (\w+\.\w+)", block)
+        if name:
+            named[name.group(1)] = block
+    return named
+
+
+def outputs(page: str) -> List[str]:
+    """The ``text`` blocks of a page."""
+    return [block for language, block in blocks_of(page) if language == "text"]
+
+
+def table(page: str, heading: str, columns: str = "") -> List[List[str]]:
+    """Rows of the table under a heading whose header row begins with ``columns``, without the header."""
+    section = text_of(page).partition(f"{heading}\n")[2]
+    section = re.split(r"^#", section, maxsplit=1, flags=re.MULTILINE)[0]
+    rows = [line for line in section.splitlines() if line.startswith("|")]
+    begin = next(index for index, row in enumerate(rows) if row.startswith(f"| {columns}"))
+    cells: List[List[str]] = []
+    for row in rows[begin + 2 :]:
+        if row.startswith("|---"):  # the next table's header was taken for a row
+            return cells[:-1]
+        cells.append([cell.strip() for cell in row.strip("|").split("|")])
+    return cells
+
+
+def in_backticks(rows: List[List[str]], column: int = 0) -> Set[str]:
+    """The names in backticks of a column, without what is in parentheses."""
+    return {name for row in rows for name in re.findall(r"^`([\w]+)", row[column])}
+
+
+def run(command: List[str], folder: Path) -> str:
+    """What a program prints; it must succeed."""
+    environment = {
+        **os.environ,
+        "TR_PYTHON": os.environ.get("TR_TEST_WORKER_PYTHON") or sys.executable,
+        "TR_WORKSPACE": str(folder / "workspace"),
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT / "src"), os.environ.get("PYTHONPATH")])),
+    }
+    result = subprocess.run(command, cwd=folder, env=environment, capture_output=True, check=False)
+    assert (0, "") == (result.returncode, result.stderr.decode())
+    return result.stdout.decode()
+
+
+def write_named_blocks(page: str, folder: Path) -> None:
+    """Put the named blocks of a page into files."""
+    for name, block in named_blocks(page).items():
+        (folder / name).write_text(block, encoding="utf-8")
+
+
+def compile_and_run(source: str, folder: Path) -> str:
+    """What a C++ program prints."""
+    (folder / "program.cpp").write_text(source, encoding="utf-8")
+    include = str(ROOT / "cpp" / "include")
+    run([*COMPILER, "-std=c++17", "-pthread", "-I", include, "program.cpp", "-o", "program"], folder)
+    return run([str(folder / "program")], folder)
+
+
+# ------------------------------------------------------------------------------------------------- programs
+
+
+def test_the_readmes_python_programs_run(tmp_path: Path) -> None:
+    """The worker and the Python host print what the page shows."""
+    write_named_blocks("README.md", tmp_path)
+
+    assert run([sys.executable, "host.py"], tmp_path) in outputs("README.md")
+
+
+def test_the_readmes_call_by_name_runs(tmp_path: Path) -> None:
+    """The default server answers as the page says."""
+    write_named_blocks("README.md", tmp_path)
+
+    assert "Hello World\n[0. 2.]\n" == run([sys.executable, "names.py"], tmp_path)
+
+
+@needs_compiler
+def test_the_readmes_cpp_program_runs(tmp_path: Path) -> None:
+    """The C++ host prints what the page shows."""
+    write_named_blocks("README.md", tmp_path)
+
+    assert compile_and_run((tmp_path / "main.cpp").read_text(), tmp_path) in outputs("README.md")
+
+
+def test_the_tensor_pages_python_program_runs(tmp_path: Path) -> None:
+    """It prints what the page shows."""
+    source = next(block for language, block in blocks_of("docs/tensors.md") if language == "python")
+
+    assert outputs("docs/tensors.md")[0] == run([sys.executable, "-c", source], tmp_path)
+
+
+@needs_compiler
+def test_the_tensor_pages_cpp_program_runs(tmp_path: Path) -> None:
+    """It prints what the page shows."""
+    source = next(block for language, block in blocks_of("docs/tensors.md") if language == "cpp")
+
+    assert outputs("docs/tensors.md")[1] == compile_and_run(source, tmp_path)
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")
+def test_the_older_host_runs(tmp_path: Path) -> None:
+    """A shell script that knows only the files gets its answer."""
+    write_named_blocks("docs/older-hosts.md", tmp_path)
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+
+    assert outputs("docs/older-hosts.md")[0] == run(["bash", "older_host.sh"], tmp_path)
+
+
+@needs_compiler
+def test_the_error_examples_are_up_to_date(tmp_path: Path) -> None:
+    """Every snippet of docs/errors.md provokes its error and prints what stands below it."""
+    assert "" == run([sys.executable, str(ROOT / "docs" / "make_error_examples.py"), "--check"], tmp_path)
+
+
+@needs_compiler
+def test_cpp_snippets_compile(tmp_path: Path) -> None:
+    """What these pages show in C++ is a valid body of a function, which has a session where it makes none."""
+    pages = ("docs/errors.md", "docs/default-server.md")
+    snippets = [block for page in pages for language, block in blocks_of(page) if language == "cpp"]
+    source = '#include "tech_renaissance.h"\nusing namespace tr;\nTensor images, weights;\n'
+    for number, snippet in enumerate(snippets):
+        parameter = "" if "PythonSession session" in snippet else "[[maybe_unused]] PythonSession& session"
+        source += f"void f{number}({parameter}) {{\n{snippet}}}\n"
+    (tmp_path / "snippets.cpp").write_text(source, encoding="utf-8")
+
+    run(
+        [*COMPILER, "-std=c++17", "-fsyntax-only", "-I", str(ROOT / "cpp" / "include"), "snippets.cpp"],
+        tmp_path,
+    )
+
+
+@pytest.mark.parametrize("page", [page.relative_to(ROOT).as_posix() for page in PAGES])
+def test_python_snippets_use_the_api(page: str) -> None:
+    """Every Python block is valid Python, and calls methods of a session that exist, with arguments that fit."""
+    for language, block in blocks_of(page):
+        if language != "python":
+            continue
+        for node in ast.walk(ast.parse(block)):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                check_call(node, node.func)
+
+
+def check_call(call: ast.Call, function: ast.Attribute) -> None:
+    """Raise if this is a call of a session's method that could not be made."""
+    if not isinstance(function.value, ast.Name) or function.value.id != "session":
+        return
+    keywords = {keyword.arg: None for keyword in call.keywords if keyword.arg}
+    inspect.signature(getattr(PythonSession, function.attr)).bind(None, *[None] * len(call.args), **keywords)
+
+
+def test_shell_blocks_name_targets_and_options_that_exist(tmp_path: Path) -> None:
+    """``make x`` is a target, and ``python -m tech_renaissance --x`` prints a folder."""
+    shell = "\n".join(block for page in PAGES for kind, block in blocks_of(str(page)) if kind in ("bash", ""))
+    targets = set(re.findall(r"^make (\w[\w-]*)", shell, re.MULTILINE))
+    options = set(re.findall(r"-m tech_renaissance (--[\w-]+)", "\n".join(map(text_of, READMES))))
+
+    assert {"demo", "test"} <= targets <= set(re.findall(r"^([\w-]+):", text_of("Makefile"), re.MULTILINE))
+    assert {"--cmake-dir", "--include-dir"} == options
+    for option in options:
+        assert Path(run([sys.executable, "-m", "tech_renaissance", option], tmp_path).strip()).is_dir()
+
+
+# --------------------------------------------------------------------------------------------------- tables
+
+
+def public_names(cls: type) -> Set[str]:
+    """The public methods and properties of a Python class, and its own name for the constructor."""
+    return {name for name in vars(cls) if not name.startswith("_")} | {cls.__name__}
+
+
+def cpp_public_methods(header: str, cls: str) -> Set[str]:
+    """The public methods of a C++ class, and its own name for the constructor."""
+    body = (HEADERS / header).read_text(encoding="utf-8").partition(f"class {cls} {{\npublic:\n")[2]
+    public = body.partition("\nprivate:")[0]
+    return set(re.findall(r"^    (?=\w)(?:[\w:<>&*,. ]+ )?(\w+)\([^;]*[{:]", public, re.MULTILINE))
+
+
+@pytest.mark.parametrize("page", READMES)
+def test_the_session_table_lists_the_python_methods(page: str) -> None:
+    """Exactly the public methods and properties of PythonSession."""
+    assert public_names(PythonSession) == in_backticks(table(page, "### PythonSession"))
+
+
+@pytest.mark.parametrize("page", READMES)
+def test_the_session_table_lists_the_cpp_methods(page: str) -> None:
+    """Exactly the public methods of tr::PythonSession, and ``close``, which is the destructor there."""
+    expected = cpp_public_methods("utils/python_session.h", "PythonSession") | {"close"}
+
+    assert expected == in_backticks(table(page, "### PythonSession"))
+
+
+@pytest.mark.parametrize("page", READMES)
+def test_the_server_table_lists_the_methods(page: str) -> None:
+    """Exactly the public methods of TechRenaissanceServer."""
+    assert public_names(TechRenaissanceServer) == in_backticks(table(page, "### TechRenaissanceServer"))
+
+
+@pytest.mark.parametrize("page", READMES)
+def test_the_option_table_lists_the_options(page: str) -> None:
+    """Exactly PythonSession's keyword-only parameters, and the fields of SessionOptions that have no other place."""
+    rows = table(page, "### PythonSession", "Python |")
+    parameters = inspect.signature(PythonSession).parameters.values()
+    fields = re.findall(
+        r"^    [\w:<>]+ (\w+)(?: = .*)?;$", (HEADERS / "utils/session_options.h").read_text(), re.MULTILINE
+    )
+
+    assert {p.name for p in parameters if p.kind is p.KEYWORD_ONLY} == in_backticks(rows)
+    assert set(fields) - {"script_path", "session_id", "quiet_mode"} == in_backticks(rows, 1)
+
+
+def error_types() -> Set[str]:
+    """The leaves of the error tree, in Python."""
+    errors: Any = [getattr(tech_renaissance, name) for name in tech_renaissance.__all__]
+    classes = [error for error in errors if isinstance(error, type) and issubclass(error, Exception)]
+    return {error.__name__ for error in classes if not set(error.__subclasses__()) & set(classes)}
+
+
+@pytest.mark.parametrize("page", READMES)
+def test_the_error_table_lists_the_leaves(page: str) -> None:
+    """Exactly the leaves of the error tree, and the one that only C++ has."""
+    heading = "### Errors" if page == "README.md" else "### 错误"
+
+    assert error_types() | {"TensorError"} == in_backticks(table(page, heading))
+
+
+def test_the_error_page_has_every_code_of_the_spec() -> None:
+    """Each code of spec/errors.md has its example."""
+    spec = text_of("spec/errors.md").partition("## Codes\n")[2]
+    rows = [line.split("|")[1:3] for line in spec.splitlines() if line.startswith("|")]
+    codes = {code for row in rows for cell in row for code in re.findall(r"`([a-z_]+)`", cell)}
+    codes |= {"unsupported_dtype", "too_many_dims", "io_error"}
+
+    assert codes == set(re.findall(r"^### (\w+)", text_of("docs/errors.md"), re.MULTILINE))
+
+
+def test_the_dtype_table_lists_the_dtypes() -> None:
+    """Exactly the dtypes of the code, in order, by TSR's and by torch's name."""
+    rows = table("docs/tensors.md", "## dtypes")
+
+    assert [(dtype.name, f"`{dtype.array_name}`") for dtype in DTYPES] == [(row[0], row[1]) for row in rows]
+
+
+# ------------------------------------------------------------------------------------------ links, languages
+
+
+def anchors(page: Path) -> Set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", BLOCK.sub("", page.read_text(encoding="utf-8")), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", [page.relative_to(ROOT).as_posix() for page in PAGES])
+def test_links_lead_somewhere(page: str) -> None:
+    """Every link to a file of the checkout names a file that is there, and an anchor that it has."""
+    for target in re.findall(r"\]\(([^)\s]+)\)", BLOCK.sub("", text_of(page))):
+        if re.match(r"[a-z]+:", target):
+            continue
+        path, _, anchor = target.partition("#")
+        file = (ROOT / page).parent / path if path else ROOT / page
+        assert file.exists(), target
+        assert not anchor or anchor in anchors(file), target
+
+
+def test_the_tour_names_files_that_exist() -> None:
+    """Each source file that docs/design.md names is there."""
+    names = set(re.findall(r"`((?:\w+/)*\w+\.(?:py|h))`", text_of("docs/design.md")))
+    missing = [
+        name
+        for name in names
+        if not (ROOT / "src/tech_renaissance" / name).exists() and not (HEADERS / name).exists()
+    ]
+
+    assert [] == missing
+
+
+def test_every_decision_is_listed() -> None:
+    """The index of the decisions has each of them, under its title."""
+    folder = ROOT / "docs" / "decisions"
+    titles = [
+        (path.name, path.read_text(encoding="utf-8").splitlines()[0].partition(": ")[2])
+        for path in sorted(folder.glob("0*.md"))
+    ]
+
+    assert titles == re.findall(r"\((0[\w.-]+)\) \| (.+) \|", text_of("docs/decisions/README.md"))
+
+
+def test_both_readmes_have_the_same_structure() -> None:
+    """As many headings of the same levels, the same code blocks, and tables of the same size, in the same order."""
+    english, chinese = map(text_of, READMES)
+
+    assert blocks_of("README.md") == blocks_of("README.zh-CN.md")
+    for pattern in (r"^(#+) ", r"^\|(?=-)", r"^(- )", r"\]\(((?:docs|spec)/[^)]*)\)"):
+        find = re.compile(pattern, re.MULTILINE)
+        assert find.findall(BLOCK.sub("", english)) == find.findall(BLOCK.sub("", chinese))
+
+
+def test_torch_is_not_needed_for_the_readmes_worker() -> None:
+    """The first program a user tries runs where PyTorch is missing: it imports nothing but the package."""
+    imports = {
+        alias.name if isinstance(node, ast.Import) else node.module
+        for node in ast.walk(ast.parse(named_blocks("README.md")["worker.py"]))
+        if isinstance(node, (ast.Import, ast.ImportFrom))
+        for alias in node.names
+    }
+
+    assert {"sys", "tech_renaissance"} == imports
+    assert importlib.util.find_spec("tech_renaissance") is not None

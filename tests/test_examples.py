@@ -1,0 +1,91 @@
+"""Every example runs, in both languages, and prints what docs/examples.md says."""
+
+import importlib.util
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Dict, List
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+BIN = ROOT / os.environ.get("TR_TEST_CPP_BUILDS", "build/plain").split()[0] / "bin"
+PAGE = (ROOT / "docs" / "examples.md").read_text(encoding="utf-8")
+NAMES = sorted(path.stem for path in (ROOT / "examples" / "python").glob("*.py"))
+WITH_TORCH = {"default_server", "demo", "matmul"}
+
+
+def promised(name: str) -> List[str]:
+    """The outputs that the page shows for an example: one for both languages, or C++'s and Python's."""
+    section = PAGE.partition(f"\n## {name}\n")[2].partition("\n## ")[0]
+    return re.findall(r"```text\n(.*?)```", section, re.DOTALL)
+
+
+def environment(workspace: Path) -> Dict[str, str]:
+    """The tests' environment with a workspace of its own, and an interpreter for workers."""
+    return {
+        **os.environ,
+        "TR_PYTHON": os.environ.get("TR_TEST_WORKER_PYTHON") or sys.executable,
+        "TR_WORKSPACE": str(workspace),
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT / "src"), os.environ.get("PYTHONPATH")])),
+    }
+
+
+def run(command: List[str], workspace: Path) -> str:
+    """What a program prints; it must succeed and leave no session behind."""
+    result = subprocess.run(
+        command,
+        cwd=ROOT,
+        env=environment(workspace),
+        capture_output=True,
+        check=False,
+        timeout=120,
+    )
+    assert (0, "") == (result.returncode, result.stderr.decode())
+    assert [] == list((workspace / "python_session").iterdir())
+    return result.stdout.decode().replace(f"{ROOT}{os.sep}", "/checkout/")
+
+
+@pytest.fixture(params=["cpp", "python"])
+def language(request: pytest.FixtureRequest) -> str:
+    """Both languages."""
+    return str(request.param)
+
+
+def command_of(name: str, language: str) -> List[str]:
+    """How an example is run, or a skip."""
+    if name in WITH_TORCH and importlib.util.find_spec("torch") is None:
+        pytest.skip("this example needs PyTorch, and this interpreter has none")
+    if language == "python":
+        return [sys.executable, str(ROOT / "examples" / "python" / f"{name}.py")]
+    if not (BIN / name).exists():
+        pytest.skip(f"{BIN / name} is not built: make build")
+    return [str(BIN / name)]
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "demo"])
+def test_an_example_prints_what_the_page_shows(name: str, language: str, tmp_path: Path) -> None:
+    """The program succeeds, prints the page's text, and leaves nothing behind."""
+    expected = promised(name)
+
+    actual = run(command_of(name, language), tmp_path)
+
+    assert expected[0 if language == "cpp" else -1] == actual
+
+
+def test_the_demo_checks_its_answers_and_prints_a_table(language: str, tmp_path: Path) -> None:
+    """The demo says that everything is right, shows the product, and times each call."""
+    output = run(command_of("demo", language), tmp_path)
+
+    assert "WRONG" not in output
+    assert 4 == output.count("  ok    ")
+    assert "tensor([[9., 9., 9., 9., 9.]," in output
+    assert 9 == len(re.findall(r"^  \S.* +\d+\.\d{3} ms$", output, re.MULTILINE))
+
+
+def test_both_languages_have_the_same_examples() -> None:
+    """A C++ example has its Python twin, and the other way round; the page shows each."""
+    assert NAMES == sorted(path.stem for path in (ROOT / "examples" / "cpp").glob("*.cpp"))
+    assert NAMES == sorted(re.findall(r"^## (\w+)$", PAGE, re.MULTILINE))
