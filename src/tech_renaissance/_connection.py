@@ -52,12 +52,32 @@ TRANSITIONS: Dict[State, Dict[str, State]] = {
 }
 
 
+class _Node:
+    """A state and where its events lead: TRANSITIONS as linked objects, so that a step is one look-up."""
+
+    __slots__ = ("following", "state")
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+        self.following: Dict[str, "_Node"] = {}
+
+
+_NODES = {state: _Node(state) for state in State}
+for _state, _moves in TRANSITIONS.items():
+    _NODES[_state].following = {event: _NODES[target] for event, target in _moves.items()}
+
+
 class Connection:
     """Tracks a session's state from the frames that pass. Not thread-safe."""
 
     def __init__(self) -> None:
-        self.state = State.STARTING
+        self._node = _NODES[State.STARTING]
         self._waiting: Deque[Optional[int]] = deque()
+
+    @property
+    def state(self) -> State:
+        """Where the session is."""
+        return self._node.state
 
     def sent(self, frame: Frame) -> None:
         """We send ``frame``: raises LocalProtocolError ``bad_state`` if we may not; the state is then unchanged."""
@@ -73,7 +93,7 @@ class Connection:
 
     def lost(self) -> None:
         """The other side is gone. Allowed in every state."""
-        self.state = TRANSITIONS[self.state]["Lost"]
+        self._node = self._node.following["Lost"]
         self._waiting.clear()
 
     @property
@@ -83,18 +103,21 @@ class Connection:
 
     def _advance(self, frame: Frame) -> str:
         """Apply the frame; returns what is wrong with it, or nothing."""
+        waiting = self._waiting
         event = type(frame).__name__
         if isinstance(frame, Response):
-            if self._waiting and frame.id != self._waiting[0]:
-                return f"a response to request {frame.id}, but request {self._waiting[0]} is the oldest"
-            if len(self._waiting) == 1:
+            if not waiting:
+                return f"a response while {self.state.value}, and no request waits"
+            if frame.id != waiting[0]:
+                return f"a response to request {frame.id}, but request {waiting[0]} is the oldest"
+            if len(waiting) == 1:
                 event = "LastResponse"
-        following = TRANSITIONS[self.state].get(event)
-        if following is None or (isinstance(frame, Response) and not self._waiting):
+        node = self._node.following.get(event)
+        if node is None:
             return f"{event} while {self.state.value}"
         if isinstance(frame, Request):
-            self._waiting.append(frame.id)
+            waiting.append(frame.id)
         elif isinstance(frame, Response):
-            self._waiting.popleft()
-        self.state = following
+            waiting.popleft()
+        self._node = node
         return ""

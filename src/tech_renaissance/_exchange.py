@@ -10,7 +10,7 @@ import time
 from typing import Callable, Dict, Optional, Union
 
 from ._connection import Connection, State
-from ._errors import RemoteProtocolError, SessionClosed, TechRenaissanceError, TimedOut
+from ._errors import RemoteProtocolError, SessionClosed, TechRenaissanceError, TimedOut, WorkerLost
 from ._frame import Exit, Frame, Ready, Request, Response
 from ._transport import HostTransport
 
@@ -54,8 +54,12 @@ class Exchange:
     @property
     def state(self) -> State:
         """The connection's state, after taking in what has arrived."""
-        self._until(lambda: False, 0)
+        self.take_in()
         return self._connection.state
+
+    def take_in(self) -> None:
+        """Give what has arrived to the calls it belongs to; does not wait."""
+        self._until(lambda: False, 0)
 
     @property
     def last_failed(self) -> bool:
@@ -63,12 +67,8 @@ class Exchange:
         return self._last_failed
 
     def wait_started(self, timeout_s: float) -> bool:
-        """Wait until the worker is ready; False if it is not yet. Raises the launch's error if it died."""
-        if not self._until(lambda: self._connection.state is not State.STARTING, timeout_s):
-            return False
-        if self._connection.state is State.LOST and not self._was_ready:
-            raise self._death(True)
-        return True
+        """Wait until the worker is ready; False if it is not yet. Raises what ended it, if it can serve no more."""
+        return self._until(self._has_started, timeout_s)
 
     def send(self, call: Call, timeout_s: float) -> None:
         """Hand a call to the worker, waiting for room. Raises TimedOut, or what ended the worker."""
@@ -87,19 +87,20 @@ class Exchange:
 
     def wait_idle(self, timeout_s: float) -> bool:
         """Wait until every call is answered; False if they are not. Raises what ended the worker."""
-        if not self._until(lambda: self._connection.state is not State.BUSY, timeout_s):
-            return False
-        self._check_usable()
-        return True
+        return self._until(self._is_idle, timeout_s)
 
     def abandon(self, call: Call) -> None:
         """Nobody waits for this call any more: its response will be discarded."""
         with self._changed:
             self._calls.pop(call.request.id, None)
 
-    def leave(self, timeout_s: float) -> bool:
-        """Ask the worker to leave and wait until it says so, or is gone; False if it does not."""
-        return self._until(self._has_left, timeout_s)
+    def ask_to_leave(self, timeout_s: float) -> bool:
+        """Ask the worker to leave, waiting for its start and for room; True once it is asked, or gone."""
+        return self._until(self._try_ask_to_leave, timeout_s)
+
+    def wait_left(self, timeout_s: float) -> bool:
+        """Wait until the worker says that it leaves, or is gone; False if it does not."""
+        return self._until(lambda: self._connection.state in (State.EXITED, State.LOST), timeout_s)
 
     def close(self) -> None:
         """The worker is gone: every waiting call fails, and no thread is in the transport any more."""
@@ -112,18 +113,36 @@ class Exchange:
 
     def _try_send(self, call: Call) -> bool:
         self._check_usable()
-        if not self._transport.try_send(call.request):
+        if not self._try_hand_over(call.request):
             return False
-        self._connection.sent(call.request)
         self._calls[call.request.id] = call
         return True
 
-    def _has_left(self) -> bool:
-        state = self._connection.state
-        if state in (State.READY, State.BUSY) and self._transport.try_send(Exit()):
-            self._connection.sent(Exit())
-            self._asked_to_leave = True
-        return state in (State.EXITED, State.LOST)
+    def _try_hand_over(self, frame: Frame) -> bool:
+        try:
+            if not self._transport.try_send(frame):
+                return False
+        except OSError as error:
+            raise _broken(error) from error
+        self._connection.sent(frame)
+        return True
+
+    def _has_started(self) -> bool:
+        if self._connection.state is State.STARTING:
+            return False
+        self._check_usable()
+        return True
+
+    def _is_idle(self) -> bool:
+        if self._connection.state is State.BUSY:
+            return False
+        self._check_usable()
+        return True
+
+    def _try_ask_to_leave(self) -> bool:
+        if self._connection.state in (State.READY, State.BUSY):
+            self._asked_to_leave = self._try_hand_over(Exit())
+        return self._connection.state in (State.EXITING, State.EXITED, State.LOST)
 
     def _check_usable(self) -> None:
         state = self._connection.state
@@ -175,6 +194,8 @@ class Exchange:
                 return frame, frame is None
         except RemoteProtocolError as error:
             return error, False
+        except OSError as error:
+            raise _broken(error) from error
         return frame, False
 
     def _dispatch(self, frame: Union[Frame, RemoteProtocolError]) -> None:
@@ -196,6 +217,7 @@ class Exchange:
         self._last_failed = bool(error or response.error)
         call = self._calls.pop(response.id, None)
         if call is not None:
+            response.command = response.command or call.request.command
             call.response, call.error = (None, error) if error else (response, None)
 
     def _lose(self) -> None:
@@ -208,3 +230,7 @@ class Exchange:
                 call.error = error
             self._calls.clear()
         self._changed.notify_all()
+
+
+def _broken(error: OSError) -> WorkerLost:
+    return WorkerLost("worker_lost", f"the worker cannot be reached: {error}")

@@ -1,5 +1,6 @@
 """Locking a file on POSIX: flock, which the kernel gives up when the last descriptor of the owner is closed."""
 
+import contextlib
 import fcntl
 import os
 
@@ -15,5 +16,8 @@ def try_lock(descriptor: int) -> bool:
 
 def remove_locked(descriptor: int, path: str) -> None:
     """Remove the file, then give up the lock: nobody can lock the file that goes and believe to own its name."""
-    os.unlink(path)
-    os.close(descriptor)
+    try:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+    finally:
+        os.close(descriptor)

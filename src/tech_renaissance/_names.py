@@ -1,5 +1,6 @@
 """Names: session ids and tags become file names, so they are checked on both sides. Rules: spec/protocol.md, Names."""
 
+import functools
 import re
 
 from ._errors import LocalProtocolError
@@ -31,6 +32,7 @@ def check_tag_to_send(tag: str) -> str:
     return tag
 
 
+@functools.lru_cache(maxsize=1024)  # the same tags come with every call
 def _defect(name: str) -> str:
     if not name:
         return "is empty"

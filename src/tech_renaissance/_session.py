@@ -9,13 +9,13 @@ from collections import deque
 from typing import Any, Deque, List, Mapping, Optional, Sequence, Union
 
 from ._connection import State
-from ._errors import CommandError, LaunchError, LocalProtocolError, TimedOut
+from ._errors import CommandError, LaunchError, LocalProtocolError, SessionClosed, TimedOut
 from ._exchange import Call, Exchange
 from ._frame import Exit, Request, Response, parse_message
-from ._life import Life, Options
+from ._life import Life, Options, Worker
 from ._names import check_tag_to_send
 from ._process.output import Output
-from ._tensor import Library
+from ._tensor import Library, dtype_named, loaded_library
 
 _TIMEOUT_MS = 10_000
 
@@ -46,6 +46,7 @@ class PythonSession:
         output: Optional[Output] = None,
         poll_ms: Optional[str] = None,
         library: Optional[Library] = None,
+        transport: Optional[str] = None,
     ) -> None:
         """Make a session; nothing happens until ``start`` (or a first ``send_tensor``).
 
@@ -56,8 +57,9 @@ class PythonSession:
         ``workspace`` in the current directory. ``output``: "inherit", "discard", the path of a file to append to, or a
         function that is given bytes in another thread. ``poll_ms``: "first:max", wait by this schedule, without file
         notifications. ``library``: "torch" or "numpy", what results arrive as; else torch if the host has imported it.
+        ``transport``: "shm" or "file"; else TR_TRANSPORT, else shared memory where both sides can.
 
-        Raises LocalProtocolError ``bad_name``.
+        Raises LocalProtocolError ``bad_name`` or ``bad_option``.
         """
         self._options = Options(
             script_path=os.fspath(script_path),
@@ -71,6 +73,7 @@ class PythonSession:
             output=output,
             poll_ms=poll_ms,
             library=library,
+            transport=transport,
         )
         self._life = Life(self._options)
         self._finalizer = weakref.finalize(self, self._life.end)
@@ -115,17 +118,20 @@ class PythonSession:
 
     def is_alive(self) -> bool:
         """Whether the worker's process runs, as the kernel says now."""
-        return self._life.is_alive()
+        worker = self._life.worker
+        return worker is not None and worker.is_alive()
 
     def please_exit(self, timeout_ms: int = 5000, ensure: bool = False) -> None:  # noqa: FBT001, FBT002
         """Ask the worker to leave once it has served what it was sent, and wait for it.
 
         Raises TimedOut if it has not left in time; with ``ensure`` it is terminated instead. No worker, no error.
         """
-        if not self._life.leave(timeout_ms / 1000):
-            if not ensure:
-                raise TimedOut(f"the worker did not exit within {timeout_ms} ms")
-            self._life.terminate()
+        worker = self._life.worker
+        if worker is None or worker.leave(timeout_ms / 1000):
+            return
+        if not ensure:
+            raise TimedOut(f"the worker did not exit within {timeout_ms} ms")
+        self._life.terminate()
 
     def terminate(self) -> None:
         """End the worker now, for certain. Its directory and tensors stay, for the next ``start``."""
@@ -133,7 +139,8 @@ class PythonSession:
 
     def join(self, timeout_ms: int = _TIMEOUT_MS) -> bool:
         """Wait for the worker's process to end by itself; False if it still runs."""
-        return self._life.join(timeout_ms / 1000)
+        worker = self._life.worker
+        return worker is None or worker.process.wait(timeout_ms / 1000) is not None
 
     def close(self) -> None:
         """End the worker, in order if it can, and remove the session directory. Safe to call twice."""
@@ -143,24 +150,24 @@ class PythonSession:
 
     def is_ready(self) -> bool:
         """Whether the worker waits for a request."""
-        return self.is_alive() and self._life.exchange.state is State.READY
+        return self._state() is State.READY
 
     def is_busy(self) -> bool:
         """Whether the worker has a request that it has not answered."""
-        return self.is_alive() and self._life.exchange.state is State.BUSY
+        return self._state() is State.BUSY
 
     def wait_until_ready(self, timeout_ms: int = _TIMEOUT_MS) -> bool:
-        """Wait until the worker can serve; False if it cannot yet. Raises LaunchError if it died."""
-        return self._life.exchange.wait_started(timeout_ms / 1000)
+        """Wait until the worker can serve; False if it cannot yet. Raises LaunchError or WorkerLost if it died."""
+        return self._worker().exchange.wait_started(timeout_ms / 1000)
 
     def wait_until_ok(self, timeout_ms: int = _TIMEOUT_MS) -> bool:
         """Wait until all requests are answered; True if the last one succeeded. Raises WorkerLost."""
-        exchange = self._started()
+        exchange = self._ready_worker().exchange
         return exchange.wait_idle(timeout_ms / 1000) and not exchange.last_failed
 
     def new_response(self) -> bool:
         """Whether the answer to the oldest ``send_request`` is there to be read."""
-        _ = self._life.exchange.state
+        self._worker().exchange.take_in()
         with self._asked_lock:
             return bool(self._asked) and self._asked[0].done
 
@@ -173,12 +180,14 @@ class PythonSession:
         Answers that a ``wait_for_*`` gave up on are discarded from now on.
         """
         request = self._request(message)
+        exchange = self._ready_worker().exchange
+        self._forget_timed_out(exchange)
         if isinstance(request, Exit):
-            self._life.leave(0)
+            if not exchange.ask_to_leave(self._options.launch_timeout_s):
+                raise TimedOut("'exit' could not be sent: the worker is busy")
             return
         call = Call(request)
-        self._forget_timed_out()
-        self._started().send(call, self._options.launch_timeout_s)
+        exchange.send(call, self._options.launch_timeout_s)
         with self._asked_lock:
             self._asked.append(call)
 
@@ -233,12 +242,20 @@ class PythonSession:
 
     # --------------------------------------------------------------- tensors
 
+    def empty(self, shape: Sequence[int], dtype: Any = "float32") -> Any:
+        """A new tensor, uninitialised, that ``send_tensor`` need not copy: over shared memory, the worker sees this very memory.
+
+        ``dtype``: of torch or numpy, or a name ("float32", "FP32"). Torch or numpy as results are. Raises ArenaFull, FormatError.
+        """
+        return self._life.transport.empty(dtype_named(dtype), shape, loaded_library(self._options.library))
+
     def send_tensor(self, tensor: Any, tag: str) -> None:
         """Put a tensor under a tag for the worker: numpy, torch, or anything with DLPack. It stays until replaced or dropped.
 
         Raises LocalProtocolError for a tag that is no name, FormatError for what TSR cannot hold.
         """
-        self._life.transport.put_tensor(check_tag_to_send(tag), tensor)
+        check_tag_to_send(tag)
+        self._life.transport.put_tensor(tag, tensor)
 
     def send_tensors(self, tensors: Sequence[Any], tags: Sequence[str]) -> None:
         """Put several tensors under as many tags; all tags are checked first."""
@@ -251,19 +268,34 @@ class PythonSession:
 
     def drop_tensor(self, tag: str) -> None:
         """Forget the tensor under a tag; that there is none is no error."""
-        self._life.transport.drop_tensor(check_tag_to_send(tag))
+        check_tag_to_send(tag)
+        self._life.transport.drop_tensor(tag)
 
     # -------------------------------------------------------------- internal
 
-    def _started(self) -> Exchange:
-        """The exchange, once the worker is ready."""
-        exchange = self._life.exchange
-        if not exchange.wait_started(self._life.launch_remaining_s()):
-            timeout_s = self._options.launch_timeout_s
+    def _worker(self) -> Worker:
+        worker = self._life.worker
+        if worker is None:
+            self._life.check_open()
+            raise SessionClosed("not_started", "the session has no worker: call start() first")
+        return worker
+
+    def _ready_worker(self) -> Worker:
+        """The worker, once it is ready."""
+        worker = self._worker()
+        timeout_s = self._options.launch_timeout_s
+        if not worker.exchange.wait_started(_Clock(timeout_s, worker.launched_at).remaining_s()):
             raise LaunchError(
-                "launch_timeout", f"the worker was not ready within {timeout_s:g} s", None, self._life.output_tail()
+                "launch_timeout",
+                f"the worker was not ready within {timeout_s:g} s",
+                None,
+                worker.process.output_tail(),
             )
-        return exchange
+        return worker
+
+    def _state(self) -> Optional[State]:
+        worker = self._life.worker
+        return worker.exchange.state if worker and worker.is_alive() else None
 
     def _request(self, message: str) -> Union[Request, Exit]:
         request = parse_message(message)
@@ -276,8 +308,8 @@ class PythonSession:
         if isinstance(request, Exit):
             raise LocalProtocolError("bad_message", "'exit' has no answer: use please_exit")
         call = Call(request)
-        exchange = self._started()
-        clock = _Clock(timeout_ms)
+        exchange = self._ready_worker().exchange
+        clock = _Clock(timeout_ms / 1000, time.monotonic())
         exchange.send(call, clock.remaining_s())
         try:
             return exchange.wait(call, clock.remaining_s())
@@ -285,7 +317,7 @@ class PythonSession:
             exchange.abandon(call)
 
     def _wait(self, timeout_ms: int) -> Response:
-        exchange = self._life.exchange
+        exchange = self._worker().exchange
         with self._asked_lock:
             if not self._asked:
                 raise LocalProtocolError("no_request", "there is no request to wait for: send_request comes first")
@@ -297,30 +329,30 @@ class PythonSession:
                 self._asked.appendleft(call)
             raise
 
-    def _forget_timed_out(self) -> None:
+    def _forget_timed_out(self, exchange: Exchange) -> None:
         with self._asked_lock:
             for call in [call for call in self._asked if call.timed_out]:
                 self._asked.remove(call)
-                self._life.exchange.abandon(call)
+                exchange.abandon(call)
 
 
 class _Clock:
     """What remains of a timeout."""
 
-    def __init__(self, timeout_ms: float) -> None:
-        self._deadline = time.monotonic() + timeout_ms / 1000
+    def __init__(self, timeout_s: float, since: float) -> None:
+        self._deadline = since + timeout_s
 
     def remaining_s(self) -> float:
         return max(0.0, self._deadline - time.monotonic())
 
 
 def _text(response: Response) -> str:
-    _check(response)
+    check_response(response)
     return response.result
 
 
 def _tensors(response: Response) -> List[Any]:
-    _check(response)
+    check_response(response)
     if not response.tensors:
         raise CommandError(
             "no_tensor", f"{response.command!r} answered {response.result!r} and no tensor", result=response.result
@@ -328,7 +360,8 @@ def _tensors(response: Response) -> List[Any]:
     return list(response.tensors)
 
 
-def _check(response: Response) -> None:
+def check_response(response: Response) -> None:
+    """Raise the CommandError that the response reports, if it reports one."""
     error = response.error
     if error:
         text = f"{response.command}: {error.message}" + (f"\n{error.traceback}" if error.traceback else "")

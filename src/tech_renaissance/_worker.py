@@ -6,7 +6,6 @@ Surface (what a script calls) above, the serving loop below. Contract: spec/prot
 import contextlib
 import faulthandler
 import os
-import re
 import signal
 import sys
 import threading
@@ -14,16 +13,16 @@ import time
 import traceback
 from collections import deque
 from types import FrameType
-from typing import Any, Deque, Dict, Iterable, List, Optional
+from typing import Any, Deque, Dict, Iterable, List, Optional, Sequence
 
 from ._connection import Connection
 from ._errors import FormatError, LaunchError, LocalProtocolError, RemoteProtocolError, TechRenaissanceError
 from ._frame import Exit, Exiting, Failure, Frame, MalformedRequest, Ready, Request, Response
 from ._names import check_name
 from ._process.lifeline import hold_lifeline
-from ._tensor import Library
+from ._tensor import Library, choose_library, dtype_named
 from ._transport import WorkerTransport
-from ._transport.file import FileWorker
+from ._transport.choose import worker_transport
 from ._version import __version__
 from ._workspace import SessionDirectory, session_directory
 
@@ -31,7 +30,6 @@ PROTOCOL_VERSION = 1
 
 # How long to sleep at most before looking again; every wait is bounded.
 _RECHECK_S = 60.0
-_SEPARATORS = re.compile(r"[\s,]+")
 
 
 class TechRenaissanceServer:
@@ -49,6 +47,7 @@ class TechRenaissanceServer:
         self._library = library
         self._transport: Optional[WorkerTransport] = None
         self._reply: Optional[_Reply] = None
+        self._info: Dict[str, str] = {}
 
     def main_logic(self, command: str, parameters: str) -> bool:
         """Handle one request; override this. Return True if the command is known, False otherwise.
@@ -71,11 +70,15 @@ class TechRenaissanceServer:
         """
         self.session_id = check_name(session_id, "session id")
         path = session_directory(session_id, os.environ)
-        owned = None if os.environ.get("TR_HOST_PID") else SessionDirectory(path, empty=False)
+        # Taken out of the environment: they are about this process, not about those that it starts.
+        host_pid, lifeline, offered = (os.environ.pop(name, None) for name in ("TR_HOST_PID", "TR_LIFELINE", "TR_SHM"))
+        owned = None if host_pid or lifeline else SessionDirectory(path, empty=False)
         try:
-            hold_lifeline(os.environ.get("TR_LIFELINE"))
+            hold_lifeline(lifeline)
             with _orderly_signals():
-                self.serve(FileWorker(path, os.environ.get("TR_POLL_MS")))
+                choice = worker_transport(path, os.environ, offered)
+                self._info = {"transport": choice.name, "transport_reason": choice.reason}
+                self.serve(choice.end)
         finally:
             if owned:
                 owned.release()
@@ -84,7 +87,7 @@ class TechRenaissanceServer:
         """Serve on any transport, which is closed at the end: what ``run`` does with the session's own."""
         self._transport = transport
         try:
-            _Loop(self, transport).run()
+            _Loop(self, transport).run({**_worker_info(), **self._info})
         finally:
             self._transport = None
             transport.close()
@@ -96,7 +99,7 @@ class TechRenaissanceServer:
         count or a missing or broken tensor: the reply's message then says why.
         """
         reply = self._current_reply()
-        names = [name for name in _SEPARATORS.split(parameters) if name]
+        names = parameters.replace(",", " ").split()
         if count is not None and len(names) != count:
             reply.reason = f"expected {count} tensor names, got {len(names)}: {parameters!r}"
             return None
@@ -116,6 +119,17 @@ class TechRenaissanceServer:
         """The one tensor named in ``parameters``, or None as in ``get_tensors``."""
         tensors = self.get_tensors(parameters, 1)
         return tensors[0] if tensors else None
+
+    def empty(self, shape: Sequence[int], dtype: Any = "float32") -> Any:
+        """A new tensor, uninitialised, that ``send_tensors`` need not copy: over shared memory, the host sees this very memory.
+
+        ``dtype``: of torch or numpy, or a name ("float32", "FP32"). Torch or numpy as arriving tensors are. Write to it before it is
+        sent, not after. Raises ArenaFull, FormatError.
+        """
+        transport, library = self._transport, choose_library(self._library)
+        if transport is None:
+            raise LocalProtocolError("bad_state", "the server is not running: empty is for use in main_logic")
+        return transport.empty(dtype_named(dtype), shape, library)
 
     def send_tensors(self, *tensors: Any) -> None:
         """Add result tensors to the reply: torch, numpy, or anything with DLPack. Their values when the handler returns count."""
@@ -162,7 +176,6 @@ class TechRenaissanceServer:
         return self._reply
 
     def _load(self, name: str) -> Any:
-        check_name(name, "tag")
         assert self._transport is not None
         return self._transport.get_tensor(name, self._library)
 
@@ -213,8 +226,8 @@ class _Loop:
         self._connection = Connection()
         self._received: Deque[Frame] = deque()
 
-    def run(self) -> None:
-        self._send(Ready(_worker_info()))
+    def run(self, info: Dict[str, Any]) -> None:
+        self._send(Ready(info))
         try:
             while self._serve_one():
                 pass
@@ -262,7 +275,7 @@ class _Loop:
     def _try_send(self, frame: Frame) -> bool:
         try:
             return self._transport.try_send(frame)
-        except (FormatError, OSError) as error:
+        except Exception as error:  # noqa: BLE001 - the tensors are the user's, of whatever library
             if not isinstance(frame, Response) or not frame.tensors:
                 raise
             # A result that cannot travel: the caller hears why.
@@ -297,8 +310,6 @@ def _worker_info() -> Dict[str, Any]:
         "python": sys.version.partition(" ")[0],
         "tech_renaissance": __version__,
         "protocol": PROTOCOL_VERSION,
-        "transport": "file",
-        "transport_reason": "the only one",
         "start_time": time.time(),
     }
 

@@ -31,31 +31,40 @@ class SessionDirectory:
     """
 
     def __init__(self, path: str, *, empty: bool) -> None:
-        """Claim the directory. ``empty``: remove what a dead owner left."""
+        """Claim the directory. ``empty``: make it private, and remove what a dead owner left."""
         self.path = path
         try:
             os.makedirs(os.path.dirname(path), exist_ok=True)
             self._lock = self._claim()
+        except OSError as error:
+            raise self._failed(error) from error
+        try:
             self._write_pid()
             if empty:
+                os.chmod(path, 0o700)
                 self._remove_files()
         except OSError as error:
-            raise LaunchError("launch_failed", f"cannot make the session directory {path!r}: {error}") from error
+            os.close(self._lock)
+            raise self._failed(error) from error
 
     def release(self) -> None:
         """Give up the lock; the files stay."""
         os.close(self._lock)
 
     def remove(self) -> None:
-        """Remove the directory with all files, and give up the lock."""
-        self._remove_files()
-        remove_locked(self._lock, os.path.join(self.path, _LOCK))
+        """Remove the directory with all files, and give up the lock; that even if something cannot be removed (OSError)."""
+        try:
+            self._remove_files()
+        finally:
+            remove_locked(self._lock, os.path.join(self.path, _LOCK))
         os.rmdir(self.path)
+
+    def _failed(self, error: OSError) -> LaunchError:
+        return LaunchError("launch_failed", f"cannot make the session directory {self.path!r}: {error}")
 
     def _claim(self) -> int:
         while True:
-            with contextlib.suppress(FileExistsError):
-                os.mkdir(self.path, 0o700)
+            self._make()
             path = os.path.join(self.path, _LOCK)
             try:
                 lock = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600)
@@ -71,6 +80,12 @@ class SessionDirectory:
                 if os.path.samestat(os.fstat(lock), os.stat(path)):
                     return lock
             os.close(lock)
+
+    def _make(self) -> None:
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(self.path, 0o700)
+        if os.path.islink(self.path):  # emptying it would empty a directory that is none of ours
+            raise FileExistsError(f"{self.path!r} is a link")
 
     def _write_pid(self) -> None:
         os.ftruncate(self._lock, 0)

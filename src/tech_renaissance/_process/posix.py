@@ -32,14 +32,19 @@ class Process:
     """
 
     def __init__(
-        self, arguments: Sequence[str], environment: Mapping[str, str], directory: Optional[str], output: Output
+        self,
+        arguments: Sequence[str],
+        environment: Mapping[str, str],
+        directory: Optional[str],
+        output: Output,
+        inherited: Sequence[int] = (),
     ) -> None:
         self._lock = threading.Lock()
         self._tail = Tail()
         self._sinks = _open_sinks(output)
         lifeline_read, self._lifeline = os.pipe()
         exit_handle, self._exit_signal = os.pipe()
-        self.exit_handle = exit_handle  # reads end-of-file once the process has ended
+        self.exit_handle = exit_handle  # can be read, and never is, once the process has ended
         try:
             self._popen = subprocess.Popen(
                 arguments,
@@ -48,7 +53,7 @@ class Process:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                pass_fds=[lifeline_read],
+                pass_fds=[lifeline_read, *inherited],
                 start_new_session=True,
             )
         except (OSError, ValueError) as error:
@@ -112,6 +117,7 @@ class Process:
     def _watch_exit(self) -> None:
         _wait_without_reaping(self.pid)
         self.poll()
+        os.write(self._exit_signal, b"!")  # closing alone says nothing while a fork of the host holds a copy
         os.close(self._exit_signal)
 
     def _move_output(self) -> None:

@@ -52,8 +52,14 @@ class Process:
     """
 
     def __init__(
-        self, arguments: Sequence[str], environment: Mapping[str, str], directory: Optional[str], output: Output
+        self,
+        arguments: Sequence[str],
+        environment: Mapping[str, str],
+        directory: Optional[str],
+        output: Output,
+        inherited: Sequence[int] = (),
     ) -> None:
+        del inherited  # only shared memory has some, and that is not offered on Windows yet
         self._tail = Tail()
         self._sinks = _open_sinks(output)
         self._job = _create_job()

@@ -5,10 +5,17 @@ is room for it, and waits. ``tech_renaissance.testing.check_transport`` is the c
 """
 
 import abc
-from typing import Any, Optional
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 
 from .._frame import Frame
-from .._tensor import Library
+from .._tensor import DType, Library
+
+
+class Offer(NamedTuple):
+    """What a worker must be given when it is launched: environment variables, and descriptors to inherit."""
+
+    environment: Dict[str, str]
+    descriptors: List[int]
 
 
 class Transport(abc.ABC):
@@ -55,12 +62,18 @@ class HostTransport(Transport):
         """Forget a tag; that there is none is no error."""
 
     @abc.abstractmethod
-    def prepare(self) -> None:
+    def empty(self, dtype: DType, shape: Sequence[int], library: Library) -> Any:
+        """A new tensor, uninitialised, that ``put_tensor`` need not copy where the transport can do that."""
+
+    @abc.abstractmethod
+    def prepare(self) -> Offer:
         """Make ready for a new worker: nothing that an earlier one said is received again. Tags stay."""
 
     @abc.abstractmethod
     def watch_exit(self, handle: int) -> None:
-        """From now on end waits when this handle (Process.exit_handle) says that the worker's process is gone."""
+        """The worker is launched, and has what it was offered. From now on waits end when this handle (Process.exit_handle) says that its
+        process is gone.
+        """
 
 
 class WorkerTransport(Transport):
@@ -72,3 +85,7 @@ class WorkerTransport(Transport):
 
         Raises KeyError if there is none, FormatError if it is broken.
         """
+
+    @abc.abstractmethod
+    def empty(self, dtype: DType, shape: Sequence[int], library: Library) -> Any:
+        """A new tensor, uninitialised, that ``try_send`` need not copy where the transport can do that."""

@@ -7,9 +7,8 @@ renamed into place. So each message is read whole, once, by one reader, whatever
 import contextlib
 import json
 import os
-import sys
 import time
-from typing import Any, List, Optional
+from typing import Any, List, Optional, Sequence
 
 from .. import _files
 from .._errors import FormatError, RemoteProtocolError
@@ -27,9 +26,9 @@ from .._frame import (
     encode_response,
 )
 from .._names import check_name
-from .._tensor import Library
+from .._tensor import DType, Library, allocate, loaded_library
 from .._tsr import export_tsr, import_tsr
-from . import HostTransport, WorkerTransport
+from . import HostTransport, Offer, WorkerTransport
 from .watch import Backoff, watch_directory
 
 # An older host may write a request in place: how long its file must stand still before it counts as malformed.
@@ -98,12 +97,17 @@ class FileHost(_FileEnd, HostTransport):
         self._ready = False
         self._left = False
 
-    def prepare(self) -> None:
+    def empty(self, dtype: DType, shape: Sequence[int], library: Library) -> Any:
+        """See HostTransport."""
+        return allocate(dtype, shape, library)[0]
+
+    def prepare(self) -> Offer:
         """See HostTransport."""
         self._exit_handle = None
         self._ready = self._left = False
         for name in ("request.json", ".request.claimed", "response.json", "status.txt", "worker.json"):
             _files.remove(self._path(name))
+        return Offer({}, [])
 
     def watch_exit(self, handle: int) -> None:
         """See HostTransport."""
@@ -164,7 +168,7 @@ class FileHost(_FileEnd, HostTransport):
     def _load(self, name: str) -> Any:
         try:
             path = self._tensor_path(check_name(name, "result tensor"))
-            return import_tsr(path, self._library or ("torch" if "torch" in sys.modules else "numpy"))
+            return import_tsr(path, loaded_library(self._library))
         except (FormatError, OSError, ValueError) as error:
             raise RemoteProtocolError("bad_frame", f"the response's tensor {name!a} cannot be read: {error}") from error
 
@@ -172,16 +176,16 @@ class FileHost(_FileEnd, HostTransport):
 class FileWorker(_FileEnd, WorkerTransport):
     """The worker's end."""
 
-    def __init__(self, directory: str, poll_ms: Optional[str] = None) -> None:
-        super().__init__(directory, poll_ms)
-        self._status_mark: Optional[List[int]] = None
-
     def get_tensor(self, tag: str, library: Optional[Library]) -> Any:
         """See WorkerTransport."""
         try:
-            return import_tsr(self._tensor_path(tag), library=library)
+            return import_tsr(self._tensor_path(check_name(tag, "tag")), library=library)
         except FileNotFoundError:
             raise KeyError(tag) from None
+
+    def empty(self, dtype: DType, shape: Sequence[int], library: Library) -> Any:
+        """See WorkerTransport."""
+        return allocate(dtype, shape, library)[0]
 
     def try_send(self, frame: Frame) -> bool:
         """See Transport."""
@@ -249,25 +253,16 @@ class FileWorker(_FileEnd, WorkerTransport):
             time.sleep(_SETTLE_S)
 
     def _asked_to_leave(self) -> bool:
-        mark = _mark(self._path("status.txt"))
-        if mark == self._status_mark:
-            return False
-        if mark is None and not os.path.isdir(self.directory):
-            return True
-        if self._read_status() == "exit":
-            return True
-        self._status_mark = mark
-        return False
+        status = self._read_status()
+        return status == "exit" or (not status and not os.path.isdir(self.directory))
 
     def _set_status(self, line: str) -> None:
-        if self._asked_to_leave():  # our word must not cover a host's "exit"
-            return
-        self._write_status(line)
-        self._status_mark = _mark(self._path("status.txt"))
+        if not self._asked_to_leave():  # our word must not cover a host's "exit"
+            self._write_status(line)
 
 
 def _mark(path: str) -> Optional[List[int]]:
-    """Changes whenever someone else writes the file."""
+    """Changes when someone writes the file."""
     try:
         status = os.stat(path)
     except FileNotFoundError:

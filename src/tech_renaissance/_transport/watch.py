@@ -1,11 +1,14 @@
 """Waiting for a directory to change.
 
-``DirectoryWatch(path, notify)`` returns the best watch of the platform, or, with ``notify`` False or where none can be
+``watch_directory(path, notify=...)`` returns the best watch of the platform, or, with ``notify`` False or where none can be
 made, one that only sleeps. Nothing may depend on notifications: a caller bounds each wait with a Backoff and looks again.
 """
 
+import re
 import sys
 from typing import Optional, Protocol
+
+from .._errors import LocalProtocolError
 
 if sys.platform == "win32":
     from .watch_windows import NotifyWatch, SleepWatch
@@ -15,6 +18,8 @@ elif sys.platform == "linux":
 else:
     from .watch_kqueue import NotifyWatch
     from .watch_posix import SleepWatch
+
+_SCHEDULE = re.compile("([0-9]{1,9}):([0-9]{1,9})")
 
 
 class Watch(Protocol):
@@ -55,11 +60,13 @@ class Backoff:
 
     @classmethod
     def parse(cls, text: str) -> "Backoff":
-        """From ``first:max`` in milliseconds, as in TR_POLL_MS. Raises ValueError."""
-        first, _, last = text.partition(":")
-        first_ms, max_ms = float(first), float(last or first)
-        if not 0 < first_ms <= max_ms <= 3_600_000:
-            raise ValueError(f"a waiting schedule is first:max in milliseconds, 0 < first <= max, not {text!r}")
+        """From ``first:max`` in milliseconds, as in TR_POLL_MS. Raises LocalProtocolError ``bad_option``."""
+        match = _SCHEDULE.fullmatch(text)
+        first_ms, max_ms = (int(number) for number in match.groups()) if match else (0, 0)
+        if not 0 < first_ms <= max_ms:
+            raise LocalProtocolError(
+                "bad_option", f"a waiting schedule is first:max in milliseconds, 0 < first <= max, not {text!r}"
+            )
         return cls(first_ms / 1000, max_ms / 1000)
 
     def next_s(self) -> float:

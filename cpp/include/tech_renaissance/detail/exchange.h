@@ -14,6 +14,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <system_error>
 #include <utility>
 
 #include "tech_renaissance/detail/connection.h"
@@ -45,14 +46,14 @@ public:
 
     // The state after taking in what has arrived.
     State state() {
-        until([] { return false; }, Milliseconds(0));
+        take_in();
         const Lock lock(mutex_);
         return connection_.state();
     }
 
     // Whether the call has been answered, after taking in what has arrived.
     bool is_done(const CallPtr& call) {
-        until([] { return false; }, Milliseconds(0));
+        take_in();
         const Lock lock(mutex_);
         return call->done();
     }
@@ -68,12 +69,13 @@ public:
         return last_failed_;
     }
 
-    // Waits until the worker is ready; false if it is not yet. Throws the launch's error if it died.
+    // Waits until the worker is ready; false if it is not yet. Throws what ended it, if it can serve no more.
     bool wait_started(Milliseconds timeout) {
         return until(
             [this] {
-                if (connection_.state() == State::lost && !was_ready_) std::rethrow_exception(death_(true));
-                return connection_.state() != State::starting;
+                if (connection_.state() == State::starting) return false;
+                check_usable();
+                return true;
             },
             timeout);
     }
@@ -112,9 +114,14 @@ public:
         calls_.erase(*call->request.id);
     }
 
-    // Asks the worker to leave and waits until it says so, or is gone; false if it does not.
-    bool leave(Milliseconds timeout) {
-        return until([this] { return has_left(); }, timeout);
+    // Asks the worker to leave, waiting for its start and for room; true once it is asked, or gone.
+    bool ask_to_leave(Milliseconds timeout) {
+        return until([this] { return try_ask_to_leave(); }, timeout);
+    }
+
+    // Waits until the worker says that it leaves, or is gone; false if it does not.
+    bool wait_left(Milliseconds timeout) {
+        return until([this] { return connection_.state() == State::exited || connection_.state() == State::lost; }, timeout);
     }
 
     // The worker is gone: every waiting call fails, and no thread is in the transport any more.
@@ -131,24 +138,44 @@ public:
 private:
     using Lock = std::unique_lock<std::mutex>;
 
+    // Gives what has arrived to the calls it belongs to; does not wait.
+    void take_in() {
+        until([] { return false; }, Milliseconds(0));
+    }
+
     static std::string quoted(const Call& call) { return "'" + call.request.command + "'"; }
     static std::string seconds(Milliseconds timeout) { return std::to_string(timeout.count()) + " ms"; }
 
+    // The mechanism's own failures are the end of what can be said.
+    template <class Action>
+    static auto reaching_worker(Action action) {
+        try {
+            return action();
+        } catch (const std::system_error& error) {
+            throw WorkerLost("worker_lost", std::string("the worker cannot be reached: ") + error.what());
+        }
+    }
+
     bool try_send(const CallPtr& call) {
         check_usable();
-        if (!transport_.try_send(call->request)) return false;
+        if (!try_hand_over(call->request)) return false;
         connection_.sent_request(*call->request.id);
         calls_[*call->request.id] = call;
         return true;
     }
 
-    bool has_left() {
-        const State state = connection_.state();
-        if ((state == State::ready || state == State::busy) && transport_.try_send(Request{"exit", "", {}, Dialect::Long})) {
+    bool try_ask_to_leave() {
+        const State before = connection_.state();
+        if ((before == State::ready || before == State::busy) && try_hand_over({"exit", "", {}, Dialect::Long})) {
             connection_.sent_exit();
             asked_to_leave_ = true;
         }
-        return state == State::exited || state == State::lost;
+        const State state = connection_.state();
+        return state == State::exiting || state == State::exited || state == State::lost;
+    }
+
+    bool try_hand_over(const Request& request) {
+        return reaching_worker([&] { return transport_.try_send(request); });
     }
 
     void check_usable() const {
@@ -203,9 +230,9 @@ private:
         bool gone = false;
         {
             const Reading reading(*this, lock);
-            arrival = transport_.receive(timeout);
+            arrival = reaching_worker([&] { return transport_.receive(timeout); });
             if (!arrival && has_exited_()) {
-                arrival = transport_.receive(Milliseconds(0));  // what it said before it died
+                arrival = reaching_worker([&] { return transport_.receive(Milliseconds(0)); });  // what it said before it died
                 gone = !arrival;
             }
         }
@@ -230,7 +257,10 @@ private:
     void take(Reply& reply) {
         connection_.received_response(reply.response.id);
         last_failed_ = reply.response.error.has_value();
-        if (const CallPtr call = forget(*reply.response.id)) call->reply = std::move(reply);
+        const CallPtr call = forget(*reply.response.id);
+        if (!call) return;
+        if (reply.response.command.empty()) reply.response.command = call->request.command;
+        call->reply = std::move(reply);
     }
     // The answer to the oldest call, since answers come in order.
     void take(Unreadable& unreadable) {

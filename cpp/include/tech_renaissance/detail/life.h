@@ -1,12 +1,15 @@
 // What a session owns from its first start to its end: the directory, the transport, the process. And how it stops them.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <exception>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -15,7 +18,7 @@
 #include "tech_renaissance/detail/interpreter.h"
 #include "tech_renaissance/detail/process.h"
 #include "tech_renaissance/detail/session_directory.h"
-#include "tech_renaissance/detail/transport_file.h"
+#include "tech_renaissance/detail/transport_choice.h"
 #include "tech_renaissance/utils/session_options.h"
 
 namespace tr::detail {
@@ -31,11 +34,15 @@ inline constexpr StopStep stop_ladder[] = {
     {StopStep::Action::kill, std::chrono::milliseconds(5000)},
 };
 
-// A launched process and what is said to it.
+// How long the process of a worker that has left may take to end, before its error is told without an exit status.
+inline constexpr std::chrono::seconds death_patience(5);
+
+// A launched process and what is said to it. Thread-safe. `last_word` is called once, when the process has ended, however it ended.
 class Worker {
 public:
-    Worker(const Launch& launch, HostTransport& transport)
+    Worker(const Launch& launch, HostTransport& transport, std::function<void()> last_word)
         : interpreter_(launch.argv.front()),
+          last_word_(std::move(last_word)),
           process_(launch),
           exchange_(
               transport, [this] { return !process_.is_alive(); }, [this](bool starting) { return death(starting); }) {
@@ -49,22 +56,28 @@ public:
     Exchange& exchange() noexcept { return exchange_; }
     Clock::time_point launched_at() const noexcept { return launched_at_; }
 
-    // Asks it to leave and waits for its end; false if it did not.
+    // Asks it to leave and waits for the end of the process; false if it still runs.
     bool leave(std::chrono::milliseconds timeout) {
         const Clock::time_point deadline = deadline_after(timeout);
-        if (!process_.is_alive()) return true;
-        if (!exchange_.wait_started(timeout)) return false;
-        exchange_.leave(left_until(deadline));
+        if (process_.is_alive() && exchange_.ask_to_leave(timeout)) exchange_.wait_left(left_until(deadline));
         return process_.wait(deadline);
     }
 
+    // Ends the process by the steps of the ladder from `first` on; every waiting call fails.
     void stop(StopStep::Action first) {
         for (const StopStep& step : stop_ladder) {
             if (step.action < first) continue;
             if (!process_.is_alive()) break;
+            stopped_ = true;
             take(step);
         }
+        close();
+    }
+
+    // REQUIRES: the process has ended. Nobody is in the transport any more.
+    void close() {
         exchange_.close();
+        say_last_word();
     }
 
 private:
@@ -72,7 +85,7 @@ private:
         if (step.action == StopStep::Action::exit) {
             try {
                 leave(step.patience);
-            } catch (const std::exception&) {  // it died, or cannot be told: the next step needs no cooperation
+            } catch (const TRException&) {  // it cannot be told: the next step needs no cooperation
             }
             return;
         }
@@ -80,14 +93,21 @@ private:
         process_.wait(step.patience);
     }
 
+    void say_last_word() { std::call_once(last_word_said_, last_word_); }
+
     // The error that tells of the process's end.
-    std::exception_ptr death(bool starting) const {
-        const bool ended = process_.wait(std::chrono::seconds(5));
+    std::exception_ptr death(bool starting) {
+        const bool ended = process_.wait(death_patience);
         const std::string tail = process_.output_tail();
         const std::optional<int> status = process_.exit_status();
         if (!ended) {
             const char* text = "the worker left, but its process still runs";
             return std::make_exception_ptr(WorkerLost("worker_lost", text, std::nullopt, tail));
+        }
+        say_last_word();
+        if (stopped_) {
+            const char* text = "the worker was ended by its host: start the session again";
+            return std::make_exception_ptr(SessionClosed("session_closed", text));
         }
         const std::string text = status ? explain_death(*status, tail, interpreter_) : "its exit status is unknown";
         if (starting) {
@@ -98,6 +118,9 @@ private:
     }
 
     std::string interpreter_;
+    std::function<void()> last_word_;
+    std::once_flag last_word_said_;
+    std::atomic<bool> stopped_{false};
     Clock::time_point launched_at_ = Clock::now();
     Process process_;
     Exchange exchange_;
@@ -106,15 +129,23 @@ private:
 // Thread-safe. The destructor leaves no process and no files; in a fork of the host it does nothing.
 class Life {
 public:
+    // Throws LocalProtocolError bad_name or bad_option; nothing is made yet.
     explicit Life(SessionOptions options)
         : options_(std::move(options)),
           environment_(merged(current_environment(), options_.environment)),
           workspace_(find_workspace(options_.workspace, environment_)),
-          path_(session_path(workspace_, options_.session_id)) {}
+          path_(session_path(workspace_, options_.session_id)) {
+        parse_schedule(poll_ms());
+        check_transport_name(transport_name());
+    }
     Life(const Life&) = delete;
     Life& operator=(const Life&) = delete;
     ~Life() {
-        if (worker_ && owner_ == current_process_id()) stop(StopStep::Action::exit);
+        if (owner_ == current_process_id()) {
+            stop(StopStep::Action::exit);
+        } else {  // its threads are not here, and its locks may be held for ever
+            static_cast<void>(new std::shared_ptr<Worker>(std::move(worker_)));
+        }
     }
 
     const std::string& path() const noexcept { return path_; }
@@ -129,8 +160,8 @@ public:
     HostTransport& transport() {
         const std::lock_guard<std::recursive_mutex> lock(mutex_);
         if (!transport_) {
-            directory_.emplace(path_);
-            transport_.emplace(path_, poll_ms());
+            if (!directory_) directory_.emplace(path_);
+            transport_ = choose_transport(transport_name(), path_, poll_ms());
         }
         return *transport_;
     }
@@ -139,11 +170,13 @@ public:
     bool start() {
         const std::lock_guard<std::recursive_mutex> lock(mutex_);
         if (worker_ && worker_->process().is_alive()) return false;
-        const Launch launch{arguments(), worker_environment(), options_.working_directory, output()};
+        Launch launch{arguments(), worker_environment(), options_.working_directory, output()};
         HostTransport& end = transport();
-        if (worker_) worker_->exchange().close();
-        end.prepare();
-        worker_ = std::make_shared<Worker>(launch, end);
+        if (worker_) worker_->close();
+        Offer offer = end.prepare();
+        launch.inherited_variable = std::move(offer.variable);
+        launch.inherited = std::move(offer.descriptors);
+        worker_ = std::make_shared<Worker>(launch, end, [this] { write_last_word(); });
         return true;
     }
 
@@ -153,16 +186,10 @@ public:
         return worker_;
     }
 
-    // Ends the process for certain; the directory stays.
+    // Ends the process, from a step of the ladder on; the directory stays.
     void stop(StopStep::Action first) {
         const std::lock_guard<std::recursive_mutex> lock(mutex_);
-        if (!worker_) return;
-        worker_->stop(first);
-        try {
-            constexpr std::string_view last_word = "terminated";
-            write_file(to_path(path_) / "status.txt", {{last_word.data(), last_word.size()}});
-        } catch (const std::exception&) {  // for people to read, no more
-        }
+        if (worker_) worker_->stop(first);
     }
 
 private:
@@ -171,8 +198,20 @@ private:
         return base;
     }
 
+    void write_last_word() const noexcept {
+        try {
+            constexpr std::string_view last_word = "terminated";
+            write_file(to_path(path_) / "status.txt", {{last_word.data(), last_word.size()}});
+        } catch (const std::exception&) {  // for people to read, no more
+        }
+    }
+
     std::string poll_ms() const {
         return options_.poll_ms.empty() ? variable(environment_, "TR_POLL_MS") : options_.poll_ms;
+    }
+
+    std::string transport_name() const {
+        return options_.transport.empty() ? variable(environment_, "TR_TRANSPORT") : options_.transport;
     }
 
     std::vector<std::string> arguments() const {
@@ -191,6 +230,7 @@ private:
         Environment environment = environment_;
         environment["TR_WORKSPACE"] = workspace_;
         if (!poll_ms().empty()) environment["TR_POLL_MS"] = poll_ms();
+        if (!transport_name().empty()) environment["TR_TRANSPORT"] = transport_name();
         return environment;
     }
 
@@ -207,7 +247,7 @@ private:
     std::int64_t owner_ = current_process_id();
     mutable std::recursive_mutex mutex_;  // everything below
     std::optional<SessionDirectory> directory_;
-    std::optional<FileTransport> transport_;
+    std::unique_ptr<HostTransport> transport_;
     std::shared_ptr<Worker> worker_;
 };
 

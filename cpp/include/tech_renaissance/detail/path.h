@@ -19,7 +19,9 @@ inline std::string from_path(const std::filesystem::path& path) { return path.st
 #endif
 
 // Links are not resolved: a virtual environment is known by the path of its interpreter's link.
-inline std::string absolute_path(const std::string& path) { return from_path(std::filesystem::absolute(to_path(path))); }
+inline std::string absolute_path(const std::string& path) {
+    return from_path(std::filesystem::absolute(to_path(path)));
+}
 
 inline bool is_directory(const std::string& path) {
     std::error_code ignored;

@@ -35,6 +35,7 @@ public:
         try {
             std::filesystem::create_directories(path_.parent_path());
             lock_.emplace(claim());
+            std::filesystem::permissions(path_, std::filesystem::perms::owner_all);
             remove_files();
         } catch (const std::system_error& error) {
             throw_launch_failed("cannot make the session directory '" + path + "': " + error.what());
@@ -61,9 +62,9 @@ private:
     // The last owner may remove the directory between our making it and our locking it.
     LockFile claim() const {
         for (int attempt = 0;; ++attempt) {
-            if (std::filesystem::create_directory(path_)) {
-                std::filesystem::permissions(path_, std::filesystem::perms::owner_all);
-            }
+            std::filesystem::create_directory(path_);
+            // Emptying it would empty a directory that is none of ours.
+            if (std::filesystem::is_symlink(path_)) throw_launch_failed("'" + from_path(path_) + "' is a link");
             try {
                 return LockFile::acquire(lock_path());
             } catch (const LaunchError& error) {

@@ -30,6 +30,13 @@ struct Unreadable {
 
 using Arrival = std::variant<Ready, Reply, Exiting, Unreadable>;
 
+// What a worker must be given when it is launched: descriptors to inherit, and the variable that tells it their numbers. Nothing where
+// the variable is empty.
+struct Offer {
+    std::string variable;
+    std::vector<int> descriptors;
+};
+
 // A transport knows nothing of states, calls or processes: it moves a frame when there is room for it, and waits.
 //
 // Thread-safety: one thread at a time may be in receive(); all else may be called beside it from any thread, but try_send by one
@@ -42,9 +49,10 @@ public:
     virtual ~HostTransport() = default;
 
     // Makes ready for a new worker: nothing that an earlier one said is received again. Tags stay.
-    virtual void prepare() = 0;
+    virtual Offer prepare() = 0;
 
-    // From now on end waits when this handle (Process::exit_handle) says that the worker's process is gone.
+    // The worker is launched, and has what it was offered. From now on waits end when this handle (Process::exit_handle) says that its
+    // process is gone.
     virtual void watch_exit(WaitHandle handle) = 0;
 
     // Hands a request over, an exit without an id; false if there is no room for it now.
@@ -59,6 +67,9 @@ public:
 
     // Puts a tensor under a tag, in place of one that was there. It stays until the session ends, worker or not.
     virtual void put_tensor(const std::string& tag, const Tensor& tensor) = 0;
+
+    // A new tensor, uninitialised, that put_tensor need not copy where the transport can do that.
+    virtual Tensor empty(const Shape& shape, DType dtype) = 0;
 
     // Forgets a tag; that there is none is no error.
     virtual void drop_tensor(const std::string& tag) = 0;

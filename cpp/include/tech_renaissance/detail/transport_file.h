@@ -18,19 +18,30 @@
 
 namespace tr::detail {
 
+// As in TR_POLL_MS; empty: the default. Throws LocalProtocolError bad_option.
+inline Backoff parse_schedule(const std::string& poll_ms) {
+    if (poll_ms.empty()) return Backoff();
+    const std::optional<Backoff> schedule = Backoff::parse(poll_ms);
+    if (schedule) return *schedule;
+    throw LocalProtocolError("bad_option", "a waiting schedule is first:max in milliseconds, 0 < first <= max, not '" + poll_ms + "'");
+}
+
 class FileTransport final : public HostTransport {
 public:
     // poll_ms: "first:max", wait by this schedule and without notifications; empty: the default schedule, with them.
-    // REQUIRES: the directory exists. Throws LocalProtocolError "bad_message" for a schedule that is none.
+    // REQUIRES: the directory exists. Throws LocalProtocolError bad_option for a schedule that is none.
     FileTransport(const std::string& directory, const std::string& poll_ms)
-        : directory_(to_path(directory)), backoff_(parse_schedule(poll_ms)), watch_(directory, poll_ms.empty()) {}
+        : directory_(to_path(directory)),
+          backoff_(parse_schedule(poll_ms)),
+          watch_(directory, poll_ms.empty()) {}
 
-    void prepare() override {
+    Offer prepare() override {
         exit_handle_ = no_handle;
         ready_ = left_ = false;
         for (const char* name : {"request.json", ".request.claimed", "response.json", "status.txt", "worker.json"}) {
             remove_file(directory_ / name);
         }
+        return {};
     }
 
     void watch_exit(WaitHandle handle) override { exit_handle_ = handle; }
@@ -63,18 +74,11 @@ public:
 
     void put_tensor(const std::string& tag, const Tensor& tensor) override { tensor.save(tensor_path(tag)); }
 
+    Tensor empty(const Shape& shape, DType dtype) override { return Tensor::empty(shape, dtype); }
+
     void drop_tensor(const std::string& tag) override { remove_file(tensor_path(tag)); }
 
 private:
-    static Backoff parse_schedule(const std::string& poll_ms) {
-        if (poll_ms.empty()) return Backoff();
-        const std::optional<Backoff> schedule = Backoff::parse(poll_ms);
-        if (!schedule) {
-            throw LocalProtocolError("bad_option", "a waiting schedule is first:max in milliseconds, not '" + poll_ms + "'");
-        }
-        return *schedule;
-    }
-
     static std::int64_t now_ms() {
         const auto since_1970 = std::chrono::system_clock::now().time_since_epoch();
         return std::chrono::duration_cast<std::chrono::milliseconds>(since_1970).count();

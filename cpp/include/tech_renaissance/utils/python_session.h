@@ -10,6 +10,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -32,7 +33,7 @@ class PythonSession {
 public:
     static constexpr std::uint32_t default_timeout_ms = 10000;
 
-    // Makes a session; nothing happens until start() (or a first send_tensor). Throws LocalProtocolError "bad_name".
+    // Makes a session; nothing happens until start() (or a first send_tensor). Throws LocalProtocolError bad_name or bad_option.
     explicit PythonSession(const std::string& script_path = "default", const std::string& session_id = "default",
                            bool quiet_mode = false)
         : PythonSession(options_of(script_path, session_id, quiet_mode)) {}
@@ -91,7 +92,7 @@ public:
     // Whether the worker has a request that it has not answered.
     bool is_busy() const { return is_alive() && worker()->exchange().state() == detail::State::busy; }
 
-    // Waits until the worker can serve; false if it cannot yet. Throws LaunchError if it died.
+    // Waits until the worker can serve; false if it cannot yet. Throws LaunchError or WorkerLost if it died.
     bool wait_until_ready(std::uint32_t timeout_ms = default_timeout_ms) const {
         return worker()->exchange().wait_started(Milliseconds(timeout_ms));
     }
@@ -116,13 +117,13 @@ public:
     // discarded from now on.
     void send_request(const std::string& message) {
         detail::Request request = detail::parse_message(message);
-        if (request.is_exit()) {
-            worker()->exchange().leave(Milliseconds(0));
-            return;
-        }
-        const CallPtr call = make_call(std::move(request));
         const WorkerPtr worker = ready_worker();
         forget_timed_out(*worker);
+        if (request.is_exit()) {
+            if (worker->exchange().ask_to_leave(life_.options().launch_timeout)) return;
+            throw TimedOut("'exit' could not be sent: the worker is busy");
+        }
+        const CallPtr call = make_call(std::move(request));
         worker->exchange().send(call, life_.options().launch_timeout);
         const std::lock_guard<std::mutex> lock(asked_mutex_);
         asked_.push_back(call);
@@ -158,7 +159,7 @@ public:
 
     // Calls a command with any number of tensors and returns the (first) tensor of its answer. The worker gets them under tags of this
     // call, before what stands behind the command's first word: calculate("softmax dim=1", x). Errors as above.
-    template <class... Tensors>
+    template <class... Tensors, std::enable_if_t<(std::is_convertible_v<const Tensors&, Tensor> && ...), int> = 0>
     Tensor calculate(const std::string& command, const Tensors&... tensors) {
         return calculate(command, std::vector<Tensor>{tensors...}, default_timeout_ms);
     }
@@ -172,6 +173,10 @@ public:
     }
 
     // --------------------------------------------------------------- tensors
+
+    // A new tensor, uninitialised, that send_tensor need not copy: over shared memory, the worker sees this very memory. It stays valid
+    // after the session is gone. Throws ArenaFull.
+    Tensor empty(const Shape& shape, DType dtype = DType::FP32) { return life_.transport().empty(shape, dtype); }
 
     // Puts a tensor under a tag for the worker. It stays until replaced or dropped. Throws LocalProtocolError for a tag that is no name.
     void send_tensor(const Tensor& tensor, const std::string& tag) {

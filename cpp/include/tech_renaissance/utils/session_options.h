@@ -29,6 +29,8 @@ struct SessionOptions {
     std::string workspace;
     // How long a worker may take until it is ready.
     std::chrono::milliseconds launch_timeout = std::chrono::seconds(30);
+    // "shm" or "file". Default: TR_TRANSPORT, else shared memory where both sides can.
+    std::string transport;
     // "first:max" in milliseconds: wait by this schedule, without file notifications. Default: TR_POLL_MS, else quick, with them.
     std::string poll_ms;
 

@@ -1,0 +1,121 @@
+# The developer's interface; `make help` lists it. Needs make, a C++17 compiler and Python 3.8 or later with its venv
+# module; everything else goes into .venv. Stamps (.venv/.*) record what is done: a second run installs nothing.
+
+PYTHON ?= python3
+JOBS ?= $(shell getconf _NPROCESSORS_ONLN)
+FUZZ_SECONDS ?= 20
+CLANGXX ?= $(or $(shell command -v clang++),$(lastword $(sort $(wildcard /usr/bin/clang++-*))))
+
+PY := .venv/bin/python
+INSTALL := -m pip install --quiet --disable-pip-version-check
+CMAKE = $(shell cat .venv/.cmake)
+HEADERS = $(shell find cpp/include -name '*.h')
+CXX_WARNINGS := -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wsign-conversion
+FUZZERS := $(patsubst fuzz/%.cpp,build/fuzz/%,$(wildcard fuzz/*.cpp))
+
+# Hosts started here run their workers in .venv.
+export TR_PYTHON := $(abspath $(PY))
+
+.PHONY: help demo test bench lint format vectors build sanitizers test-compat fuzz clean
+.DELETE_ON_ERROR:
+
+help:  ## List these targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
+
+demo: .venv/.torch build/plain/.configured  ## Show a worker with PyTorch at work, from C++ and from Python
+	$(CMAKE) --build build/plain --target demo
+	build/plain/bin/demo
+	$(PY) examples/python/demo.py
+
+test: lint vectors build sanitizers .venv/.dev .venv/.torch .venv-workers/pythons.json  ## Run every test (TESTS=... for some)
+	TR_TEST_CPP_BUILDS="build/plain build/address build/thread" \
+	TR_TEST_PYTHONS="$$(cat .venv-workers/pythons.json)" \
+	$(PY) -m pytest $(TESTS)
+
+test-compat: .venv/.dev .venv-compat/.torch build  ## Run the tests with PyTorch 1.12 in the workers
+	TR_TEST_WORKER_PYTHON="$(abspath .venv-compat/bin/python)" $(PY) -m pytest $(TESTS)
+
+bench: .venv/.torch build/plain/.configured  ## Measure, each figure beside its limit
+	$(CMAKE) --build build/plain --target benchmarks -j $(JOBS)
+	$(PY) benchmarks/run.py
+
+lint: .venv/.dev build/plain/.configured  ## Check style and types
+	$(PY) -m ruff check
+	$(PY) -m ruff format --check
+	$(PY) -m pyright
+	$(PY) -m pyright -p tools/pyright-darwin.json
+	$(PY) -m pyright -p tools/pyright-windows.json
+	find cpp tests examples benchmarks fuzz -name '*.h' -o -name '*.cpp' | xargs .venv/bin/clang-format --dry-run -Werror
+	.venv/bin/clang-tidy --quiet build/plain/cpp/headers/odr_other.cpp -- $(CXX_WARNINGS) -std=c++17 -Icpp/include
+
+format: .venv/.dev  ## Put the sources into the form that lint wants
+	$(PY) -m ruff format
+	find cpp tests examples benchmarks fuzz -name '*.h' -o -name '*.cpp' | xargs .venv/bin/clang-format -i
+
+fuzz: .venv/.dev $(if $(CLANGXX),$(FUZZERS))  ## Fuzz the parsers, FUZZ_SECONDS each; the C++ ones need clang++
+	for fuzzer in fuzz/fuzz_*.py; do $(PY) $$fuzzer --seconds $(FUZZ_SECONDS) || exit 1; done
+	for fuzzer in $(if $(CLANGXX),$(notdir $(FUZZERS))); do \
+	    vectors=spec/vectors/$${fuzzer#fuzz_}; \
+	    mkdir -p build/fuzz/$$fuzzer-corpus; \
+	    build/fuzz/$$fuzzer -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=build/fuzz/$$fuzzer- \
+	        build/fuzz/$$fuzzer-corpus $$vectors/valid $$vectors/invalid || exit 1; \
+	done
+
+clean:  ## Remove all that make made, the environments too
+	rm -rf build .venv .venv-workers .venv-compat
+
+# ---- The parts of `make test`
+
+vectors: .venv/.base
+	$(PY) spec/vectors/make_tsr_vectors.py --check
+	$(PY) spec/vectors/make_message_vectors.py --check
+
+build: build/plain/.configured  ## Build the C++ tests, examples and benchmarks
+	$(CMAKE) --build build/plain -j $(JOBS)
+
+sanitizers: build/address/.configured build/thread/.configured
+	$(CMAKE) --build build/address --target unit_tests -j $(JOBS)
+	$(CMAKE) --build build/thread --target unit_tests -j $(JOBS)
+
+build/address/.configured: SANITIZE = -DTR_SANITIZE="address;undefined" -DCMAKE_BUILD_TYPE=Debug
+build/thread/.configured: SANITIZE = -DTR_SANITIZE="thread" -DCMAKE_BUILD_TYPE=Debug
+build/%/.configured: .venv/.cmake
+	$(CMAKE) -S . -B $(@D) $(SANITIZE)
+	touch $@
+
+build/fuzz/%: fuzz/%.cpp $(HEADERS)
+	mkdir -p $(@D)
+	$(CLANGXX) -std=c++17 -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -Icpp/include $< -o $@
+
+# ---- Environments
+
+.venv/.created:
+	$(PYTHON) tools/environment.py .venv
+	touch $@
+
+# No build isolation: when pyproject.toml changes later, what is already installed is not fetched again.
+.venv/.base: pyproject.toml .venv/.created
+	$(PY) $(INSTALL) hatchling
+	$(PY) $(INSTALL) --no-build-isolation --editable .
+	touch $@
+
+.venv/.dev: .venv/.base
+	$(PY) $(INSTALL) --no-build-isolation --editable ".[dev]"
+	touch $@
+
+.venv/.torch: | .venv/.base
+	$(PY) $(INSTALL) torch || { \
+	    echo "PyTorch cannot be installed for $$($(PY) --version) here; pip says above why."; \
+	    echo "With another interpreter: make clean && make demo PYTHON=/path/to/python3"; exit 1; }
+	touch $@
+
+.venv/.cmake: | .venv/.base
+	$(PY) tools/cmake.py > $@
+
+.venv-workers/pythons.json: | .venv/.base
+	$(PY) tools/worker_environments.py .venv-workers
+
+.venv-compat/.torch: | .venv/.base
+	$(PY) tools/environment.py .venv-compat "$$($(PY) tools/interpreters.py --oldest)"
+	.venv-compat/bin/python $(INSTALL) --editable . "torch==1.12.1" "numpy<2"
+	touch $@

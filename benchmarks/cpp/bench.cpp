@@ -1,0 +1,221 @@
+// Jobs of the benchmarks, C++ host. Each prints one JSON line: {"samples_us": [...], ...}. Usage: bench JOB WORKER_SCRIPT [COUNT].
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <map>
+#include <random>
+#include <thread>
+
+#include "tech_renaissance.h"
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double microseconds_since(Clock::time_point start) {
+    return std::chrono::duration<double, std::micro>(Clock::now() - start).count();
+}
+
+void print_samples(const std::vector<double>& samples) {
+    std::cout << "{\"samples_us\": [";
+    for (std::size_t i = 0; i < samples.size(); ++i) std::cout << (i == 0 ? "" : ", ") << samples[i];
+    std::cout << "]}" << std::endl;
+}
+
+// Times of `count` runs after a tenth as many to warm up.
+void sample(int count, const std::function<void()>& action, std::chrono::milliseconds pause = {}) {
+    std::vector<double> samples;
+    for (int i = -count / 10 - 2; i < count; ++i) {
+        if (pause.count() != 0) std::this_thread::sleep_for(pause);
+        const Clock::time_point start = Clock::now();
+        action();
+        if (i >= 0) samples.push_back(microseconds_since(start));
+    }
+    print_samples(samples);
+}
+
+double cpu_seconds_of_this_process() {
+    rusage usage{};
+    ::getrusage(RUSAGE_SELF, &usage);
+    const auto seconds = [](const timeval& time) { return static_cast<double>(time.tv_sec) + 1e-6 * static_cast<double>(time.tv_usec); };
+    return seconds(usage.ru_utime) + seconds(usage.ru_stime);
+}
+
+// From /proc/<pid>/stat, in clock ticks of the kernel.
+double cpu_seconds_of(const std::string& pid) {
+    std::ifstream file("/proc/" + pid + "/stat");
+    std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+    std::istringstream fields(text.substr(text.rfind(')') + 2));
+    std::string field;
+    double ticks = 0;
+    for (int i = 3; fields >> field; ++i) {
+        if (i == 14 || i == 15) ticks += std::stod(field);
+    }
+    return ticks / static_cast<double>(::sysconf(_SC_CLK_TCK));
+}
+
+std::string worker_pid(const tr::PythonSession& session) {
+    std::ifstream file(session.session_dir() + "/worker.json");
+    std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+    const std::size_t at = text.find("\"pid\": ") + 7;
+    return text.substr(at, text.find_first_not_of("0123456789", at) - at);
+}
+
+void idle(tr::PythonSession& session, int seconds) {
+    session.fetch_response("hello world");
+    const std::string pid = worker_pid(session);
+    std::this_thread::sleep_for(std::chrono::seconds(1));
+    const double host = cpu_seconds_of_this_process();
+    const double worker = cpu_seconds_of(pid);
+    std::this_thread::sleep_for(std::chrono::seconds(seconds));
+    std::cout << "{\"host_cpu_s\": " << cpu_seconds_of_this_process() - host << ", \"worker_cpu_s\": " << cpu_seconds_of(pid) - worker
+              << ", \"seconds\": " << seconds << "}" << std::endl;
+}
+
+void tensors(tr::PythonSession& session, const std::string& command, std::int64_t size, int count, bool resend) {
+    tr::Tensor a = session.empty(tr::Shape(size, size));
+    tr::Tensor b = session.empty(tr::Shape(size, size));
+    const tr::Tensor values = tr::Tensor::uniform(tr::Shape(size, size), 0.0, 1.0);
+    a.from_cpu_data(values.data_ptr(), values.memory_size());
+    b.from_cpu_data(values.data_ptr(), values.memory_size());
+    session.send_tensors({a, b}, {"a", "b"});
+    sample(count, [&] {
+        if (resend) session.send_tensors({a, b}, {"a", "b"});
+        const tr::Tensor result = session.fetch_tensor(command + " a b", 60000);
+        if (result.numel() != size * size) std::abort();
+    });
+}
+
+void small(tr::PythonSession& session, int count, bool changed) {
+    const tr::Tensor a = tr::Tensor::full(tr::Shape(16, 16), 1.5f);
+    const tr::Tensor b = tr::Tensor::full(tr::Shape(16, 16), 2.0f);
+    session.send_tensors({a, b}, {"a", "b"});
+    sample(count, [&] {
+        if (changed) session.send_tensors({a, b}, {"a", "b"});
+        if (session.fetch_tensor("sum a b").data<float>()[0] != 3.5f) std::abort();
+    });
+}
+
+// From ordinary memory into ordinary use: a copy in per input.
+void ordinary(tr::PythonSession& session, std::int64_t size, int count) {
+    const tr::Tensor a = tr::Tensor::uniform(tr::Shape(size, size), 0.0, 1.0);
+    const tr::Tensor b = tr::Tensor::uniform(tr::Shape(size, size), 0.0, 1.0);
+    sample(count, [&] {
+        session.send_tensors({a, b}, {"a", "b"});
+        const tr::Tensor result = session.fetch_tensor("add a b", 60000);
+        if (result.data<float>()[0] < 0) std::abort();
+    });
+}
+
+void copies(std::int64_t size, int count) {
+    const tr::Tensor a = tr::Tensor::uniform(tr::Shape(size, size), 0.0, 1.0);
+    const tr::Tensor b = tr::Tensor::uniform(tr::Shape(size, size), 0.0, 1.0);
+    sample(count, [&] { std::memcpy(b.data_ptr(), a.data_ptr(), a.memory_size()); });
+}
+
+// Resident shared memory of this process, in bytes (the host maps both arenas).
+double shared_memory_nbytes() {
+    std::ifstream file("/proc/self/statm");
+    double total = 0, resident = 0, shared = 0;
+    file >> total >> resident >> shared;
+    return shared * static_cast<double>(::sysconf(_SC_PAGESIZE));
+}
+
+// Calls of mixed sizes with a fixed number of live results; shared memory after a tenth of them, at its peak after that, and at the end.
+void memory(tr::PythonSession& session, int count) {
+    std::mt19937_64 random(1);
+    std::vector<tr::Tensor> live(8);
+    double live_nbytes = 0, peak_live = 0, warm = 0, peak = 0;
+    for (int i = 0; i < count; ++i) {
+        const auto side = static_cast<std::int64_t>(std::pow(2.0, 2.0 + 7.0 * static_cast<double>(random()) / 1.8446744073709552e19));
+        const tr::Tensor a = tr::Tensor::ones(tr::Shape(side, side));
+        session.send_tensors({a, a}, {"a", "b"});
+        tr::Tensor& slot = live[random() % live.size()];
+        live_nbytes -= static_cast<double>(slot.memory_size());
+        slot = session.fetch_tensor("sum a b");
+        live_nbytes += static_cast<double>(slot.memory_size());
+        peak_live = std::max(peak_live, live_nbytes + 4.0 * static_cast<double>(a.memory_size()));
+        if (i == count / 10) warm = shared_memory_nbytes();
+        if (i >= count / 10 && i % 100 == 0) peak = std::max(peak, shared_memory_nbytes());
+    }
+    std::cout << "{\"warm_nbytes\": " << warm << ", \"peak_nbytes\": " << peak << ", \"end_nbytes\": " << shared_memory_nbytes()
+              << ", \"peak_live_nbytes\": " << peak_live << "}" << std::endl;
+}
+
+// The limit of a sleeping call: one byte over a bare Unix socket to a Python process that echoes it.
+void socket_ping(const std::string& python, const std::string& script, int count, std::chrono::milliseconds pause) {
+    int ends[2];
+    if (::socketpair(AF_UNIX, SOCK_STREAM, 0, ends) != 0) std::abort();
+    const std::string number = std::to_string(ends[1]);
+    const pid_t child = ::fork();
+    if (child == 0) {
+        ::close(ends[0]);
+        ::execl(python.c_str(), python.c_str(), script.c_str(), number.c_str(), static_cast<char*>(nullptr));
+        ::_exit(127);
+    }
+    ::close(ends[1]);
+    sample(
+        count,
+        [&] {
+            char byte = '!';
+            if (::send(ends[0], &byte, 1, 0) != 1 || ::recv(ends[0], &byte, 1, 0) != 1) std::abort();
+        },
+        pause);
+    ::close(ends[0]);
+    ::waitpid(child, nullptr, 0);
+}
+
+void start(const std::string& script, int count) {
+    std::vector<double> samples;
+    for (int i = -1; i < count; ++i) {
+        const Clock::time_point begin = Clock::now();
+        tr::PythonSession session(script, "bench_start", true);
+        session.start();
+        session.fetch_response("hello world");
+        if (i >= 0) samples.push_back(microseconds_since(begin));
+    }
+    print_samples(samples);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    const std::string job = argc > 2 ? argv[1] : "";
+    const std::string script = argc > 2 ? argv[2] : "";
+    const int count = argc > 3 ? std::atoi(argv[3]) : 1000;
+    const std::chrono::milliseconds pace(20);
+    if (job == "start") return start(script, count), 0;
+    if (job == "copy") return copies(4096, count), 0;
+    if (job == "socket_paced") return socket_ping(std::getenv("TR_PYTHON"), script, count, pace), 0;
+    if (job == "socket") return socket_ping(std::getenv("TR_PYTHON"), script, count, {}), 0;
+
+    tr::PythonSession session(script, "bench", true);
+    session.start();
+    session.wait_until_ready(60000);
+    if (const char* threads = std::getenv("TR_BENCH_THREADS"); threads && script.find("bench_worker") != std::string::npos) session.fetch_response(std::string("threads ") + threads);
+    const std::map<std::string, std::function<void()>> jobs = {
+        {"text", [&] { sample(count, [&] { session.fetch_response("hello world"); }); }},
+        {"text_paced", [&] { sample(count, [&] { session.fetch_response("hello world"); }, pace); }},
+        {"idle", [&] { idle(session, 10); }},
+        {"sum_16_changed", [&] { small(session, count, true); }},
+        {"sum_16_unchanged", [&] { small(session, count, false); }},
+        {"add_1024", [&] { tensors(session, "add", 1024, count, true); }},
+        {"add_4096", [&] { tensors(session, "add", 4096, count, true); }},
+        {"matmul_1024", [&] { tensors(session, "matmul", 1024, count, true); }},
+        {"ordinary_4096", [&] { ordinary(session, 4096, count); }},
+        {"memory", [&] { memory(session, count); }},
+    };
+    const auto found = jobs.find(job);
+    if (found == jobs.end()) {
+        std::cerr << "no such job: " << job << std::endl;
+        return 2;
+    }
+    found->second();
+    return 0;
+}

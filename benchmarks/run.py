@@ -1,0 +1,211 @@
+"""Measures every job next to its limit, in the same run on the same machine, prints one table, and keeps the raw data.
+
+Jobs with a C++ host are those of ``cpp/bench.cpp``; limits are a bare socket, the same torch operation in one process, and
+``python -c "import numpy"``. A bar compares medians. See README.md in this folder for what the figures do not say.
+"""
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, Callable, Dict, List, NamedTuple, Optional
+
+HERE = Path(__file__).parent
+WORKER = str(HERE / "workers" / "bench_worker.py")
+
+
+class Figure(NamedTuple):
+    """One row: the job's samples, its limit's, and the bar."""
+
+    job: str
+    samples_us: List[float]
+    limit_us: Optional[float]  # median of the limit, where the bar is a ratio
+    bar: float  # microseconds, or a ratio to the limit
+    unit: str  # "us", or "x the limit"
+
+
+class Bench:
+    """Runs jobs and keeps what they printed."""
+
+    def __init__(self, executable: str, workspace: str, *, quick: bool) -> None:
+        self.raw: Dict[str, Any] = {}
+        self._executable = executable
+        self._quick = quick
+        self._threads = str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+        self._environment = {
+            **os.environ,
+            "TR_WORKSPACE": workspace,
+            "TR_PYTHON": sys.executable,
+            "TR_BENCH_THREADS": self._threads,
+        }
+
+    def count(self, full: int) -> int:
+        """How many times: a tenth in a quick run."""
+        return max(5, full // 10) if self._quick else full
+
+    def cpp(self, job: str, count: int, script: str = WORKER, transport: str = "shm") -> Dict[str, Any]:
+        """Run a job of the C++ host."""
+        environment = {**self._environment, "TR_TRANSPORT": transport}
+        command = [self._executable, job, script, str(self.count(count))]
+        output = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE).stdout
+        result: Dict[str, Any] = json.loads(output)
+        self.raw[f"cpp {job} {transport}"] = result
+        return result
+
+    def samples(self, job: str, count: int, script: str = WORKER, transport: str = "shm") -> List[float]:
+        """The samples of a job of the C++ host."""
+        samples: List[float] = self.cpp(job, count, script, transport)["samples_us"]
+        return samples
+
+    def in_process(self) -> Dict[str, List[float]]:
+        """The limits of tensor jobs."""
+        command = [sys.executable, str(HERE / "workers" / "in_process.py"), self._threads]
+        result: Dict[str, List[float]] = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+        self.raw["in process"] = result
+        return result
+
+    def python(self, name: str, action: Callable[[], object], count: int, pause_s: float = 0) -> List[float]:
+        """Sample something in this process."""
+        samples: List[float] = []
+        count = self.count(count)
+        for index in range(-(count // 10) - 2, count):
+            if pause_s:
+                time.sleep(pause_s)
+            start = time.perf_counter_ns()
+            action()
+            if index >= 0:
+                samples.append((time.perf_counter_ns() - start) / 1000)
+        self.raw[name] = {"samples_us": samples}
+        return samples
+
+
+def text_figures(bench: Bench) -> List[Figure]:
+    """Text calls, back to back and asleep, of both hosts."""
+    from tech_renaissance import PythonSession
+
+    figures = [Figure("text call, C++", bench.samples("text", 20000), None, 4, "us")]
+    with PythonSession(WORKER, "bench_python", True, transport="shm") as session:
+        session.wait_until_ready(60000)
+        samples = bench.python("python text", lambda: session.fetch_response("hello world"), 20000)
+        figures.append(Figure("text call, Python", samples, None, 10, "us"))
+        paced = bench.python("python text paced", lambda: session.fetch_response("hello world"), 300, 0.02)
+    limit = statistics.median(bench.samples("socket_paced", 300, str(HERE / "workers" / "socket_echo.py")))
+    figures.append(Figure("text call every 20 ms, C++", bench.samples("text_paced", 300), limit, 1.3, "x the limit"))
+    figures.append(Figure("text call every 20 ms, Python", paced, _python_socket(bench), 1.3, "x the limit"))
+    figures.append(Figure("text call over files, C++", bench.samples("text", 2000, transport="file"), None, 1000, "us"))
+    return figures
+
+
+def _python_socket(bench: Bench) -> float:
+    """Median of a bare socket ping-pong between two Pythons, every 20 ms."""
+    import socket
+
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        echo = subprocess.Popen(
+            [sys.executable, str(HERE / "workers" / "socket_echo.py"), str(theirs.fileno())], pass_fds=[theirs.fileno()]
+        )
+        theirs.close()
+
+        def ping() -> None:
+            ours.sendall(b"!")
+            ours.recv(1)
+
+        samples = bench.python("python socket paced", ping, 300, 0.02)
+        ours.close()
+        echo.wait()
+    return statistics.median(samples)
+
+
+def tensor_figures(bench: Bench) -> List[Figure]:
+    """Tensor calls of the C++ host against torch in one process."""
+    limits = {name: statistics.median(samples) for name, samples in bench.in_process().items()}
+    copy = statistics.median(bench.samples("copy", 30))
+    add_4096 = bench.samples("add_4096", 30)
+    return [
+        Figure("two 16x16 in, sum out", bench.samples("sum_16_changed", 10000), None, 12, "us"),
+        Figure("the same, tags unchanged", bench.samples("sum_16_unchanged", 10000), None, 7, "us"),
+        Figure("1024x1024 a + b in place", bench.samples("add_1024", 300), limits["add_out_1024"], 1.10, "x the limit"),
+        Figure("4096x4096 a + b in place", add_4096, limits["add_out_4096"], 1.05, "x the limit"),
+        Figure("the same against fresh memory", add_4096, limits["add_fresh_4096"], 1.0, "x the limit"),
+        Figure(
+            "4096x4096 from ordinary memory",
+            bench.samples("ordinary_4096", 30),
+            2 * copy + limits["add_out_4096"],
+            1.2,
+            "x the limit",
+        ),
+        Figure("1024x1024 matmul", bench.samples("matmul_1024", 60), limits["matmul_1024"], 1.03, "x the limit"),
+    ]
+
+
+def start_figure(bench: Bench) -> Figure:
+    """From nothing to the first answer, against an interpreter that imports numpy."""
+    command = [sys.executable, "-c", "import numpy"]
+    limit = bench.python("import numpy", lambda: subprocess.run(command, check=True), 20)
+    samples = bench.samples("start", 20, str(HERE / "workers" / "numpy_worker.py"))
+    return Figure("session start to first answer", samples, statistics.median(limit), 1.25, "x the limit")
+
+
+def show(figures: List[Figure]) -> bool:
+    """Print the table; whether every bar was met."""
+    print(f"{'job':34} {'p50':>11} {'p99':>11} {'limit':>11} {'measured':>9} {'bar':>6}  met")
+    met_all = True
+    for figure in figures:
+        median = statistics.median(figure.samples_us)
+        p99 = sorted(figure.samples_us)[int(len(figure.samples_us) * 0.99)]
+        measured = median / figure.limit_us if figure.limit_us else median
+        met = measured <= figure.bar
+        met_all = met_all and met
+        limit = f"{figure.limit_us:.1f} us" if figure.limit_us else ""
+        print(
+            f"{figure.job:34} {median:8.1f} us {p99:8.1f} us {limit:>11} {measured:9.2f} {figure.bar:6.2f}  "
+            f"{'yes' if met else 'NO'}"
+        )
+    return met_all
+
+
+def show_memory(bench: Bench) -> None:
+    """Print what an idle session and many calls cost."""
+    for transport in ("shm", "file"):
+        idle = bench.cpp("idle", 1, transport=transport)
+        host, worker = (100 * idle[f"{side}_cpu_s"] / idle["seconds"] for side in ("host", "worker"))
+        print(f"idle session over {transport:4}: host {host:.3f} % CPU, worker {worker:.3f} % CPU, over {idle['seconds']} s")
+    memory = bench.cpp("memory", 100_000)
+    growth = memory["peak_nbytes"] / memory["warm_nbytes"]
+    print(
+        f"shared memory of mixed calls: {memory['warm_nbytes'] / 1e6:.1f} MB after a tenth, peak {memory['peak_nbytes'] / 1e6:.1f} MB "
+        f"({growth:.2f} x), live at most {memory['peak_live_nbytes'] / 1e6:.1f} MB"
+    )
+
+
+def main() -> int:
+    """Run everything."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("executable", help="the built benchmarks/cpp/bench.cpp")
+    parser.add_argument("--quick", action="store_true", help="a tenth of the samples")
+    arguments = parser.parse_args()
+    workspace = tempfile.mkdtemp()
+    try:
+        bench = Bench(arguments.executable, workspace, quick=arguments.quick)
+        print(f"{platform.machine()}, {os.cpu_count()} processors, Linux {platform.release()}, Python {platform.python_version()}")
+        figures = [*text_figures(bench), *tensor_figures(bench), start_figure(bench)]
+        met = show(figures)
+        show_memory(bench)
+    finally:
+        shutil.rmtree(workspace, ignore_errors=True)
+    target = HERE / "results" / f"{time.strftime('%Y-%m-%d-%H%M')}.json"
+    target.write_text(json.dumps(bench.raw))
+    print(f"raw data: {target.relative_to(HERE.parent)}")
+    return 0 if met else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,24 @@
+// Everything a program needs, by name. `using namespace tr;` is fine.
+#pragma once
+
+// What programs with sessions use of the standard library, so that this header is enough for them.
+#include <filesystem>
+#include <future>
+#include <iostream>
+#include <string>
+#include <vector>
+
+#include "tech_renaissance/config.h"
+
+#include "tech_renaissance/error.h"  // TRException and its leaves
+
+#include "tech_renaissance/device.h"        // Device, CPU
+#include "tech_renaissance/dtype.h"         // DType
+#include "tech_renaissance/shape.h"         // Shape
+#include "tech_renaissance/tensor.h"        // Tensor
+#include "tech_renaissance/tensor_print.h"  // Tensor as text, in PyTorch's layout
+#include "tech_renaissance/tsr.h"           // Tensor as bytes and files
+
+#ifdef TR_BUILD_PYTHON_SESSION
+#include "tech_renaissance/utils/python_session.h"  // PythonSession
+#endif

@@ -1,0 +1,107 @@
+// The reader's side of an arena: tensors that live in the other side's blocks, and giving the blocks back.
+//
+// A block goes back when the last tensor of it is gone, in whatever thread, by storing one word. The mapping lives as long as any tensor in
+// it, whatever became of the worker and the session.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <utility>
+
+#include "tech_renaissance/detail/shm/arena.h"
+#include "tech_renaissance/detail/tsr_header.h"
+#include "tech_renaissance/error.h"
+#include "tech_renaissance/tensor.h"
+
+namespace tr::detail::shm {
+
+// One block while this side has it.
+class Lease {
+public:
+    Lease(std::shared_ptr<Mapping> mapping, Lent lent) : mapping_(std::move(mapping)), offset_(lent.offset), number_(lent.lease) {}
+    Lease(const Lease&) = delete;
+    Lease& operator=(const Lease&) = delete;
+    // Numbers only grow: a lease that ends late must not cover a later one that was returned already.
+    ~Lease() {
+        Word& word = mapping_->word(offset_);
+        const std::uint64_t number = number_.load(std::memory_order_relaxed);
+        std::uint64_t returned = word.load(std::memory_order_relaxed);
+        while (returned < number && !word.compare_exchange_weak(returned, number, std::memory_order_release)) {
+        }
+    }
+
+    // The block was lent again while this side still had it.
+    void renew(std::uint64_t number) noexcept { number_.store(number, std::memory_order_relaxed); }
+
+private:
+    std::shared_ptr<Mapping> mapping_;
+    std::uint64_t offset_;
+    std::atomic<std::uint64_t> number_;
+};
+
+// Reads blocks of an arena that the other side owns. One thread at a time; the tensors may die in any.
+class Lessee {
+public:
+    explicit Lessee(std::shared_ptr<Mapping> mapping) : mapping_(std::move(mapping)) {}
+
+    // A tensor in a block. Throws RemoteProtocolError if there is none.
+    Tensor tensor(Lent lent) {
+        const std::shared_ptr<Lease> lease = take(lent);
+        std::byte* start = mapping_->at(lent.offset + block_prefix_nbytes);
+        unsigned char head[tsr_max_header_nbytes];
+        std::memcpy(head, start, sizeof head);  // read once: it may change under our eyes
+        try {
+            const TsrHeader header = read_tsr_header(head, sizeof head);
+            const auto available = static_cast<std::int64_t>(mapping_->nbytes() - lent.offset - block_prefix_nbytes);
+            if (header.header_nbytes + header.data_nbytes > available) throw_bad_frame("a tensor ends behind its arena");
+            populate(lent.offset + block_prefix_nbytes + static_cast<std::uint64_t>(header.header_nbytes + header.data_nbytes));
+            return Tensor::from_storage(lease, start + header.header_nbytes, header.shape, header.dtype);
+        } catch (const FormatError& error) {
+            throw RemoteProtocolError("bad_frame", std::string("a result tensor cannot be read: ") + error.what());
+        }
+    }
+
+    // A copy of a large frame's body.
+    std::string body(Lent lent, std::uint64_t nbytes) {
+        const std::shared_ptr<Lease> lease = take(lent);
+        if (nbytes == 0 || nbytes > mapping_->nbytes() - lent.offset - block_prefix_nbytes) {
+            throw_bad_frame("a frame's body ends behind its arena");
+        }
+        const auto* start = reinterpret_cast<const char*>(mapping_->at(lent.offset + block_prefix_nbytes));
+        return std::string(start, static_cast<std::size_t>(nbytes));
+    }
+
+private:
+    std::shared_ptr<Lease> take(Lent lent) {
+        constexpr std::uint64_t least = block_prefix_nbytes + static_cast<std::uint64_t>(tsr_max_header_nbytes);
+        if (lent.offset % 64 != 0 || lent.offset > mapping_->nbytes() - least || lent.lease == 0 || lent.lease >> 63 != 0) {
+            throw_bad_frame("there is no such block in the arena");
+        }
+        std::weak_ptr<Lease>& known = leases_[lent.offset];
+        std::shared_ptr<Lease> lease = known.lock();
+        if (lease) {
+            lease->renew(lent.lease);
+        } else {
+            known = lease = std::make_shared<Lease>(mapping_, lent);
+        }
+        return lease;
+    }
+
+    void populate(std::uint64_t end) {
+        if (end <= populated_) return;
+        const std::uint64_t begin = std::exchange(populated_, page_up(end));
+        Segment::populate(*mapping_, begin, std::min<std::uint64_t>(populated_, mapping_->nbytes()));
+    }
+
+    std::shared_ptr<Mapping> mapping_;
+    std::unordered_map<std::uint64_t, std::weak_ptr<Lease>> leases_;
+    std::uint64_t populated_ = 0;
+};
+
+}  // namespace tr::detail::shm

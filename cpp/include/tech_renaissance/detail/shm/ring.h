@@ -1,0 +1,95 @@
+// One direction of frames through a control segment. Layout and ordering: spec/transport-shm.md, Rings.
+//
+// The bytes are the other side's to scribble over at any moment, so a frame is copied out before anything in it is believed.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "tech_renaissance/detail/shm/segment.h"
+#include "tech_renaissance/error.h"
+
+namespace tr::detail::shm {
+
+inline constexpr std::uint64_t ring_nbytes = 262144;
+inline constexpr std::uint64_t least_frame_nbytes = 8;  // a Pad; every other frame has a whole header
+inline constexpr std::uint64_t frame_header_nbytes = 16;
+
+// Where a ring is in the control segment: its bytes, and the words with its head and tail.
+struct RingPlace {
+    std::uint64_t start;
+    std::uint64_t head;
+    std::uint64_t tail;
+};
+
+class RingWriter {
+public:
+    RingWriter(const Mapping& control, const RingPlace& place)
+        : bytes_(control.at(place.start)), head_word_(control.word(place.head)), tail_word_(control.word(place.tail)) {}
+
+    // Whether a frame of so many bytes, or fewer, could be written now, wherever the ring ends.
+    bool has_room(std::uint64_t nbytes) const {
+        return head_ + 2 * nbytes - tail_word_.load(std::memory_order_acquire) <= ring_nbytes;
+    }
+
+    // Copies in a frame, a multiple of 8 bytes, and publishes it; false if there is no room.
+    bool try_write(std::string_view frame) {
+        const std::uint64_t position = head_ % ring_nbytes;
+        const std::uint64_t to_end = ring_nbytes - position;
+        const std::uint64_t padding = frame.size() > to_end ? to_end : 0;
+        if (head_ + padding + frame.size() - tail_word_.load(std::memory_order_acquire) > ring_nbytes) return false;
+        if (padding != 0) std::memcpy(bytes_ + position, &padding, 8);  // its size, and kind 0
+        std::memcpy(bytes_ + (padding != 0 ? 0 : position), frame.data(), frame.size());
+        head_ += padding + frame.size();
+        head_word_.store(head_, std::memory_order_release);
+        return true;
+    }
+
+private:
+    std::byte* bytes_;
+    Word& head_word_;
+    Word& tail_word_;
+    std::uint64_t head_ = 0;
+};
+
+class RingReader {
+public:
+    RingReader(const Mapping& control, const RingPlace& place)
+        : bytes_(control.at(place.start)), head_word_(control.word(place.head)), tail_word_(control.word(place.tail)) {}
+
+    bool has_frame() const { return head_word_.load(std::memory_order_acquire) != tail_; }
+
+    // Copies the next frame into `frame`; false if there is none. Throws RemoteProtocolError "broken_ring" when nothing can be read any
+    // more.
+    bool read(std::string& frame) {
+        while (true) {
+            const std::uint64_t available = head_word_.load(std::memory_order_acquire) - tail_;
+            if (available == 0) return false;
+            const std::uint64_t position = tail_ % ring_nbytes;
+            std::uint32_t size = 0;
+            std::memcpy(&size, bytes_ + position, sizeof size);
+            const bool possible = size >= least_frame_nbytes && size <= available && available <= ring_nbytes &&
+                                  size % 8 == 0 && position + size <= ring_nbytes;
+            if (!possible) throw RemoteProtocolError("broken_ring", "the ring is broken: a frame of an impossible size");
+            frame.assign(reinterpret_cast<const char*>(bytes_ + position), size);
+            tail_ += size;
+            tail_word_.store(tail_, std::memory_order_release);
+            if (size >= frame_header_nbytes && frame[4] != 0) return true;  // kind 0 is padding
+        }
+    }
+
+    // Whether the writer may be waiting for room.
+    bool is_crowded() const { return head_word_.load(std::memory_order_relaxed) - tail_ > ring_nbytes / 4; }
+
+private:
+    const std::byte* bytes_;
+    Word& head_word_;
+    Word& tail_word_;
+    std::uint64_t tail_ = 0;
+};
+
+}  // namespace tr::detail::shm

@@ -1,0 +1,206 @@
+// The shared-memory transport, host's end. Contract: spec/transport-shm.md.
+//
+// What a worker needs is made anew for each one: control segment, worker arena, doorbell. The host arena stays, and with it the tensors under
+// tags. A worker that cannot use any of it says "ready" in the session directory, and is served over files.
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "tech_renaissance/detail/files.h"
+#include "tech_renaissance/detail/json.h"
+#include "tech_renaissance/detail/shm/control.h"
+#include "tech_renaissance/detail/shm/frame.h"
+#include "tech_renaissance/detail/shm/lease.h"
+#include "tech_renaissance/detail/shm/lender.h"
+#include "tech_renaissance/detail/transport.h"
+#include "tech_renaissance/detail/transport_file.h"
+
+namespace tr::detail {
+
+class ShmTransport final : public HostTransport {
+public:
+    // Throws std::system_error if there is no shared memory to be had.
+    ShmTransport(const std::string& directory, const std::string& poll_ms)
+        : directory_(to_path(directory)), lender_(shm::Segment::arena()), files_(directory, poll_ms) {}
+
+    Offer prepare() override {
+        files_.prepare();
+        const std::lock_guard<std::mutex> lock(mutex_);
+        over_files_ = false;
+        exit_handle_ = no_handle;
+        lender_.arena().forget_leases();
+        unannounced_.clear();
+        for (const auto& [tag, block] : tags_) unannounced_.insert(tag);
+        worker_ = std::make_unique<WorkerSide>();
+        return {"TR_SHM",
+                {worker_->control.descriptor(), lender_.arena().segment().descriptor(), worker_->arena.descriptor(),
+                 worker_->control.doorbell().theirs()}};
+    }
+
+    void watch_exit(WaitHandle handle) override {
+        exit_handle_ = handle;
+        files_.watch_exit(handle);
+        worker_->control.doorbell().close_theirs();
+    }
+
+    bool try_send(const Request& request) override {
+        if (over_files_) return files_.try_send(request);
+        const std::lock_guard<std::mutex> lock(mutex_);
+        const bool sent = request.is_exit() ? writer().try_write(shm::encode_exit()) : announce() && send(request);
+        if (sent) worker_->control.wake_worker();
+        return sent;
+    }
+
+    std::optional<Arrival> receive(std::chrono::milliseconds timeout) override {
+        if (over_files_) return files_.receive(timeout);
+        std::optional<Arrival> arrival = read();
+        if (!arrival && timeout.count() > 0 && worker_->control.look()) arrival = read();
+        return arrival ? std::move(arrival) : wait(timeout);
+    }
+
+    void wake() noexcept override {
+        files_.wake();
+        if (worker_) worker_->control.doorbell().wake();
+    }
+
+    void put_tensor(const std::string& tag, const Tensor& tensor) override {
+        if (over_files_) files_.put_tensor(tag, tensor);
+        shm::BlockPtr block = lender_.place(tensor);
+        const std::lock_guard<std::mutex> lock(mutex_);
+        tags_[tag] = std::move(block);
+        unannounced_.insert(tag);
+    }
+
+    void drop_tensor(const std::string& tag) override {
+        if (over_files_) files_.drop_tensor(tag);
+        const std::lock_guard<std::mutex> lock(mutex_);
+        if (tags_.erase(tag) != 0) unannounced_.insert(tag);
+    }
+
+    Tensor empty(const Shape& shape, DType dtype) override { return lender_.empty(shape, dtype); }
+
+private:
+    // What belongs to one worker.
+    struct WorkerSide {
+        shm::Control control;
+        shm::Segment arena = shm::Segment::arena();
+        shm::Lessee lessee{arena.mapping()};
+        std::string frame;
+        bool ready = false;
+    };
+
+    // How often to see, while a worker starts, whether it serves over files.
+    static constexpr std::chrono::milliseconds fallback_check{10};
+
+    shm::RingWriter& writer() { return worker_->control.writer(); }
+
+    // Tells the worker of all tags that changed; false if there is no room for all.
+    bool announce() {
+        while (!unannounced_.empty()) {
+            if (!writer().has_room(shm::largest_tag_frame_nbytes)) return false;
+            const std::string& tag = *unannounced_.begin();
+            const auto found = tags_.find(tag);
+            writer().try_write(found == tags_.end() ? shm::encode_drop(tag)
+                                                    : shm::encode_put(tag, lender_.arena().lend(*found->second)));
+            unannounced_.erase(unannounced_.begin());
+        }
+        return true;
+    }
+
+    bool send(const Request& request) {
+        const std::string frame = shm::encode_request_frame(request);
+        if (frame.size() <= shm::largest_frame_nbytes) return writer().try_write(frame);
+        if (!writer().has_room(shm::largest_tag_frame_nbytes)) return false;
+        const shm::BlockPtr block = lender_.place_bytes(std::string_view(frame).substr(shm::frame_header_nbytes));
+        return writer().try_write(shm::encode_body_in_block(frame, lender_.arena().lend(*block)));
+    }
+
+    std::optional<Arrival> wait(std::chrono::milliseconds timeout) {
+        const Clock::time_point deadline = deadline_after(timeout);
+        while (true) {
+            if (!worker_->ready && serves_over_files()) return go_over_to_files();
+            const std::chrono::milliseconds left = left_until(deadline);
+            if (left.count() == 0) return std::nullopt;
+            const bool happened = worker_->control.sleep(worker_->ready ? left : std::min(left, fallback_check), exit_handle_);
+            std::optional<Arrival> arrival = read();
+            if (arrival || happened) return arrival;
+            lender_.arena().tidy();
+        }
+    }
+
+    // What the worker has said, if anything.
+    std::optional<Arrival> read() {
+        try {
+            std::string& frame = worker_->frame;
+            if (!worker_->control.reader().read(frame)) return std::nullopt;
+            if (worker_->control.reader().is_crowded()) worker_->control.wake_worker();
+            return decode(frame);
+        } catch (const RemoteProtocolError& error) {
+            return Unreadable{error};
+        }
+    }
+
+    Arrival decode(std::string& frame) {
+        const shm::FrameHeader header = shm::read_frame_header(frame);
+        if ((header.flags & shm::flag_body_in_block) != 0) {
+            const auto [lent, nbytes] = shm::decode_body_in_block(frame);
+            frame = frame.substr(0, shm::frame_header_nbytes) + worker_->lessee.body(lent, nbytes);
+        }
+        switch (header.kind) {
+            case shm::Kind::ready:
+                worker_->ready = true;
+                return Ready{};
+            case shm::Kind::exiting: return Exiting{};
+            case shm::Kind::response: return reply(frame);
+            default: throw_bad_frame("a worker does not send frames of this kind");
+        }
+    }
+
+    Reply reply(const std::string& frame) {
+        auto [response, lent] = shm::decode_response_frame(frame);
+        Reply reply{std::move(response), {}};
+        for (const shm::Lent block : lent) reply.tensors.push_back(worker_->lessee.tensor(block));
+        return reply;
+    }
+
+    // Whether worker.json, which is there before "ready" is, names another transport than ours, or none.
+    bool serves_over_files() const {
+        if (!std::filesystem::exists(directory_ / "status.txt")) return false;
+        try {
+            const json::Value info = json::parse(read_file(directory_ / "worker.json").value_or("{}"));
+            return optional_string(as_object(info, "worker.json"), "transport") != "shm";
+        } catch (const RemoteProtocolError&) {
+            return true;
+        }
+    }
+
+    std::optional<Arrival> go_over_to_files() {
+        std::optional<Arrival> arrival = files_.receive(std::chrono::milliseconds(0));
+        if (!arrival || !std::holds_alternative<Ready>(*arrival)) return arrival;
+        const std::lock_guard<std::mutex> lock(mutex_);
+        for (const auto& [tag, block] : tags_) files_.put_tensor(tag, lender_.view(block));
+        over_files_ = true;
+        return arrival;
+    }
+
+    std::filesystem::path directory_;
+    shm::Lender lender_;
+    FileTransport files_;
+    std::unique_ptr<WorkerSide> worker_;
+    WaitHandle exit_handle_ = no_handle;
+    std::atomic<bool> over_files_{false};
+    std::mutex mutex_;  // the tags and the writing end of the ring
+    std::map<std::string, shm::BlockPtr> tags_;
+    std::set<std::string> unannounced_;  // tags that changed since the worker heard of them
+};
+
+}  // namespace tr::detail

@@ -1,0 +1,69 @@
+"""Which transport a session gets: shared memory where both sides can, else files. The default is named here and nowhere else."""
+
+from typing import List, Mapping, NamedTuple, Optional
+
+from .._errors import LaunchError, LocalProtocolError
+from .._tensor import Library
+from . import HostTransport, WorkerTransport
+from .file import FileHost, FileWorker
+from .segment import UNAVAILABLE
+
+SHM = "shm"
+FILE = "file"
+
+
+class Choice(NamedTuple):
+    """A worker's end, and why it is this one; both stand in worker.json."""
+
+    end: WorkerTransport
+    name: str
+    reason: str
+
+
+def check_transport_name(name: Optional[str]) -> Optional[str]:
+    """``name`` if it is None or names a transport. Raises LocalProtocolError ``bad_option``."""
+    if name not in (None, "", SHM, FILE):
+        raise LocalProtocolError("bad_option", f"a transport is {SHM!r} or {FILE!r}, not {name!r}")
+    return name or None
+
+
+def host_transport(
+    name: Optional[str], directory: str, poll_ms: Optional[str], library: Optional[Library]
+) -> HostTransport:
+    """The host's end. ``name``: what was asked for, None for the best there is.
+
+    Raises LaunchError ``launch_failed`` if shared memory was asked for and is not to be had.
+    """
+    if name == FILE or (name is None and UNAVAILABLE):
+        return FileHost(directory, poll_ms, library)
+    from .shm_host import ShmHost
+
+    try:
+        return ShmHost(directory, poll_ms, library)
+    except OSError as error:
+        if name == SHM:
+            raise LaunchError("launch_failed", f"there is no shared memory: {error}") from error
+        return FileHost(directory, poll_ms, library)
+
+
+def worker_transport(directory: str, environment: Mapping[str, str], offered: Optional[str]) -> Choice:
+    """The worker's end. ``offered``: the value of TR_SHM, None if the host offered nothing."""
+    try:
+        if not offered:
+            raise ValueError("the host offered no shared memory")
+        if environment.get("TR_TRANSPORT") == FILE:
+            raise ValueError("TR_TRANSPORT says so")
+        if UNAVAILABLE:
+            raise ValueError(UNAVAILABLE)
+        from .shm_worker import ShmWorker
+
+        return Choice(ShmWorker(directory, _numbers(offered)), SHM, "both sides can")
+    except (OSError, ValueError) as error:
+        return Choice(FileWorker(directory, environment.get("TR_POLL_MS")), FILE, str(error))
+
+
+def _numbers(text: str) -> List[int]:
+    numbers = [int(number) for number in text.split(",")]
+    if len(numbers) != 4:
+        raise ValueError("TR_SHM names four descriptors")
+    return numbers

@@ -1,0 +1,89 @@
+"""The control segment of a shared-memory session: where its words are, and waiting on them. Layout: spec/transport-shm.md."""
+
+import os
+
+from .doorbell import Doorbell
+from .ring import RING_NBYTES, RingReader, RingWriter, full_fence
+from .segment import Segment
+
+CONTROL_NBYTES = 1 << 20
+LAYOUT_VERSION = 1
+_MAGIC = int.from_bytes(b"TRCTRL\0\0", "little")
+
+# Indices of 64-bit words.
+MAGIC, VERSION = 0, 1
+REQUEST_HEAD, RESPONSE_TAIL, HOST_ASLEEP = 8, 9, 16
+RESPONSE_HEAD, REQUEST_TAIL, WORKER_ASLEEP = 24, 25, 32
+CURRENT_ID, CURRENT_SINCE_NS, THREADS = 40, 41, 42
+SERVED, FAILED = 48, 49
+HISTOGRAM = 64
+_REQUESTS, _RESPONSES = 4096, 4096 + RING_NBYTES
+
+_PROCESSORS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+# How often to look at a word before going to sleep: about 50 us; 200 us for a host whose worker's threads leave it a processor.
+_LOOKS = 1500
+_LONG_LOOKS = range(6000)
+_MOST_SKIPS = 15
+# Every sleep is bounded, so that a lost wake-up could only delay.
+_SLEEP_S = 1.0
+
+
+class Side:
+    """One side of a control segment: its two ring ends, and sleeping until the other side has said something."""
+
+    def __init__(self, control: Segment, doorbell: Doorbell, *, is_host: bool) -> None:
+        requests = (control, _REQUESTS, REQUEST_HEAD, REQUEST_TAIL)
+        responses = (control, _RESPONSES, RESPONSE_HEAD, RESPONSE_TAIL)
+        self.words = control.words
+        self.doorbell = doorbell
+        self.writer = RingWriter(*(requests if is_host else responses))
+        self.reader = RingReader(*(responses if is_host else requests))
+        self._our_flag = HOST_ASLEEP if is_host else WORKER_ASLEEP
+        self._their_flag = WORKER_ASLEEP if is_host else HOST_ASLEEP
+        self._their_head = RESPONSE_HEAD if is_host else REQUEST_HEAD
+        self._looks = range(_LOOKS if _PROCESSORS > 1 else 0)
+        self._skips = self._penalty = 0
+
+    def wake_other(self) -> None:
+        """To be called after a new head, or a new tail in a crowded ring: rings if the other side sleeps."""
+        full_fence()
+        if self.words[self._their_flag]:
+            self.doorbell.ring()
+
+    def look(self) -> bool:
+        """Look for a frame for a bounded time, without sleeping. After it was in vain, skip 1, 3, 7, then 15 times: who waits long
+        should not take the processor from the one it waits for.
+        """
+        words, index, seen = self.words, self._their_head, self.reader.tail
+        if self._skips:
+            self._skips -= 1
+            return words[index] != seen
+        for _ in self._looks if self._our_flag == WORKER_ASLEEP or words[THREADS] >= _PROCESSORS else _LONG_LOOKS:
+            if words[index] != seen:
+                self._penalty = 0
+                return True
+        self._skips = self._penalty = min(2 * self._penalty + 1, _MOST_SKIPS)
+        return words[index] != seen
+
+    def sleep(self, timeout_s: float) -> bool:
+        """Sleep until something happens, at most so long; whether it did."""
+        words = self.words
+        words[self._our_flag] = 1
+        full_fence()
+        happened = words[self._their_head] != self.reader.tail
+        if not happened:
+            happened = self.doorbell.wait(min(timeout_s, _SLEEP_S))
+        words[self._our_flag] = 0
+        return happened
+
+
+def write_magic(control: Segment) -> None:
+    """Mark a new control segment."""
+    control.words[VERSION] = LAYOUT_VERSION
+    control.words[MAGIC] = _MAGIC
+
+
+def check_magic(control: Segment) -> bool:
+    """Whether this is a control segment of our layout."""
+    return control.nbytes == CONTROL_NBYTES and control.words[MAGIC] == _MAGIC and control.words[VERSION] == LAYOUT_VERSION

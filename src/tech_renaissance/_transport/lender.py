@@ -1,0 +1,183 @@
+"""The owner's side of an arena, with tensors: where they are placed, and what is kept for how long.
+
+Not thread-safe, but for one thing: tensors of ``empty`` may die in any thread at any moment. Then they only leave a note,
+which is dealt with at the next call.
+"""
+
+import ctypes
+import functools
+import sys
+from collections import deque
+from typing import Any, Deque, Dict, Optional, Sequence, Tuple
+
+from .._tensor import DTYPE_OF_ARRAY_NAME, DType, Library, describe
+from .._tsr import HEADER_NBYTES_MAX, header_for, peek_header
+from .arena import PREFIX_NBYTES, Arena, Block
+from .lessee import Watch
+from .segment import Segment
+from .view import view_of
+
+_MOST_FORMS = 4096
+_MOST_DIMS = 8
+# The C library's own, with its types told once: half the cost of ctypes.memmove.
+_copy = (ctypes.cdll.msvcrt if sys.platform == "win32" else ctypes.CDLL(None)).memmove
+_copy.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t]
+_copy.restype = None
+
+# Torch dtypes whose tensors are plain memory when they are contiguous on the CPU.
+_PLAIN = {"float32", "float64", "int32", "int64", "uint8", "int8", "int16", "float16", "bfloat16"}
+
+
+class _Loan:
+    """A block whose tensor was handed out by ``empty``."""
+
+    __slots__ = ("address", "block", "dtype", "shape", "watch")
+
+    def __init__(self, block: Block, dtype: DType, shape: Tuple[int, ...], address: int, watch: Watch) -> None:
+        self.block = block
+        self.dtype = dtype
+        self.shape = shape
+        self.address = address
+        self.watch = watch
+
+
+class _Form:
+    """What is the same for all tensors of a dtype and shape; ``dtype`` is None for those that are not plain memory."""
+
+    __slots__ = ("data_nbytes", "dtype", "header", "header_nbytes", "nbytes", "shape")
+
+    def __init__(self, dtype: Optional[DType], shape: Tuple[int, ...], header: bytes, data_nbytes: int) -> None:
+        self.dtype = dtype
+        self.shape = shape
+        self.header = header
+        self.data_nbytes = data_nbytes
+        self.header_nbytes = len(header)
+        self.nbytes = len(header) + data_nbytes
+
+
+class Lender:
+    """Places tensors and bytes in blocks of an arena that this side owns."""
+
+    def __init__(self, segment: Segment) -> None:
+        self._segment = segment
+        self._bytes = segment.bytes
+        self.arena = Arena(segment)
+        self._loans: Dict[int, _Loan] = {}  # by the address of the elements
+        self._dead: Deque[Watch] = deque()
+        self._forms: Dict[Any, _Form] = {}  # by torch dtype and shape
+        self._strided: Any = None  # torch.strided
+
+    def empty(self, dtype: DType, shape: Sequence[int], library: Library) -> Any:
+        """A new tensor, uninitialised, that lives in a block. Raises ArenaFull, FormatError."""
+        self.collect()
+        shape = tuple(shape)
+        block, start = self._block_for(dtype, shape)
+        tensor, memory = view_of(self._segment, start, dtype, shape, library)
+        watch = Watch(memory, self._dead.append)
+        watch.offset = address = self._segment.address + start
+        self._loans[address] = _Loan(block, dtype, shape, address, watch)
+        return tensor
+
+    def lend(self, tensor: Any) -> Tuple[int, int]:
+        """Place a tensor that this side need not keep: the offset and lease of its block. Errors as for ``place``."""
+        block = self.place(tensor)
+        number = self.arena.lend(block)
+        self.arena.release(block)
+        return block.offset, number
+
+    def place(self, tensor: Any) -> Block:
+        """The block of a tensor of ``empty``, or a new one with a copy; held once more until ``arena.release``.
+
+        Raises ArenaFull, FormatError.
+        """
+        if self._dead:
+            self.collect()
+        torch = sys.modules.get("torch")
+        if torch is None or type(tensor) is not torch.Tensor:
+            return self._place_any(tensor)
+        return self._place_torch(tensor)
+
+    def view(self, block: Block, library: Library) -> Any:
+        """A tensor on a block that holds one, valid while the block is held."""
+        start = block.offset + PREFIX_NBYTES
+        header = peek_header(bytes(self._bytes[start : start + HEADER_NBYTES_MAX]), HEADER_NBYTES_MAX)
+        return view_of(self._segment, start + header.header_nbytes, header.dtype, header.shape, library)[0]
+
+    def place_bytes(self, data: bytes) -> Block:
+        """A block with these bytes, held once. Raises ArenaFull."""
+        block = self.arena.allocate(len(data))
+        start = block.offset + PREFIX_NBYTES
+        self._bytes[start : start + len(data)] = data
+        return block
+
+    def collect(self) -> None:
+        """Let go of the blocks whose tensors died."""
+        while self._dead:
+            loan = self._loans.pop(self._dead.popleft().offset)
+            self.arena.release(loan.block)
+
+    def _place_torch(self, tensor: Any) -> Block:
+        """As place; the quickest way there is for a tensor that is plain memory."""
+        form = self._forms.get((tensor.dtype, tensor.shape)) or self._learn(tensor)
+        plain = form.dtype is not None and tensor.layout is self._strided and tensor.is_cpu
+        if not plain or not tensor.is_contiguous() or tensor.is_neg():
+            return self._place_any(tensor)
+        address = tensor.data_ptr()
+        if address in self._loans:
+            block = self._existing(address, form.dtype, form.shape)
+            if block is not None:
+                return block
+        block = self.arena.allocate(form.nbytes)
+        start = block.offset + PREFIX_NBYTES
+        data_start = start + form.header_nbytes
+        self._bytes[start:data_start] = form.header
+        _copy(self._segment.address + data_start, address, form.data_nbytes)
+        return block
+
+    def _learn(self, tensor: Any) -> "_Form":
+        self._strided = sys.modules["torch"].strided
+        name = str(tensor.dtype).replace("torch.", "")
+        dtype = DTYPE_OF_ARRAY_NAME[name] if name in _PLAIN else None
+        shape = tuple(tensor.shape)
+        header, nbytes = _header_of(dtype, shape) if dtype and len(shape) <= _MOST_DIMS else (b"", 0)
+        form = _Form(dtype if header else None, shape, header, nbytes)
+        if len(self._forms) >= _MOST_FORMS:
+            self._forms.clear()
+        self._forms[tensor.dtype, tensor.shape] = form
+        return form
+
+    def _place_any(self, tensor: Any) -> Block:
+        raw = describe(tensor)
+        nbytes = raw.data.nbytes
+        if nbytes:
+            address = ctypes.addressof(ctypes.c_ubyte.from_buffer(raw.data)) if not raw.data.readonly else 0
+            block = self._existing(address, raw.dtype, raw.shape)
+            if block is not None:
+                return block
+        block, start = self._block_for(raw.dtype, raw.shape)
+        self._bytes[start : start + nbytes] = raw.data
+        return block
+
+    def _existing(self, address: int, dtype: Optional[DType], shape: Sequence[int]) -> Optional[Block]:
+        loan = self._loans.get(address)
+        if loan is None or loan.dtype is not dtype or loan.shape != tuple(shape):
+            return None
+        loan.block.holders += 1
+        return loan.block
+
+    def _block_for(self, dtype: DType, shape: Tuple[int, ...]) -> Tuple[Block, int]:
+        """A block with the header of such a tensor, and where its elements go."""
+        header, nbytes = _header_of(dtype, shape)
+        block = self.arena.allocate(len(header) + nbytes)
+        start = block.offset + PREFIX_NBYTES
+        end = start + len(header)
+        self._bytes[start:end] = header
+        return block, end
+
+
+@functools.lru_cache(maxsize=1024)
+def _header_of(dtype: DType, shape: Tuple[int, ...]) -> Tuple[bytes, int]:
+    count = 1
+    for dim in shape:
+        count *= dim
+    return header_for(dtype, shape), count * dtype.nbytes

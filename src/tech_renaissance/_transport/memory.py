@@ -1,0 +1,169 @@
+"""The memory transport: two ends in one process. The reference of the contract, and the test double.
+
+Frames are copied into queues and tensors into bytes, so that neither end ever holds what is the other's.
+"""
+
+import threading
+import time
+from collections import deque
+from dataclasses import replace
+from typing import Any, Deque, Dict, List, Optional, Sequence, Tuple
+
+from .._frame import Exit, Exiting, Frame, Ready, Request, Response
+from .._tensor import DType, Library, allocate, loaded_library
+from .._tsr import decode, encode
+from . import HostTransport, Offer, WorkerTransport
+from .watch import SleepWatch
+
+# One request in work and one waiting; one response that is not consumed: as over files.
+_REQUESTS = 2
+_RESPONSES = 1
+
+
+class _Inbox:
+    """What was sent to one end, and how that end is woken."""
+
+    def __init__(self) -> None:
+        self.frames: Deque[Frame] = deque()
+        self._watch = SleepWatch()
+        self._lock = threading.Lock()
+        self.closed = False
+
+    def put(self, frame: Frame) -> None:
+        self.frames.append(frame)
+        self.wake()
+
+    def take(self) -> Optional[Frame]:
+        return self.frames.popleft() if self.frames else None
+
+    def wait(self, timeout_s: float, exit_handle: Optional[int]) -> bool:
+        return self._watch.wait(timeout_s, exit_handle)
+
+    def wake(self) -> None:
+        with self._lock:
+            if not self.closed:
+                self._watch.wake()
+
+    def close(self) -> None:
+        with self._lock:
+            if not self.closed:
+                self.closed = True
+                self._watch.close()
+
+
+class _MemoryEnd:
+    """What both ends share."""
+
+    def __init__(self, own: _Inbox, others: _Inbox, tags: Dict[str, bytes]) -> None:
+        self._own = own
+        self._others = others
+        self._tags = tags
+        self._exit_handle: Optional[int] = None
+
+    def receive(self, timeout_s: float) -> Optional[Frame]:
+        """See Transport."""
+        deadline = time.monotonic() + timeout_s
+        frame = self._look()
+        while frame is None:
+            remaining = deadline - time.monotonic()
+            if remaining <= 0:
+                return None
+            woken = self._own.wait(remaining, self._exit_handle)
+            frame = self._look()
+            if woken:
+                break
+        return frame
+
+    def wake(self) -> None:
+        """See Transport."""
+        self._own.wake()
+
+    def close(self) -> None:
+        """See Transport."""
+        self._own.close()
+        self._others.wake()
+
+    def empty(self, dtype: DType, shape: Sequence[int], library: Library) -> Any:
+        """See HostTransport and WorkerTransport."""
+        return allocate(dtype, shape, library)[0]
+
+    def _look(self) -> Optional[Frame]:
+        frame = self._own.take()
+        if frame is not None:
+            self._others.wake()  # there is room again
+        return frame
+
+
+class MemoryHost(_MemoryEnd, HostTransport):
+    """The host's end."""
+
+    def __init__(self, own: _Inbox, others: _Inbox, tags: Dict[str, bytes], library: Optional[Library]) -> None:
+        super().__init__(own, others, tags)
+        self._library = library
+
+    def try_send(self, frame: Frame) -> bool:
+        """See Transport."""
+        if not isinstance(frame, (Request, Exit)):
+            raise TypeError(f"a host does not send {frame!r}")
+        if len(self._others.frames) >= _REQUESTS:
+            return False
+        self._others.put(replace(frame))
+        return True
+
+    def put_tensor(self, tag: str, tensor: Any) -> None:
+        """See HostTransport."""
+        self._tags[tag] = encode(tensor)
+
+    def drop_tensor(self, tag: str) -> None:
+        """See HostTransport."""
+        self._tags.pop(tag, None)
+
+    def prepare(self) -> Offer:
+        """See HostTransport."""
+        self._exit_handle = None
+        self._own.frames.clear()
+        self._others.frames.clear()
+        return Offer({}, [])
+
+    def watch_exit(self, handle: int) -> None:
+        """See HostTransport."""
+        self._exit_handle = handle
+
+    def _look(self) -> Optional[Frame]:
+        frame = super()._look()
+        if isinstance(frame, Response):
+            library = loaded_library(self._library)
+            frame.tensors = [decode(data, library) for data in frame.tensors]
+        return frame
+
+
+class MemoryWorker(_MemoryEnd, WorkerTransport):
+    """The worker's end."""
+
+    def try_send(self, frame: Frame) -> bool:
+        """See Transport."""
+        if not isinstance(frame, (Ready, Response, Exiting)):
+            raise TypeError(f"a worker does not send {frame!r}")
+        if isinstance(frame, Response):
+            if sum(isinstance(waiting, Response) for waiting in tuple(self._others.frames)) >= _RESPONSES:
+                return False
+            encoded: List[bytes] = [encode(tensor) for tensor in frame.tensors]
+            frame = replace(frame, tensors=encoded)
+        self._others.put(replace(frame))
+        return True
+
+    def get_tensor(self, tag: str, library: Optional[Library]) -> Any:
+        """See WorkerTransport."""
+        return decode(self._tags[tag], library)
+
+    def _look(self) -> Optional[Frame]:
+        frame = super()._look()
+        if frame is None and self._others.closed:
+            return Exit()  # the host is gone
+        return frame
+
+
+def memory_pair(library: Optional[Library] = None) -> Tuple[MemoryHost, MemoryWorker]:
+    """Two ends that are joined. ``library``: of the tensors that the host gets, as for PythonSession."""
+    to_host, to_worker, tags = _Inbox(), _Inbox(), {}
+    return MemoryHost(to_host, to_worker, tags, library), MemoryWorker(to_worker, to_host, tags)

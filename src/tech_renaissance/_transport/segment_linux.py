@@ -1,0 +1,20 @@
+"""Segments on Linux: a memfd has no name and cannot outlive its users; sealed, nobody can cut it under another's feet."""
+
+import fcntl
+import os
+
+POPULATE = 23  # MADV_POPULATE_WRITE, since Linux 5.14
+REMOVE = 9  # MADV_REMOVE: punches a hole
+
+
+def make_descriptor(nbytes: int) -> int:
+    """A new segment's descriptor. Raises OSError."""
+    descriptor = os.memfd_create("tech_renaissance", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    try:
+        os.ftruncate(descriptor, nbytes)
+        seals = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
+        fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, seals)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor

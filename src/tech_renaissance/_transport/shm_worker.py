@@ -1,0 +1,187 @@
+"""The shared-memory transport, worker's end. Contract: spec/transport-shm.md."""
+
+import contextlib
+import sys
+import time
+from typing import Any, Dict, Optional, Sequence, Tuple
+
+from .._errors import RemoteProtocolError
+from .._frame import LONG, Exit, Exiting, Frame, MalformedRequest, Ready, Request, Response
+from .._tensor import DType, Library, choose_library
+from . import WorkerTransport, shm_frame
+from .control import CURRENT_ID, CURRENT_SINCE_NS, FAILED, HISTOGRAM, SERVED, THREADS, Side, check_magic
+from .doorbell import Doorbell
+from .lender import Lender
+from .lessee import Lessee
+from .segment import Segment
+from .shm_frame import LARGEST_NBYTES, Lent
+from .status import write_status, write_worker_info
+
+
+# How often to publish the number of threads: at the first call, then after so many (a power of two, less 1).
+_THREADS_EVERY = 63
+
+
+class ShmWorker(WorkerTransport):
+    """Serves over segments that the host made and this process inherited."""
+
+    def __init__(self, directory: str, descriptors: Sequence[int]) -> None:
+        """``descriptors``: those of TR_SHM. Raises OSError or ValueError if they cannot be used."""
+        control, host_arena, worker_arena = (Segment.inherit(number) for number in descriptors[:3])
+        if not check_magic(control):
+            raise ValueError("the host's control segment has another layout")
+        self._directory = directory
+        self._side = Side(control, Doorbell(descriptors[3]), is_host=False)
+        self._segments = (control, host_arena, worker_arena)
+        self._words = control.words
+        self._lessee = Lessee(host_arena)
+        self._lender = Lender(worker_arena)
+        self._library = choose_library(None)
+        self._tags: Dict[str, int] = {}  # the offset of the block under each
+        self._unsent: Tuple[Optional[Frame], bytes] = (None, b"")
+        self._command = ""  # of the request in work
+        self._closed = False
+
+    def get_tensor(self, tag: str, library: Optional[Library]) -> Any:
+        """See WorkerTransport. The tensor is a view of shared memory."""
+        return self._lessee.tensor(self._tags[tag], library or self._library)
+
+    def empty(self, dtype: DType, shape: Sequence[int], library: Library) -> Any:
+        """See WorkerTransport. The tensor lives in shared memory."""
+        return self._lender.empty(dtype, shape, library)
+
+    def try_send(self, frame: Frame) -> bool:
+        """See Transport."""
+        if self._unsent[0] is not frame:
+            self._unsent = (frame, self._encode(frame))
+        if not self._side.writer.try_write(self._unsent[1]):
+            return False
+        self._unsent = (None, b"")
+        self._side.wake_other()
+        if isinstance(frame, Response):
+            self._count(frame)
+        elif isinstance(frame, Exiting):
+            with contextlib.suppress(OSError):
+                write_status(self._directory, "exiting")
+        return True
+
+    def receive(self, timeout_s: float) -> Optional[Frame]:
+        """See Transport."""
+        frame = self._read()
+        if frame is not None or (self._side.look() and (frame := self._read()) is not None):
+            return frame
+        deadline = time.monotonic() + timeout_s
+        while not self._side.doorbell.is_cut:
+            remaining = deadline - time.monotonic()
+            if remaining <= 0:
+                return None
+            happened = self._side.sleep(remaining)
+            frame = self._read()
+            if frame is not None or happened:
+                return frame
+            self._lender.collect()
+            self._lender.arena.tidy()
+        return Exit()
+
+    def wake(self) -> None:
+        """See Transport."""
+        self._side.doorbell.wake()
+
+    def close(self) -> None:
+        """See Transport. The last word in ``status.txt`` is ``terminated``."""
+        if self._closed:
+            return
+        self._closed = True
+        with contextlib.suppress(OSError):  # the directory may be gone, the disk full
+            write_status(self._directory, "terminated")
+        self._side.doorbell.close()
+        for segment in self._segments:
+            segment.close()
+
+    def _read(self) -> Optional[Frame]:
+        """The next frame for the worker; Put and Drop are dealt with here."""
+        while True:
+            data = self._side.reader.read()
+            if data is None:
+                return None
+            if self._side.reader.is_crowded:
+                self._side.wake_other()
+            kind = data[4]
+            if data[6] & shm_frame.FLAG_BODY_IN_BLOCK:
+                data = self._fetch_body(data)
+            if kind == shm_frame.REQUEST:
+                request = _decode_request(data)
+                self._command = request.command
+                self._words[CURRENT_SINCE_NS] = time.monotonic_ns()
+                self._words[CURRENT_ID] = request.id or 0
+                return Exit() if request.command == "exit" else request
+            if kind == shm_frame.EXIT:
+                return Exit()
+            self._take(kind, data)
+
+    def _take(self, kind: int, data: bytes) -> None:
+        if kind == shm_frame.PUT:
+            tag, (offset, lease) = shm_frame.decode_put(data)
+            self._lessee.hold(offset, lease)
+            old = self._tags.get(tag)
+            self._tags[tag] = offset
+        elif kind == shm_frame.DROP:
+            old = self._tags.pop(shm_frame.decode_drop(data), None)
+        else:
+            raise RemoteProtocolError("bad_frame", f"a host does not send frames of kind {kind}")
+        if old is not None:
+            self._lessee.let_go(old)
+
+    def _fetch_body(self, data: bytes) -> bytes:
+        lent, nbytes = shm_frame.decode_body_in_block(data)
+        self._lessee.hold(*lent)
+        try:
+            return data[: shm_frame.HEADER_NBYTES] + self._lessee.body(lent[0], nbytes)
+        finally:
+            self._lessee.let_go(lent[0])
+
+    def _encode(self, frame: Frame) -> bytes:
+        if isinstance(frame, Response):
+            lent = [self._lender.lend(tensor) for tensor in frame.tensors] if frame.tensors else ()
+            data = shm_frame.encode_response(frame, lent, self._command)
+            return self._shorten(data) if len(data) > LARGEST_NBYTES else data
+        if isinstance(frame, Ready):
+            write_worker_info(self._directory, frame.info)
+            write_status(self._directory, "ready")
+            return shm_frame.encode_ready(frame.info)
+        if isinstance(frame, Exiting):
+            return shm_frame.encode_simple(shm_frame.EXITING)
+        raise TypeError(f"a worker does not send {frame!r}")
+
+    def _shorten(self, data: bytes) -> bytes:
+        """Put a large frame's body into a block."""
+        arena = self._lender.arena
+        block = self._lender.place_bytes(data[shm_frame.HEADER_NBYTES :])
+        lent = (block.offset, arena.lend(block))
+        arena.release(block)
+        return shm_frame.encode_body_in_block(data, lent)
+
+    def _count(self, response: Response) -> None:
+        words = self._words
+        words[HISTOGRAM + (time.monotonic_ns() - words[CURRENT_SINCE_NS]).bit_length() % 64] += 1
+        words[CURRENT_ID] = 0
+        served = words[SERVED] + 1
+        words[SERVED] = served
+        if response.error:
+            words[FAILED] += 1
+        if served & _THREADS_EVERY == 1:
+            words[THREADS] = _threads()
+
+
+def _threads() -> int:
+    """How many threads torch computes with here, if it is loaded."""
+    count = getattr(sys.modules.get("torch"), "get_num_threads", None)
+    return count() if count else 1
+
+
+def _decode_request(data: bytes) -> Request:
+    """Raises MalformedRequest, which can be answered."""
+    try:
+        return shm_frame.decode_request(data)
+    except RemoteProtocolError as error:
+        raise MalformedRequest(error, int.from_bytes(data[8:16], "little"), LONG) from None

@@ -1,0 +1,50 @@
+"""For tests: calls of a worker's handler without a process, and the transports' contract as a test.
+
+A handler is tested where it stands, with debugger and coverage, through the same serving loop as in a worker:
+
+    from tech_renaissance.testing import call
+    from my_worker import MatrixMathServer
+
+    def test_matmul():
+        response = call(MatrixMathServer(), "matmul a b", a=numpy.ones((4, 3)), b=numpy.ones((3, 5)))
+        assert response.tensors[0].shape == (4, 5)
+"""
+
+from contextlib import closing
+from typing import Any, Optional
+
+from ._errors import LocalProtocolError
+from ._frame import Exit, Response, parse_message
+from ._session import check_response
+from ._tensor import Library
+from ._transport.memory import memory_pair
+from ._transport_check import Pair, check_transport
+from ._worker import TechRenaissanceServer
+
+__all__ = ["Pair", "Response", "call", "check_transport"]
+
+
+def call(server: TechRenaissanceServer, message: str, *, library: Optional[Library] = None, **tensors: Any) -> Response:
+    """Let a server answer one message, in this thread.
+
+    ``message``: as for ``PythonSession.send_request``. ``tensors``: what is there under which tag. ``library``: "torch" or "numpy",
+    what the result tensors are; else torch if it is imported. Returns the response, with ``result``, ``message`` and ``tensors``.
+
+    Raises CommandError if the command failed, as a session does; LocalProtocolError ``bad_message``; SystemExit if the handler
+    raised it.
+    """
+    request = parse_message(message)
+    if isinstance(request, Exit):
+        raise LocalProtocolError("bad_message", "'exit' has no answer")
+    host, worker = memory_pair(library)
+    with closing(host):
+        for tag, tensor in tensors.items():
+            host.put_tensor(tag, tensor)
+        host.try_send(request)
+        host.try_send(Exit())
+        server.serve(worker)
+        response = host.receive(0)
+        while not isinstance(response, Response):
+            response = host.receive(0)
+    check_response(response)
+    return response

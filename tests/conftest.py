@@ -1,0 +1,165 @@
+"""Fixtures: sessions of every host over every transport, and what every test has to leave as it found it."""
+
+import contextlib
+import functools
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Callable, Iterator, Optional
+
+import pytest
+
+# Tests and fixtures share modules that lie beside them; pytest's importlib mode does not make them importable.
+sys.path.insert(0, os.path.dirname(__file__))
+
+from gates import Gate
+from hosts import HOSTS, TRANSPORTS, WORKERS, Driver, driver_command
+from leaks import Footprint
+from watchdog import Watchdog
+
+from tech_renaissance import PythonSession
+
+WORKER_PYTHON = os.environ.get("TR_TEST_WORKER_PYTHON") or sys.executable
+
+# Workers run in other directories.
+if os.environ.get("PYTHONPATH"):
+    os.environ["PYTHONPATH"] = os.pathsep.join(map(os.path.abspath, os.environ["PYTHONPATH"].split(os.pathsep)))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Name the markers."""
+    config.addinivalue_line("markers", "interpreters: also with the worker on each interpreter of TR_TEST_PYTHONS")
+    config.addinivalue_line("markers", "torch: needs PyTorch, in the worker too")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test marked ``interpreters`` runs on each of them."""
+    if metafunc.definition.get_closest_marker("interpreters") and "worker_python" in metafunc.fixturenames:
+        pythons = [WORKER_PYTHON, *json.loads(os.environ.get("TR_TEST_PYTHONS") or "[]")]
+        metafunc.parametrize("worker_python", pythons, ids=_version_of, indirect=True)
+
+
+@functools.lru_cache(maxsize=None)
+def _version_of(python: str) -> str:
+    command = [python, "-c", "import platform; print(platform.python_version())"]
+    return subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout.decode().strip()
+
+
+@functools.lru_cache(maxsize=None)
+def _has_torch(python: str) -> bool:
+    command = [python, "-c", "import importlib.util as u, sys; sys.exit(u.find_spec('torch') is None)"]
+    return subprocess.run(command, check=False).returncode == 0
+
+
+@pytest.fixture(autouse=True)
+def _watched() -> Iterator[None]:
+    """A test that hangs is ended."""
+    watchdog = Watchdog()
+    yield
+    watchdog.stop()
+    assert not watchdog.bit, "the test hung"
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left_behind(_watched: None, request: pytest.FixtureRequest) -> Iterator[None]:
+    """No process, file, descriptor or thread of a test outlives it."""
+    workspace = request.getfixturevalue("workspace") if "workspace" in request.fixturenames else None
+    before = Footprint()
+    yield
+    assert [] == before.left_behind(workspace)
+
+
+@pytest.fixture(autouse=True)
+def _needs_torch(request: pytest.FixtureRequest) -> None:
+    """Skip tests marked ``torch`` where there is none."""
+    if request.node.get_closest_marker("torch"):
+        pytest.importorskip("torch", exc_type=ImportError)
+        if not _has_torch(WORKER_PYTHON):
+            pytest.skip("the worker's interpreter has no torch")
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A workspace of the test's own."""
+    monkeypatch.setenv("TR_WORKSPACE", str(tmp_path / "workspace"))
+    return tmp_path / "workspace"
+
+
+@pytest.fixture(params=HOSTS)
+def host(request: pytest.FixtureRequest) -> str:
+    """The host's language."""
+    if driver_command(request.param) is None:
+        pytest.skip("there is no C++ compiler")
+    return request.param
+
+
+@pytest.fixture(params=TRANSPORTS)
+def transport(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """How frames and tensors move."""
+    monkeypatch.setenv("TR_TRANSPORT", request.param)
+    return request.param
+
+
+@pytest.fixture
+def worker_python(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The workers' interpreter."""
+    python = getattr(request, "param", WORKER_PYTHON)
+    monkeypatch.setenv("TR_PYTHON", python)
+    return python
+
+
+@pytest.fixture
+def make_driver(host: str, tmp_path: Path, workspace: Path, transport: str, worker_python: str) -> Iterator[Callable[[], Driver]]:
+    """Makes hosts in a process of their own, for what must not happen to pytest's."""
+    command = driver_command(host)
+    assert command is not None
+    with contextlib.ExitStack() as drivers:
+
+        def make() -> Driver:
+            driver = Driver(command, tmp_path)
+            drivers.callback(driver.close)
+            return driver
+
+        yield make
+
+
+@pytest.fixture
+def make_session(host: str, make_driver: Callable[[], Driver]) -> Iterator[Callable[..., Any]]:
+    """Makes sessions of the host: ``make_session("echo.py", "id", ...)``, arguments as for PythonSession.
+
+    A script is looked for in tests/workers. Sessions are closed after the test.
+    """
+    maker: Callable[..., Any] = PythonSession if host == "python" else make_driver().session
+    sessions = contextlib.ExitStack()
+
+    def make(script: str = "echo.py", session_id: str = "test", *args: Any, **options: Any) -> Any:
+        path = script if script == "default" or os.path.isabs(script) else str(WORKERS / script)
+        options.setdefault("library", "numpy")
+        session = maker(path, session_id, *args, **options)
+        sessions.callback(session.close)
+        return session
+
+    with sessions:
+        yield make
+
+
+@pytest.fixture
+def start(make_session: Callable[..., Any]) -> Callable[..., Any]:
+    """Like ``make_session``, and starts the session."""
+
+    def start(*args: Any, **options: Any) -> Any:
+        session = make_session(*args, **options)
+        session.start()
+        return session
+
+    return start
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Iterator[Gate]:
+    """A gate that holds a worker until the test opens it."""
+    gate = Gate(tmp_path / "gate")
+    yield gate
+    gate.close()

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <cstdio>
+#include <stdexcept>
+#include <string>
+
+#include <fcntl.h>
+#include <io.h>
+
+// Takes the program's stdout for itself; what is written to stdout from now on goes to stderr.
+class AnswerChannel {
+public:
+    AnswerChannel() : descriptor_(::_dup(1)) {
+        ::_setmode(descriptor_, _O_BINARY);
+        ::_dup2(2, 1);
+    }
+
+    void write_line(std::string line) {
+        line += '\n';
+        ::_write(descriptor_, line.data(), static_cast<unsigned>(line.size()));
+    }
+
+private:
+    int descriptor_;
+};
+
+template <class Action>
+int in_fork(Action) {
+    throw std::logic_error("there is no fork on Windows");
+}

@@ -1,0 +1,104 @@
+// What the driver reads from JSON and writes into it.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "tech_renaissance.h"
+#include "tech_renaissance/detail/json.h"
+
+// A JSON object as the arguments of a call; what is missing is empty, false or zero.
+class Arguments {
+public:
+    explicit Arguments(tr::detail::json::Object object) : object_(std::move(object)) {}
+
+    std::string text(const std::string& key) const { return get<std::string>(key); }
+    bool flag(const std::string& key) const { return get<bool>(key); }
+    Arguments object(const std::string& key) const { return Arguments(get<tr::detail::json::Object>(key)); }
+
+    std::uint32_t number(const std::string& key) const {
+        const auto* value = object_.find(key);
+        const auto* number = value ? value->get_if<tr::detail::json::Number>() : nullptr;
+        return static_cast<std::uint32_t>(number ? number->as_int64().value() : 0);
+    }
+
+    std::vector<std::string> texts(const std::string& key) const {
+        std::vector<std::string> texts;
+        for (const auto& value : get<tr::detail::json::Array>(key)) texts.push_back(*value.get_if<std::string>());
+        return texts;
+    }
+
+    tr::Environment variables(const std::string& key) const {
+        tr::Environment variables;
+        for (const auto& member : get<tr::detail::json::Object>(key)) {
+            variables[member.key] = *member.value.get_if<std::string>();
+        }
+        return variables;
+    }
+
+private:
+    template <class T>
+    T get(const std::string& key) const {
+        const auto* value = object_.find(key);
+        const T* typed = value ? value->get_if<T>() : nullptr;
+        return typed ? *typed : T();
+    }
+
+    tr::detail::json::Object object_;
+};
+
+// "callback" is the driver's own to set.
+inline tr::SessionOptions read_options(const Arguments& arguments) {
+    tr::SessionOptions options;
+    options.script_path = arguments.text("script_path");
+    options.session_id = arguments.text("session_id");
+    options.quiet_mode = arguments.flag("quiet_mode");
+    options.python = arguments.text("python");
+    options.environment = arguments.variables("environment");
+    options.working_directory = arguments.text("working_directory");
+    options.workspace = arguments.text("workspace");
+    options.poll_ms = arguments.text("poll_ms");
+    if (arguments.number("launch_timeout_ms") > 0) {
+        options.launch_timeout = std::chrono::milliseconds(arguments.number("launch_timeout_ms"));
+    }
+    const std::string output = arguments.text("output");
+    if (output == "inherit") options.output = tr::InheritOutput{};
+    else if (output == "discard") options.output = tr::DiscardOutput{};
+    else if (!output.empty() && output != "callback") options.output = tr::OutputFile{output};
+    return options;
+}
+
+inline std::string type_name(const std::exception& error) {
+    if (dynamic_cast<const tr::LaunchError*>(&error)) return "LaunchError";
+    if (dynamic_cast<const tr::SessionClosed*>(&error)) return "SessionClosed";
+    if (dynamic_cast<const tr::WorkerLost*>(&error)) return "WorkerLost";
+    if (dynamic_cast<const tr::TimedOut*>(&error)) return "TimedOut";
+    if (dynamic_cast<const tr::LocalProtocolError*>(&error)) return "LocalProtocolError";
+    if (dynamic_cast<const tr::RemoteProtocolError*>(&error)) return "RemoteProtocolError";
+    if (dynamic_cast<const tr::CommandError*>(&error)) return "CommandError";
+    if (dynamic_cast<const tr::FormatError*>(&error)) return "FormatError";
+    if (dynamic_cast<const tr::ArenaFull*>(&error)) return "ArenaFull";
+    return "";  // not one of ours: a defect
+}
+
+inline tr::detail::json::Object describe(const std::exception& error) {
+    tr::detail::json::Object object{{"type", type_name(error)}, {"message", error.what()}};
+    if (const auto* ours = dynamic_cast<const tr::TRException*>(&error)) object.set("code", ours->code());
+    if (const auto* process = dynamic_cast<const tr::ProcessError*>(&error)) {
+        const std::optional<int> status = process->exit_status();
+        object.set("exit_status", status ? tr::detail::json::Value(*status) : tr::detail::json::Value());
+        object.set("output_tail", process->output_tail());
+    }
+    if (const auto* command = dynamic_cast<const tr::CommandError*>(&error)) {
+        object.set("remote_type", command->remote_type());
+        object.set("remote_message", command->remote_message());
+        object.set("remote_traceback", command->remote_traceback());
+        object.set("result", command->result());
+    }
+    if (const auto* format = dynamic_cast<const tr::FormatError*>(&error)) object.set("offset", format->offset());
+    return object;
+}

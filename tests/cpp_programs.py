@@ -1,0 +1,53 @@
+"""C++ programs of the tests: the driver, given or built by CMake or here, and others that are built here."""
+
+import functools
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Iterator, Optional
+
+ROOT = Path(__file__).resolve().parents[1]
+_CPP = ROOT / "tests" / "cpp"
+_BLOCKS = ROOT / "tests" / "data" / "reference"
+
+
+@functools.lru_cache(maxsize=None)
+def cpp_driver() -> Optional[str]:
+    """Path of the driver: TR_TEST_DRIVER, else that of build/plain unless it is older than its sources, else a new one.
+
+    None where there is no C++ compiler.
+    """
+    given = os.environ.get("TR_TEST_DRIVER")
+    if given:
+        return given
+    built = ROOT / "build" / "plain" / "bin" / "driver"
+    return str(built) if _is_fresh(built) else cpp_program(_CPP / "driver.cpp")
+
+
+@functools.lru_cache(maxsize=None)
+def cpp_program(source: Path) -> Optional[str]:
+    """Path of a program built from a source file, kept until something it may depend on changes; None without a compiler."""
+    compiler = os.environ.get("CXX") or shutil.which("c++") or shutil.which("g++") or shutil.which("clang++")
+    if compiler is None:
+        return None
+    target = ROOT / "build" / "pytest" / source.name.partition(".")[0]
+    if not _is_fresh(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = target.with_suffix(f".{os.getpid()}")
+        includes = ["-I", str(ROOT / "cpp" / "include"), "-I", str(_BLOCKS)]
+        options = ["-std=c++17", "-O1", "-g", "-pthread", *includes]
+        subprocess.run([compiler, *options, "-x", "c++", str(source), "-o", str(temporary)], check=True)
+        temporary.replace(target)
+    return str(target)
+
+
+def _is_fresh(program: Path) -> bool:
+    return program.exists() and program.stat().st_mtime > max(path.stat().st_mtime for path in _sources())
+
+
+def _sources() -> Iterator[Path]:
+    yield from (ROOT / "cpp" / "include").rglob("*.h")
+    yield from _CPP.glob("driver*")
+    yield from _CPP.glob("reference*")
+    yield from _BLOCKS.iterdir()

@@ -1,0 +1,117 @@
+"""The Python host as a program that tests drive, for what must not happen in pytest's own process: being killed, forking.
+
+The same protocol as tests/cpp/driver.cpp, which explains it.
+"""
+
+import json
+import os
+import sys
+import threading
+from typing import Any, Callable, Dict, List, TextIO
+
+from tech_renaissance import PythonSession, SessionClosed, TechRenaissanceError, export_tsr, import_tsr
+
+_RETURNS_TENSORS = ("wait_for_tensor", "wait_for_tensors", "fetch_tensor", "fetch_tensors", "calculate")
+_ERROR_FIELDS = (
+    "code",
+    "exit_status",
+    "output_tail",
+    "remote_type",
+    "remote_message",
+    "remote_traceback",
+    "result",
+    "offset",
+)
+
+
+class Driver:
+    """Serves calls until the end of stdin."""
+
+    def __init__(self, answers: TextIO) -> None:
+        self._answers = answers
+        self._lock = threading.Lock()
+        self._sessions: Dict[str, PythonSession] = {}
+        self._saved = 0
+
+    def run(self) -> None:
+        """Serve each line in a thread of its own; all of them end before the sessions do."""
+        threads: List[threading.Thread] = []
+        for line in sys.stdin:
+            threads.append(threading.Thread(target=self._serve, args=(json.loads(line),)))
+            threads[-1].start()
+        for thread in threads:
+            thread.join()
+
+    def _serve(self, request: Dict[str, Any]) -> None:
+        answer: Dict[str, Any] = {"id": request.pop("id")}
+        try:
+            answer["value"] = self._call(request.pop("op"), request.pop("session"), request)
+        except Exception as error:
+            answer["error"] = _describe(error)
+        self._write(answer)
+
+    def _call(self, op: str, handle: str, arguments: Dict[str, Any]) -> Any:
+        if op == "new":
+            options = arguments["options"]
+            if options.get("output") == "callback":
+                options["output"] = self._callback(handle)
+            self._sessions[handle] = PythonSession(**options)
+            return None
+        if op == "fork":
+            return self._fork()
+        if handle not in self._sessions:
+            raise SessionClosed("session_closed", "the session was closed: make a new one")
+        if op == "close":
+            return self._sessions.pop(handle).close()
+        return self._use(self._sessions[handle], op, arguments)
+
+    def _use(self, session: PythonSession, op: str, arguments: Dict[str, Any]) -> Any:
+        folder = arguments.pop("folder", "")
+        if "tensor" in arguments:
+            arguments["tensor"] = import_tsr(arguments["tensor"], "numpy")
+        if "tensors" in arguments:
+            arguments["tensors"] = [import_tsr(path, "numpy") for path in arguments["tensors"]]
+        member = getattr(session, op)
+        if op == "calculate":
+            result = member(arguments.pop("command"), *arguments.pop("tensors"), **arguments)
+        else:
+            result = member(**arguments) if callable(member) else member
+        if op in _RETURNS_TENSORS:
+            return [self._save(tensor, folder) for tensor in result] if op.endswith("s") else self._save(result, folder)
+        return result
+
+    def _save(self, tensor: Any, folder: str) -> str:
+        with self._lock:
+            self._saved += 1
+            path = os.path.join(folder, f"result_{self._saved}.tsr")
+        export_tsr(tensor, path)
+        return path
+
+    def _fork(self) -> int:
+        """What ends in a fork of the host disturbs nobody."""
+        child = os.fork()
+        if child == 0:
+            for session in self._sessions.values():
+                session.close()
+            os._exit(0)
+        return os.waitpid(child, 0)[1]
+
+    def _callback(self, handle: str) -> Callable[[bytes], None]:
+        return lambda data: self._write({"session": handle, "output": data.decode("utf-8", "replace")})
+
+    def _write(self, answer: Dict[str, Any]) -> None:
+        with self._lock:
+            self._answers.write(json.dumps(answer) + "\n")
+            self._answers.flush()
+
+
+def _describe(error: Exception) -> Dict[str, Any]:
+    ours = isinstance(error, TechRenaissanceError)
+    fields = {name: getattr(error, name) for name in _ERROR_FIELDS if hasattr(error, name)}
+    return {"type": type(error).__name__ if ours else "", "message": f"{type(error).__name__}: {error}", **fields}
+
+
+if __name__ == "__main__":
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # stdout is the workers' from now on
+    Driver(answers).run()

@@ -1,0 +1,256 @@
+"""The hosts under test: the Python one as it is, and hosts in a process of their own behind the same interface."""
+
+import itertools
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+from concurrent.futures import Future
+from pathlib import Path
+from typing import IO, Any, Callable, Dict, List, Optional, Sequence
+
+from cpp_programs import cpp_driver
+
+import tech_renaissance
+from tech_renaissance import PythonSession, TechRenaissanceError, TimedOut, export_tsr, import_tsr
+from tech_renaissance._tensor import Library
+
+HOSTS = ("python", "cpp")
+TRANSPORTS = ("file",)
+
+WORKERS = Path(__file__).with_name("workers")
+
+# Longer than any call of a test may take; a test that gets here has failed.
+_PATIENCE_S = 120.0
+
+
+class DriverFailed(Exception):
+    """The host's program died, or threw something that is none of the product's errors."""
+
+
+class Driver:
+    """A host in a process of its own: tests/driver.py or tests/cpp/driver.cpp, which explains the protocol."""
+
+    def __init__(self, command: Sequence[str], folder: Path) -> None:
+        """``folder``: for the tensors that travel to and fro, and for what the program prints."""
+        self.folder = Path(tempfile.mkdtemp(prefix="driver_", dir=str(folder)))
+        self.output = self.folder / "output.txt"
+        with self.output.open("wb") as output:
+            self.process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=output, start_new_session=True
+            )
+        self._ids = itertools.count(1)
+        self._lock = threading.Lock()
+        self._answers: Dict[int, "Future[Any]"] = {}
+        self._callbacks: Dict[str, Callable[[bytes], None]] = {}
+        self._reader = threading.Thread(target=self._read, args=(self.process.stdout,), daemon=True)
+        self._reader.start()
+        self._closed = False
+
+    def session(self, *args: Any, **options: Any) -> "DriverSession":
+        """A session of that host; arguments as for PythonSession."""
+        return DriverSession(self, *args, **options)
+
+    def call(self, op: str, session: str = "", **arguments: Any) -> Any:
+        """The value of a call; raises its error as the Python class of that name."""
+        number = next(self._ids)
+        answer: "Future[Any]" = Future()
+        request = {"id": number, "op": op, "session": session, **arguments}
+        with self._lock:
+            self._answers[number] = answer
+            if self.process.poll() is None:
+                assert self.process.stdin is not None
+                self.process.stdin.write(json.dumps(request).encode() + b"\n")
+                self.process.stdin.flush()
+            else:
+                answer.set_exception(DriverFailed(f"the host ended: {self.process.returncode}"))
+        return answer.result(_PATIENCE_S)
+
+    def on_output(self, session: str, callback: Callable[[bytes], None]) -> None:
+        """Give the output of a session whose option ``output`` is "callback" to a function."""
+        self._callbacks[session] = callback
+
+    def close(self) -> None:
+        """Let the program come to its end. Raises DriverFailed if it complains (as one with sanitizers may)."""
+        status = self._end()
+        if status:
+            raise DriverFailed(f"the host ended with status {status}:\n{self.output.read_text(errors='replace')}")
+
+    def kill(self) -> None:
+        """SIGKILL: the host gets no chance to clean up."""
+        self.process.kill()
+        self._end()
+
+    def _end(self) -> int:
+        if self._closed:
+            return 0
+        self._closed = True
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        try:
+            return self.process.wait(_PATIENCE_S)
+        finally:
+            self.process.kill()
+            self._reader.join()
+
+    def _read(self, answers: IO[bytes]) -> None:
+        with answers:
+            for line in answers:
+                answer = json.loads(line)
+                if "output" in answer:
+                    self._callbacks[answer["session"]](answer["output"].encode())
+                elif "error" in answer:
+                    self._answers.pop(answer["id"]).set_exception(_error(answer["error"]))
+                else:
+                    self._answers.pop(answer["id"]).set_result(answer["value"])
+        for waiting in list(self._answers.values()):
+            waiting.set_exception(DriverFailed("the host ended in the middle of the call"))
+
+
+def _error(description: Dict[str, Any]) -> Exception:
+    """The error of the same name; its fields are as the host described them."""
+    kind = getattr(tech_renaissance, description.pop("type"), None)
+    if kind is None:
+        return DriverFailed(description["message"])
+    message = description.pop("message")
+    error: TechRenaissanceError = kind(message) if kind is TimedOut else kind(description.pop("code"), message)
+    for name, value in description.items():
+        setattr(error, name, value)
+    return error
+
+
+class DriverSession:
+    """PythonSession's interface, in front of a driver."""
+
+    _handles = itertools.count(1)
+
+    def __init__(
+        self,
+        driver: Driver,
+        script_path: str = "default",
+        session_id: str = "default",
+        quiet_mode: bool = False,
+        *,
+        library: Optional[Library] = None,
+        **options: Any,
+    ) -> None:
+        self._driver = driver
+        self._library: Library = library or "numpy"
+        self._handle = f"session {next(self._handles)}"
+        if callable(options.get("output")):
+            driver.on_output(self._handle, options["output"])
+            options["output"] = "callback"
+        options = {name: value for name, value in options.items() if value is not None}
+        options.update(script_path=str(script_path), session_id=session_id, quiet_mode=quiet_mode)
+        self._call("new", options=options)
+        self.session_id: str = self._call("session_id")
+        self.session_dir: str = self._call("session_dir")
+
+    def __enter__(self) -> "DriverSession":
+        self.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """In C++: destroy the session."""
+        self._call("close")
+
+    def set_quiet_mode(self, quiet: bool) -> None:
+        self._call("set_quiet_mode", quiet=quiet)
+
+    def start(self) -> None:
+        self._call("start")
+
+    def is_alive(self) -> bool:
+        return self._call("is_alive")
+
+    def please_exit(self, timeout_ms: int = 5000, ensure: bool = False) -> None:
+        self._call("please_exit", timeout_ms=timeout_ms, ensure=ensure)
+
+    def terminate(self) -> None:
+        self._call("terminate")
+
+    def join(self, timeout_ms: int = 10_000) -> bool:
+        return self._call("join", timeout_ms=timeout_ms)
+
+    def is_ready(self) -> bool:
+        return self._call("is_ready")
+
+    def is_busy(self) -> bool:
+        return self._call("is_busy")
+
+    def wait_until_ready(self, timeout_ms: int = 10_000) -> bool:
+        return self._call("wait_until_ready", timeout_ms=timeout_ms)
+
+    def wait_until_ok(self, timeout_ms: int = 10_000) -> bool:
+        return self._call("wait_until_ok", timeout_ms=timeout_ms)
+
+    def new_response(self) -> bool:
+        return self._call("new_response")
+
+    def send_request(self, message: str) -> None:
+        self._call("send_request", message=message)
+
+    def read_response(self) -> str:
+        return self._call("read_response")
+
+    def wait_for_response(self, timeout_ms: int = 10_000) -> str:
+        return self._call("wait_for_response", timeout_ms=timeout_ms)
+
+    def wait_for_tensor(self, timeout_ms: int = 10_000) -> Any:
+        return self._tensors("wait_for_tensor", timeout_ms=timeout_ms)
+
+    def wait_for_tensors(self, timeout_ms: int = 10_000) -> List[Any]:
+        return self._tensors("wait_for_tensors", timeout_ms=timeout_ms)
+
+    def fetch_response(self, message: str, timeout_ms: int = 10_000) -> str:
+        return self._call("fetch_response", message=message, timeout_ms=timeout_ms)
+
+    def fetch_tensor(self, message: str, timeout_ms: int = 10_000) -> Any:
+        return self._tensors("fetch_tensor", message=message, timeout_ms=timeout_ms)
+
+    def fetch_tensors(self, message: str, timeout_ms: int = 10_000) -> List[Any]:
+        return self._tensors("fetch_tensors", message=message, timeout_ms=timeout_ms)
+
+    def calculate(self, command: str, *tensors: Any, timeout_ms: int = 10_000) -> Any:
+        paths = [self._save(tensor) for tensor in tensors]
+        return self._tensors("calculate", command=command, tensors=paths, timeout_ms=timeout_ms)
+
+    def send_tensor(self, tensor: Any, tag: str) -> None:
+        self._call("send_tensor", tensor=self._save(tensor), tag=tag)
+
+    def send_tensors(self, tensors: Sequence[Any], tags: Sequence[str]) -> None:
+        self._call("send_tensors", tensors=[self._save(tensor) for tensor in tensors], tags=list(tags))
+
+    def drop_tensor(self, tag: str) -> None:
+        self._call("drop_tensor", tag=tag)
+
+    def _call(self, op: str, **arguments: Any) -> Any:
+        return self._driver.call(op, self._handle, **arguments)
+
+    def _tensors(self, op: str, **arguments: Any) -> Any:
+        paths = self._call(op, folder=str(self._driver.folder), **arguments)
+        return [self._take(path) for path in paths] if isinstance(paths, list) else self._take(paths)
+
+    def _take(self, path: str) -> Any:
+        tensor = import_tsr(path, self._library)
+        os.unlink(path)
+        return tensor
+
+    def _save(self, tensor: Any) -> str:
+        descriptor, path = tempfile.mkstemp(suffix=".tsr", dir=str(self._driver.folder))
+        os.close(descriptor)
+        export_tsr(tensor, path)
+        return path
+
+
+def driver_command(host: str) -> Optional[List[str]]:
+    """What starts a host in a process of its own; None if it cannot be built here."""
+    if host == "python":
+        return [sys.executable, str(Path(__file__).with_name("driver.py"))]
+    program = cpp_driver()
+    return [program] if program else None

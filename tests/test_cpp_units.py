@@ -1,0 +1,49 @@
+"""Each C++ unit test is a test here, in every build that is asked for.
+
+TR_TEST_CPP_BUILDS names the build folders, separated by spaces (default: ``build/plain``, if it is there).
+"""
+
+import os
+import subprocess
+from pathlib import Path
+from typing import Any, Iterator
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+SOURCES = sorted((ROOT / "tests" / "cpp").glob("test_*.cpp"))
+
+
+def _builds() -> Iterator[Path]:
+    asked_for = os.environ.get("TR_TEST_CPP_BUILDS")
+    if asked_for is not None:
+        yield from (ROOT / folder for folder in asked_for.split())
+    elif (ROOT / "build" / "plain" / "bin").is_dir():
+        yield ROOT / "build" / "plain"
+
+
+def _names(executable: Path) -> Iterator[str]:
+    """The tests that an executable lists; its own name if it cannot, so that this shows as a failure."""
+    try:
+        listing = subprocess.run([str(executable), "--list"], stdout=subprocess.PIPE, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return iter([f"{executable.name} lists its tests"])
+    return iter(listing.decode().splitlines())
+
+
+def _cases() -> Iterator[Any]:
+    for build in _builds():
+        for source in SOURCES:
+            executable = build / "bin" / source.stem
+            for name in _names(executable):
+                yield pytest.param(executable, name, id=f"{build.name}-{source.stem}-{name}")
+
+
+@pytest.mark.parametrize(("executable", "name"), list(_cases()))
+def test_cpp_unit(executable: Path, name: str, tmp_path: Path) -> None:
+    """What the C++ test's sentence says holds."""
+    run = subprocess.run(
+        [str(executable), name], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
+    )
+
+    assert run.returncode == 0, run.stdout.decode("utf-8", "replace")

@@ -1,0 +1,324 @@
+"""Workers that fail: each failure is one typed error that says what happened; none harms the host."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Callable
+
+import pytest
+from gates import Gate
+from hosts import WORKERS
+from leaks import is_alive, wait_until
+
+from tech_renaissance import CommandError, LaunchError, RemoteProtocolError, WorkerLost
+
+Maker = Callable[..., Any]
+
+
+@pytest.mark.interpreters
+def test_an_exception_arrives_with_type_message_and_traceback(start: Maker) -> None:
+    """The handler's own lines; the worker serves on."""
+    session = start("crash.py")
+    with pytest.raises(CommandError, match="raise: ValueError: a reason") as caught:
+        session.fetch_response("raise a reason")
+    error = caught.value
+    assert ("command_failed", "ValueError", "ValueError: a reason") == (error.code, error.remote_type, error.remote_message)
+    assert "raise ValueError(parameters)" in error.remote_traceback
+    assert "crash.py" in error.remote_traceback
+    assert "_worker.py" not in error.remote_traceback
+    assert "error" == error.result
+    assert "on" == session.fetch_response("echo on")
+
+
+def test_an_exception_of_a_users_own_arrives_with_its_cause(start: Maker) -> None:
+    """Also one whose message cannot be had."""
+    session = start("crash.py")
+    with pytest.raises(CommandError) as caught:
+        session.fetch_response("raise-nested")
+    assert caught.value.remote_type.endswith("Unspeakable")
+    assert "KeyError: 'the cause'" in caught.value.remote_traceback
+
+
+def test_a_failure_is_in_status_txt(start: Maker) -> None:
+    """Its first line, for people."""
+    session = start("crash.py")
+    with pytest.raises(CommandError):
+        session.fetch_response("raise first\nsecond")
+    assert wait_until(lambda: "error: ValueError: first" == _status(session))
+
+
+@pytest.mark.parametrize(("command", "status"), [("exit-in-order 5", 5), ("interrupt", 0)])
+def test_a_handler_may_end_the_worker_in_order(start: Maker, command: str, status: int) -> None:
+    """SystemExit and KeyboardInterrupt: the caller gets an error reply first, then the process ends."""
+    session = start("crash.py")
+    with pytest.raises(CommandError) as caught:
+        session.fetch_response(command)
+    assert caught.value.remote_type in {"SystemExit", "KeyboardInterrupt"}
+    assert session.join()
+    assert "terminated" == _status(session)
+    with pytest.raises(WorkerLost) as lost:
+        session.fetch_response("echo")
+    assert status == lost.value.exit_status
+
+
+def test_an_end_without_a_word_is_worker_lost(start: Maker) -> None:
+    """With the exit status and the last lines."""
+    session = start("crash.py")
+    with pytest.raises(WorkerLost, match="exit status 11; its last lines:\n    last words") as caught:
+        session.fetch_response("os-exit 11")
+    assert ("worker_lost", 11, "last words\n") == (caught.value.code, caught.value.exit_status, caught.value.output_tail)
+    assert not session.is_alive()
+    assert not session.is_ready()
+    assert not session.is_busy()
+    assert session.join(0)
+    assert "terminated" == _status(session)
+    for call in (session.wait_until_ready, session.wait_until_ok):
+        with pytest.raises(WorkerLost):
+            call()
+    session.please_exit()
+    session.terminate()
+
+
+def test_a_native_crash_shows_the_python_stack(start: Maker) -> None:
+    """Signal by name, stack in the tail."""
+    session = start("crash.py")
+    with pytest.raises(WorkerLost, match="SIGSEGV") as caught:
+        session.fetch_response("segfault")
+    assert -signal.SIGSEGV == caught.value.exit_status
+    assert "in main_logic" in caught.value.output_tail
+
+
+def test_every_waiting_call_hears_of_the_death(start: Maker, gate: Gate) -> None:
+    """Those that were sent, and those that are."""
+    session = start("crash.py")
+    session.send_request(f"wait {gate.path}")
+    session.send_request("os-exit 4")
+    gate.wait_for_arrival()
+    gate.open()
+    assert "" == session.wait_for_response()
+    with pytest.raises(WorkerLost):
+        session.wait_for_response()
+    with pytest.raises(WorkerLost):
+        session.send_request("echo")
+
+
+def test_what_was_answered_before_the_death_is_an_answer(start: Maker) -> None:
+    """The death does not take it away."""
+    session = start("crash.py")
+    session.send_request("echo kept")
+    session.send_request("os-exit 4")
+    assert session.join()
+    assert "kept" == session.wait_for_response()
+
+
+def test_a_killed_worker_is_noticed_at_once(start: Maker, gate: Gate) -> None:
+    """Whoever kills it."""
+    session = start("crash.py")
+    pid = int(session.fetch_response("pid"))
+    session.send_request(f"wait {gate.path}")
+    gate.wait_for_arrival()
+    os.kill(pid, signal.SIGKILL)
+    with pytest.raises(WorkerLost, match="SIGKILL"):
+        session.wait_for_response()
+    assert not session.is_alive()
+
+
+def test_sigterm_ends_an_idle_worker_in_order(start: Maker) -> None:
+    """It says its last word, and the system learns the true reason."""
+    session = start("crash.py")
+    os.kill(int(session.fetch_response("pid")), signal.SIGTERM)
+    assert session.join()
+    assert "terminated" == _status(session)
+    with pytest.raises(WorkerLost, match="SIGTERM") as caught:
+        session.fetch_response("echo")
+    assert -signal.SIGTERM == caught.value.exit_status
+
+
+def test_sigint_ends_an_idle_worker_in_order(start: Maker) -> None:
+    """Ctrl+C."""
+    session = start("crash.py")
+    os.kill(int(session.fetch_response("pid")), signal.SIGINT)
+    assert session.join()
+    with pytest.raises(WorkerLost) as caught:
+        session.fetch_response("echo")
+    assert 0 == caught.value.exit_status
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_a_signal_in_a_handler_is_answered_first(start: Maker, name: str) -> None:
+    """As an error reply, then the worker leaves."""
+    session = start("crash.py")
+    with pytest.raises(CommandError) as caught:
+        session.fetch_response(f"signal {name}")
+    assert "command_failed" == caught.value.code
+    assert session.join()
+
+
+def test_a_worker_that_closes_its_output_is_alive(start: Maker) -> None:
+    """The end of its output is not its end."""
+    session = start("crash.py")
+    with pytest.raises(CommandError):
+        session.fetch_response("closes-its-output")
+    assert "alive" == session.fetch_response("echo alive")
+
+
+def test_an_import_error_names_the_package(start: Maker) -> None:
+    """And the interpreter and command that install it."""
+    session = start("import_error.py")
+    with pytest.raises(LaunchError, match="-m pip install a-package-that-is-not-there") as caught:
+        session.wait_until_ready()
+    assert ("died_at_start", 1) == (caught.value.code, caught.value.exit_status)
+    assert "ModuleNotFoundError" in caught.value.output_tail
+    assert not session.is_alive()
+    with pytest.raises(LaunchError):
+        session.fetch_response("echo")
+    session.please_exit()
+
+
+def test_an_interpreter_without_the_package_is_told_with_the_advice(start: Maker, tmp_path: Path) -> None:
+    """Which interpreter, which command."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "bare")], check=True)
+    python = str(tmp_path / "bare" / "bin" / "python")
+    session = start("default", python=python, environment={"PYTHONPATH": ""})
+    with pytest.raises(LaunchError) as caught:
+        session.fetch_response("hello")
+    assert f"{python} -m pip install tech-renaissance" in str(caught.value)
+
+
+def test_an_end_before_readiness_is_a_launch_error(start: Maker) -> None:
+    """With status and output."""
+    session = start("exits_at_start.py")
+    with pytest.raises(LaunchError, match="exit status 3") as caught:
+        session.fetch_response("echo")
+    assert ("died_at_start", 3) == (caught.value.code, caught.value.exit_status)
+    assert "there is nothing to do\n" == caught.value.output_tail
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "text"),
+    [
+        ({"script": "/no/such/script.py"}, "script_not_found", "/no/such/script.py"),
+        ({"script": str(WORKERS)}, "script_not_found", "workers"),
+        ({"python": "/no/such/python"}, "interpreter_not_found", "/no/such/python"),
+        ({"python": "no-such-python"}, "interpreter_not_found", "no-such-python"),
+        ({"environment": {"TR_PYTHON": "/no/such/python"}}, "interpreter_not_found", "TR_PYTHON"),
+        ({"working_directory": "/no/such/directory"}, "launch_failed", "/no/such/directory"),
+        ({"output": "/no/such/directory/output.txt"}, "launch_failed", "output"),
+        ({"workspace": "/dev/null/no-directory"}, "launch_failed", "/dev/null"),
+    ],
+)
+def test_what_cannot_be_started_says_so_at_once(make_session: Maker, options: Any, code: str, text: str) -> None:
+    """From start itself."""
+    session = make_session(**options)
+    with pytest.raises(LaunchError, match=text) as caught:
+        session.start()
+    assert code == caught.value.code
+    assert not session.is_alive()
+
+
+def test_a_failed_start_can_be_repeated(make_session: Maker, tmp_path: Path) -> None:
+    """Once its reason is gone."""
+    directory = tmp_path / "later"
+    session = make_session(working_directory=str(directory))
+    for _ in range(2):
+        with pytest.raises(LaunchError):
+            session.start()
+    directory.mkdir()
+    session.start()
+    assert str(directory) == session.fetch_response("directory")
+
+
+UNREADABLE = (
+    "",
+    "{",
+    "[]",
+    '{"command": 1}',
+    '{"result": "no command"}',
+    '{"command": "echo", "result": "x", "id": "1"}',
+    "\x00",
+)
+
+
+def test_an_unreadable_answer_is_the_workers_fault(start: Maker, gate: Gate) -> None:
+    """The call fails with what is wrong."""
+    session = start()
+    for text in UNREADABLE:
+        session.send_request(f"wait {gate.path}")
+        gate.wait_for_arrival()
+        _drop(session, "response.json", text)
+        with pytest.raises(RemoteProtocolError):
+            session.wait_for_response()
+        session.terminate()
+        session.start()
+
+
+def test_an_answer_to_another_request_is_the_workers_fault(start: Maker, gate: Gate) -> None:
+    """It does not answer ours."""
+    session = start()
+    session.send_request(f"wait {gate.path}")
+    gate.wait_for_arrival()
+    _drop(session, "response.json", '{"command": "echo", "result": "no", "id": 4711}')
+    with pytest.raises(RemoteProtocolError) as caught:
+        session.wait_for_response()
+    assert "bad_state" == caught.value.code
+
+
+def test_an_answer_to_nothing_is_ignored(start: Maker) -> None:
+    """It answers no call that comes later."""
+    session = start()
+    assert session.wait_until_ready()
+    _drop(session, "response.json", '{"command": "echo", "result": "no", "id": 1}')
+    assert wait_until(lambda: not (session.is_busy() or os.path.exists(f"{session.session_dir}/response.json")))
+    assert "yes" == session.fetch_response("echo yes")
+
+
+@pytest.mark.parametrize("name", ["../escape", "/etc/passwd", "missing"])
+def test_a_result_is_read_from_the_session_only(start: Maker, gate: Gate, name: str) -> None:
+    """Names of tensors are checked, whoever wrote them."""
+    session = start()
+    session.send_request(f"wait {gate.path}")
+    gate.wait_for_arrival()
+    _drop(session, "response.json", f'{{"command": "wait", "result": "ok", "id": 1, "tensors": ["{name}"]}}')
+    with pytest.raises(RemoteProtocolError) as caught:
+        session.wait_for_tensor()
+    assert "bad_frame" == caught.value.code
+
+
+def test_a_vanished_session_directory_ends_the_worker(start: Maker, tmp_path: Path) -> None:
+    """Nothing can be said any more, and closing is no error."""
+    session = start()
+    pid = int(session.fetch_response("pid"))
+    os.rename(session.session_dir, tmp_path / "elsewhere")
+    assert wait_until(lambda: not is_alive(pid))
+    with pytest.raises(WorkerLost):
+        session.fetch_response("echo")
+
+
+def test_a_session_whose_directory_vanishes_can_be_closed(start: Maker, tmp_path: Path) -> None:
+    """At once, while the worker may still live."""
+    session = start()
+    pid = int(session.fetch_response("pid"))
+    os.rename(session.session_dir, tmp_path / "elsewhere")
+    session.close()
+    assert not is_alive(pid)
+
+
+def test_an_emptied_session_directory_can_be_closed(start: Maker) -> None:
+    """Whatever someone has removed of it."""
+    session = start()
+    assert session.wait_until_ready()
+    for path in Path(session.session_dir).iterdir():
+        path.unlink()
+
+
+def _status(session: Any) -> str:
+    return (Path(session.session_dir) / "status.txt").read_text()
+
+
+def _drop(session: Any, name: str, text: str) -> None:
+    """A stray file, whole."""
+    path = Path(session.session_dir) / f"stray-{name}"
+    path.write_text(text)
+    path.replace(path.with_name(name))

@@ -1,0 +1,90 @@
+"""Layers: each module imports only from its own layer and those below it, and what decides about the protocol does no I/O."""
+
+import ast
+import re
+from pathlib import Path
+from typing import Dict, Iterator, Set
+
+import pytest
+from cpp_programs import ROOT
+
+PACKAGE = ROOT / "src" / "tech_renaissance"
+HEADERS = ROOT / "cpp" / "include" / "tech_renaissance"
+
+# From the bottom up. A folder stands for all modules in it.
+LAYERS = (
+    {"_version", "_errors", "_names", "_files", "_files_posix", "_files_windows", "_lock_posix", "_lock_windows", "_tensor"},
+    {"_frame", "_tsr"},
+    {"_connection"},
+    {"_transport"},
+    {"_process", "_workspace"},
+    {"_exchange", "_life"},
+    {"_session", "_worker"},
+    {"__init__", "__main__", "default_server", "_default_arguments", "_default_numpy", "_default_torch"},
+    {"testing", "_transport_check"},
+)
+
+# Modules and headers that must be testable without a process, a file or a clock.
+PURE = ("_connection", "_frame", "_names", "_errors")
+PURE_STANDARD = {"collections", "dataclasses", "enum", "functools", "json", "re", "typing"}
+PURE_HEADERS = ("detail/connection.h", "detail/frame.h", "detail/json.h", "detail/names.h", "error.h")
+IMPURE_STANDARD = re.compile(r"chrono|thread|mutex|filesystem|fstream|condition_variable|ctime|future|.*\.h")
+
+
+def _modules() -> Dict[str, Path]:
+    """Each module's path within the package, dots between."""
+    paths = [path for path in PACKAGE.rglob("*.py") if "cpp" not in path.relative_to(PACKAGE).parts]
+    return {".".join(path.relative_to(PACKAGE).with_suffix("").parts): path for path in paths}
+
+
+def _imports(module: str, path: Path) -> Iterator[str]:
+    """The modules that a module imports: ours as ``.name``, with the place in the package; others by their first name."""
+    package = module.split(".")[:-1]
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            yield (node.module or "").partition(".")[0]
+        elif isinstance(node, ast.ImportFrom):
+            parents = package[: len(package) + 1 - node.level]
+            names = [node.module] if node.module else [alias.name for alias in node.names]
+            yield from ("." + ".".join([*parents, name]) for name in names)
+
+
+def _layer(module: str) -> int:
+    top = module.split(".")[0]
+    (layer,) = [number for number, names in enumerate(LAYERS) if top in names]
+    return layer
+
+
+@pytest.mark.parametrize("module", sorted(_modules()))
+def test_a_module_imports_no_layer_above_its_own(module: str) -> None:
+    """A new module needs a place in LAYERS."""
+    imported = [name[1:] for name in _imports(module, _modules()[module]) if name.startswith(".")]
+    assert [] == [name for name in imported if _layer(name) > _layer(module)]
+
+
+@pytest.mark.parametrize("module", PURE)
+def test_the_protocol_does_no_io(module: str) -> None:
+    """No os, socket, mmap, time, threading."""
+    others = {name for name in _imports(module, _modules()[module]) if not name.startswith(".")}
+    ours = {name[1:] for name in _imports(module, _modules()[module]) if name.startswith(".")}
+    assert set() == others - PURE_STANDARD
+    assert set() == ours - set(PURE)
+
+
+def _headers(header: Path) -> Set[Path]:
+    """A header with all of ours that it includes."""
+    found = {header}
+    for name in re.findall(r'#include "(.+)"', header.read_text(encoding="utf-8")):
+        beside, rooted = header.parent / name, HEADERS.parent / name
+        found |= _headers((beside if beside.exists() else rooted).resolve())
+    return found
+
+
+@pytest.mark.parametrize("header", PURE_HEADERS)
+def test_the_protocol_does_no_io_in_cpp(header: str) -> None:
+    """Nor does what it includes."""
+    for path in _headers((HEADERS / header).resolve()):
+        standard = re.findall(r"#include <(.+)>", path.read_text(encoding="utf-8"))
+        assert [] == [name for name in standard if IMPURE_STANDARD.fullmatch(name)], path.name

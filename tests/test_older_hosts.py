@@ -1,0 +1,240 @@
+"""Older hosts: they know the files and both dialects, no ids, no locks, no variables but TR_WORKSPACE."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any, Callable, Dict, Iterator
+
+import numpy as np
+import pytest
+from hosts import WORKERS
+from leaks import wait_until
+from older_host import OlderHost
+
+from tech_renaissance import export_tsr, import_tsr
+
+Maker = Callable[..., OlderHost]
+
+
+@pytest.fixture
+def older(workspace: Path, worker_python: str) -> Iterator[Maker]:
+    """Makes an older host whose worker is ready."""
+    workspace.mkdir()
+    hosts = []
+
+    def make(script: str = "echo.py", **options: Any) -> OlderHost:
+        hosts.append(OlderHost(worker_python, WORKERS / script, workspace, **options))
+        assert hosts[-1].wait_for_status("ready")
+        return hosts[-1]
+
+    yield make
+    for host in hosts:
+        host.close()
+
+
+@pytest.mark.interpreters
+@pytest.mark.parametrize("from_directory", [False, True])
+def test_a_worker_finds_its_session_by_place(older: Maker, from_directory: bool) -> None:
+    """TR_WORKSPACE, else ``workspace`` in the current directory."""
+    host = older(from_directory=from_directory)
+    response = host.ask('{"cmd": "echo", "params": "found"}')
+    assert {"cmd": "echo", "params": "found"} == response
+
+
+def test_the_short_dialect_is_answered_in_kind(older: Maker) -> None:
+    """No keys that an older host does not know."""
+    host = older()
+    assert {"cmd": "echo", "params": "text"} == host.ask('{"cmd":"echo","params":"text"}')
+    assert {"cmd": "silent", "params": "ok"} == host.ask('{"cmd": "silent"}')
+
+
+def test_the_long_dialect_is_answered_in_kind(older: Maker) -> None:
+    """With or without a timestamp in the request."""
+    host = older()
+    for timestamp in ("", ', "timestamp": 1699123456789'):
+        response = host.ask(f'{{"command": "echo", "parameters": "text"{timestamp}}}')
+        assert ["command", "result", "message", "timestamp"] == list(response)
+        assert ("echo", "text", "") == (response["command"], response["result"], response["message"])
+        assert isinstance(response["timestamp"], int)
+
+
+def test_params_stand_where_older_hosts_search_for_them(older: Maker) -> None:
+    """They look for ``"params":`` and take the string that follows."""
+    host = older()
+    (host.directory / "request.json").write_text('{"cmd": "echo", "params": "needle"}')
+    path = host.directory / "response.json"
+    assert wait_until(path.exists)
+    assert "needle" == path.read_text().partition('"params":')[2].split('"')[1]
+    path.unlink()
+
+
+def test_tensors_are_named_in_params(older: Maker) -> None:
+    """Comma-separated; the files are beside the response."""
+    host = older("tensors.py")
+    tensors = [np.arange(3, dtype=np.float32), np.ones((2, 2), np.int32)]
+    for tag, tensor in zip(("input_a", "input_b"), tensors):
+        export_tsr(tensor, str(host.directory / f"{tag}.tsr"))
+    response = host.ask('{"cmd": "same", "params": "input_a input_b"}')
+    assert "result_0,result_1" == response["params"]
+    results = [import_tsr(str(host.directory / f"{name}.tsr"), "numpy") for name in response["params"].split(",")]
+    assert [tensor.tolist() for tensor in tensors] == [result.tolist() for result in results]
+
+
+def test_errors_are_told_in_params(older: Maker) -> None:
+    """And in an ``error`` that newer programs read."""
+    host = older("crash.py")
+    response = host.ask('{"cmd": "ehco"}')
+    assert response["params"].startswith("error: unknown command 'ehco'")
+    assert "unknown_command" == response["error"]["code"]
+    assert host.wait_for_status("error: unknown command 'ehco'; did you mean 'echo'?")
+    response = host.ask('{"command": "raise", "parameters": "reason"}')
+    assert ("error", "ValueError: reason") == (response["result"], response["message"])
+    assert "raise ValueError" in response["error"]["traceback"]
+
+
+MALFORMED = {
+    "": "bad",
+    "not json": "not a JSON text",
+    "[1]": "not a JSON object",
+    '{"command": 5}': "'command' is not a string",
+    '{"parameters": "x"}': "'command' is missing",
+    '{"command": ""}': "empty",
+    '{"command": "echo", "parameters": {}}': "parameters",
+    '{"command": "echo", "id": -1}': "'id'",
+    "[" * 100_000: "nested",
+    '{"command": "echo", "parameters": "\\x"}': "not a JSON text",
+}
+
+
+def test_malformed_requests_are_answered(older: Maker) -> None:
+    """With what is wrong; the worker serves on."""
+    host = older()
+    for text in MALFORMED:
+        response = host.ask(text)
+        assert "malformed_request" == response["error"]["code"], text
+        assert "error" == response["result"]
+        assert MALFORMED[text] in response["message"] or text == ""
+    response = host.ask('{"cmd": 5, "params": "x"}')
+    assert response["params"].startswith("error: malformed request")
+    (host.directory / "request.json").write_bytes(b'{"command": "echo", "parameters": "\xff"}')
+    assert "malformed_request" == host.response()["error"]["code"]
+    assert "on" == host.ask('{"cmd": "echo", "params": "on"}')["params"]
+
+
+def test_a_request_that_is_written_in_place_is_read_whole(older: Maker) -> None:
+    """In two halves, with the worker awake in between."""
+    host = older()
+    whole = json.dumps({"command": "echo", "parameters": "both halves"})
+    for cut in (0, 1, len(whole) // 2, len(whole) - 1):
+        with (host.directory / "request.json").open("w") as request:
+            request.write(whole[:cut])
+            request.flush()
+            assert wait_until(lambda: (host.directory / ".request.claimed").exists())
+            request.write(whole[cut:])
+        assert "both halves" == host.response()["result"]
+
+
+def test_a_request_with_a_byte_order_mark_is_read(older: Maker) -> None:
+    """Some editors write one."""
+    host = older()
+    (host.directory / "request.json").write_bytes(b'\xef\xbb\xbf{"cmd": "echo", "params": "marked"}')
+    assert "marked" == host.response()["params"]
+
+
+def test_a_request_before_the_worker_is_served(workspace: Path, worker_python: str) -> None:
+    """The worker takes what it finds."""
+    directory = workspace / "python_session" / "tr_session_older"
+    directory.mkdir(parents=True)
+    (directory / "request.json").write_text('{"cmd": "echo", "params": "early"}')
+    host = OlderHost(worker_python, WORKERS / "echo.py", workspace)
+    assert "early" == host.response()["params"]
+    host.close()
+
+
+def test_a_response_is_not_overwritten(older: Maker) -> None:
+    """The worker waits until it is consumed."""
+    host = older()
+    path = host.directory / "request.json"
+    path.write_text('{"cmd": "echo", "params": "first"}')
+    assert wait_until((host.directory / "response.json").exists)
+    path.write_text('{"cmd": "echo", "params": "second"}')
+    assert wait_until(lambda: not path.exists())
+    assert "first" == host.response()["params"]
+    assert "second" == host.response()["params"]
+
+
+@pytest.mark.parametrize("how", ["in place", "by rename", "with white space"])
+def test_exit_in_status_txt_ends_the_worker(older: Maker, how: str) -> None:
+    """The last word is ``terminated``, the exit status 0."""
+    host = older()
+    path = host.directory / "status.txt"
+    if how == "by rename":
+        (host.directory / "new").write_text("exit")
+        os.replace(host.directory / "new", path)
+    else:
+        path.write_text("exit" if how == "in place" else "exit\n")
+    assert 0 == host.process.wait(60)
+    assert "terminated" == host.status()
+
+
+def test_exit_in_status_txt_is_not_lost_while_the_worker_is_busy(older: Maker, gate: Any) -> None:
+    """The status that the worker writes afterwards does not cover it."""
+    host = older()
+    (host.directory / "request.json").write_text(json.dumps({"cmd": "wait", "params": gate.path}))
+    gate.wait_for_arrival()
+    host.say_exit()
+    gate.open()
+    assert 0 == host.process.wait(60)
+
+
+def test_exit_in_status_txt_ends_a_worker_whose_response_nobody_reads(older: Maker) -> None:
+    """It does not wait for the response to be consumed."""
+    host = older()
+    for text in ("first", "second"):
+        (host.directory / "request.json").write_text(json.dumps({"cmd": "echo", "params": text}))
+        assert wait_until(lambda: not (host.directory / "request.json").exists())
+    host.say_exit()
+    assert 0 == host.process.wait(60)
+
+
+@pytest.mark.parametrize("request_", [{"cmd": "exit"}, {"command": "exit"}])
+def test_an_exit_request_ends_the_worker(older: Maker, request_: Dict[str, str]) -> None:
+    """It has no response."""
+    host = older()
+    (host.directory / "request.json").write_text(json.dumps(request_))
+    assert 0 == host.process.wait(60)
+    assert not (host.directory / "response.json").exists()
+    assert "terminated" == host.status()
+
+
+def test_a_worker_leaves_when_its_directory_does(older: Maker, tmp_path: Path) -> None:
+    """There is nobody left to talk to."""
+    host = older()
+    os.rename(host.directory, tmp_path / "gone")
+    assert 0 == host.process.wait(60)
+
+
+def test_a_second_worker_of_a_session_is_refused(older: Maker, workspace: Path, worker_python: str) -> None:
+    """It says so and ends; the first goes on."""
+    host = older()
+    second = subprocess.run(
+        [worker_python, str(WORKERS / "echo.py"), "older"],
+        env={**os.environ, "TR_WORKSPACE": str(workspace)},
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    assert second.returncode
+    assert f"process {host.process.pid} holds the session".encode() in second.stderr
+    assert "still" == host.ask('{"cmd": "echo", "params": "still"}')["params"]
+
+
+@pytest.mark.parametrize("name", ["", "..", "../x", "a/b", "a b", "nul", "-x", "x" * 129])
+def test_a_worker_refuses_a_bad_session_id(workspace: Path, worker_python: str, name: str) -> None:
+    """Whoever started it."""
+    worker = subprocess.run(
+        [worker_python, str(WORKERS / "echo.py"), name], stderr=subprocess.PIPE, check=False, env={**os.environ}
+    )
+    assert worker.returncode
+    assert b"LocalProtocolError: session id" in worker.stderr
+    assert not workspace.exists()

@@ -1,0 +1,116 @@
+"""The worker's output is the user's: where it goes, and that it never gets in the way."""
+
+import os
+from pathlib import Path
+from typing import Any, Callable, List
+
+import pytest
+from hosts import WORKERS, Driver
+
+from tech_renaissance import WorkerLost
+
+Maker = Callable[..., Any]
+
+
+def test_a_flood_of_output_holds_nobody_up(start: Maker) -> None:
+    """50 MB on each stream, without a line break."""
+    session = start("flood.py", quiet_mode=True)
+    assert "ok" == session.fetch_response("flood 50", 60_000)
+    assert "dry" == session.fetch_response("echo dry")
+
+
+def test_output_goes_to_a_file(start: Maker, tmp_path: Path) -> None:
+    """Appended, both streams."""
+    path = tmp_path / "output.txt"
+    path.write_text("before\n")
+    session = start(output=str(path))
+    session.fetch_response("print words")
+    session.please_exit()
+    session.close()
+    assert ["before", "WORDS", "words"] == sorted(path.read_text().split(), key=lambda word: (word != "before", word))
+
+
+def test_output_goes_to_a_callback(start: Maker) -> None:
+    """In pieces, as it comes."""
+    pieces: List[bytes] = []
+    session = start(output=pieces.append)
+    session.fetch_response("print words")
+    session.close()
+    assert {b"words", b"WORDS"} == set(b"".join(pieces).split())
+
+
+def test_output_is_inherited(make_driver: Callable[[], Driver]) -> None:
+    """Unless told otherwise."""
+    driver = make_driver()
+    with driver.session(str(WORKERS / "echo.py"), "test") as session:
+        session.fetch_response("print words")
+    assert {"words", "WORDS"} <= set(driver.output.read_text().split())
+
+
+@pytest.mark.parametrize("options", [{"quiet_mode": True}, {"output": "discard"}])
+def test_output_is_discarded(make_driver: Callable[[], Driver], options: Any) -> None:
+    """In quiet mode, or if asked for."""
+    driver = make_driver()
+    with driver.session(str(WORKERS / "echo.py"), "test", **options) as session:
+        session.fetch_response("print words")
+    assert "words" not in driver.output.read_text()
+
+
+def test_quiet_mode_can_be_changed_before_a_start(make_driver: Callable[[], Driver]) -> None:
+    """It takes effect at the next one."""
+    driver = make_driver()
+    with driver.session(str(WORKERS / "echo.py"), "test") as session:
+        session.set_quiet_mode(True)
+        session.fetch_response("print loud")
+        session.terminate()
+        session.start()
+        session.fetch_response("print quiet")
+        session.set_quiet_mode(False)
+    words = driver.output.read_text().split()
+    assert "loud" in words
+    assert "quiet" not in words
+
+
+def test_quiet_output_is_kept_for_the_post_mortem(start: Maker) -> None:
+    """The last 64 KiB of it."""
+    session = start("flood.py", quiet_mode=True)
+    session.fetch_response("flood 1", 60_000)
+    session.fetch_response("print the end")
+    os.kill(int(session.fetch_response("pid")), 9)
+    with pytest.raises(WorkerLost) as caught:
+        session.fetch_response("echo")
+    assert "the end" in caught.value.output_tail
+    assert 64 * 1024 >= len(caught.value.output_tail)
+
+
+def test_output_that_is_not_unicode_is_no_problem(start: Maker) -> None:
+    """It may be anything."""
+    session = start("crash.py", quiet_mode=True)
+    with pytest.raises(WorkerLost) as caught:
+        session.fetch_response("prints-bytes-and-dies")
+    assert "\ufffd" in caught.value.output_tail
+
+
+def test_a_worker_gets_the_environment_and_directory_it_is_given(start: Maker, tmp_path: Path) -> None:
+    """On top of the host's; a relative script is the host's."""
+    session = start(environment={"MINE": "my value = x"}, working_directory=str(tmp_path))
+    assert "my value = x" == session.fetch_response("variable MINE")
+    assert os.environ["PATH"] == session.fetch_response("variable PATH")
+    assert str(tmp_path) == session.fetch_response("directory")
+
+
+def test_a_worker_does_not_pass_on_what_is_its_own(start: Maker) -> None:
+    """Processes that it starts are not the host's workers."""
+    session = start()
+    assert "(none)" == session.fetch_response("variable TR_HOST_PID")
+    assert "(none)" == session.fetch_response("variable TR_LIFELINE")
+
+
+def test_the_last_words_of_a_worker_are_not_lost(start: Maker, tmp_path: Path) -> None:
+    """What was printed right before the end is there."""
+    path = tmp_path / "output.txt"
+    session = start("crash.py", output=str(path))
+    with pytest.raises(WorkerLost):
+        session.fetch_response("os-exit 0")
+    session.close()
+    assert "last words\n" == path.read_text()

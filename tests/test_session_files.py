@@ -1,0 +1,130 @@
+"""The files of a session directory, seen from outside: names, order of the words in status.txt, nothing half-written."""
+
+import json
+import os
+import stat
+from pathlib import Path
+from typing import Any, Callable
+
+import numpy as np
+import pytest
+from gates import Gate
+from leaks import wait_until
+
+from tech_renaissance import CommandError, LocalProtocolError
+
+Maker = Callable[..., Any]
+
+
+def _status(session: Any) -> str:
+    try:
+        return (Path(session.session_dir) / "status.txt").read_text()
+    except FileNotFoundError:
+        return ""
+
+
+def test_status_txt_tells_the_workers_state(start: Maker, gate: Gate) -> None:
+    """Every word, in order."""
+    session = start()
+    assert session.wait_until_ready()
+    assert "ready" == _status(session)
+    session.send_request(f"wait {gate.path}")
+    gate.wait_for_arrival()
+    assert "busy" == _status(session)
+    gate.open()
+    session.wait_for_response()
+    assert wait_until(lambda: "ok" == _status(session))
+    with pytest.raises(CommandError):
+        session.fetch_response("no-such-command")
+    assert wait_until(lambda: "error: unknown command 'no-such-command'" == _status(session))
+    session.please_exit(10_000)
+    assert "terminated" == _status(session)
+
+
+def test_exiting_comes_before_terminated(start: Maker, gate: Gate) -> None:
+    """A worker that leaves says so first."""
+    session = start("slow_end.py", environment={"GATE": gate.path})
+    assert session.wait_until_ready()
+    session.send_request("exit")
+    gate.wait_for_arrival()
+    assert "exiting" == _status(session)
+    gate.open()
+    assert session.join()
+    assert "terminated" == _status(session)
+
+
+def test_the_host_says_the_last_word_for_a_worker_that_cannot(start: Maker) -> None:
+    """One that was killed, as soon as the host knows."""
+    session = start()
+    pid = int(session.fetch_response("pid"))
+    os.kill(pid, 9)
+    with pytest.raises(Exception, match="SIGKILL"):
+        session.fetch_response("echo")
+    assert "terminated" == _status(session)
+
+
+def test_the_files_have_the_names_of_the_reference_text(start: Maker) -> None:
+    """Tensors under their tags, results by number, no temporary files."""
+    session = start("tensors.py")
+    session.send_tensors([np.ones(1, np.float32)] * 2, ["input_a", "input_b"])
+    session.fetch_tensors("pair input_a input_b")
+    names = {path.name for path in Path(session.session_dir).iterdir()}
+    tensors = {"input_a.tsr", "input_b.tsr", "result_0.tsr", "result_1.tsr"}
+    assert tensors | {"status.txt", "worker.json", "session.lock"} == names
+
+
+def test_results_of_an_earlier_response_are_removed_by_the_next(start: Maker) -> None:
+    """A directory does not fill up."""
+    session = start("tensors.py")
+    session.fetch_tensors("many 5")
+    session.fetch_tensors("many 2")
+    assert {"result_0.tsr", "result_1.tsr"} == {path.name for path in Path(session.session_dir).glob("result_*")}
+
+
+def test_files_are_for_their_user_alone(start: Maker) -> None:
+    """The directory is closed, and so are the files."""
+    session = start()
+    assert session.wait_until_ready()
+    modes = {stat.S_IMODE(path.stat().st_mode) & 0o077 for path in Path(session.session_dir).glob("*.json")}
+    assert {0} == modes
+
+
+@pytest.mark.parametrize(
+    ("message", "keys"),
+    [
+        ("echo 汉字", {"command": "echo", "parameters": "汉字", "timestamp": int, "id": 2}),
+        ('{"cmd": "echo", "params": "汉字"}', {"cmd": "echo", "params": "汉字", "id": 2}),
+    ],
+)
+def test_a_request_is_readable_json(start: Maker, gate: Gate, message: str, keys: Any) -> None:
+    """In the dialect of the message, with an id, and with a time in the long one."""
+    session = start()
+    session.send_request(f"wait {gate.path}")
+    gate.wait_for_arrival()
+    session.send_request(message)
+    request = json.loads((Path(session.session_dir) / "request.json").read_text(encoding="utf-8"))
+    if "timestamp" in keys:
+        keys["timestamp"] = request["timestamp"]
+        assert isinstance(request["timestamp"], int)
+    assert list(keys.items()) == list(request.items())
+    gate.open()
+    assert session.wait_until_ok()
+
+
+@pytest.mark.parametrize("poll_ms", ["1:1", "32:1024"])
+def test_a_waiting_schedule_works_without_notifications(start: Maker, poll_ms: str) -> None:
+    """The reference text's, and a quick one; by option, and by variable."""
+    session = start("tensors.py", poll_ms=poll_ms)
+    assert [2, 4] == session.calculate("double-in-place", np.array([1, 2], np.int32)).tolist()
+    session.please_exit()
+    session.close()
+    session = start(session_id="variable", environment={"TR_POLL_MS": poll_ms})
+    assert poll_ms == session.fetch_response("variable TR_POLL_MS")
+
+
+@pytest.mark.parametrize("poll_ms", ["x", "0:1", "2:1", "1.5:2", "-1:1", "1:"])
+def test_a_schedule_that_is_none_is_refused(make_session: Maker, poll_ms: str) -> None:
+    """When the session is made."""
+    with pytest.raises(LocalProtocolError) as caught:
+        make_session(poll_ms=poll_ms)
+    assert "bad_option" == caught.value.code

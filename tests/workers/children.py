@@ -1,0 +1,30 @@
+"""Starts processes of its own, and holds the GIL if asked to."""
+
+import ctypes
+import os
+import subprocess
+import sys
+
+from echo import EchoServer
+
+
+class ParentServer(EchoServer):
+    def main_logic(self, command: str, parameters: str) -> bool:
+        if command == "child":
+            child = subprocess.Popen([sys.executable, "-c", "import threading; threading.Event().wait(600)"])
+            self.write_response("", str(child.pid))
+        elif command == "fork":
+            child = os.fork()
+            if child == 0:
+                ctypes.CDLL(None).pause()
+            self.write_response("", str(child))
+        elif command == "hold-the-gil":
+            with open(parameters, "w"):
+                ctypes.PyDLL(None).sleep(600)
+        else:
+            return super().main_logic(command, parameters)
+        return True
+
+
+if __name__ == "__main__":
+    ParentServer(library="numpy").run(sys.argv[1])

@@ -1,0 +1,48 @@
+"""Fails in every way there is."""
+
+import faulthandler
+import os
+import signal
+import sys
+import threading
+
+from echo import EchoServer
+
+
+class Unspeakable(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError
+
+
+class CrashServer(EchoServer):
+    def main_logic(self, command: str, parameters: str) -> bool:
+        if command == "raise":
+            raise ValueError(parameters)
+        if command == "raise-nested":
+            try:
+                raise KeyError("the cause")
+            except KeyError as error:
+                raise Unspeakable from error
+        if command == "exit-in-order":
+            sys.exit(int(parameters))
+        if command == "interrupt":
+            raise KeyboardInterrupt
+        if command == "os-exit":
+            print("last words")
+            os._exit(int(parameters))
+        if command == "prints-bytes-and-dies":
+            os.write(1, b"\xff\xfe\x00 not text")
+            os._exit(1)
+        if command == "segfault":
+            faulthandler._sigsegv()
+        if command == "signal":
+            os.kill(os.getpid(), getattr(signal, parameters))
+            threading.Event().wait(60)
+        if command == "closes-its-output":
+            os.close(1)
+            os.close(2)
+        return super().main_logic(command, parameters)
+
+
+if __name__ == "__main__":
+    CrashServer(library="numpy").run(sys.argv[1])

@@ -1,0 +1,6 @@
+"""Ends before it serves anything."""
+
+import sys
+
+print("there is nothing to do")
+sys.exit(3)
