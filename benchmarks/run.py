@@ -38,7 +38,9 @@ class Bench:
         self.raw: Dict[str, Any] = {}
         self._executable = executable
         self._quick = quick
-        self._threads = str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+        self._threads = str(
+            len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        )
         self._environment = {
             **os.environ,
             "TR_WORKSPACE": workspace,
@@ -67,7 +69,9 @@ class Bench:
     def in_process(self) -> Dict[str, List[float]]:
         """The limits of tensor jobs."""
         command = [sys.executable, str(HERE / "workers" / "in_process.py"), self._threads]
-        result: Dict[str, List[float]] = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+        result: Dict[str, List[float]] = json.loads(
+            subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
+        )
         self.raw["in process"] = result
         return result
 
@@ -97,9 +101,13 @@ def text_figures(bench: Bench) -> List[Figure]:
         figures.append(Figure("text call, Python", samples, None, 10, "us"))
         paced = bench.python("python text paced", lambda: session.fetch_response("hello world"), 300, 0.02)
     limit = statistics.median(bench.samples("socket_paced", 300, str(HERE / "workers" / "socket_echo.py")))
-    figures.append(Figure("text call every 20 ms, C++", bench.samples("text_paced", 300), limit, 1.3, "x the limit"))
+    figures.append(
+        Figure("text call every 20 ms, C++", bench.samples("text_paced", 300), limit, 1.3, "x the limit")
+    )
     figures.append(Figure("text call every 20 ms, Python", paced, _python_socket(bench), 1.3, "x the limit"))
-    figures.append(Figure("text call over files, C++", bench.samples("text", 2000, transport="file"), None, 1000, "us"))
+    figures.append(
+        Figure("text call over files, C++", bench.samples("text", 2000, transport="file"), None, 1000, "us")
+    )
     return figures
 
 
@@ -110,7 +118,8 @@ def _python_socket(bench: Bench) -> float:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         echo = subprocess.Popen(
-            [sys.executable, str(HERE / "workers" / "socket_echo.py"), str(theirs.fileno())], pass_fds=[theirs.fileno()]
+            [sys.executable, str(HERE / "workers" / "socket_echo.py"), str(theirs.fileno())],
+            pass_fds=[theirs.fileno()],
         )
         theirs.close()
 
@@ -132,7 +141,13 @@ def tensor_figures(bench: Bench) -> List[Figure]:
     return [
         Figure("two 16x16 in, sum out", bench.samples("sum_16_changed", 10000), None, 12, "us"),
         Figure("the same, tags unchanged", bench.samples("sum_16_unchanged", 10000), None, 7, "us"),
-        Figure("1024x1024 a + b in place", bench.samples("add_1024", 300), limits["add_out_1024"], 1.10, "x the limit"),
+        Figure(
+            "1024x1024 a + b in place",
+            bench.samples("add_1024", 300),
+            limits["add_out_1024"],
+            1.10,
+            "x the limit",
+        ),
         Figure("4096x4096 a + b in place", add_4096, limits["add_out_4096"], 1.05, "x the limit"),
         Figure("the same against fresh memory", add_4096, limits["add_fresh_4096"], 1.0, "x the limit"),
         Figure(
@@ -142,7 +157,9 @@ def tensor_figures(bench: Bench) -> List[Figure]:
             1.2,
             "x the limit",
         ),
-        Figure("1024x1024 matmul", bench.samples("matmul_1024", 60), limits["matmul_1024"], 1.03, "x the limit"),
+        Figure(
+            "1024x1024 matmul", bench.samples("matmul_1024", 60), limits["matmul_1024"], 1.03, "x the limit"
+        ),
     ]
 
 
@@ -177,7 +194,9 @@ def show_memory(bench: Bench) -> None:
     for transport in ("shm", "file"):
         idle = bench.cpp("idle", 1, transport=transport)
         host, worker = (100 * idle[f"{side}_cpu_s"] / idle["seconds"] for side in ("host", "worker"))
-        print(f"idle session over {transport:4}: host {host:.3f} % CPU, worker {worker:.3f} % CPU, over {idle['seconds']} s")
+        print(
+            f"idle session over {transport:4}: host {host:.3f} % CPU, worker {worker:.3f} % CPU, over {idle['seconds']} s"
+        )
     memory = bench.cpp("memory", 100_000)
     growth = memory["peak_nbytes"] / memory["warm_nbytes"]
     print(
@@ -195,7 +214,9 @@ def main() -> int:
     workspace = tempfile.mkdtemp()
     try:
         bench = Bench(arguments.executable, workspace, quick=arguments.quick)
-        print(f"{platform.machine()}, {os.cpu_count()} processors, Linux {platform.release()}, Python {platform.python_version()}")
+        print(
+            f"{platform.machine()}, {os.cpu_count()} processors, Linux {platform.release()}, Python {platform.python_version()}"
+        )
         figures = [*text_figures(bench), *tensor_figures(bench), start_figure(bench)]
         met = show(figures)
         show_memory(bench)

@@ -34,7 +34,9 @@ class Model:
         self.segment = Segment.create(64 << 20)
         self.arena = Arena(self.segment)
         self.held: List[Block] = []
-        self.lent: Dict[Tuple[int, int], int] = {}  # offset and size of blocks that the other side has -> lease
+        self.lent: Dict[
+            Tuple[int, int], int
+        ] = {}  # offset and size of blocks that the other side has -> lease
 
     def close(self) -> None:
         self.segment.close()
@@ -51,7 +53,10 @@ class Model:
         if what == "allocate":
             block = self.arena.allocate(number)
             assert block.nbytes >= number + PREFIX_NBYTES
-            assert all(block.offset >= start + size or start >= block.offset + block.nbytes for start, size in self.taken())
+            assert all(
+                block.offset >= start + size or start >= block.offset + block.nbytes
+                for start, size in self.taken()
+            )
             self.held.append(block)
         elif what == "tidy":
             self.arena._tidied_at -= arena_module._TIDY_S

@@ -31,7 +31,12 @@ class Ring:
 
 def frame(number: int, nbytes: int) -> bytes:
     """A frame of so many bytes that can be told from others."""
-    return nbytes.to_bytes(4, "little") + b"\x01\0\0\0" + number.to_bytes(8, "little") + bytes([number % 251]) * (nbytes - 16)
+    return (
+        nbytes.to_bytes(4, "little")
+        + b"\x01\0\0\0"
+        + number.to_bytes(8, "little")
+        + bytes([number % 251]) * (nbytes - 16)
+    )
 
 
 @settings(max_examples=100, deadline=None)

@@ -2,7 +2,7 @@
 
 import sys
 
-import numpy  # noqa: F401 - its import is what is measured
+import numpy as np  # noqa: F401 - its import is what is measured
 
 from tech_renaissance import TechRenaissanceServer
 

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from ._worker import TechRenaissanceServer
 
 __all__ = [
-    "__version__",
     "ArenaFull",
     "CommandError",
     "FormatError",
@@ -41,6 +40,7 @@ __all__ = [
     "TechRenaissanceServer",
     "TimedOut",
     "WorkerLost",
+    "__version__",
     "decode",
     "encode",
     "export_tsr",

@@ -59,7 +59,7 @@ class _Node:
 
     def __init__(self, state: State) -> None:
         self.state = state
-        self.following: Dict[str, "_Node"] = {}
+        self.following: Dict[str, _Node] = {}
 
 
 _NODES = {state: _Node(state) for state in State}

@@ -115,5 +115,7 @@ class ArenaFull(TechRenaissanceError):
 
 
 # Tracebacks say tech_renaissance.WorkerLost, the name that users import.
-for _error in [value for value in globals().values() if isinstance(value, type) and value.__module__ == __name__]:
+for _error in [
+    value for value in globals().values() if isinstance(value, type) and value.__module__ == __name__
+]:
     _error.__module__ = "tech_renaissance"

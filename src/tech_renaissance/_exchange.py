@@ -37,7 +37,10 @@ class Exchange:
     """
 
     def __init__(
-        self, transport: HostTransport, has_exited: Callable[[], bool], death: Callable[[bool], TechRenaissanceError]
+        self,
+        transport: HostTransport,
+        has_exited: Callable[[], bool],
+        death: Callable[[bool], TechRenaissanceError],
     ) -> None:
         self._transport = transport
         self._has_exited = has_exited
@@ -73,7 +76,9 @@ class Exchange:
     def send(self, call: Call, timeout_s: float) -> None:
         """Hand a call to the worker, waiting for room. Raises TimedOut, or what ended the worker."""
         if not self._until(lambda: self._try_send(call), timeout_s):
-            raise TimedOut(f"{call.request.command!r} could not be sent within {timeout_s:g} s: the worker is busy")
+            raise TimedOut(
+                f"{call.request.command!r} could not be sent within {timeout_s:g} s: the worker is busy"
+            )
 
     def wait(self, call: Call, timeout_s: float) -> Response:
         """The call's response. Raises TimedOut, or what ended the worker; the call stays known: abandon it, or wait again."""
@@ -200,7 +205,9 @@ class Exchange:
 
     def _dispatch(self, frame: Union[Frame, RemoteProtocolError]) -> None:
         try:
-            if isinstance(frame, RemoteProtocolError):  # unreadable: the answer to the oldest call, since they come in order
+            if isinstance(
+                frame, RemoteProtocolError
+            ):  # unreadable: the answer to the oldest call, since they come in order
                 self._settle(Response("", id=self._connection.oldest_request), frame)
             elif isinstance(frame, Response):
                 self._settle(frame, None)

@@ -35,7 +35,9 @@ def write(path: str, data: bytes) -> None:
     """Write a file so that a reader sees the old one or the new one, whole. On failure nothing is left behind."""
     temporary = temporary_path(path)
     try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
+        descriptor = os.open(
+            temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600
+        )
         with open(descriptor, "wb", buffering=0) as file:
             view = memoryview(data)
             while view:

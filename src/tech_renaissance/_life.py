@@ -53,7 +53,9 @@ class Worker:
     ``last_word`` is called once, when the process has ended, however it ended.
     """
 
-    def __init__(self, process: Process, interpreter: str, transport: HostTransport, last_word: Callable[[], None]) -> None:
+    def __init__(
+        self, process: Process, interpreter: str, transport: HostTransport, last_word: Callable[[], None]
+    ) -> None:
         self.process = process
         self.launched_at = time.monotonic()
         self._interpreter = interpreter
@@ -80,7 +82,9 @@ class Worker:
                 break
             self._stopped = True
             if step == "exit":
-                with contextlib.suppress(TechRenaissanceError):  # it cannot be told: the next step needs no cooperation
+                with contextlib.suppress(
+                    TechRenaissanceError
+                ):  # it cannot be told: the next step needs no cooperation
                     self.leave(patience_s)
             else:
                 getattr(self.process, step)()
@@ -98,7 +102,7 @@ class Worker:
         if last_word:
             last_word()
 
-    def _death(self, starting: bool) -> TechRenaissanceError:  # noqa: FBT001 - a callback
+    def _death(self, starting: bool) -> TechRenaissanceError:
         """The error that tells of the process's end."""
         status = self.process.wait(_DEATH_S)
         tail = self.process.output_tail()
@@ -106,7 +110,9 @@ class Worker:
             return WorkerLost("worker_lost", "the worker left, but its process still runs", None, tail)
         self._say_last_word()
         if self._stopped:
-            return SessionClosed("session_closed", "the worker was ended by its host: start the session again")
+            return SessionClosed(
+                "session_closed", "the worker was ended by its host: start the session again"
+            )
         text = explain(status, tail, self._interpreter)
         if starting:
             return LaunchError("died_at_start", f"the worker ended before it was ready: {text}", status, tail)
@@ -123,7 +129,9 @@ class Life:
         self._poll_ms = options.poll_ms or self._environment.get("TR_POLL_MS")
         if self._poll_ms:
             Backoff.parse(self._poll_ms)
-        self._transport_name = check_transport_name(options.transport or self._environment.get("TR_TRANSPORT"))
+        self._transport_name = check_transport_name(
+            options.transport or self._environment.get("TR_TRANSPORT")
+        )
         self.path = session_directory(options.session_id, self._environment, options.workspace)
         self._lock = threading.RLock()
         self._owner_pid = os.getpid()
@@ -145,7 +153,9 @@ class Life:
             if self._directory is None:
                 self._directory = SessionDirectory(self.path, empty=True)
             if self._transport is None:
-                self._transport = host_transport(self._transport_name, self.path, self._poll_ms, self._options.library)
+                self._transport = host_transport(
+                    self._transport_name, self.path, self._poll_ms, self._options.library
+                )
             return self._transport
 
     def start(self) -> bool:
@@ -182,7 +192,9 @@ class Life:
             if self._transport:
                 self._transport.close()
             if self._directory:
-                with contextlib.suppress(OSError):  # someone else's file in it, or it is gone: nothing more can be done
+                with contextlib.suppress(
+                    OSError
+                ):  # someone else's file in it, or it is gone: nothing more can be done
                     self._directory.remove()
             self._transport = self._directory = None
             self._closed = True

@@ -12,7 +12,7 @@ _kernel32 = ctypes.WinDLL("kernel32", use_last_error=True)
 
 
 class _Overlapped(ctypes.Structure):
-    _fields_ = [  # noqa: RUF012 - the form that ctypes wants
+    _fields_ = [
         ("internal", ctypes.c_size_t * 2),
         ("offset", wintypes.DWORD),
         ("offset_high", wintypes.DWORD),

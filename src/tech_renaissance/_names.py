@@ -7,7 +7,9 @@ from ._errors import LocalProtocolError
 
 _MAX_NBYTES = 128
 _FORBIDDEN = re.compile(r'[\x00-\x1f\x7f-\x9f/\\:*?"<>|,\ud800-\udfff]')
-_DEVICE = re.compile(r"(con|prn|aux|nul|clock\$|conin\$|conout\$|(com|lpt)[0-9¹²³])", re.IGNORECASE | re.ASCII)
+_DEVICE = re.compile(
+    r"(con|prn|aux|nul|clock\$|conin\$|conout\$|(com|lpt)[0-9¹²³])", re.IGNORECASE | re.ASCII
+)
 _RESERVED_TAG = re.compile(r"_|result_[0-9]+\Z")
 
 
@@ -27,7 +29,8 @@ def check_tag_to_send(tag: str) -> str:
     check_name(tag, "tag")
     if _RESERVED_TAG.match(tag):
         raise LocalProtocolError(
-            "reserved_name", f"tag {tag!a} belongs to the system: tags that begin with '_' and result_<number>"
+            "reserved_name",
+            f"tag {tag!a} belongs to the system: tags that begin with '_' and result_<number>",
         )
     return tag
 

@@ -36,7 +36,7 @@ class PythonSession:
         self,
         script_path: Union[str, "os.PathLike[str]"] = "default",
         session_id: str = "default",
-        quiet_mode: bool = False,  # noqa: FBT001, FBT002 - the reference text's form
+        quiet_mode: bool = False,
         *,
         python: Optional[str] = None,
         environment: Optional[Mapping[str, str]] = None,
@@ -102,7 +102,7 @@ class PythonSession:
         """Absolute path of the session directory."""
         return self._life.path
 
-    def set_quiet_mode(self, quiet: bool) -> None:  # noqa: FBT001 - the reference text's form
+    def set_quiet_mode(self, quiet: bool) -> None:
         """Discard the worker's output, or pass it on; takes effect at the next ``start``."""
         self._options.quiet = quiet
 
@@ -121,7 +121,7 @@ class PythonSession:
         worker = self._life.worker
         return worker is not None and worker.is_alive()
 
-    def please_exit(self, timeout_ms: int = 5000, ensure: bool = False) -> None:  # noqa: FBT001, FBT002
+    def please_exit(self, timeout_ms: int = 5000, ensure: bool = False) -> None:
         """Ask the worker to leave once it has served what it was sent, and wait for it.
 
         Raises TimedOut if it has not left in time; with ``ensure`` it is terminated instead. No worker, no error.
@@ -320,7 +320,9 @@ class PythonSession:
         exchange = self._worker().exchange
         with self._asked_lock:
             if not self._asked:
-                raise LocalProtocolError("no_request", "there is no request to wait for: send_request comes first")
+                raise LocalProtocolError(
+                    "no_request", "there is no request to wait for: send_request comes first"
+                )
             call = self._asked.popleft()
         try:
             return exchange.wait(call, timeout_ms / 1000)
@@ -355,7 +357,9 @@ def _tensors(response: Response) -> List[Any]:
     check_response(response)
     if not response.tensors:
         raise CommandError(
-            "no_tensor", f"{response.command!r} answered {response.result!r} and no tensor", result=response.result
+            "no_tensor",
+            f"{response.command!r} answered {response.result!r} and no tensor",
+            result=response.result,
         )
     return list(response.tensors)
 
@@ -365,4 +369,6 @@ def check_response(response: Response) -> None:
     error = response.error
     if error:
         text = f"{response.command}: {error.message}" + (f"\n{error.traceback}" if error.traceback else "")
-        raise CommandError(error.code, text.rstrip(), error.type, error.message, error.traceback, response.result)
+        raise CommandError(
+            error.code, text.rstrip(), error.type, error.message, error.traceback, response.result
+        )

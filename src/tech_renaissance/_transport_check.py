@@ -25,10 +25,18 @@ _PATIENCE_S = 60.0
 # More than any mechanism has room for.
 _MANY = 100_000
 
-_TEXTS = ("", "plain", 'quotes " and \\ backslashes', "汉字 😀 \u2028 \x00 \x1f\r\n", "0123456789abcdef" * 65_536)
+_TEXTS = (
+    "",
+    "plain",
+    'quotes " and \\ backslashes',
+    "汉字 😀 \u2028 \x00 \x1f\r\n",
+    "0123456789abcdef" * 65_536,
+)
 
 
-def check_transport(make_pair: Callable[[], Pair], *, spoil: Optional[Callable[[HostTransport], None]] = None) -> None:
+def check_transport(
+    make_pair: Callable[[], Pair], *, spoil: Optional[Callable[[HostTransport], None]] = None
+) -> None:
     """Check a mechanism against the contract of ``Transport``.
 
     ``make_pair`` makes a fresh pair, which is closed by the check. ``spoil``, for mechanisms that have bytes: puts bytes that are no
@@ -76,7 +84,9 @@ def _same_tensor(expected: Any, actual: Any) -> None:
     import numpy as np
 
     expected, actual = np.asarray(expected), np.asarray(actual)
-    _same((expected.dtype, expected.shape, expected.tobytes()), (actual.dtype, actual.shape, actual.tobytes()))
+    _same(
+        (expected.dtype, expected.shape, expected.tobytes()), (actual.dtype, actual.shape, actual.tobytes())
+    )
 
 
 # ------------------------------------------------------------------------------------------------------ frames
@@ -207,7 +217,9 @@ def _tensors() -> List[Any]:
     ]
 
 
-def _tags_keep_tensors_until_they_are_replaced_or_dropped(host: HostTransport, worker: WorkerTransport) -> None:
+def _tags_keep_tensors_until_they_are_replaced_or_dropped(
+    host: HostTransport, worker: WorkerTransport
+) -> None:
     for tensor in _tensors():
         host.put_tensor("tag", tensor)
         for _ in range(2):

@@ -16,7 +16,7 @@ from types import FrameType
 from typing import Any, Deque, Dict, Iterable, List, Optional, Sequence
 
 from ._connection import Connection
-from ._errors import FormatError, LaunchError, LocalProtocolError, RemoteProtocolError, TechRenaissanceError
+from ._errors import FormatError, LocalProtocolError
 from ._frame import Exit, Exiting, Failure, Frame, MalformedRequest, Ready, Request, Response
 from ._names import check_name
 from ._process.lifeline import hold_lifeline
@@ -38,13 +38,13 @@ class TechRenaissanceServer:
     Not thread-safe: call its methods from the handler's thread.
     """
 
-    def __init__(self, debug: bool = False, library: Optional[Library] = None) -> None:  # noqa: FBT001, FBT002 - the reference text's form
+    def __init__(self, debug: bool = False, library: Optional[Library] = None) -> None:
         """``debug``: print what ``debug_message`` is given. ``library``: "torch" or "numpy", what tensors arrive as
         (None: torch if it is installed, else numpy).
         """
         self.debug = debug
         self.session_id = ""
-        self._library = library
+        self._library: Optional[Library] = library
         self._transport: Optional[WorkerTransport] = None
         self._reply: Optional[_Reply] = None
         self._info: Dict[str, str] = {}
@@ -71,7 +71,9 @@ class TechRenaissanceServer:
         self.session_id = check_name(session_id, "session id")
         path = session_directory(session_id, os.environ)
         # Taken out of the environment: they are about this process, not about those that it starts.
-        host_pid, lifeline, offered = (os.environ.pop(name, None) for name in ("TR_HOST_PID", "TR_LIFELINE", "TR_SHM"))
+        host_pid, lifeline, offered = (
+            os.environ.pop(name, None) for name in ("TR_HOST_PID", "TR_LIFELINE", "TR_SHM")
+        )
         owned = None if host_pid or lifeline else SessionDirectory(path, empty=False)
         try:
             hold_lifeline(lifeline)
@@ -154,7 +156,7 @@ class TechRenaissanceServer:
             if not known and not reply.said_something:
                 return self._unknown(request)
             return reply.response(request)
-        except Exception as error:  # noqa: BLE001 - the handler is the user's: whatever it raises is its answer
+        except Exception as error:
             return _failed(request, error)
         except BaseException as error:
             raise _Leave(_failed(request, error), error) from error
@@ -172,7 +174,9 @@ class TechRenaissanceServer:
 
     def _current_reply(self) -> "_Reply":
         if self._reply is None:
-            raise LocalProtocolError("bad_state", "there is no request to answer: this is for use in main_logic")
+            raise LocalProtocolError(
+                "bad_state", "there is no request to answer: this is for use in main_logic"
+            )
         return self._reply
 
     def _load(self, name: str) -> Any:
@@ -275,13 +279,18 @@ class _Loop:
     def _try_send(self, frame: Frame) -> bool:
         try:
             return self._transport.try_send(frame)
-        except Exception as error:  # noqa: BLE001 - the tensors are the user's, of whatever library
+        except Exception as error:
             if not isinstance(frame, Response) or not frame.tensors:
                 raise
             # A result that cannot travel: the caller hears why.
             request = Request(frame.command, id=frame.id, dialect=frame.dialect)
             failed = _failed(request, error)
-            frame.result, frame.tensors, frame.message, frame.error = failed.result, (), failed.message, failed.error
+            frame.result, frame.tensors, frame.message, frame.error = (
+                failed.result,
+                (),
+                failed.message,
+                failed.error,
+            )
             return self._transport.try_send(frame)
 
 
@@ -297,7 +306,7 @@ def _failed(request: Request, error: BaseException) -> Response:
     text = "".join(traceback.format_exception(kind, error, handler))
     try:
         message = str(error)
-    except Exception:  # noqa: BLE001 - a user's __str__ may do anything
+    except Exception:
         message = "(its message cannot be had: __str__ raised)"
     failure = Failure("command_failed", f"{name}: {message}" if message else name, name, text)
     return _error(request, failure)

@@ -17,7 +17,9 @@ else:
 _LOCK = "session.lock"
 
 
-def session_directory(session_id: str, environment: Mapping[str, str], workspace: Optional[str] = None) -> str:
+def session_directory(
+    session_id: str, environment: Mapping[str, str], workspace: Optional[str] = None
+) -> str:
     """Absolute path of a session's directory. Raises LocalProtocolError ``bad_name``."""
     check_name(session_id, "session id")
     root = workspace or environment.get("TR_WORKSPACE") or "workspace"
@@ -74,7 +76,8 @@ class SessionDirectory:
                 pid = os.read(lock, 32).decode("ascii", "replace").strip() or "unknown"
                 os.close(lock)
                 raise LaunchError(
-                    "session_in_use", f"process {pid} holds the session {os.path.basename(self.path)[11:]!r} ({self.path})"
+                    "session_in_use",
+                    f"process {pid} holds the session {os.path.basename(self.path)[11:]!r} ({self.path})",
                 )
             with contextlib.suppress(FileNotFoundError):
                 if os.path.samestat(os.fstat(lock), os.stat(path)):

@@ -24,7 +24,9 @@ from ._worker import TechRenaissanceServer
 __all__ = ["Pair", "Response", "call", "check_transport"]
 
 
-def call(server: TechRenaissanceServer, message: str, *, library: Optional[Library] = None, **tensors: Any) -> Response:
+def call(
+    server: TechRenaissanceServer, message: str, *, library: Optional[Library] = None, **tensors: Any
+) -> Response:
     """Let a server answer one message, in this thread.
 
     ``message``: as for ``PythonSession.send_request``. ``tensors``: what is there under which tag. ``library``: "torch" or "numpy",

@@ -21,7 +21,9 @@ def hold_lifeline(descriptor: Optional[str]) -> None:
     if sys.platform == "linux":
         _arm(lifeline)
     else:
-        threading.Thread(target=_watch, args=(lifeline,), name="tech_renaissance lifeline", daemon=True).start()
+        threading.Thread(
+            target=_watch, args=(lifeline,), name="tech_renaissance lifeline", daemon=True
+        ).start()
     if _is_cut(lifeline, 0):
         _end()
 

@@ -13,12 +13,18 @@ import os
 import select
 import signal
 import subprocess
+import sys
 import threading
 import traceback
 from typing import IO, Callable, Dict, List, Mapping, Optional, Sequence
 
 from .._errors import LaunchError
 from .output import Output, Tail
+
+if sys.platform == "darwin":
+    from .exit_kqueue import has_ended, wait_for_end
+else:
+    from .exit_waitid import has_ended, wait_for_end
 
 # Writes of at most this many bytes to a pipe that polls writable do not block.
 _CHUNK = 4096
@@ -59,7 +65,9 @@ class Process:
         except (OSError, ValueError) as error:
             self._close_descriptors()
             os.close(self._exit_signal)
-            raise LaunchError("launch_failed", f"cannot start {arguments[0]!r} in {directory or '.'!r}: {error}") from error
+            raise LaunchError(
+                "launch_failed", f"cannot start {arguments[0]!r} in {directory or '.'!r}: {error}"
+            ) from error
         finally:
             os.close(lifeline_read)
         self.pid = self._popen.pid
@@ -71,7 +79,7 @@ class Process:
     def poll(self) -> Optional[int]:
         """Exit status, negative for a signal; None while it runs. Asks the kernel."""
         with self._lock:
-            if self._popen.returncode is None and _has_ended(self._popen):
+            if self._popen.returncode is None and has_ended(self._popen):
                 # Children that it left behind go too, while the group's number cannot be another's yet.
                 self._signal_group(signal.SIGKILL)
                 self._popen.poll()
@@ -115,7 +123,7 @@ class Process:
                 os.killpg(self.pid, number)
 
     def _watch_exit(self) -> None:
-        _wait_without_reaping(self.pid)
+        wait_for_end(self.pid)
         self.poll()
         os.write(self._exit_signal, b"!")  # closing alone says nothing while a fork of the host holds a copy
         os.close(self._exit_signal)
@@ -134,7 +142,9 @@ class Process:
         while open_streams and not ended:
             ended = self.exit_handle in [descriptor for descriptor, _ in poll.poll()]
             for descriptor in sorted(open_streams):
-                if not self._move(descriptor, self._sinks[0 if streams[descriptor] is self._popen.stdout else 1], ended):
+                if not self._move(
+                    descriptor, self._sinks[0 if streams[descriptor] is self._popen.stdout else 1], ended
+                ):
                     open_streams.discard(descriptor)
                     poll.unregister(descriptor)
         for stream in streams.values():
@@ -198,7 +208,7 @@ class _CallbackSink(_Sink):
     def write(self, data: bytes, exit_handle: int) -> None:
         try:
             self._callback(data)
-        except Exception:  # noqa: BLE001 - the user's own; the worker must not block because of it
+        except Exception:
             traceback.print_exc()
 
 
@@ -215,24 +225,3 @@ def _open_sinks(output: Output) -> List[_Sink]:
     except OSError as error:
         raise LaunchError("launch_failed", f"cannot open the worker's output file: {error}") from error
     return [_DescriptorSink(descriptor, owned=True), _DescriptorSink(descriptor, owned=False)]
-
-
-def _has_ended(popen: "subprocess.Popen[bytes]") -> bool:
-    if not hasattr(os, "waitid"):
-        return popen.poll() is not None
-    try:
-        return os.waitid(os.P_PID, popen.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
-    except ChildProcessError:
-        return True
-
-
-def _wait_without_reaping(pid: int) -> None:
-    """Block until the process has ended, and leave it to be reaped under the lock: its number stays its own until then."""
-    if hasattr(os, "waitid"):
-        with contextlib.suppress(ChildProcessError):  # a host that ignores SIGCHLD: the kernel has reaped it
-            os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
-        return
-    queue = select.kqueue()
-    with contextlib.closing(queue), contextlib.suppress(ProcessLookupError):
-        event = select.kevent(pid, select.KQ_FILTER_PROC, select.KQ_EV_ADD, select.KQ_NOTE_EXIT)
-        queue.control([event], 1)

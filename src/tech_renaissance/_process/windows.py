@@ -33,7 +33,7 @@ _kernel32.CloseHandle.argtypes = [wintypes.HANDLE]
 class _ExtendedLimits(ctypes.Structure):
     """JOBOBJECT_EXTENDED_LIMIT_INFORMATION; only limit_flags is used."""
 
-    _fields_ = [  # noqa: RUF012 - the form that ctypes wants
+    _fields_ = [
         ("times", ctypes.c_int64 * 2),
         ("limit_flags", wintypes.DWORD),
         ("working_set", ctypes.c_size_t * 2),
@@ -75,7 +75,9 @@ class Process:
             )
         except (OSError, ValueError) as error:
             _kernel32.CloseHandle(self._job)
-            raise LaunchError("launch_failed", f"cannot start {arguments[0]!r} in {directory or '.'!r}: {error}") from error
+            raise LaunchError(
+                "launch_failed", f"cannot start {arguments[0]!r} in {directory or '.'!r}: {error}"
+            ) from error
         self.pid = self._popen.pid
         self.exit_handle = int(self._popen._handle)  # type: ignore[attr-defined]  # noqa: SLF001 - Popen hides it
         _kernel32.AssignProcessToJobObject(self._job, self.exit_handle)
@@ -128,7 +130,7 @@ class Process:
             self._tail.add(data)
             try:
                 sink(data)
-            except Exception:  # noqa: BLE001 - the user's own; the worker must not block because of it
+            except Exception:
                 traceback.print_exc()
         source.close()
 
@@ -136,7 +138,9 @@ class Process:
 def _create_job() -> int:
     job: int = _kernel32.CreateJobObjectW(None, None)
     limits = _ExtendedLimits(limit_flags=_KILL_ON_JOB_CLOSE)
-    _kernel32.SetInformationJobObject(job, _EXTENDED_LIMIT_INFORMATION, ctypes.byref(limits), ctypes.sizeof(limits))
+    _kernel32.SetInformationJobObject(
+        job, _EXTENDED_LIMIT_INFORMATION, ctypes.byref(limits), ctypes.sizeof(limits)
+    )
     return job
 
 

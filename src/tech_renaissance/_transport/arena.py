@@ -78,7 +78,7 @@ class Arena:
                 offset = self._carve(size)
         self._live += size
         self._free -= size
-        if self._free < self._least_free:
+        if self._free < self._least_free:  # noqa: PLR1730 - min() is a call too many here
             self._least_free = self._free
         return Block(offset, size)
 

@@ -59,7 +59,9 @@ class Side:
         if self._skips:
             self._skips -= 1
             return words[index] != seen
-        for _ in self._looks if self._our_flag == WORKER_ASLEEP or words[THREADS] >= _PROCESSORS else _LONG_LOOKS:
+        for _ in (
+            self._looks if self._our_flag == WORKER_ASLEEP or words[THREADS] >= _PROCESSORS else _LONG_LOOKS
+        ):
             if words[index] != seen:
                 self._penalty = 0
                 return True
@@ -86,4 +88,8 @@ def write_magic(control: Segment) -> None:
 
 def check_magic(control: Segment) -> bool:
     """Whether this is a control segment of our layout."""
-    return control.nbytes == CONTROL_NBYTES and control.words[MAGIC] == _MAGIC and control.words[VERSION] == LAYOUT_VERSION
+    return (
+        control.nbytes == CONTROL_NBYTES
+        and control.words[MAGIC] == _MAGIC
+        and control.words[VERSION] == LAYOUT_VERSION
+    )

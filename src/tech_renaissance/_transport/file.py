@@ -5,7 +5,6 @@ renamed into place. So each message is read whole, once, by one reader, whatever
 """
 
 import contextlib
-import json
 import os
 import time
 from typing import Any, List, Optional, Sequence
@@ -29,11 +28,11 @@ from .._names import check_name
 from .._tensor import DType, Library, allocate, loaded_library
 from .._tsr import export_tsr, import_tsr
 from . import HostTransport, Offer, WorkerTransport
+from .status import read_status, read_worker_info, write_status, write_worker_info
 from .watch import Backoff, watch_directory
 
 # An older host may write a request in place: how long its file must stand still before it counts as malformed.
 _SETTLE_S = 0.1
-_STATUS_LENGTH = 500
 
 
 class _FileEnd:
@@ -80,20 +79,15 @@ class _FileEnd:
     def _tensor_path(self, tag: str) -> str:
         return self._path(f"{tag}.tsr")
 
-    def _write_status(self, line: str) -> None:
-        _files.write(self._path("status.txt"), line.encode("utf-8", "replace"))
-
-    def _read_status(self) -> str:
-        # Longer than any line of ours, short enough to be harmless.
-        return (_files.read(self._path("status.txt")) or b"")[: 4 * _STATUS_LENGTH].decode("utf-8", "replace").strip()
-
 
 class FileHost(_FileEnd, HostTransport):
     """The host's end."""
 
-    def __init__(self, directory: str, poll_ms: Optional[str] = None, library: Optional[Library] = None) -> None:
+    def __init__(
+        self, directory: str, poll_ms: Optional[str] = None, library: Optional[Library] = None
+    ) -> None:
         super().__init__(directory, poll_ms)
-        self._library = library
+        self._library: Optional[Library] = library
         self._ready = False
         self._left = False
 
@@ -150,17 +144,13 @@ class FileHost(_FileEnd, HostTransport):
         return response
 
     def _look_for_ready(self) -> Optional[Frame]:
-        if self._read_status() not in ("ready", "busy", "ok"):
+        if read_status(self.directory) not in ("ready", "busy", "ok"):
             return None
         self._ready = True
-        try:
-            info = json.loads(_files.read(self._path("worker.json")) or b"{}")
-        except ValueError:
-            info = {}
-        return Ready(info if isinstance(info, dict) else {})
+        return Ready(read_worker_info(self.directory))
 
     def _look_for_exiting(self) -> Optional[Frame]:
-        if self._left or self._read_status() not in ("exiting", "terminated"):
+        if self._left or read_status(self.directory) not in ("exiting", "terminated"):
             return None
         self._left = True
         return Exiting()
@@ -170,7 +160,9 @@ class FileHost(_FileEnd, HostTransport):
             path = self._tensor_path(check_name(name, "result tensor"))
             return import_tsr(path, loaded_library(self._library))
         except (FormatError, OSError, ValueError) as error:
-            raise RemoteProtocolError("bad_frame", f"the response's tensor {name!a} cannot be read: {error}") from error
+            raise RemoteProtocolError(
+                "bad_frame", f"the response's tensor {name!a} cannot be read: {error}"
+            ) from error
 
 
 class FileWorker(_FileEnd, WorkerTransport):
@@ -192,7 +184,7 @@ class FileWorker(_FileEnd, WorkerTransport):
         if isinstance(frame, Response):
             return self._try_respond(frame)
         if isinstance(frame, Ready):
-            _files.write(self._path("worker.json"), json.dumps(frame.info, indent=4).encode())
+            write_worker_info(self.directory, frame.info)
             self._set_status("ready")
         elif isinstance(frame, Exiting):
             self._set_status("exiting")
@@ -204,7 +196,7 @@ class FileWorker(_FileEnd, WorkerTransport):
         """See Transport. The last word in ``status.txt`` is ``terminated``."""
         if not self._closed:
             with contextlib.suppress(OSError):  # the directory may be gone, the disk full
-                self._write_status("terminated")
+                write_status(self.directory, "terminated")
         super().close()
 
     def _try_respond(self, response: Response) -> bool:
@@ -217,7 +209,7 @@ class FileWorker(_FileEnd, WorkerTransport):
         self._remove_results_from(len(names))
         _files.write(path, encode_response(response, names, _now_ms()).encode())
         first_line = response.error.message.partition("\n")[0] if response.error else ""
-        self._set_status(f"error: {first_line}"[:_STATUS_LENGTH] if response.error else "ok")
+        self._set_status(f"error: {first_line}" if response.error else "ok")
         return True
 
     def _remove_results_from(self, index: int) -> None:
@@ -253,12 +245,12 @@ class FileWorker(_FileEnd, WorkerTransport):
             time.sleep(_SETTLE_S)
 
     def _asked_to_leave(self) -> bool:
-        status = self._read_status()
+        status = read_status(self.directory)
         return status == "exit" or (not status and not os.path.isdir(self.directory))
 
     def _set_status(self, line: str) -> None:
         if not self._asked_to_leave():  # our word must not cover a host's "exit"
-            self._write_status(line)
+            write_status(self.directory, line)
 
 
 def _mark(path: str) -> Optional[List[int]]:

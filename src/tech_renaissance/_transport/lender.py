@@ -33,7 +33,9 @@ class _Loan:
 
     __slots__ = ("address", "block", "dtype", "shape", "watch")
 
-    def __init__(self, block: Block, dtype: DType, shape: Tuple[int, ...], address: int, watch: Watch) -> None:
+    def __init__(
+        self, block: Block, dtype: DType, shape: Tuple[int, ...], address: int, watch: Watch
+    ) -> None:
         self.block = block
         self.dtype = dtype
         self.shape = shape
@@ -46,7 +48,9 @@ class _Form:
 
     __slots__ = ("data_nbytes", "dtype", "header", "header_nbytes", "nbytes", "shape")
 
-    def __init__(self, dtype: Optional[DType], shape: Tuple[int, ...], header: bytes, data_nbytes: int) -> None:
+    def __init__(
+        self, dtype: Optional[DType], shape: Tuple[int, ...], header: bytes, data_nbytes: int
+    ) -> None:
         self.dtype = dtype
         self.shape = shape
         self.header = header

@@ -84,13 +84,11 @@ class Lessee:
         lease.holders -= 1
         if lease.holders:
             return
-        if lease.view is not None:
-            if len(lease.watches) == 1 and sys.getrefcount(lease.view) == _OWN_REFERENCES and lease.use is not None:
-                if lease.use.is_sole():
-                    self._park(offset, lease)
-                    return
-            lease.view = lease.use = None
-            lease.is_known = False
+        if _is_unused(lease):
+            self._park(offset, lease)
+            return
+        lease.view = lease.use = None
+        lease.is_known = False
         if self._dead:
             self.collect()
         self._return_if_unused(offset, lease)
@@ -132,7 +130,9 @@ class Lessee:
         while self._dead:
             watch = self._dead.popleft()
             lease = self._leases.get(watch.offset)
-            if lease is not None and lease.watches.pop(id(watch), None):  # else its lease was parked, and thrown away
+            if lease is not None and lease.watches.pop(
+                id(watch), None
+            ):  # else its lease was parked, and thrown away
                 self._return_if_unused(watch.offset, lease)
 
     def _park(self, offset: int, lease: _Lease) -> None:
@@ -149,6 +149,17 @@ class Lessee:
     def _populate(self, end: int) -> None:
         start, self._populated = self._populated, page_up(end)
         self._segment.populate(start, self._populated)
+
+
+def _is_unused(lease: _Lease) -> bool:
+    """Whether a lease has a view that nobody else refers to, nor to any part of it."""
+    use = lease.use
+    return (
+        use is not None
+        and len(lease.watches) == 1
+        and sys.getrefcount(lease.view) == _OWN_REFERENCES
+        and use.is_sole()
+    )
 
 
 @functools.lru_cache(maxsize=1024)

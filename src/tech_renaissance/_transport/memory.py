@@ -97,7 +97,9 @@ class _MemoryEnd:
 class MemoryHost(_MemoryEnd, HostTransport):
     """The host's end."""
 
-    def __init__(self, own: _Inbox, others: _Inbox, tags: Dict[str, bytes], library: Optional[Library]) -> None:
+    def __init__(
+        self, own: _Inbox, others: _Inbox, tags: Dict[str, bytes], library: Optional[Library]
+    ) -> None:
         super().__init__(own, others, tags)
         self._library = library
 

@@ -88,7 +88,11 @@ class RingReader:
                 full_fence()
             position = tail & _MASK
             nbytes = self._sizes[position >> 2]
-            if not _LEAST_NBYTES <= nbytes <= available <= RING_NBYTES or nbytes & 7 or position + nbytes > RING_NBYTES:
+            if (
+                not _LEAST_NBYTES <= nbytes <= available <= RING_NBYTES
+                or nbytes & 7
+                or position + nbytes > RING_NBYTES
+            ):
                 raise RemoteProtocolError("bad_frame", "the ring is broken: a frame of an impossible size")
             frame = self._bytes[position : position + nbytes].tobytes()
             self._words[self._tail_index] = self.tail = tail + nbytes

@@ -4,6 +4,7 @@
 into ``bytes`` and ``words`` are the same on both sides. The memory is freed by the system when the last mapping is gone.
 """
 
+import contextlib
 import ctypes
 import mmap
 import os
@@ -71,15 +72,13 @@ class Segment:
 
     def populate(self, start: int, end: int) -> None:
         """Map a range of whole pages that has memory, in one step instead of page by page."""
-        if POPULATE is not None:
-            try:
+        if POPULATE:
+            with contextlib.suppress(OSError):  # an older kernel: pages are mapped as they are touched
                 self.mapping.madvise(POPULATE, start, end - start)
-            except OSError:  # an older kernel: pages are mapped as they are touched
-                pass
 
     def give_back(self, start: int, end: int) -> None:
         """Return the memory of a range of whole pages to the system; what stood there is gone."""
-        if REMOVE is not None:
+        if REMOVE:
             self.mapping.madvise(REMOVE, start, end - start)
 
     def close(self) -> None:
@@ -95,4 +94,6 @@ def page_up(offset: int) -> int:
 
 
 # Whether the platform has segments at all, and if not, why.
-UNAVAILABLE: Optional[str] = None if sys.platform == "linux" else f"shared memory is not tested on {sys.platform} yet"
+UNAVAILABLE: Optional[str] = (
+    None if sys.platform == "linux" else f"shared memory is not tested on {sys.platform} yet"
+)

@@ -3,8 +3,8 @@
 import os
 import tempfile
 
-POPULATE = None
-REMOVE = None
+POPULATE = 0  # there is no such advice
+REMOVE = 0
 
 
 def make_descriptor(nbytes: int) -> int:

@@ -7,7 +7,7 @@ RemoteProtocolError ``bad_frame``.
 import functools
 import json
 import struct
-from typing import Any, Dict, Sequence, Tuple
+from typing import Any, Dict, Sequence, Tuple, cast
 
 from .._errors import RemoteProtocolError
 from .._frame import LONG, SHORT, Failure, Request, Response
@@ -39,7 +39,10 @@ Lent = Tuple[int, int]
 
 def encode_request(request: Request) -> bytes:
     """A Request; its id must be set."""
-    command, parameters = request.command.encode("utf-8", "replace"), request.parameters.encode("utf-8", "replace")
+    command, parameters = (
+        request.command.encode("utf-8", "replace"),
+        request.parameters.encode("utf-8", "replace"),
+    )
     length = len(command) + len(parameters)
     flags = FLAG_SHORT if request.dialect == SHORT else 0
     head = _REQUEST.pack(24 + (length + 7 & -8), REQUEST, flags, request.id, len(command), len(parameters))
@@ -55,7 +58,10 @@ def decode_request(frame: bytes) -> Request:
         if not n_command or end > len(frame) or not 0 < request_id < 1 << 63:
             raise RemoteProtocolError("bad_frame", "a request whose parts do not fit")
         return Request(
-            frame[24:middle].decode(), frame[middle:end].decode(), request_id, SHORT if flags & FLAG_SHORT else LONG
+            frame[24:middle].decode(),
+            frame[middle:end].decode(),
+            request_id,
+            SHORT if flags & FLAG_SHORT else LONG,
         )
     except (struct.error, UnicodeDecodeError) as error:
         raise RemoteProtocolError("bad_frame", f"a request that cannot be read: {error}") from None
@@ -76,13 +82,12 @@ def decode_ready(frame: bytes) -> Dict[str, Any]:
     """Raises RemoteProtocolError."""
     try:
         nbytes, _ = _TWO.unpack_from(frame, HEADER_NBYTES)
-        info = json.loads(_part(frame, HEADER_NBYTES + 8, nbytes))
+        info: Any = json.loads(_part(frame, HEADER_NBYTES + 8, nbytes))
     except (struct.error, ValueError) as error:
         raise RemoteProtocolError("bad_frame", f"a Ready that cannot be read: {error}") from None
     if not isinstance(info, dict):
         raise RemoteProtocolError("bad_frame", "a Ready that is no object")
-    values: Dict[str, Any] = info
-    return values
+    return cast("Dict[str, Any]", info)
 
 
 def encode_put(tag: str, lent: Lent) -> bytes:
@@ -149,7 +154,9 @@ def encode_response(response: Response, lent: Sequence[Lent], request_command: s
 def decode_response(frame: bytes) -> Tuple[Response, Sequence[Lent]]:
     """A response without tensors yet, and the blocks where they are. Raises RemoteProtocolError."""
     try:
-        _, _, flags, request_id, n_command, n_result, n_message, n_error, count, _ = _RESPONSE.unpack_from(frame)
+        _, _, flags, request_id, n_command, n_result, n_message, n_error, count, _ = _RESPONSE.unpack_from(
+            frame
+        )
     except struct.error as error:
         raise RemoteProtocolError("bad_frame", f"a response that cannot be read: {error}") from None
     length = n_command + n_result + n_message + n_error
@@ -173,7 +180,9 @@ def decode_response(frame: bytes) -> Tuple[Response, Sequence[Lent]]:
 def encode_body_in_block(frame: bytes, lent: Lent) -> bytes:
     """What travels in place of a large frame whose body is in a block."""
     _, kind, flags, frame_id = _HEADER.unpack_from(frame)
-    return _BODY_IN_BLOCK.pack(40, kind, flags | FLAG_BODY_IN_BLOCK, frame_id, *lent, len(frame) - HEADER_NBYTES)
+    return _BODY_IN_BLOCK.pack(
+        40, kind, flags | FLAG_BODY_IN_BLOCK, frame_id, *lent, len(frame) - HEADER_NBYTES
+    )
 
 
 def decode_body_in_block(frame: bytes) -> Tuple[Lent, int]:
@@ -205,7 +214,12 @@ def _text(frame: bytes, start: int, nbytes: int) -> str:
 
 def _encode_failure(failure: Failure) -> bytes:
     return json.dumps(
-        {"code": failure.code, "type": failure.type, "message": failure.message, "traceback": failure.traceback}
+        {
+            "code": failure.code,
+            "type": failure.type,
+            "message": failure.message,
+            "traceback": failure.traceback,
+        }
     ).encode()
 
 

@@ -30,10 +30,12 @@ _FALLBACK_CHECK_S = 0.01
 class ShmHost(HostTransport):
     """Offers shared memory to each worker; goes on over files with one that cannot use it."""
 
-    def __init__(self, directory: str, poll_ms: Optional[str] = None, library: Optional[Library] = None) -> None:
+    def __init__(
+        self, directory: str, poll_ms: Optional[str] = None, library: Optional[Library] = None
+    ) -> None:
         """Raises OSError if there is no shared memory to be had."""
         self._directory = directory
-        self._library = library
+        self._library: Optional[Library] = library
         self._arena = Segment.create_arena()
         self._files = FileHost(directory, poll_ms, library)
         self._lock = threading.RLock()  # the lender, the tags and the writing end of the ring
@@ -53,7 +55,12 @@ class ShmHost(HostTransport):
             self._lender.arena.forget_leases()
             self._unannounced = dict.fromkeys(self._tags)
             self._worker = worker = _WorkerSide()
-        numbers = [worker.control.fileno(), self._arena.fileno(), worker.arena.fileno(), worker.their_doorbell]
+        numbers = [
+            worker.control.fileno(),
+            self._arena.fileno(),
+            worker.arena.fileno(),
+            worker.their_doorbell,
+        ]
         return Offer({"TR_SHM": ",".join(map(str, numbers))}, numbers)
 
     def watch_exit(self, handle: int) -> None:
@@ -141,7 +148,9 @@ class ShmHost(HostTransport):
                 self._lender.arena.tidy()
 
     def _serves_over_files(self) -> bool:
-        return bool(read_status(self._directory)) and read_worker_info(self._directory).get("transport") != "shm"
+        return (
+            bool(read_status(self._directory)) and read_worker_info(self._directory).get("transport") != "shm"
+        )
 
     def _go_over_to_files(self) -> Optional[Frame]:
         frame = self._files.receive(0)

@@ -14,9 +14,8 @@ from .doorbell import Doorbell
 from .lender import Lender
 from .lessee import Lessee
 from .segment import Segment
-from .shm_frame import LARGEST_NBYTES, Lent
+from .shm_frame import LARGEST_NBYTES
 from .status import write_status, write_worker_info
-
 
 # How often to publish the number of threads: at the first call, then after so many (a power of two, less 1).
 _THREADS_EVERY = 63
@@ -36,7 +35,7 @@ class ShmWorker(WorkerTransport):
         self._words = control.words
         self._lessee = Lessee(host_arena)
         self._lender = Lender(worker_arena)
-        self._library = choose_library(None)
+        self._library: Library = choose_library(None)
         self._tags: Dict[str, int] = {}  # the offset of the block under each
         self._unsent: Tuple[Optional[Frame], bytes] = (None, b"")
         self._command = ""  # of the request in work

@@ -2,7 +2,7 @@
 
 import json
 import os
-from typing import Any, Dict
+from typing import Any, Dict, cast
 
 from .. import _files
 
@@ -29,8 +29,7 @@ def write_worker_info(directory: str, info: Dict[str, Any]) -> None:
 def read_worker_info(directory: str) -> Dict[str, Any]:
     """What worker.json says; nothing if it cannot be read."""
     try:
-        info = json.loads(_files.read(os.path.join(directory, "worker.json")) or b"{}")
+        info: Any = json.loads(_files.read(os.path.join(directory, "worker.json")) or b"{}")
     except ValueError:
         return {}
-    values: Dict[str, Any] = info if isinstance(info, dict) else {}
-    return values
+    return cast("Dict[str, Any]", info) if isinstance(info, dict) else {}

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple, Optional, Sequence, Tuple
 from .._tensor import DType, Library, canonical_bools, native_dtype
 from .segment import Segment
 
-
 _OWN_USES = 2
 
 
@@ -18,7 +17,9 @@ class _Form(NamedTuple):
     torch_dtype: Optional[Any]
 
 
-def view_of(segment: Segment, start: int, dtype: DType, shape: Sequence[int], library: Library) -> Tuple[Any, Any]:
+def view_of(
+    segment: Segment, start: int, dtype: DType, shape: Sequence[int], library: Library
+) -> Tuple[Any, Any]:
     """A tensor on the segment's memory from ``start`` on, and the object that lives exactly as long as that memory is referred to.
 
     The object is a numpy array, which can be watched by a weak reference; every tensor, view or slice made of the tensor keeps it alive.
@@ -64,7 +65,9 @@ class StorageUse:
         return self._count(self._storage_number) == _OWN_USES
 
 
-def _from_buffer(torch: Any, segment: Segment, start: int, dtype: DType, shape: Sequence[int]) -> Tuple[Any, Any]:
+def _from_buffer(
+    torch: Any, segment: Segment, start: int, dtype: DType, shape: Sequence[int]
+) -> Tuple[Any, Any]:
     numpy = sys.modules["numpy"]
     count = 1
     for dim in shape:
@@ -77,12 +80,12 @@ def _from_buffer(torch: Any, segment: Segment, start: int, dtype: DType, shape: 
 
 @functools.lru_cache(maxsize=None)
 def _form(dtype: DType, library: Library) -> _Form:
-    import numpy
+    import numpy as np
 
     native = native_dtype(dtype, library)
     if library == "numpy":
         return _Form(native, None)
     try:
-        return _Form(numpy.dtype(dtype.array_name), None)
+        return _Form(np.dtype(dtype.array_name), None)
     except TypeError:
-        return _Form(numpy.dtype(f"int{8 * dtype.nbytes}"), native)
+        return _Form(np.dtype(f"int{8 * dtype.nbytes}"), native)

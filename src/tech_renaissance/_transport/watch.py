@@ -65,7 +65,8 @@ class Backoff:
         first_ms, max_ms = (int(number) for number in match.groups()) if match else (0, 0)
         if not 0 < first_ms <= max_ms:
             raise LocalProtocolError(
-                "bad_option", f"a waiting schedule is first:max in milliseconds, 0 < first <= max, not {text!r}"
+                "bad_option",
+                f"a waiting schedule is first:max in milliseconds, 0 < first <= max, not {text!r}",
             )
         return cls(first_ms / 1000, max_ms / 1000)
 
