@@ -164,6 +164,21 @@ def test_a_response_is_not_overwritten(older: Maker) -> None:
     assert "second" == host.response()["params"]
 
 
+def test_requests_that_pile_up_are_answered_in_order(older: Maker) -> None:
+    """Each with its id, the malformed ones, too."""
+    host = older()
+    requests = [f'{{"command": "echo", "parameters": "{number}", "id": {number}}}' for number in range(1, 6)]
+    requests[3] = '{"command": 4, "id": 4}'
+    path = host.directory / "request.json"
+    for request in requests:
+        (host.directory / "new").write_text(request)
+        os.replace(host.directory / "new", path)
+        assert wait_until(lambda: not path.exists())
+    responses = [host.response() for _ in requests]
+    assert [1, 2, 3, 4, 5] == [response["id"] for response in responses]
+    assert ["1", "2", "3", "error", "5"] == [response["result"] for response in responses]
+
+
 @pytest.mark.parametrize("how", ["in place", "by rename", "with white space"])
 def test_exit_in_status_txt_ends_the_worker(older: Maker, how: str) -> None:
     """The last word is ``terminated``, the exit status 0."""

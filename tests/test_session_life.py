@@ -156,6 +156,19 @@ def test_please_exit_lets_the_worker_finish(start: Maker, gate: Gate) -> None:
     assert "served" == session.read_response()
 
 
+def test_please_exit_loses_no_answer(start: Maker) -> None:
+    """Also those that found no room, because nobody had read the ones before."""
+    session = start()
+    texts = ["1", "2", "3"]
+    for text in texts:
+        session.send_request(f"echo {text}")
+    # All of them are in the worker's hands, and one answer is in the way of the others.
+    directory = Path(session.session_dir)
+    assert wait_until(lambda: (directory / "response.json").exists() and not (directory / "request.json").exists())
+    session.please_exit(10_000)
+    assert texts == [session.wait_for_response() for _ in texts]
+
+
 def test_please_exit_with_ensure_ends_a_worker_that_does_not_listen(start: Maker, gate: Gate) -> None:
     """The reference text's ``please_exit(timeout_ms, true)``."""
     session = start()

@@ -7,9 +7,11 @@ import sys
 from typing import Optional
 
 if sys.platform == "win32":
-    from ._files_windows import patiently
+    from ._files_windows import held, patiently
 else:
-    from ._files_posix import patiently
+    from ._files_posix import held, patiently
+
+__all__ = ["held", "read", "remove", "replace", "temporary_path", "write"]
 
 _counter = itertools.count()
 

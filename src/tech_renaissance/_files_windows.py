@@ -1,7 +1,8 @@
 """Files that another process has open, on Windows: operations on them fail until it closes them, so they try again."""
 
+import contextlib
 import time
-from typing import Callable, TypeVar
+from typing import Callable, Iterator, TypeVar
 
 _Result = TypeVar("_Result")
 
@@ -18,3 +19,17 @@ def patiently(action: Callable[[], _Result]) -> _Result:
         except PermissionError:
             time.sleep(_PAUSE_S)
     return action()
+
+
+@contextlib.contextmanager
+def held(path: str) -> Iterator[Callable[[], bytes]]:
+    """A function that reads the file; empty if there is none. Windows lets no file that is held lose its name, so it reads by that."""
+
+    def read() -> bytes:
+        try:
+            with open(path, "rb", buffering=0) as file:
+                return file.read()
+        except FileNotFoundError:
+            return b""
+
+    yield lambda: patiently(read)

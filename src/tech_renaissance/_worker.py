@@ -31,6 +31,9 @@ PROTOCOL_VERSION = 1
 # How long to sleep at most before looking again; every wait is bounded.
 _RECHECK_S = 60.0
 
+# How long a host that asked to leave may take to make room for what it asked before.
+_LAST_ANSWER_S = 1.0
+
 
 class TechRenaissanceServer:
     """Base class of a worker. A script overrides ``main_logic``, makes one, and calls ``run(sys.argv[1])``.
@@ -243,7 +246,7 @@ class _Loop:
 
     def _serve_one(self) -> bool:
         """False when it is time to leave."""
-        frame = self._received.popleft() if self._received else self._receive()
+        frame = self._received.popleft() if self._received else self._receive(_RECHECK_S)
         if isinstance(frame, Exit):
             return False
         if isinstance(frame, Request):
@@ -254,24 +257,28 @@ class _Loop:
                 self._send(leave.response)
                 raise leave.cause from None
         if isinstance(frame, Response):  # to a request that could not be read
+            self._connection.received(Request("", id=frame.id))
             return self._send(frame)
         return True
 
-    def _receive(self) -> Optional[Frame]:
+    def _receive(self, timeout_s: float) -> Optional[Frame]:
         try:
-            return self._transport.receive(_RECHECK_S)
+            return self._transport.receive(timeout_s)
         except MalformedRequest as error:
             request = Request("", id=error.id, dialect=error.dialect)
-            self._connection.received(request)
             return _error(request, Failure("malformed_request", f"malformed request: {error}"))
 
     def _send(self, frame: Frame) -> bool:
-        """Send, waiting for room; False if the host asked to leave meanwhile."""
+        """Send, waiting for room; False if the host asked to leave, and makes none."""
         self._connection.sent(frame)
+        leave_by: Optional[float] = None
         while not self._try_send(frame):
-            received = self._receive()
-            if isinstance(received, Exit):
+            if leave_by is None and any(isinstance(waiting, Exit) for waiting in self._received):
+                leave_by = time.monotonic() + _LAST_ANSWER_S
+            remaining = _RECHECK_S if leave_by is None else leave_by - time.monotonic()
+            if remaining <= 0:
                 return False
+            received = self._receive(remaining)
             if received is not None:
                 self._received.append(received)
         return True

@@ -168,6 +168,10 @@ class FileHost(_FileEnd, HostTransport):
 class FileWorker(_FileEnd, WorkerTransport):
     """The worker's end."""
 
+    def __init__(self, directory: str, poll_ms: Optional[str] = None) -> None:
+        super().__init__(directory, poll_ms)
+        self._told_to_leave = False
+
     def get_tensor(self, tag: str, library: Optional[Library]) -> Any:
         """See WorkerTransport."""
         try:
@@ -201,7 +205,7 @@ class FileWorker(_FileEnd, WorkerTransport):
 
     def _try_respond(self, response: Response) -> bool:
         path = self._path("response.json")
-        if os.path.exists(path) and not self._asked_to_leave():
+        if os.path.exists(path):
             return False
         names = [f"result_{index}" for index in range(len(response.tensors))]
         for name, tensor in zip(names, response.tensors):
@@ -218,7 +222,8 @@ class FileWorker(_FileEnd, WorkerTransport):
             index += 1
 
     def _look(self) -> Optional[Frame]:
-        if self._asked_to_leave():
+        if not self._told_to_leave and self._asked_to_leave():
+            self._told_to_leave = True  # "exit" stays in the file, but is one frame
             return Exit()
         claimed = self._path(".request.claimed")
         try:
@@ -249,8 +254,12 @@ class FileWorker(_FileEnd, WorkerTransport):
         return status == "exit" or (not status and not os.path.isdir(self.directory))
 
     def _set_status(self, line: str) -> None:
-        if not self._asked_to_leave():  # our word must not cover a host's "exit"
-            write_status(self.directory, line)
+        """Our word must not cover a host's "exit": not one that stands there, nor one that is written in place just now."""
+        with _files.held(self._path("status.txt")) as read:
+            if read().strip() != b"exit":
+                write_status(self.directory, line)
+                if read().strip() == b"exit":
+                    write_status(self.directory, "exit")
 
 
 def _mark(path: str) -> Optional[List[int]]:

@@ -142,6 +142,10 @@ class MemoryHost(_MemoryEnd, HostTransport):
 class MemoryWorker(_MemoryEnd, WorkerTransport):
     """The worker's end."""
 
+    def __init__(self, own: _Inbox, others: _Inbox, tags: Dict[str, bytes]) -> None:
+        super().__init__(own, others, tags)
+        self._told_to_leave = False
+
     def try_send(self, frame: Frame) -> bool:
         """See Transport."""
         if not isinstance(frame, (Ready, Response, Exiting)):
@@ -160,7 +164,8 @@ class MemoryWorker(_MemoryEnd, WorkerTransport):
 
     def _look(self) -> Optional[Frame]:
         frame = super()._look()
-        if frame is None and self._others.closed:
+        if frame is None and self._others.closed and not self._told_to_leave:
+            self._told_to_leave = True
             return Exit()  # the host is gone
         return frame
 
