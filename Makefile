@@ -37,7 +37,7 @@ test-compat: .venv/.dev .venv-compat/.torch build  ## Run the tests with PyTorch
 
 bench: .venv/.torch build/plain/.configured  ## Measure, each figure beside its limit
 	$(CMAKE) --build build/plain --target benchmarks -j $(JOBS)
-	$(PY) benchmarks/run.py
+	$(PY) benchmarks/run.py build/plain/bin/bench
 
 lint: .venv/.dev build/plain/.configured  ## Check style and types
 	$(PY) -m ruff check

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, Callable, Iterator, Optional
+from typing import Any, Callable, Iterator
 
 import pytest
 
@@ -25,12 +25,16 @@ WORKER_PYTHON = os.environ.get("TR_TEST_WORKER_PYTHON") or sys.executable
 
 # Workers run in other directories.
 if os.environ.get("PYTHONPATH"):
-    os.environ["PYTHONPATH"] = os.pathsep.join(map(os.path.abspath, os.environ["PYTHONPATH"].split(os.pathsep)))
+    os.environ["PYTHONPATH"] = os.pathsep.join(
+        map(os.path.abspath, os.environ["PYTHONPATH"].split(os.pathsep))
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Name the markers."""
-    config.addinivalue_line("markers", "interpreters: also with the worker on each interpreter of TR_TEST_PYTHONS")
+    config.addinivalue_line(
+        "markers", "interpreters: also with the worker on each interpreter of TR_TEST_PYTHONS"
+    )
     config.addinivalue_line("markers", "torch: needs PyTorch, in the worker too")
 
 
@@ -111,7 +115,9 @@ def worker_python(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.fixture
-def make_driver(host: str, tmp_path: Path, workspace: Path, transport: str, worker_python: str) -> Iterator[Callable[[], Driver]]:
+def make_driver(
+    host: str, tmp_path: Path, workspace: Path, transport: str, worker_python: str
+) -> Iterator[Callable[[], Driver]]:
     """Makes hosts in a process of their own, for what must not happen to pytest's."""
     command = driver_command(host)
     assert command is not None

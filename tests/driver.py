@@ -77,7 +77,11 @@ class Driver:
         else:
             result = member(**arguments) if callable(member) else member
         if op in _RETURNS_TENSORS:
-            return [self._save(tensor, folder) for tensor in result] if op.endswith("s") else self._save(result, folder)
+            return (
+                [self._save(tensor, folder) for tensor in result]
+                if op.endswith("s")
+                else self._save(result, folder)
+            )
         return result
 
     def _save(self, tensor: Any, folder: str) -> str:
@@ -108,7 +112,11 @@ class Driver:
 def _describe(error: Exception) -> Dict[str, Any]:
     ours = isinstance(error, TechRenaissanceError)
     fields = {name: getattr(error, name) for name in _ERROR_FIELDS if hasattr(error, name)}
-    return {"type": type(error).__name__ if ours else "", "message": f"{type(error).__name__}: {error}", **fields}
+    return {
+        "type": type(error).__name__ if ours else "",
+        "message": f"{type(error).__name__}: {error}",
+        **fields,
+    }
 
 
 if __name__ == "__main__":

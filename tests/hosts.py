@@ -14,7 +14,7 @@ from typing import IO, Any, Callable, Dict, List, Optional, Sequence
 from cpp_programs import cpp_driver
 
 import tech_renaissance
-from tech_renaissance import PythonSession, TechRenaissanceError, TimedOut, export_tsr, import_tsr
+from tech_renaissance import TechRenaissanceError, TimedOut, export_tsr, import_tsr
 from tech_renaissance._tensor import Library
 
 HOSTS = ("python", "cpp")
@@ -43,7 +43,7 @@ class Driver:
             )
         self._ids = itertools.count(1)
         self._lock = threading.Lock()
-        self._answers: Dict[int, "Future[Any]"] = {}
+        self._answers: Dict[int, Future[Any]] = {}
         self._callbacks: Dict[str, Callable[[bytes], None]] = {}
         self._reader = threading.Thread(target=self._read, args=(self.process.stdout,), daemon=True)
         self._reader.start()
@@ -56,7 +56,7 @@ class Driver:
     def call(self, op: str, session: str = "", **arguments: Any) -> Any:
         """The value of a call; raises its error as the Python class of that name."""
         number = next(self._ids)
-        answer: "Future[Any]" = Future()
+        answer: Future[Any] = Future()
         request = {"id": number, "op": op, "session": session, **arguments}
         with self._lock:
             self._answers[number] = answer
@@ -76,7 +76,9 @@ class Driver:
         """Let the program come to its end. Raises DriverFailed if it complains (as one with sanitizers may)."""
         status = self._end()
         if status:
-            raise DriverFailed(f"the host ended with status {status}:\n{self.output.read_text(errors='replace')}")
+            raise DriverFailed(
+                f"the host ended with status {status}:\n{self.output.read_text(errors='replace')}"
+            )
 
     def kill(self) -> None:
         """SIGKILL: the host gets no chance to clean up."""
@@ -115,7 +117,9 @@ def _error(description: Dict[str, Any]) -> Exception:
     if kind is None:
         return DriverFailed(description["message"])
     message = description.pop("message")
-    error: TechRenaissanceError = kind(message) if kind is TimedOut else kind(description.pop("code"), message)
+    error: TechRenaissanceError = (
+        kind(message) if kind is TimedOut else kind(description.pop("code"), message)
+    )
     for name, value in description.items():
         setattr(error, name, value)
     return error

@@ -33,7 +33,9 @@ class Footprint:
         leaks = [f"thread {thread.name}" for thread in set(threading.enumerate()) - self.threads]
         leaks += [f"process {describe(pid)}" for pid in set(children(os.getpid())) - self.children]
         new = {number: target for number, target in _descriptors().items() if number not in self.descriptors}
-        leaks += [f"descriptor {number}: {target}" for number, target in new.items() if not _is_not_ours(target)]
+        leaks += [
+            f"descriptor {number}: {target}" for number, target in new.items() if not _is_not_ours(target)
+        ]
         if workspace is not None:
             leaks += [f"process {describe(pid)}" for pid in processes_of(workspace)]
             leaks += [f"file {path}" for path in workspace.glob("python_session/**/*")]

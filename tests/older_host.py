@@ -20,7 +20,10 @@ class OlderHost:
         if not from_directory:
             environment["TR_WORKSPACE"] = str(workspace)
         self.process = subprocess.Popen(
-            [python, str(script), "older"], env=environment, cwd=str(workspace.parent), stdin=subprocess.DEVNULL
+            [python, str(script), "older"],
+            env=environment,
+            cwd=str(workspace.parent),
+            stdin=subprocess.DEVNULL,
         )
 
     def wait_for_status(self, *words: str) -> bool:

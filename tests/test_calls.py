@@ -126,7 +126,12 @@ def test_there_is_nothing_to_wait_for_without_a_request(start: Maker) -> None:
     session = start()
     session.send_request("echo")
     session.wait_for_response()
-    for call in (session.wait_for_response, session.wait_for_tensor, session.wait_for_tensors, session.read_response):
+    for call in (
+        session.wait_for_response,
+        session.wait_for_tensor,
+        session.wait_for_tensors,
+        session.read_response,
+    ):
         with pytest.raises(LocalProtocolError) as caught:
             call()
         assert "no_request" == caught.value.code
@@ -224,7 +229,7 @@ def test_returning_false_after_a_reply_is_a_reply(start: Maker) -> None:
 def test_an_unknown_command_is_told_with_near_matches(start: Maker) -> None:
     """The worker stays up."""
     session = start()
-    with pytest.raises(CommandError, match="unknown command 'ehco'.*did you mean 'echo'") as caught:
+    with pytest.raises(CommandError, match=r"unknown command 'ehco'.*did you mean 'echo'") as caught:
         session.fetch_response("ehco x")
     assert "unknown_command" == caught.value.code
     assert "error" == caught.value.result

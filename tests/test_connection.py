@@ -15,14 +15,19 @@ from tech_renaissance._frame import Exit, Exiting, Ready, Request, Response
 Row = Tuple[str, str, str]
 
 PYTHON: Set[Row] = {
-    (state.value, event, following.value) for state, row in TRANSITIONS.items() for event, following in row.items()
+    (state.value, event, following.value)
+    for state, row in TRANSITIONS.items()
+    for event, following in row.items()
 }
 
 
 def _spec() -> Set[Row]:
     """The table of spec/protocol.md; "BUSY, or READY after the last" is two entries."""
     page = (ROOT / "spec" / "protocol.md").read_text(encoding="utf-8")
-    lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in re.findall(r"^\|.*\|$", page, re.MULTILINE)]
+    lines = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in re.findall(r"^\|.*\|$", page, re.MULTILINE)
+    ]
     start = next(number for number, cells in enumerate(lines) if cells[0] == "state")
     rows: Set[Row] = set()
     for state, *cells in lines[start + 2 : start + 2 + len(State)]:

@@ -24,7 +24,11 @@ def test_an_exception_arrives_with_type_message_and_traceback(start: Maker) -> N
     with pytest.raises(CommandError, match="raise: ValueError: a reason") as caught:
         session.fetch_response("raise a reason")
     error = caught.value
-    assert ("command_failed", "ValueError", "ValueError: a reason") == (error.code, error.remote_type, error.remote_message)
+    assert ("command_failed", "ValueError", "ValueError: a reason") == (
+        error.code,
+        error.remote_type,
+        error.remote_message,
+    )
     assert "raise ValueError(parameters)" in error.remote_traceback
     assert "crash.py" in error.remote_traceback
     assert "_worker.py" not in error.remote_traceback
@@ -68,7 +72,11 @@ def test_an_end_without_a_word_is_worker_lost(start: Maker) -> None:
     session = start("crash.py")
     with pytest.raises(WorkerLost, match="exit status 11; its last lines:\n    last words") as caught:
         session.fetch_response("os-exit 11")
-    assert ("worker_lost", 11, "last words\n") == (caught.value.code, caught.value.exit_status, caught.value.output_tail)
+    assert ("worker_lost", 11, "last words\n") == (
+        caught.value.code,
+        caught.value.exit_status,
+        caught.value.output_tail,
+    )
     assert not session.is_alive()
     assert not session.is_ready()
     assert not session.is_busy()
@@ -209,7 +217,9 @@ def test_an_end_before_readiness_is_a_launch_error(start: Maker) -> None:
         ({"workspace": "/dev/null/no-directory"}, "launch_failed", "/dev/null"),
     ],
 )
-def test_what_cannot_be_started_says_so_at_once(make_session: Maker, options: Any, code: str, text: str) -> None:
+def test_what_cannot_be_started_says_so_at_once(
+    make_session: Maker, options: Any, code: str, text: str
+) -> None:
     """From start itself."""
     session = make_session(**options)
     with pytest.raises(LaunchError, match=text) as caught:
@@ -270,7 +280,9 @@ def test_an_answer_to_nothing_is_ignored(start: Maker) -> None:
     session = start()
     assert session.wait_until_ready()
     _drop(session, "response.json", '{"command": "echo", "result": "no", "id": 1}')
-    assert wait_until(lambda: not (session.is_busy() or os.path.exists(f"{session.session_dir}/response.json")))
+    assert wait_until(
+        lambda: not (session.is_busy() or os.path.exists(f"{session.session_dir}/response.json"))
+    )
     assert "yes" == session.fetch_response("echo yes")
 
 

@@ -22,7 +22,9 @@ def _session(driver: Driver, script: str = "echo.py", **options: Any) -> Any:
 
 
 @pytest.mark.parametrize("ending", ["end", "raise"])
-def test_the_end_of_the_interpreter_ends_its_sessions(ending: str, workspace: Path, worker_python: str) -> None:
+def test_the_end_of_the_interpreter_ends_its_sessions(
+    ending: str, workspace: Path, worker_python: str
+) -> None:
     """In order, and after an exception."""
     host = subprocess.run(
         [sys.executable, str(WORKERS / "forgetful_host.py"), ending],
@@ -55,7 +57,7 @@ def test_a_killed_host_takes_its_worker_and_its_children_along(
         session.send_request(f"wait {tmp_path}/no-gate")
     if moment == "holding the GIL":
         session.send_request(f"hold-the-gil {tmp_path}/held")
-        assert wait_until(lambda: (tmp_path / "held").exists())
+        assert wait_until((tmp_path / "held").exists)
     driver.kill()
     assert wait_until(lambda: not any(map(is_alive, pids)))
     assert (workspace / "python_session" / "tr_session_test").exists()

@@ -13,7 +13,17 @@ HEADERS = ROOT / "cpp" / "include" / "tech_renaissance"
 
 # From the bottom up. A folder stands for all modules in it.
 LAYERS = (
-    {"_version", "_errors", "_names", "_files", "_files_posix", "_files_windows", "_lock_posix", "_lock_windows", "_tensor"},
+    {
+        "_version",
+        "_errors",
+        "_names",
+        "_files",
+        "_files_posix",
+        "_files_windows",
+        "_lock_posix",
+        "_lock_windows",
+        "_tensor",
+    },
     {"_frame", "_tsr"},
     {"_connection"},
     {"_transport"},
@@ -52,7 +62,7 @@ def _imports(module: str, path: Path) -> Iterator[str]:
 
 
 def _layer(module: str) -> int:
-    top = module.split(".")[0]
+    top = module.partition(".")[0]
     (layer,) = [number for number, names in enumerate(LAYERS) if top in names]
     return layer
 

@@ -27,7 +27,9 @@ def test_output_goes_to_a_file(start: Maker, tmp_path: Path) -> None:
     session.fetch_response("print words")
     session.please_exit()
     session.close()
-    assert ["before", "WORDS", "words"] == sorted(path.read_text().split(), key=lambda word: (word != "before", word))
+    assert ["before", "WORDS", "words"] == sorted(
+        path.read_text().split(), key=lambda word: (word != "before", word)
+    )
 
 
 def test_output_goes_to_a_callback(start: Maker) -> None:

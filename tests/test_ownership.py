@@ -49,7 +49,9 @@ def test_a_second_session_of_a_name_is_refused_with_the_owners_pid(start: Maker,
 
 
 @pytest.mark.parametrize("other", HOSTS)
-def test_hosts_of_both_languages_respect_each_other(make_driver: MakeDriver, other: str, tmp_path: Path) -> None:
+def test_hosts_of_both_languages_respect_each_other(
+    make_driver: MakeDriver, other: str, tmp_path: Path
+) -> None:
     """One lock for all."""
     rival_command = driver_command(other)
     if rival_command is None:
@@ -89,7 +91,9 @@ def test_what_a_dead_owner_left_is_removed(make_session: Maker, workspace: Path)
     assert not (directory / "folder").exists()
 
 
-def test_a_link_in_place_of_the_directory_is_refused(make_session: Maker, workspace: Path, tmp_path: Path) -> None:
+def test_a_link_in_place_of_the_directory_is_refused(
+    make_session: Maker, workspace: Path, tmp_path: Path
+) -> None:
     """Emptying it would empty something else."""
     precious = tmp_path / "precious"
     precious.mkdir()
@@ -104,7 +108,9 @@ def test_a_link_in_place_of_the_directory_is_refused(make_session: Maker, worksp
     assert ["file"] == [path.name for path in precious.iterdir()]
 
 
-def test_links_among_the_leftovers_are_not_followed(make_session: Maker, workspace: Path, tmp_path: Path) -> None:
+def test_links_among_the_leftovers_are_not_followed(
+    make_session: Maker, workspace: Path, tmp_path: Path
+) -> None:
     """They go, what they name stays."""
     precious = tmp_path / "precious"
     precious.mkdir()
@@ -122,7 +128,9 @@ def test_a_worker_without_a_host_owns_its_session(
     make_session: Maker, workspace: Path, worker_python: str, gate: Any
 ) -> None:
     """A host is refused with the worker's pid while it runs."""
-    worker = subprocess.Popen([worker_python, str(WORKERS / "slow_start.py"), "test"], env={**os.environ, "GATE": gate.path})
+    worker = subprocess.Popen(
+        [worker_python, str(WORKERS / "slow_start.py"), "test"], env={**os.environ, "GATE": gate.path}
+    )
     gate.open()
     try:
         assert _wait_for_status(workspace, "ready")

@@ -22,7 +22,7 @@ def _run(source: Path, arguments: List[str], directory: Path) -> str:
     if program is None:
         pytest.skip("there is no C++ compiler")
     directory.mkdir(exist_ok=True)
-    run = subprocess.run([program, *arguments], cwd=directory, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+    run = subprocess.run([program, *arguments], cwd=directory, capture_output=True, check=False)
     assert 0 == run.returncode, run.stderr.decode()
     return run.stdout.decode()
 
@@ -86,5 +86,3 @@ def test_the_advice_on_formats_works() -> None:
         exec(_block("to_cpu.py"), names)
         expected = torch.int8 if dtype is torch.int8 else torch.float32
         assert expected == decode(encode(names["tensor"]), "torch").dtype
-
-

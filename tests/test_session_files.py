@@ -78,7 +78,9 @@ def test_results_of_an_earlier_response_are_removed_by_the_next(start: Maker) ->
     session = start("tensors.py")
     session.fetch_tensors("many 5")
     session.fetch_tensors("many 2")
-    assert {"result_0.tsr", "result_1.tsr"} == {path.name for path in Path(session.session_dir).glob("result_*")}
+    assert {"result_0.tsr", "result_1.tsr"} == {
+        path.name for path in Path(session.session_dir).glob("result_*")
+    }
 
 
 def test_files_are_for_their_user_alone(start: Maker) -> None:

@@ -40,7 +40,12 @@ def test_nothing_happens_before_start(make_session: Maker) -> None:
     assert not session.is_ready()
     assert not session.is_busy()
     assert not Path(session.session_dir).exists()
-    for call in (session.wait_until_ready, session.wait_until_ok, session.read_response, session.new_response):
+    for call in (
+        session.wait_until_ready,
+        session.wait_until_ok,
+        session.read_response,
+        session.new_response,
+    ):
         with pytest.raises(SessionClosed) as caught:
             call()
         assert "not_started" == caught.value.code
@@ -164,7 +169,9 @@ def test_please_exit_loses_no_answer(start: Maker) -> None:
         session.send_request(f"echo {text}")
     # All of them are in the worker's hands, and one answer is in the way of the others.
     directory = Path(session.session_dir)
-    assert wait_until(lambda: (directory / "response.json").exists() and not (directory / "request.json").exists())
+    assert wait_until(
+        lambda: (directory / "response.json").exists() and not (directory / "request.json").exists()
+    )
     session.please_exit(10_000)
     assert texts == [session.wait_for_response() for _ in texts]
 

@@ -10,7 +10,27 @@ from tech_renaissance import CommandError, LocalProtocolError
 
 Maker = Callable[..., Any]
 
-BAD = ("", ".", "..", "../x", "a/b", "a\\b", "a b", "a\tb", "a\0b", "a:b", "a,b", "NUL", "con.txt", "-x", ".x", "x.", "x" * 129, "\u2028", "\x85")
+BAD = (
+    "",
+    ".",
+    "..",
+    "../x",
+    "a/b",
+    "a\\b",
+    "a b",
+    "a\tb",
+    "a\0b",
+    "a:b",
+    "a,b",
+    "NUL",
+    "con.txt",
+    "-x",
+    ".x",
+    "x.",
+    "x" * 129,
+    "\u2028",
+    "\x85",
+)
 GOOD = ("a", "weights.v1", "x" * 128, "汉字", "😀", "result", "result_x", "Result_0", "nulls", "a-b_c")
 RESERVED = ("_", "_x", "result_0", "result_12345")
 
@@ -46,7 +66,9 @@ def test_good_tags_arrive(start: Maker) -> None:
     """Under their names."""
     session = start("tensors.py")
     session.send_tensors([np.full(1, n, np.float32) for n in range(len(GOOD))], GOOD)
-    assert list(range(len(GOOD))) == [int(result.item()) for result in session.fetch_tensors("same " + " ".join(GOOD))]
+    assert list(range(len(GOOD))) == [
+        int(result.item()) for result in session.fetch_tensors("same " + " ".join(GOOD))
+    ]
 
 
 @pytest.mark.parametrize("name", ["../secret", "/etc/secret", "..", "a\\..\\b"])

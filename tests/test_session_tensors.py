@@ -5,20 +5,38 @@ from typing import Any, Callable
 
 import numpy as np
 import pytest
+from hosts import WORKERS
 
-from tech_renaissance import CommandError, FormatError, LocalProtocolError, export_tsr
+from tech_renaissance import CommandError, FormatError, LocalProtocolError, PythonSession, export_tsr
 
 Maker = Callable[..., Any]
 
-NUMPY_DTYPES = (
-    "float32 int8 int32 float16 float64 int16 uint8 int64 bool uint16 uint32 uint64 complex64 complex128".split()
-)
+NUMPY_DTYPES = [
+    "float32",
+    "int8",
+    "int32",
+    "float16",
+    "float64",
+    "int16",
+    "uint8",
+    "int64",
+    "bool",
+    "uint16",
+    "uint32",
+    "uint64",
+    "complex64",
+    "complex128",
+]
 
 
 def same(expected: Any, actual: Any) -> bool:
     """Equal in dtype, shape and every byte."""
     expected, actual = np.asarray(expected), np.asarray(actual)
-    return (expected.dtype, expected.shape, expected.tobytes()) == (actual.dtype, actual.shape, actual.tobytes())
+    return (expected.dtype, expected.shape, expected.tobytes()) == (
+        actual.dtype,
+        actual.shape,
+        actual.tobytes(),
+    )
 
 
 @pytest.mark.interpreters
@@ -60,6 +78,18 @@ def test_all_dtypes_of_torch_travel_both_ways(start: Maker) -> None:
     strided = torch.arange(12.0).reshape(3, 4).t().requires_grad_()
     session.send_tensor(strided, "strided")
     assert strided.tolist() == session.fetch_tensor("same strided").tolist()
+
+
+@pytest.mark.torch
+def test_a_python_host_that_uses_torch_gets_torch(workspace: Path, worker_python: str) -> None:
+    """Unless it says otherwise."""
+    import torch
+
+    with PythonSession(str(WORKERS / "tensors.py"), "torch") as session:
+        session.send_tensor(torch.arange(3), "t")
+        result = session.fetch_tensor("same t")
+    assert isinstance(result, torch.Tensor)
+    assert [0, 1, 2] == result.tolist()
 
 
 def test_names_are_separated_by_spaces_or_commas(start: Maker) -> None:
@@ -230,8 +260,6 @@ def test_several_tensors_need_as_many_tags(make_session: Maker) -> None:
 
 def test_a_python_host_refuses_what_tsr_cannot_hold(workspace: Path, worker_python: str) -> None:
     """Before anything is sent; the tag keeps what it had."""
-    from tech_renaissance import PythonSession
-
     with PythonSession("default", "formats") as session:
         for tensor in (np.array(["text"]), np.zeros((1,) * 9), "no tensor", None):
             with pytest.raises(FormatError):

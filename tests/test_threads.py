@@ -32,7 +32,9 @@ def test_calculations_of_many_threads_do_not_mix(start: Maker) -> None:
 
     def ask(thread: int) -> bool:
         tensor = np.full(thread + 1, thread, np.float64)
-        return all(tensor.sum() == session.calculate("sum", tensor, timeout_ms=60_000).item() for _ in range(10))
+        return all(
+            tensor.sum() == session.calculate("sum", tensor, timeout_ms=60_000).item() for _ in range(10)
+        )
 
     with ThreadPoolExecutor(6) as threads:
         assert all(threads.map(ask, range(6)))

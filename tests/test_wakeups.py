@@ -18,7 +18,9 @@ pytestmark = pytest.mark.skipif(UNAVAILABLE is not None, reason="no shared memor
 CALLS = int(os.environ.get("TR_STRESS_CALLS", "5000"))
 
 
-@pytest.mark.skipif(CALLS > 10_000, reason="the long form runs outside the watchdog: python tests/test_wakeups.py")
+@pytest.mark.skipif(
+    CALLS > 10_000, reason="the long form runs outside the watchdog: python tests/test_wakeups.py"
+)
 def test_no_wake_up_is_lost(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Thousands of calls around the moment at which a side falls asleep are all answered."""
     monkeypatch.setattr(control, "_SLEEP_S", 3600.0)

@@ -1,4 +1,5 @@
-// Jobs of the benchmarks, C++ host. Each prints one JSON line: {"samples_us": [...], ...}. Usage: bench JOB WORKER_SCRIPT [COUNT].
+// Jobs of the benchmarks, C++ host. Each prints one JSON line: {"samples_us": [...], ...}. Usage: bench JOB
+// WORKER_SCRIPT [COUNT].
 #include <sys/resource.h>
 
 #include <algorithm>
@@ -43,7 +44,9 @@ void sample(int count, const std::function<void()>& action, std::chrono::millise
 double cpu_seconds_of_this_process() {
     rusage usage{};
     ::getrusage(RUSAGE_SELF, &usage);
-    const auto seconds = [](const timeval& time) { return static_cast<double>(time.tv_sec) + 1e-6 * static_cast<double>(time.tv_usec); };
+    const auto seconds = [](const timeval& time) {
+        return static_cast<double>(time.tv_sec) + 1e-6 * static_cast<double>(time.tv_usec);
+    };
     return seconds(usage.ru_utime) + seconds(usage.ru_stime);
 }
 
@@ -74,8 +77,9 @@ void idle(tr::PythonSession& session, int seconds) {
     const double host = cpu_seconds_of_this_process();
     const double worker = cpu_seconds_of(pid);
     std::this_thread::sleep_for(std::chrono::seconds(seconds));
-    std::cout << "{\"host_cpu_s\": " << cpu_seconds_of_this_process() - host << ", \"worker_cpu_s\": " << cpu_seconds_of(pid) - worker
-              << ", \"seconds\": " << seconds << "}" << std::endl;
+    std::cout << "{\"host_cpu_s\": " << cpu_seconds_of_this_process() - host
+              << ", \"worker_cpu_s\": " << cpu_seconds_of(pid) - worker << ", \"seconds\": " << seconds << "}"
+              << std::endl;
 }
 
 void tensors(tr::PythonSession& session, const std::string& command, std::int64_t size, int count, bool resend) {
@@ -127,13 +131,15 @@ double shared_memory_nbytes() {
     return shared * static_cast<double>(::sysconf(_SC_PAGESIZE));
 }
 
-// Calls of mixed sizes with a fixed number of live results; shared memory after a tenth of them, at its peak after that, and at the end.
+// Calls of mixed sizes with a fixed number of live results; shared memory after a tenth of them, at its peak after
+// that, and at the end.
 void memory(tr::PythonSession& session, int count) {
     std::mt19937_64 random(1);
     std::vector<tr::Tensor> live(8);
     double live_nbytes = 0, peak_live = 0, warm = 0, peak = 0;
     for (int i = 0; i < count; ++i) {
-        const auto side = static_cast<std::int64_t>(std::pow(2.0, 2.0 + 7.0 * static_cast<double>(random()) / 1.8446744073709552e19));
+        const auto side =
+            static_cast<std::int64_t>(std::pow(2.0, 2.0 + 7.0 * static_cast<double>(random()) / 1.8446744073709552e19));
         const tr::Tensor a = tr::Tensor::ones(tr::Shape(side, side));
         session.send_tensors({a, a}, {"a", "b"});
         tr::Tensor& slot = live[random() % live.size()];
@@ -144,8 +150,9 @@ void memory(tr::PythonSession& session, int count) {
         if (i == count / 10) warm = shared_memory_nbytes();
         if (i >= count / 10 && i % 100 == 0) peak = std::max(peak, shared_memory_nbytes());
     }
-    std::cout << "{\"warm_nbytes\": " << warm << ", \"peak_nbytes\": " << peak << ", \"end_nbytes\": " << shared_memory_nbytes()
-              << ", \"peak_live_nbytes\": " << peak_live << "}" << std::endl;
+    std::cout << "{\"warm_nbytes\": " << warm << ", \"peak_nbytes\": " << peak
+              << ", \"end_nbytes\": " << shared_memory_nbytes() << ", \"peak_live_nbytes\": " << peak_live << "}"
+              << std::endl;
 }
 
 // The limit of a sleeping call: one byte over a bare Unix socket to a Python process that echoes it.
@@ -198,7 +205,9 @@ int main(int argc, char** argv) {
     tr::PythonSession session(script, "bench", true);
     session.start();
     session.wait_until_ready(60000);
-    if (const char* threads = std::getenv("TR_BENCH_THREADS"); threads && script.find("bench_worker") != std::string::npos) session.fetch_response(std::string("threads ") + threads);
+    if (const char* threads = std::getenv("TR_BENCH_THREADS");
+        threads && script.find("bench_worker") != std::string::npos)
+        session.fetch_response(std::string("threads ") + threads);
     const std::map<std::string, std::function<void()>> jobs = {
         {"text", [&] { sample(count, [&] { session.fetch_response("hello world"); }); }},
         {"text_paced", [&] { sample(count, [&] { session.fetch_response("hello world"); }, pace); }},

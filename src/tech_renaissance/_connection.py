@@ -103,21 +103,26 @@ class Connection:
 
     def _advance(self, frame: Frame) -> str:
         """Apply the frame; returns what is wrong with it, or nothing."""
-        waiting = self._waiting
         event = type(frame).__name__
         if isinstance(frame, Response):
-            if not waiting:
-                return f"a response while {self.state.value}, and no request waits"
-            if frame.id != waiting[0]:
-                return f"a response to request {frame.id}, but request {waiting[0]} is the oldest"
-            if len(waiting) == 1:
-                event = "LastResponse"
+            return self._answer(frame)
         node = self._node.following.get(event)
         if node is None:
             return f"{event} while {self.state.value}"
         if isinstance(frame, Request):
-            waiting.append(frame.id)
-        elif isinstance(frame, Response):
-            waiting.popleft()
+            self._waiting.append(frame.id)
+        self._node = node
+        return ""
+
+    def _answer(self, response: Response) -> str:
+        waiting = self._waiting
+        if not waiting:
+            return f"a response while {self.state.value}, and no request waits"
+        if response.id != waiting[0]:
+            return f"a response to request {response.id}, but request {waiting[0]} is the oldest"
+        node = self._node.following.get("LastResponse" if len(waiting) == 1 else "Response")
+        if node is None:
+            return f"a response while {self.state.value}"
+        waiting.popleft()
         self._node = node
         return ""

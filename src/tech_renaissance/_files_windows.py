@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from typing import Callable, Iterator, TypeVar
+from typing import Callable, Generator, Optional, TypeVar
 
 _Result = TypeVar("_Result")
 
@@ -22,14 +22,14 @@ def patiently(action: Callable[[], _Result]) -> _Result:
 
 
 @contextlib.contextmanager
-def held(path: str) -> Iterator[Callable[[], bytes]]:
-    """A function that reads the file; empty if there is none. Windows lets no file that is held lose its name, so it reads by that."""
+def held(path: str) -> Generator[Callable[[], Optional[bytes]], None, None]:
+    """A function that reads the file; None if there is none. Windows lets no file that is held lose its name, so it reads by that."""
 
-    def read() -> bytes:
+    def read() -> Optional[bytes]:
         try:
             with open(path, "rb", buffering=0) as file:
                 return file.read()
         except FileNotFoundError:
-            return b""
+            return None
 
     yield lambda: patiently(read)

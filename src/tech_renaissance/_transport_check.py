@@ -4,6 +4,7 @@
 worker has said that it is ready.
 """
 
+import importlib
 import os
 import sys
 import threading
@@ -80,9 +81,12 @@ def _same(expected: Any, actual: Any) -> None:
     assert expected == actual, f"{expected!r:.200} became {actual!r:.200}"
 
 
-def _same_tensor(expected: Any, actual: Any) -> None:
-    import numpy as np
+def _numpy() -> Any:
+    return importlib.import_module("numpy")
 
+
+def _same_tensor(expected: Any, actual: Any) -> None:
+    np = _numpy()
     expected, actual = np.asarray(expected), np.asarray(actual)
     _same(
         (expected.dtype, expected.shape, expected.tobytes()), (actual.dtype, actual.shape, actual.tobytes())
@@ -204,8 +208,7 @@ def _ends(wait: Callable[[], Any], act: Callable[[], Any]) -> None:
 
 
 def _tensors() -> List[Any]:
-    import numpy as np
-
+    np = _numpy()
     return [
         np.arange(12, dtype=np.float32).reshape(3, 4),
         np.arange(12, dtype=np.int64).reshape(3, 4)[::-1, ::2],
@@ -259,8 +262,7 @@ def _results_arrive_and_stay(host: HostTransport, worker: WorkerTransport) -> No
 
 
 def _what_tsr_cannot_hold_is_refused_and_nothing_sent(host: HostTransport, worker: WorkerTransport) -> None:
-    import numpy as np
-
+    np = _numpy()
     no_tensor = np.array(["text"])
     _exchange_request(host, worker, 1)
     for send in (

@@ -155,10 +155,9 @@ class TechRenaissanceServer:
         """Run the handler for one request: its whole reply, whatever it did. Raises SystemExit and KeyboardInterrupt as _Leave."""
         self._reply = reply = _Reply(request.command)
         try:
-            known = self.main_logic(request.command, request.parameters)
-            if not known and not reply.said_something:
-                return self._unknown(request)
-            return reply.response(request)
+            if self.main_logic(request.command, request.parameters) or reply.said_something:
+                return reply.response(request)
+            return self._unknown(request)
         except Exception as error:
             return _failed(request, error)
         except BaseException as error:
@@ -201,18 +200,12 @@ class _Reply:
         return self.result is not None or bool(self.tensors) or bool(self.reason)
 
     def response(self, request: Request) -> Response:
-        unanswered = self.result is None and not self.tensors
-        failed = bool(self.reason) and (unanswered or self.result == "invalid")
-        result = self.result if self.result is not None else "invalid" if failed else "ok"
-        return Response(
-            self.command,
-            result,
-            self.reason,
-            self.tensors,
-            Failure("invalid_tensors", self.reason) if failed else None,
-            request.id,
-            request.dialect,
-        )
+        result, failure = self.result, None
+        if self.reason and (result == "invalid" or (result is None and not self.tensors)):
+            result, failure = result or "invalid", Failure("invalid_tensors", self.reason)
+        if result is None:
+            result = "ok"
+        return Response(self.command, result, self.reason, self.tensors, failure, request.id, request.dialect)
 
 
 class _Leave(Exception):

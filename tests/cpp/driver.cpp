@@ -1,12 +1,15 @@
-// The C++ host as a program that tests drive: one JSON object a line on stdin is one call, and is answered by one on stdout. Each is served by
-// a thread of its own, so that concurrent calls are really concurrent. tests/driver.py does the same for the Python host.
+// The C++ host as a program that tests drive: one JSON object a line on stdin is one call, and is answered by one on
+// stdout. Each is served by a thread of its own, so that concurrent calls are really concurrent. tests/driver.py does
+// the same for the Python host.
 //
-//     {"id": 1, "op": "new", "session": "a", "options": {"script_path": "default", "session_id": "x"}}     {"id": 1, "value": null}
-//     {"id": 2, "op": "fetch_response", "session": "a", "message": "hello", "timeout_ms": 1000}            {"id": 2, "value": "Hello"}
+//     {"id": 1, "op": "new", "session": "a", "options": {"script_path": "default", "session_id": "x"}}     {"id": 1,
+//     "value": null}
+//     {"id": 2, "op": "fetch_response", "session": "a", "message": "hello", "timeout_ms": 1000}            {"id": 2,
+//     "value": "Hello"}
 //
-// A call is named as in tr::PythonSession, its arguments as in the Python one. A tensor is the path of a .tsr file. What a call
-// throws is {"id", "error": {"type", "code", "message", ...}}. Output that a session's callback gets is {"session", "output"}.
-// The end of stdin ends the calls, then the sessions, then the program.
+// A call is named as in tr::PythonSession, its arguments as in the Python one. A tensor is the path of a .tsr file.
+// What a call throws is {"id", "error": {"type", "code", "message", ...}}. Output that a session's callback gets is
+// {"session", "output"}. The end of stdin ends the calls, then the sessions, then the program.
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -56,7 +59,8 @@ public:
     std::shared_ptr<PythonSession> get(const std::string& handle) const {
         const std::lock_guard<std::mutex> lock(mutex_);
         const auto found = sessions_.find(handle);
-        if (found == sessions_.end()) throw tr::SessionClosed("session_closed", "the session was closed: make a new one");
+        if (found == sessions_.end())
+            throw tr::SessionClosed("session_closed", "the session was closed: make a new one");
         return found->second;
     }
 
@@ -114,36 +118,88 @@ Call action(Action act) {
     };
 }
 
-#define TR_CALL [](PythonSession & s, [[maybe_unused]] const Arguments& a) -> Value
+#define TR_CALL [](PythonSession& s, [[maybe_unused]] const Arguments& a)->Value
 #define TR_ACTION action([](PythonSession & s, [[maybe_unused]] const Arguments& a)
 
-const std::map<std::string, Call> calls = {
-    {"session_id", TR_CALL { return s.session_id(); }},
-    {"session_dir", TR_CALL { return s.session_dir(); }},
-    {"set_quiet_mode", TR_ACTION { s.set_quiet_mode(a.flag("quiet")); })},
-    {"start", TR_ACTION { s.start(); })},
-    {"is_alive", TR_CALL { return s.is_alive(); }},
-    {"please_exit", TR_ACTION { s.please_exit(a.number("timeout_ms"), a.flag("ensure")); })},
-    {"terminate", TR_ACTION { s.terminate(); })},
-    {"join", TR_CALL { return s.join(a.number("timeout_ms")); }},
-    {"is_ready", TR_CALL { return s.is_ready(); }},
-    {"is_busy", TR_CALL { return s.is_busy(); }},
-    {"wait_until_ready", TR_CALL { return s.wait_until_ready(a.number("timeout_ms")); }},
-    {"wait_until_ok", TR_CALL { return s.wait_until_ok(a.number("timeout_ms")); }},
-    {"new_response", TR_CALL { return s.new_response(); }},
-    {"send_request", TR_ACTION { s.send_request(a.text("message")); })},
-    {"read_response", TR_CALL { return s.read_response(); }},
-    {"wait_for_response", TR_CALL { return s.wait_for_response(a.number("timeout_ms")); }},
-    {"wait_for_tensor", TR_CALL { return save(s.wait_for_tensor(a.number("timeout_ms")), a.text("folder")); }},
-    {"wait_for_tensors", TR_CALL { return save_all(s.wait_for_tensors(a.number("timeout_ms")), a.text("folder")); }},
-    {"fetch_response", TR_CALL { return s.fetch_response(a.text("message"), a.number("timeout_ms")); }},
-    {"fetch_tensor", TR_CALL { return save(s.fetch_tensor(a.text("message"), a.number("timeout_ms")), a.text("folder")); }},
-    {"fetch_tensors", TR_CALL { return save_all(s.fetch_tensors(a.text("message"), a.number("timeout_ms")), a.text("folder")); }},
-    {"calculate", TR_CALL { return save(calculate(s, a), a.text("folder")); }},
-    {"send_tensor", TR_ACTION { s.send_tensor(Tensor::load(a.text("tensor")), a.text("tag")); })},
-    {"send_tensors", TR_ACTION { s.send_tensors(load_all(a.texts("tensors")), a.texts("tags")); })},
-    {"drop_tensor", TR_ACTION { s.drop_tensor(a.text("tag")); })},
-};
+const std::map<std::string, Call> calls = {{"session_id", TR_CALL{return s.session_id();
+}  // namespace
+}
+, {"session_dir", TR_CALL{return s.session_dir();
+}
+}
+, {"set_quiet_mode", TR_ACTION{s.set_quiet_mode(a.flag("quiet"));
+})
+}
+, {"start", TR_ACTION{s.start();
+})
+}
+, {"is_alive", TR_CALL{return s.is_alive();
+}
+}
+, {"please_exit", TR_ACTION{s.please_exit(a.number("timeout_ms"), a.flag("ensure"));
+})
+}
+, {"terminate", TR_ACTION{s.terminate();
+})
+}
+, {"join", TR_CALL{return s.join(a.number("timeout_ms"));
+}
+}
+, {"is_ready", TR_CALL{return s.is_ready();
+}
+}
+, {"is_busy", TR_CALL{return s.is_busy();
+}
+}
+, {"wait_until_ready", TR_CALL{return s.wait_until_ready(a.number("timeout_ms"));
+}
+}
+, {"wait_until_ok", TR_CALL{return s.wait_until_ok(a.number("timeout_ms"));
+}
+}
+, {"new_response", TR_CALL{return s.new_response();
+}
+}
+, {"send_request", TR_ACTION{s.send_request(a.text("message"));
+})
+}
+, {"read_response", TR_CALL{return s.read_response();
+}
+}
+, {"wait_for_response", TR_CALL{return s.wait_for_response(a.number("timeout_ms"));
+}
+}
+, {"wait_for_tensor", TR_CALL{return save(s.wait_for_tensor(a.number("timeout_ms")), a.text("folder"));
+}
+}
+, {"wait_for_tensors", TR_CALL{return save_all(s.wait_for_tensors(a.number("timeout_ms")), a.text("folder"));
+}
+}
+, {"fetch_response", TR_CALL{return s.fetch_response(a.text("message"), a.number("timeout_ms"));
+}
+}
+, {"fetch_tensor", TR_CALL{return save(s.fetch_tensor(a.text("message"), a.number("timeout_ms")), a.text("folder"));
+}
+}
+, {"fetch_tensors",
+   TR_CALL{return save_all(s.fetch_tensors(a.text("message"), a.number("timeout_ms")), a.text("folder"));
+}
+}
+, {"calculate", TR_CALL{return save(calculate(s, a), a.text("folder"));
+}
+}
+, {"send_tensor", TR_ACTION{s.send_tensor(Tensor::load(a.text("tensor")), a.text("tag"));
+})
+}
+, {"send_tensors", TR_ACTION{s.send_tensors(load_all(a.texts("tensors")), a.texts("tags"));
+})
+}
+, {"drop_tensor", TR_ACTION{s.drop_tensor(a.text("tag"));
+})
+}
+,
+}
+;
 
 #undef TR_CALL
 #undef TR_ACTION

@@ -66,9 +66,12 @@ inline tr::SessionOptions read_options(const Arguments& arguments) {
         options.launch_timeout = std::chrono::milliseconds(arguments.number("launch_timeout_ms"));
     }
     const std::string output = arguments.text("output");
-    if (output == "inherit") options.output = tr::InheritOutput{};
-    else if (output == "discard") options.output = tr::DiscardOutput{};
-    else if (!output.empty() && output != "callback") options.output = tr::OutputFile{output};
+    if (output == "inherit")
+        options.output = tr::InheritOutput{};
+    else if (output == "discard")
+        options.output = tr::DiscardOutput{};
+    else if (!output.empty() && output != "callback")
+        options.output = tr::OutputFile{output};
     return options;
 }
 

@@ -104,7 +104,8 @@ private:
 struct Fixture {
     FakeTransport transport;
     std::atomic<bool> exited{false};
-    Exchange exchange{transport, [this] { return exited.load(); }, [](bool starting) {
+    Exchange exchange{transport, [this] { return exited.load(); },
+                      [](bool starting) {
                           return starting ? std::make_exception_ptr(LaunchError("died_at_start", "it died"))
                                           : std::make_exception_ptr(WorkerLost("worker_lost", "it died"));
                       }};

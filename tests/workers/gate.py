@@ -2,6 +2,8 @@
 
 
 def pass_gate(path: str) -> None:
-    with open(f"{path}.opened", "rb", buffering=0) as opened, open(f"{path}.arrived", "wb", buffering=0) as arrived:
+    with open(f"{path}.opened", "rb", buffering=0) as opened, open(
+        f"{path}.arrived", "wb", buffering=0
+    ) as arrived:
         arrived.write(b"!")
         opened.read(1)

@@ -25,8 +25,7 @@ namespace tr {
 // Root of all errors. code() is stable; what() is for people.
 class TRException : public std::runtime_error {
 public:
-    TRException(std::string code, const std::string& message)
-        : std::runtime_error(message), code_(std::move(code)) {}
+    TRException(std::string code, const std::string& message) : std::runtime_error(message), code_(std::move(code)) {}
 
     const std::string& code() const noexcept { return code_; }
 
@@ -90,7 +89,8 @@ public:
 // The worker's command failed; the worker lives on.
 class CommandError : public TRException {
 public:
-    // What the reply said. type, message and traceback are those of the exception in the worker, empty where there was none.
+    // What the reply said. type, message and traceback are those of the exception in the worker, empty where there was
+    // none.
     struct Remote {
         std::string type;
         std::string message;

@@ -5,7 +5,7 @@ returned. Rules: spec/transport-shm.md, Blocks and leases. Not thread-safe: a tr
 """
 
 import time
-from typing import Dict, List, Tuple
+from typing import Dict, Iterable, List, Tuple
 
 from .._errors import ArenaFull
 from .segment import PAGE, Segment, page_up
@@ -18,15 +18,18 @@ Range = Tuple[int, int]  # offset, nbytes
 
 
 class Block:
-    """A range of the arena. ``holders``: how many on the owner's side use it; ``lease``: the last number it was lent under, or 0."""
+    """A range of the arena. ``holders``: how many on the owner's side use it; ``lease``: the last number it was lent under, or 0;
+    ``header``: that of the tensor in it, our own copy.
+    """
 
-    __slots__ = ("holders", "lease", "nbytes", "offset")
+    __slots__ = ("header", "holders", "lease", "nbytes", "offset")
 
     def __init__(self, offset: int, nbytes: int) -> None:
         self.offset = offset
         self.nbytes = nbytes
         self.holders = 1
         self.lease = 0
+        self.header = b""
 
 
 def size_class(nbytes: int) -> int:
@@ -87,6 +90,11 @@ class Arena:
         block.lease = self._next_lease
         self._next_lease += 1
         return block.lease
+
+    def take_back(self, lent: Iterable[Tuple[int, int]]) -> None:
+        """The other side was not told of these, after all: their leases are returned."""
+        for offset, lease in lent:
+            self._words[offset >> 3] = lease
 
     def release(self, block: Block) -> None:
         """The owner's side lets go once; the block is free when the other side has, too."""

@@ -73,7 +73,7 @@ class Side:
         words = self.words
         words[self._our_flag] = 1
         full_fence()
-        happened = words[self._their_head] != self.reader.tail
+        happened = words[self._their_head] != self.reader.tail or self.writer.has_new_room()
         if not happened:
             happened = self.doorbell.wait(min(timeout_s, _SLEEP_S))
         words[self._our_flag] = 0

@@ -52,6 +52,8 @@ class Doorbell:
         for descriptor, _ in ready:
             if descriptor == self._descriptor:
                 self.is_cut = not self._take_rings()
+                if self.is_cut:  # it would end every wait from now on, though the process may live
+                    self._poll.unregister(descriptor)
             elif descriptor == self._wake_read:
                 os.read(descriptor, 4096)
         return bool(ready)

@@ -7,7 +7,7 @@ renamed into place. So each message is read whole, once, by one reader, whatever
 import contextlib
 import os
 import time
-from typing import Any, List, Optional, Sequence
+from typing import Any, Callable, List, Optional, Sequence
 
 from .. import _files
 from .._errors import FormatError, RemoteProtocolError
@@ -31,7 +31,7 @@ from . import HostTransport, Offer, WorkerTransport
 from .status import read_status, read_worker_info, write_status, write_worker_info
 from .watch import Backoff, watch_directory
 
-# An older host may write a request in place: how long its file must stand still before it counts as malformed.
+# An older host may write in place: how long its file must stand still before it counts as written.
 _SETTLE_S = 0.1
 
 
@@ -205,7 +205,7 @@ class FileWorker(_FileEnd, WorkerTransport):
 
     def _try_respond(self, response: Response) -> bool:
         path = self._path("response.json")
-        if os.path.exists(path):
+        if os.path.exists(path) or not os.path.isdir(self.directory):
             return False
         names = [f"result_{index}" for index in range(len(response.tensors))]
         for name, tensor in zip(names, response.tensors):
@@ -256,10 +256,20 @@ class FileWorker(_FileEnd, WorkerTransport):
     def _set_status(self, line: str) -> None:
         """Our word must not cover a host's "exit": not one that stands there, nor one that is written in place just now."""
         with _files.held(self._path("status.txt")) as read:
-            if read().strip() != b"exit":
+            if not _says_exit(read):
                 write_status(self.directory, line)
-                if read().strip() == b"exit":
+                if _says_exit(read):
                     write_status(self.directory, "exit")
+
+
+def _says_exit(read: Callable[[], Optional[bytes]]) -> bool:
+    """Whether the file says so, once whoever has emptied it to write into it has written."""
+    deadline = time.monotonic() + _SETTLE_S
+    text = read()
+    while text == b"" and time.monotonic() < deadline:
+        time.sleep(_SETTLE_S / 100)
+        text = read()
+    return (text or b"").strip() == b"exit"
 
 
 def _mark(path: str) -> Optional[List[int]]:

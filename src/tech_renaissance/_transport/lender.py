@@ -8,10 +8,10 @@ import ctypes
 import functools
 import sys
 from collections import deque
-from typing import Any, Deque, Dict, Optional, Sequence, Tuple
+from typing import Any, Deque, Dict, List, Optional, Sequence, Tuple
 
 from .._tensor import DTYPE_OF_ARRAY_NAME, DType, Library, describe
-from .._tsr import HEADER_NBYTES_MAX, header_for, peek_header
+from .._tsr import header_for, peek_header
 from .arena import PREFIX_NBYTES, Arena, Block
 from .lessee import Watch
 from .segment import Segment
@@ -76,18 +76,27 @@ class Lender:
         self.collect()
         shape = tuple(shape)
         block, start = self._block_for(dtype, shape)
+        if dtype.name == "BOOL":  # other bytes than 0 and 1 are undefined behaviour to the libraries
+            self._bytes[start : block.offset + block.nbytes] = bytes(block.offset + block.nbytes - start)
         tensor, memory = view_of(self._segment, start, dtype, shape, library)
         watch = Watch(memory, self._dead.append)
         watch.offset = address = self._segment.address + start
         self._loans[address] = _Loan(block, dtype, shape, address, watch)
         return tensor
 
-    def lend(self, tensor: Any) -> Tuple[int, int]:
-        """Place a tensor that this side need not keep: the offset and lease of its block. Errors as for ``place``."""
-        block = self.place(tensor)
-        number = self.arena.lend(block)
-        self.arena.release(block)
-        return block.offset, number
+    def lend(self, tensors: Sequence[Any]) -> List[Tuple[int, int]]:
+        """Place tensors that this side need not keep: the offset and lease of their blocks. Errors as for ``place``; then none is lent."""
+        arena = self.arena
+        lent: List[Tuple[int, int]] = []
+        try:
+            for tensor in tensors:
+                block = self.place(tensor)
+                lent.append((block.offset, arena.lend(block)))
+                arena.release(block)
+        except BaseException:
+            arena.take_back(lent)
+            raise
+        return lent
 
     def place(self, tensor: Any) -> Block:
         """The block of a tensor of ``empty``, or a new one with a copy; held once more until ``arena.release``.
@@ -101,11 +110,12 @@ class Lender:
             return self._place_any(tensor)
         return self._place_torch(tensor)
 
-    def view(self, block: Block, library: Library) -> Any:
-        """A tensor on a block that holds one, valid while the block is held."""
+    def tsr(self, block: Block) -> memoryview:
+        """The tensor in a block as the bytes of a TSR file, valid while the block is held. Its header is as it was, whoever wrote to it."""
+        header = peek_header(block.header, len(block.header))
         start = block.offset + PREFIX_NBYTES
-        header = peek_header(bytes(self._bytes[start : start + HEADER_NBYTES_MAX]), HEADER_NBYTES_MAX)
-        return view_of(self._segment, start + header.header_nbytes, header.dtype, header.shape, library)[0]
+        self._bytes[start : start + header.header_nbytes] = block.header
+        return self._bytes[start : start + header.header_nbytes + header.nbytes]
 
     def place_bytes(self, data: bytes) -> Block:
         """A block with these bytes, held once. Raises ArenaFull."""
@@ -134,7 +144,7 @@ class Lender:
         block = self.arena.allocate(form.nbytes)
         start = block.offset + PREFIX_NBYTES
         data_start = start + form.header_nbytes
-        self._bytes[start:data_start] = form.header
+        self._bytes[start:data_start] = block.header = form.header
         _copy(self._segment.address + data_start, address, form.data_nbytes)
         return block
 
@@ -175,7 +185,7 @@ class Lender:
         block = self.arena.allocate(len(header) + nbytes)
         start = block.offset + PREFIX_NBYTES
         end = start + len(header)
-        self._bytes[start:end] = header
+        self._bytes[start:end] = block.header = header
         return block, end
 
 

@@ -11,7 +11,6 @@ at the next call.
 """
 
 import functools
-import sys
 import weakref
 from collections import deque
 from typing import Any, Deque, Dict, Optional
@@ -20,13 +19,13 @@ from .._errors import FormatError, RemoteProtocolError
 from .._tensor import Library
 from .._tsr import HEADER_NBYTES_MAX, Header, peek_header
 from .arena import PREFIX_NBYTES
-from .segment import Segment, page_up
-from .view import StorageUse, view_of
+from .segment import Segment
+from .view import StorageUse, alias_of, view_of
 
 _LEAST_BLOCK = PREFIX_NBYTES + HEADER_NBYTES_MAX
 _MOST_PARKED = 64
-# The lease's own reference to its view, and the argument of getrefcount.
-_OWN_REFERENCES = 2
+# What is not larger is believed to have memory.
+_UNCHECKED_NBYTES = 1 << 20
 
 
 class Watch(weakref.ref):  # type: ignore[type-arg]
@@ -61,14 +60,14 @@ class Lessee:
         self._words = segment.words
         self._leases: Dict[int, _Lease] = {}
         self._parked: Dict[int, _Lease] = {}  # returned, but for their views
-        self._dead: Deque[Watch] = deque()
-        self._populated = 0
+        self.dead: Deque[Watch] = deque()  # for ``collect`` to deal with
+        self._populated = 0  # where the last range ends that was
 
     def hold(self, offset: int, number: int) -> None:
         """The other side has lent a block: keep it until ``let_go``. Raises RemoteProtocolError for one that cannot be."""
         if offset & 63 or offset > self._segment.nbytes - _LEAST_BLOCK or not 0 < number < 1 << 63:
             raise RemoteProtocolError("bad_frame", f"there is no block at {offset} in the arena")
-        if self._dead:
+        if self.dead:
             self.collect()
         lease = self._leases.get(offset)
         if lease is None:
@@ -89,51 +88,63 @@ class Lessee:
             return
         lease.view = lease.use = None
         lease.is_known = False
-        if self._dead:
+        if self.dead:
             self.collect()
         self._return_if_unused(offset, lease)
 
     def tensor(self, offset: int, library: Library) -> Any:
-        """A tensor that is a view of a block that is held. Raises FormatError if the block has none."""
+        """A tensor on the memory of a block that is held, quick to be had again. Raises FormatError if the block has none."""
         lease = self._leases[offset]
-        if lease.is_known and lease.library == library:
-            return lease.view
-        start = offset + PREFIX_NBYTES
-        head = self._bytes[start : start + HEADER_NBYTES_MAX].tobytes()
-        if lease.view is not None and lease.library == library and lease.header == head:
+        if not lease.is_known or lease.library != library:
+            head = self._head(offset)
+            if lease.view is None or lease.header != head or lease.library != library:
+                lease.view = self._view(lease, offset, head, library)
+                lease.library, lease.header = library, head
+                lease.use = StorageUse.of(lease.view)
             lease.is_known = True
-            return lease.view
-        header = _parse_header(head)
-        start += header.header_nbytes
-        end = start + header.nbytes
-        if end > self._segment.nbytes:
-            raise FormatError("short_data", "the tensor ends behind its arena", self._segment.nbytes - offset)
-        if end > self._populated:
-            self._populate(end)
-        lease.view, memory = view_of(self._segment, start, header.dtype, header.shape, library)
-        lease.library, lease.header, lease.is_known = library, head, True
-        lease.use = StorageUse.of(lease.view)
-        watch = Watch(memory, self._dead.append)
-        watch.offset = offset
-        lease.watches[id(watch)] = watch
-        return lease.view
+        return alias_of(lease.view, library)
+
+    def tensor_once(self, offset: int, library: Library) -> Any:
+        """The same for who will not ask again while the block is held."""
+        return self._view(self._leases[offset], offset, self._head(offset), library)
 
     def body(self, offset: int, nbytes: int) -> bytes:
         """A copy of a large frame's body, in a block that is held."""
         start = offset + PREFIX_NBYTES
-        if not 0 < nbytes <= self._segment.nbytes - start:
-            raise RemoteProtocolError("bad_frame", "the frame's body ends behind its arena")
+        if not 0 < nbytes <= self._segment.nbytes - start or not self._segment.has_taken(nbytes):
+            raise RemoteProtocolError("bad_frame", "the frame's body is larger than its arena")
         return self._bytes[start : start + nbytes].tobytes()
 
     def collect(self) -> None:
         """Return the blocks whose tensors died."""
-        while self._dead:
-            watch = self._dead.popleft()
+        while self.dead:
+            watch = self.dead.popleft()
             lease = self._leases.get(watch.offset)
             if lease is not None and lease.watches.pop(
                 id(watch), None
             ):  # else its lease was parked, and thrown away
                 self._return_if_unused(watch.offset, lease)
+
+    def _head(self, offset: int) -> bytes:
+        start = offset + PREFIX_NBYTES
+        return self._bytes[start : start + HEADER_NBYTES_MAX].tobytes()
+
+    def _view(self, lease: _Lease, offset: int, head: bytes, library: Library) -> Any:
+        header = _parse_header(head)
+        start = offset + PREFIX_NBYTES + header.header_nbytes
+        end = start + header.nbytes
+        if end > self._segment.nbytes:
+            raise FormatError("short_data", "the tensor ends behind its arena", self._segment.nbytes - offset)
+        if header.nbytes > _UNCHECKED_NBYTES and not self._segment.has_taken(header.nbytes):
+            raise FormatError("short_data", "the tensor is larger than the memory in its arena")
+        if end > self._populated:
+            self._populated = end
+            self._segment.populate_taken(start, end)
+        view, memory = view_of(self._segment, start, header.dtype, header.shape, library)
+        watch = Watch(memory, self.dead.append)
+        watch.offset = offset
+        lease.watches[id(watch)] = watch
+        return view
 
     def _park(self, offset: int, lease: _Lease) -> None:
         if len(self._parked) >= _MOST_PARKED:
@@ -146,20 +157,11 @@ class Lessee:
         if not lease.holders and not lease.watches and self._leases.pop(offset, None):
             self._words[offset >> 3] = lease.number
 
-    def _populate(self, end: int) -> None:
-        start, self._populated = self._populated, page_up(end)
-        self._segment.populate(start, self._populated)
-
 
 def _is_unused(lease: _Lease) -> bool:
-    """Whether a lease has a view that nobody else refers to, nor to any part of it."""
+    """Whether a lease has a view, and nobody refers to its memory or any part of it."""
     use = lease.use
-    return (
-        use is not None
-        and len(lease.watches) == 1
-        and sys.getrefcount(lease.view) == _OWN_REFERENCES
-        and use.is_sole()
-    )
+    return use is not None and len(lease.watches) == 1 and use.is_sole()
 
 
 @functools.lru_cache(maxsize=1024)

@@ -101,7 +101,7 @@ class MemoryHost(_MemoryEnd, HostTransport):
         self, own: _Inbox, others: _Inbox, tags: Dict[str, bytes], library: Optional[Library]
     ) -> None:
         super().__init__(own, others, tags)
-        self._library = library
+        self._library: Optional[Library] = library
 
     def try_send(self, frame: Frame) -> bool:
         """See Transport."""
@@ -172,5 +172,6 @@ class MemoryWorker(_MemoryEnd, WorkerTransport):
 
 def memory_pair(library: Optional[Library] = None) -> Tuple[MemoryHost, MemoryWorker]:
     """Two ends that are joined. ``library``: of the tensors that the host gets, as for PythonSession."""
-    to_host, to_worker, tags = _Inbox(), _Inbox(), {}
+    to_host, to_worker = _Inbox(), _Inbox()
+    tags: Dict[str, bytes] = {}
     return MemoryHost(to_host, to_worker, tags, library), MemoryWorker(to_worker, to_host, tags)

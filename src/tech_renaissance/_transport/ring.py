@@ -42,10 +42,22 @@ class RingWriter:
         self._head_index = head
         self._tail_index = tail
         self._head = 0
+        self._full_at = -1  # the tail when there was no room last, -1: since then there was
 
     def has_room(self, nbytes: int) -> bool:
         """Whether a frame of so many bytes, or fewer, could be written now, wherever the ring ends."""
-        return self._head + 2 * nbytes - self._words[self._tail_index] <= RING_NBYTES
+        tail = self._words[self._tail_index]
+        if self._head + 2 * nbytes - tail <= RING_NBYTES:
+            return True
+        self._full_at = tail
+        return False
+
+    def has_new_room(self) -> bool:
+        """Whether the reader has taken something since there was no room last; says so once."""
+        if self._full_at < 0 or self._words[self._tail_index] == self._full_at:
+            return False
+        self._full_at = -1
+        return True
 
     def try_write(self, frame: bytes) -> bool:
         """Copy in a frame, a multiple of 8 bytes, and publish it; False if there is no room."""
@@ -54,7 +66,9 @@ class RingWriter:
         position = head & _MASK
         to_end = RING_NBYTES - position
         padding = to_end if nbytes > to_end else 0
-        if head + padding + nbytes - self._words[self._tail_index] > RING_NBYTES:
+        tail = self._words[self._tail_index]
+        if head + padding + nbytes - tail > RING_NBYTES:
+            self._full_at = tail
             return False
         if padding:
             self._bytes[position : position + 8] = padding.to_bytes(8, "little")  # size, and kind 0
@@ -78,7 +92,7 @@ class RingReader:
         self.tail = 0
 
     def read(self) -> Optional[bytes]:
-        """The next frame's bytes, or None. Raises RemoteProtocolError ``bad_frame`` when the ring is broken for good."""
+        """The next frame's bytes, or None. Raises RemoteProtocolError ``broken_ring`` when nothing can be read any more."""
         while True:
             tail = self.tail
             available = self._words[self._head_index] - tail
@@ -88,16 +102,16 @@ class RingReader:
                 full_fence()
             position = tail & _MASK
             nbytes = self._sizes[position >> 2]
-            if (
-                not _LEAST_NBYTES <= nbytes <= available <= RING_NBYTES
-                or nbytes & 7
-                or position + nbytes > RING_NBYTES
-            ):
-                raise RemoteProtocolError("bad_frame", "the ring is broken: a frame of an impossible size")
-            frame = self._bytes[position : position + nbytes].tobytes()
+            end = position + nbytes
+            if not _LEAST_NBYTES <= nbytes <= available <= RING_NBYTES or nbytes & 7 or end > RING_NBYTES:
+                raise RemoteProtocolError("broken_ring", "the ring is broken: a frame of an impossible size")
+            frame = self._bytes[position:end].tobytes()
             self._words[self._tail_index] = self.tail = tail + nbytes
-            if frame[4] and nbytes >= _HEADER_NBYTES:  # kind 0 is padding
+            if frame[4] and nbytes >= _HEADER_NBYTES:
                 return frame
+            # Else it is a Pad. One that is followed by another could go on for ever.
+            if frame[4] or end != RING_NBYTES or not position:
+                raise RemoteProtocolError("broken_ring", "the ring is broken: padding that is none")
 
     @property
     def is_crowded(self) -> bool:

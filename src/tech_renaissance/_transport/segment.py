@@ -76,10 +76,20 @@ class Segment:
             with contextlib.suppress(OSError):  # an older kernel: pages are mapped as they are touched
                 self.mapping.madvise(POPULATE, start, end - start)
 
+    def populate_taken(self, start: int, end: int) -> None:
+        """Map the pages of a range, unless some of it has no memory: then that would take it."""
+        if hasattr(os, "SEEK_HOLE") and os.lseek(self._descriptor, start, os.SEEK_HOLE) >= end:
+            self.populate(start // PAGE * PAGE, min(page_up(end), self.nbytes))
+
+    def has_taken(self, nbytes: int) -> bool:
+        """Whether the segment has taken so much memory in all. Nothing that is larger can be in it."""
+        return os.fstat(self._descriptor).st_blocks * 512 >= nbytes
+
     def give_back(self, start: int, end: int) -> None:
         """Return the memory of a range of whole pages to the system; what stood there is gone."""
         if REMOVE:
-            self.mapping.madvise(REMOVE, start, end - start)
+            with contextlib.suppress(OSError):  # locked memory stays
+                self.mapping.madvise(REMOVE, start, end - start)
 
     def close(self) -> None:
         """Close the descriptor. The mapping lives as long as any tensor in it does."""

@@ -131,7 +131,8 @@ def encode_response(response: Response, lent: Sequence[Lent], request_command: s
     result = response.result.encode("utf-8", "replace")
     message = response.message.encode("utf-8", "replace") if response.message else b""
     error = _encode_failure(response.error) if response.error else b""
-    length = len(command) + len(result) + len(message) + len(error)
+    texts = command + result + message + error if command or message or error else result
+    length = len(texts)
     flags = FLAG_SHORT if response.dialect == SHORT else 0
     head = _RESPONSE.pack(
         40 + (length + 7 & -8) + 16 * len(lent),
@@ -145,7 +146,7 @@ def encode_response(response: Response, lent: Sequence[Lent], request_command: s
         len(lent),
         0,
     )
-    body = head + command + result + message + error + _PADDING[length & 7]
+    body = head + texts + _PADDING[length & 7]
     for block in lent:
         body += _BLOCK.pack(*block)
     return body

@@ -261,17 +261,20 @@ class _WorkerSide:
     def _response(self, data: bytes, library: Optional[Library]) -> Response:
         response, blocks = shm_frame.decode_response(data)
         if blocks:
-            for lent in blocks:
-                self._lessee.hold(*lent)
             library = loaded_library(library)
             try:
-                response.tensors = [self._lessee.tensor(offset, library) for offset, _ in blocks]
+                response.tensors = [self._result(lent, library) for lent in blocks]
             except FormatError as error:
                 raise RemoteProtocolError("bad_frame", f"a result tensor cannot be read: {error}") from error
-            finally:
-                for lent in blocks:
-                    self._lessee.let_go(lent[0])
         return response
+
+    def _result(self, lent: shm_frame.Lent, library: Library) -> Any:
+        lessee = self._lessee
+        lessee.hold(*lent)
+        try:
+            return lessee.tensor_once(lent[0], library)
+        finally:
+            lessee.let_go(lent[0])
 
     def _fetch_body(self, data: bytes) -> bytes:
         lent, nbytes = shm_frame.decode_body_in_block(data)

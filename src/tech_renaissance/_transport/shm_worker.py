@@ -3,7 +3,7 @@
 import contextlib
 import sys
 import time
-from typing import Any, Dict, Optional, Sequence, Tuple
+from typing import Any, Dict, Optional, Sequence
 
 from .._errors import RemoteProtocolError
 from .._frame import LONG, Exit, Exiting, Frame, MalformedRequest, Ready, Request, Response
@@ -37,7 +37,11 @@ class ShmWorker(WorkerTransport):
         self._lender = Lender(worker_arena)
         self._library: Library = choose_library(None)
         self._tags: Dict[str, int] = {}  # the offset of the block under each
-        self._unsent: Tuple[Optional[Frame], bytes] = (None, b"")
+        self._unsent_frame: Optional[Frame] = None  # encoded already, and waiting for room
+        self._unsent = b""
+        self._read_frame = self._side.reader.read
+        self._try_write = self._side.writer.try_write
+        self._wake_host = self._side.wake_other
         self._command = ""  # of the request in work
         self._closed = False
 
@@ -51,12 +55,12 @@ class ShmWorker(WorkerTransport):
 
     def try_send(self, frame: Frame) -> bool:
         """See Transport."""
-        if self._unsent[0] is not frame:
-            self._unsent = (frame, self._encode(frame))
-        if not self._side.writer.try_write(self._unsent[1]):
+        data = self._unsent if frame is self._unsent_frame else self._encode(frame)
+        if not self._try_write(data):
+            self._unsent_frame, self._unsent = frame, data
             return False
-        self._unsent = (None, b"")
-        self._side.wake_other()
+        self._unsent_frame = None
+        self._wake_host()
         if isinstance(frame, Response):
             self._count(frame)
         elif isinstance(frame, Exiting):
@@ -100,11 +104,9 @@ class ShmWorker(WorkerTransport):
     def _read(self) -> Optional[Frame]:
         """The next frame for the worker; Put and Drop are dealt with here."""
         while True:
-            data = self._side.reader.read()
+            data = self._read_frame()
             if data is None:
                 return None
-            if self._side.reader.is_crowded:
-                self._side.wake_other()
             kind = data[4]
             if data[6] & shm_frame.FLAG_BODY_IN_BLOCK:
                 data = self._fetch_body(data)
@@ -130,6 +132,8 @@ class ShmWorker(WorkerTransport):
             raise RemoteProtocolError("bad_frame", f"a host does not send frames of kind {kind}")
         if old is not None:
             self._lessee.let_go(old)
+        if self._side.reader.is_crowded:  # the host may wait for room; a response would wake it, these have none
+            self._wake_host()
 
     def _fetch_body(self, data: bytes) -> bytes:
         lent, nbytes = shm_frame.decode_body_in_block(data)

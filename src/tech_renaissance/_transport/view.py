@@ -10,6 +10,11 @@ from .segment import Segment
 _OWN_USES = 2
 
 
+def alias_of(view: Any, library: Library) -> Any:
+    """Another tensor of the same memory: who changes its shape, or has it require gradients, changes no other."""
+    return view.data if library == "torch" else view.view()
+
+
 class _Form(NamedTuple):
     """How a dtype becomes a view: numpy's element type that carries the bytes, and torch's to see them as, if that differs."""
 
@@ -41,14 +46,15 @@ def view_of(
 
 
 class StorageUse:
-    """Tells whether any other tensor (a slice, an alias) shares a torch view's memory."""
+    """Tells whether anything else (a slice, an alias, a storage object) shares a torch view's memory."""
 
-    __slots__ = ("_count", "_storage", "_storage_number")
+    __slots__ = ("_count", "_own_references", "_storage", "_storage_number")
 
     def __init__(self, view: Any, count: Any) -> None:
         self._storage = view.untyped_storage()
         self._storage_number = self._storage._cdata  # noqa: SLF001 - as the counting function wants it
         self._count = count
+        self._own_references = sys.getrefcount(self._storage)
 
     @classmethod
     def of(cls, view: Any) -> Optional["StorageUse"]:
@@ -62,7 +68,10 @@ class StorageUse:
 
     def is_sole(self) -> bool:
         """Whether only the view and this object use the memory."""
-        return self._count(self._storage_number) == _OWN_USES
+        return (
+            self._count(self._storage_number) == _OWN_USES
+            and sys.getrefcount(self._storage) == self._own_references
+        )
 
 
 def _from_buffer(

@@ -18,7 +18,8 @@ class Child {
 public:
     explicit Child(const Launch& launch) {
         Pipe lifeline = make_pipe();
-        pid_ = spawn(launch, {output_.writing_end(Stream::out), output_.writing_end(Stream::err), lifeline.read.get(), launch.inherited});
+        pid_ = spawn(launch, {output_.writing_end(Stream::out), output_.writing_end(Stream::err), lifeline.read.get(),
+                              launch.inherited});
         output_.close_writing_ends();
         lifeline_ = std::move(lifeline.write);
     }

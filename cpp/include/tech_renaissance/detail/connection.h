@@ -15,8 +15,8 @@ namespace tr::detail {
 
 enum class State { starting, ready, busy, exiting, exited, lost };
 
-// Events are named as the frames. last_response is the response to the only request that waits; lost is no frame: the process
-// ended, or the transport broke.
+// Events are named as the frames. last_response is the response to the only request that waits; lost is no frame: the
+// process ended, or the transport broke.
 enum class ConnectionEvent { ready, request, response, last_response, exit, exiting, lost };
 
 struct Transition {
@@ -88,9 +88,11 @@ public:
     void received_exiting() { advance<RemoteProtocolError>(ConnectionEvent::exiting, worker_sent); }
     void received_response(std::optional<Id> id) {
         if (waiting_.empty() || id != waiting_.front()) {
-            throw RemoteProtocolError("bad_state", "the worker sent a response to no request, or not to the oldest one");
+            throw RemoteProtocolError("bad_state",
+                                      "the worker sent a response to no request, or not to the oldest one");
         }
-        advance<RemoteProtocolError>(waiting_.size() == 1 ? ConnectionEvent::last_response : ConnectionEvent::response, worker_sent);
+        advance<RemoteProtocolError>(waiting_.size() == 1 ? ConnectionEvent::last_response : ConnectionEvent::response,
+                                     worker_sent);
         waiting_.pop_front();
     }
 

@@ -77,7 +77,8 @@ inline std::string explain_death(int status, std::string_view output_tail, const
     if (!lines.empty()) text += "; its last lines:" + lines;
     const std::string package = missing_package(output_tail);
     if (!package.empty()) {
-        text += "\nThe worker's interpreter lacks a package; this installs it: " + interpreter + " -m pip install " + package;
+        text += "\nThe worker's interpreter lacks a package; this installs it: " + interpreter + " -m pip install " +
+                package;
     }
     return text;
 }

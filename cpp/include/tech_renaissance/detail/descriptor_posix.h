@@ -57,8 +57,8 @@ struct Pipe {
     Descriptor write;
 };
 
-// Numbers 0 to 3, and those after them for inherited descriptors, have a meaning in a child, so nothing that is to be copied there may
-// have one of them in the host.
+// Numbers 0 to 3, and those after them for inherited descriptors, have a meaning in a child, so nothing that is to be
+// copied there may have one of them in the host.
 constexpr int first_inherited_number = 4;
 constexpr int first_free_number = first_inherited_number + max_inherited;
 

@@ -1,8 +1,8 @@
 // The exchange of one worker's life: calls go in, replies come out, from any number of threads.
 //
-// Who waits reads. There is no thread of our own: the first thread that waits for anything becomes the reader, gives everything that
-// arrives to the call it belongs to, and wakes the others; when it has what it wanted, another becomes the reader. So a reply reaches a
-// single waiting thread without a switch between threads.
+// Who waits reads. There is no thread of our own: the first thread that waits for anything becomes the reader, gives
+// everything that arrives to the call it belongs to, and wakes the others; when it has what it wanted, another becomes
+// the reader. So a reply reaches a single waiting thread without a switch between threads.
 #pragma once
 
 #include <chrono>
@@ -40,7 +40,8 @@ public:
     using CallPtr = std::shared_ptr<Call>;
     using Death = std::function<std::exception_ptr(bool starting)>;
 
-    // has_exited: whether the process is gone. death: the error that says why, once it is; starting: it had never been ready.
+    // has_exited: whether the process is gone. death: the error that says why, once it is; starting: it had never been
+    // ready.
     Exchange(HostTransport& transport, std::function<bool()> has_exited, Death death)
         : transport_(transport), has_exited_(std::move(has_exited)), death_(std::move(death)) {}
 
@@ -121,7 +122,8 @@ public:
 
     // Waits until the worker says that it leaves, or is gone; false if it does not.
     bool wait_left(Milliseconds timeout) {
-        return until([this] { return connection_.state() == State::exited || connection_.state() == State::lost; }, timeout);
+        return until([this] { return connection_.state() == State::exited || connection_.state() == State::lost; },
+                     timeout);
     }
 
     // The worker is gone: every waiting call fails, and no thread is in the transport any more.
@@ -186,7 +188,8 @@ private:
         if (state == State::lost || state == State::exited) std::rethrow_exception(death_(!was_ready_));
     }
 
-    // Runs the exchange until done(), which is called under the lock; false after the timeout. Once closed, the transport is another's.
+    // Runs the exchange until done(), which is called under the lock; false after the timeout. Once closed, the
+    // transport is another's.
     template <class Done>
     bool until(Done done, Milliseconds timeout) {
         const Clock::time_point deadline = deadline_after(timeout);
@@ -232,7 +235,8 @@ private:
             const Reading reading(*this, lock);
             arrival = reaching_worker([&] { return transport_.receive(timeout); });
             if (!arrival && has_exited_()) {
-                arrival = reaching_worker([&] { return transport_.receive(Milliseconds(0)); });  // what it said before it died
+                arrival = reaching_worker(
+                    [&] { return transport_.receive(Milliseconds(0)); });  // what it said before it died
                 gone = !arrival;
             }
         }

@@ -33,8 +33,8 @@ struct Launch {
     Environment environment;        // complete: nothing is added but TR_HOST_PID, TR_LIFELINE and inherited_variable
     std::string working_directory;  // empty: the host's
     Output output;
-    // POSIX: descriptors of ours that the child gets, at most max_inherited, and the variable that tells it their numbers, separated
-    // by commas.
+    // POSIX: descriptors of ours that the child gets, at most max_inherited, and the variable that tells it their
+    // numbers, separated by commas.
     std::string inherited_variable = {};
     std::vector<int> inherited = {};
 };

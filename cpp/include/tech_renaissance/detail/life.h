@@ -1,4 +1,5 @@
-// What a session owns from its first start to its end: the directory, the transport, the process. And how it stops them.
+// What a session owns from its first start to its end: the directory, the transport, the process. And how it stops
+// them.
 #pragma once
 
 #include <atomic>
@@ -7,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -37,7 +39,8 @@ inline constexpr StopStep stop_ladder[] = {
 // How long the process of a worker that has left may take to end, before its error is told without an exit status.
 inline constexpr std::chrono::seconds death_patience(5);
 
-// A launched process and what is said to it. Thread-safe. `last_word` is called once, when the process has ended, however it ended.
+// A launched process and what is said to it. Thread-safe. `last_word` is called once, when the process has ended,
+// however it ended.
 class Worker {
 public:
     Worker(const Launch& launch, HostTransport& transport, std::function<void()> last_word)
@@ -142,9 +145,12 @@ public:
     Life& operator=(const Life&) = delete;
     ~Life() {
         if (owner_ == current_process_id()) {
-            stop(StopStep::Action::exit);
+            try {
+                stop(StopStep::Action::exit);
+            } catch (const std::exception&) {  // its members go all the same, and the process with them
+            }
         } else {  // its threads are not here, and its locks may be held for ever
-            static_cast<void>(new std::shared_ptr<Worker>(std::move(worker_)));
+            static_cast<void>(new (std::nothrow) std::shared_ptr<Worker>(std::move(worker_)));
         }
     }
 

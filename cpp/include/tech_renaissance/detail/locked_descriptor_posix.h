@@ -38,7 +38,7 @@ public:
     }
 
     bool is_at(const std::string& path) const {
-        struct stat there {};
+        struct stat there{};
         if (::lstat(path.c_str(), &there) != 0) return false;
         const struct stat here = status();
         return here.st_dev == there.st_dev && here.st_ino == there.st_ino;
@@ -63,7 +63,7 @@ public:
 
 private:
     struct stat status() const {
-        struct stat here {};
+        struct stat here{};
         if (::fstat(descriptor_.get(), &here) != 0) throw_os_error("cannot look at a session's lock", errno);
         return here;
     }

@@ -27,8 +27,9 @@ inline std::string session_path(const std::string& workspace, const std::string&
     return from_path(to_path(workspace) / "python_session" / to_path("tr_session_" + session_id));
 }
 
-// A session's directory and the lock that says who owns it: made when claimed, with what a dead owner left removed; gone with this
-// object. Throws LaunchError: session_in_use if a living process owns it, launch_failed if it cannot be made.
+// A session's directory and the lock that says who owns it: made when claimed, with what a dead owner left removed;
+// gone with this object. Throws LaunchError: session_in_use if a living process owns it, launch_failed if it cannot be
+// made.
 class SessionDirectory {
 public:
     explicit SessionDirectory(const std::string& path) : path_(to_path(path)) {

@@ -30,8 +30,8 @@ struct Unreadable {
 
 using Arrival = std::variant<Ready, Reply, Exiting, Unreadable>;
 
-// What a worker must be given when it is launched: descriptors to inherit, and the variable that tells it their numbers. Nothing where
-// the variable is empty.
+// What a worker must be given when it is launched: descriptors to inherit, and the variable that tells it their
+// numbers. Nothing where the variable is empty.
 struct Offer {
     std::string variable;
     std::vector<int> descriptors;
@@ -39,8 +39,9 @@ struct Offer {
 
 // A transport knows nothing of states, calls or processes: it moves a frame when there is room for it, and waits.
 //
-// Thread-safety: one thread at a time may be in receive(); all else may be called beside it from any thread, but try_send by one
-// thread at a time. Members throw std::system_error when the mechanism itself fails (disk full, directory gone).
+// Thread-safety: one thread at a time may be in receive(); all else may be called beside it from any thread, but
+// try_send by one thread at a time. Members throw std::system_error when the mechanism itself fails (disk full,
+// directory gone).
 class HostTransport {
 public:
     HostTransport() = default;
@@ -51,15 +52,15 @@ public:
     // Makes ready for a new worker: nothing that an earlier one said is received again. Tags stay.
     virtual Offer prepare() = 0;
 
-    // The worker is launched, and has what it was offered. From now on waits end when this handle (Process::exit_handle) says that its
-    // process is gone.
+    // The worker is launched, and has what it was offered. From now on waits end when this handle
+    // (Process::exit_handle) says that its process is gone.
     virtual void watch_exit(WaitHandle handle) = 0;
 
     // Hands a request over, an exit without an id; false if there is no room for it now.
     virtual bool try_send(const Request& request) = 0;
 
-    // What the worker said, waiting for it up to the timeout (zero: not at all). None when nothing came; it may return early, after
-    // wake(), or when there may be room to send again.
+    // What the worker said, waiting for it up to the timeout (zero: not at all). None when nothing came; it may return
+    // early, after wake(), or when there may be room to send again.
     virtual std::optional<Arrival> receive(std::chrono::milliseconds timeout) = 0;
 
     // Ends a wait in receive(), or the next one, from any thread.

@@ -1,4 +1,5 @@
-// The file transport, host's end: every frame and tensor is a file in the session directory. Contract: spec/transport-file.md.
+// The file transport, host's end: every frame and tensor is a file in the session directory. Contract:
+// spec/transport-file.md.
 #pragma once
 
 #include <chrono>
@@ -23,7 +24,8 @@ inline Backoff parse_schedule(const std::string& poll_ms) {
     if (poll_ms.empty()) return Backoff();
     const std::optional<Backoff> schedule = Backoff::parse(poll_ms);
     if (schedule) return *schedule;
-    throw LocalProtocolError("bad_option", "a waiting schedule is first:max in milliseconds, 0 < first <= max, not '" + poll_ms + "'");
+    throw LocalProtocolError(
+        "bad_option", "a waiting schedule is first:max in milliseconds, 0 < first <= max, not '" + poll_ms + "'");
 }
 
 class FileTransport final : public HostTransport {
@@ -31,9 +33,7 @@ public:
     // poll_ms: "first:max", wait by this schedule and without notifications; empty: the default schedule, with them.
     // REQUIRES: the directory exists. Throws LocalProtocolError bad_option for a schedule that is none.
     FileTransport(const std::string& directory, const std::string& poll_ms)
-        : directory_(to_path(directory)),
-          backoff_(parse_schedule(poll_ms)),
-          watch_(directory, poll_ms.empty()) {}
+        : directory_(to_path(directory)), backoff_(parse_schedule(poll_ms)), watch_(directory, poll_ms.empty()) {}
 
     Offer prepare() override {
         exit_handle_ = no_handle;
@@ -125,7 +125,8 @@ private:
         try {
             return Tensor::load(tensor_path(name));
         } catch (const FormatError& error) {
-            throw RemoteProtocolError("bad_frame", "the response's tensor '" + name + "' cannot be read: " + error.what());
+            throw RemoteProtocolError("bad_frame",
+                                      "the response's tensor '" + name + "' cannot be read: " + error.what());
         }
     }
 

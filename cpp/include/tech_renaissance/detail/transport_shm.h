@@ -1,7 +1,8 @@
 // The shared-memory transport, host's end. Contract: spec/transport-shm.md.
 //
-// What a worker needs is made anew for each one: control segment, worker arena, doorbell. The host arena stays, and with it the tensors under
-// tags. A worker that cannot use any of it says "ready" in the session directory, and is served over files.
+// What a worker needs is made anew for each one: control segment, worker arena, doorbell. The host arena stays, and
+// with it the tensors under tags. A worker that cannot use any of it says "ready" in the session directory, and is
+// served over files.
 #pragma once
 
 #include <algorithm>
@@ -130,7 +131,8 @@ private:
             if (!worker_->ready && serves_over_files()) return go_over_to_files();
             const std::chrono::milliseconds left = left_until(deadline);
             if (left.count() == 0) return std::nullopt;
-            const bool happened = worker_->control.sleep(worker_->ready ? left : std::min(left, fallback_check), exit_handle_);
+            const bool happened =
+                worker_->control.sleep(worker_->ready ? left : std::min(left, fallback_check), exit_handle_);
             std::optional<Arrival> arrival = read();
             if (arrival || happened) return arrival;
             lender_.arena().tidy();
@@ -156,9 +158,7 @@ private:
             frame = frame.substr(0, shm::frame_header_nbytes) + worker_->lessee.body(lent, nbytes);
         }
         switch (header.kind) {
-            case shm::Kind::ready:
-                worker_->ready = true;
-                return Ready{};
+            case shm::Kind::ready: worker_->ready = true; return Ready{};
             case shm::Kind::exiting: return Exiting{};
             case shm::Kind::response: return reply(frame);
             default: throw_bad_frame("a worker does not send frames of this kind");

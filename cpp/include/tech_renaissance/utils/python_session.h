@@ -24,16 +24,19 @@ namespace tr {
 
 // One worker process and everything said to it.
 //
-// Thread-safe: concurrent fetch_* and calculate calls each get their own answer; the worker serves one at a time, in the order in which
-// they were sent. Timeouts are in milliseconds and count from the worker's readiness: a call made while it still starts waits for it, up to
-// SessionOptions::launch_timeout. A call whose timeout passes throws TimedOut, and its late answer is discarded.
+// Thread-safe: concurrent fetch_* and calculate calls each get their own answer; the worker serves one at a time, in
+// the order in which they were sent. Timeouts are in milliseconds and count from the worker's readiness: a call made
+// while it still starts waits for it, up to SessionOptions::launch_timeout. A call whose timeout passes throws
+// TimedOut, and its late answer is discarded.
 //
-// The destructor leaves no process and no files. All errors are TRExceptions; after one the session can be used on, or started again.
+// The destructor leaves no process and no files. All errors are TRExceptions; after one the session can be used on, or
+// started again.
 class PythonSession {
 public:
     static constexpr std::uint32_t default_timeout_ms = 10000;
 
-    // Makes a session; nothing happens until start() (or a first send_tensor). Throws LocalProtocolError bad_name or bad_option.
+    // Makes a session; nothing happens until start() (or a first send_tensor). Throws LocalProtocolError bad_name or
+    // bad_option.
     explicit PythonSession(const std::string& script_path = "default", const std::string& session_id = "default",
                            bool quiet_mode = false)
         : PythonSession(options_of(script_path, session_id, quiet_mode)) {}
@@ -51,9 +54,9 @@ public:
 
     // ------------------------------------------------------------------ life
 
-    // Starts the worker; returns before it is ready. Does nothing if one runs. Works again after terminate(), an exit or a crash;
-    // tensors sent under tags are still there. Throws LaunchError: no interpreter, no script, the session id in use, or refused by
-    // the system.
+    // Starts the worker; returns before it is ready. Does nothing if one runs. Works again after terminate(), an exit
+    // or a crash; tensors sent under tags are still there. Throws LaunchError: no interpreter, no script, the session
+    // id in use, or refused by the system.
     void start() {
         if (!life_.start()) return;
         const std::lock_guard<std::mutex> lock(asked_mutex_);
@@ -66,8 +69,8 @@ public:
         return worker && worker->process().is_alive();
     }
 
-    // Asks the worker to leave once it has served what it was sent, and waits for it. Throws TimedOut if it has not left in time; with
-    // `ensure` it is terminated instead. No worker, no error.
+    // Asks the worker to leave once it has served what it was sent, and waits for it. Throws TimedOut if it has not
+    // left in time; with `ensure` it is terminated instead. No worker, no error.
     void please_exit(std::uint32_t timeout_ms = 5000, bool ensure = false) {
         const auto worker = life_.worker();
         if (!worker || worker->leave(Milliseconds(timeout_ms))) return;
@@ -112,9 +115,9 @@ public:
 
     // ----------------------------------------------------------------- calls
 
-    // Sends a request; its answer is for wait_for_*. Waits for room when earlier requests fill the transport. The message is plain text
-    // (command, then parameters), or a JSON object in one of the two dialects. Answers that a wait_for_* gave up on are
-    // discarded from now on.
+    // Sends a request; its answer is for wait_for_*. Waits for room when earlier requests fill the transport. The
+    // message is plain text (command, then parameters), or a JSON object in one of the two dialects. Answers that a
+    // wait_for_* gave up on are discarded from now on.
     void send_request(const std::string& message) {
         detail::Request request = detail::parse_message(message);
         const WorkerPtr worker = ready_worker();
@@ -132,15 +135,19 @@ public:
     // The text of the answer that is there; like wait_for_response(0).
     std::string read_response() { return wait_for_response(0); }
 
-    // The text of the answer to the oldest send_request. Throws TimedOut (waiting again is possible until the next request),
-    // CommandError if the command failed, WorkerLost, LocalProtocolError "no_request".
+    // The text of the answer to the oldest send_request. Throws TimedOut (waiting again is possible until the next
+    // request), CommandError if the command failed, WorkerLost, LocalProtocolError "no_request".
     std::string wait_for_response(std::uint32_t timeout_ms = default_timeout_ms) { return text_of(wait(timeout_ms)); }
 
     // The (first) tensor of the answer to the oldest send_request; errors as above.
-    Tensor wait_for_tensor(std::uint32_t timeout_ms = default_timeout_ms) { return tensors_of(wait(timeout_ms)).front(); }
+    Tensor wait_for_tensor(std::uint32_t timeout_ms = default_timeout_ms) {
+        return tensors_of(wait(timeout_ms)).front();
+    }
 
     // All tensors of the answer to the oldest send_request; errors as above.
-    std::vector<Tensor> wait_for_tensors(std::uint32_t timeout_ms = default_timeout_ms) { return tensors_of(wait(timeout_ms)); }
+    std::vector<Tensor> wait_for_tensors(std::uint32_t timeout_ms = default_timeout_ms) {
+        return tensors_of(wait(timeout_ms));
+    }
 
     // Sends a request and returns the text of its answer; errors as above.
     std::string fetch_response(const std::string& message, std::uint32_t timeout_ms = default_timeout_ms) {
@@ -157,8 +164,9 @@ public:
         return tensors_of(fetch(message, timeout_ms));
     }
 
-    // Calls a command with any number of tensors and returns the (first) tensor of its answer. The worker gets them under tags of this
-    // call, before what stands behind the command's first word: calculate("softmax dim=1", x). Errors as above.
+    // Calls a command with any number of tensors and returns the (first) tensor of its answer. The worker gets them
+    // under tags of this call, before what stands behind the command's first word: calculate("softmax dim=1", x).
+    // Errors as above.
     template <class... Tensors, std::enable_if_t<(std::is_convertible_v<const Tensors&, Tensor> && ...), int> = 0>
     Tensor calculate(const std::string& command, const Tensors&... tensors) {
         return calculate(command, std::vector<Tensor>{tensors...}, default_timeout_ms);
@@ -174,11 +182,12 @@ public:
 
     // --------------------------------------------------------------- tensors
 
-    // A new tensor, uninitialised, that send_tensor need not copy: over shared memory, the worker sees this very memory. It stays valid
-    // after the session is gone. Throws ArenaFull.
+    // A new tensor, uninitialised, that send_tensor need not copy: over shared memory, the worker sees this very
+    // memory. It stays valid after the session is gone. Throws ArenaFull.
     Tensor empty(const Shape& shape, DType dtype = DType::FP32) { return life_.transport().empty(shape, dtype); }
 
-    // Puts a tensor under a tag for the worker. It stays until replaced or dropped. Throws LocalProtocolError for a tag that is no name.
+    // Puts a tensor under a tag for the worker. It stays until replaced or dropped. Throws LocalProtocolError for a tag
+    // that is no name.
     void send_tensor(const Tensor& tensor, const std::string& tag) {
         detail::check_tag_to_send(tag);
         life_.transport().put_tensor(tag, tensor);
@@ -255,7 +264,8 @@ private:
     static std::vector<Tensor> tensors_of(detail::Reply reply) {
         check(reply.response);
         if (reply.tensors.empty()) {
-            const std::string text = "'" + reply.response.command + "' answered '" + reply.response.result + "' and no tensor";
+            const std::string text =
+                "'" + reply.response.command + "' answered '" + reply.response.result + "' and no tensor";
             throw CommandError("no_tensor", text, {}, reply.response.result);
         }
         return std::move(reply.tensors);
@@ -272,7 +282,8 @@ private:
         WorkerPtr worker = this->worker();
         const Milliseconds launch_timeout = life_.options().launch_timeout;
         if (!worker->exchange().wait_started(detail::left_until(worker->launched_at() + launch_timeout))) {
-            const std::string text = "the worker was not ready within " + std::to_string(launch_timeout.count()) + " ms";
+            const std::string text =
+                "the worker was not ready within " + std::to_string(launch_timeout.count()) + " ms";
             throw LaunchError("launch_timeout", text, std::nullopt, worker->process().output_tail());
         }
         return worker;
@@ -314,7 +325,8 @@ private:
 
     CallPtr take_asked() {
         const std::lock_guard<std::mutex> lock(asked_mutex_);
-        if (asked_.empty()) throw LocalProtocolError("no_request", "there is no request to wait for: send_request comes first");
+        if (asked_.empty())
+            throw LocalProtocolError("no_request", "there is no request to wait for: send_request comes first");
         CallPtr call = asked_.front();
         asked_.pop_front();
         return call;

@@ -31,7 +31,8 @@ struct SessionOptions {
     std::chrono::milliseconds launch_timeout = std::chrono::seconds(30);
     // "shm" or "file". Default: TR_TRANSPORT, else shared memory where both sides can.
     std::string transport;
-    // "first:max" in milliseconds: wait by this schedule, without file notifications. Default: TR_POLL_MS, else quick, with them.
+    // "first:max" in milliseconds: wait by this schedule, without file notifications. Default: TR_POLL_MS, else quick,
+    // with them.
     std::string poll_ms;
 
     // What becomes of the worker's stdout and stderr; the last lines are kept in any case. Default: by quiet_mode.

@@ -1,7 +1,7 @@
 // The owner's side of an arena: which blocks there are, who has them, and where the next one goes.
 //
-// Its books are in memory of its own; in the segment it reads one word per block, the lease that the other side has returned. Rules:
-// spec/transport-shm.md, Blocks and leases.
+// Its books are in memory of its own; in the segment it reads one word per block, the lease that the other side has
+// returned. Rules: spec/transport-shm.md, Blocks and leases.
 #pragma once
 
 #include <algorithm>
@@ -49,7 +49,8 @@ public:
         auto best = ranges_.end();
         for (auto range = ranges_.begin(); range != ranges_.end(); ++range) {
             if (range->second < nbytes) continue;
-            if (best == ranges_.end() || std::tie(range->second, range->first) < std::tie(best->second, best->first)) best = range;
+            if (best == ranges_.end() || std::tie(range->second, range->first) < std::tie(best->second, best->first))
+                best = range;
         }
         if (best == ranges_.end()) return std::nullopt;
         const std::uint64_t offset = best->first;
@@ -110,8 +111,8 @@ private:
 
 using BlockPtr = std::shared_ptr<Block>;
 
-// Allocates blocks in a segment that this side owns. Free ranges are of two kinds: gaps have memory, holes are address space only. All of
-// a new arena is one hole. Thread-safe.
+// Allocates blocks in a segment that this side owns. Free ranges are of two kinds: gaps have memory, holes are address
+// space only. All of a new arena is one hole. Thread-safe.
 class Arena : public std::enable_shared_from_this<Arena> {
 public:
     explicit Arena(Segment segment) : segment_(std::move(segment)) { holes_.add(0, segment_.mapping()->nbytes()); }
@@ -196,7 +197,8 @@ private:
         free_ += size;
     }
 
-    // A free block: of the pool, of those that the other side has returned, from the gaps, from all that is free, or of new memory.
+    // A free block: of the pool, of those that the other side has returned, from the gaps, from all that is free, or of
+    // new memory.
     std::uint64_t find(std::uint64_t size) {
         if (const auto pooled = take_pooled(size)) return *pooled;
         if (const auto gap = gaps_.take(size)) return *gap;
@@ -209,8 +211,9 @@ private:
         std::vector<std::uint64_t>& pool = pool_[size];
         if (pool.empty()) {
             std::vector<LentBlock>& lent = lent_[size];
-            const auto returned = std::find_if(lent.begin(), lent.end(),
-                                               [this](const LentBlock& block) { return is_returned(block.offset, block.lease); });
+            const auto returned = std::find_if(lent.begin(), lent.end(), [this](const LentBlock& block) {
+                return is_returned(block.offset, block.lease);
+            });
             if (returned == lent.end()) return std::nullopt;
             take_back(returned->offset, size);
             lent.erase(returned);
@@ -238,14 +241,17 @@ private:
         gaps_.join();
     }
 
-    // Takes memory from the system; before that, gives back what fragments have piled up beyond a tenth of what is live.
+    // Takes memory from the system; before that, gives back what fragments have piled up beyond a tenth of what is
+    // live.
     std::uint64_t commit(std::uint64_t size) {
         const std::uint64_t allowed = std::max(live_ / 10, growth_nbytes);
         if (free_ > allowed) give_back(free_ - allowed);
         const std::uint64_t wanted = page_up(std::max(size, growth_nbytes));
         const std::optional<std::uint64_t> offset = holes_.take(wanted);
         try {
-            if (!offset) throw std::system_error(std::make_error_code(std::errc::not_enough_memory), "no address space left in the arena");
+            if (!offset)
+                throw std::system_error(std::make_error_code(std::errc::not_enough_memory),
+                                        "no address space left in the arena");
             segment_.commit(*offset, *offset + wanted);
         } catch (const std::system_error& error) {
             if (offset) holes_.add(*offset, wanted);

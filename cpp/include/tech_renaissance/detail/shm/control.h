@@ -1,4 +1,5 @@
-// The host's side of a control segment: its two ring ends, and sleeping until the worker has said something. Layout: spec/transport-shm.md.
+// The host's side of a control segment: its two ring ends, and sleeping until the worker has said something. Layout:
+// spec/transport-shm.md.
 #pragma once
 
 #include <algorithm>
@@ -39,7 +40,10 @@ inline void relax_processor() noexcept {
 
 class Control {
 public:
-    Control() : segment_(control_nbytes), writer_(*segment_.mapping(), request_ring), reader_(*segment_.mapping(), response_ring) {
+    Control()
+        : segment_(control_nbytes),
+          writer_(*segment_.mapping(), request_ring),
+          reader_(*segment_.mapping(), response_ring) {
         segment_.mapping()->word(version_word).store(layout_version, std::memory_order_relaxed);
         std::memcpy(segment_.mapping()->at(0), "TRCTRL\0", 8);
     }
@@ -55,8 +59,8 @@ public:
         if (segment_.mapping()->word(worker_asleep_word).load(std::memory_order_relaxed) != 0) doorbell_.ring();
     }
 
-    // Looks for a frame for a bounded time, without sleeping. After it was in vain, skips 1, 3, 7, then 15 times: who waits long should not
-    // take the processor from the one it waits for.
+    // Looks for a frame for a bounded time, without sleeping. After it was in vain, skips 1, 3, 7, then 15 times: who
+    // waits long should not take the processor from the one it waits for.
     bool look() {
         if (skips_ > 0) {
             --skips_;

@@ -24,7 +24,8 @@ public:
         if (::socketpair(AF_UNIX, SOCK_STREAM, 0, ends.data()) != 0) throw_os_error("cannot make a doorbell", errno);
         for (const int end : ends) ::fcntl(end, F_SETFD, FD_CLOEXEC);
 #else
-        if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) != 0) throw_os_error("cannot make a doorbell", errno);
+        if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) != 0)
+            throw_os_error("cannot make a doorbell", errno);
 #endif
         ours_ = above_standard_streams(Descriptor(ends[0]));
         theirs_ = above_standard_streams(Descriptor(ends[1]));
@@ -47,7 +48,8 @@ public:
 
     // Sleeps until rung, woken, the other side is gone or the exit handle fires; false when the time has passed.
     bool wait(std::chrono::milliseconds timeout, WaitHandle exit) {
-        std::array<pollfd, 3> entries{pollfd{ours_.get(), POLLIN, 0}, pollfd{woken_.handle(), POLLIN, 0}, pollfd{exit, POLLIN, 0}};
+        std::array<pollfd, 3> entries{pollfd{ours_.get(), POLLIN, 0}, pollfd{woken_.handle(), POLLIN, 0},
+                                      pollfd{exit, POLLIN, 0}};
         poll_until(entries, deadline_after(timeout));
         if (entries[0].revents != 0) drain();
         if (entries[1].revents != 0) woken_.reset();

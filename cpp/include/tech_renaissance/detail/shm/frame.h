@@ -1,7 +1,7 @@
 // Frames as bytes of a ring. Layout: spec/transport-shm.md, Rings. No I/O.
 //
-// A decoder is given a private copy of a frame and believes nothing in it: all that does not add up is a RemoteProtocolError
-// "bad_frame".
+// A decoder is given a private copy of a frame and believes nothing in it: all that does not add up is a
+// RemoteProtocolError "bad_frame".
 #pragma once
 
 #include <cstddef>
@@ -20,7 +20,16 @@
 
 namespace tr::detail::shm {
 
-enum class Kind : std::uint16_t { pad = 0, request = 1, exit = 2, put = 3, drop = 4, ready = 17, response = 18, exiting = 19 };
+enum class Kind : std::uint16_t {
+    pad = 0,
+    request = 1,
+    exit = 2,
+    put = 3,
+    drop = 4,
+    ready = 17,
+    response = 18,
+    exiting = 19
+};
 
 inline constexpr std::uint16_t flag_short = 1;
 inline constexpr std::uint16_t flag_body_in_block = 2;
@@ -89,7 +98,8 @@ public:
 
 private:
     std::string_view take(std::size_t nbytes) {
-        if (position_ > frame_.size() || nbytes > frame_.size() - position_) throw_bad_frame("a frame whose parts do not fit");
+        if (position_ > frame_.size() || nbytes > frame_.size() - position_)
+            throw_bad_frame("a frame whose parts do not fit");
         position_ += nbytes;
         return frame_.substr(position_ - nbytes, nbytes);
     }

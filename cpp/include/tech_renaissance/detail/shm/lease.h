@@ -1,7 +1,7 @@
 // The reader's side of an arena: tensors that live in the other side's blocks, and giving the blocks back.
 //
-// A block goes back when the last tensor of it is gone, in whatever thread, by storing one word. The mapping lives as long as any tensor in
-// it, whatever became of the worker and the session.
+// A block goes back when the last tensor of it is gone, in whatever thread, by storing one word. The mapping lives as
+// long as any tensor in it, whatever became of the worker and the session.
 #pragma once
 
 #include <algorithm>
@@ -24,7 +24,8 @@ namespace tr::detail::shm {
 // One block while this side has it.
 class Lease {
 public:
-    Lease(std::shared_ptr<Mapping> mapping, Lent lent) : mapping_(std::move(mapping)), offset_(lent.offset), number_(lent.lease) {}
+    Lease(std::shared_ptr<Mapping> mapping, Lent lent)
+        : mapping_(std::move(mapping)), offset_(lent.offset), number_(lent.lease) {}
     Lease(const Lease&) = delete;
     Lease& operator=(const Lease&) = delete;
     // Numbers only grow: a lease that ends late must not cover a later one that was returned already.
@@ -59,8 +60,10 @@ public:
         try {
             const TsrHeader header = read_tsr_header(head, sizeof head);
             const auto available = static_cast<std::int64_t>(mapping_->nbytes() - lent.offset - block_prefix_nbytes);
-            if (header.header_nbytes + header.data_nbytes > available) throw_bad_frame("a tensor ends behind its arena");
-            populate(lent.offset + block_prefix_nbytes + static_cast<std::uint64_t>(header.header_nbytes + header.data_nbytes));
+            if (header.header_nbytes + header.data_nbytes > available)
+                throw_bad_frame("a tensor ends behind its arena");
+            populate(lent.offset + block_prefix_nbytes +
+                     static_cast<std::uint64_t>(header.header_nbytes + header.data_nbytes));
             return Tensor::from_storage(lease, start + header.header_nbytes, header.shape, header.dtype);
         } catch (const FormatError& error) {
             throw RemoteProtocolError("bad_frame", std::string("a result tensor cannot be read: ") + error.what());
@@ -80,7 +83,8 @@ public:
 private:
     std::shared_ptr<Lease> take(Lent lent) {
         constexpr std::uint64_t least = block_prefix_nbytes + static_cast<std::uint64_t>(tsr_max_header_nbytes);
-        if (lent.offset % 64 != 0 || lent.offset > mapping_->nbytes() - least || lent.lease == 0 || lent.lease >> 63 != 0) {
+        if (lent.offset % 64 != 0 || lent.offset > mapping_->nbytes() - least || lent.lease == 0 ||
+            lent.lease >> 63 != 0) {
             throw_bad_frame("there is no such block in the arena");
         }
         std::weak_ptr<Lease>& known = leases_[lent.offset];

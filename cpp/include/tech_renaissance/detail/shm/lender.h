@@ -51,12 +51,15 @@ public:
     }
 
 private:
-    std::byte* contents(const Block& block) const { return arena_->segment().mapping()->at(block.offset() + block_prefix_nbytes); }
+    std::byte* contents(const Block& block) const {
+        return arena_->segment().mapping()->at(block.offset() + block_prefix_nbytes);
+    }
 
     // A block with the header of such a tensor, and where its elements go.
     std::pair<BlockPtr, std::byte*> block_for(const Shape& shape, DType dtype) const {
         const auto header = write_tsr_header(dtype, shape);
-        BlockPtr block = arena_->allocate(header.nbytes + static_cast<std::uint64_t>(shape.nbytes(dtype_info(dtype).nbytes)));
+        BlockPtr block =
+            arena_->allocate(header.nbytes + static_cast<std::uint64_t>(shape.nbytes(dtype_info(dtype).nbytes)));
         std::memcpy(contents(*block), header.bytes.data(), header.nbytes);
         return {block, contents(*block) + header.nbytes};
     }

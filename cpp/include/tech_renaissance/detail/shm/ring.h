@@ -1,6 +1,7 @@
 // One direction of frames through a control segment. Layout and ordering: spec/transport-shm.md, Rings.
 //
-// The bytes are the other side's to scribble over at any moment, so a frame is copied out before anything in it is believed.
+// The bytes are the other side's to scribble over at any moment, so a frame is copied out before anything in it is
+// believed.
 #pragma once
 
 #include <cstdint>
@@ -63,8 +64,8 @@ public:
 
     bool has_frame() const { return head_word_.load(std::memory_order_acquire) != tail_; }
 
-    // Copies the next frame into `frame`; false if there is none. Throws RemoteProtocolError "broken_ring" when nothing can be read any
-    // more.
+    // Copies the next frame into `frame`; false if there is none. Throws RemoteProtocolError "broken_ring" when nothing
+    // can be read any more.
     bool read(std::string& frame) {
         while (true) {
             const std::uint64_t available = head_word_.load(std::memory_order_acquire) - tail_;
@@ -74,7 +75,8 @@ public:
             std::memcpy(&size, bytes_ + position, sizeof size);
             const bool possible = size >= least_frame_nbytes && size <= available && available <= ring_nbytes &&
                                   size % 8 == 0 && position + size <= ring_nbytes;
-            if (!possible) throw RemoteProtocolError("broken_ring", "the ring is broken: a frame of an impossible size");
+            if (!possible)
+                throw RemoteProtocolError("broken_ring", "the ring is broken: a frame of an impossible size");
             frame.assign(reinterpret_cast<const char*>(bytes_ + position), size);
             tail_ += size;
             tail_word_.store(tail_, std::memory_order_release);

@@ -50,7 +50,9 @@ inline std::uint64_t page_nbytes() {
     return nbytes;
 }
 
-inline std::uint64_t page_up(std::uint64_t offset) { return (offset + page_nbytes() - 1) / page_nbytes() * page_nbytes(); }
+inline std::uint64_t page_up(std::uint64_t offset) {
+    return (offset + page_nbytes() - 1) / page_nbytes() * page_nbytes();
+}
 inline std::uint64_t page_down(std::uint64_t offset) { return offset / page_nbytes() * page_nbytes(); }
 
 // A segment that this process made. Throws std::system_error.
@@ -76,7 +78,8 @@ public:
     int descriptor() const noexcept { return descriptor_.get(); }
     const std::shared_ptr<Mapping>& mapping() const noexcept { return mapping_; }
 
-    // Takes memory for a range of whole pages, and maps it. Throws std::system_error if there is none, instead of a signal later.
+    // Takes memory for a range of whole pages, and maps it. Throws std::system_error if there is none, instead of a
+    // signal later.
     void commit(std::uint64_t begin, std::uint64_t end) const {
         int result = 0;
         do result = ::fallocate(descriptor_.get(), 0, static_cast<off_t>(begin), static_cast<off_t>(end - begin));
@@ -86,7 +89,9 @@ public:
     }
 
     // Returns the memory of a range of whole pages to the system; what stood there is gone.
-    void give_back(std::uint64_t begin, std::uint64_t end) const { ::madvise(mapping_->at(begin), end - begin, MADV_REMOVE); }
+    void give_back(std::uint64_t begin, std::uint64_t end) const {
+        ::madvise(mapping_->at(begin), end - begin, MADV_REMOVE);
+    }
 
     // Maps a range of whole pages that has memory in one step. An older kernel maps them as they are touched.
     static void populate(const Mapping& mapping, std::uint64_t begin, std::uint64_t end) {
