@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, Callable, Iterator
+from typing import Any, Callable, Iterator, List, Optional
 
 import pytest
 
@@ -36,6 +36,19 @@ def pytest_configure(config: pytest.Config) -> None:
         "markers", "interpreters: also with the worker on each interpreter of TR_TEST_PYTHONS"
     )
     config.addinivalue_line("markers", "torch: needs PyTorch, in the worker too")
+    config.addinivalue_line("markers", "files: about the files of the file transport")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: List[pytest.Item]) -> None:
+    """What is about files does not run over another transport."""
+    unfit = [item for item in items if item.get_closest_marker("files") and _transport_of(item) not in (None, "file")]
+    config.hook.pytest_deselected(items=unfit)
+    items[:] = [item for item in items if item not in unfit]
+
+
+def _transport_of(item: pytest.Item) -> Optional[str]:
+    callspec = getattr(item, "callspec", None)
+    return callspec.params.get("transport") if callspec else None
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -15,10 +15,10 @@ from cpp_programs import cpp_driver
 
 import tech_renaissance
 from tech_renaissance import TechRenaissanceError, TimedOut, export_tsr, import_tsr
-from tech_renaissance._tensor import Library
+from tech_renaissance._tensor import Library, dtype_named
 
 HOSTS = ("python", "cpp")
-TRANSPORTS = ("file",)
+TRANSPORTS = ("file", "shm")
 
 WORKERS = Path(__file__).with_name("workers")
 
@@ -72,6 +72,19 @@ class Driver:
         """Give the output of a session whose option ``output`` is "callback" to a function."""
         self._callbacks[session] = callback
 
+    def save(self, tensor: Any) -> str:
+        """A tensor as a file for the host."""
+        descriptor, path = tempfile.mkstemp(suffix=".tsr", dir=str(self.folder))
+        os.close(descriptor)
+        export_tsr(tensor, path)
+        return path
+
+    def take(self, path: str, library: Library) -> Any:
+        """A tensor that the host has saved; the file is gone then."""
+        tensor = import_tsr(path, library)
+        os.unlink(path)
+        return tensor
+
     def close(self) -> None:
         """Let the program come to its end. Raises DriverFailed if it complains (as one with sanitizers may)."""
         status = self._end()
@@ -123,6 +136,29 @@ def _error(description: Dict[str, Any]) -> Exception:
     for name, value in description.items():
         setattr(error, name, value)
     return error
+
+
+class KeptTensor:
+    """A tensor that stays in the host's process."""
+
+    def __init__(self, driver: Driver, name: str, library: Library) -> None:
+        self._driver = driver
+        self._library: Library = library
+        self.name = name
+
+    def read(self) -> Any:
+        """What it holds now."""
+        return self._driver.take(
+            self._driver.call("read", kept=self.name, folder=str(self._driver.folder)), self._library
+        )
+
+    def write(self, tensor: Any) -> None:
+        """Have it hold the elements of another."""
+        self._driver.call("write", kept=self.name, tensor=self._driver.save(tensor))
+
+    def release(self) -> None:
+        """Let go of it."""
+        self._driver.call("release", kept=self.name)
 
 
 class DriverSession:
@@ -225,10 +261,22 @@ class DriverSession:
         return self._tensors("calculate", command=command, tensors=paths, timeout_ms=timeout_ms)
 
     def send_tensor(self, tensor: Any, tag: str) -> None:
-        self._call("send_tensor", tensor=self._save(tensor), tag=tag)
+        if isinstance(tensor, KeptTensor):
+            self._call("send_tensor", kept=tensor.name, tag=tag)
+        else:
+            self._call("send_tensor", tensor=self._save(tensor), tag=tag)
 
     def send_tensors(self, tensors: Sequence[Any], tags: Sequence[str]) -> None:
         self._call("send_tensors", tensors=[self._save(tensor) for tensor in tensors], tags=list(tags))
+
+    def empty(self, shape: Sequence[int], dtype: Any = "float32") -> KeptTensor:
+        """C++ only. The tensor can be sent."""
+        dims = [str(dim) for dim in shape]
+        return self._kept(self._call("empty", shape=dims, dtype=dtype_named(dtype).code))
+
+    def keep(self, message: str, timeout_ms: int = 10_000) -> KeptTensor:
+        """C++ only. As fetch_tensor, but the tensor stays there."""
+        return self._kept(self._call("keep", message=message, timeout_ms=timeout_ms))
 
     def drop_tensor(self, tag: str) -> None:
         self._call("drop_tensor", tag=tag)
@@ -240,16 +288,14 @@ class DriverSession:
         paths = self._call(op, folder=str(self._driver.folder), **arguments)
         return [self._take(path) for path in paths] if isinstance(paths, list) else self._take(paths)
 
+    def _kept(self, name: str) -> KeptTensor:
+        return KeptTensor(self._driver, name, self._library)
+
     def _take(self, path: str) -> Any:
-        tensor = import_tsr(path, self._library)
-        os.unlink(path)
-        return tensor
+        return self._driver.take(path, self._library)
 
     def _save(self, tensor: Any) -> str:
-        descriptor, path = tempfile.mkstemp(suffix=".tsr", dir=str(self._driver.folder))
-        os.close(descriptor)
-        export_tsr(tensor, path)
-        return path
+        return self._driver.save(tensor)
 
 
 def driver_command(host: str) -> Optional[List[str]]:

@@ -5,7 +5,7 @@ import os
 import threading
 import time
 from pathlib import Path
-from typing import Callable, Dict, Iterable, List, Optional, Set
+from typing import Callable, Dict, List, Optional, Set
 
 # The kernel takes a moment to end a killed process. No test waits this long unless it is going to fail.
 _PATIENCE_S = 10.0
@@ -24,9 +24,15 @@ class Footprint:
 
     def left_behind(self, workspace: Optional[Path]) -> List[str]:
         """What is there now that was not, once all that was about to go is gone; in words."""
-        gc.collect()
         leaks: List[str] = []
-        wait_until(lambda: not _refill(leaks, self._leaks(workspace)), _PATIENCE_S)
+
+        def is_clean() -> bool:
+            leaks[:] = self._leaks(workspace)
+            if leaks:
+                gc.collect()
+            return not leaks
+
+        wait_until(is_clean, _PATIENCE_S)
         return leaks
 
     def _leaks(self, workspace: Optional[Path]) -> List[str]:
@@ -40,11 +46,6 @@ class Footprint:
             leaks += [f"process {describe(pid)}" for pid in processes_of(workspace)]
             leaks += [f"file {path}" for path in workspace.glob("python_session/**/*")]
         return leaks
-
-
-def _refill(target: List[str], items: Iterable[str]) -> List[str]:
-    target[:] = items
-    return target
 
 
 def wait_until(condition: Callable[[], bool], patience_s: float = 60.0) -> bool:

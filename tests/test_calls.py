@@ -197,12 +197,13 @@ def test_a_call_that_finds_no_room_times_out(start: Maker, gate: Gate) -> None:
     assert "free" == session.fetch_response("echo free")
 
 
-def test_a_timeout_of_zero_asks_without_waiting(start: Maker) -> None:
+def test_a_timeout_of_zero_asks_without_waiting(start: Maker, gate: Gate) -> None:
     """It is a TimedOut, not a hang and not an empty answer."""
     session = start()
     assert session.wait_until_ready()
     with pytest.raises(TimedOut):
-        session.fetch_response("echo", 0)
+        session.fetch_response(f"wait {gate.path}", 0)
+    gate.open()
     assert "after" == session.fetch_response("echo after")
 
 

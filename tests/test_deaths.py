@@ -45,6 +45,7 @@ def test_an_exception_of_a_users_own_arrives_with_its_cause(start: Maker) -> Non
     assert "KeyError: 'the cause'" in caught.value.remote_traceback
 
 
+@pytest.mark.files
 def test_a_failure_is_in_status_txt(start: Maker) -> None:
     """Its first line, for people."""
     session = start("crash.py")
@@ -251,6 +252,7 @@ UNREADABLE = (
 )
 
 
+@pytest.mark.files
 def test_an_unreadable_answer_is_the_workers_fault(start: Maker, gate: Gate) -> None:
     """The call fails with what is wrong."""
     session = start()
@@ -264,6 +266,7 @@ def test_an_unreadable_answer_is_the_workers_fault(start: Maker, gate: Gate) -> 
         session.start()
 
 
+@pytest.mark.files
 def test_an_answer_to_another_request_is_the_workers_fault(start: Maker, gate: Gate) -> None:
     """It does not answer ours."""
     session = start()
@@ -275,6 +278,7 @@ def test_an_answer_to_another_request_is_the_workers_fault(start: Maker, gate: G
     assert "bad_state" == caught.value.code
 
 
+@pytest.mark.files
 def test_an_answer_to_nothing_is_ignored(start: Maker) -> None:
     """It answers no call that comes later."""
     session = start()
@@ -286,6 +290,7 @@ def test_an_answer_to_nothing_is_ignored(start: Maker) -> None:
     assert "yes" == session.fetch_response("echo yes")
 
 
+@pytest.mark.files
 @pytest.mark.parametrize("name", ["../escape", "/etc/passwd", "missing"])
 def test_a_result_is_read_from_the_session_only(start: Maker, gate: Gate, name: str) -> None:
     """Names of tensors are checked, whoever wrote them."""
@@ -298,6 +303,7 @@ def test_a_result_is_read_from_the_session_only(start: Maker, gate: Gate, name: 
     assert "bad_frame" == caught.value.code
 
 
+@pytest.mark.files
 def test_a_vanished_session_directory_ends_the_worker(start: Maker, tmp_path: Path) -> None:
     """Nothing can be said any more, and closing is no error."""
     session = start()

@@ -23,7 +23,7 @@ def _session(driver: Driver, script: str = "echo.py", **options: Any) -> Any:
 
 @pytest.mark.parametrize("ending", ["end", "raise"])
 def test_the_end_of_the_interpreter_ends_its_sessions(
-    ending: str, workspace: Path, worker_python: str
+    ending: str, workspace: Path, worker_python: str, transport: str
 ) -> None:
     """In order, and after an exception."""
     host = subprocess.run(

@@ -27,9 +27,10 @@ def test_output_goes_to_a_file(start: Maker, tmp_path: Path) -> None:
     session.fetch_response("print words")
     session.please_exit()
     session.close()
-    assert ["before", "WORDS", "words"] == sorted(
-        path.read_text().split(), key=lambda word: (word != "before", word)
-    )
+    text = path.read_text()
+    assert text.startswith("before\n")
+    assert "words" in text
+    assert "WORDS" in text
 
 
 def test_output_goes_to_a_callback(start: Maker) -> None:
@@ -38,7 +39,8 @@ def test_output_goes_to_a_callback(start: Maker) -> None:
     session = start(output=pieces.append)
     session.fetch_response("print words")
     session.close()
-    assert {b"words", b"WORDS"} == set(b"".join(pieces).split())
+    assert b"words" in b"".join(pieces)
+    assert b"WORDS" in b"".join(pieces)
 
 
 def test_output_is_inherited(make_driver: Callable[[], Driver]) -> None:
@@ -46,7 +48,8 @@ def test_output_is_inherited(make_driver: Callable[[], Driver]) -> None:
     driver = make_driver()
     with driver.session(str(WORKERS / "echo.py"), "test") as session:
         session.fetch_response("print words")
-    assert {"words", "WORDS"} <= set(driver.output.read_text().split())
+    assert "words" in driver.output.read_text()
+    assert "WORDS" in driver.output.read_text()
 
 
 @pytest.mark.parametrize("options", [{"quiet_mode": True}, {"output": "discard"}])
@@ -68,9 +71,8 @@ def test_quiet_mode_can_be_changed_before_a_start(make_driver: Callable[[], Driv
         session.start()
         session.fetch_response("print quiet")
         session.set_quiet_mode(False)
-    words = driver.output.read_text().split()
-    assert "loud" in words
-    assert "quiet" not in words
+    assert "loud" in driver.output.read_text()
+    assert "quiet" not in driver.output.read_text()
 
 
 def test_quiet_output_is_kept_for_the_post_mortem(start: Maker) -> None:

@@ -13,7 +13,7 @@ from tech_renaissance import CommandError, decode, encode
 
 BLOCKS = Path(__file__).parent / "data" / "reference"
 
-pytestmark = pytest.mark.usefixtures("worker_python")
+pytestmark = pytest.mark.usefixtures("worker_python", "transport")
 
 
 def _run(source: Path, arguments: List[str], directory: Path) -> str:

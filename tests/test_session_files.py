@@ -13,6 +13,8 @@ from leaks import wait_until
 
 from tech_renaissance import CommandError, LocalProtocolError
 
+pytestmark = pytest.mark.files
+
 Maker = Callable[..., Any]
 
 

@@ -161,6 +161,7 @@ def test_please_exit_lets_the_worker_finish(start: Maker, gate: Gate) -> None:
     assert "served" == session.read_response()
 
 
+@pytest.mark.files
 def test_please_exit_loses_no_answer(start: Maker) -> None:
     """Also those that found no room, because nobody had read the ones before."""
     session = start()
@@ -322,7 +323,7 @@ def test_a_with_block_leaves_nothing(make_session: Maker) -> None:
     assert not os.path.exists(session.session_dir)
 
 
-def test_the_garbage_collector_ends_a_session(workspace: Path, worker_python: str) -> None:
+def test_the_garbage_collector_ends_a_session(workspace: Path, worker_python: str, transport: str) -> None:
     """A Python session that nobody holds leaves nothing."""
     session = PythonSession(str(WORKERS / "echo.py"), "forgotten")
     session.start()

@@ -81,7 +81,9 @@ def test_all_dtypes_of_torch_travel_both_ways(start: Maker) -> None:
 
 
 @pytest.mark.torch
-def test_a_python_host_that_uses_torch_gets_torch(workspace: Path, worker_python: str) -> None:
+def test_a_python_host_that_uses_torch_gets_torch(
+    workspace: Path, worker_python: str, transport: str
+) -> None:
     """Unless it says otherwise."""
     import torch
 
@@ -119,7 +121,7 @@ def test_a_text_and_tensors_travel_together(start: Maker) -> None:
         ("a", "expected 2 tensor names, got 1"),
         ("", "expected 2 tensor names, got 0"),
         ("a missing", "no tensor 'missing'"),
-        ("a broken", "broken"),
+        pytest.param("a broken", "broken", marks=pytest.mark.files),
         ("a ../escape", "tensor '../escape'"),
     ],
 )
@@ -150,6 +152,7 @@ def test_a_handler_may_do_without_a_tensor(start: Maker) -> None:
     assert same(np.zeros(2, np.float32), session.fetch_tensor("fallback missing"))
 
 
+@pytest.mark.files
 def test_the_tensors_are_the_handlers_to_modify(start: Maker) -> None:
     """The tag keeps what was sent."""
     session = start("tensors.py")
@@ -258,7 +261,9 @@ def test_several_tensors_need_as_many_tags(make_session: Maker) -> None:
     assert not Path(session.session_dir, "a.tsr").exists()
 
 
-def test_a_python_host_refuses_what_tsr_cannot_hold(workspace: Path, worker_python: str) -> None:
+def test_a_python_host_refuses_what_tsr_cannot_hold(
+    workspace: Path, worker_python: str, transport: str
+) -> None:
     """Before anything is sent; the tag keeps what it had."""
     with PythonSession("default", "formats") as session:
         for tensor in (np.array(["text"]), np.zeros((1,) * 9), "no tensor", None):
@@ -275,6 +280,7 @@ def test_a_large_tensor_travels_both_ways(start: Maker) -> None:
     assert same(tensor, session.fetch_tensor("same t", 60_000))
 
 
+@pytest.mark.files
 def test_a_file_of_another_program_is_a_tag(start: Maker) -> None:
     """A tensor is a .tsr file in the session directory."""
     session = start("tensors.py")

@@ -12,7 +12,10 @@ from typing import Callable, Dict, Optional, Union
 from ._connection import Connection, State
 from ._errors import RemoteProtocolError, SessionClosed, TechRenaissanceError, TimedOut, WorkerLost
 from ._frame import Exit, Frame, Ready, Request, Response
-from ._transport import HostTransport
+from ._transport import BROKEN_RING, HostTransport
+
+# A worker that never stops talking is listened to for so long after the time has passed.
+_LAST_WORDS_S = 0.5
 
 
 class Call:
@@ -49,6 +52,7 @@ class Exchange:
         self._changed = threading.Condition()
         self._reading = False
         self._closed = False
+        self._broken = ""  # why nothing can be received any more, if so
         self._calls: Dict[Optional[int], Call] = {}
         self._asked_to_leave = False
         self._was_ready = False
@@ -153,6 +157,8 @@ class Exchange:
         state = self._connection.state
         if self._asked_to_leave:
             raise SessionClosed("session_closed", "the worker was asked to exit: start the session again")
+        if self._broken:
+            raise RemoteProtocolError(BROKEN_RING, self._broken)
         if state in (State.LOST, State.EXITED):
             raise self._death(not self._was_ready)
 
@@ -161,14 +167,16 @@ class Exchange:
         deadline = time.monotonic() + timeout_s
         with self._changed:
             while not done():
-                if self._closed:  # the transport is another's now
+                if self._closed or self._broken:  # the transport is another's now, or of no use
                     return False
                 remaining = max(0.0, deadline - time.monotonic())
                 if self._reading:
                     if not remaining:
                         return False
                     self._changed.wait(remaining)
-                elif not self._read(remaining) and not remaining:
+                    continue
+                came = self._read(remaining)
+                if not remaining and (not came or time.monotonic() > deadline + _LAST_WORDS_S):
                     return done()
             return True
 
@@ -205,10 +213,8 @@ class Exchange:
 
     def _dispatch(self, frame: Union[Frame, RemoteProtocolError]) -> None:
         try:
-            if isinstance(
-                frame, RemoteProtocolError
-            ):  # unreadable: the answer to the oldest call, since they come in order
-                self._settle(Response("", id=self._connection.oldest_request), frame)
+            if isinstance(frame, RemoteProtocolError):
+                self._take_unreadable(frame)
             elif isinstance(frame, Response):
                 self._settle(frame, None)
             else:
@@ -218,6 +224,14 @@ class Exchange:
             for call in self._calls.values():
                 call.error = error
             self._calls.clear()
+
+    def _take_unreadable(self, error: RemoteProtocolError) -> None:
+        """It is the answer to the oldest call, since they come in order; or nothing more will come."""
+        if error.code == BROKEN_RING:
+            self._broken = str(error)
+            self._connection.lost()
+            raise error
+        self._settle(Response("", id=self._connection.oldest_request), error)
 
     def _settle(self, response: Response, error: Optional[RemoteProtocolError]) -> None:
         self._connection.received(response)

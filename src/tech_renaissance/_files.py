@@ -4,7 +4,7 @@ import contextlib
 import itertools
 import os
 import sys
-from typing import Optional
+from typing import Optional, Union
 
 if sys.platform == "win32":
     from ._files_windows import held, patiently
@@ -33,7 +33,7 @@ def remove(path: str) -> None:
         patiently(lambda: os.unlink(path))
 
 
-def write(path: str, data: bytes) -> None:
+def write(path: str, data: Union[bytes, memoryview]) -> None:
     """Write a file so that a reader sees the old one or the new one, whole. On failure nothing is left behind."""
     temporary = temporary_path(path)
     try:

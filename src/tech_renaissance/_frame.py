@@ -214,6 +214,11 @@ def decode_response(data: Union[str, bytes]) -> Response:
     )
 
 
+def decode_failure(data: Union[str, bytes]) -> Failure:
+    """What stands under ``error`` in a response. Raises RemoteProtocolError."""
+    return _checked_failure(_load(data))
+
+
 def _short_text(response: Response, names: Sequence[str]) -> str:
     if response.error:
         return f"error: {response.error.message}"
@@ -247,9 +252,10 @@ def _names(value: Any) -> Tuple[str, ...]:
 
 
 def _failure(value: Any) -> Optional[Failure]:
-    if value is None:
-        return None
-    error = _object(value, "'error'")
+    return None if value is None else _checked_failure(_object(value, "'error'"))
+
+
+def _checked_failure(error: _Object) -> Failure:
     if not error.text("code"):
         raise RemoteProtocolError("bad_frame", "the 'code' of an error is empty")
     return Failure(

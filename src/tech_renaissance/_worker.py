@@ -16,7 +16,7 @@ from types import FrameType
 from typing import Any, Deque, Dict, Iterable, List, Optional, Sequence
 
 from ._connection import Connection
-from ._errors import FormatError, LocalProtocolError
+from ._errors import ArenaFull, FormatError, LocalProtocolError
 from ._frame import Exit, Exiting, Failure, Frame, MalformedRequest, Ready, Request, Response
 from ._names import check_name
 from ._process.lifeline import hold_lifeline
@@ -280,7 +280,7 @@ class _Loop:
         try:
             return self._transport.try_send(frame)
         except Exception as error:
-            if not isinstance(frame, Response) or not frame.tensors:
+            if not isinstance(frame, Response) or not (frame.tensors or isinstance(error, ArenaFull)):
                 raise
             # A result that cannot travel: the caller hears why.
             request = Request(frame.command, id=frame.id, dialect=frame.dialect)

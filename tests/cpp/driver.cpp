@@ -2,17 +2,22 @@
 // stdout. Each is served by a thread of its own, so that concurrent calls are really concurrent. tests/driver.py does
 // the same for the Python host.
 //
-//     {"id": 1, "op": "new", "session": "a", "options": {"script_path": "default", "session_id": "x"}}     {"id": 1,
-//     "value": null}
-//     {"id": 2, "op": "fetch_response", "session": "a", "message": "hello", "timeout_ms": 1000}            {"id": 2,
-//     "value": "Hello"}
+//     {"id": 1, "op": "new", "session": "a", "options": {"script_path": "default", "session_id": "x"}}
+//     {"id": 1, "value": null}
+//     {"id": 2, "op": "fetch_response", "session": "a", "message": "hello", "timeout_ms": 1000}
+//     {"id": 2, "value": "Hello"}
 //
 // A call is named as in tr::PythonSession, its arguments as in the Python one. A tensor is the path of a .tsr file.
 // What a call throws is {"id", "error": {"type", "code", "message", ...}}. Output that a session's callback gets is
 // {"session", "output"}. The end of stdin ends the calls, then the sessions, then the program.
+//
+// Only this program: `empty` and `keep` (a fetch_tensor) leave a tensor here and answer its name; `read`, `write`,
+// `release` and `send_tensor` take it as "kept".
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <cstdint>
+#include <cstring>
 #include <functional>
 #include <iostream>
 #include <map>
@@ -20,6 +25,7 @@
 #include <mutex>
 #include <string>
 #include <thread>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -107,102 +113,107 @@ Tensor calculate(PythonSession& session, const Arguments& a) {
     return session.calculate(a.text("command"), tensors, a.number("timeout_ms"));
 }
 
+// Tensors that stay here under a name, for what is about their memory and not only their elements.
+class KeptTensors {
+public:
+    Value add(Tensor tensor) {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        const std::string name = std::to_string(count_++);
+        tensors_.emplace(name, std::move(tensor));
+        return name;
+    }
+
+    Tensor get(const std::string& name) const {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        return tensors_.at(name);
+    }
+
+    void release(const std::string& name) {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        tensors_.erase(name);
+    }
+
+private:
+    mutable std::mutex mutex_;
+    std::map<std::string, Tensor> tensors_;
+    int count_ = 0;
+};
+
+KeptTensors kept;
+
+Tensor empty(PythonSession& session, const Arguments& a) {
+    std::vector<std::int64_t> dims;
+    for (const std::string& dim : a.texts("shape")) dims.push_back(std::stoll(dim));
+    return session.empty(tr::Shape(dims), static_cast<tr::DType>(a.number("dtype")));
+}
+
+void write_kept(const Arguments& a) {
+    const Tensor from = Tensor::load(a.text("tensor"));
+    std::memcpy(kept.get(a.text("kept")).data_ptr(), from.data_ptr(), from.memory_size());
+}
+
+// A tensor that is kept here, or else the path of one.
+Tensor given_tensor(const Arguments& a) {
+    return a.text("kept").empty() ? Tensor::load(a.text("tensor")) : kept.get(a.text("kept"));
+}
+
 using Call = std::function<Value(PythonSession&, const Arguments&)>;
 
-// For calls that return nothing.
-template <class Action>
-Call action(Action act) {
-    return [act](PythonSession& session, const Arguments& arguments) {
-        act(session, arguments);
-        return Value();
+template <class Function>
+Call call(Function function) {
+    return [function](PythonSession& session, const Arguments& arguments) -> Value {
+        if constexpr (std::is_void_v<decltype(function(session, arguments))>) {
+            function(session, arguments);
+            return Value();
+        } else {
+            return function(session, arguments);
+        }
     };
 }
 
-#define TR_CALL [](PythonSession& s, [[maybe_unused]] const Arguments& a)->Value
-#define TR_ACTION action([](PythonSession & s, [[maybe_unused]] const Arguments& a)
+using Session = PythonSession;
+using Args = Arguments;
 
-const std::map<std::string, Call> calls = {{"session_id", TR_CALL{return s.session_id();
-}  // namespace
-}
-, {"session_dir", TR_CALL{return s.session_dir();
-}
-}
-, {"set_quiet_mode", TR_ACTION{s.set_quiet_mode(a.flag("quiet"));
-})
-}
-, {"start", TR_ACTION{s.start();
-})
-}
-, {"is_alive", TR_CALL{return s.is_alive();
-}
-}
-, {"please_exit", TR_ACTION{s.please_exit(a.number("timeout_ms"), a.flag("ensure"));
-})
-}
-, {"terminate", TR_ACTION{s.terminate();
-})
-}
-, {"join", TR_CALL{return s.join(a.number("timeout_ms"));
-}
-}
-, {"is_ready", TR_CALL{return s.is_ready();
-}
-}
-, {"is_busy", TR_CALL{return s.is_busy();
-}
-}
-, {"wait_until_ready", TR_CALL{return s.wait_until_ready(a.number("timeout_ms"));
-}
-}
-, {"wait_until_ok", TR_CALL{return s.wait_until_ok(a.number("timeout_ms"));
-}
-}
-, {"new_response", TR_CALL{return s.new_response();
-}
-}
-, {"send_request", TR_ACTION{s.send_request(a.text("message"));
-})
-}
-, {"read_response", TR_CALL{return s.read_response();
-}
-}
-, {"wait_for_response", TR_CALL{return s.wait_for_response(a.number("timeout_ms"));
-}
-}
-, {"wait_for_tensor", TR_CALL{return save(s.wait_for_tensor(a.number("timeout_ms")), a.text("folder"));
-}
-}
-, {"wait_for_tensors", TR_CALL{return save_all(s.wait_for_tensors(a.number("timeout_ms")), a.text("folder"));
-}
-}
-, {"fetch_response", TR_CALL{return s.fetch_response(a.text("message"), a.number("timeout_ms"));
-}
-}
-, {"fetch_tensor", TR_CALL{return save(s.fetch_tensor(a.text("message"), a.number("timeout_ms")), a.text("folder"));
-}
-}
-, {"fetch_tensors",
-   TR_CALL{return save_all(s.fetch_tensors(a.text("message"), a.number("timeout_ms")), a.text("folder"));
-}
-}
-, {"calculate", TR_CALL{return save(calculate(s, a), a.text("folder"));
-}
-}
-, {"send_tensor", TR_ACTION{s.send_tensor(Tensor::load(a.text("tensor")), a.text("tag"));
-})
-}
-, {"send_tensors", TR_ACTION{s.send_tensors(load_all(a.texts("tensors")), a.texts("tags"));
-})
-}
-, {"drop_tensor", TR_ACTION{s.drop_tensor(a.text("tag"));
-})
-}
-,
-}
-;
-
-#undef TR_CALL
-#undef TR_ACTION
+const std::map<std::string, Call> calls = {
+    {"session_id", call([](Session& s, const Args&) { return s.session_id(); })},
+    {"session_dir", call([](Session& s, const Args&) { return s.session_dir(); })},
+    {"set_quiet_mode", call([](Session& s, const Args& a) { s.set_quiet_mode(a.flag("quiet")); })},
+    {"start", call([](Session& s, const Args&) { s.start(); })},
+    {"is_alive", call([](Session& s, const Args&) { return s.is_alive(); })},
+    {"please_exit", call([](Session& s, const Args& a) { s.please_exit(a.number("timeout_ms"), a.flag("ensure")); })},
+    {"terminate", call([](Session& s, const Args&) { s.terminate(); })},
+    {"join", call([](Session& s, const Args& a) { return s.join(a.number("timeout_ms")); })},
+    {"is_ready", call([](Session& s, const Args&) { return s.is_ready(); })},
+    {"is_busy", call([](Session& s, const Args&) { return s.is_busy(); })},
+    {"wait_until_ready", call([](Session& s, const Args& a) { return s.wait_until_ready(a.number("timeout_ms")); })},
+    {"wait_until_ok", call([](Session& s, const Args& a) { return s.wait_until_ok(a.number("timeout_ms")); })},
+    {"new_response", call([](Session& s, const Args&) { return s.new_response(); })},
+    {"send_request", call([](Session& s, const Args& a) { s.send_request(a.text("message")); })},
+    {"read_response", call([](Session& s, const Args&) { return s.read_response(); })},
+    {"wait_for_response", call([](Session& s, const Args& a) { return s.wait_for_response(a.number("timeout_ms")); })},
+    {"wait_for_tensor",
+     call([](Session& s, const Args& a) { return save(s.wait_for_tensor(a.number("timeout_ms")), a.text("folder")); })},
+    {"wait_for_tensors", call([](Session& s, const Args& a) {
+         return save_all(s.wait_for_tensors(a.number("timeout_ms")), a.text("folder"));
+     })},
+    {"fetch_response",
+     call([](Session& s, const Args& a) { return s.fetch_response(a.text("message"), a.number("timeout_ms")); })},
+    {"fetch_tensor", call([](Session& s, const Args& a) {
+         return save(s.fetch_tensor(a.text("message"), a.number("timeout_ms")), a.text("folder"));
+     })},
+    {"fetch_tensors", call([](Session& s, const Args& a) {
+         return save_all(s.fetch_tensors(a.text("message"), a.number("timeout_ms")), a.text("folder"));
+     })},
+    {"calculate", call([](Session& s, const Args& a) { return save(calculate(s, a), a.text("folder")); })},
+    {"send_tensor", call([](Session& s, const Args& a) { s.send_tensor(given_tensor(a), a.text("tag")); })},
+    {"send_tensors",
+     call([](Session& s, const Args& a) { s.send_tensors(load_all(a.texts("tensors")), a.texts("tags")); })},
+    {"drop_tensor", call([](Session& s, const Args& a) { s.drop_tensor(a.text("tag")); })},
+    {"empty", call([](Session& s, const Args& a) { return kept.add(empty(s, a)); })},
+    {"keep", call([](Session& s, const Args& a) {
+         return kept.add(s.fetch_tensor(a.text("message"), a.number("timeout_ms")));
+     })},
+};
 
 Value transitions() {
     Array rows;
@@ -245,6 +256,9 @@ private:
     Value call(const Arguments& arguments) {
         const std::string op = arguments.text("op");
         if (op == "transitions") return transitions();
+        if (op == "read") return save(kept.get(arguments.text("kept")), arguments.text("folder"));
+        if (op == "write") return write_kept(arguments), Value();
+        if (op == "release") return kept.release(arguments.text("kept")), Value();
         const std::string handle = arguments.text("session");
         if (op == "new") return sessions_.add(handle, options(handle, arguments.object("options"))), Value();
         if (op == "close") return sessions_.remove(handle), Value();

@@ -61,6 +61,7 @@ inline tr::SessionOptions read_options(const Arguments& arguments) {
     options.environment = arguments.variables("environment");
     options.working_directory = arguments.text("working_directory");
     options.workspace = arguments.text("workspace");
+    options.transport = arguments.text("transport");
     options.poll_ms = arguments.text("poll_ms");
     if (arguments.number("launch_timeout_ms") > 0) {
         options.launch_timeout = std::chrono::milliseconds(arguments.number("launch_timeout_ms"));

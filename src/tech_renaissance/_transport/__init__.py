@@ -10,6 +10,9 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 from .._frame import Frame
 from .._tensor import DType, Library
 
+# The code of a RemoteProtocolError after which an end can receive nothing any more.
+BROKEN_RING = "broken_ring"
+
 
 class Offer(NamedTuple):
     """What a worker must be given when it is launched: environment variables, and descriptors to inherit."""
@@ -37,8 +40,8 @@ class Transport(abc.ABC):
         """The next frame from the other end, waiting up to ``timeout_s`` (0: not at all).
 
         None when nothing came; it may return early, after ``wake``, or when there may be room to send again.
-        Raises RemoteProtocolError for bytes that are no frame, once: they are consumed. The tensors of a Response are
-        tensors, owned by the caller.
+        Raises RemoteProtocolError for bytes that are no frame, once: they are consumed. With the code BROKEN_RING, every time:
+        what comes cannot be told from what came. The tensors of a Response are tensors, owned by the caller.
         """
 
     @abc.abstractmethod

@@ -5,7 +5,7 @@ returned. Rules: spec/transport-shm.md, Blocks and leases. Not thread-safe: a tr
 """
 
 import time
-from typing import Dict, Iterable, List, Tuple
+from typing import Dict, List, Tuple
 
 from .._errors import ArenaFull
 from .segment import PAGE, Segment, page_up
@@ -90,11 +90,6 @@ class Arena:
         block.lease = self._next_lease
         self._next_lease += 1
         return block.lease
-
-    def take_back(self, lent: Iterable[Tuple[int, int]]) -> None:
-        """The other side was not told of these, after all: their leases are returned."""
-        for offset, lease in lent:
-            self._words[offset >> 3] = lease
 
     def release(self, block: Block) -> None:
         """The owner's side lets go once; the block is free when the other side has, too."""

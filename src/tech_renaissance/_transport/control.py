@@ -68,16 +68,22 @@ class Side:
         self._skips = self._penalty = min(2 * self._penalty + 1, _MOST_SKIPS)
         return words[index] != seen
 
-    def sleep(self, timeout_s: float) -> bool:
-        """Sleep until something happens, at most so long; whether it did."""
+    def sleep(self, timeout_s: float, *, for_room: bool = False) -> bool:
+        """Sleep until something happens, at most so long; whether it did. ``for_room``: a frame that is there is nothing."""
         words = self.words
         words[self._our_flag] = 1
         full_fence()
-        happened = words[self._their_head] != self.reader.tail or self.writer.has_new_room()
+        happened = self.writer.has_new_room() or not (for_room or words[self._their_head] == self.reader.tail)
         if not happened:
             happened = self.doorbell.wait(min(timeout_s, _SLEEP_S))
         words[self._our_flag] = 0
         return happened
+
+    def close(self) -> None:
+        """Hang up, and let go of the segment."""
+        self.doorbell.close()
+        self.writer.close()
+        self.reader.close()
 
 
 def write_magic(control: Segment) -> None:

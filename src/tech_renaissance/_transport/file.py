@@ -111,6 +111,10 @@ class FileHost(_FileEnd, HostTransport):
         """See HostTransport."""
         export_tsr(tensor, self._tensor_path(tag))
 
+    def put_tsr(self, tag: str, data: memoryview) -> None:
+        """As put_tensor, for a tensor that is the bytes of a TSR file already."""
+        _files.write(self._tensor_path(tag), data)
+
     def drop_tensor(self, tag: str) -> None:
         """See HostTransport."""
         _files.remove(self._tensor_path(tag))

@@ -77,26 +77,28 @@ class Lender:
         shape = tuple(shape)
         block, start = self._block_for(dtype, shape)
         if dtype.name == "BOOL":  # other bytes than 0 and 1 are undefined behaviour to the libraries
-            self._bytes[start : block.offset + block.nbytes] = bytes(block.offset + block.nbytes - start)
+            ctypes.memset(self._segment.address + start, 0, _header_of(dtype, shape)[1])
         tensor, memory = view_of(self._segment, start, dtype, shape, library)
         watch = Watch(memory, self._dead.append)
         watch.offset = address = self._segment.address + start
         self._loans[address] = _Loan(block, dtype, shape, address, watch)
         return tensor
 
-    def lend(self, tensors: Sequence[Any]) -> List[Tuple[int, int]]:
-        """Place tensors that this side need not keep: the offset and lease of their blocks. Errors as for ``place``; then none is lent."""
-        arena = self.arena
-        lent: List[Tuple[int, int]] = []
+    def place_all(self, tensors: Sequence[Any]) -> List[Block]:
+        """The blocks of several tensors, as ``place``; if one cannot be placed, none is."""
+        blocks: List[Block] = []
         try:
             for tensor in tensors:
-                block = self.place(tensor)
-                lent.append((block.offset, arena.lend(block)))
-                arena.release(block)
+                blocks.append(self.place(tensor))  # noqa: PERF401 - those before a failure must be known
         except BaseException:
-            arena.take_back(lent)
+            self.release_all(blocks)
             raise
-        return lent
+        return blocks
+
+    def release_all(self, blocks: Sequence[Block]) -> None:
+        """Let go of several blocks once."""
+        for block in blocks:
+            self.arena.release(block)
 
     def place(self, tensor: Any) -> Block:
         """The block of a tensor of ``empty``, or a new one with a copy; held once more until ``arena.release``.
@@ -110,11 +112,16 @@ class Lender:
             return self._place_any(tensor)
         return self._place_torch(tensor)
 
+    def restore(self, block: Block) -> None:
+        """Write the header of a block's tensor again, whatever the other side made of it."""
+        start = block.offset + PREFIX_NBYTES
+        self._bytes[start : start + len(block.header)] = block.header
+
     def tsr(self, block: Block) -> memoryview:
-        """The tensor in a block as the bytes of a TSR file, valid while the block is held. Its header is as it was, whoever wrote to it."""
+        """The tensor in a block as the bytes of a TSR file, valid while the block is held."""
+        self.restore(block)
         header = peek_header(block.header, len(block.header))
         start = block.offset + PREFIX_NBYTES
-        self._bytes[start : start + header.header_nbytes] = block.header
         return self._bytes[start : start + header.header_nbytes + header.nbytes]
 
     def place_bytes(self, data: bytes) -> Block:

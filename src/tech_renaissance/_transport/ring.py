@@ -8,6 +8,7 @@ import threading
 from typing import Callable, Optional
 
 from .._errors import RemoteProtocolError
+from . import BROKEN_RING
 from .segment import Segment
 
 RING_NBYTES = 262144
@@ -79,6 +80,10 @@ class RingWriter:
         self._words[self._head_index] = self._head = head + padding + nbytes
         return True
 
+    def close(self) -> None:
+        """Let go of the segment."""
+        self._bytes.release()
+
 
 class RingReader:
     """The reading end."""
@@ -92,7 +97,7 @@ class RingReader:
         self.tail = 0
 
     def read(self) -> Optional[bytes]:
-        """The next frame's bytes, or None. Raises RemoteProtocolError ``broken_ring`` when nothing can be read any more."""
+        """The next frame's bytes, or None. Raises RemoteProtocolError BROKEN_RING when nothing can be read any more."""
         while True:
             tail = self.tail
             available = self._words[self._head_index] - tail
@@ -104,14 +109,19 @@ class RingReader:
             nbytes = self._sizes[position >> 2]
             end = position + nbytes
             if not _LEAST_NBYTES <= nbytes <= available <= RING_NBYTES or nbytes & 7 or end > RING_NBYTES:
-                raise RemoteProtocolError("broken_ring", "the ring is broken: a frame of an impossible size")
+                raise RemoteProtocolError(BROKEN_RING, "the ring is broken: a frame of an impossible size")
             frame = self._bytes[position:end].tobytes()
             self._words[self._tail_index] = self.tail = tail + nbytes
             if frame[4] and nbytes >= _HEADER_NBYTES:
                 return frame
             # Else it is a Pad. One that is followed by another could go on for ever.
             if frame[4] or end != RING_NBYTES or not position:
-                raise RemoteProtocolError("broken_ring", "the ring is broken: padding that is none")
+                raise RemoteProtocolError(BROKEN_RING, "the ring is broken: padding that is none")
+
+    def close(self) -> None:
+        """Let go of the segment."""
+        self._sizes.release()
+        self._bytes.release()
 
     @property
     def is_crowded(self) -> bool:

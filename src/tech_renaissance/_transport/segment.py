@@ -92,10 +92,15 @@ class Segment:
                 self.mapping.madvise(REMOVE, start, end - start)
 
     def close(self) -> None:
-        """Close the descriptor. The mapping lives as long as any tensor in it does."""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+        """Close the descriptor, and the mapping if no tensor lives in it; else it goes with the last one."""
+        if self._descriptor < 0:
+            return
+        os.close(self._descriptor)
+        self._descriptor = -1
+        with contextlib.suppress(BufferError):
+            self.words.release()
+            self.bytes.release()
+            self.mapping.close()
 
 
 def page_up(offset: int) -> int:

@@ -10,7 +10,7 @@ import struct
 from typing import Any, Dict, Sequence, Tuple, cast
 
 from .._errors import RemoteProtocolError
-from .._frame import LONG, SHORT, Failure, Request, Response
+from .._frame import LONG, SHORT, Failure, Request, Response, decode_failure
 
 PAD, REQUEST, EXIT, PUT, DROP = 0, 1, 2, 3, 4
 READY, RESPONSE, EXITING = 17, 18, 19
@@ -30,6 +30,7 @@ _BODY_IN_BLOCK = struct.Struct("<IHHQQQQ")
 HEADER_NBYTES = _HEADER.size
 # A Put with the longest name, and more than a frame whose body is in a block.
 LARGEST_TAG_FRAME = 40 + 128
+_MOST_DIGITS = 20
 _PADDING = [b"\0" * (-length & 7) for length in range(8)]
 
 
@@ -38,14 +39,16 @@ Lent = Tuple[int, int]
 
 
 def encode_request(request: Request) -> bytes:
-    """A Request; its id must be set."""
+    """A Request."""
     command, parameters = (
         request.command.encode("utf-8", "replace"),
         request.parameters.encode("utf-8", "replace"),
     )
     length = len(command) + len(parameters)
     flags = FLAG_SHORT if request.dialect == SHORT else 0
-    head = _REQUEST.pack(24 + (length + 7 & -8), REQUEST, flags, request.id, len(command), len(parameters))
+    head = _REQUEST.pack(
+        24 + (length + 7 & -8), REQUEST, flags, request.id or 0, len(command), len(parameters)
+    )
     return head + command + parameters + _PADDING[length & 7]
 
 
@@ -55,12 +58,12 @@ def decode_request(frame: bytes) -> Request:
         _, _, flags, request_id, n_command, n_parameters = _REQUEST.unpack_from(frame)
         middle = 24 + n_command
         end = middle + n_parameters
-        if not n_command or end > len(frame) or not 0 < request_id < 1 << 63:
+        if not n_command or end > len(frame) or request_id >> 63:
             raise RemoteProtocolError("bad_frame", "a request whose parts do not fit")
         return Request(
             frame[24:middle].decode(),
             frame[middle:end].decode(),
-            request_id,
+            request_id or None,
             SHORT if flags & FLAG_SHORT else LONG,
         )
     except (struct.error, UnicodeDecodeError) as error:
@@ -82,8 +85,8 @@ def decode_ready(frame: bytes) -> Dict[str, Any]:
     """Raises RemoteProtocolError."""
     try:
         nbytes, _ = _TWO.unpack_from(frame, HEADER_NBYTES)
-        info: Any = json.loads(_part(frame, HEADER_NBYTES + 8, nbytes))
-    except (struct.error, ValueError) as error:
+        info: Any = json.loads(_part(frame, HEADER_NBYTES + 8, nbytes), parse_int=_parse_int)
+    except (struct.error, ValueError, RecursionError) as error:
         raise RemoteProtocolError("bad_frame", f"a Ready that cannot be read: {error}") from None
     if not isinstance(info, dict):
         raise RemoteProtocolError("bad_frame", "a Ready that is no object")
@@ -170,8 +173,8 @@ def decode_response(frame: bytes) -> Tuple[Response, Sequence[Lent]]:
         _text(frame, position, n_result),
         _text(frame, position + n_result, n_message) if n_message else "",
         (),
-        _decode_failure(_text(frame, position + n_result + n_message, n_error)) if n_error else None,
-        request_id,
+        decode_failure(_text(frame, position + n_result + n_message, n_error)) if n_error else None,
+        request_id or None,
         SHORT if flags & FLAG_SHORT else LONG,
     )
     lent = [_BLOCK.unpack_from(frame, blocks_start + 16 * index) for index in range(count)] if count else ()
@@ -224,9 +227,8 @@ def _encode_failure(failure: Failure) -> bytes:
     ).encode()
 
 
-def _decode_failure(text: str) -> Failure:
-    try:
-        values = json.loads(text)
-        return Failure(*(str(values[key]) for key in ("code", "message", "type", "traceback")))
-    except (KeyError, TypeError, ValueError) as error:
-        raise RemoteProtocolError("bad_frame", f"an error that cannot be read: {error}") from None
+def _parse_int(digits: str) -> int:
+    """Older Pythons take as long as the square of the number of digits."""
+    if len(digits) > _MOST_DIGITS:
+        raise ValueError("a number of too many digits")
+    return int(digits)

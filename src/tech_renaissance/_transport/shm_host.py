@@ -9,7 +9,7 @@ import threading
 import time
 from typing import Any, Dict, Optional, Sequence
 
-from .._errors import FormatError, RemoteProtocolError
+from .._errors import FormatError, LaunchError, RemoteProtocolError
 from .._frame import Exit, Exiting, Frame, Ready, Request, Response
 from .._tensor import DType, Library, loaded_library
 from . import HostTransport, Offer, shm_frame
@@ -53,8 +53,13 @@ class ShmHost(HostTransport):
             self._hang_up()
             self._over_files = False
             self._lender.arena.forget_leases()
+            for block in self._tags.values():
+                self._lender.restore(block)
             self._unannounced = dict.fromkeys(self._tags)
-            self._worker = worker = _WorkerSide()
+            try:
+                self._worker = worker = _WorkerSide()
+            except OSError as error:
+                raise LaunchError("launch_failed", f"no shared memory for a worker: {error}") from error
         numbers = [
             worker.control.fileno(),
             self._arena.fileno(),
@@ -95,15 +100,13 @@ class ShmHost(HostTransport):
             return self._files.try_send(frame)
         assert self._worker is not None
         with self._lock:
-            writer = self._worker.side.writer
             if isinstance(frame, Request):
                 sent = self._announce() and self._send_request(frame)
             elif isinstance(frame, Exit):
-                sent = writer.try_write(shm_frame.encode_simple(shm_frame.EXIT))
+                sent = self._worker.side.writer.try_write(shm_frame.encode_simple(shm_frame.EXIT))
             else:
                 raise TypeError(f"a host does not send {frame!r}")
-            if sent:
-                self._worker.side.wake_other()
+            self._worker.side.wake_other()  # also of tags, if there was room for no more
             return sent
 
     def receive(self, timeout_s: float) -> Optional[Frame]:
@@ -156,22 +159,21 @@ class ShmHost(HostTransport):
         frame = self._files.receive(0)
         if isinstance(frame, Ready):
             with self._lock:
-                for tag in self._tags:
-                    self._files.put_tensor(tag, self._tensor_of(self._tags[tag]))
+                for tag, block in self._tags.items():
+                    self._files.put_tsr(tag, self._lender.tsr(block))
                 self._over_files = True
         return frame
 
-    def _tensor_of(self, block: Block) -> Any:
-        return self._lender.view(block, loaded_library(self._library))
-
     def _replace(self, tag: str, block: Optional[Block]) -> None:
+        arena = self._lender.arena
         old = self._tags.pop(tag, None)
         if old is not None:
-            self._lender.arena.release(old)
+            arena.release(old)
         if block is not None:
             self._tags[tag] = block
-        if old is not None or block is not None:
+        if block is not old and self._worker and not self._over_files:
             self._unannounced[tag] = None
+        arena.tidy()
 
     def _announce(self) -> bool:
         """Tell the worker of all tags that changed; False if there is no room for all."""
@@ -231,6 +233,8 @@ class _WorkerSide:
         data = reader.read()
         if data is None:
             return None
+        if self._lessee.dead:
+            self._lessee.collect()
         if reader.is_crowded:
             self.side.wake_other()
         kind = data[4]
@@ -254,7 +258,7 @@ class _WorkerSide:
         """Hang up. Tensors in the worker's arena stay readable."""
         if self.their_doorbell >= 0:
             self.close_inherited()
-        self.side.doorbell.close()
+        self.side.close()
         self.control.close()
         self.arena.close()
 

@@ -17,8 +17,8 @@ from .segment import Segment
 from .shm_frame import LARGEST_NBYTES
 from .status import write_status, write_worker_info
 
-# How often to publish the number of threads: at the first call, then after so many (a power of two, less 1).
-_THREADS_EVERY = 63
+# How often to publish the number of threads, and to tidy up: at the first call, then after so many (a power of two, less 1).
+_OFTEN = 63
 
 
 class ShmWorker(WorkerTransport):
@@ -69,7 +69,9 @@ class ShmWorker(WorkerTransport):
         return True
 
     def receive(self, timeout_s: float) -> Optional[Frame]:
-        """See Transport."""
+        """See Transport. While a frame waits for room nothing is read: the tensors of requests that wait must stay as they are."""
+        if self._unsent_frame is not None:
+            return self._wait_for_room(timeout_s)
         frame = self._read()
         if frame is not None or (self._side.look() and (frame := self._read()) is not None):
             return frame
@@ -82,8 +84,7 @@ class ShmWorker(WorkerTransport):
             frame = self._read()
             if frame is not None or happened:
                 return frame
-            self._lender.collect()
-            self._lender.arena.tidy()
+            self._tidy()
         return Exit()
 
     def wake(self) -> None:
@@ -97,9 +98,23 @@ class ShmWorker(WorkerTransport):
         self._closed = True
         with contextlib.suppress(OSError):  # the directory may be gone, the disk full
             write_status(self._directory, "terminated")
-        self._side.doorbell.close()
+        self._side.close()
         for segment in self._segments:
             segment.close()
+
+    def _wait_for_room(self, timeout_s: float) -> Optional[Frame]:
+        deadline = time.monotonic() + timeout_s
+        doorbell = self._side.doorbell
+        while not doorbell.is_cut:
+            remaining = deadline - time.monotonic()
+            if remaining <= 0 or self._side.sleep(remaining, for_room=True):
+                return None
+        return Exit()
+
+    def _tidy(self) -> None:
+        self._lessee.collect()
+        self._lender.collect()
+        self._lender.arena.tidy()
 
     def _read(self) -> Optional[Frame]:
         """The next frame for the worker; Put and Drop are dealt with here."""
@@ -132,7 +147,8 @@ class ShmWorker(WorkerTransport):
             raise RemoteProtocolError("bad_frame", f"a host does not send frames of kind {kind}")
         if old is not None:
             self._lessee.let_go(old)
-        if self._side.reader.is_crowded:  # the host may wait for room; a response would wake it, these have none
+        # The host may wait for room; a response would wake it, these have none.
+        if self._side.reader.is_crowded:
             self._wake_host()
 
     def _fetch_body(self, data: bytes) -> bytes:
@@ -145,16 +161,33 @@ class ShmWorker(WorkerTransport):
 
     def _encode(self, frame: Frame) -> bytes:
         if isinstance(frame, Response):
-            lent = [self._lender.lend(tensor) for tensor in frame.tensors] if frame.tensors else ()
-            data = shm_frame.encode_response(frame, lent, self._command)
+            if frame.tensors:
+                return self._encode_with_tensors(frame)
+            data = shm_frame.encode_response(frame, (), self._command)
             return self._shorten(data) if len(data) > LARGEST_NBYTES else data
         if isinstance(frame, Ready):
-            write_worker_info(self._directory, frame.info)
+            info = {**frame.info, "control": self._segments[0].fileno()}
+            write_worker_info(self._directory, info)
             write_status(self._directory, "ready")
-            return shm_frame.encode_ready(frame.info)
+            return shm_frame.encode_ready(info)
         if isinstance(frame, Exiting):
             return shm_frame.encode_simple(shm_frame.EXITING)
         raise TypeError(f"a worker does not send {frame!r}")
+
+    def _encode_with_tensors(self, response: Response) -> bytes:
+        lender, lend = self._lender, self._lender.arena.lend
+        blocks = lender.place_all(response.tensors)
+        before = [block.lease for block in blocks]
+        try:
+            lent = [(block.offset, lend(block)) for block in blocks]
+            data = shm_frame.encode_response(response, lent, self._command)
+            return self._shorten(data) if len(data) > LARGEST_NBYTES else data
+        except BaseException:
+            for block, lease in zip(blocks, before):  # the host will not hear of the new leases
+                block.lease = lease
+            raise
+        finally:
+            lender.release_all(blocks)
 
     def _shorten(self, data: bytes) -> bytes:
         """Put a large frame's body into a block."""
@@ -172,8 +205,9 @@ class ShmWorker(WorkerTransport):
         words[SERVED] = served
         if response.error:
             words[FAILED] += 1
-        if served & _THREADS_EVERY == 1:
+        if served & _OFTEN == 1:
             words[THREADS] = _threads()
+            self._tidy()
 
 
 def _threads() -> int:

@@ -184,25 +184,27 @@ private:
         if (asked_to_leave_) {
             throw SessionClosed("session_closed", "the worker was asked to exit: start the session again");
         }
+        if (broken_) std::rethrow_exception(broken_);
         const State state = connection_.state();
         if (state == State::lost || state == State::exited) std::rethrow_exception(death_(!was_ready_));
     }
 
     // Runs the exchange until done(), which is called under the lock; false after the timeout. Once closed, the
-    // transport is another's.
+    // transport is another's; once broken, it is of no use.
     template <class Done>
     bool until(Done done, Milliseconds timeout) {
         const Clock::time_point deadline = deadline_after(timeout);
         Lock lock(mutex_);
         while (!done()) {
-            if (closed_) return false;
+            if (closed_ || broken_) return false;
             const Milliseconds left = left_until(deadline);
             if (reading_) {
                 if (left.count() == 0) return false;
                 changed_.wait_until(lock, deadline);
-            } else if (!read(lock, left) && left.count() == 0) {
-                return done();
+                continue;
             }
+            const bool came = read(lock, left);
+            if (left.count() == 0 && (!came || Clock::now() > deadline + last_words)) return done();
         }
         return true;
     }
@@ -266,8 +268,13 @@ private:
         if (reply.response.command.empty()) reply.response.command = call->request.command;
         call->reply = std::move(reply);
     }
-    // The answer to the oldest call, since answers come in order.
+    // The answer to the oldest call, since answers come in order; or nothing more will come.
     void take(Unreadable& unreadable) {
+        if (unreadable.error.code() == broken_ring) {
+            broken_ = std::make_exception_ptr(unreadable.error);
+            connection_.lost();
+            throw unreadable.error;
+        }
         const std::optional<Connection::Id> id = connection_.oldest_request();
         connection_.received_response(id);
         last_failed_ = true;
@@ -293,6 +300,9 @@ private:
         changed_.notify_all();
     }
 
+    // A worker that never stops talking is listened to for so long after the time has passed.
+    static constexpr Milliseconds last_words{500};
+
     HostTransport& transport_;
     std::function<bool()> has_exited_;
     Death death_;
@@ -300,6 +310,7 @@ private:
     std::condition_variable changed_;
     Connection connection_;
     std::map<Connection::Id, CallPtr> calls_;
+    std::exception_ptr broken_;  // why nothing can be received any more, if so
     bool reading_ = false;
     bool closed_ = false;
     bool asked_to_leave_ = false;

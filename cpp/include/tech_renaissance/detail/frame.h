@@ -146,14 +146,17 @@ inline std::vector<std::string> decode_tensors(const json::Object& object) {
     return names;
 }
 
-inline std::optional<Failure> decode_failure(const json::Object& object) {
-    const json::Value* value = find_member(object, "error");
-    if (!value) return std::nullopt;
-    const json::Object& error = as_object(*value, "'error'");
+inline Failure read_failure(const json::Object& error) {
     Failure failure{required_string(error, "code"), optional_string(error, "message"), optional_string(error, "type"),
                     optional_string(error, "traceback")};
     if (failure.code.empty()) throw_bad_frame("the 'code' of an error is empty");
     return failure;
+}
+
+inline std::optional<Failure> decode_failure(const json::Object& object) {
+    const json::Value* value = find_member(object, "error");
+    if (!value) return std::nullopt;
+    return read_failure(as_object(*value, "'error'"));
 }
 
 inline void encode_id(json::Object& object, std::optional<std::int64_t> id) {

@@ -23,7 +23,10 @@ struct Reply {
     std::vector<Tensor> tensors;
 };
 
-// What cannot be read, and was consumed.
+// The code of an error after which nothing can be received any more.
+inline constexpr const char* broken_ring = "broken_ring";
+
+// What cannot be read, and was consumed; after broken_ring it comes every time.
 struct Unreadable {
     RemoteProtocolError error;
 };

@@ -74,6 +74,11 @@ public:
 
     void put_tensor(const std::string& tag, const Tensor& tensor) override { tensor.save(tensor_path(tag)); }
 
+    // As put_tensor, for a tensor that is the bytes of a TSR file already.
+    void put_tsr(const std::string& tag, std::string_view bytes) {
+        write_file(tensor_path(tag), {{bytes.data(), bytes.size()}});
+    }
+
     Tensor empty(const Shape& shape, DType dtype) override { return Tensor::empty(shape, dtype); }
 
     void drop_tensor(const std::string& tag) override { remove_file(tensor_path(tag)); }

@@ -13,6 +13,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -40,8 +41,11 @@ public:
         exit_handle_ = no_handle;
         lender_.arena().forget_leases();
         unannounced_.clear();
-        for (const auto& [tag, block] : tags_) unannounced_.insert(tag);
-        worker_ = std::make_unique<WorkerSide>();
+        for (const auto& [tag, block] : tags_) {
+            lender_.restore(*block);
+            unannounced_.insert(tag);
+        }
+        worker_ = make_worker_side();
         return {"TR_SHM",
                 {worker_->control.descriptor(), lender_.arena().segment().descriptor(), worker_->arena.descriptor(),
                  worker_->control.doorbell().theirs()}};
@@ -57,7 +61,7 @@ public:
         if (over_files_) return files_.try_send(request);
         const std::lock_guard<std::mutex> lock(mutex_);
         const bool sent = request.is_exit() ? writer().try_write(shm::encode_exit()) : announce() && send(request);
-        if (sent) worker_->control.wake_worker();
+        worker_->control.wake_worker();  // also of tags, if there was room for no more
         return sent;
     }
 
@@ -74,17 +78,20 @@ public:
     }
 
     void put_tensor(const std::string& tag, const Tensor& tensor) override {
-        if (over_files_) files_.put_tensor(tag, tensor);
         shm::BlockPtr block = lender_.place(tensor);
         const std::lock_guard<std::mutex> lock(mutex_);
-        tags_[tag] = std::move(block);
-        unannounced_.insert(tag);
+        if (over_files_) files_.put_tensor(tag, tensor);
+        shm::BlockPtr& old = tags_[tag];
+        if (block != old) announce_later(tag);
+        old = std::move(block);
+        lender_.arena().tidy();
     }
 
     void drop_tensor(const std::string& tag) override {
-        if (over_files_) files_.drop_tensor(tag);
         const std::lock_guard<std::mutex> lock(mutex_);
-        if (tags_.erase(tag) != 0) unannounced_.insert(tag);
+        if (over_files_) files_.drop_tensor(tag);
+        if (tags_.erase(tag) != 0) announce_later(tag);
+        lender_.arena().tidy();
     }
 
     Tensor empty(const Shape& shape, DType dtype) override { return lender_.empty(shape, dtype); }
@@ -94,7 +101,7 @@ private:
     struct WorkerSide {
         shm::Control control;
         shm::Segment arena = shm::Segment::arena();
-        shm::Lessee lessee{arena.mapping()};
+        shm::Lessee lessee{arena};
         std::string frame;
         bool ready = false;
     };
@@ -102,7 +109,19 @@ private:
     // How often to see, while a worker starts, whether it serves over files.
     static constexpr std::chrono::milliseconds fallback_check{10};
 
+    static std::unique_ptr<WorkerSide> make_worker_side() {
+        try {
+            return std::make_unique<WorkerSide>();
+        } catch (const std::system_error& error) {
+            throw_launch_failed(std::string("no shared memory for a worker: ") + error.what());
+        }
+    }
+
     shm::RingWriter& writer() { return worker_->control.writer(); }
+
+    void announce_later(const std::string& tag) {
+        if (worker_ && !over_files_) unannounced_.insert(tag);
+    }
 
     // Tells the worker of all tags that changed; false if there is no room for all.
     bool announce() {
@@ -187,7 +206,7 @@ private:
         std::optional<Arrival> arrival = files_.receive(std::chrono::milliseconds(0));
         if (!arrival || !std::holds_alternative<Ready>(*arrival)) return arrival;
         const std::lock_guard<std::mutex> lock(mutex_);
-        for (const auto& [tag, block] : tags_) files_.put_tensor(tag, lender_.view(block));
+        for (const auto& [tag, block] : tags_) files_.put_tsr(tag, lender_.tsr(*block));
         over_files_ = true;
         return arrival;
     }

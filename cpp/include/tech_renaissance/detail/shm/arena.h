@@ -22,6 +22,7 @@
 #include "tech_renaissance/detail/deadline.h"
 #include "tech_renaissance/detail/shm/frame.h"
 #include "tech_renaissance/detail/shm/segment.h"
+#include "tech_renaissance/detail/tsr_header.h"
 #include "tech_renaissance/error.h"
 
 namespace tr::detail::shm {
@@ -33,7 +34,7 @@ inline constexpr std::chrono::seconds tidy_interval(10);
 // The size of the block that holds so many bytes, at most an eighth larger (or 255 bytes).
 inline std::uint64_t size_class(std::uint64_t nbytes) {
     std::uint64_t step = 256;
-    while (step * 16 <= nbytes) step *= 2;
+    while (step <= nbytes / 16) step *= 2;
     return (nbytes + step - 1) / step * step;
 }
 
@@ -99,7 +100,9 @@ public:
 
     std::uint64_t offset() const noexcept { return offset_; }
     std::uint64_t nbytes() const noexcept { return nbytes_; }
-    std::uint64_t lease() const noexcept { return lease_; }
+    // Of the tensor in it: our own copy, which the other side cannot spoil.
+    const TsrHeaderBytes& header() const noexcept { return header_; }
+    void set_header(const TsrHeaderBytes& header) noexcept { header_ = header; }
 
 private:
     friend class Arena;
@@ -107,6 +110,7 @@ private:
     std::uint64_t offset_;
     std::uint64_t nbytes_;
     std::uint64_t lease_ = 0;  // the last number it was lent under, or 0
+    TsrHeaderBytes header_;
 };
 
 using BlockPtr = std::shared_ptr<Block>;
@@ -298,6 +302,8 @@ private:
     Clock::time_point tidied_at_ = Clock::now();
 };
 
-inline Block::~Block() { arena_->release(*this); }
+inline Block::~Block() {
+    if (arena_->segment().mapping()->is_ours()) arena_->release(*this);  // else another thread's lock may be held for ever
+}
 
 }  // namespace tr::detail::shm

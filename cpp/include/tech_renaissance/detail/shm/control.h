@@ -85,7 +85,8 @@ public:
         Word& asleep = segment_.mapping()->word(host_asleep_word);
         asleep.store(1, std::memory_order_relaxed);
         std::atomic_thread_fence(std::memory_order_seq_cst);
-        const bool happened = reader_.has_frame() || doorbell_.wait(std::min(timeout, longest_sleep), exit);
+        const bool happened =
+            reader_.has_frame() || writer_.has_new_room() || doorbell_.wait(std::min(timeout, longest_sleep), exit);
         asleep.store(0, std::memory_order_relaxed);
         return happened;
     }

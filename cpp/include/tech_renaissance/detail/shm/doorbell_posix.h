@@ -48,10 +48,11 @@ public:
 
     // Sleeps until rung, woken, the other side is gone or the exit handle fires; false when the time has passed.
     bool wait(std::chrono::milliseconds timeout, WaitHandle exit) {
-        std::array<pollfd, 3> entries{pollfd{ours_.get(), POLLIN, 0}, pollfd{woken_.handle(), POLLIN, 0},
+        const int bell = is_cut_ ? -1 : ours_.get();
+        std::array<pollfd, 3> entries{pollfd{bell, POLLIN, 0}, pollfd{woken_.handle(), POLLIN, 0},
                                       pollfd{exit, POLLIN, 0}};
         poll_until(entries, deadline_after(timeout));
-        if (entries[0].revents != 0) drain();
+        if (entries[0].revents != 0) take_rings();
         if (entries[1].revents != 0) woken_.reset();
         return entries[0].revents != 0 || entries[1].revents != 0 || entries[2].revents != 0;
     }
@@ -63,12 +64,14 @@ private:
     static constexpr int send_flags = MSG_NOSIGNAL;
 #endif
 
-    void drain() noexcept {
-        std::array<char, 256> bytes;
-        while (::recv(ours_.get(), bytes.data(), bytes.size(), 0) == static_cast<ssize_t>(bytes.size())) {
-        }
+    // Once the other side has hung up, that would end every wait, though its process may live.
+    void take_rings() noexcept {
+        std::array<char, 4096> bytes;
+        const ssize_t count = ::recv(ours_.get(), bytes.data(), bytes.size(), 0);
+        is_cut_ = count == 0 || (count < 0 && errno != EAGAIN && errno != EINTR);
     }
 
+    bool is_cut_ = false;
     Descriptor ours_;
     Descriptor theirs_;
     Event woken_;

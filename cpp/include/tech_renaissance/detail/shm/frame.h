@@ -159,9 +159,7 @@ inline std::pair<Lent, std::uint64_t> decode_body_in_block(std::string_view fram
 
 inline Failure decode_failure_text(const std::string& text) {
     const json::Value value = json::parse(text);
-    const json::Object& error = as_object(value, "an error");
-    return {required_string(error, "code"), optional_string(error, "message"), optional_string(error, "type"),
-            optional_string(error, "traceback")};
+    return read_failure(as_object(value, "an error"));
 }
 
 // A response without tensors yet, and the blocks where they are.

@@ -4,17 +4,16 @@
 // long as any tensor in it, whatever became of the worker and the session.
 #pragma once
 
-#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <memory>
 #include <string>
-#include <unordered_map>
 #include <utility>
 
 #include "tech_renaissance/detail/shm/arena.h"
+#include "tech_renaissance/detail/shm/weak_map.h"
 #include "tech_renaissance/detail/tsr_header.h"
 #include "tech_renaissance/error.h"
 #include "tech_renaissance/tensor.h"
@@ -30,6 +29,7 @@ public:
     Lease& operator=(const Lease&) = delete;
     // Numbers only grow: a lease that ends late must not cover a later one that was returned already.
     ~Lease() {
+        if (!mapping_->is_ours()) return;
         Word& word = mapping_->word(offset_);
         const std::uint64_t number = number_.load(std::memory_order_relaxed);
         std::uint64_t returned = word.load(std::memory_order_relaxed);
@@ -46,25 +46,23 @@ private:
     std::atomic<std::uint64_t> number_;
 };
 
-// Reads blocks of an arena that the other side owns. One thread at a time; the tensors may die in any.
+// Reads blocks of an arena that the other side owns. One thread at a time; the tensors may die in any. REQUIRES: the
+// segment outlives it.
 class Lessee {
 public:
-    explicit Lessee(std::shared_ptr<Mapping> mapping) : mapping_(std::move(mapping)) {}
+    explicit Lessee(const Segment& segment) : segment_(segment), mapping_(segment.mapping()) {}
 
     // A tensor in a block. Throws RemoteProtocolError if there is none.
     Tensor tensor(Lent lent) {
         const std::shared_ptr<Lease> lease = take(lent);
-        std::byte* start = mapping_->at(lent.offset + block_prefix_nbytes);
+        const std::uint64_t start = lent.offset + block_prefix_nbytes;
         unsigned char head[tsr_max_header_nbytes];
-        std::memcpy(head, start, sizeof head);  // read once: it may change under our eyes
+        std::memcpy(head, mapping_->at(start), sizeof head);  // read once: it may change under our eyes
         try {
             const TsrHeader header = read_tsr_header(head, sizeof head);
-            const auto available = static_cast<std::int64_t>(mapping_->nbytes() - lent.offset - block_prefix_nbytes);
-            if (header.header_nbytes + header.data_nbytes > available)
-                throw_bad_frame("a tensor ends behind its arena");
-            populate(lent.offset + block_prefix_nbytes +
-                     static_cast<std::uint64_t>(header.header_nbytes + header.data_nbytes));
-            return Tensor::from_storage(lease, start + header.header_nbytes, header.shape, header.dtype);
+            const std::uint64_t data = start + static_cast<std::uint64_t>(header.header_nbytes);
+            require_memory(data, static_cast<std::uint64_t>(header.data_nbytes));
+            return Tensor::from_storage(lease, mapping_->at(data), header.shape, header.dtype);
         } catch (const FormatError& error) {
             throw RemoteProtocolError("bad_frame", std::string("a result tensor cannot be read: ") + error.what());
         }
@@ -73,9 +71,7 @@ public:
     // A copy of a large frame's body.
     std::string body(Lent lent, std::uint64_t nbytes) {
         const std::shared_ptr<Lease> lease = take(lent);
-        if (nbytes == 0 || nbytes > mapping_->nbytes() - lent.offset - block_prefix_nbytes) {
-            throw_bad_frame("a frame's body ends behind its arena");
-        }
+        require_memory(lent.offset + block_prefix_nbytes, nbytes);
         const auto* start = reinterpret_cast<const char*>(mapping_->at(lent.offset + block_prefix_nbytes));
         return std::string(start, static_cast<std::size_t>(nbytes));
     }
@@ -87,25 +83,33 @@ private:
             lent.lease >> 63 != 0) {
             throw_bad_frame("there is no such block in the arena");
         }
-        std::weak_ptr<Lease>& known = leases_[lent.offset];
-        std::shared_ptr<Lease> lease = known.lock();
+        std::shared_ptr<Lease> lease = leases_.find(lent.offset);
         if (lease) {
             lease->renew(lent.lease);
         } else {
-            known = lease = std::make_shared<Lease>(mapping_, lent);
+            lease = std::make_shared<Lease>(mapping_, lent);
+            leases_.set(lent.offset, lease);
         }
         return lease;
     }
 
-    void populate(std::uint64_t end) {
-        if (end <= populated_) return;
-        const std::uint64_t begin = std::exchange(populated_, page_up(end));
-        Segment::populate(*mapping_, begin, std::min<std::uint64_t>(populated_, mapping_->nbytes()));
+    // What is said to be here must be in the arena, and not be more than the other side can have written.
+    void require_memory(std::uint64_t begin, std::uint64_t nbytes) {
+        if (nbytes > mapping_->nbytes() - begin) throw_bad_frame("a block's contents end behind its arena");
+        if (nbytes > unchecked_nbytes && !segment_.has_taken(nbytes)) {
+            throw_bad_frame("a block's contents are larger than the memory in its arena");
+        }
+        if (begin + nbytes <= populated_) return;
+        populated_ = begin + nbytes;
+        segment_.populate_taken(begin, populated_);
     }
 
+    static constexpr std::uint64_t unchecked_nbytes = 1 << 20;
+
+    const Segment& segment_;
     std::shared_ptr<Mapping> mapping_;
-    std::unordered_map<std::uint64_t, std::weak_ptr<Lease>> leases_;
-    std::uint64_t populated_ = 0;
+    WeakMap<Lease> leases_;  // by the block's offset
+    std::uint64_t populated_ = 0;  // where the last range ends that was
 };
 
 }  // namespace tr::detail::shm

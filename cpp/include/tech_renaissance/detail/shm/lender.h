@@ -7,10 +7,10 @@
 #include <memory>
 #include <mutex>
 #include <string_view>
-#include <unordered_map>
 #include <utility>
 
 #include "tech_renaissance/detail/shm/arena.h"
+#include "tech_renaissance/detail/shm/weak_map.h"
 #include "tech_renaissance/detail/tsr_header.h"
 #include "tech_renaissance/tensor.h"
 
@@ -25,7 +25,10 @@ public:
     // A new tensor, uninitialised, that lives in a block. Throws ArenaFull.
     Tensor empty(const Shape& shape, DType dtype) {
         const auto [block, data] = block_for(shape, dtype);
-        remember(block, data);
+        // Other bytes than 0 and 1 are undefined behaviour to the worker's libraries.
+        if (dtype == DType::BOOL) std::memset(data, 0, static_cast<std::size_t>(shape.numel()));
+        const std::lock_guard<std::mutex> lock(mutex_);
+        loans_.set(key(data), block);
         return Tensor::from_storage(block, data, shape, dtype);
     }
 
@@ -43,11 +46,17 @@ public:
         return block;
     }
 
-    // The tensor in a block that holds one.
-    Tensor view(const BlockPtr& block) const {
-        const auto* start = reinterpret_cast<const unsigned char*>(contents(*block));
-        const TsrHeader header = read_tsr_header(start, tsr_max_header_nbytes);
-        return Tensor::from_storage(block, contents(*block) + header.header_nbytes, header.shape, header.dtype);
+    // Writes the header of a block's tensor again, whatever the other side made of it.
+    void restore(const Block& block) const {
+        std::memcpy(contents(block), block.header().bytes.data(), block.header().nbytes);
+    }
+
+    // The tensor in a block as the bytes of a TSR file, valid as long as the block.
+    std::string_view tsr(const Block& block) const {
+        restore(block);
+        const TsrHeader header = read_tsr_header(block.header().bytes.data(), block.header().nbytes);
+        const auto nbytes = static_cast<std::size_t>(header.header_nbytes + header.data_nbytes);
+        return {reinterpret_cast<const char*>(contents(block)), nbytes};
     }
 
 private:
@@ -60,33 +69,27 @@ private:
         const auto header = write_tsr_header(dtype, shape);
         BlockPtr block =
             arena_->allocate(header.nbytes + static_cast<std::uint64_t>(shape.nbytes(dtype_info(dtype).nbytes)));
-        std::memcpy(contents(*block), header.bytes.data(), header.nbytes);
+        block->set_header(header);
+        restore(*block);
         return {block, contents(*block) + header.nbytes};
     }
 
-    void remember(const BlockPtr& block, const std::byte* data) {
-        const std::lock_guard<std::mutex> lock(mutex_);
-        loans_[data] = block;
-    }
+    static std::uint64_t key(const void* data) { return reinterpret_cast<std::uintptr_t>(data); }
 
     // The block whose tensor this is, whole and as it was made.
     BlockPtr find(const Tensor& tensor) {
-        const std::lock_guard<std::mutex> lock(mutex_);
-        const auto found = loans_.find(static_cast<const std::byte*>(tensor.data_ptr()));
-        if (found == loans_.end()) return nullptr;
-        BlockPtr block = found->second.lock();
-        if (!block) {
-            loans_.erase(found);
-            return nullptr;
+        BlockPtr block;
+        {
+            const std::lock_guard<std::mutex> lock(mutex_);
+            block = loans_.find(key(tensor.data_ptr()));
         }
-        const auto header = write_tsr_header(tensor.dtype(), tensor.shape());
-        const bool same = std::memcmp(contents(*block), header.bytes.data(), header.nbytes) == 0;
+        const bool same = block && block->header().bytes == write_tsr_header(tensor.dtype(), tensor.shape()).bytes;
         return same ? block : nullptr;
     }
 
     std::shared_ptr<Arena> arena_;
     std::mutex mutex_;
-    std::unordered_map<const std::byte*, std::weak_ptr<Block>> loans_;  // by the address of the elements
+    WeakMap<Block> loans_;  // by the address of the elements
 };
 
 }  // namespace tr::detail::shm

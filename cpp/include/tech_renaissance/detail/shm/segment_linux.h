@@ -3,8 +3,11 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <cstddef>
@@ -28,7 +31,8 @@ static_assert(sizeof(Word) == 8 && Word::is_always_lock_free, "words of shared m
 class Mapping {
 public:
     Mapping(int descriptor, std::size_t nbytes)
-        : nbytes_(nbytes),
+        : owner_(::getpid()),
+          nbytes_(nbytes),
           data_(::mmap(nullptr, nbytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, descriptor, 0)) {
         if (data_ == MAP_FAILED) throw_system("cannot map shared memory");
     }
@@ -36,11 +40,14 @@ public:
     Mapping& operator=(const Mapping&) = delete;
     ~Mapping() { ::munmap(data_, nbytes_); }
 
+    // False in a fork: what its copies of our objects do is no business of the other side.
+    bool is_ours() const noexcept { return ::getpid() == owner_; }
     std::size_t nbytes() const noexcept { return nbytes_; }
     std::byte* at(std::uint64_t offset) const noexcept { return static_cast<std::byte*>(data_) + offset; }
     Word& word(std::uint64_t offset) const noexcept { return *reinterpret_cast<Word*>(at(offset)); }
 
 private:
+    pid_t owner_;
     std::size_t nbytes_;
     void* data_;
 };
@@ -85,7 +92,7 @@ public:
         do result = ::fallocate(descriptor_.get(), 0, static_cast<off_t>(begin), static_cast<off_t>(end - begin));
         while (result != 0 && errno == EINTR);
         if (result != 0) throw_system("cannot take shared memory");
-        populate(*mapping_, begin, end);
+        populate(begin, end);
     }
 
     // Returns the memory of a range of whole pages to the system; what stood there is gone.
@@ -93,14 +100,31 @@ public:
         ::madvise(mapping_->at(begin), end - begin, MADV_REMOVE);
     }
 
-    // Maps a range of whole pages that has memory in one step. An older kernel maps them as they are touched.
-    static void populate(const Mapping& mapping, std::uint64_t begin, std::uint64_t end) {
-        constexpr int populate_write = 23;  // MADV_POPULATE_WRITE, since Linux 5.14
-        ::madvise(mapping.at(begin), end - begin, populate_write);
+    // Maps the pages of a range in one step, unless some of it has no memory: then that would take it.
+    void populate_taken(std::uint64_t begin, std::uint64_t end) const {
+        const off_t hole = ::lseek(descriptor_.get(), static_cast<off_t>(begin), SEEK_HOLE);
+        if (hole >= static_cast<off_t>(end)) populate(page_down(begin), std::min(page_up(end), mapping_->nbytes()));
+    }
+
+    // Whether the segment has taken so much memory in all. Nothing that is larger can be in it.
+    bool has_taken(std::uint64_t nbytes) const {
+        struct stat status {};
+        return ::fstat(descriptor_.get(), &status) == 0 && static_cast<std::uint64_t>(status.st_blocks) >= nbytes / 512;
     }
 
 private:
+    // An older kernel maps pages as they are touched.
+    void populate(std::uint64_t begin, std::uint64_t end) const {
+        constexpr int populate_write = 23;  // MADV_POPULATE_WRITE, since Linux 5.14
+        ::madvise(mapping_->at(begin), end - begin, populate_write);
+    }
+
     static Descriptor make(std::size_t nbytes) {
+        rlimit limit{};
+        if (::getrlimit(RLIMIT_FSIZE, &limit) == 0 && nbytes > limit.rlim_cur) {  // trying would be answered by a signal
+            errno = EFBIG;
+            throw_system("cannot size shared memory");
+        }
         Descriptor descriptor(::memfd_create("tech_renaissance", MFD_CLOEXEC | MFD_ALLOW_SEALING));
         if (!descriptor) throw_system("cannot make shared memory");
         descriptor = above_standard_streams(std::move(descriptor));

@@ -1,0 +1,332 @@
+"""Tensors that a host sends over shared memory: shared where the user allows it, copied once where not, the handler's for good."""
+
+from typing import Any, Callable, Dict
+
+import numpy as np
+import pytest
+from kept import read, write
+from segments import Monitor
+
+from tech_renaissance import FormatError
+from tech_renaissance._transport.control import REQUEST_HEAD
+from tech_renaissance._transport.segment import UNAVAILABLE
+
+Maker = Callable[..., Any]
+
+pytestmark = pytest.mark.skipif(UNAVAILABLE is not None, reason="no shared memory here")
+
+DTYPES = (
+    "float32 int8 int32 float16 float64 int16 uint8 int64 bool uint16 uint32 uint64 complex64 complex128".split()
+)
+BOTH_LIBRARIES = pytest.mark.parametrize(
+    "library", ["numpy", pytest.param("torch", marks=pytest.mark.torch)]
+)
+OVERWRITES = 1000
+
+
+@pytest.fixture
+def transport(monkeypatch: pytest.MonkeyPatch) -> str:
+    """This one."""
+    monkeypatch.setenv("TR_TRANSPORT", "shm")
+    return "shm"
+
+
+@pytest.fixture
+def start_with(start: Maker) -> Maker:
+    """A session whose worker gets tensors of a library."""
+
+    def start_with(library: str = "numpy", **options: Any) -> Any:
+        environment: Dict[str, str] = {"LIBRARY": library}
+        session = start("shm_tensors.py", environment=environment, transport="shm", **options)
+        assert session.wait_until_ready(60_000)
+        return session
+
+    return start_with
+
+
+# ------------------------------------------------------------------------------------------------------ host to worker
+
+
+@BOTH_LIBRARIES
+def test_a_tensor_of_empty_is_the_workers_too(start_with: Maker, library: str) -> None:
+    """What the host writes after sending, the worker sees without another send, and the other way round."""
+    session = start_with(library)
+    shared = session.empty((1000,), "float32")
+    write(shared, 1)
+    session.send_tensor(shared, "t")
+    assert "1000.0" == session.fetch_response("sum t")
+    write(shared, 3)
+    assert "3000.0" == session.fetch_response("sum t")
+    session.fetch_response("double t")
+    assert [6.0] * 1000 == read(shared).tolist()
+
+
+def test_any_other_tensor_is_copied(start_with: Maker) -> None:
+    """What the host does with it afterwards is its own affair."""
+    session = start_with()
+    ordinary = np.ones(1000, np.float32)
+    session.send_tensor(ordinary, "t")
+    ordinary[:] = 3
+    session.fetch_response("double t")
+    assert [3.0] * 1000 == ordinary.tolist()
+    assert "2000.0" == session.fetch_response("sum t")
+
+
+def test_a_tensor_of_empty_goes_under_several_tags_and_comes_back_as_it_is(start_with: Maker) -> None:
+    """The same memory under each; it stays when one of them is dropped."""
+    session = start_with()
+    shared = session.empty((10,), "int32")
+    write(shared, 1)
+    session.send_tensor(shared, "a")
+    session.send_tensor(shared, "b")
+    assert "20.0" == session.fetch_response("sum a b")
+    session.drop_tensor("a")
+    write(shared, 5)
+    assert "50.0" == session.fetch_response("sum b")
+    assert [5] * 10 == session.fetch_tensor("same b").tolist()
+
+
+def test_a_tensor_of_empty_may_be_let_go_of_after_it_was_sent(start_with: Maker) -> None:
+    """The tag keeps it; nobody else gets its memory."""
+    session = start_with()
+    shared = session.empty((1000,), "float32")
+    write(shared, 1)
+    session.send_tensor(shared, "t")
+    if hasattr(shared, "release"):
+        shared.release()
+    del shared
+    for number in range(20):
+        session.send_tensor(np.full(1000, number, np.float32), "other")
+    assert "1000.0" == session.fetch_response("sum t")
+
+
+def test_a_python_hosts_part_of_an_empty_tensor_is_copied(workspace: Any, worker_python: str) -> None:
+    """Only the whole of it, as it was made, is known again: not a slice, a transpose, another shape or dtype."""
+    from hosts import WORKERS
+
+    from tech_renaissance import PythonSession
+
+    with PythonSession(WORKERS / "shm_tensors.py", "parts", transport="shm", library="numpy") as session:
+        shared = session.empty((4, 4), "float32")
+        shared[:] = np.arange(16).reshape(4, 4)
+        parts = [shared[:2], shared.T, shared.reshape(16), shared.view(np.int32), shared[::-1], shared[:, :1]]
+        for part in parts:
+            expected = part.copy()
+            session.send_tensor(part, "t")
+            shared[:] += 100
+            result = session.fetch_tensor("same t")
+            assert (expected.dtype, expected.tolist()) == (result.dtype, result.tolist())
+            shared[:] -= 100
+
+
+def test_all_dtypes_and_shapes_go_into_empty_tensors_and_back(start_with: Maker) -> None:
+    """Those of numpy, from both sides' ``empty``."""
+    session = start_with()
+    for dtype in DTYPES:
+        for shape in ((), (0,), (2, 3)):
+            shared = session.empty(shape, dtype)
+            write(shared, 1)
+            session.send_tensor(shared, "t")
+            result = session.fetch_tensor("same t")
+            assert (np.dtype(dtype), shape) == (result.dtype, result.shape)
+            assert np.ones(shape, dtype).tolist() == result.tolist()
+        results = session.fetch_tensors(f"empties {dtype}")
+        assert [np.ones(shape, dtype).tolist() for shape in ((), (0,), (2, 3))] == [r.tolist() for r in results]
+
+
+def test_booleans_of_empty_are_shared_whatever_the_memory_held(start_with: Maker) -> None:
+    """Bytes that are no booleans, left by an earlier tensor, do not make it a copy."""
+    session = start_with()
+    session.send_tensor(np.full(1000, 255, np.uint8), "t")
+    session.drop_tensor("t")
+    assert "" == session.fetch_response("echo")
+    shared = session.empty((1000,), "bool")
+    session.send_tensor(shared, "t")
+    assert "0.0" == session.fetch_response("sum t")
+    write(shared, True)
+    assert "1000.0" == session.fetch_response("sum t")
+
+
+@pytest.mark.torch
+def test_torch_tensors_of_all_kinds_arrive(workspace: Any, worker_python: str) -> None:
+    """bf16 and fp8, strided, lazily negated or conjugated, requiring gradients, parameters, scalars, none at all."""
+    import torch
+    from hosts import WORKERS
+
+    from tech_renaissance import PythonSession
+
+    kinds = {
+        "strided": torch.arange(12.0).reshape(3, 4).t(),
+        "expanded": torch.ones(1, 3).expand(4, 3),
+        "negative-bit": torch.complex(torch.ones(3), torch.ones(3)).conj().imag,
+        "conjugate-bit": torch.complex(torch.ones(3), torch.ones(3)).conj(),
+        "requires-grad": torch.ones(3, requires_grad=True),
+        "parameter": torch.nn.Parameter(torch.ones(2, 2)),
+        "scalar": torch.tensor(2.5),
+        "nothing": torch.ones(3, 0),
+    }
+    names = [f"{name}" for name in DTYPES + ["bfloat16", "float8_e4m3fn", "float8_e5m2"] if hasattr(torch, name)]
+    kinds.update({name: torch.tensor([0.0, 1.0, 1.0]).to(getattr(torch, name)) for name in names})
+    with PythonSession(
+        WORKERS / "shm_tensors.py", "kinds", transport="shm", environment={"LIBRARY": "torch"}, library="torch"
+    ) as session:
+        session.send_tensors(list(kinds.values()), list(kinds))
+        results = session.fetch_tensors("same " + " ".join(kinds), 60_000)
+        for sent, result in zip(kinds.values(), results):
+            assert (sent.dtype, sent.shape) == (result.dtype, result.shape)
+            assert sent.detach().resolve_conj().resolve_neg().tolist() == result.tolist()
+
+
+def test_what_tsr_cannot_hold_leaves_the_tag_as_it_was(workspace: Any, worker_python: str) -> None:
+    """Nothing is sent."""
+    from hosts import WORKERS
+
+    from tech_renaissance import PythonSession
+
+    with PythonSession(WORKERS / "shm_tensors.py", "unfit", transport="shm", library="numpy") as session:
+        session.send_tensor(np.ones(3, np.float32), "t")
+        for unfit in (np.array(["text"]), np.zeros((1,) * 9), None):
+            with pytest.raises(FormatError):
+                session.send_tensor(unfit, "t")
+        assert "3.0" == session.fetch_response("sum t")
+
+
+# ---------------------------------------------------------------------------------------------- what a handler may do
+
+
+@BOTH_LIBRARIES
+@pytest.mark.parametrize("command", ["keep", "keep-part"])
+def test_a_handler_may_keep_its_input_for_ever(start_with: Maker, library: str, command: str) -> None:
+    """All of it or a slice: however often the tag is replaced, what is kept does not change."""
+    session = start_with(library)
+    session.send_tensor(np.arange(4, dtype=np.float32), "t")
+    session.fetch_response(f"{command} t")
+    kept = session.fetch_response("kept")
+    for number in range(1, OVERWRITES):
+        session.send_tensor(np.full(4, -number, np.float32), "t")
+        if number % 100 == 0:
+            assert f"{-4.0 * number}" == session.fetch_response("sum t")
+    assert kept == session.fetch_response("kept")
+    assert kept in ("[[0.0, 1.0, 2.0, 3.0]]", "[[1.0, 2.0]]")
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("command", ["keep-through-numpy", "keep-storage", "keep-graph"])
+def test_a_handler_may_keep_what_refers_to_its_input(start_with: Maker, command: str) -> None:
+    """Another library's view, a storage, what autograd has saved: no tensor of ours, but its memory."""
+    session = start_with("torch")
+    session.send_tensor(np.arange(4, dtype=np.float32), "t")
+    session.fetch_response(f"{command} t", 60_000)
+    for number in range(20):
+        session.send_tensor(np.full(4, -number, np.float32), "t")
+        session.fetch_response("sum t")
+    if command == "keep-through-numpy":
+        assert "[[0.0, 1.0, 2.0, 3.0]]" == session.fetch_response("kept")
+    elif command == "keep-storage":
+        assert [0.0, 1.0, 2.0, 3.0] == session.fetch_tensor("kept-storage").tolist()
+    else:
+        assert [0.0, 1.0, 2.0, 3.0] == session.fetch_tensor("backward", 60_000).tolist()
+
+
+@BOTH_LIBRARIES
+def test_a_handler_may_change_its_input(start_with: Maker, library: str) -> None:
+    """The tag's tensor is changed by that, as the specification says; a tensor sent anew is not."""
+    session = start_with(library)
+    session.send_tensor(np.ones(4, np.float32), "t")
+    session.fetch_response("double t")
+    assert "8.0" == session.fetch_response("sum t")
+    session.send_tensor(np.ones(4, np.float32), "t")
+    assert "4.0" == session.fetch_response("sum t")
+
+
+@BOTH_LIBRARIES
+def test_a_handlers_tensor_object_is_its_own(start_with: Maker, library: str) -> None:
+    """Who reshapes it in place, or has it require gradients, finds the next call's as it was sent."""
+    session = start_with(library)
+    session.send_tensor(np.ones((2, 2), np.float32), "t")
+    for _ in range(3):
+        assert "(2, 2)" == session.fetch_response("shape t")
+        session.fetch_response("distort t")
+        session.fetch_response("double t")
+    assert "32.0" == session.fetch_response("sum t")
+
+
+@BOTH_LIBRARIES
+def test_a_handler_may_return_its_input_or_a_part_of_it(start_with: Maker, library: str) -> None:
+    """The result is the host's own from then on."""
+    session = start_with(library)
+    session.send_tensor(np.arange(4, dtype=np.float32), "t")
+    whole, part = session.fetch_tensor("same t"), session.fetch_tensor("part t")
+    session.fetch_response("double t")
+    assert ([0, 1, 2, 3], [1, 2]) == (whole.tolist(), part.tolist())
+    assert [2, 4] == session.fetch_tensor("part t").tolist()
+
+
+def test_a_kept_input_is_given_back_when_it_is_forgotten(start_with: Maker) -> None:
+    """The host's memory does not grow with what nobody has any more."""
+    session = start_with()
+    monitor = Monitor(session)
+    megabyte = np.ones(1 << 18, np.float32)
+
+    def keep_and_forget() -> None:
+        for _ in range(8):
+            session.send_tensor(megabyte, "t")
+            session.fetch_response("keep t")
+        session.fetch_response("forget")
+        session.fetch_response("sum t")
+
+    keep_and_forget()
+    taken = monitor.arenas_nbytes()[0]
+    assert taken >= 8 << 20
+    for _ in range(5):
+        keep_and_forget()
+    assert monitor.arenas_nbytes()[0] <= taken + (4 << 20)
+
+
+# ------------------------------------------------------------------------------------------------------------- tags
+
+
+def test_an_unchanged_tag_costs_nothing(start_with: Maker) -> None:
+    """It is announced once; so is the same memory when it is sent again."""
+    session = start_with()
+    monitor = Monitor(session)
+    shared = session.empty((16,), "float32")
+    write(shared, 1)
+
+    def frames_nbytes(text: str) -> int:
+        before = monitor.word(REQUEST_HEAD)
+        session.fetch_response(text)
+        return monitor.word(REQUEST_HEAD) - before
+
+    request = frames_nbytes("echo abc")
+    session.send_tensor(shared, "t")
+    assert frames_nbytes("shape  t") > request
+    assert request == frames_nbytes("shape  t")
+    session.send_tensor(shared, "t")
+    assert request == frames_nbytes("shape  t")
+    session.send_tensor(np.ones(16, np.float32), "t")
+    assert frames_nbytes("shape  t") > request
+    session.drop_tensor("t")
+    assert frames_nbytes("echo abc") > request
+    session.drop_tensor("t")
+    assert request == frames_nbytes("echo abc")
+
+
+def test_five_thousand_tags_are_all_there(start_with: Maker) -> None:
+    """More than the ring can announce at once."""
+    session = start_with()
+    for number in range(5000):
+        session.send_tensor(np.full(1, number % 7, np.int32), f"tag_{number}_with_a_long_name_{'x' * 60}")
+    names = " ".join(f"tag_{number}_with_a_long_name_{'x' * 60}" for number in range(5000))
+    assert f"{float(sum(number % 7 for number in range(5000)))}" == session.fetch_response(f"sum {names}", 60_000)
+
+
+def test_pipelined_requests_see_the_tensors_of_their_time(start_with: Maker) -> None:
+    """A tag that is replaced between two requests, though the first has not been served: and though nobody reads the answers."""
+    session = start_with()
+    expected = []
+    for number in range(60):
+        session.send_tensor(np.full(4, number, np.float32), "t")
+        session.send_request("repeat 60000 x" if number % 2 else "sum t")
+        expected.append("x" * 60_000 if number % 2 else f"{4.0 * number}")
+    assert expected == [session.wait_for_response(60_000) for _ in expected]
