@@ -41,7 +41,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: List[pytest.Item]) -> None:
     """What is about files does not run over another transport."""
-    unfit = [item for item in items if item.get_closest_marker("files") and _transport_of(item) not in (None, "file")]
+    unfit = [
+        item
+        for item in items
+        if item.get_closest_marker("files") and _transport_of(item) not in (None, "file")
+    ]
     config.hook.pytest_deselected(items=unfit)
     items[:] = [item for item in items if item not in unfit]
 

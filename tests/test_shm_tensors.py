@@ -15,12 +15,23 @@ Maker = Callable[..., Any]
 
 pytestmark = pytest.mark.skipif(UNAVAILABLE is not None, reason="no shared memory here")
 
-DTYPES = (
-    "float32 int8 int32 float16 float64 int16 uint8 int64 bool uint16 uint32 uint64 complex64 complex128".split()
-)
-BOTH_LIBRARIES = pytest.mark.parametrize(
-    "library", ["numpy", pytest.param("torch", marks=pytest.mark.torch)]
-)
+DTYPES = [
+    "float32",
+    "int8",
+    "int32",
+    "float16",
+    "float64",
+    "int16",
+    "uint8",
+    "int64",
+    "bool",
+    "uint16",
+    "uint32",
+    "uint64",
+    "complex64",
+    "complex128",
+]
+BOTH_LIBRARIES = pytest.mark.parametrize("library", ["numpy", pytest.param("torch", marks=pytest.mark.torch)])
 OVERWRITES = 1000
 
 
@@ -131,7 +142,9 @@ def test_all_dtypes_and_shapes_go_into_empty_tensors_and_back(start_with: Maker)
             assert (np.dtype(dtype), shape) == (result.dtype, result.shape)
             assert np.ones(shape, dtype).tolist() == result.tolist()
         results = session.fetch_tensors(f"empties {dtype}")
-        assert [np.ones(shape, dtype).tolist() for shape in ((), (0,), (2, 3))] == [r.tolist() for r in results]
+        assert [np.ones(shape, dtype).tolist() for shape in ((), (0,), (2, 3))] == [
+            r.tolist() for r in results
+        ]
 
 
 def test_booleans_of_empty_are_shared_whatever_the_memory_held(start_with: Maker) -> None:
@@ -165,10 +178,16 @@ def test_torch_tensors_of_all_kinds_arrive(workspace: Any, worker_python: str) -
         "scalar": torch.tensor(2.5),
         "nothing": torch.ones(3, 0),
     }
-    names = [f"{name}" for name in DTYPES + ["bfloat16", "float8_e4m3fn", "float8_e5m2"] if hasattr(torch, name)]
+    names = [
+        f"{name}" for name in [*DTYPES, "bfloat16", "float8_e4m3fn", "float8_e5m2"] if hasattr(torch, name)
+    ]
     kinds.update({name: torch.tensor([0.0, 1.0, 1.0]).to(getattr(torch, name)) for name in names})
     with PythonSession(
-        WORKERS / "shm_tensors.py", "kinds", transport="shm", environment={"LIBRARY": "torch"}, library="torch"
+        WORKERS / "shm_tensors.py",
+        "kinds",
+        transport="shm",
+        environment={"LIBRARY": "torch"},
+        library="torch",
     ) as session:
         session.send_tensors(list(kinds.values()), list(kinds))
         results = session.fetch_tensors("same " + " ".join(kinds), 60_000)
@@ -318,7 +337,9 @@ def test_five_thousand_tags_are_all_there(start_with: Maker) -> None:
     for number in range(5000):
         session.send_tensor(np.full(1, number % 7, np.int32), f"tag_{number}_with_a_long_name_{'x' * 60}")
     names = " ".join(f"tag_{number}_with_a_long_name_{'x' * 60}" for number in range(5000))
-    assert f"{float(sum(number % 7 for number in range(5000)))}" == session.fetch_response(f"sum {names}", 60_000)
+    assert f"{float(sum(number % 7 for number in range(5000)))}" == session.fetch_response(
+        f"sum {names}", 60_000
+    )
 
 
 def test_pipelined_requests_see_the_tensors_of_their_time(start_with: Maker) -> None:

@@ -1,5 +1,5 @@
-// The C++ blocks of the reference text that are no whole programs, each in a function that has what the block takes for granted.
-// They are compiled as they stand. usage: reference_blocks WORKER_SCRIPT
+// The C++ blocks of the reference text that are no whole programs, each in a function that has what the block takes for
+// granted. They are compiled as they stand. usage: reference_blocks WORKER_SCRIPT
 #include "tech_renaissance.h"
 using namespace tr;
 

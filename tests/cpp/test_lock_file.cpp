@@ -62,7 +62,9 @@ TEST("a second owner is refused with the process id of the first") {
 TEST("a lock ends with its object and leaves the file") {
     const TemporaryDirectory directory;
     const std::string path = (directory / "session.lock").string();
-    { const LockFile lock = LockFile::acquire(path); }
+    {
+        const LockFile lock = LockFile::acquire(path);
+    }
     CHECK(std::filesystem::exists(path));
     const LockFile again = LockFile::acquire(path);
 }
@@ -157,7 +159,7 @@ TEST("a lock file is for its user alone") {
     const ::mode_t before = ::umask(0);
     const LockFile lock = LockFile::acquire((directory / "session.lock").string());
     ::umask(before);
-    struct stat status {};
+    struct stat status{};
     ::stat((directory / "session.lock").c_str(), &status);
     CHECK_EQ(0600, status.st_mode & 0777);
 }

@@ -121,10 +121,10 @@ TEST("what cannot be started is launch_failed") {
 }
 
 TEST("a host without descriptors left gets launch_failed") {
-    struct rlimit before {};
+    struct rlimit before{};
     ::getrlimit(RLIMIT_NOFILE, &before);
     for (::rlim_t limit = 3; limit < 20; ++limit) {
-        const struct rlimit few { limit, before.rlim_max };
+        const struct rlimit few{limit, before.rlim_max};
         ::setrlimit(RLIMIT_NOFILE, &few);
         try {
             CHECK_EQ("", output_of(sh("true")));
@@ -357,8 +357,8 @@ TEST("a process outlives the thread that started it") {
 }
 
 TEST("signals to the host disturb no wait") {
-    struct sigaction action {};
-    struct sigaction before {};
+    struct sigaction action{};
+    struct sigaction before{};
     action.sa_handler = [](int) {};  // without SA_RESTART
     ::sigaction(SIGUSR1, &action, &before);
     const Process process(sh("sleep 0.2; echo done"));
@@ -376,7 +376,7 @@ TEST("signals to the host disturb no wait") {
 TEST("an idle process costs the host no time, also when it has closed its output") {
     const Process process(sh("exec >&- 2>&-; exec sleep 1000"));
     const auto used = [] {
-        struct rusage usage {};
+        struct rusage usage{};
         ::getrusage(RUSAGE_SELF, &usage);
         return std::chrono::seconds(usage.ru_utime.tv_sec) + std::chrono::microseconds(usage.ru_utime.tv_usec) +
                std::chrono::seconds(usage.ru_stime.tv_sec) + std::chrono::microseconds(usage.ru_stime.tv_usec);

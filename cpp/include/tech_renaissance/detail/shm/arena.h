@@ -303,7 +303,8 @@ private:
 };
 
 inline Block::~Block() {
-    if (arena_->segment().mapping()->is_ours()) arena_->release(*this);  // else another thread's lock may be held for ever
+    if (arena_->segment().mapping()->is_ours())
+        arena_->release(*this);  // else another thread's lock may be held for ever
 }
 
 }  // namespace tr::detail::shm

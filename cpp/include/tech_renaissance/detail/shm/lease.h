@@ -108,7 +108,7 @@ private:
 
     const Segment& segment_;
     std::shared_ptr<Mapping> mapping_;
-    WeakMap<Lease> leases_;  // by the block's offset
+    WeakMap<Lease> leases_;        // by the block's offset
     std::uint64_t populated_ = 0;  // where the last range ends that was
 };
 

@@ -69,7 +69,7 @@ private:
     Word& head_word_;
     Word& tail_word_;
     std::uint64_t head_ = 0;
-    bool full_ = false;  // there was no room last,
+    bool full_ = false;          // there was no room last,
     std::uint64_t full_at_ = 0;  // when the tail was this
 };
 

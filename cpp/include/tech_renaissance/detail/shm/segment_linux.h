@@ -108,7 +108,7 @@ public:
 
     // Whether the segment has taken so much memory in all. Nothing that is larger can be in it.
     bool has_taken(std::uint64_t nbytes) const {
-        struct stat status {};
+        struct stat status{};
         return ::fstat(descriptor_.get(), &status) == 0 && static_cast<std::uint64_t>(status.st_blocks) >= nbytes / 512;
     }
 
@@ -121,7 +121,8 @@ private:
 
     static Descriptor make(std::size_t nbytes) {
         rlimit limit{};
-        if (::getrlimit(RLIMIT_FSIZE, &limit) == 0 && nbytes > limit.rlim_cur) {  // trying would be answered by a signal
+        if (::getrlimit(RLIMIT_FSIZE, &limit) == 0 &&
+            nbytes > limit.rlim_cur) {  // trying would be answered by a signal
             errno = EFBIG;
             throw_system("cannot size shared memory");
         }
