@@ -273,7 +273,7 @@ private:
         if (unreadable.error.code() == broken_ring) {
             broken_ = std::make_exception_ptr(unreadable.error);
             connection_.lost();
-            throw unreadable.error;
+            throw RemoteProtocolError(unreadable.error.code(), unreadable.error.what());
         }
         const std::optional<Connection::Id> id = connection_.oldest_request();
         connection_.received_response(id);
