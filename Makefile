@@ -16,7 +16,7 @@ FUZZERS := $(patsubst fuzz/%.cpp,build/fuzz/%,$(wildcard fuzz/*.cpp))
 # Hosts started here run their workers in .venv.
 export TR_PYTHON := $(abspath $(PY))
 
-.PHONY: help demo test bench lint format vectors build sanitizers test-compat fuzz clean
+.PHONY: help demo test bench stress lint format vectors build sanitizers test-compat fuzz clean
 .DELETE_ON_ERROR:
 
 help:  ## List these targets
@@ -38,6 +38,9 @@ test-compat: .venv/.dev .venv-compat/.torch build  ## Run the tests with PyTorch
 bench: .venv/.torch build/plain/.configured  ## Measure, each figure beside its limit
 	$(CMAKE) --build build/plain --target benchmarks -j $(JOBS)
 	$(PY) benchmarks/run.py build/plain/bin/bench
+
+stress: .venv/.base  ## A million calls around the moment of falling asleep
+	cd tests && TR_STRESS_CALLS=1000000 $(abspath $(PY)) test_wakeups.py
 
 lint: .venv/.dev build/plain/.configured  ## Check style and types
 	$(PY) -m ruff check

@@ -10,10 +10,10 @@ from typing import Callable, Dict, List, Optional, Tuple
 from . import _files
 from ._errors import LaunchError, SessionClosed, TechRenaissanceError, WorkerLost
 from ._exchange import Exchange
-from ._process import Process
 from ._process.death import explain
 from ._process.interpreter import find_interpreter
 from ._process.output import Output
+from ._process.process import Process
 from ._tensor import Library
 from ._transport import HostTransport
 from ._transport.choose import check_transport_name, host_transport

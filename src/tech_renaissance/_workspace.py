@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import shutil
 import sys
 from typing import Mapping, Optional
 
@@ -98,6 +97,8 @@ class SessionDirectory:
         """All but the lock: until that goes, the directory has an owner."""
         for entry in os.scandir(self.path):
             if entry.is_dir(follow_symlinks=False):
+                import shutil
+
                 shutil.rmtree(entry.path, ignore_errors=True)
             elif entry.name != _LOCK:
                 os.unlink(entry.path)

@@ -5,7 +5,6 @@ from typing import List, Mapping, NamedTuple, Optional
 from .._errors import LaunchError, LocalProtocolError
 from .._tensor import Library
 from . import HostTransport, WorkerTransport
-from .file import FileHost, FileWorker
 from .segment import UNAVAILABLE
 
 SHM = "shm"
@@ -34,6 +33,9 @@ def host_transport(
 
     Raises LaunchError ``launch_failed`` if shared memory was asked for and is not to be had.
     """
+    # What is not chosen is not imported: a worker's start counts.
+    from .file import FileHost
+
     if name == FILE or (name is None and UNAVAILABLE):
         return FileHost(directory, poll_ms, library)
     from .shm_host import ShmHost
@@ -59,6 +61,8 @@ def worker_transport(directory: str, environment: Mapping[str, str], offered: Op
 
         return Choice(ShmWorker(directory, _numbers(offered)), SHM, "both sides can")
     except (OSError, ValueError) as error:
+        from .file import FileWorker
+
         return Choice(FileWorker(directory, environment.get("TR_POLL_MS")), FILE, str(error))
 
 

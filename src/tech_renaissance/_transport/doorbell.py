@@ -3,7 +3,6 @@
 import contextlib
 import os
 import select
-import socket
 from typing import Tuple
 
 
@@ -26,6 +25,8 @@ class Doorbell:
     @classmethod
     def pair(cls) -> Tuple["Doorbell", int]:
         """Our end, and the other as a descriptor to be inherited."""
+        import socket  # a worker, which inherits its end, starts without it
+
         ours, theirs = socket.socketpair()
         return cls(ours.detach()), theirs.detach()
 

@@ -97,10 +97,10 @@ class Segment:
             return
         os.close(self._descriptor)
         self._descriptor = -1
-        with contextlib.suppress(BufferError):
-            self.words.release()
-            self.bytes.release()
-            self.mapping.close()
+        # Never mapping.close(): an array holds the mapping, but not its buffer, and would point to nothing.
+        self.words.release()
+        self.bytes.release()
+        del self.mapping
 
 
 def page_up(offset: int) -> int:
