@@ -223,12 +223,14 @@ def _tensors() -> List[Any]:
 def _tags_keep_tensors_until_they_are_replaced_or_dropped(
     host: HostTransport, worker: WorkerTransport
 ) -> None:
-    for tensor in _tensors():
+    for number, tensor in enumerate(_tensors(), 2):
         host.put_tensor("tag", tensor)
+        _exchange_request(host, worker, number)
         for _ in range(2):
             _same_tensor(tensor, worker.get_tensor("tag", "numpy"))
     host.drop_tensor("tag")
     host.drop_tensor("tag")
+    _exchange_request(host, worker, 1)
     try:
         worker.get_tensor("tag", "numpy")
     except KeyError:
@@ -239,8 +241,10 @@ def _tags_keep_tensors_until_they_are_replaced_or_dropped(
 def _a_handlers_tensor_is_its_own(host: HostTransport, worker: WorkerTransport) -> None:
     tensor = _tensors()[0]
     host.put_tensor("tag", tensor)
+    _exchange_request(host, worker, 1)
     first = worker.get_tensor("tag", "numpy")
     host.put_tensor("tag", tensor + 1)
+    _exchange_request(host, worker, 2)
     _same_tensor(tensor, first)
     first *= 2
     _same_tensor(tensor + 1, worker.get_tensor("tag", "numpy"))
@@ -321,8 +325,10 @@ def _exchange_request(host: HostTransport, worker: WorkerTransport, number: int)
 
 
 def _with_list(frame: Frame) -> Frame:
+    """A response with all that may be left out, or in another form."""
     if isinstance(frame, Response):
         frame.tensors = list(frame.tensors)
+        frame.command = frame.command or "command"
     return frame
 
 

@@ -59,8 +59,10 @@ class HostileServer(TechRenaissanceServer):
         self.publish(int(parameters, 0).to_bytes(4, "little") + bytes(12))
 
     def do_break_head(self, parameters):
-        self.words[control.RESPONSE_HEAD] = (self.head + int(parameters, 0)) % 2**64
+        head = (self.head + int(parameters, 0)) % 2**64
+        self.words[control.RESPONSE_HEAD] = self._transport._side.writer._head = head
         self._transport._wake_host()
+        threading.Event().wait()
 
     def do_garbage(self, parameters):
         """A frame of the right size and random contents, in place of our answer."""

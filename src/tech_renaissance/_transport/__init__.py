@@ -41,7 +41,8 @@ class Transport(abc.ABC):
 
         None when nothing came; it may return early, after ``wake``, or when there may be room to send again.
         Raises RemoteProtocolError for bytes that are no frame, once: they are consumed. With the code BROKEN_RING, every time:
-        what comes cannot be told from what came. The tensors of a Response are tensors, owned by the caller.
+        what comes cannot be told from what came. The tensors of a Response are tensors, owned by the caller; its command may be
+        empty: then it is that of its request.
         """
 
     @abc.abstractmethod
@@ -58,11 +59,13 @@ class HostTransport(Transport):
 
     @abc.abstractmethod
     def put_tensor(self, tag: str, tensor: Any) -> None:
-        """Put a tensor under a tag, in place of one that was there. Raises FormatError."""
+        """Put a tensor under a tag, in place of one that was there: for the requests that are sent from now on. Raises
+        FormatError, ArenaFull.
+        """
 
     @abc.abstractmethod
     def drop_tensor(self, tag: str) -> None:
-        """Forget a tag; that there is none is no error."""
+        """Forget a tag, likewise; that there is none is no error."""
 
     @abc.abstractmethod
     def empty(self, dtype: DType, shape: Sequence[int], library: Library) -> Any:
