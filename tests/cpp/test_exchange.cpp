@@ -69,7 +69,7 @@ public:
     std::optional<Arrival> receive(std::chrono::milliseconds timeout) override {
         CHECK_EQ(1, ++receivers_);
         std::unique_lock<std::mutex> lock(mutex_);
-        changed_.wait_for(lock, timeout, [this] { return !arrivals_.empty() || woken_; });
+        changed_.wait_for(lock, timeout, [this] { return !arrivals_.empty() || woken_ || gone_; });
         woken_ = false;
         std::optional<Arrival> arrival;
         if (!arrivals_.empty()) {
@@ -83,6 +83,11 @@ public:
         const std::lock_guard<std::mutex> lock(mutex_);
         woken_ = true;
         changed_.notify_all();
+    }
+    // The process is gone: like an exit handle, that ends every wait from now on.
+    void go() {
+        gone_ = true;
+        wake();
     }
     tr::detail::Offer prepare() override { return {}; }
     void watch_exit(WaitHandle) override {}
@@ -99,6 +104,7 @@ private:
     std::atomic<int> receivers_{0};
     std::atomic<bool> echo_{false};
     std::atomic<bool> broken_{false};
+    std::atomic<bool> gone_{false};
 };
 
 struct Fixture {
@@ -124,7 +130,7 @@ struct Fixture {
     std::string result(const std::shared_ptr<Call>& one) { return exchange.wait(one, 1min).response.result; }
     void end() {
         exited = true;
-        transport.wake();
+        transport.go();
     }
 };
 
