@@ -34,7 +34,16 @@ LIES = [
 
 
 # What a call may end in when its worker scribbles: the ring or the frame is broken, an answer is lost, or the worker came to harm itself.
-CODES_OF_HARM = ("broken_ring", "bad_frame", "bad_json", "bad_state", "timed_out", "worker_lost", "command_failed", "no_tensor")
+CODES_OF_HARM = (
+    "broken_ring",
+    "bad_frame",
+    "bad_json",
+    "bad_state",
+    "timed_out",
+    "worker_lost",
+    "command_failed",
+    "no_tensor",
+)
 
 
 @pytest.fixture
@@ -112,7 +121,7 @@ def test_frames_of_garbage_are_typed_errors(session: Any) -> None:
         except (ProtocolError, TimedOut):
             continue
         except TechRenaissanceError as error:  # a garbled Exiting, or an error that it made up
-            assert error.code in ("worker_lost", "command_failed"), error
+            assert error.code in ("worker_lost", "command_failed"), error  # noqa: PT017 - it may succeed, too
             break
     assert recovers(session)
 
@@ -139,7 +148,7 @@ def test_random_scribbling_does_no_harm(session: Any, seed: int) -> None:
             assert str(number) == session.fetch_response(f"echo {number}", 1000)
             assert 3 == len(session.fetch_tensor("ones 3", 1000))
         except TechRenaissanceError as error:
-            assert error.code in CODES_OF_HARM, error
+            assert error.code in CODES_OF_HARM, error  # noqa: PT017 - it may succeed, too
             session.terminate()
             session.start()
             session.fetch_response(f"scribble {seed + 100 + number}", 60_000)

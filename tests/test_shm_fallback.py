@@ -1,0 +1,180 @@
+"""Which transport a session gets: what was asked for, or the best that both sides can; worker.json says which, and why."""
+
+import json
+from pathlib import Path
+from typing import Any, Callable, Dict, Optional
+
+import numpy as np
+import pytest
+
+from tech_renaissance import LocalProtocolError, PythonSession
+from tech_renaissance._transport import segment
+from tech_renaissance._transport.segment import UNAVAILABLE
+
+Maker = Callable[..., Any]
+
+pytestmark = pytest.mark.skipif(UNAVAILABLE is not None, reason="no shared memory here")
+
+MODES = {
+    "does not know it": "offered no shared memory",
+    "wants files": "TR_TRANSPORT says so",
+    "cannot map it": "Cannot allocate memory",
+    "cannot read it": "invalid literal",
+}
+
+
+@pytest.fixture
+def transport() -> None:
+    """Each test asks for its own."""
+
+
+def info(session: Any) -> Dict[str, Any]:
+    """worker.json."""
+    assert session.wait_until_ready(60_000)
+    return json.loads(Path(session.session_dir, "worker.json").read_text())
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_worker_that_declines_is_served_over_files(make_session: Maker, mode: str) -> None:
+    """With the tags that were sent before it started, and all that is done later; worker.json says why."""
+    session = make_session("shm_declines.py", transport="shm", environment={"MODE": mode})
+    session.send_tensor(np.full((2, 2), 1, np.float32), "before")
+    session.send_tensor(np.ones(3, np.float32), "dropped before")
+    session.drop_tensor("dropped before")
+    session.start()
+    said = info(session)
+    assert "file" == said["transport"]
+    assert MODES[mode] in said["transport_reason"]
+    session.send_tensor(np.full((2, 2), 2, np.float32), "after")
+    assert "12.0" == session.fetch_response("sum before after")
+    assert [[2.0, 2.0], [2.0, 2.0]] == session.fetch_tensor("same after").tolist()
+    shared = session.empty((3,), "float32")
+    session.send_tensor(shared, "t")
+    session.drop_tensor("before")
+    assert 1000 == session.calculate("same", np.zeros(1000, np.float32)).size
+    assert sorted(
+        path.stem for path in Path(session.session_dir).glob("*.tsr") if "result" not in path.stem
+    ) == [
+        "after",
+        "t",
+    ]
+
+
+def test_the_next_worker_may_be_able_to(workspace: Any, worker_python: str, tmp_path: Path) -> None:
+    """The tags are where it needs them."""
+    script = tmp_path / "worker.py"
+    script.write_text(
+        "import os, sys\n"
+        "if os.path.exists(os.environ['DECLINE']): del os.environ['TR_SHM']\n"
+        f"sys.path.insert(0, {str(Path(__file__).with_name('workers'))!r})\n"
+        "from shm_tensors import SharingServer\n"
+        "SharingServer('numpy').run(sys.argv[1])\n"
+    )
+    decline = tmp_path / "decline"
+    decline.touch()
+    environment = {"DECLINE": str(decline)}
+    with PythonSession(script, "both", transport="shm", environment=environment, library="numpy") as session:
+        session.send_tensor(np.ones(4, np.float32), "t")
+        assert ("file", "4.0") == (info(session)["transport"], session.fetch_response("sum t"))
+        session.terminate()
+        decline.unlink()
+        session.send_tensor(np.full(4, 2, np.float32), "t")
+        session.start()
+        assert ("shm", "8.0") == (info(session)["transport"], session.fetch_response("sum t"))
+        session.terminate()
+        decline.touch()
+        session.start()
+        assert ("file", "8.0") == (info(session)["transport"], session.fetch_response("sum t"))
+
+
+@pytest.mark.torch
+def test_tags_that_numpy_does_not_know_go_into_files_too(workspace: Any, worker_python: str) -> None:
+    """Whatever library results arrive as."""
+    import torch
+    from hosts import WORKERS
+
+    environment = {"MODE": "does not know it"}
+    script = WORKERS / "shm_declines.py"
+    with PythonSession(script, "bf16", transport="shm", environment=environment, library="numpy") as session:
+        session.terminate()
+        session.send_tensor(torch.ones(3, dtype=torch.bfloat16), "t")
+        session.start()
+        assert "file" == info(session)["transport"]
+        assert 64 + 64 + 6 == Path(session.session_dir, "t.tsr").stat().st_size
+
+
+@pytest.mark.parametrize(
+    ("option", "variable", "expected"),
+    [
+        (None, None, "shm"),
+        (None, "", "shm"),
+        (None, "file", "file"),
+        (None, "shm", "shm"),
+        ("file", None, "file"),
+        ("shm", "file", "shm"),
+        ("file", "shm", "file"),
+    ],
+)
+def test_the_option_counts_then_the_variable_then_the_best(
+    make_session: Maker, option: Optional[str], variable: Optional[str], expected: str
+) -> None:
+    """worker.json says which it is."""
+    environment = {} if variable is None else {"TR_TRANSPORT": variable}
+    session = make_session("echo.py", transport=option, environment=environment)
+    session.start()
+    said = info(session)
+    assert expected == said["transport"]
+    assert said["transport_reason"]
+    assert "there" == session.fetch_response("echo there")
+
+
+@pytest.mark.parametrize("where", ["option", "variable"])
+def test_a_transport_that_there_is_not_is_refused(make_session: Maker, where: str) -> None:
+    """Before anything is started."""
+    with pytest.raises(LocalProtocolError, match="pigeon") as caught:
+        make_session(
+            transport="pigeon" if where == "option" else None,
+            environment={"TR_TRANSPORT": "pigeon"} if where == "variable" else {},
+        )
+    assert "bad_option" == caught.value.code
+
+
+def test_a_host_without_shared_memory_offers_files_unless_it_was_asked_for(
+    workspace: Any, worker_python: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then the start fails, and says why."""
+    from hosts import WORKERS
+
+    from tech_renaissance import LaunchError
+
+    def refuse(nbytes: int) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(segment, "make_descriptor", refuse)
+    with PythonSession(WORKERS / "echo.py", "files", library="numpy") as session:
+        assert "file" == info(session)["transport"]
+    with pytest.raises(LaunchError, match="No space left") as caught, PythonSession(
+        WORKERS / "echo.py", "memory", transport="shm"
+    ):
+        pass
+    assert "launch_failed" == caught.value.code
+
+
+def test_no_shared_memory_for_a_new_worker_is_a_failed_launch(
+    workspace: Any, worker_python: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And the session can be started again."""
+    from hosts import WORKERS
+
+    from tech_renaissance import LaunchError
+
+    with PythonSession(WORKERS / "echo.py", "again", transport="shm", library="numpy") as session:
+        session.terminate()
+        with monkeypatch.context() as patch:
+            patch.setattr(segment, "_LARGEST_ARENA", 0)
+            patch.setattr(segment, "_SMALLEST_ARENA", 0)
+            with pytest.raises(LaunchError) as caught:
+                session.start()
+            assert "launch_failed" == caught.value.code
+        session.start()
+        assert "there" == session.fetch_response("echo there", 60_000)
