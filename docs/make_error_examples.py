@@ -23,7 +23,7 @@ sys.path.insert(0, str(ROOT / "src"))
 from tech_renaissance import TechRenaissanceError  # noqa: E402 - from this checkout, installed or not
 
 SNIPPET = re.compile(
-    r"^### (?P<code>\w+).*?^```(?P<language>python|cpp)\n(?P<source>.*?)^```\n\n```text\n(?P<output>.*?)^```$",
+    r"^### (?P<code>\w+)(?:(?!^#).)*?^```(?P<language>python|cpp)\n(?P<source>.*?)^```\n\n```text\n(?P<output>.*?)^```$",
     re.DOTALL | re.MULTILINE,
 )
 
@@ -105,7 +105,12 @@ def scratch_folder() -> Iterator[str]:
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "examples").symlink_to(ROOT / "examples")
         os.environ.update(
-            {"TR_WORKSPACE": folder, "TR_PYTHON": sys.executable, "PYTHONPATH": str(ROOT / "src")}
+            {
+                "TR_WORKSPACE": folder,
+                "TR_PYTHON": sys.executable,
+                "TR_TRANSPORT": "file",  # some snippets break files
+                "PYTHONPATH": str(ROOT / "src"),
+            }
         )
         os.chdir(folder)
         yield folder

@@ -14,7 +14,7 @@ from typing import IO, Any, Callable, Dict, List, Optional, Sequence
 from cpp_programs import cpp_driver
 
 import tech_renaissance
-from tech_renaissance import TechRenaissanceError, TimedOut, export_tsr, import_tsr
+from tech_renaissance import ArenaFull, TechRenaissanceError, TimedOut, export_tsr, import_tsr
 from tech_renaissance._tensor import Library, dtype_named
 
 HOSTS = ("python", "cpp")
@@ -131,7 +131,7 @@ def _error(description: Dict[str, Any]) -> Exception:
         return DriverFailed(description["message"])
     message = description.pop("message")
     error: TechRenaissanceError = (
-        kind(message) if kind is TimedOut else kind(description.pop("code"), message)
+        kind(message) if kind in (ArenaFull, TimedOut) else kind(description.pop("code"), message)
     )
     for name, value in description.items():
         setattr(error, name, value)

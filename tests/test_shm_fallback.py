@@ -1,6 +1,8 @@
 """Which transport a session gets: what was asked for, or the best that both sides can; worker.json says which, and why."""
 
+import errno
 import json
+import os
 from pathlib import Path
 from typing import Any, Callable, Dict, Optional
 
@@ -34,13 +36,17 @@ def info(session: Any) -> Dict[str, Any]:
     return json.loads(Path(session.session_dir, "worker.json").read_text())
 
 
+def _refuse(_: int) -> int:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_a_worker_that_declines_is_served_over_files(make_session: Maker, mode: str) -> None:
     """With the tags that were sent before it started, and all that is done later; worker.json says why."""
     session = make_session("shm_declines.py", transport="shm", environment={"MODE": mode})
     session.send_tensor(np.full((2, 2), 1, np.float32), "before")
-    session.send_tensor(np.ones(3, np.float32), "dropped before")
-    session.drop_tensor("dropped before")
+    session.send_tensor(np.ones(3, np.float32), "dropped")
+    session.drop_tensor("dropped")
     session.start()
     said = info(session)
     assert "file" == said["transport"]
@@ -147,10 +153,7 @@ def test_a_host_without_shared_memory_offers_files_unless_it_was_asked_for(
 
     from tech_renaissance import LaunchError
 
-    def refuse(nbytes: int) -> int:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(segment, "make_descriptor", refuse)
+    monkeypatch.setattr(segment, "make_descriptor", _refuse)
     with PythonSession(WORKERS / "echo.py", "files", library="numpy") as session:
         assert "file" == info(session)["transport"]
     with pytest.raises(LaunchError, match="No space left") as caught, PythonSession(
@@ -171,8 +174,7 @@ def test_no_shared_memory_for_a_new_worker_is_a_failed_launch(
     with PythonSession(WORKERS / "echo.py", "again", transport="shm", library="numpy") as session:
         session.terminate()
         with monkeypatch.context() as patch:
-            patch.setattr(segment, "_LARGEST_ARENA", 0)
-            patch.setattr(segment, "_SMALLEST_ARENA", 0)
+            patch.setattr(segment, "make_descriptor", _refuse)
             with pytest.raises(LaunchError) as caught:
                 session.start()
             assert "launch_failed" == caught.value.code
