@@ -61,7 +61,7 @@ fuzz: .venv/.dev $(if $(CLANGXX),$(FUZZERS))  ## Fuzz the parsers, FUZZ_SECONDS 
 	    vectors=spec/vectors/$${fuzzer#fuzz_}; \
 	    mkdir -p build/fuzz/$$fuzzer-corpus; \
 	    build/fuzz/$$fuzzer -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=build/fuzz/$$fuzzer- \
-	        build/fuzz/$$fuzzer-corpus $$vectors/valid $$vectors/invalid || exit 1; \
+	        build/fuzz/$$fuzzer-corpus $$(ls -d $$vectors/valid $$vectors/invalid 2>/dev/null) || exit 1; \
 	done
 
 clean:  ## Remove all that make made, the environments too

@@ -36,17 +36,13 @@ class Bench:
 
     def __init__(self, executable: str, workspace: str, *, quick: bool) -> None:
         self.raw: Dict[str, Any] = {}
-        self._executable = executable
-        self._quick = quick
-        self._threads = str(
+        self.processors = (
             len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         )
-        self._environment = {
-            **os.environ,
-            "TR_WORKSPACE": workspace,
-            "TR_PYTHON": sys.executable,
-            "TR_BENCH_THREADS": self._threads,
-        }
+        self.threads = 1  # of torch, here and in the worker
+        self._executable = executable
+        self._quick = quick
+        self._environment = {**os.environ, "TR_WORKSPACE": workspace, "TR_PYTHON": sys.executable}
 
     def count(self, full: int) -> int:
         """How many times: a tenth in a quick run."""
@@ -54,11 +50,11 @@ class Bench:
 
     def cpp(self, job: str, count: int, script: str = WORKER, transport: str = "shm") -> Dict[str, Any]:
         """Run a job of the C++ host."""
-        environment = {**self._environment, "TR_TRANSPORT": transport}
+        environment = {**self._environment, "TR_TRANSPORT": transport, "TR_BENCH_THREADS": str(self.threads)}
         command = [self._executable, job, script, str(self.count(count))]
         output = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE).stdout
         result: Dict[str, Any] = json.loads(output)
-        self.raw[f"cpp {job} {transport}"] = result
+        self.raw[f"cpp {job} {transport}, {self.threads} threads"] = result
         return result
 
     def samples(self, job: str, count: int, script: str = WORKER, transport: str = "shm") -> List[float]:
@@ -68,11 +64,11 @@ class Bench:
 
     def in_process(self) -> Dict[str, List[float]]:
         """The limits of tensor jobs."""
-        command = [sys.executable, str(HERE / "workers" / "in_process.py"), self._threads]
+        command = [sys.executable, str(HERE / "workers" / "in_process.py"), str(self.threads)]
         result: Dict[str, List[float]] = json.loads(
             subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
         )
-        self.raw["in process"] = result
+        self.raw[f"in process, {self.threads} threads"] = result
         return result
 
     def python(self, name: str, action: Callable[[], object], count: int, pause_s: float = 0) -> List[float]:
@@ -133,34 +129,29 @@ def _python_socket(bench: Bench) -> float:
     return statistics.median(samples)
 
 
-def tensor_figures(bench: Bench) -> List[Figure]:
-    """Tensor calls of the C++ host against torch in one process."""
-    limits = {name: statistics.median(samples) for name, samples in bench.in_process().items()}
-    copy = statistics.median(bench.samples("copy", 30))
-    add_4096 = bench.samples("add_4096", 30)
+def small_figures(bench: Bench) -> List[Figure]:
+    """Small tensors, C++ host."""
     return [
         Figure("two 16x16 in, sum out", bench.samples("sum_16_changed", 10000), None, 12, "us"),
         Figure("the same, tags unchanged", bench.samples("sum_16_unchanged", 10000), None, 7, "us"),
-        Figure(
-            "1024x1024 a + b in place",
-            bench.samples("add_1024", 300),
-            limits["add_out_1024"],
-            1.10,
-            "x the limit",
-        ),
-        Figure("4096x4096 a + b in place", add_4096, limits["add_out_4096"], 1.05, "x the limit"),
-        Figure("the same against fresh memory", add_4096, limits["add_fresh_4096"], 1.0, "x the limit"),
-        Figure(
-            "4096x4096 from ordinary memory",
-            bench.samples("ordinary_4096", 30),
-            2 * copy + limits["add_out_4096"],
-            1.2,
-            "x the limit",
-        ),
-        Figure(
-            "1024x1024 matmul", bench.samples("matmul_1024", 60), limits["matmul_1024"], 1.03, "x the limit"
-        ),
     ]
+
+
+def tensor_figures(bench: Bench, threads: int) -> List[Figure]:
+    """Large tensors of the C++ host against torch in one process, with the same number of threads."""
+    bench.threads = threads
+    limits = {name: statistics.median(samples) for name, samples in bench.in_process().items()}
+    copy = statistics.median(bench.samples("copy", 30))
+    add_4096 = bench.samples("add_4096", 30)
+    ordinary = 2 * copy + limits["add_out_4096"]
+    rows = [
+        ("1024x1024 a + b in place", bench.samples("add_1024", 300), limits["add_out_1024"], 1.10),
+        ("4096x4096 a + b in place", add_4096, limits["add_out_4096"], 1.05),
+        ("  against fresh memory", add_4096, limits["add_fresh_4096"], 1.0),
+        ("4096x4096 from ordinary memory", bench.samples("ordinary_4096", 30), ordinary, 1.2),
+        ("1024x1024 matmul", bench.samples("matmul_1024", 60), limits["matmul_1024"], 1.03),
+    ]
+    return [Figure(f"{name}, {threads} thr.", *rest, "x the limit") for name, *rest in rows]
 
 
 def start_figure(bench: Bench) -> Figure:
@@ -173,7 +164,7 @@ def start_figure(bench: Bench) -> Figure:
 
 def show(figures: List[Figure]) -> bool:
     """Print the table; whether every bar was met."""
-    print(f"{'job':34} {'p50':>11} {'p99':>11} {'limit':>11} {'measured':>9} {'bar':>6}  met")
+    print(f"{'job':42} {'p50':>11} {'p99':>11} {'limit':>11} {'measured':>9} {'bar':>6}  met")
     met_all = True
     for figure in figures:
         median = statistics.median(figure.samples_us)
@@ -183,7 +174,7 @@ def show(figures: List[Figure]) -> bool:
         met_all = met_all and met
         limit = f"{figure.limit_us:.1f} us" if figure.limit_us else ""
         print(
-            f"{figure.job:34} {median:8.1f} us {p99:8.1f} us {limit:>11} {measured:9.2f} {figure.bar:6.2f}  "
+            f"{figure.job:42} {median:8.1f} us {p99:8.1f} us {limit:>11} {measured:9.2f} {figure.bar:6.2f}  "
             f"{'yes' if met else 'NO'}"
         )
     return met_all
@@ -217,7 +208,9 @@ def main() -> int:
         print(
             f"{platform.machine()}, {os.cpu_count()} processors, Linux {platform.release()}, Python {platform.python_version()}"
         )
-        figures = [*text_figures(bench), *tensor_figures(bench), start_figure(bench)]
+        figures = [*text_figures(bench), *small_figures(bench), start_figure(bench)]
+        for threads in sorted({max(1, bench.processors - 1), bench.processors}):
+            figures += tensor_figures(bench, threads)
         met = show(figures)
         show_memory(bench)
     finally:

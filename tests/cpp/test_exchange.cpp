@@ -52,6 +52,11 @@ public:
         changed_.notify_all();
     }
     void break_down() { broken_ = true; }
+    // There is always one more of this.
+    void never_stop(const Arrival& arrival) {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        endless_ = arrival;
+    }
 
     bool try_send(const Request& request) override {
         if (broken_) throw std::system_error(std::make_error_code(std::errc::no_space_on_device));
@@ -69,9 +74,9 @@ public:
     std::optional<Arrival> receive(std::chrono::milliseconds timeout) override {
         CHECK_EQ(1, ++receivers_);
         std::unique_lock<std::mutex> lock(mutex_);
-        changed_.wait_for(lock, timeout, [this] { return !arrivals_.empty() || woken_ || gone_; });
+        changed_.wait_for(lock, timeout, [this] { return !arrivals_.empty() || endless_ || woken_ || gone_; });
         woken_ = false;
-        std::optional<Arrival> arrival;
+        std::optional<Arrival> arrival = endless_;
         if (!arrivals_.empty()) {
             arrival = std::move(arrivals_.front());
             arrivals_.pop_front();
@@ -99,6 +104,7 @@ private:
     std::mutex mutex_;
     std::condition_variable changed_;
     std::deque<Arrival> arrivals_;
+    std::optional<Arrival> endless_;
     int room_ = 100;
     bool woken_ = false;
     std::atomic<int> receivers_{0};
@@ -199,6 +205,31 @@ TEST("an answer when nothing was asked is ignored") {
     const auto call = f.sent(1);
     f.transport.say_reply(1, "asked");
     CHECK_EQ("asked", f.result(call));
+}
+
+TEST("a broken ring fails the calls that wait and all later ones, and is not read again") {
+    ReadyFixture f;
+    const auto first = f.sent(1);
+    const auto second = f.sent(2);
+    f.transport.never_stop(Unreadable{RemoteProtocolError("broken_ring", "nonsense")});
+    CHECK_THROWS(RemoteProtocolError, "broken_ring", f.exchange.wait(second, 1min));
+    CHECK_THROWS(RemoteProtocolError, "broken_ring", f.exchange.wait(first, 1min));
+    CHECK_THROWS(RemoteProtocolError, "broken_ring", f.exchange.send(f.call(3), 1min));
+    CHECK_THROWS(RemoteProtocolError, "broken_ring", f.exchange.wait_started(1min));
+    CHECK_THROWS(RemoteProtocolError, "broken_ring", f.exchange.wait_idle(1min));
+    CHECK(f.exchange.state() == State::lost);
+    CHECK(f.exchange.ask_to_leave(1min));
+    CHECK(f.exchange.wait_left(1min));
+    f.exchange.close();
+}
+
+TEST("a worker that never stops talking keeps no call beyond its timeout") {
+    ReadyFixture f;
+    const auto call = f.sent(1);
+    f.transport.never_stop(Ready{});
+    CHECK_THROWS(RemoteProtocolError, "bad_state", f.exchange.wait(call, 1min));
+    CHECK(f.exchange.state() == State::busy);
+    CHECK_THROWS(TimedOut, "timed_out", f.exchange.wait(f.call(2), 0ms));
 }
 
 TEST("a call waits for room") {

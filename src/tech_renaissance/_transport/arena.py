@@ -145,7 +145,11 @@ class Arena:
         if offset < 0:
             self._join()
             offset = _best_fit(self._gaps, size)
-        return offset if offset >= 0 else self._commit(size)
+        if offset < 0:
+            offset = self._commit(size)
+        # Where a block begins now there may have been elements: they must not be taken for a returned lease.
+        self._words[offset >> 3] = 0
+        return offset
 
     def _join(self) -> None:
         """Make gaps of all that is free, neighbours joined."""

@@ -9,7 +9,7 @@ import json
 import struct
 from typing import Any, Dict, Sequence, Tuple, cast
 
-from .._errors import RemoteProtocolError
+from .._errors import LocalProtocolError, RemoteProtocolError
 from .._frame import LONG, SHORT, Failure, Request, Response, decode_failure
 
 PAD, REQUEST, EXIT, PUT, DROP = 0, 1, 2, 3, 4
@@ -39,12 +39,14 @@ Lent = Tuple[int, int]
 
 
 def encode_request(request: Request) -> bytes:
-    """A Request."""
+    """A Request. Raises LocalProtocolError ``bad_message`` for a text that no frame can hold."""
     command, parameters = (
         request.command.encode("utf-8", "replace"),
         request.parameters.encode("utf-8", "replace"),
     )
     length = len(command) + len(parameters)
+    if length >> 32:
+        raise LocalProtocolError("bad_message", "a text of 4 GiB or more")
     flags = FLAG_SHORT if request.dialect == SHORT else 0
     head = _REQUEST.pack(
         24 + (length + 7 & -8), REQUEST, flags, request.id or 0, len(command), len(parameters)

@@ -7,8 +7,6 @@ from typing import Any, NamedTuple, Optional, Sequence, Tuple
 from .._tensor import DType, Library, canonical_bools, native_dtype
 from .segment import Segment
 
-_OWN_USES = 2
-
 
 def alias_of(view: Any, library: Library) -> Any:
     """Another tensor of the same memory: who changes its shape, or has it require gradients, changes no other."""
@@ -48,13 +46,15 @@ def view_of(
 class StorageUse:
     """Tells whether anything else (a slice, an alias, a storage object) shares a torch view's memory."""
 
-    __slots__ = ("_count", "_own_references", "_storage", "_storage_number")
+    __slots__ = ("_count", "_own_references", "_own_uses", "_storage", "_storage_number")
 
     def __init__(self, view: Any, count: Any) -> None:
+        """While nobody else has the view yet."""
         self._storage = view.untyped_storage()
         self._storage_number = self._storage._cdata  # noqa: SLF001 - as the counting function wants it
         self._count = count
         self._own_references = sys.getrefcount(self._storage)
+        self._own_uses = count(self._storage_number)
 
     @classmethod
     def of(cls, view: Any) -> Optional["StorageUse"]:
@@ -69,7 +69,7 @@ class StorageUse:
     def is_sole(self) -> bool:
         """Whether only the view and this object use the memory."""
         return (
-            self._count(self._storage_number) == _OWN_USES
+            self._count(self._storage_number) == self._own_uses
             and sys.getrefcount(self._storage) == self._own_references
         )
 

@@ -205,10 +205,15 @@ private:
     // new memory.
     std::uint64_t find(std::uint64_t size) {
         if (const auto pooled = take_pooled(size)) return *pooled;
-        if (const auto gap = gaps_.take(size)) return *gap;
-        join();
-        if (const auto gap = gaps_.take(size)) return *gap;
-        return commit(size);
+        std::optional<std::uint64_t> offset = gaps_.take(size);
+        if (!offset) {
+            join();
+            offset = gaps_.take(size);
+        }
+        if (!offset) offset = commit(size);
+        // Where a block begins now there may have been elements: they must not be taken for a returned lease.
+        segment_.mapping()->word(*offset).store(0, std::memory_order_relaxed);
+        return *offset;
     }
 
     std::optional<std::uint64_t> take_pooled(std::uint64_t size) {

@@ -65,7 +65,10 @@ public:
         bytes_ += text;
         return *this;
     }
-    static std::uint32_t size_of(std::string_view text) { return static_cast<std::uint32_t>(text.size()); }
+    static std::uint32_t size_of(std::string_view text) {
+        if (text.size() >> 32 != 0) throw LocalProtocolError("bad_message", "a text of 4 GiB or more");
+        return static_cast<std::uint32_t>(text.size());
+    }
 
     std::string finish() {
         bytes_.resize((bytes_.size() + 7) / 8 * 8);

@@ -1,0 +1,42 @@
+// Any bytes in a ring are a frame, or refused with a RemoteProtocolError: nothing else, and no fault.
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <string>
+#include <string_view>
+
+#include "tech_renaissance/detail/shm/frame.h"
+
+namespace {
+
+namespace shm = tr::detail::shm;
+
+void require(bool condition) {
+    if (!condition) std::abort();
+}
+
+template <class Decode>
+void check(Decode decode) {
+    try {
+        decode();
+    } catch (const tr::RemoteProtocolError&) {
+    }
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t nbytes) {
+    // A ring's reader gives out whole headers only.
+    std::string frame(std::max<std::size_t>(nbytes, 16), '\0');
+    std::copy(data, data + nbytes, frame.begin());
+    shm::read_frame_header(frame);
+    check([&] { shm::decode_body_in_block(frame); });
+    check([&] {
+        const auto [response, lent] = shm::decode_response_frame(frame);
+        require(lent.size() * sizeof(shm::Lent) <= frame.size());
+        require(response.command.size() + response.result.size() + response.message.size() <= frame.size());
+        require(!response.error || !response.error->code.empty());
+    });
+    return 0;
+}

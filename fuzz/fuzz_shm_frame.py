@@ -1,0 +1,115 @@
+"""Any bytes in a ring are a frame, or refused with a RemoteProtocolError: nothing else.
+
+    python fuzz/fuzz_shm_frame.py [--seconds N] [--runs N] [--seed N]
+
+Mutates frames. What is accepted says the same after it was written and read again. A frame that breaks this is printed as a
+bytes literal, and the exception ends the program.
+"""
+
+import argparse
+import random
+import sys
+import time
+from typing import Any, Callable, List, Tuple
+
+from tech_renaissance._errors import RemoteProtocolError
+from tech_renaissance._frame import LONG, SHORT, Failure, Request, Response
+from tech_renaissance._transport import shm_frame
+
+Decode = Callable[[bytes], Any]
+Encode = Callable[[Any], bytes]
+
+FAILURE = Failure("code", "message", "type", "traceback")
+SEEDS = [
+    shm_frame.encode_request(Request("command", "parameters", 1, LONG)),
+    shm_frame.encode_request(Request("\u6c49", "", 2**62, SHORT)),
+    shm_frame.encode_ready({"pid": 1, "python": "3.11", "start_time": 1.5, "nested": [[{}]]}),
+    shm_frame.encode_put("tag", (4096, 7)),
+    shm_frame.encode_drop("tag"),
+    shm_frame.encode_response(
+        Response("c", "result", "message", (), FAILURE, 3, SHORT), [(64, 1), (128, 2)], ""
+    ),
+    shm_frame.encode_response(Response("", "ok", id=1), (), ""),
+    shm_frame.encode_body_in_block(shm_frame.encode_drop("tag"), (64, 5)),
+    shm_frame.encode_simple(shm_frame.EXITING),
+]
+NO_COMMAND = "\ud800"  # that of no request, so that none is left out
+NUMBERS = [0, 1, 8, 16, 40, 2**16, 2**31 - 1, 2**31, 2**32 - 1]
+CHECKS: List[Tuple[Decode, Encode]] = [
+    (shm_frame.decode_request, shm_frame.encode_request),
+    (shm_frame.decode_ready, shm_frame.encode_ready),
+    (shm_frame.decode_put, lambda put: shm_frame.encode_put(*put)),
+    (shm_frame.decode_drop, shm_frame.encode_drop),
+    (shm_frame.decode_response, lambda response: shm_frame.encode_response(*response, NO_COMMAND)),
+    (
+        shm_frame.decode_body_in_block,
+        lambda body: bytes(16) + b"".join(n.to_bytes(8, "little") for n in (*body[0], body[1])),
+    ),
+]
+
+
+def check(frame: bytes) -> None:
+    """Read a frame as each of the kinds, write it, and read it again."""
+    for decode, encode in CHECKS:
+        try:
+            meaning = decode(frame)
+        except RemoteProtocolError:
+            continue
+        assert same(meaning, decode(encode(meaning)))
+
+
+def same(one: Any, other: Any) -> bool:
+    """Equal, whatever sequences they are made of; NaN equals itself."""
+    return repr(one).replace("()", "[]") == repr(other).replace("()", "[]")
+
+
+def mutated(frame: bytes, chance: random.Random) -> bytes:
+    """Some numbers and bytes changed, the end cut off or made longer."""
+    data = bytearray(frame)
+    for _ in range(chance.randint(1, 4)):
+        position = chance.randrange(len(data) + 1)
+        what = chance.randrange(4)
+        if what == 0:
+            data[position : position + 1] = bytes([chance.randrange(256)])
+        elif what == 1:
+            position &= ~3
+            data[position : position + 4] = chance.choice(NUMBERS).to_bytes(4, "little")
+        elif what == 2:
+            del data[position:]
+        else:
+            data[position:position] = bytes(
+                chance.choice((0, 0xFF, 0x5B)) for _ in range(chance.choice((1, 8, 300)))
+            )
+    return bytes(data)
+
+
+def run(seconds: float, runs: int, chance: random.Random) -> int:
+    """Try mutations until the time or the number of runs is used up; return the number of runs."""
+    end = time.monotonic() + seconds
+    for count in range(runs):
+        if time.monotonic() > end:
+            return count
+        frame = mutated(chance.choice(SEEDS), chance)
+        try:
+            check(frame)
+        except BaseException:
+            print(f"failed on {frame!r}")
+            raise
+    return runs
+
+
+def main() -> int:
+    """Run the loop."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--seconds", type=float, default=20)
+    parser.add_argument("--runs", type=int, default=sys.maxsize)
+    parser.add_argument("--seed", type=int, default=int(time.time()))
+    options = parser.parse_args()
+    print(f"seed {options.seed}")
+    count = run(options.seconds, options.runs, random.Random(options.seed))
+    print(f"{count} runs, no failure")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,189 @@
+// The arena's books against a simple model, and what becomes of a system without memory.
+#include "tech_renaissance/detail/shm/segment.h"
+
+#ifdef TR_HAS_SHARED_MEMORY
+
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <map>
+#include <random>
+#include <thread>
+#include <vector>
+
+#include "check.h"
+#include "tech_renaissance/detail/shm/arena.h"
+
+using tr::ArenaFull;
+namespace shm = tr::detail::shm;
+
+namespace {
+
+std::atomic<bool> famine{false};
+
+struct Fixture {
+    std::shared_ptr<shm::Arena> arena = std::make_shared<shm::Arena>(shm::Segment(std::size_t{64} << 20));
+    std::vector<shm::BlockPtr> held;
+    // What the other side has: offset and size -> lease.
+    std::map<std::pair<std::uint64_t, std::uint64_t>, std::uint64_t> lent;
+
+    void give_back(std::uint64_t offset, std::uint64_t lease) { arena->segment().mapping()->word(offset).store(lease); }
+
+    std::map<std::uint64_t, std::uint64_t> taken() const {
+        std::map<std::uint64_t, std::uint64_t> taken;
+        for (const auto& block : held) taken[block->offset()] = block->nbytes();
+        for (const auto& [place, lease] : lent) taken[place.first] = place.second;
+        return taken;
+    }
+
+    void allocate(std::uint64_t nbytes) {
+        const auto before = taken();
+        const shm::BlockPtr block = arena->allocate(nbytes);
+        CHECK(block->nbytes() >= nbytes + shm::block_prefix_nbytes);
+        for (const auto& [offset, size] : before) {
+            CHECK(block->offset() >= offset + size || offset >= block->offset() + block->nbytes());
+        }
+        held.push_back(block);
+    }
+
+    void step(std::mt19937_64& random) {
+        const std::size_t which = held.empty() ? 0 : random() % held.size();
+        switch (random() % 8) {
+            case 0:
+            case 1:
+            case 2: allocate(random() % (std::uint64_t{1} << random() % 21)); break;
+            case 3:
+                if (!held.empty())
+                    lent[{held[which]->offset(), held[which]->nbytes()}] = arena->lend(*held[which]).lease;
+                break;
+            case 4:
+            case 5:
+                if (!held.empty()) held.erase(held.begin() + static_cast<std::ptrdiff_t>(which));
+                break;
+            case 6:
+                if (!lent.empty()) {
+                    give_back(lent.begin()->first.first, lent.begin()->second);
+                    lent.erase(lent.begin());
+                }
+                break;
+            default:
+                if (random() % 20 == 0) {
+                    arena->forget_leases();
+                    lent.clear();
+                }
+        }
+    }
+};
+
+}  // namespace
+
+// In place of the C library's: a system that may have no memory left.
+extern "C" int fallocate(int descriptor, int mode, off_t offset, off_t nbytes) {
+    if (famine) {
+        errno = ENOSPC;
+        return -1;
+    }
+    return static_cast<int>(::syscall(SYS_fallocate, descriptor, mode, offset, nbytes));
+}
+
+TEST("whatever is allocated, lent, released and returned, live blocks never overlap and the books add up") {
+    for (std::uint64_t seed = 0; seed < 30; ++seed) {
+        std::mt19937_64 random(seed);
+        Fixture f;
+        for (int i = 0; i < 300; ++i) {
+            f.step(random);
+            std::uint64_t live = 0;
+            for (const auto& [offset, size] : f.taken()) live += size;
+            const auto [counted, committed] = f.arena->usage();
+            CHECK_EQ(live, counted);
+            CHECK(live <= committed);
+        }
+    }
+}
+
+TEST("a block is used again only when both sides have let go") {
+    Fixture f;
+    shm::BlockPtr block = f.arena->allocate(1000);
+    const std::uint64_t offset = block->offset();
+    const std::uint64_t first = f.arena->lend(*block).lease;
+    const std::uint64_t second = f.arena->lend(*block).lease;
+    f.give_back(offset, second);
+    f.allocate(1000);
+    CHECK(offset != f.held.back()->offset());
+    f.give_back(offset, first);  // an old lease is not the one that counts
+    block = nullptr;
+    f.allocate(1000);
+    CHECK(offset != f.held.back()->offset());
+    f.give_back(offset, second);
+    CHECK_EQ(offset, f.arena->allocate(1000)->offset());
+}
+
+TEST("blocks may be let go of in other threads") {
+    Fixture f;
+    std::vector<std::thread> threads;
+    for (unsigned thread = 0; thread < 4; ++thread) {
+        threads.emplace_back([&f, thread] {
+            std::mt19937_64 random(thread);
+            for (int i = 0; i < 2000; ++i) {
+                const shm::BlockPtr block = f.arena->allocate(random() % 100000);
+                std::byte* bytes = f.arena->segment().mapping()->at(block->offset());
+                bytes[shm::block_prefix_nbytes] = static_cast<std::byte>(thread);
+                std::this_thread::yield();
+                CHECK(bytes[shm::block_prefix_nbytes] == static_cast<std::byte>(thread));
+            }
+        });
+    }
+    for (std::thread& thread : threads) thread.join();
+    CHECK_EQ(0, f.arena->usage().first);
+}
+
+TEST("a full arena says so, and can be used on") {
+    Fixture f;
+    CHECK_THROWS(ArenaFull, "arena_full", f.arena->allocate(std::uint64_t{65} << 20));
+    CHECK_THROWS(ArenaFull, "arena_full", f.arena->allocate(~std::uint64_t{0} >> 1));
+    for (int i = 0; i < 3; ++i) f.held.push_back(f.arena->allocate(16 << 20));
+    CHECK_THROWS(ArenaFull, "arena_full", f.arena->allocate(16 << 20));
+    f.held.pop_back();
+    CHECK(f.arena->allocate(16 << 20) != nullptr);
+}
+
+TEST("a system without memory is a full arena, not a signal") {
+    Fixture f;
+    const shm::BlockPtr early = f.arena->allocate(1000);
+    famine = true;
+    CHECK_THROWS(ArenaFull, "arena_full", f.arena->allocate(10 << 20));
+    CHECK(f.arena->allocate(1000) != nullptr);  // of what was taken before
+    famine = false;
+    CHECK(f.arena->allocate(10 << 20) != nullptr);
+}
+
+TEST("a limit of file sizes makes arenas smaller, and is no signal") {
+    rlimit before{};
+    ::getrlimit(RLIMIT_FSIZE, &before);
+    const rlimit limit{std::size_t{100} << 20, before.rlim_max};
+    ::setrlimit(RLIMIT_FSIZE, &limit);
+    CHECK_EQ(std::size_t{64} << 20, shm::Segment::arena().mapping()->nbytes());
+    bool refused = false;
+    try {
+        shm::Segment segment(std::size_t{101} << 20);
+    } catch (const std::system_error&) {
+        refused = true;
+    }
+    CHECK(refused);
+    ::setrlimit(RLIMIT_FSIZE, &before);
+}
+
+TEST("size classes waste at most an eighth") {
+    for (const std::uint64_t nbytes : {1ull, 255ull, 256ull, 257ull, 4096ull, 65537ull, 1000000007ull, 1ull << 62}) {
+        CHECK(shm::size_class(nbytes) >= nbytes);
+        CHECK(shm::size_class(nbytes) <= std::max(nbytes + nbytes / 8, nbytes + 255));
+        CHECK_EQ(0, shm::size_class(nbytes) % 256);
+    }
+}
+
+#else
+#include "check.h"
+#endif

@@ -1,0 +1,370 @@
+// The host's end of shared memory, with a worker's end that is played by the test: leases, tags, and frames that lie.
+#include "tech_renaissance/detail/shm/segment.h"
+
+#ifdef TR_HAS_SHARED_MEMORY
+
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <memory>
+#include <optional>
+#include <random>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "check.h"
+#include "tech_renaissance/detail/transport_shm.h"
+#include "temporary_directory.h"
+
+using tr::DType;
+using tr::RemoteProtocolError;
+using tr::Shape;
+using tr::Tensor;
+using tr::detail::Arrival;
+using tr::detail::Reply;
+using tr::detail::Request;
+using tr::detail::ShmTransport;
+using tr::detail::Unreadable;
+namespace shm = tr::detail::shm;
+using namespace std::chrono_literals;
+
+namespace {
+
+std::shared_ptr<shm::Mapping> map_again(int descriptor) {
+    struct stat status{};
+    ::fstat(descriptor, &status);
+    return std::make_shared<shm::Mapping>(descriptor, static_cast<std::size_t>(status.st_size));
+}
+
+struct Put {
+    std::string tag;
+    shm::Lent lent;
+};
+
+// A worker's end.
+class FakeWorker {
+public:
+    explicit FakeWorker(const std::vector<int>& descriptors)
+        : control_(map_again(descriptors[0])),
+          host_arena_(map_again(descriptors[1])),
+          arena_(map_again(descriptors[2])) {}
+
+    // The next frame, or nothing.
+    std::string read() {
+        std::string frame;
+        return requests_.read(frame) ? frame : "";
+    }
+    std::vector<shm::Kind> kinds() {
+        std::vector<shm::Kind> kinds;
+        for (std::string frame = read(); !frame.empty(); frame = read()) {
+            kinds.push_back(shm::read_frame_header(frame).kind);
+            if (kinds.back() == shm::Kind::put) last_put_ = decode_put(frame);
+        }
+        return kinds;
+    }
+    const Put& last_put() const { return last_put_; }
+
+    std::byte* data_of(shm::Lent lent) const { return host_arena_->at(lent.offset + shm::block_prefix_nbytes + 64); }
+    std::byte* header_of(shm::Lent lent) const { return host_arena_->at(lent.offset + shm::block_prefix_nbytes); }
+    std::uint64_t returned(std::uint64_t offset) const { return arena_->word(offset).load(); }
+
+    // Takes memory for a tensor in our arena, with this header, all bytes 1.
+    void make(std::uint64_t offset, const Shape& shape, DType dtype = DType::UINT8) {
+        const auto header = tr::detail::write_tsr_header(dtype, shape);
+        const auto nbytes = static_cast<std::size_t>(shape.nbytes(tr::dtype_info(dtype).nbytes));
+        std::memcpy(arena_->at(offset + shm::block_prefix_nbytes), header.bytes.data(), header.nbytes);
+        std::memset(arena_->at(offset + shm::block_prefix_nbytes + header.nbytes), 1, nbytes);
+    }
+    std::byte* at(std::uint64_t offset) const { return arena_->at(offset); }
+
+    void answer(const std::vector<shm::Lent>& lent, std::uint64_t id = 1) { say(response(lent, id)); }
+    void say(const std::string& frame) { CHECK(responses_.try_write(frame)); }
+    void break_ring() { control_->word(shm::response_ring.head).store(8); }
+
+    static std::string response(const std::vector<shm::Lent>& lent, std::uint64_t id) {
+        shm::FrameWriter writer(shm::Kind::response, 0, id);
+        const std::string error = lent.empty() ? R"({"code":"c","message":"m","type":"t","traceback":"b"})" : "";
+        std::string texts = "cresult" + error;
+        texts.resize((texts.size() + 7) / 8 * 8);
+        writer.put(std::uint32_t{1}).put(std::uint32_t{6}).put(std::uint32_t{0});
+        writer.put(static_cast<std::uint32_t>(error.size())).put(static_cast<std::uint32_t>(lent.size()));
+        writer.put(std::uint32_t{0}).put(texts);
+        for (const shm::Lent& block : lent) writer.put(block.offset).put(block.lease);
+        return writer.finish();
+    }
+
+private:
+    static Put decode_put(const std::string& frame) {
+        shm::FrameReader reader(std::string_view(frame).substr(12));
+        Put put;
+        put.lent.offset = reader.number<std::uint64_t>();
+        put.lent.lease = reader.number<std::uint64_t>();
+        const auto size = reader.number<std::uint32_t>();
+        reader.number<std::uint32_t>();
+        put.tag = reader.text(size);
+        return put;
+    }
+
+    std::shared_ptr<shm::Mapping> control_;
+    std::shared_ptr<shm::Mapping> host_arena_;
+    std::shared_ptr<shm::Mapping> arena_;
+
+    shm::RingReader requests_{*control_, shm::request_ring};
+    shm::RingWriter responses_{*control_, shm::response_ring};
+    Put last_put_;
+};
+
+struct Fixture {
+    TemporaryDirectory directory;
+    std::unique_ptr<ShmTransport> host = std::make_unique<ShmTransport>(directory.path(), "");
+    std::unique_ptr<FakeWorker> worker = start();
+
+    std::unique_ptr<FakeWorker> start() { return std::make_unique<FakeWorker>(host->prepare().descriptors); }
+
+    std::vector<shm::Kind> kinds_with_a_request() {
+        CHECK(host->try_send({"command", "", 1, tr::detail::Dialect::Long}));
+        return worker->kinds();
+    }
+    Reply reply() {
+        std::optional<Arrival> arrival = host->receive(1min);
+        CHECK(arrival && std::holds_alternative<Reply>(*arrival));
+        return std::move(std::get<Reply>(*arrival));
+    }
+    Tensor result(const shm::Lent& lent) {
+        worker->answer({lent});
+        return reply().tensors.at(0);
+    }
+    // The code of what is refused.
+    std::string refused() {
+        const std::optional<Arrival> arrival = host->receive(1min);
+        return arrival && std::holds_alternative<Unreadable>(*arrival) ? std::get<Unreadable>(*arrival).error.code()
+                                                                       : "";
+    }
+};
+
+const std::vector<shm::Kind> only_a_request = {shm::Kind::request};
+const std::vector<shm::Kind> a_put_and_a_request = {shm::Kind::put, shm::Kind::request};
+const std::vector<shm::Kind> a_drop_and_a_request = {shm::Kind::drop, shm::Kind::request};
+
+}  // namespace
+
+TEST("a tensor of empty is sent as it is, any other is copied") {
+    Fixture f;
+    Tensor shared = f.host->empty(Shape(4), DType::FP32);
+    f.host->put_tensor("shared", shared);
+    CHECK(a_put_and_a_request == f.kinds_with_a_request());
+    shared.data<float>()[0] = 5;
+    CHECK_EQ(5.0f, *reinterpret_cast<float*>(f.worker->data_of(f.worker->last_put().lent)));
+
+    Tensor ordinary = Tensor::full(Shape(4), 1.0f);
+    f.host->put_tensor("ordinary", ordinary);
+    CHECK(a_put_and_a_request == f.kinds_with_a_request());
+    ordinary.data<float>()[0] = 5;
+    CHECK_EQ(1.0f, *reinterpret_cast<float*>(f.worker->data_of(f.worker->last_put().lent)));
+
+    f.host->put_tensor("another shape", shared.reshape(Shape(2, 2)));
+    CHECK(a_put_and_a_request == f.kinds_with_a_request());
+    shared.data<float>()[0] = 6;
+    CHECK_EQ(5.0f, *reinterpret_cast<float*>(f.worker->data_of(f.worker->last_put().lent)));
+}
+
+TEST("a tag is announced when it changes, and only then") {
+    Fixture f;
+    const Tensor shared = f.host->empty(Shape(4), DType::FP32);
+    f.host->put_tensor("t", shared);
+    CHECK(a_put_and_a_request == f.kinds_with_a_request());
+    CHECK(only_a_request == f.kinds_with_a_request());
+    f.host->put_tensor("t", shared);
+    CHECK(only_a_request == f.kinds_with_a_request());
+    f.host->put_tensor("t", Tensor::zeros(Shape(4)));
+    CHECK(a_put_and_a_request == f.kinds_with_a_request());
+    f.host->drop_tensor("t");
+    CHECK(a_drop_and_a_request == f.kinds_with_a_request());
+    f.host->drop_tensor("t");
+    CHECK(only_a_request == f.kinds_with_a_request());
+}
+
+TEST("tags are announced to the next worker, with the headers that they had") {
+    Fixture f;
+    f.host->put_tensor("t", Tensor::full(Shape(4), 1.0f));
+    f.kinds_with_a_request();
+    std::memset(f.worker->header_of(f.worker->last_put().lent), 0xff, 64);
+    f.worker = f.start();
+    CHECK(a_put_and_a_request == f.kinds_with_a_request());
+    CHECK_EQ("t", f.worker->last_put().tag);
+    CHECK_EQ(0, std::memcmp(f.worker->header_of(f.worker->last_put().lent), "TSR!", 4));
+    CHECK_EQ(1.0f, *reinterpret_cast<float*>(f.worker->data_of(f.worker->last_put().lent)));
+}
+
+TEST("a lease is returned when the last copy of its tensor is gone, in whatever thread") {
+    Fixture f;
+    f.worker->make(4096, Shape(100));
+    auto result = std::make_unique<Tensor>(f.result({4096, 7}));
+    CHECK_EQ(1, result->data<std::uint8_t>()[99]);
+    std::thread other([copy = *result, &f]() mutable {
+        CHECK_EQ(0, f.worker->returned(4096));
+        copy = Tensor();
+    });
+    other.join();
+    CHECK_EQ(0, f.worker->returned(4096));
+    std::thread([&] { result = nullptr; }).join();
+    CHECK_EQ(7, f.worker->returned(4096));
+}
+
+TEST("of two leases on one block the later one is returned, when both are gone") {
+    Fixture f;
+    f.worker->make(0, Shape(100));
+    Tensor first = f.result({0, 1});
+    Tensor second = f.result({0, 2});
+    CHECK(first.data_ptr() == second.data_ptr());
+    second = Tensor();
+    CHECK_EQ(0, f.worker->returned(0));
+    first = Tensor();
+    CHECK_EQ(2, f.worker->returned(0));
+}
+
+TEST("a lease that ends late does not cover one that was returned after it") {
+    const shm::Segment segment(std::size_t{1} << 20);
+    auto early = std::make_unique<shm::Lease>(segment.mapping(), shm::Lent{0, 1});
+    auto late = std::make_unique<shm::Lease>(segment.mapping(), shm::Lent{0, 2});
+    late = nullptr;
+    early = nullptr;
+    CHECK_EQ(2, segment.mapping()->word(0).load());
+}
+
+TEST("results that are let go of in other threads while new ones come are all returned") {
+    Fixture f;
+    for (std::uint64_t block = 0; block < 16; ++block) f.worker->make(4096 * block, Shape(100));
+    std::vector<std::thread> threads;
+    for (std::uint64_t lease = 1; lease <= 2000; ++lease) {
+        Tensor result = f.result({4096 * (lease % 16), lease});
+        if (threads.size() == 8) {
+            threads.front().join();
+            threads.erase(threads.begin());
+        }
+        threads.emplace_back([kept = std::move(result)]() mutable { kept = Tensor(); });
+    }
+    for (std::thread& thread : threads) thread.join();
+    for (std::uint64_t lease = 1985; lease <= 2000; ++lease) CHECK_EQ(lease, f.worker->returned(4096 * (lease % 16)));
+}
+
+TEST("results and tensors of empty outlive their transport") {
+    Fixture f;
+    f.worker->make(0, Shape(100));
+    const Tensor result = f.result({0, 1});
+    const Tensor shared = f.host->empty(Shape(3), DType::INT64);
+    f.host = nullptr;
+    f.worker = nullptr;
+    CHECK_EQ(1, result.data<std::uint8_t>()[0]);
+    shared.data<std::int64_t>()[2] = 4;
+    CHECK_EQ(4, shared.data<std::int64_t>()[2]);
+}
+
+TEST("what a fork of the host lets go of is not let go of") {
+    Fixture f;
+    f.worker->make(0, Shape(100));
+    Tensor result = f.result({0, 1});
+    Tensor shared = f.host->empty(Shape(3), DType::INT64);
+    const pid_t child = ::fork();
+    if (child == 0) {
+        result = Tensor();
+        shared = Tensor();
+        ::_exit(0);
+    }
+    ::waitpid(child, nullptr, 0);
+    CHECK_EQ(0, f.worker->returned(0));
+    result = Tensor();
+    CHECK_EQ(1, f.worker->returned(0));
+}
+
+TEST("blocks beyond 32 bits are where they are") {
+    Fixture f;
+    const std::uint64_t far = (std::uint64_t{6} << 30) + 4096;
+    f.worker->make(far, Shape(100));
+    Tensor result = f.result({far, (std::uint64_t{1} << 40) + 1});
+    CHECK_EQ(1, result.data<std::uint8_t>()[99]);
+    result = Tensor();
+    CHECK_EQ((std::uint64_t{1} << 40) + 1, f.worker->returned(far));
+}
+
+TEST("results that are made up are refused, and nothing is kept of them") {
+    Fixture f;
+    f.worker->make(0, Shape(100));
+    const std::uint64_t end = std::uint64_t{1} << 40;
+    for (const shm::Lent& lent : std::vector<shm::Lent>{{32, 1},
+                                                        {end, 1},
+                                                        {end - 64, 1},
+                                                        {~std::uint64_t{0} - 63, 1},
+                                                        {0, 0},
+                                                        {0, std::uint64_t{1} << 63},
+                                                        {8192, 1}}) {
+        f.worker->answer({{0, 1}, lent});
+        CHECK_EQ("bad_frame", f.refused());
+    }
+    CHECK_EQ(1, f.worker->returned(0));
+}
+
+TEST("a result whose header claims more than there is is refused") {
+    Fixture f;
+    for (const std::int64_t dim :
+         {std::int64_t{1} << 31, std::int64_t{1} << 39, std::int64_t{1} << 62, std::numeric_limits<std::int64_t>::max(),
+          std::numeric_limits<std::int64_t>::max() - 200}) {
+        const auto header = tr::detail::write_tsr_header(DType::UINT8, Shape(std::vector<std::int64_t>{dim}));
+        std::memcpy(f.worker->at(shm::block_prefix_nbytes), header.bytes.data(), header.nbytes);
+        f.worker->answer({{0, 1}});
+        CHECK_EQ("bad_frame", f.refused());
+    }
+}
+
+TEST("a body in a block is read whole, and refused when it cannot be there") {
+    Fixture f;
+    const std::string frame = FakeWorker::response({}, 1);
+    std::memcpy(f.worker->at(shm::block_prefix_nbytes), frame.data() + 16, frame.size() - 16);
+    const auto short_frame = [&](std::uint64_t nbytes) {
+        shm::FrameWriter writer(shm::Kind::response, shm::flag_body_in_block, 1);
+        return writer.put(std::uint64_t{0}).put(std::uint64_t{1}).put(nbytes).finish();
+    };
+    f.worker->say(short_frame(frame.size() - 16));
+    CHECK_EQ("result", f.reply().response.result);
+    CHECK_EQ(1, f.worker->returned(0));
+    for (const std::uint64_t nbytes : {std::uint64_t{1} << 39, std::uint64_t{1} << 41, ~std::uint64_t{0}}) {
+        f.worker->say(short_frame(nbytes));
+        CHECK_EQ("bad_frame", f.refused());
+    }
+}
+
+TEST("a broken ring is told every time") {
+    Fixture f;
+    f.worker->break_ring();
+    for (int times = 0; times < 3; ++times) CHECK_EQ("broken_ring", f.refused());
+}
+
+TEST("a frame that is cut off or changed anywhere is refused with one kind of error, or says something") {
+    const std::vector<std::string> frames = {FakeWorker::response({}, 3), FakeWorker::response({{64, 1}, {128, 2}}, 3)};
+    const auto attempt = [](const std::string& frame) {
+        try {
+            shm::decode_response_frame(frame);
+            shm::decode_body_in_block(frame);
+        } catch (const RemoteProtocolError&) {
+        }
+    };
+    for (const std::string& frame : frames) {
+        CHECK_EQ("result", shm::decode_response_frame(frame).first.result);
+        for (std::size_t length = 16; length < frame.size(); ++length) attempt(frame.substr(0, length));
+        for (std::size_t position = 0; position < frame.size(); ++position) {
+            for (const int value : {0, 1, 0x7f, 0x80, 0xff}) {
+                std::string changed = frame;
+                changed[position] = static_cast<char>(value);
+                attempt(changed);
+            }
+        }
+    }
+    CHECK_THROWS(RemoteProtocolError, "bad_frame", shm::decode_response_frame(frames[0].substr(0, 48)));
+}
+
+#else
+#include "check.h"
+#endif
