@@ -1,5 +1,6 @@
 """The hosts under test: the Python one as it is, and hosts in a process of their own behind the same interface."""
 
+import functools
 import itertools
 import json
 import os
@@ -296,6 +297,14 @@ class DriverSession:
 
     def _save(self, tensor: Any) -> str:
         return self._driver.save(tensor)
+
+
+@functools.lru_cache(maxsize=None)
+def worker_torch_has(name: str) -> bool:
+    """Whether the torch of the workers' interpreter has something, such as a dtype."""
+    python = os.environ.get("TR_TEST_WORKER_PYTHON") or sys.executable
+    command = [python, "-c", f"import sys, torch; sys.exit(not hasattr(torch, {name!r}))"]
+    return subprocess.run(command, check=False).returncode == 0
 
 
 def driver_command(host: str) -> Optional[List[str]]:

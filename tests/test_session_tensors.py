@@ -5,7 +5,7 @@ from typing import Any, Callable
 
 import numpy as np
 import pytest
-from hosts import WORKERS
+from hosts import WORKERS, worker_torch_has
 
 from tech_renaissance import CommandError, FormatError, LocalProtocolError, PythonSession, export_tsr
 
@@ -66,7 +66,11 @@ def test_all_dtypes_of_torch_travel_both_ways(start: Maker) -> None:
 
     session = start("tensors.py", environment={"LIBRARY": "torch"}, library="torch")
     names = ["bfloat16", "float16", "float32", "bool", "complex64"]
-    names += [name for name in ("float8_e4m3fn", "float8_e5m2", "uint16") if hasattr(torch, name)]
+    names += [
+        name
+        for name in ("float8_e4m3fn", "float8_e5m2", "uint16")
+        if hasattr(torch, name) and worker_torch_has(name)
+    ]
     tensors = [torch.tensor([0.0, 1.0, 0.5]).to(getattr(torch, name)) for name in names]
     session.send_tensors(tensors, names)
     results = session.fetch_tensors("same " + " ".join(names), 60_000)

@@ -164,7 +164,7 @@ def test_booleans_of_empty_are_shared_whatever_the_memory_held(start_with: Maker
 def test_torch_tensors_of_all_kinds_arrive(workspace: Any, worker_python: str) -> None:
     """bf16 and fp8, strided, lazily negated or conjugated, requiring gradients, parameters, scalars, none at all."""
     import torch
-    from hosts import WORKERS
+    from hosts import WORKERS, worker_torch_has
 
     from tech_renaissance import PythonSession
 
@@ -179,7 +179,9 @@ def test_torch_tensors_of_all_kinds_arrive(workspace: Any, worker_python: str) -
         "nothing": torch.ones(3, 0),
     }
     names = [
-        f"{name}" for name in [*DTYPES, "bfloat16", "float8_e4m3fn", "float8_e5m2"] if hasattr(torch, name)
+        f"{name}"
+        for name in [*DTYPES, "bfloat16", "float8_e4m3fn", "float8_e5m2"]
+        if hasattr(torch, name) and worker_torch_has(name)
     ]
     kinds.update({name: torch.tensor([0.0, 1.0, 1.0]).to(getattr(torch, name)) for name in names})
     with PythonSession(

@@ -80,6 +80,8 @@ class TechRenaissanceServer:
         owned = None if host_pid or lifeline else SessionDirectory(path, empty=False)
         try:
             hold_lifeline(lifeline)
+            if host_pid:
+                _hear_interrupts()
             with _orderly_signals():
                 choice = worker_transport(path, os.environ, offered)
                 self._info = {"transport": choice.name, "transport_reason": choice.reason}
@@ -321,6 +323,13 @@ def _worker_info() -> Dict[str, Any]:
         "protocol": PROTOCOL_VERSION,
         "start_time": time.time(),
     }
+
+
+def _hear_interrupts() -> None:
+    """A host that ignores SIGINT, as one in a shell's background does, has made this process ignore it, too."""
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    if in_main_thread and signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @contextlib.contextmanager

@@ -88,7 +88,8 @@ class SharingServer(TechRenaissanceServer):
         self.kept.append(np.from_dlpack(self.get_tensor(parameters)))
 
     def do_keep_storage(self, parameters):
-        self.kept.append(self.get_tensor(parameters).untyped_storage())
+        tensor = self.get_tensor(parameters)
+        self.kept.append(tensor.untyped_storage() if hasattr(tensor, "untyped_storage") else tensor.storage())
 
     def do_keep_graph(self, parameters):
         """What autograd has saved for a backward pass."""

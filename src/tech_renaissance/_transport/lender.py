@@ -6,9 +6,10 @@ which is dealt with at the next call.
 
 import ctypes
 import functools
+import operator
 import sys
 from collections import deque
-from typing import Any, Deque, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Deque, Dict, List, Optional, Sequence, Tuple
 
 from .._tensor import DTYPE_OF_ARRAY_NAME, DType, Library, describe
 from .._tsr import header_for, peek_header
@@ -70,6 +71,7 @@ class Lender:
         self._dead: Deque[Watch] = deque()
         self._forms: Dict[Any, _Form] = {}  # by torch dtype and shape
         self._strided: Any = None  # torch.strided
+        self._is_cpu: Callable[[Any], bool] = _is_cpu
 
     def empty(self, dtype: DType, shape: Sequence[int], library: Library) -> Any:
         """A new tensor, uninitialised, that lives in a block. Raises ArenaFull, FormatError."""
@@ -140,7 +142,7 @@ class Lender:
     def _place_torch(self, tensor: Any) -> Block:
         """As place; the quickest way there is for a tensor that is plain memory."""
         form = self._forms.get((tensor.dtype, tensor.shape)) or self._learn(tensor)
-        plain = form.dtype is not None and tensor.layout is self._strided and tensor.is_cpu
+        plain = form.dtype is not None and tensor.layout is self._strided and self._is_cpu(tensor)
         if not plain or not tensor.is_contiguous() or tensor.is_neg():
             return self._place_any(tensor)
         address = tensor.data_ptr()
@@ -156,7 +158,10 @@ class Lender:
         return block
 
     def _learn(self, tensor: Any) -> "_Form":
-        self._strided = sys.modules["torch"].strided
+        torch = sys.modules["torch"]
+        self._strided = torch.strided
+        if hasattr(torch.Tensor, "is_cpu"):  # since torch 1.13
+            self._is_cpu = operator.attrgetter("is_cpu")
         name = str(tensor.dtype).replace("torch.", "")
         dtype = DTYPE_OF_ARRAY_NAME[name] if name in _PLAIN else None
         shape = tuple(tensor.shape)
@@ -194,6 +199,10 @@ class Lender:
         end = start + len(header)
         self._bytes[start:end] = block.header = header
         return block, end
+
+
+def _is_cpu(tensor: Any) -> bool:
+    return tensor.device.type == "cpu"
 
 
 @functools.lru_cache(maxsize=1024)

@@ -13,14 +13,14 @@ at the next call.
 import functools
 import weakref
 from collections import deque
-from typing import Any, Deque, Dict, Optional
+from typing import Any, Callable, Deque, Dict, Optional
 
 from .._errors import FormatError, RemoteProtocolError
 from .._tensor import Library
 from .._tsr import HEADER_NBYTES_MAX, Header, peek_header
 from .arena import PREFIX_NBYTES
 from .segment import Segment
-from .view import StorageUse, alias_of, view_of
+from .view import StorageUse, alias_maker, view_of
 
 _LEAST_BLOCK = PREFIX_NBYTES + HEADER_NBYTES_MAX
 _MOST_PARKED = 64
@@ -38,12 +38,13 @@ class Watch(weakref.ref):  # type: ignore[type-arg]
 class _Lease:
     """One block: the number to return, how many hold it here, its view, and the memory of all views that are watched."""
 
-    __slots__ = ("header", "holders", "is_known", "library", "number", "use", "view", "watches")
+    __slots__ = ("alias", "header", "holders", "is_known", "library", "number", "use", "view", "watches")
 
     def __init__(self) -> None:
         self.number = 0
         self.holders = 0
-        self.view: Any = None
+        self.view: Any = None  # never given out itself, but aliases of it
+        self.alias: Callable[[Any], Any] = alias_maker("numpy")  # makes what is given out
         self.library = ""
         self.header = b""  # under which the view was made
         self.is_known = False  # whether that is still the block's header
@@ -101,8 +102,9 @@ class Lessee:
                 lease.view = self._view(lease, offset, head, library)
                 lease.library, lease.header = library, head
                 lease.use = StorageUse.of(lease.view)
+                lease.alias = alias_maker(library)
             lease.is_known = True
-        return alias_of(lease.view, library)
+        return lease.alias(lease.view)
 
     def tensor_once(self, offset: int, library: Library) -> Any:
         """The same for who will not ask again while the block is held."""

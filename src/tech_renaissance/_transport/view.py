@@ -1,16 +1,24 @@
 """Tensors that are views of shared memory, made at the cost of one call into numpy and one into torch."""
 
 import functools
+import operator
 import sys
-from typing import Any, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, NamedTuple, Optional, Sequence, Tuple
 
 from .._tensor import DType, Library, canonical_bools, native_dtype
 from .segment import Segment
 
 
-def alias_of(view: Any, library: Library) -> Any:
-    """Another tensor of the same memory: who changes its shape, or has it require gradients, changes no other."""
-    return view.data if library == "torch" else view.view()
+@functools.lru_cache(maxsize=None)
+def alias_maker(library: Library) -> Callable[[Any], Any]:
+    """Makes another tensor of the same memory: who changes its shape, or has it require gradients, changes no other."""
+    if library == "numpy":
+        return operator.methodcaller("view")
+    try:
+        sys.modules["torch"].empty(1).data.unsqueeze_(0)
+    except RuntimeError:  # an older torch, where the quickest alias does not let its shape be changed
+        return lambda view: view.view_as(view)
+    return operator.attrgetter("data")
 
 
 class _Form(NamedTuple):
