@@ -5,7 +5,7 @@ import json
 import mmap
 import os
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Union
 
 from tech_renaissance._transport import control
 
@@ -36,9 +36,9 @@ class Monitor:
         return [os.stat(f"{self._folder}/{number}").st_blocks * 512 for number in (host, worker)]
 
 
-def mappings() -> List[str]:
-    """The segments that this process has mapped."""
-    return [line for line in Path("/proc/self/maps").read_text().splitlines() if _NAME in line]
+def mappings(pid: Union[int, str] = "self") -> List[str]:
+    """The segments that a process has mapped, this one if no other."""
+    return [line for line in Path(f"/proc/{pid}/maps").read_text().splitlines() if _NAME in line]
 
 
 def descriptors(pid: int) -> List[str]:
