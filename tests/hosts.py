@@ -21,6 +21,24 @@ from tech_renaissance._tensor import Library, dtype_named
 HOSTS = ("python", "cpp")
 TRANSPORTS = ("file", "shm")
 
+# Those of TSR's table that numpy has.
+NUMPY_DTYPES = [
+    "float32",
+    "int8",
+    "int32",
+    "float16",
+    "float64",
+    "int16",
+    "uint8",
+    "int64",
+    "bool",
+    "uint16",
+    "uint32",
+    "uint64",
+    "complex64",
+    "complex128",
+]
+
 WORKERS = Path(__file__).with_name("workers")
 
 # Longer than any call of a test may take; a test that gets here has failed.

@@ -5,28 +5,11 @@ from typing import Any, Callable
 
 import numpy as np
 import pytest
-from hosts import WORKERS, worker_torch_has
+from hosts import NUMPY_DTYPES, WORKERS, worker_torch_has
 
 from tech_renaissance import CommandError, FormatError, LocalProtocolError, PythonSession, export_tsr
 
 Maker = Callable[..., Any]
-
-NUMPY_DTYPES = [
-    "float32",
-    "int8",
-    "int32",
-    "float16",
-    "float64",
-    "int16",
-    "uint8",
-    "int64",
-    "bool",
-    "uint16",
-    "uint32",
-    "uint64",
-    "complex64",
-    "complex128",
-]
 
 
 def same(expected: Any, actual: Any) -> bool:

@@ -4,6 +4,7 @@ from typing import Any, Callable, Dict
 
 import numpy as np
 import pytest
+from hosts import NUMPY_DTYPES
 from kept import read, write
 from segments import Monitor
 
@@ -15,22 +16,6 @@ Maker = Callable[..., Any]
 
 pytestmark = pytest.mark.skipif(UNAVAILABLE is not None, reason="no shared memory here")
 
-DTYPES = [
-    "float32",
-    "int8",
-    "int32",
-    "float16",
-    "float64",
-    "int16",
-    "uint8",
-    "int64",
-    "bool",
-    "uint16",
-    "uint32",
-    "uint64",
-    "complex64",
-    "complex128",
-]
 BOTH_LIBRARIES = pytest.mark.parametrize("library", ["numpy", pytest.param("torch", marks=pytest.mark.torch)])
 OVERWRITES = 1000
 
@@ -133,7 +118,7 @@ def test_a_python_hosts_part_of_an_empty_tensor_is_copied(workspace: Any, worker
 def test_all_dtypes_and_shapes_go_into_empty_tensors_and_back(start_with: Maker) -> None:
     """Those of numpy, from both sides' ``empty``."""
     session = start_with()
-    for dtype in DTYPES:
+    for dtype in NUMPY_DTYPES:
         for shape in ((), (0,), (2, 3)):
             shared = session.empty(shape, dtype)
             write(shared, 1)
@@ -180,7 +165,7 @@ def test_torch_tensors_of_all_kinds_arrive(workspace: Any, worker_python: str) -
     }
     names = [
         f"{name}"
-        for name in [*DTYPES, "bfloat16", "float8_e4m3fn", "float8_e5m2"]
+        for name in [*NUMPY_DTYPES, "bfloat16", "float8_e4m3fn", "float8_e5m2"]
         if hasattr(torch, name) and worker_torch_has(name)
     ]
     kinds.update({name: torch.tensor([0.0, 1.0, 1.0]).to(getattr(torch, name)) for name in names})

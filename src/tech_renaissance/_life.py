@@ -7,7 +7,6 @@ import time
 from dataclasses import dataclass
 from typing import Callable, Dict, List, Optional, Tuple
 
-from . import _files
 from ._errors import LaunchError, SessionClosed, TechRenaissanceError, WorkerLost
 from ._exchange import Exchange
 from ._process.death import explain
@@ -17,6 +16,7 @@ from ._process.process import Process
 from ._tensor import Library
 from ._transport import HostTransport
 from ._transport.choose import check_transport_name, host_transport
+from ._transport.status import write_status
 from ._transport.watch import Backoff
 from ._workspace import SessionDirectory, session_directory
 
@@ -211,7 +211,7 @@ class Life:
 
     def _write_last_word(self) -> None:
         with contextlib.suppress(OSError):  # for people to read, no more
-            _files.write(os.path.join(self.path, "status.txt"), b"terminated")
+            write_status(self.path, "terminated")
 
     def _arguments(self) -> List[str]:
         options = self._options

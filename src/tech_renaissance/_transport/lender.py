@@ -32,16 +32,13 @@ _PLAIN = {"float32", "float64", "int32", "int64", "uint8", "int8", "int16", "flo
 class _Loan:
     """A block whose tensor was handed out by ``empty``."""
 
-    __slots__ = ("address", "block", "dtype", "shape", "watch")
+    __slots__ = ("block", "dtype", "shape", "watch")
 
-    def __init__(
-        self, block: Block, dtype: DType, shape: Tuple[int, ...], address: int, watch: Watch
-    ) -> None:
+    def __init__(self, block: Block, dtype: DType, shape: Tuple[int, ...], watch: Watch) -> None:
         self.block = block
         self.dtype = dtype
         self.shape = shape
-        self.address = address
-        self.watch = watch
+        self.watch = watch  # kept, or it would note nothing
 
 
 class _Form:
@@ -83,7 +80,7 @@ class Lender:
         tensor, memory = view_of(self._segment, start, dtype, shape, library)
         watch = Watch(memory, self._dead.append)
         watch.offset = address = self._segment.address + start
-        self._loans[address] = _Loan(block, dtype, shape, address, watch)
+        self._loans[address] = _Loan(block, dtype, shape, watch)
         return tensor
 
     def place_all(self, tensors: Sequence[Any]) -> List[Block]:

@@ -18,6 +18,7 @@ from typing import Any, Callable, Deque, Dict, Optional
 from .._errors import FormatError, RemoteProtocolError
 from .._tensor import Library
 from .._tsr import HEADER_NBYTES_MAX, Header, peek_header
+from . import shm_frame
 from .arena import PREFIX_NBYTES
 from .segment import Segment
 from .view import StorageUse, alias_maker, view_of
@@ -110,12 +111,14 @@ class Lessee:
         """The same for who will not ask again while the block is held."""
         return self._view(self._leases[offset], offset, self._head(offset), library)
 
-    def body(self, offset: int, nbytes: int) -> bytes:
-        """A copy of a large frame's body, in a block that is held."""
-        start = offset + PREFIX_NBYTES
-        if not 0 < nbytes <= self._segment.nbytes - start or not self._segment.has_taken(nbytes):
-            raise RemoteProtocolError("bad_frame", "the frame's body is larger than its arena")
-        return self._bytes[start : start + nbytes].tobytes()
+    def whole_frame(self, frame: bytes) -> bytes:
+        """A frame whose body is in a block, with its body; the block goes back. Raises RemoteProtocolError."""
+        (offset, number), nbytes = shm_frame.decode_body_in_block(frame)
+        self.hold(offset, number)
+        try:
+            return frame[: shm_frame.HEADER_NBYTES] + self._body(offset, nbytes)
+        finally:
+            self.let_go(offset)
 
     def collect(self) -> None:
         """Return the blocks whose tensors died."""
@@ -147,6 +150,12 @@ class Lessee:
         watch.offset = offset
         lease.watches[id(watch)] = watch
         return view
+
+    def _body(self, offset: int, nbytes: int) -> bytes:
+        start = offset + PREFIX_NBYTES
+        if not 0 < nbytes <= self._segment.nbytes - start or not self._segment.has_taken(nbytes):
+            raise RemoteProtocolError("bad_frame", "the frame's body is larger than its arena")
+        return self._bytes[start : start + nbytes].tobytes()
 
     def _park(self, offset: int, lease: _Lease) -> None:
         if len(self._parked) >= _MOST_PARKED:

@@ -239,7 +239,7 @@ class _WorkerSide:
             self.side.wake_other()
         kind = data[4]
         if len(data) >= shm_frame.HEADER_NBYTES and data[6] & shm_frame.FLAG_BODY_IN_BLOCK:
-            data = self._fetch_body(data)
+            data = self._lessee.whole_frame(data)
         if kind == shm_frame.RESPONSE:
             return self._response(data, library)
         if kind == shm_frame.READY:
@@ -279,11 +279,3 @@ class _WorkerSide:
             return lessee.tensor_once(lent[0], library)
         finally:
             lessee.let_go(lent[0])
-
-    def _fetch_body(self, data: bytes) -> bytes:
-        lent, nbytes = shm_frame.decode_body_in_block(data)
-        self._lessee.hold(*lent)
-        try:
-            return data[: shm_frame.HEADER_NBYTES] + self._lessee.body(lent[0], nbytes)
-        finally:
-            self._lessee.let_go(lent[0])

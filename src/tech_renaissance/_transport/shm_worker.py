@@ -124,7 +124,7 @@ class ShmWorker(WorkerTransport):
                 return None
             kind = data[4]
             if data[6] & shm_frame.FLAG_BODY_IN_BLOCK:
-                data = self._fetch_body(data)
+                data = self._lessee.whole_frame(data)
             if kind == shm_frame.REQUEST:
                 request = _decode_request(data)
                 self._command = request.command
@@ -150,14 +150,6 @@ class ShmWorker(WorkerTransport):
         # The host may wait for room; a response would wake it, these have none.
         if self._side.reader.is_crowded:
             self._wake_host()
-
-    def _fetch_body(self, data: bytes) -> bytes:
-        lent, nbytes = shm_frame.decode_body_in_block(data)
-        self._lessee.hold(*lent)
-        try:
-            return data[: shm_frame.HEADER_NBYTES] + self._lessee.body(lent[0], nbytes)
-        finally:
-            self._lessee.let_go(lent[0])
 
     def _encode(self, frame: Frame) -> bytes:
         if isinstance(frame, Response):
