@@ -4,6 +4,7 @@
 PYTHON ?= python3
 JOBS ?= $(shell getconf _NPROCESSORS_ONLN)
 FUZZ_SECONDS ?= 20
+FAULTS_MINUTES ?= 10
 CLANGXX ?= $(or $(shell command -v clang++),$(lastword $(sort $(wildcard /usr/bin/clang++-*))))
 
 PY := .venv/bin/python
@@ -16,7 +17,7 @@ FUZZERS := $(patsubst fuzz/%.cpp,build/fuzz/%,$(wildcard fuzz/*.cpp))
 # Hosts started here run their workers in .venv.
 export TR_PYTHON := $(abspath $(PY))
 
-.PHONY: help demo test bench stress lint format vectors build sanitizers test-compat fuzz clean
+.PHONY: help demo test bench stress faults lint format vectors build sanitizers test-compat fuzz clean
 .DELETE_ON_ERROR:
 
 help:  ## List these targets
@@ -41,6 +42,10 @@ bench: .venv/.torch build/plain/.configured  ## Measure, each figure beside its 
 
 stress: .venv/.base  ## A million calls around the moment of falling asleep
 	cd tests && TR_STRESS_CALLS=1000000 $(abspath $(PY)) test_wakeups.py
+
+faults: .venv/.dev build/plain/.configured  ## Kill workers and hosts at random for FAULTS_MINUTES
+	$(CMAKE) --build build/plain --target driver -j $(JOBS)
+	TR_TEST_DRIVER="$(abspath build/plain/bin/driver)" $(PY) tests/faults_run.py --minutes $(FAULTS_MINUTES)
 
 lint: .venv/.dev build/plain/.configured  ## Check style and types
 	$(PY) -m ruff check

@@ -32,8 +32,12 @@ RUN_DEPENDENT = [
     (r"process \d+", "process 4711"),
     (r'("timestamp": ?)\d+', r"\g<1>1699123456790"),
     (r"^ +$", ""),
-    (r"Current thread 0x\w+", "Current thread 0x00007f0123456780"),
-    (r'(^      File "(?!/checkout/(?:examples/|broken)).*\n)+', "      ...\n"),
+    (r"(Current t|T)hread 0x\w+", r"\g<1>hread 0x00007f0123456780"),
+    (r"[\d.e-]+ s into", "0.01 s into"),
+    (
+        r'(^ +)File "(?!/checkout/(?:examples/|broken)).*\n(?:^ +File "(?!/checkout/(?:examples/|broken)).*\n)*',
+        r"\g<1>...\n",
+    ),
     (r"\n+    Extension modules: .*", ""),
 ]
 
@@ -68,7 +72,7 @@ def python_output(code: str, prelude: str, source: str) -> str:
         except TechRenaissanceError as error:
             if error.code != code:
                 raise
-            print(f"tech_renaissance.{type(error).__name__}: {error}")
+            print(f"tech_renaissance.{type(error).__name__}: {error}".rstrip())
         finally:
             names["session"].close()
     if code not in printed.getvalue() and "tech_renaissance." not in printed.getvalue():

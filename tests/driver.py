@@ -3,13 +3,24 @@
 The same protocol as tests/cpp/driver.cpp, which explains it.
 """
 
+import dataclasses
 import json
 import os
 import sys
 import threading
 from typing import Any, Callable, Dict, List, TextIO
 
-from tech_renaissance import PythonSession, SessionClosed, TechRenaissanceError, export_tsr, import_tsr
+from tech_renaissance import (
+    CancelPatience,
+    OutputLine,
+    PostMortem,
+    PythonSession,
+    RestartPolicy,
+    SessionClosed,
+    TechRenaissanceError,
+    export_tsr,
+    import_tsr,
+)
 
 _RETURNS_TENSORS = ("wait_for_tensor", "wait_for_tensors", "fetch_tensor", "fetch_tensors", "calculate")
 _ERROR_FIELDS = (
@@ -21,6 +32,9 @@ _ERROR_FIELDS = (
     "remote_traceback",
     "result",
     "offset",
+    "step",
+    "stack",
+    "post_mortem",
 )
 
 
@@ -45,17 +59,14 @@ class Driver:
     def _serve(self, request: Dict[str, Any]) -> None:
         answer: Dict[str, Any] = {"id": request.pop("id")}
         try:
-            answer["value"] = self._call(request.pop("op"), request.pop("session"), request)
+            answer["value"] = _plain(self._call(request.pop("op"), request.pop("session"), request))
         except Exception as error:
             answer["error"] = _describe(error)
         self._write(answer)
 
     def _call(self, op: str, handle: str, arguments: Dict[str, Any]) -> Any:
         if op == "new":
-            options = arguments["options"]
-            if options.get("output") == "callback":
-                options["output"] = self._callback(handle)
-            self._sessions[handle] = PythonSession(**options)
+            self._sessions[handle] = PythonSession(**self._options(handle, arguments["options"]))
             return None
         if op == "fork":
             return self._fork()
@@ -100,8 +111,22 @@ class Driver:
             os._exit(0)
         return os.waitpid(child, 0)[1]
 
-    def _callback(self, handle: str) -> Callable[[bytes], None]:
-        return lambda data: self._write({"session": handle, "output": data.decode("utf-8", "replace")})
+    def _options(self, handle: str, options: Dict[str, Any]) -> Dict[str, Any]:
+        if options.get("output") == "callback":
+            options["output"] = self._callback(handle)
+        if "patience_ms" in options:
+            options["patience"] = CancelPatience(*options.pop("patience_ms"))
+        if "restart_policy" in options:
+            options["restart_policy"] = RestartPolicy(**options["restart_policy"])
+        if "on_restart" in options:
+            message = options["on_restart"]
+            options["on_restart"] = lambda session: session.fetch_response(message)
+        return options
+
+    def _callback(self, handle: str) -> Callable[[OutputLine], None]:
+        return lambda line: self._write(
+            {"session": handle, "output": line.text, "stream": line.stream, "command": line.command}
+        )
 
     def _write(self, answer: Dict[str, Any]) -> None:
         with self._lock:
@@ -109,9 +134,16 @@ class Driver:
             self._answers.flush()
 
 
+def _plain(value: Any) -> Any:
+    """A value as JSON has it."""
+    if isinstance(value, PostMortem):
+        return dataclasses.asdict(value)
+    return value._asdict() if hasattr(value, "_asdict") else value
+
+
 def _describe(error: Exception) -> Dict[str, Any]:
     ours = isinstance(error, TechRenaissanceError)
-    fields = {name: getattr(error, name) for name in _ERROR_FIELDS if hasattr(error, name)}
+    fields = {name: _plain(getattr(error, name)) for name in _ERROR_FIELDS if hasattr(error, name)}
     return {
         "type": type(error).__name__ if ours else "",
         "message": f"{type(error).__name__}: {error}",

@@ -15,7 +15,17 @@ from typing import IO, Any, Callable, Dict, List, Optional, Sequence
 from cpp_programs import cpp_driver
 
 import tech_renaissance
-from tech_renaissance import ArenaFull, TechRenaissanceError, TimedOut, export_tsr, import_tsr
+from tech_renaissance import (
+    ArenaFull,
+    CallCancelled,
+    OutputLine,
+    PostMortem,
+    SessionState,
+    TechRenaissanceError,
+    TimedOut,
+    export_tsr,
+    import_tsr,
+)
 from tech_renaissance._tensor import Library, dtype_named
 
 HOSTS = ("python", "cpp")
@@ -63,7 +73,7 @@ class Driver:
         self._ids = itertools.count(1)
         self._lock = threading.Lock()
         self._answers: Dict[int, Future[Any]] = {}
-        self._callbacks: Dict[str, Callable[[bytes], None]] = {}
+        self._callbacks: Dict[str, Callable[[OutputLine], None]] = {}
         self._reader = threading.Thread(target=self._read, args=(self.process.stdout,), daemon=True)
         self._reader.start()
         self._closed = False
@@ -87,7 +97,7 @@ class Driver:
                 answer.set_exception(DriverFailed(f"the host ended: {self.process.returncode}"))
         return answer.result(_PATIENCE_S)
 
-    def on_output(self, session: str, callback: Callable[[bytes], None]) -> None:
+    def on_output(self, session: str, callback: Callable[[OutputLine], None]) -> None:
         """Give the output of a session whose option ``output`` is "callback" to a function."""
         self._callbacks[session] = callback
 
@@ -134,7 +144,9 @@ class Driver:
             for line in answers:
                 answer = json.loads(line)
                 if "output" in answer:
-                    self._callbacks[answer["session"]](answer["output"].encode())
+                    self._callbacks[answer["session"]](
+                        OutputLine(answer["output"], answer["stream"], answer["command"])
+                    )
                 elif "error" in answer:
                     self._answers.pop(answer["id"]).set_exception(_error(answer["error"]))
                 else:
@@ -149,8 +161,12 @@ def _error(description: Dict[str, Any]) -> Exception:
     if kind is None:
         return DriverFailed(description["message"])
     message = description.pop("message")
+    if description.get("post_mortem"):
+        description["post_mortem"] = PostMortem(**description["post_mortem"])
     error: TechRenaissanceError = (
-        kind(message) if kind in (ArenaFull, TimedOut) else kind(description.pop("code"), message)
+        kind(message)
+        if kind in (ArenaFull, CallCancelled, TimedOut)
+        else kind(description.pop("code"), message)
     )
     for name, value in description.items():
         setattr(error, name, value)
@@ -201,6 +217,10 @@ class DriverSession:
         if callable(options.get("output")):
             driver.on_output(self._handle, options["output"])
             options["output"] = "callback"
+        if "patience" in options:
+            options["patience_ms"] = list(options.pop("patience"))
+        if "restart_policy" in options:
+            options["restart_policy"] = options["restart_policy"]._asdict()
         options = {name: value for name, value in options.items() if value is not None}
         options.update(script_path=str(script_path), session_id=session_id, quiet_mode=quiet_mode)
         self._call("new", options=options)
@@ -251,8 +271,21 @@ class DriverSession:
     def new_response(self) -> bool:
         return self._call("new_response")
 
-    def send_request(self, message: str) -> None:
-        self._call("send_request", message=message)
+    def state(self) -> SessionState:
+        return SessionState(**self._call("state"))
+
+    def stack(self) -> str:
+        return self._call("stack")
+
+    def cancel(self) -> str:
+        return self._call("cancel")
+
+    def post_mortem(self) -> Optional[PostMortem]:
+        record = self._call("post_mortem")
+        return PostMortem(**record) if record else None
+
+    def send_request(self, message: str, **options: Any) -> None:
+        self._call("send_request", message=message, **options)
 
     def read_response(self) -> str:
         return self._call("read_response")
@@ -266,18 +299,18 @@ class DriverSession:
     def wait_for_tensors(self, timeout_ms: int = 10_000) -> List[Any]:
         return self._tensors("wait_for_tensors", timeout_ms=timeout_ms)
 
-    def fetch_response(self, message: str, timeout_ms: int = 10_000) -> str:
-        return self._call("fetch_response", message=message, timeout_ms=timeout_ms)
+    def fetch_response(self, message: str, timeout_ms: Optional[int] = None, **options: Any) -> str:
+        return self._call("fetch_response", message=message, timeout_ms=timeout_ms, **options)
 
-    def fetch_tensor(self, message: str, timeout_ms: int = 10_000) -> Any:
-        return self._tensors("fetch_tensor", message=message, timeout_ms=timeout_ms)
+    def fetch_tensor(self, message: str, timeout_ms: Optional[int] = None, **options: Any) -> Any:
+        return self._tensors("fetch_tensor", message=message, timeout_ms=timeout_ms, **options)
 
-    def fetch_tensors(self, message: str, timeout_ms: int = 10_000) -> List[Any]:
-        return self._tensors("fetch_tensors", message=message, timeout_ms=timeout_ms)
+    def fetch_tensors(self, message: str, timeout_ms: Optional[int] = None, **options: Any) -> List[Any]:
+        return self._tensors("fetch_tensors", message=message, timeout_ms=timeout_ms, **options)
 
-    def calculate(self, command: str, *tensors: Any, timeout_ms: int = 10_000) -> Any:
+    def calculate(self, command: str, *tensors: Any, **options: Any) -> Any:
         paths = [self._save(tensor) for tensor in tensors]
-        return self._tensors("calculate", command=command, tensors=paths, timeout_ms=timeout_ms)
+        return self._tensors("calculate", command=command, tensors=paths, **options)
 
     def send_tensor(self, tensor: Any, tag: str) -> None:
         if isinstance(tensor, KeptTensor):

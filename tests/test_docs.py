@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, Dict, List, Set, Tuple
+from typing import Any, Callable, Dict, List, Set, Tuple
 
 import pytest
 
@@ -23,6 +23,7 @@ PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "sp
 READMES = ["README.md", "README.zh-CN.md"]
 HEADERS = ROOT / "cpp" / "include" / "tech_renaissance"
 COMPILER = shlex.split(os.environ.get("CXX", "c++"))
+SESSION = ast.Name("session", ast.Load())
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 needs_compiler = pytest.mark.skipif(
@@ -159,8 +160,9 @@ def test_the_error_examples_are_up_to_date(tmp_path: Path) -> None:
 @needs_compiler
 def test_cpp_snippets_compile(tmp_path: Path) -> None:
     """What these pages show in C++ is a valid body of a function, which has a session where it makes none."""
-    pages = ("docs/errors.md", "docs/default-server.md")
-    snippets = [block for page in pages for language, block in blocks_of(page) if language == "cpp"]
+    pages = ("README.md", "docs/errors.md", "docs/default-server.md")
+    blocks = [block for page in pages for language, block in blocks_of(page) if language == "cpp"]
+    snippets = [block for block in blocks if "int main()" not in block]
     source = '#include "tech_renaissance.h"\nusing namespace tr;\nTensor images, weights;\n'
     for number, snippet in enumerate(snippets):
         parameter = "" if "PythonSession session" in snippet else "[[maybe_unused]] PythonSession& session"
@@ -175,31 +177,41 @@ def test_cpp_snippets_compile(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("page", [page.relative_to(ROOT).as_posix() for page in PAGES])
 def test_python_snippets_use_the_api(page: str) -> None:
-    """Every Python block is valid Python, and calls methods of a session that exist, with arguments that fit."""
+    """Every Python block is valid Python, and calls our classes and a session's methods with arguments that fit."""
     for language, block in blocks_of(page):
         if language != "python":
             continue
         for node in ast.walk(ast.parse(block)):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-                check_call(node, node.func)
+            if isinstance(node, ast.Call):
+                check_call(node)
 
 
-def check_call(call: ast.Call, function: ast.Attribute) -> None:
-    """Raise if this is a call of a session's method that could not be made."""
-    if not isinstance(function.value, ast.Name) or function.value.id != "session":
+def check_call(call: ast.Call) -> None:
+    """Raise if this is a call of one of our classes, or of a session's method, that could not be made."""
+    function, arguments = call.func, [None] * len(call.args)
+    if isinstance(function, ast.Name) and function.id in tech_renaissance.__all__:
+        target = getattr(tech_renaissance, function.id)
+    elif isinstance(function, ast.Attribute) and ast.dump(function.value) == ast.dump(SESSION):
+        target = getattr(PythonSession, function.attr)
+        arguments.append(None)
+    else:
         return
     keywords = {keyword.arg: None for keyword in call.keywords if keyword.arg}
-    inspect.signature(getattr(PythonSession, function.attr)).bind(None, *[None] * len(call.args), **keywords)
+    inspect.signature(target).bind(*arguments, **keywords)
 
 
 def test_shell_blocks_name_targets_and_options_that_exist(tmp_path: Path) -> None:
-    """``make x`` is a target, and ``python -m tech_renaissance --x`` prints a folder."""
+    """``make x`` is a target, ``python -m tech_renaissance --x`` prints a folder, and ``x`` is an action."""
     shell = "\n".join(block for page in PAGES for kind, block in blocks_of(str(page)) if kind in ("bash", ""))
     targets = set(re.findall(r"^make (\w[\w-]*)", shell, re.MULTILINE))
     options = set(re.findall(r"-m tech_renaissance (--[\w-]+)", "\n".join(map(text_of, READMES))))
 
     assert {"demo", "test"} <= targets <= set(re.findall(r"^([\w-]+):", text_of("Makefile"), re.MULTILINE))
+    actions = set(re.findall(r"-m tech_renaissance (\w+)", "\n".join(map(text_of, READMES))))
+
     assert {"--cmake-dir", "--include-dir"} == options
+    assert {"clean"} == actions
+    assert "" == run([sys.executable, "-m", "tech_renaissance", "clean"], tmp_path)
     for option in options:
         assert Path(run([sys.executable, "-m", "tech_renaissance", option], tmp_path).strip()).is_dir()
 
@@ -217,6 +229,14 @@ def cpp_public_methods(header: str, cls: str) -> Set[str]:
     body = (HEADERS / header).read_text(encoding="utf-8").partition(f"class {cls} {{\npublic:\n")[2]
     public = body.partition("\nprivate:")[0]
     return set(re.findall(r"^    (?=\w)(?:[\w:<>&*,. ]+ )?(\w+)\([^;]*[{:]", public, re.MULTILINE))
+
+
+def cpp_fields(header: str, struct: str) -> Set[str]:
+    """The fields of a C++ struct."""
+    body = (HEADERS / header).read_text(encoding="utf-8").partition(f"struct {struct} {{\n")[2]
+    return set(
+        re.findall(r"^    [\w:<>()&]+ (\w+)(?: = .*|\{.*\})?;$", body.partition("\n};")[0], re.MULTILINE)
+    )
 
 
 @pytest.mark.parametrize("page", READMES)
@@ -244,12 +264,27 @@ def test_the_option_table_lists_the_options(page: str) -> None:
     """Exactly PythonSession's keyword-only parameters, and the fields of SessionOptions that have no other place."""
     rows = table(page, "### PythonSession", "Python |")
     parameters = inspect.signature(PythonSession).parameters.values()
-    fields = re.findall(
-        r"^    [\w:<>]+ (\w+)(?: = .*)?;$", (HEADERS / "utils/session_options.h").read_text(), re.MULTILINE
-    )
+    fields = cpp_fields("utils/session_options.h", "SessionOptions")
 
     assert {p.name for p in parameters if p.kind is p.KEYWORD_ONLY} == in_backticks(rows)
-    assert set(fields) - {"script_path", "session_id", "quiet_mode"} == in_backticks(rows, 1)
+    assert fields - {"script_path", "session_id", "quiet_mode"} == in_backticks(rows, 1)
+
+
+@pytest.mark.parametrize("page", READMES)
+def test_the_call_table_lists_the_options_of_a_call(page: str) -> None:
+    """Exactly the keywords of every call, and the fields of CallOptions."""
+    rows = table(page, "### PythonSession", "Python call" if page == "README.md" else "Python 调用")
+
+    for method in (PythonSession.fetch_response, PythonSession.fetch_tensor, PythonSession.fetch_tensors):
+        assert set(inspect.signature(method).parameters) - {"self", "message"} == in_backticks(rows)
+    assert keywords_of(PythonSession.calculate) == in_backticks(rows)
+    assert keywords_of(PythonSession.send_request) == in_backticks(rows) - {"timeout_ms"}
+    assert cpp_fields("utils/python_session.h", "CallOptions") == in_backticks(rows, 1)
+
+
+def keywords_of(function: Callable[..., Any]) -> Set[str]:
+    """The keyword-only parameters."""
+    return {p.name for p in inspect.signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY}
 
 
 def error_types() -> Set[str]:

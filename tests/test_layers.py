@@ -17,6 +17,7 @@ LAYERS = (
         "_version",
         "_errors",
         "_names",
+        "_post_mortem",
         "_files",
         "_files_posix",
         "_files_windows",
@@ -28,15 +29,15 @@ LAYERS = (
     {"_connection"},
     {"_transport"},
     {"_process", "_workspace"},
-    {"_exchange", "_life"},
+    {"_exchange", "_life", "_ladder", "_supervisor"},
     {"_session", "_worker"},
     {"__init__", "__main__", "default_server", "_default_arguments", "_default_numpy", "_default_torch"},
     {"testing", "_transport_check"},
 )
 
 # Modules and headers that must be testable without a process, a file or a clock.
-PURE = ("_connection", "_frame", "_names", "_errors")
-PURE_STANDARD = {"collections", "dataclasses", "enum", "functools", "json", "re", "typing"}
+PURE = ("_connection", "_frame", "_names", "_errors", "_post_mortem")
+PURE_STANDARD = {"collections", "dataclasses", "enum", "functools", "json", "re", "signal", "typing"}
 PURE_HEADERS = ("detail/connection.h", "detail/frame.h", "detail/json.h", "detail/names.h", "error.h")
 IMPURE_STANDARD = re.compile(r"chrono|thread|mutex|filesystem|fstream|condition_variable|ctime|future|.*\.h")
 

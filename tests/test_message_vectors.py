@@ -38,6 +38,8 @@ Guest = Callable[[List[Question]], List[Answer]]
 def _meaning(frame: Union[Request, Response, Exit]) -> Answer:
     """What a frame means, as spec/vectors/README.md has it."""
     values = asdict(frame)
+    if isinstance(frame, Request):
+        values["deadline"] = values.pop("deadline_ns")
     if isinstance(frame, Response):
         values["tensors"] = list(frame.tensors)
     return {"kind": type(frame).__name__.lower(), **values}

@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import Any, Callable, List
 
 import pytest
+from gates import Gate
 from hosts import WORKERS, Driver
+from leaks import wait_until
 
-from tech_renaissance import WorkerLost
+from tech_renaissance import OutputLine, WorkerLost
 
 Maker = Callable[..., Any]
 
@@ -33,14 +35,74 @@ def test_output_goes_to_a_file(start: Maker, tmp_path: Path) -> None:
     assert "WORDS" in text
 
 
-def test_output_goes_to_a_callback(start: Maker) -> None:
-    """In pieces, as it comes."""
-    pieces: List[bytes] = []
-    session = start(output=pieces.append)
+def test_output_goes_to_a_callback_line_by_line(start: Maker) -> None:
+    """Each with its stream, and the call in whose time it was written; however many calls wait in line."""
+    lines: List[OutputLine] = []
+    session = start("talker.py", output=lines.append)
+    for number in range(20):
+        session.send_request(f"print {number}")
+    for _ in range(20):
+        session.wait_for_response()
+    session.close()
+    for stream, shown in (("stdout", str), ("stderr", lambda number: f"({number})")):
+        expected = [(shown(number), f"print {number}") for number in range(20)]
+        written = [(line.text, line.command) for line in lines if line.stream == stream and line.command]
+        assert expected == written
+
+
+def test_what_is_written_between_calls_belongs_to_none(start: Maker, gate: Gate) -> None:
+    """By a thread of the worker, or a child."""
+    lines: List[OutputLine] = []
+    session = start("talker.py", output=lines.append)
+    session.fetch_response(f"later {gate.path}")
+    gate.open()
+    assert wait_until(lambda: OutputLine("from a child", "stdout", "") in lines)
     session.fetch_response("print words")
     session.close()
-    assert b"words" in b"".join(pieces)
-    assert b"WORDS" in b"".join(pieces)
+    assert OutputLine("words", "stdout", "print words") in lines
+
+
+def test_a_line_that_has_no_end_is_given_in_parts(start: Maker) -> None:
+    """And what has not ended when the call does, then."""
+    lines: List[OutputLine] = []
+    session = start("talker.py", output=lines.append)
+    session.fetch_response("unended 200000")
+    session.fetch_response("unended 3")
+    session.close()
+    parts = [line.text for line in lines if line.command == "unended 200000"]
+    assert "x" * 200_000 == "".join(parts)
+    assert max(map(len, parts)) <= 65536
+    assert ["xxx"] == [line.text for line in lines if line.command == "unended 3"]
+
+
+def test_a_gigabyte_without_a_line_break_is_only_counted(start: Maker) -> None:
+    """It neither blocks the worker nor fills the host's memory: the parts are gone when they were given."""
+    nbytes = [0]
+
+    def count(line: OutputLine) -> None:
+        nbytes[0] += len(line.text)
+
+    session = start("talker.py", output=count)
+    session.fetch_response("unended 300000000", 90_000)
+    session.close()
+    assert 300_000_000 == nbytes[0]
+
+
+@pytest.mark.parametrize("host", ["python"])  # for C++, a unit test: the driver's callback is not the test's
+def test_a_callback_that_fails_is_called_again(start: Maker, host: str) -> None:
+    """What it raises is printed, and disturbs nobody."""
+    del host
+    seen: List[str] = []
+
+    def fail(line: OutputLine) -> None:
+        seen.append(line.text)
+        raise ValueError(line.text)
+
+    session = start("talker.py", output=fail)
+    session.fetch_response("print one")
+    session.fetch_response("print two")
+    session.close()
+    assert {"one", "two"} <= set(seen)
 
 
 def test_output_is_inherited(make_driver: Callable[[], Driver]) -> None:

@@ -72,7 +72,7 @@ def test_the_files_have_the_names_of_the_reference_text(start: Maker) -> None:
     session.fetch_tensors("pair input_a input_b")
     names = {path.name for path in Path(session.session_dir).iterdir()}
     tensors = {"input_a.tsr", "input_b.tsr", "result_0.tsr", "result_1.tsr"}
-    assert tensors | {"status.txt", "worker.json", "session.lock"} == names
+    assert tensors | {"status.txt", "stack.txt", "worker.json", "session.lock"} == names
 
 
 def test_results_of_an_earlier_response_are_removed_by_the_next(start: Maker) -> None:

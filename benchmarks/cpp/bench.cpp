@@ -1,6 +1,7 @@
 // Jobs of the benchmarks, C++ host. Each prints one JSON line: {"samples_us": [...], ...}. Usage: bench JOB
 // WORKER_SCRIPT [COUNT].
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <chrono>
@@ -123,36 +124,50 @@ void copies(std::int64_t size, int count) {
     sample(count, [&] { std::memcpy(b.data_ptr(), a.data_ptr(), a.memory_size()); });
 }
 
-// Resident shared memory of this process, in bytes (the host maps both arenas).
-double shared_memory_nbytes() {
-    std::ifstream file("/proc/self/statm");
-    double total = 0, resident = 0, shared = 0;
-    file >> total >> resident >> shared;
-    return shared * static_cast<double>(::sysconf(_SC_PAGESIZE));
+// Bytes of memory that both arenas have taken from the system. The host has both open; they are far larger than the
+// control segment.
+double arenas_nbytes() {
+    double nbytes = 0;
+    for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
+        std::error_code gone;  // such as the descriptor of this very loop
+        const std::string target = std::filesystem::read_symlink(entry.path(), gone).string();
+        struct stat status{};
+        if (target.rfind("/memfd:tech_renaissance", 0) != 0 || ::stat(entry.path().c_str(), &status) != 0) continue;
+        if (status.st_size > (1 << 20)) nbytes += 512.0 * static_cast<double>(status.st_blocks);
+    }
+    return nbytes;
 }
 
-// Calls of mixed sizes with a fixed number of live results; shared memory after a tenth of them, at its peak after
-// that, and at the end.
+// What a tensor takes of an arena: it stands behind the prefix and the header of its block.
+double block_nbytes(const tr::Tensor& tensor) {
+    const auto nbytes = static_cast<std::uint64_t>(tensor.memory_size());
+    return nbytes == 0 ? 0 : static_cast<double>(tr::detail::shm::size_class(nbytes + 128));
+}
+
+// Calls of mixed sizes with a fixed number of live results; memory of the arenas after a tenth of them, at its peak
+// after that, and at the end. Live are the results, and the inputs of this call and of the last one.
 void memory(tr::PythonSession& session, int count) {
     std::mt19937_64 random(1);
     std::vector<tr::Tensor> live(8);
-    double live_nbytes = 0, peak_live = 0, warm = 0, peak = 0;
+    double live_nbytes = 0, last_inputs_nbytes = 0, peak_live = 0, warm = 0, peak = 0;
     for (int i = 0; i < count; ++i) {
         const auto side =
             static_cast<std::int64_t>(std::pow(2.0, 2.0 + 7.0 * static_cast<double>(random()) / 1.8446744073709552e19));
         const tr::Tensor a = tr::Tensor::ones(tr::Shape(side, side));
         session.send_tensors({a, a}, {"a", "b"});
+        const double inputs_nbytes = 2 * block_nbytes(a);
+        tr::Tensor result = session.fetch_tensor("sum a b");
+        live_nbytes += block_nbytes(result);
+        peak_live = std::max(peak_live, live_nbytes + inputs_nbytes + last_inputs_nbytes);
+        last_inputs_nbytes = inputs_nbytes;
         tr::Tensor& slot = live[random() % live.size()];
-        live_nbytes -= static_cast<double>(slot.memory_size());
-        slot = session.fetch_tensor("sum a b");
-        live_nbytes += static_cast<double>(slot.memory_size());
-        peak_live = std::max(peak_live, live_nbytes + 4.0 * static_cast<double>(a.memory_size()));
-        if (i == count / 10) warm = shared_memory_nbytes();
-        if (i >= count / 10 && i % 100 == 0) peak = std::max(peak, shared_memory_nbytes());
+        live_nbytes -= block_nbytes(slot);
+        slot = std::move(result);
+        if (i == count / 10) warm = arenas_nbytes();
+        if (i >= count / 10 && i % 100 == 0) peak = std::max(peak, arenas_nbytes());
     }
     std::cout << "{\"warm_nbytes\": " << warm << ", \"peak_nbytes\": " << peak
-              << ", \"end_nbytes\": " << shared_memory_nbytes() << ", \"peak_live_nbytes\": " << peak_live << "}"
-              << std::endl;
+              << ", \"end_nbytes\": " << arenas_nbytes() << ", \"peak_live_nbytes\": " << peak_live << "}" << std::endl;
 }
 
 // The limit of a sleeping call: one byte over a bare Unix socket to a Python process that echoes it.

@@ -1,15 +1,15 @@
-"""A worker that fails in every way a worker can: it raises, hangs, and crashes."""
+"""A worker that fails in every way a worker can: it raises, gives up, hangs, and crashes."""
 
 import ctypes
 import sys
 import threading
 from typing import Iterable
 
-from tech_renaissance import TechRenaissanceServer
+from tech_renaissance import Cancelled, TechRenaissanceServer
 
 
 class FragileServer(TechRenaissanceServer):
-    """Answers ``double TAG`` with a tensor; ``raise``, ``hang`` and ``crash`` do what they say."""
+    """Answers ``double TAG`` with a tensor; ``raise``, ``give-up``, ``hang`` and ``crash`` do what they say."""
 
     def main_logic(self, command: str, parameters: str) -> bool:
         """Handle one request."""
@@ -20,6 +20,8 @@ class FragileServer(TechRenaissanceServer):
             return True
         if command == "raise":
             raise ValueError(f"cannot work with {parameters!r}")
+        if command == "give-up":
+            raise Cancelled("it takes too long")
         if command == "hang":
             threading.Event().wait()
         if command == "crash":
@@ -28,7 +30,7 @@ class FragileServer(TechRenaissanceServer):
 
     def commands(self) -> Iterable[str]:
         """What to suggest when a command is unknown."""
-        return ["double", "raise", "hang", "crash"]
+        return ["double", "raise", "give-up", "hang", "crash"]
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ TYPED_VALID: List[Tuple[str, Dict[str, Any]]] = [
     ("nul \0 inside", request("nul", "\0 inside")),
     ('{"command":"matmul","parameters":"a b","timestamp":1}', request("matmul", "a b")),
     ('\n {"cmd":"matmul","params":["a","b"]} \n', short_request("matmul", "a b")),
-    ('{"command":"x","id":99}', request("x")),
+    ('{"command":"x","id":99,"deadline":1}', request("x")),
     ("exit", EXIT),
     ("exit now", EXIT),
     ('{"cmd":"exit"}', EXIT),

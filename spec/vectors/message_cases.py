@@ -11,7 +11,14 @@ Text = Union[str, bytes]
 
 def request(command: str, parameters: str = "", id: Optional[int] = None, dialect: str = "long") -> Json:  # noqa: A002
     """The meaning of a request."""
-    return {"kind": "request", "dialect": dialect, "id": id, "command": command, "parameters": parameters}
+    return {
+        "kind": "request",
+        "dialect": dialect,
+        "id": id,
+        "command": command,
+        "parameters": parameters,
+        "deadline": None,
+    }
 
 
 def short_request(command: str, parameters: str = "", id: Optional[int] = None) -> Json:  # noqa: A002
@@ -123,6 +130,16 @@ VALID_REQUESTS: Dict[str, Tuple[Text, Json]] = {
     "id-short": ('{"cmd":"x","id":7}', short_request("x", "", 7)),
     "id-null": ('{"command":"x","id":null}', request("x")),
     "id-largest": ('{"command":"x","id":9223372036854775807}', request("x", "", 2**63 - 1)),
+    "deadline": (
+        '{"command":"x","id":1,"deadline":5000000000}',
+        {**request("x", "", 1), "deadline": 5 * 10**9},
+    ),
+    "deadline-short-without-id": ('{"cmd":"x","deadline":1}', {**short_request("x"), "deadline": 1}),
+    "deadline-null": ('{"command":"x","id":1,"deadline":null}', request("x", "", 1)),
+    "deadline-largest": (
+        '{"command":"x","deadline":9223372036854775807}',
+        {**request("x"), "deadline": 2**63 - 1},
+    ),
     "deep-64": (nested(64), request("x")),
     "wide": ('{"command":"x","wide":[' + "[]," * 999 + "[]]}", request("x")),
     "brackets-in-strings": (
@@ -332,6 +349,10 @@ BAD_REQUESTS: Dict[str, Tuple[str, str, Optional[int]]] = {  # text, dialect, id
     "id-array": ('{"command":"x","id":[1]}', "long", None),
     "id-beyond-64-bit": ('{"command":"x","id":9223372036854775808}', "long", None),
     "id-huge": ('{"command":"x","id":' + "9" * 5000 + "}", "long", None),
+    "deadline-zero": ('{"command":"x","id":1,"deadline":0}', "long", 1),
+    "deadline-float": ('{"cmd":"x","id":1,"deadline":1.5}', "short", 1),
+    "deadline-string": ('{"command":"x","deadline":"1"}', "long", None),
+    "deadline-beyond-64-bit": ('{"command":"x","deadline":9223372036854775808}', "long", None),
     "exit-with-bad-parameters": ('{"command":"exit","parameters":{},"id":3}', "long", 3),
 }
 

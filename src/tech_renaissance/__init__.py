@@ -11,6 +11,8 @@ from ._version import __version__
 if TYPE_CHECKING:
     from ._errors import (
         ArenaFull,
+        CallCancelled,
+        Cancelled,
         CommandError,
         FormatError,
         LaunchError,
@@ -22,20 +24,30 @@ if TYPE_CHECKING:
         TimedOut,
         WorkerLost,
     )
-    from ._session import PythonSession
+    from ._life import CancelPatience, RestartPolicy
+    from ._post_mortem import PostMortem
+    from ._process.output import OutputLine
+    from ._session import PythonSession, SessionState
     from ._tsr import decode, encode, export_tsr, get_tsr_info, import_tsr
     from ._worker import TechRenaissanceServer
 
 __all__ = [
     "ArenaFull",
+    "CallCancelled",
+    "CancelPatience",
+    "Cancelled",
     "CommandError",
     "FormatError",
     "LaunchError",
     "LocalProtocolError",
+    "OutputLine",
+    "PostMortem",
     "ProtocolError",
     "PythonSession",
     "RemoteProtocolError",
+    "RestartPolicy",
     "SessionClosed",
+    "SessionState",
     "TechRenaissanceError",
     "TechRenaissanceServer",
     "TimedOut",
@@ -50,7 +62,12 @@ __all__ = [
 
 # Where a name lives; an error's home is _errors.
 _HOME: Dict[str, str] = {
+    "CancelPatience": "_life",
+    "OutputLine": "_process.output",
+    "PostMortem": "_post_mortem",
     "PythonSession": "_session",
+    "RestartPolicy": "_life",
+    "SessionState": "_session",
     "TechRenaissanceServer": "_worker",
     "decode": "_tsr",
     "encode": "_tsr",

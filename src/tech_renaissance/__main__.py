@@ -1,13 +1,18 @@
-"""``python -m tech_renaissance``: where the C++ part of this installation is.
+"""``python -m tech_renaissance``: where the C++ part of this installation is; and cleaning up.
 
 CMake:  cmake -Dtech_renaissance_DIR="$(python -m tech_renaissance --cmake-dir)" ...
 g++:    g++ -std=c++17 main.cpp -I "$(python -m tech_renaissance --include-dir)"
+
+``python -m tech_renaissance clean`` removes the session directories that dead hosts have left in a workspace.
 """
 
 import argparse
+import os
 from pathlib import Path
+from typing import Optional
 
 from ._version import __version__
+from ._workspace import remove_leftovers, sessions_folder
 
 
 def _cpp_dir() -> Path:
@@ -17,11 +22,19 @@ def _cpp_dir() -> Path:
     return installed if installed.is_dir() else package.parents[1] / "cpp"
 
 
+def _clean(workspace: Optional[str]) -> None:
+    folder = sessions_folder(os.environ, workspace)
+    for path in remove_leftovers(folder):
+        print(f"removed {path}")
+
+
 def main() -> None:
     """Print what was asked for, one line each."""
-    parser = argparse.ArgumentParser(prog="python -m tech_renaissance", description="Locate the C++ headers.")
+    parser = argparse.ArgumentParser(
+        prog="python -m tech_renaissance", description="Locate the C++ headers, or clean a workspace."
+    )
     parser.add_argument("--version", action="version", version=__version__)
-    which = parser.add_mutually_exclusive_group(required=True)
+    which = parser.add_mutually_exclusive_group()
     which.add_argument(
         "--include-dir",
         dest="folder",
@@ -32,7 +45,17 @@ def main() -> None:
     which.add_argument(
         "--cmake-dir", dest="folder", action="store_const", const="cmake", help="for -Dtech_renaissance_DIR="
     )
-    print(_cpp_dir() / parser.parse_args().folder)
+    clean = parser.add_subparsers(dest="action").add_parser(
+        "clean", help="remove the session directories of hosts that are dead"
+    )
+    clean.add_argument("--workspace", help="else TR_WORKSPACE, else 'workspace' in the current directory")
+    options = parser.parse_args()
+    if options.action == "clean":
+        _clean(options.workspace)
+    elif options.folder:
+        print(_cpp_dir() / options.folder)
+    else:
+        parser.error("what to do? --include-dir, --cmake-dir, or clean")
 
 
 if __name__ == "__main__":

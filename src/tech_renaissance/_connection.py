@@ -6,10 +6,10 @@ Rule 2: the table does not know which side it serves; a Connection only adds who
 
 import enum
 from collections import deque
-from typing import Deque, Dict, Optional
+from typing import Deque, Dict, Optional, Union
 
 from ._errors import LocalProtocolError, RemoteProtocolError
-from ._frame import Frame, Request, Response
+from ._frame import Exit, Exiting, Frame, Ready, Request, Response
 
 
 class State(enum.Enum):
@@ -53,18 +53,21 @@ TRANSITIONS: Dict[State, Dict[str, State]] = {
 
 
 class _Node:
-    """A state and where its events lead: TRANSITIONS as linked objects, so that a step is one look-up."""
+    """A state and where its events lead: TRANSITIONS as linked objects, so that a step is one look-up. A frame's event is its class."""
 
     __slots__ = ("following", "state")
 
     def __init__(self, state: State) -> None:
         self.state = state
-        self.following: Dict[str, _Node] = {}
+        self.following: Dict[Union[str, type], _Node] = {}
 
 
+_CLASSES: Dict[str, type] = {kind.__name__: kind for kind in (Ready, Request, Exit, Exiting)}
 _NODES = {state: _Node(state) for state in State}
 for _state, _moves in TRANSITIONS.items():
-    _NODES[_state].following = {event: _NODES[target] for event, target in _moves.items()}
+    _NODES[_state].following = {
+        _CLASSES.get(event, event): _NODES[target] for event, target in _moves.items()
+    }
 
 
 class Connection:
@@ -103,12 +106,12 @@ class Connection:
 
     def _advance(self, frame: Frame) -> str:
         """Apply the frame; returns what is wrong with it, or nothing."""
-        event = type(frame).__name__
         if isinstance(frame, Response):
             return self._answer(frame)
+        event = type(frame)
         node = self._node.following.get(event)
         if node is None:
-            return f"{event} while {self.state.value}"
+            return f"{event.__name__} while {self.state.value}"
         if isinstance(frame, Request):
             self._waiting.append(frame.id)
         self._node = node

@@ -5,15 +5,21 @@ TechRenaissanceError
 ├── SessionClosed           you used a session that is not started, or that you closed
 ├── WorkerLost              the worker died, or went away, while you needed it
 ├── TimedOut                the answer did not come in time (also a TimeoutError)
+├── CallCancelled           you cancelled the call
 ├── ProtocolError
 │   ├── LocalProtocolError  you asked for something the protocol does not allow (also a ValueError)
 │   └── RemoteProtocolError the other side sent something the protocol does not allow
 ├── CommandError            the worker's command failed
 ├── FormatError             bytes that are not a TSR tensor, or a tensor TSR cannot hold
 └── ArenaFull               no shared memory left for a tensor
+
+Cancelled is none of these: it is raised in a worker's handler whose call is over.
 """
 
-from typing import Optional
+from typing import TYPE_CHECKING, Optional
+
+if TYPE_CHECKING:
+    from ._post_mortem import PostMortem
 
 
 class TechRenaissanceError(Exception):
@@ -29,8 +35,8 @@ class TechRenaissanceError(Exception):
 class _ProcessError(TechRenaissanceError):
     """An error that the worker's process tells about.
 
-    ``exit_status`` is the exit code, negative for a signal, None while unknown;
-    ``output_tail`` the last lines the worker printed.
+    ``exit_status`` is the exit code, negative for a signal, None while unknown; ``output_tail`` the last lines the worker
+    printed; ``post_mortem`` all that is known of its end, None if it has not ended.
     """
 
     def __init__(
@@ -39,10 +45,12 @@ class _ProcessError(TechRenaissanceError):
         message: str,
         exit_status: Optional[int] = None,
         output_tail: str = "",
+        post_mortem: "Optional[PostMortem]" = None,
     ) -> None:
         super().__init__(code, message)
         self.exit_status = exit_status
         self.output_tail = output_tail
+        self.post_mortem = post_mortem
 
 
 class LaunchError(_ProcessError):
@@ -57,11 +65,61 @@ class SessionClosed(TechRenaissanceError):
     """The session is not started, or was closed by its owner."""
 
 
-class TimedOut(TechRenaissanceError, TimeoutError):
-    """The answer did not come in time. A late one will be discarded."""
+class _CallEnded(TechRenaissanceError):
+    """An error of a call that ended before its answer came.
 
-    def __init__(self, message: str) -> None:
-        super().__init__("timed_out", message)
+    ``step``: of the ladder, that ended it ("notice", "interrupt", "terminate", "kill"; "queue": it had not begun; empty: none was
+    taken). ``stack``: the worker's Python stacks at that time, empty where they could not be had. ``post_mortem``: of the worker, if
+    it had to be ended.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        code: str,
+        step: str = "",
+        stack: str = "",
+        post_mortem: "Optional[PostMortem]" = None,
+    ) -> None:
+        super().__init__(code, message)
+        self.step = step
+        self.stack = stack
+        self.post_mortem = post_mortem
+
+
+class TimedOut(_CallEnded, TimeoutError):
+    """The answer did not come in time; a late one will be discarded. Code ``timed_out``, or ``deadline_passed``: the call was ended."""
+
+    def __init__(
+        self,
+        message: str,
+        code: str = "timed_out",
+        step: str = "",
+        stack: str = "",
+        post_mortem: "Optional[PostMortem]" = None,
+    ) -> None:
+        super().__init__(message, code, step, stack, post_mortem)
+
+
+class CallCancelled(_CallEnded):
+    """The call was ended by ``cancel``."""
+
+    def __init__(
+        self,
+        message: str,
+        code: str = "cancelled",
+        step: str = "",
+        stack: str = "",
+        post_mortem: "Optional[PostMortem]" = None,
+    ) -> None:
+        super().__init__(message, code, step, stack, post_mortem)
+
+
+class Cancelled(BaseException):
+    """Raised in a handler whose call is over: its deadline has passed, or the host has cancelled it.
+
+    Not an Exception, so that ``except Exception`` lets it pass. A handler may raise it itself.
+    """
 
 
 class ProtocolError(TechRenaissanceError):

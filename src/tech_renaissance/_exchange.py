@@ -7,11 +7,19 @@ reply reaches a single waiting thread without a switch between threads.
 
 import threading
 import time
-from typing import Callable, Dict, Optional, Union
+from typing import Callable, Dict, List, Optional, Union
 
 from ._connection import Connection, State
-from ._errors import RemoteProtocolError, SessionClosed, TechRenaissanceError, TimedOut, WorkerLost
+from ._errors import (
+    CallCancelled,
+    RemoteProtocolError,
+    SessionClosed,
+    TechRenaissanceError,
+    TimedOut,
+    WorkerLost,
+)
 from ._frame import Exit, Frame, Ready, Request, Response
+from ._post_mortem import PostMortem
 from ._transport import BROKEN_RING, HostTransport
 
 # A worker that never stops talking is listened to for so long after the time has passed.
@@ -19,44 +27,112 @@ _LAST_WORDS_S = 0.5
 
 
 class Call:
-    """One request and what became of it."""
+    """One request and what became of it. Belongs to its exchange's lock until it is done."""
 
-    def __init__(self, request: Request) -> None:
+    __slots__ = (
+        "abandoned",
+        "error",
+        "exchange",
+        "idempotent",
+        "request",
+        "response",
+        "since",
+        "stack",
+        "step",
+        "timed_out",
+        "why",
+    )
+
+    def __init__(self, request: Request, *, idempotent: bool = False) -> None:
         self.request = request
+        self.idempotent = idempotent
+        self.exchange: Optional[Exchange] = (
+            None  # that has sent it; none while it changes from one to the next
+        )
+        self.since = 0.0  # when it got into work, or was sent
         self.response: Optional[Response] = None
         self.error: Optional[TechRenaissanceError] = None
-        self.timed_out = False
+        self.timed_out = False  # a wait for it has
+        self.abandoned = (
+            False  # nobody waits for it any more: it is not handed over, and its answer discarded
+        )
+        # How its host ended it: why ("deadline", "cancel"), the last step that was taken, the worker's stacks before the first.
+        self.why = ""
+        self.step = ""
+        self.stack = ""
 
     @property
     def done(self) -> bool:
         """Whether there is an answer or an error."""
         return self.response is not None or self.error is not None
 
+    @property
+    def message(self) -> str:
+        """The request as a person writes it."""
+        return f"{self.request.command} {self.request.parameters}".rstrip()
+
+    def is_overdue(self) -> bool:
+        """Whether it has a deadline, and that has passed."""
+        deadline_ns = self.request.deadline_ns
+        return deadline_ns is not None and time.perf_counter_ns() >= deadline_ns
+
+    def take_response(self) -> Response:
+        """The response of a call that is done, or its error."""
+        if self.response is None:
+            assert self.error is not None
+            raise self.error
+        return self.response
+
 
 class Exchange:
-    """Thread-safe. ``has_exited`` tells whether the process is gone; ``death`` makes the error that says why.
+    """Thread-safe. ``has_exited`` tells whether the process is gone.
 
-    ``death(starting)`` is called once the process has ended; ``starting``: it had never been ready.
+    ``death(call)`` is called once the process has ended: the error that says why, to the call or (None) to whoever comes later.
+    ``switch_output(message)``: if given, the output is told to which call it belongs, and one request is under way at a time.
+    ``hands_over``: calls whose requests had not begun, or are idempotent, do not end with the worker; ``take_unanswered`` has them.
     """
 
     def __init__(
         self,
         transport: HostTransport,
         has_exited: Callable[[], bool],
-        death: Callable[[bool], TechRenaissanceError],
+        death: Callable[[Optional[Call]], TechRenaissanceError],
+        *,
+        switch_output: Optional[Callable[[str], None]] = None,
+        hands_over: bool = False,
     ) -> None:
         self._transport = transport
         self._has_exited = has_exited
         self._death = death
+        self._switch_output = switch_output
+        self._hands_over = hands_over
         self._connection = Connection()
         self._changed = threading.Condition()
         self._reading = False
         self._closed = False
         self._broken = ""  # why nothing can be received any more, if so
-        self._calls: Dict[Optional[int], Call] = {}
+        self._calls: Dict[Optional[int], Call] = {}  # that have no response yet, oldest first
+        self._unanswered: List[Call] = []
+        self._current: Optional[Call] = None
+        self._over = False  # the process is gone
         self._asked_to_leave = False
         self._was_ready = False
         self._last_failed = False
+
+    @property
+    def current(self) -> Optional[Call]:
+        """The call in work, as far as is known. Takes no lock: for who must not wait."""
+        return self._current
+
+    @property
+    def was_ready(self) -> bool:
+        """Whether the worker has ever said that it is. Takes no lock."""
+        return self._was_ready
+
+    @property
+    def was_asked_to_leave(self) -> bool:
+        """Whether it was. Takes no lock."""
+        return self._asked_to_leave
 
     @property
     def state(self) -> State:
@@ -77,31 +153,47 @@ class Exchange:
         """Wait until the worker is ready; False if it is not yet. Raises what ended it, if it can serve no more."""
         return self._until(self._has_started, timeout_s)
 
-    def send(self, call: Call, timeout_s: float) -> None:
-        """Hand a call to the worker, waiting for room. Raises TimedOut, or what ended the worker."""
-        if not self._until(lambda: self._try_send(call), timeout_s):
-            raise TimedOut(
-                f"{call.request.command!r} could not be sent within {timeout_s:g} s: the worker is busy"
-            )
+    def send(self, call: Call, timeout_s: float) -> bool:
+        """Hand a call to the worker, waiting for room; False if there was none. Raises what ended the worker."""
+        return self._until(lambda: self._try_send(call), timeout_s)
 
-    def wait(self, call: Call, timeout_s: float) -> Response:
-        """The call's response. Raises TimedOut, or what ended the worker; the call stays known: abandon it, or wait again."""
-        if not self._until(lambda: call.done, timeout_s):
-            call.timed_out = True
-            raise TimedOut(f"{call.request.command!r} was not answered within {timeout_s:g} s")
-        if call.response is None:
-            assert call.error is not None
-            raise call.error
-        return call.response
+    def wait(self, call: Call, timeout_s: float) -> bool:
+        """Wait until the call is done, or is this exchange's no more; False if it is not."""
+        return self._until(lambda: call.done or call.exchange is not self, timeout_s)
+
+    def begin_end(self, call: Call, why: str) -> bool:
+        """The host is about to end the call in work: what it is answered counts no more. False if it is not in work (any more)."""
+        self.take_in()
+        with self._changed:
+            if call.done or call is not self._current:
+                return False
+            call.why, call.step = why, "notice"
+            return True
+
+    def expire(self, call: Call) -> bool:
+        """End a call whose deadline has passed before its turn; False if it is in work, or done."""
+        self.take_in()
+        with self._changed:
+            if call.done or call is self._current:
+                return False
+            call.why, call.step = "deadline", "queue"
+            call.error = call_ended(call)
+            self._changed.notify_all()
+            return True
+
+    def wait_over(self, timeout_s: float) -> bool:
+        """Wait until the process has ended, and with it the calls, or they are handed over; False if it lives."""
+        return self._until(lambda: self._over, timeout_s)
+
+    def take_unanswered(self) -> List[Call]:
+        """The calls that are handed over, oldest first."""
+        with self._changed:
+            calls, self._unanswered = self._unanswered, []
+            return calls
 
     def wait_idle(self, timeout_s: float) -> bool:
         """Wait until every call is answered; False if they are not. Raises what ended the worker."""
         return self._until(self._is_idle, timeout_s)
-
-    def abandon(self, call: Call) -> None:
-        """Nobody waits for this call any more: its response will be discarded."""
-        with self._changed:
-            self._calls.pop(call.request.id, None)
 
     def ask_to_leave(self, timeout_s: float) -> bool:
         """Ask the worker to leave, waiting for its start and for room; True once it is asked, or gone."""
@@ -122,9 +214,17 @@ class Exchange:
 
     def _try_send(self, call: Call) -> bool:
         self._check_usable()
+        if self._switch_output:
+            if self._calls:
+                return False
+            self._switch_output(call.message)
         if not self._try_hand_over(call.request):
             return False
+        call.exchange = self
+        call.since = time.monotonic()
         self._calls[call.request.id] = call
+        if self._current is None:
+            self._current = call
         return True
 
     def _try_hand_over(self, frame: Frame) -> bool:
@@ -160,7 +260,7 @@ class Exchange:
         if self._broken:
             raise RemoteProtocolError(BROKEN_RING, self._broken)
         if state in (State.LOST, State.EXITED):
-            raise self._death(not self._was_ready)
+            raise self._death(None)
 
     def _until(self, done: Callable[[], bool], timeout_s: float) -> bool:
         """Run the exchange until ``done()``, which is called under the lock; False after the timeout. 0 takes in what is there."""
@@ -221,9 +321,8 @@ class Exchange:
                 self._connection.received(frame)
                 self._was_ready = self._was_ready or isinstance(frame, Ready)
         except RemoteProtocolError as error:
-            for call in self._calls.values():
-                call.error = error
-            self._calls.clear()
+            broken_rule = error
+            self._end_all(lambda _: broken_rule)
 
     def _take_unreadable(self, error: RemoteProtocolError) -> None:
         """It is the answer to the oldest call, since they come in order; or nothing more will come."""
@@ -236,21 +335,70 @@ class Exchange:
     def _settle(self, response: Response, error: Optional[RemoteProtocolError]) -> None:
         self._connection.received(response)
         self._last_failed = bool(error or response.error)
-        call = self._calls.pop(response.id, None)
-        if call is not None:
+        call = self._calls.get(response.id)
+        if call and call.step in ("terminate", "kill"):  # its last word; it ends with its worker
+            return
+        self._calls.pop(response.id, None)
+        if self._switch_output:
+            self._switch_output("")
+        if self._calls:
+            self._current = following = next(iter(self._calls.values()))
+            following.since = time.monotonic()
+        else:
+            self._current = None
+        if call is None or call.done:
+            return
+        if not call.why and call.is_overdue():  # the worker was quicker to see it than we
+            was_begun = not response.error or response.error.code != "cancelled" or response.error.type
+            call.why, call.step = "deadline", "notice" if was_begun else "queue"
+        if call.why:
+            call.error = call_ended(call)
+        else:
             response.command = response.command or call.request.command
             call.response, call.error = (None, error) if error else (response, None)
 
     def _lose(self) -> None:
+        self._over = True
         if self._connection.state in (State.LOST, State.EXITED) and not self._calls:
             return
         self._connection.lost()
-        if self._calls:
-            error = self._death(not self._was_ready)
-            for call in self._calls.values():
-                call.error = error
-            self._calls.clear()
+        if self._hands_over:
+            self._unanswered += [call for call in self._calls.values() if self._is_handed_over(call)]
+            for call in self._unanswered:
+                self._calls.pop(call.request.id, None)
+                call.exchange = None
+        self._end_all(self._death)
         self._changed.notify_all()
+
+    def _is_handed_over(self, call: Call) -> bool:
+        if call.done or call.why or call.abandoned:
+            return False
+        has_begun = call is self._current and self._transport.may_have_begun(call.request.id or 0)
+        return call.idempotent or not has_begun
+
+    def _end_all(self, error: Callable[[Call], TechRenaissanceError]) -> None:
+        for call in self._calls.values():
+            if not call.done:
+                call.error = error(call)
+        self._calls.clear()
+        self._current = None
+
+
+def call_ended(call: Call, post_mortem: Optional[PostMortem] = None) -> TechRenaissanceError:
+    """The error of a call that its host has ended."""
+    how = {
+        "queue": "it had not begun",
+        "notice": "the handler saw it and returned",
+        "interrupt": "the handler was interrupted",
+        "terminate": "its worker was terminated",
+        "kill": "its worker was killed",
+    }[call.step]
+    stack = f"; the worker's stacks:\n{call.stack}" if call.stack else ""
+    if call.why == "cancel":
+        text = f"{call.request.command!r} was cancelled: {how}{stack}"
+        return CallCancelled(text, "cancelled", call.step, call.stack, post_mortem)
+    text = f"{call.request.command!r} passed its deadline: {how}{stack}"
+    return TimedOut(text, "deadline_passed", call.step, call.stack, post_mortem)
 
 
 def _broken(error: OSError) -> WorkerLost:

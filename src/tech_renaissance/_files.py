@@ -7,11 +7,11 @@ import sys
 from typing import Optional, Union
 
 if sys.platform == "win32":
-    from ._files_windows import held, patiently
+    from ._files_windows import held, open_plain, patiently
 else:
-    from ._files_posix import held, patiently
+    from ._files_posix import held, open_plain, patiently
 
-__all__ = ["held", "read", "remove", "replace", "temporary_path", "write"]
+__all__ = ["discard", "held", "open_plain", "read", "remove", "replace", "temporary_path", "write"]
 
 _counter = itertools.count()
 
@@ -50,14 +50,24 @@ def write(path: str, data: Union[bytes, memoryview]) -> None:
         raise
 
 
-def read(path: str) -> Optional[bytes]:
-    """The file's bytes, or None if there is none."""
+def discard(path: str) -> None:
+    """Remove whatever bears this name; that there is nothing is no error."""
+    if os.path.isdir(path) and not os.path.islink(path):
+        import shutil
+
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        remove(path)
+
+
+def read(path: str, most_nbytes: int = -1) -> Optional[bytes]:
+    """The file's bytes, or the first so many; None if there is none. Raises OSError, for what is no plain file, too."""
     try:
-        return patiently(lambda: _read(path))
+        return patiently(lambda: _read(path, most_nbytes))
     except FileNotFoundError:
         return None
 
 
-def _read(path: str) -> bytes:
-    with open(path, "rb", buffering=0) as file:
-        return file.read()
+def _read(path: str, most_nbytes: int) -> bytes:
+    with open_plain(path) as file:
+        return file.read(most_nbytes)

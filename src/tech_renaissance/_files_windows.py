@@ -1,6 +1,9 @@
 """Files that another process has open, on Windows: operations on them fail until it closes them, so they try again."""
 
 import contextlib
+import errno
+import io
+import os
 import time
 from typing import Callable, Generator, Optional, TypeVar
 
@@ -21,13 +24,20 @@ def patiently(action: Callable[[], _Result]) -> _Result:
     return action()
 
 
+def open_plain(path: str) -> io.FileIO:
+    """Open a file for reading that someone else may have put there. Raises OSError: there is none, or it is a link."""
+    if os.path.islink(path):
+        raise OSError(errno.EINVAL, "is no regular file", path)
+    return io.FileIO(path, "rb")
+
+
 @contextlib.contextmanager
 def held(path: str) -> Generator[Callable[[], Optional[bytes]], None, None]:
     """A function that reads the file; None if there is none. Windows lets no file that is held lose its name, so it reads by that."""
 
     def read() -> Optional[bytes]:
         try:
-            with open(path, "rb", buffering=0) as file:
+            with open_plain(path) as file:
                 return file.read()
         except FileNotFoundError:
             return None

@@ -17,7 +17,7 @@ LONG = "long"
 SHORT = "short"
 
 _MAX_DEPTH = 64
-_MAX_ID = 2**63 - 1
+_MAX_INT = 2**63 - 1
 # Strings, brackets, and the quote of a string that does not end: what the depth of nesting depends on.
 _TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|["\[\]{}]', re.DOTALL)
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -33,12 +33,15 @@ class Ready:
 
 @dataclass
 class Request:
-    """One call. ``id`` is None from older hosts."""
+    """One call. ``id`` is None from older hosts. ``deadline_ns``: when it is over, on the machine's monotonic clock
+    (``time.perf_counter_ns``); None for never.
+    """
 
     command: str
     parameters: str = ""
     id: Optional[int] = None
     dialect: str = LONG
+    deadline_ns: Optional[int] = None
 
 
 @dataclass
@@ -91,14 +94,14 @@ class _Object:
             )
         return _SURROGATE.sub("\ufffd", value)
 
-    def id(self) -> Optional[int]:
-        value = self.values.get("id")
+    def positive(self, key: str) -> Optional[int]:
+        value = self.values.get(key)
         if value is None:
             return None
-        is_short_integer = isinstance(value, _Number) and value.isdigit() and len(value) <= len(str(_MAX_ID))
+        is_short_integer = isinstance(value, _Number) and value.isdigit() and len(value) <= len(str(_MAX_INT))
         number = int(value) if is_short_integer else 0
-        if not 1 <= number <= _MAX_ID:
-            raise RemoteProtocolError("bad_frame", "'id' is not a positive integer of 64 bits")
+        if not 1 <= number <= _MAX_INT:
+            raise RemoteProtocolError("bad_frame", f"{key!r} is not a positive integer of 64 bits")
         return number
 
     def dialect(self) -> str:
@@ -129,7 +132,7 @@ def parse_message(text: str) -> Union[Request, Exit]:
             request = decode_request(text)
         except RemoteProtocolError as error:
             raise LocalProtocolError("bad_message", f"the message is no request: {error}") from None
-        return request if isinstance(request, Exit) else replace(request, id=None)
+        return request if isinstance(request, Exit) else replace(request, id=None, deadline_ns=None)
     match = _PLAIN.fullmatch(text)
     if not match:
         raise LocalProtocolError("bad_message", "the message is empty")
@@ -149,6 +152,8 @@ def encode_request(request: Request, timestamp_ms: int) -> str:
         values["timestamp"] = timestamp_ms
     if request.id is not None:
         values["id"] = request.id
+    if request.deadline_ns is not None:
+        values["deadline"] = request.deadline_ns
     return _dump(values)
 
 
@@ -158,17 +163,18 @@ def decode_request(data: Union[str, bytes]) -> Union[Request, Exit]:
     request_id = None
     try:
         message = _load(data)
-        request_id = message.id()
+        request_id = message.positive("id")
         short = message.dialect() == SHORT
         command = message.text("cmd" if short else "command")
         if not command:
             raise RemoteProtocolError("bad_frame", "the command is empty")
         parameters = _parameters(message.values.get("params" if short else "parameters", ""))
+        deadline_ns = message.positive("deadline")
     except RemoteProtocolError as error:
         raise MalformedRequest(error, request_id, message.dialect()) from None
     if command == "exit":
         return Exit()
-    return Request(command, parameters, request_id, message.dialect())
+    return Request(command, parameters, request_id, message.dialect(), deadline_ns)
 
 
 def encode_response(response: Response, names: Sequence[str], timestamp_ms: int) -> str:
@@ -209,7 +215,7 @@ def decode_response(data: Union[str, bytes]) -> Response:
         message.text("message", ""),
         _names(message.values.get("tensors", [])),
         _failure(message.values.get("error")),
-        message.id(),
+        message.positive("id"),
         message.dialect(),
     )
 

@@ -5,20 +5,24 @@ import os
 import threading
 import time
 from dataclasses import dataclass
-from typing import Callable, Dict, List, Optional, Tuple
+from typing import Dict, List, NamedTuple, Optional, Tuple
 
-from ._errors import LaunchError, SessionClosed, TechRenaissanceError, WorkerLost
-from ._exchange import Exchange
-from ._process.death import explain
+from ._errors import LaunchError, LocalProtocolError, SessionClosed, TechRenaissanceError, WorkerLost
+from ._exchange import Call, Exchange, call_ended
+from ._post_mortem import PostMortem, last_traceback, native_fault, shortened_command, signal_name
 from ._process.interpreter import find_interpreter
 from ._process.output import Output
-from ._process.process import Process
+from ._process.process import Process, have_grown, out_of_memory_kills, own_peak_nbytes, peak_nbytes
+from ._process.stacks import take_stacks
 from ._tensor import Library
 from ._transport import HostTransport
 from ._transport.choose import check_transport_name, host_transport
-from ._transport.status import write_status
+from ._transport.status import read_worker_info, write_post_mortem, write_status
 from ._transport.watch import Backoff
-from ._workspace import SessionDirectory, session_directory
+from ._workspace import SessionDirectory, remove_leftovers, session_directory
+
+_KILLED = -9
+RESTARTS = ("never", "on-crash")
 
 # How a worker is stopped: each step, and for how many seconds it is given before the next one.
 Ladder = Tuple[Tuple[str, float], ...]
@@ -27,6 +31,26 @@ TERMINATE_LADDER = END_LADDER[1:]
 
 # How long the process of a worker that has left may take to end, before its error is told without an exit status.
 _DEATH_S = 5.0
+
+
+class CancelPatience(NamedTuple):
+    """How long each step that ends a call is given before the next one, in milliseconds; see spec/life.md."""
+
+    notice_ms: int = 200
+    interrupt_ms: int = 1000
+    terminate_ms: int = 1000
+
+
+class RestartPolicy(NamedTuple):
+    """How a crashed worker is restarted: back-off (doubled with each crash in a row), at most ``limit`` restarts in ``window_s``;
+    ``keep_tags``: the tensors under tags are there again.
+    """
+
+    first_backoff_ms: int = 100
+    max_backoff_ms: int = 10_000
+    limit: int = 5
+    window_s: float = 60.0
+    keep_tags: bool = True
 
 
 @dataclass
@@ -45,78 +69,175 @@ class Options:
     poll_ms: Optional[str]
     library: Optional[Library]
     transport: Optional[str]
+    patience: CancelPatience
+    restart: str
+    restart_policy: RestartPolicy
+
+
+class Launch(NamedTuple):
+    """What a process is started with."""
+
+    arguments: List[str]
+    environment: Dict[str, str]
+    directory: Optional[str]
+    output: Output
+    inherited: List[int]
 
 
 class Worker:
-    """A launched process and what is said to it. Thread-safe.
+    """A launched process and what is said to it. Thread-safe."""
 
-    ``last_word`` is called once, when the process has ended, however it ended.
-    """
-
-    def __init__(
-        self, process: Process, interpreter: str, transport: HostTransport, last_word: Callable[[], None]
-    ) -> None:
-        self.process = process
+    def __init__(self, launch: Launch, transport: HostTransport, path: str, *, hands_over: bool) -> None:
+        """``path``: of the session directory. ``hands_over``: see Exchange. Raises LaunchError."""
+        self._path = path
+        self._interpreter = launch.arguments[0]
+        self._started_at = time.time()
+        self._own_peak_nbytes = own_peak_nbytes()
+        self._kills_before = out_of_memory_kills(os.getpid())
+        self._ended_by = ""  # why its host ends it, once it does
+        self._stopped = False  # by its host, and not for a call
+        self._stacks_lock = threading.Lock()
+        self.ending = threading.Lock()  # of who ends a call
         self.launched_at = time.monotonic()
-        self._interpreter = interpreter
-        self._last_word: Optional[Callable[[], None]] = last_word
-        self._stopped = False
-        transport.watch_exit(process.exit_handle)
-        self.exchange = Exchange(transport, lambda: not self.is_alive(), self._death)
+        self.transport = transport
+        self.post_mortem: Optional[PostMortem] = None
+        self.last_call: Optional[Call] = None  # that was in work when the process ended
+        self.exchange = Exchange(
+            transport,
+            lambda: not self.is_alive(),
+            self.death,
+            switch_output=self._switch_output if callable(launch.output) else None,
+            hands_over=hands_over,
+        )
+        self.process = Process(*launch, self._finish)
+        transport.watch_exit(self.process.exit_handle)
 
     def is_alive(self) -> bool:
         """Whether the process runs, as the kernel says now."""
-        return self.process.poll() is None
+        return self.process.is_alive()
 
     def leave(self, timeout_s: float) -> bool:
         """Ask it to leave and wait for the end of the process; False if it still runs."""
         deadline = time.monotonic() + timeout_s
         if self.is_alive() and self.exchange.ask_to_leave(timeout_s):
             self.exchange.wait_left(max(0.0, deadline - time.monotonic()))
-        return self.process.wait(max(0.0, deadline - time.monotonic())) is not None
+        return self.process.wait(max(0.0, deadline - time.monotonic()))
 
-    def stop(self, ladder: Ladder) -> None:
+    def stop(self, ladder: Ladder, why: str) -> None:
         """End the process by the steps of the ladder; every waiting call fails."""
         for step, patience_s in ladder:
             if not self.is_alive():
                 break
             self._stopped = True
+            self._ended_by = self._ended_by or why
             if step == "exit":
                 with contextlib.suppress(
                     TechRenaissanceError
                 ):  # it cannot be told: the next step needs no cooperation
                     self.leave(patience_s)
             else:
-                getattr(self.process, step)()
+                self.end_process(step, why)
                 self.process.wait(patience_s)
         self.exchange.close()
-        self._say_last_word()
+
+    def end_process(self, step: str, why: str) -> None:
+        """Terminate or kill it. ``why``: for the post-mortem."""
+        self._ended_by = self._ended_by or why
+        getattr(self.process, step)()
+
+    def stacks(self) -> str:
+        """The Python stacks of all threads, or why they cannot be had; empty if the worker does not offer them."""
+        with self._stacks_lock:
+            return take_stacks(self.process, os.path.join(self._path, "stack.txt")) if self.is_alive() else ""
 
     def close(self) -> None:
         """End what still runs, and release what the process holds in the host."""
-        self.stop(())
+        self.stop((), "")
         self.process.close()
 
-    def _say_last_word(self) -> None:
-        last_word, self._last_word = self._last_word, None
-        if last_word:
-            last_word()
+    @property
+    def was_stopped(self) -> bool:
+        """Whether its host has stopped it, and not for a single call."""
+        return self._stopped
 
-    def _death(self, starting: bool) -> TechRenaissanceError:
-        """The error that tells of the process's end."""
-        status = self.process.wait(_DEATH_S)
-        tail = self.process.output_tail()
-        if status is None:
-            return WorkerLost("worker_lost", "the worker left, but its process still runs", None, tail)
-        self._say_last_word()
+    @property
+    def was_lost(self) -> bool:
+        """Whether its process has ended as nobody asked for."""
+        record = self.post_mortem
+        if record is None or self._stopped or self.exchange.was_asked_to_leave:
+            return False
+        return record.exit_status != 0 or record.moment in ("starting", "busy")
+
+    @property
+    def has_crashed(self) -> bool:
+        """Whether it was lost after it had been ready."""
+        return self.was_lost and self.exchange.was_ready
+
+    def _switch_output(self, command: str) -> None:
+        self.process.switch_output(command)
+
+    def _finish(self, process: Process, status: Optional[int]) -> None:
+        """Make the record of its end, for now and later."""
+        call = self.exchange.current
+        if call and not (call.why or self._may_have_begun(call)):
+            call = None
+        self.last_call = call
+        info = read_worker_info(self._path)
+        stderr = process.stderr_tail()
+        peak = peak_nbytes(process.pid)
+        self.post_mortem = record = PostMortem(
+            pid=process.pid,
+            exit_status=status,
+            signal=signal_name(status),
+            moment=self._moment(call),
+            ended_by_host=self._ended_by,
+            command=shortened_command(call.message) if call else "",
+            running_s=round(time.monotonic() - call.since, 6) if call else 0.0,
+            traceback=last_traceback(stderr, status),
+            stack=native_fault(stderr),
+            output_tail=process.output_tail(),
+            memory_peak_nbytes=peak if peak and peak > self._own_peak_nbytes else None,
+            out_of_memory=status == _KILLED and not self._ended_by and have_grown(self._kills_before),
+            interpreter=self._interpreter,
+            python=str(info.get("python", "")),
+            tech_renaissance=str(info.get("tech_renaissance", "")),
+            started_at=self._started_at,
+            ended_at=time.time(),
+        )
+        with contextlib.suppress(OSError):  # the disk is full, or the directory gone: the object is there
+            write_post_mortem(self._path, record.to_json())
+            write_status(self._path, "terminated")
+
+    def _may_have_begun(self, call: Call) -> bool:
+        try:
+            return self.transport.may_have_begun(call.request.id or 0)
+        except OSError:
+            return True
+
+    def _moment(self, call: Optional[Call]) -> str:
+        if not self.exchange.was_ready:
+            return "starting"
+        if call:
+            return "busy"
+        return "exiting" if self.exchange.was_asked_to_leave else "idle"
+
+    def death(self, call: Optional[Call]) -> TechRenaissanceError:
+        """The error that tells of the process's end, to a call or to whoever comes later."""
+        self.process.wait(_DEATH_S)
+        record = self.post_mortem
+        if record is None:
+            text = "the worker left, but its process still runs"
+            return WorkerLost("worker_lost", text, None, self.process.output_tail())
+        if call and call.why:
+            return call_ended(call, record)
         if self._stopped:
             return SessionClosed(
                 "session_closed", "the worker was ended by its host: start the session again"
             )
-        text = explain(status, tail, self._interpreter)
-        if starting:
-            return LaunchError("died_at_start", f"the worker ended before it was ready: {text}", status, tail)
-        return WorkerLost("worker_lost", f"the worker ended: {text}", status, tail)
+        details = (record.exit_status, record.output_tail, record)
+        if not self.exchange.was_ready:
+            return LaunchError("died_at_start", f"the worker ended before it was ready: {record}", *details)
+        return WorkerLost("worker_lost", f"the worker ended: {record}", *details)
 
 
 class Life:
@@ -124,6 +245,10 @@ class Life:
 
     def __init__(self, options: Options) -> None:
         """Raises LocalProtocolError ``bad_name`` or ``bad_option``; nothing is made yet."""
+        if options.restart not in RESTARTS:
+            raise LocalProtocolError(
+                "bad_option", f"restart is 'never' or 'on-crash', not {options.restart!r}"
+            )
         self._options = options
         self._environment = {**os.environ, **options.environment}
         self._poll_ms = options.poll_ms or self._environment.get("TR_POLL_MS")
@@ -138,7 +263,19 @@ class Life:
         self._directory: Optional[SessionDirectory] = None
         self._transport: Optional[HostTransport] = None
         self._worker: Optional[Worker] = None
+        self._last_post_mortem: Optional[PostMortem] = None  # of a worker that is released
         self._closed = False
+
+    @property
+    def is_ours(self) -> bool:
+        """False in a fork of the host."""
+        return os.getpid() == self._owner_pid
+
+    @property
+    def post_mortem(self) -> Optional[PostMortem]:
+        """How the last worker ended; None if none has."""
+        worker = self._worker
+        return (worker and worker.post_mortem) or self._last_post_mortem
 
     @property
     def worker(self) -> Optional[Worker]:
@@ -152,6 +289,7 @@ class Life:
             self.check_open()
             if self._directory is None:
                 self._directory = SessionDirectory(self.path, empty=True)
+                remove_leftovers(os.path.dirname(self.path))
             if self._transport is None:
                 self._transport = host_transport(
                     self._transport_name, self.path, self._poll_ms, self._options.library
@@ -169,25 +307,38 @@ class Life:
             self._release_worker()
             offer = transport.prepare()
             environment = {**self._worker_environment(), **offer.environment}
-            process = Process(
-                arguments, environment, self._options.working_directory, self._output(), offer.descriptors
-            )
-            self._worker = Worker(process, arguments[0], transport, self._write_last_word)
+            directory, output = self._options.working_directory, self._output()
+            launch = Launch(arguments, environment, directory, output, offer.descriptors)
+            hands_over = self._options.restart != "never"
+            self._worker = Worker(launch, transport, self.path, hands_over=hands_over)
             return True
+
+    def restart(self, crashed: Worker, *, keep_tags: bool) -> Worker:
+        """Launch a worker in place of one that has crashed; or the one that its user has launched meanwhile. Raises LaunchError,
+        SessionClosed.
+        """
+        with self._lock:
+            self.check_open()
+            if self._worker is crashed:
+                if not keep_tags:
+                    for tag in self.transport.tags():
+                        if not tag.startswith("_"):  # of a call that waits
+                            self.transport.drop_tensor(tag)
+                self.start()
+            assert self._worker is not None
+            return self._worker
 
     def terminate(self) -> None:
         """End the process for certain; the directory stays."""
         with self._lock:
             if self._worker:
-                self._worker.stop(TERMINATE_LADDER)
+                self._worker.stop(TERMINATE_LADDER, "terminate()")
 
     def end(self) -> None:
-        """End everything: no process and no files are left. Never raises; a fork of the host ends nothing."""
-        if os.getpid() != self._owner_pid:
-            return
+        """End everything: no process and no files are left. Never raises."""
         with self._lock:
             if self._worker:
-                self._worker.stop(END_LADDER)
+                self._worker.stop(END_LADDER, "close()")
             self._release_worker()
             if self._transport:
                 self._transport.close()
@@ -207,11 +358,8 @@ class Life:
     def _release_worker(self) -> None:
         if self._worker:
             self._worker.close()
+            self._last_post_mortem = self._worker.post_mortem
             self._worker = None
-
-    def _write_last_word(self) -> None:
-        with contextlib.suppress(OSError):  # for people to read, no more
-            write_status(self.path, "terminated")
 
     def _arguments(self) -> List[str]:
         options = self._options
@@ -229,6 +377,8 @@ class Life:
             environment["TR_POLL_MS"] = self._poll_ms
         if self._transport_name:
             environment["TR_TRANSPORT"] = self._transport_name
+        if callable(self._options.output):  # what a call has written is there before its answer is
+            environment["PYTHONUNBUFFERED"] = "1"
         return environment
 
     def _output(self) -> Output:

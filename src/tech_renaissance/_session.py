@@ -6,18 +6,31 @@ import threading
 import time
 import weakref
 from collections import deque
-from typing import Any, Deque, List, Mapping, Optional, Sequence, Union
+from typing import Any, Callable, Deque, List, Mapping, NamedTuple, Optional, Sequence, Union
 
 from ._connection import State
-from ._errors import CommandError, LaunchError, LocalProtocolError, SessionClosed, TimedOut
+from ._errors import CommandError, LaunchError, LocalProtocolError, SessionClosed, TimedOut, WorkerLost
 from ._exchange import Call, Exchange
-from ._frame import Exit, Request, Response, parse_message
-from ._life import Life, Options, Worker
+from ._frame import Exit, Response, parse_message
+from ._ladder import LONGEST_END_S, Deadlines, end_call
+from ._life import CancelPatience, Life, Options, RestartPolicy, Worker
 from ._names import check_tag_to_send
+from ._post_mortem import PostMortem
 from ._process.output import Output
+from ._supervisor import Supervisor
 from ._tensor import Library, dtype_named, loaded_library
 
 _TIMEOUT_MS = 10_000
+# A shorter wait that is in vain is a poll: its error does not tell where the worker stands.
+_POLL_S = 0.1
+
+
+class SessionState(NamedTuple):
+    """What a session's worker does: ``name`` is a state of spec/life.md; ``command`` the message it is busy with, for ``busy_s`` seconds."""
+
+    name: str
+    command: str = ""
+    busy_s: float = 0.0
 
 
 class PythonSession:
@@ -26,7 +39,7 @@ class PythonSession:
     May be used from several threads: concurrent ``fetch_*`` and ``calculate`` calls each get their own answer; the worker serves
     one at a time, in the order in which they were sent. Timeouts are in milliseconds and count from the worker's readiness: a call made
     while it still starts waits for it, up to the launch timeout. A call whose timeout passes raises TimedOut, and its late
-    answer is discarded.
+    answer is discarded. A call whose deadline passes (it counts from the call) is ended, by the steps of spec/life.md.
 
     Use it in a ``with`` block, or call ``close``: then no process and no files are left. The garbage collector and the end of the
     interpreter do the same.
@@ -47,6 +60,10 @@ class PythonSession:
         poll_ms: Optional[str] = None,
         library: Optional[Library] = None,
         transport: Optional[str] = None,
+        patience: Optional[CancelPatience] = None,
+        restart: str = "never",
+        restart_policy: Optional[RestartPolicy] = None,
+        on_restart: "Optional[Callable[[PythonSession], None]]" = None,
     ) -> None:
         """Make a session; nothing happens until ``start`` (or a first ``send_tensor``).
 
@@ -55,9 +72,11 @@ class PythonSession:
         ``python``: the worker's interpreter; else TR_PYTHON, else the host's. ``environment``: variables added to the host's.
         ``working_directory``: the worker's; else the host's. ``workspace``: folder of the session directories; else TR_WORKSPACE, else
         ``workspace`` in the current directory. ``output``: "inherit", "discard", the path of a file to append to, or a
-        function that is given bytes in another thread. ``poll_ms``: "first:max", wait by this schedule, without file
+        function that is given an OutputLine at a time, in another thread. ``poll_ms``: "first:max", wait by this schedule, without file
         notifications. ``library``: "torch" or "numpy", what results arrive as; else torch if the host has imported it.
         ``transport``: "shm" or "file"; else TR_TRANSPORT, else shared memory where both sides can.
+        ``patience``: of the steps that end a call. ``restart``: "never", or "on-crash", by ``restart_policy``; ``on_restart`` is then
+        called with the session, in a thread of its own, whenever a new worker is ready, before calls go on: to send weights again.
 
         Raises LocalProtocolError ``bad_name`` or ``bad_option``.
         """
@@ -74,9 +93,18 @@ class PythonSession:
             poll_ms=poll_ms,
             library=library,
             transport=transport,
+            patience=patience or CancelPatience(),
+            restart=restart,
+            restart_policy=restart_policy or RestartPolicy(),
         )
-        self._life = Life(self._options)
-        self._finalizer = weakref.finalize(self, self._life.end)
+        self._life = life = Life(self._options)
+        options = self._options
+        self._deadlines = Deadlines(lambda call: _end_overdue(life, call, options.patience))
+        self._supervisor: Optional[Supervisor] = None
+        if restart != "never":
+            hook = _weakly(self, on_restart)
+            self._supervisor = Supervisor(life, options.restart_policy, options.launch_timeout_s, hook)
+        self._finalizer = weakref.finalize(self, _end, life, self._deadlines, self._supervisor)
         self._ids = itertools.count(1)
         self._asked: Deque[Call] = deque()  # calls of send_request whose answers nobody has fetched
         self._asked_lock = threading.Lock()
@@ -115,6 +143,8 @@ class PythonSession:
         if self._life.start():
             with self._asked_lock:
                 self._asked.clear()
+            if self._supervisor:
+                self._supervisor.watch(self._worker())
 
     def is_alive(self) -> bool:
         """Whether the worker's process runs, as the kernel says now."""
@@ -134,19 +164,55 @@ class PythonSession:
         self._life.terminate()
 
     def terminate(self) -> None:
-        """End the worker now, for certain. Its directory and tensors stay, for the next ``start``."""
+        """End the worker now, for certain. Its directory and tensors stay, for the next ``start``. Quarantined requests are forgiven."""
         self._life.terminate()
+        if self._supervisor:
+            self._supervisor.forgive()
 
     def join(self, timeout_ms: int = _TIMEOUT_MS) -> bool:
         """Wait for the worker's process to end by itself; False if it still runs."""
         worker = self._life.worker
-        return worker is None or worker.process.wait(timeout_ms / 1000) is not None
+        return worker is None or worker.process.wait(timeout_ms / 1000)
 
     def close(self) -> None:
         """End the worker, in order if it can, and remove the session directory. Safe to call twice."""
         self._finalizer()
 
     # ----------------------------------------------------------------- state
+
+    def state(self) -> SessionState:
+        """What the worker does now; asks the kernel whether it lives."""
+        worker = self._life.worker
+        if worker is None:
+            return SessionState("none")
+        if self._supervisor and self._supervisor.is_restarting:
+            return SessionState("restarting")
+        if not worker.is_alive():
+            return SessionState("lost" if worker.was_lost else "exited")
+        state = worker.exchange.state
+        call = worker.exchange.current
+        if state is not State.BUSY or call is None:
+            return SessionState("exiting" if state is State.EXITED else state.value)
+        name = "hung" if call.is_overdue() else "busy"
+        return SessionState(name, call.message, time.monotonic() - call.since)
+
+    def stack(self) -> str:
+        """The Python stacks of all threads of the worker, taken without its cooperation; empty if it has none to show (spec/life.md)."""
+        worker = self._life.worker
+        return worker.stacks() if worker else ""
+
+    def post_mortem(self) -> Optional[PostMortem]:
+        """How the last worker ended; None if none has."""
+        return self._life.post_mortem
+
+    def cancel(self) -> str:
+        """End the call in work, from another thread: its caller gets CallCancelled. Returns once that is so.
+
+        Returns the step that was needed: "notice", "interrupt", "terminate" or "kill"; empty if nothing was in work.
+        """
+        worker = self._life.worker
+        call = worker.exchange.current if worker else None
+        return end_call(worker, call, "cancel", self._options.patience) if worker and call else ""
 
     def is_ready(self) -> bool:
         """Whether the worker waits for a request."""
@@ -173,21 +239,22 @@ class PythonSession:
 
     # ----------------------------------------------------------------- calls
 
-    def send_request(self, message: str) -> None:
+    def send_request(
+        self, message: str, *, deadline_ms: Optional[int] = None, idempotent: bool = False
+    ) -> None:
         """Send a request; its answer is for ``wait_for_*``. Waits for room when earlier requests fill the transport.
 
-        ``message``: plain text (command, then parameters), or a JSON object in one of the two dialects.
-        Answers that a ``wait_for_*`` gave up on are discarded from now on.
+        ``message``: plain text (command, then parameters), or a JSON object in one of the two dialects. ``deadline_ms``: how long the
+        call may take, its wait in line included, before it is ended. ``idempotent``: it may be sent to a second worker if the first
+        crashes. Answers that a ``wait_for_*`` gave up on are discarded from now on.
         """
-        request = self._request(message)
-        exchange = self._ready_worker().exchange
-        self._forget_timed_out(exchange)
-        if isinstance(request, Exit):
-            if not exchange.ask_to_leave(self._options.launch_timeout_s):
+        call = self._call(message, deadline_ms, idempotent)
+        if call is None:
+            if not self._ready_worker().exchange.ask_to_leave(self._options.launch_timeout_s):
                 raise TimedOut("'exit' could not be sent: the worker is busy")
             return
-        call = Call(request)
-        exchange.send(call, self._options.launch_timeout_s)
+        self._forget_timed_out()
+        self._submit(call, self._options.launch_timeout_s)
         with self._asked_lock:
             self._asked.append(call)
 
@@ -211,23 +278,55 @@ class PythonSession:
         """All tensors of the answer to the oldest ``send_request``; errors as in ``wait_for_response``."""
         return _tensors(self._wait(timeout_ms))
 
-    def fetch_response(self, message: str, timeout_ms: int = _TIMEOUT_MS) -> str:
-        """Send a request and return the text of its answer; errors as in ``wait_for_response``."""
-        return _text(self._fetch(message, timeout_ms))
+    def fetch_response(
+        self,
+        message: str,
+        timeout_ms: Optional[int] = None,
+        *,
+        deadline_ms: Optional[int] = None,
+        idempotent: bool = False,
+    ) -> str:
+        """Send a request and return the text of its answer; errors as in ``wait_for_response``.
 
-    def fetch_tensor(self, message: str, timeout_ms: int = _TIMEOUT_MS) -> Any:
-        """Send a request and return the (first) tensor of its answer; errors as in ``wait_for_response``."""
-        return _tensors(self._fetch(message, timeout_ms))[0]
+        ``timeout_ms``: how long to wait; 10 s, or as long as it takes to end the call if it has a deadline. The rest: see
+        ``send_request``.
+        """
+        return _text(self._fetch(message, timeout_ms, deadline_ms, idempotent))
 
-    def fetch_tensors(self, message: str, timeout_ms: int = _TIMEOUT_MS) -> List[Any]:
-        """Send a request and return all tensors of its answer; errors as in ``wait_for_response``."""
-        return _tensors(self._fetch(message, timeout_ms))
+    def fetch_tensor(
+        self,
+        message: str,
+        timeout_ms: Optional[int] = None,
+        *,
+        deadline_ms: Optional[int] = None,
+        idempotent: bool = False,
+    ) -> Any:
+        """Send a request and return the (first) tensor of its answer; as ``fetch_response``."""
+        return _tensors(self._fetch(message, timeout_ms, deadline_ms, idempotent))[0]
 
-    def calculate(self, command: str, *tensors: Any, timeout_ms: int = _TIMEOUT_MS) -> Any:
+    def fetch_tensors(
+        self,
+        message: str,
+        timeout_ms: Optional[int] = None,
+        *,
+        deadline_ms: Optional[int] = None,
+        idempotent: bool = False,
+    ) -> List[Any]:
+        """Send a request and return all tensors of its answer; as ``fetch_response``."""
+        return _tensors(self._fetch(message, timeout_ms, deadline_ms, idempotent))
+
+    def calculate(
+        self,
+        command: str,
+        *tensors: Any,
+        timeout_ms: Optional[int] = None,
+        deadline_ms: Optional[int] = None,
+        idempotent: bool = False,
+    ) -> Any:
         """Call a command with tensors and return the (first) tensor of its answer.
 
         The worker gets them under tags of this call, before what stands behind the command's first word:
-        ``calculate("softmax dim=1", x)``. Errors as in ``wait_for_response``.
+        ``calculate("softmax dim=1", x)``. The rest is as in ``fetch_response``.
         """
         name, _, rest = command.strip().partition(" ")
         number = next(self._ids)
@@ -235,7 +334,8 @@ class PythonSession:
         try:
             for tag, tensor in zip(tags, tensors):
                 self._life.transport.put_tensor(tag, tensor)
-            return self.fetch_tensor(" ".join([name, *tags, rest.strip()]).rstrip(), timeout_ms)
+            message = " ".join([name, *tags, rest.strip()]).rstrip()
+            return _tensors(self._fetch(message, timeout_ms, deadline_ms, idempotent))[0]
         finally:
             for tag in tags:
                 self._life.transport.drop_tensor(tag)
@@ -281,9 +381,13 @@ class PythonSession:
         return worker
 
     def _ready_worker(self) -> Worker:
-        """The worker, once it is ready."""
+        """The worker, once it is ready; under supervision, the one that serves next."""
         worker = self._worker()
         timeout_s = self._options.launch_timeout_s
+        if self._supervisor:
+            if not self._supervisor.wait_served(worker, timeout_s):
+                raise LaunchError("launch_timeout", f"no new worker was ready within {timeout_s:g} s")
+            worker = self._worker()
         if not worker.exchange.wait_started(_Clock(timeout_s, worker.launched_at).remaining_s()):
             raise LaunchError(
                 "launch_timeout",
@@ -297,27 +401,66 @@ class PythonSession:
         worker = self._life.worker
         return worker.exchange.state if worker and worker.is_alive() else None
 
-    def _request(self, message: str) -> Union[Request, Exit]:
+    def _call(self, message: str, deadline_ms: Optional[int], idempotent: bool) -> Optional[Call]:
+        """A new call; None for a request to leave."""
         request = parse_message(message)
-        if isinstance(request, Request):
-            request.id = next(self._ids)
-        return request
-
-    def _fetch(self, message: str, timeout_ms: int) -> Response:
-        request = self._request(message)
         if isinstance(request, Exit):
-            raise LocalProtocolError("bad_message", "'exit' has no answer: use please_exit")
-        call = Call(request)
-        exchange = self._ready_worker().exchange
-        clock = _Clock(timeout_ms / 1000, time.monotonic())
-        exchange.send(call, clock.remaining_s())
+            return None
+        request.id = next(self._ids)
+        if deadline_ms is not None:
+            request.deadline_ns = time.perf_counter_ns() + deadline_ms * 1_000_000
+        return Call(request, idempotent=idempotent)
+
+    def _submit(self, call: Call, timeout_s: float) -> "_Clock":
+        """Hand a call to a worker that is ready; the timeout, whose clock is returned, begins then. Raises TimedOut, or why there is
+        no worker.
+        """
+        worker = self._ready_worker()
+        clock = _Clock(timeout_s, time.monotonic())
+        while not self._try_submit(call, worker, clock):
+            worker = self._ready_worker()
+        if call.request.deadline_ns is not None:
+            self._deadlines.watch(call)
+        return clock
+
+    def _try_submit(self, call: Call, worker: Worker, clock: "_Clock") -> bool:
+        """False if the worker ended before it took the call, and there is another."""
+        if self._supervisor:
+            self._supervisor.check_allowed(call)
         try:
-            return exchange.wait(call, clock.remaining_s())
-        finally:
-            exchange.abandon(call)
+            if worker.exchange.send(call, clock.remaining_s()):
+                return True
+        except WorkerLost:
+            if not (self._supervisor and self._supervisor.wait_served(worker, clock.remaining_s())):
+                raise
+            if self._life.worker is worker:
+                raise
+            return False
+        raise TimedOut(
+            f"{call.request.command!r} could not be sent within {clock.timeout_s:g} s: the worker is busy"
+        )
+
+    def _fetch(
+        self, message: str, timeout_ms: Optional[int], deadline_ms: Optional[int], idempotent: bool
+    ) -> Response:
+        call = self._call(message, deadline_ms, idempotent)
+        if call is None:
+            raise LocalProtocolError("bad_message", "'exit' has no answer: use please_exit")
+        if timeout_ms is not None:
+            timeout_s = timeout_ms / 1000
+        elif deadline_ms is None:
+            timeout_s = _TIMEOUT_MS / 1000
+        else:
+            timeout_s = (deadline_ms + sum(self._options.patience)) / 1000 + LONGEST_END_S
+        clock = self._submit(call, timeout_s)
+        try:
+            return self._answer(call, clock)
+        except TimedOut:
+            call.abandoned = True
+            raise
 
     def _wait(self, timeout_ms: int) -> Response:
-        exchange = self._worker().exchange
+        self._worker()
         with self._asked_lock:
             if not self._asked:
                 raise LocalProtocolError(
@@ -325,23 +468,88 @@ class PythonSession:
                 )
             call = self._asked.popleft()
         try:
-            return exchange.wait(call, timeout_ms / 1000)
-        except TimedOut:
-            with self._asked_lock:
-                self._asked.appendleft(call)
+            return self._answer(call, _Clock(timeout_ms / 1000, time.monotonic()))
+        except TimedOut as error:
+            if error.code == "timed_out":
+                with self._asked_lock:
+                    self._asked.appendleft(call)
             raise
 
-    def _forget_timed_out(self, exchange: Exchange) -> None:
+    def _answer(self, call: Call, clock: "_Clock") -> Response:
+        """The response to a call that is under way. Raises TimedOut, or what ended it."""
+        while not call.done:
+            exchange = call.exchange
+            if exchange is None:
+                assert self._supervisor is not None
+                self._supervisor.wait_sent(call, clock.remaining_s())
+            elif call.request.deadline_ns is None:
+                exchange.wait(call, clock.remaining_s())
+            else:
+                self._wait_with_deadline(call, exchange, clock)
+            if not call.done and not clock.remaining_s():
+                raise self._timed_out(call, clock.timeout_s)
+        return call.take_response()
+
+    def _wait_with_deadline(self, call: Call, exchange: Exchange, clock: "_Clock") -> None:
+        assert call.request.deadline_ns is not None
+        until_deadline_s = max(0.0, (call.request.deadline_ns - time.perf_counter_ns()) / 1e9)
+        if not exchange.wait(call, min(until_deadline_s, clock.remaining_s())) and call.is_overdue():
+            exchange.expire(call)
+            exchange.wait(call, clock.remaining_s())
+
+    def _timed_out(self, call: Call, timeout_s: float) -> TimedOut:
+        call.timed_out = True
+        text = f"{call.request.command!r} was not answered within {timeout_s:g} s"
+        worker = self._life.worker
+        if timeout_s < _POLL_S or worker is None:
+            return TimedOut(text)
+        stack = worker.stacks()
+        return TimedOut(f"{text}; the worker's stacks:\n{stack}" if stack else text, stack=stack)
+
+    def _forget_timed_out(self) -> None:
         with self._asked_lock:
             for call in [call for call in self._asked if call.timed_out]:
                 self._asked.remove(call)
-                exchange.abandon(call)
+                call.abandoned = True
+
+
+def _end(life: Life, deadlines: Deadlines, supervisor: Optional[Supervisor]) -> None:
+    """The end of a session, whoever lets go of it; a fork of the host ends nothing."""
+    if not life.is_ours:
+        return
+    deadlines.close()
+    if supervisor:
+        supervisor.close()
+    life.end()
+    deadlines.join()
+    if supervisor:
+        supervisor.join()
+
+
+def _end_overdue(life: Life, call: Call, patience: CancelPatience) -> None:
+    """The deadline of a call has passed."""
+    worker = life.worker
+    if worker and call.exchange is worker.exchange and not worker.exchange.expire(call):
+        end_call(worker, call, "deadline", patience)
+
+
+def _weakly(session: PythonSession, hook: Optional[Callable[[PythonSession], None]]) -> Callable[[], None]:
+    """A thread that calls this does not keep the session."""
+    reference = weakref.ref(session)
+
+    def call() -> None:
+        session = reference()
+        if hook and session:
+            hook(session)
+
+    return call
 
 
 class _Clock:
     """What remains of a timeout."""
 
     def __init__(self, timeout_s: float, since: float) -> None:
+        self.timeout_s = timeout_s
         self._deadline = since + timeout_s
 
     def remaining_s(self) -> float:

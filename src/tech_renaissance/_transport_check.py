@@ -98,7 +98,10 @@ def _same_tensor(expected: Any, actual: Any) -> None:
 
 def _requests_arrive_whole_and_once(host: HostTransport, worker: WorkerTransport) -> None:
     for number, text in enumerate(_TEXTS, 1):
-        for request in (Request("command", text, number, LONG), Request("short", text, None, SHORT)):
+        for request in (
+            Request("command", text, number, LONG, 2**62 + number),
+            Request("short", text, None, SHORT),
+        ):
             _send(host, request)
             _same(request, _receive(worker))
     _nothing_comes(worker)
@@ -146,6 +149,17 @@ def _a_response_is_not_lost_to_the_next(host: HostTransport, worker: WorkerTrans
     if not was_sent:
         _send(worker, second)
     _same("second", _result(_receive(host)))
+
+
+def _the_last_request_that_was_given_up_is_known(host: HostTransport, worker: WorkerTransport) -> None:
+    _same(False, worker.is_given_up(1))
+    for number in (1, 2):
+        _exchange_request(host, worker, number)
+        _same(True, host.may_have_begun(number))
+        host.give_up(number)
+        _same([number == given_up for given_up in (1, 2)], [worker.is_given_up(1), worker.is_given_up(2)])
+        _send(worker, Response("command", "", id=number))
+        _receive(host)
 
 
 # ----------------------------------------------------------------------------------------------------- waiting
@@ -348,6 +362,7 @@ _CHECKS: Tuple[Check, ...] = (
     _exit_and_exiting_arrive,
     _requests_keep_their_order_whatever_the_room,
     _a_response_is_not_lost_to_the_next,
+    _the_last_request_that_was_given_up_is_known,
     _receive_0_does_not_wait,
     _wake_ends_a_wait_or_the_next_one,
     _a_frame_ends_a_wait,

@@ -254,10 +254,19 @@ def import_tsr(path: Path, library: Optional[Library] = None, mmap: bool = False
             nbytes = header.header_nbytes + header.nbytes
             mapped = memoryview(_mmap.mmap(file.fileno(), nbytes, access=_mmap.ACCESS_COPY))
             return from_buffer(header.dtype, header.shape, mapped[header.header_nbytes :], library)
-        tensor, memory = allocate(header.dtype, header.shape, library)
-        file.seek(header.header_nbytes)
-        _read_into(file, memory, path)
-        return canonical_bools(tensor, header.dtype)
+        return _read_tensor(file, path, header, library)
+
+
+def read_tsr(file: io.FileIO, path: Path, library: Optional[Library]) -> Any:
+    """The tensor in a TSR file that is open. ``path``: for errors, which are those of ``import_tsr``."""
+    return _read_tensor(file, path, _read_file_header(file, path), library)
+
+
+def _read_tensor(file: io.FileIO, path: Path, header: Header, library: Optional[Library]) -> Any:
+    tensor, memory = allocate(header.dtype, header.shape, library)
+    file.seek(header.header_nbytes)
+    _read_into(file, memory, path)
+    return canonical_bools(tensor, header.dtype)
 
 
 def get_tsr_info(path: Path) -> Dict[str, Any]:

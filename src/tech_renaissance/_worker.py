@@ -13,10 +13,10 @@ import time
 import traceback
 from collections import deque
 from types import FrameType
-from typing import Any, Deque, Dict, Iterable, List, Optional, Sequence
+from typing import Any, Callable, Deque, Dict, Iterable, List, Optional, Sequence
 
 from ._connection import Connection
-from ._errors import ArenaFull, FormatError, LocalProtocolError
+from ._errors import ArenaFull, Cancelled, FormatError, LocalProtocolError
 from ._frame import Exit, Exiting, Failure, Frame, MalformedRequest, Ready, Request, Response
 from ._names import check_name
 from ._process.lifeline import hold_lifeline
@@ -25,6 +25,11 @@ from ._transport import WorkerTransport
 from ._transport.choose import worker_transport
 from ._version import __version__
 from ._workspace import SessionDirectory, session_directory
+
+if sys.platform == "win32":
+    from ._process.interrupt_windows import interruptible
+else:
+    from ._process.interrupt_posix import interruptible
 
 PROTOCOL_VERSION = 1
 
@@ -82,7 +87,7 @@ class TechRenaissanceServer:
             hold_lifeline(lifeline)
             if host_pid:
                 _hear_interrupts()
-            with _orderly_signals():
+            with _orderly_signals(self._is_leaving), interruptible(path, self._interrupt, self._is_given_up):
                 choice = worker_transport(path, os.environ, offered)
                 self._info = {"transport": choice.name, "transport_reason": choice.reason}
                 self.serve(choice.end)
@@ -99,13 +104,29 @@ class TechRenaissanceServer:
             self._transport = None
             transport.close()
 
+    @property
+    def cancelled(self) -> bool:
+        """Whether the call in work is over: its deadline has passed, or the host has cancelled it. A handler that takes long asks now and
+        then, and returns. One that does not is interrupted by Cancelled, then ended with its process.
+        """
+        request = self._current_reply().request
+        is_overdue = request.deadline_ns is not None and time.perf_counter_ns() >= request.deadline_ns
+        return is_overdue or self._is_given_up()
+
+    @property
+    def remaining_s(self) -> Optional[float]:
+        """Seconds until the deadline of the call in work, not below 0; None if it has none."""
+        deadline_ns = self._current_reply().request.deadline_ns
+        return None if deadline_ns is None else max(0.0, (deadline_ns - time.perf_counter_ns()) / 1e9)
+
     def get_tensors(self, parameters: str, count: Optional[int] = None) -> Optional[List[Any]]:
         """The tensors named in ``parameters``, separated by spaces or commas; ``count`` of them (None: as many as there are).
 
         Returns a list of torch tensors (numpy arrays where torch is not installed), the handler's to modify; or None on a wrong
         count or a missing or broken tensor: the reply's message then says why.
         """
-        reply = self._current_reply()
+        reply, transport = self._current_reply(), self._transport
+        assert transport is not None
         names = parameters.replace(",", " ").split()
         if count is not None and len(names) != count:
             reply.reason = f"expected {count} tensor names, got {len(names)}: {parameters!r}"
@@ -113,7 +134,7 @@ class TechRenaissanceServer:
         tensors: List[Any] = []
         for name in names:
             try:
-                tensors.append(self._load(name))
+                tensors.append(self._shielded(reply, transport.get_tensor, name, self._library))
             except KeyError:
                 reply.reason = f"there is no tensor {name!r}"
                 return None
@@ -136,7 +157,8 @@ class TechRenaissanceServer:
         transport, library = self._transport, choose_library(self._library)
         if transport is None:
             raise LocalProtocolError("bad_state", "the server is not running: empty is for use in main_logic")
-        return transport.empty(dtype_named(dtype), shape, library)
+        reply = self._current_reply()
+        return self._shielded(reply, transport.empty, dtype_named(dtype), shape, library)
 
     def send_tensors(self, *tensors: Any) -> None:
         """Add result tensors to the reply: torch, numpy, or anything with DLPack. Their values when the handler returns count."""
@@ -154,13 +176,17 @@ class TechRenaissanceServer:
             print(*words, flush=True)
 
     def respond(self, request: Request) -> Response:
-        """Run the handler for one request: its whole reply, whatever it did. Raises SystemExit and KeyboardInterrupt as _Leave."""
-        self._reply = reply = _Reply(request.command)
+        """Run the handler for one request: its whole reply, whatever it did. Raises SystemExit and KeyboardInterrupt as _Leave, and
+        Cancelled if that comes between the handler and here.
+        """
+        if request.deadline_ns is not None and time.perf_counter_ns() >= request.deadline_ns:
+            return _error(request, Failure("cancelled", "its deadline passed before its turn"))
+        self._reply = reply = _Reply(request)
         try:
             if self.main_logic(request.command, request.parameters) or reply.said_something:
                 return reply.response(request)
             return self._unknown(request)
-        except Exception as error:
+        except (Exception, Cancelled) as error:
             return _failed(request, error)
         except BaseException as error:
             raise _Leave(_failed(request, error), error) from error
@@ -183,16 +209,60 @@ class TechRenaissanceServer:
             )
         return self._reply
 
-    def _load(self, name: str) -> Any:
-        assert self._transport is not None
-        return self._transport.get_tensor(name, self._library)
+    def _is_given_up(self) -> bool:
+        """Whether the host has given up the call in work."""
+        reply, transport = self._reply, self._transport
+        if reply is None or transport is None or reply.request.id is None:
+            return False
+        return transport.is_given_up(reply.request.id)
+
+    def _is_leaving(self) -> None:
+        """The handler was told to end the worker: an interrupt must not take the place of that."""
+        if self._reply is not None:
+            self._reply.interrupted = True
+
+    def _interrupt(self) -> None:
+        """Raise Cancelled in the handler of a call that is given up, once."""
+        reply = self._reply
+        if reply is None or reply.interrupted:
+            return
+        if reply.shielded:
+            reply.interrupt_is_due = True
+        elif self._is_given_up():
+            reply.interrupted = True
+            raise Cancelled("the host has given up this call")
+
+    def _shielded(self, reply: "_Reply", action: Callable[..., Any], *arguments: Any) -> Any:
+        """Run what must not be left halfway: an interrupt comes after it."""
+        reply.shielded = True
+        try:
+            return action(*arguments)
+        finally:
+            reply.shielded = False
+            if reply.interrupt_is_due:
+                self._interrupt()
 
 
 class _Reply:
     """What a handler has said so far."""
 
-    def __init__(self, command: str) -> None:
-        self.command = command
+    __slots__ = (
+        "command",
+        "interrupt_is_due",
+        "interrupted",
+        "reason",
+        "request",
+        "result",
+        "shielded",
+        "tensors",
+    )
+
+    def __init__(self, request: Request) -> None:
+        self.request = request
+        self.command = request.command
+        self.interrupted = False  # Cancelled was raised, or must not be
+        self.shielded = False  # from an interrupt, which is due then
+        self.interrupt_is_due = False
         self.result: Optional[str] = None
         self.tensors: List[Any] = []
         self.reason = ""  # why get_tensors last returned None
@@ -242,19 +312,20 @@ class _Loop:
     def _serve_one(self) -> bool:
         """False when it is time to leave."""
         frame = self._received.popleft() if self._received else self._receive(_RECHECK_S)
-        if isinstance(frame, Exit):
-            return False
         if isinstance(frame, Request):
             self._connection.received(frame)
             try:
-                return self._send(self._server.respond(frame))
+                response = self._server.respond(frame)
+            except Cancelled as error:  # on the way out of the handler
+                response = _failed(frame, error)
             except _Leave as leave:
                 self._send(leave.response)
                 raise leave.cause from None
+            return self._send(response)
         if isinstance(frame, Response):  # to a request that could not be read
             self._connection.received(Request("", id=frame.id))
             return self._send(frame)
-        return True
+        return not isinstance(frame, Exit)
 
     def _receive(self, timeout_s: float) -> Optional[Frame]:
         try:
@@ -310,7 +381,8 @@ def _failed(request: Request, error: BaseException) -> Response:
         message = str(error)
     except Exception:
         message = "(its message cannot be had: __str__ raised)"
-    failure = Failure("command_failed", f"{name}: {message}" if message else name, name, text)
+    code = "cancelled" if isinstance(error, Cancelled) else "command_failed"
+    failure = Failure(code, f"{name}: {message}" if message else name, name, text)
     return _error(request, failure)
 
 
@@ -333,11 +405,12 @@ def _hear_interrupts() -> None:
 
 
 @contextlib.contextmanager
-def _orderly_signals() -> Any:
+def _orderly_signals(on_leave: Callable[[], None]) -> Any:
     """While serving, SIGTERM lets the worker leave in order, native crashes print a stack, prints are not held back."""
     ended_by: List[int] = []
 
     def leave(number: int, _: Optional[FrameType]) -> None:
+        on_leave()
         ended_by.append(number)
         raise SystemExit(128 + number)
 

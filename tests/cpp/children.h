@@ -43,9 +43,9 @@ inline std::string output_of(const Launch& what) {
 class Transcript {
 public:
     tr::OutputCallback callback() {
-        return [this](std::string_view bytes) {
+        return [this](const tr::OutputLine& line) {
             const std::lock_guard<std::mutex> lock(mutex_);
-            text_.append(bytes);
+            text_.append(line.text).append("\n");
             changed_.notify_all();
         };
     }

@@ -8,8 +8,12 @@
 //     {"id": 2, "value": "Hello"}
 //
 // A call is named as in tr::PythonSession, its arguments as in the Python one. A tensor is the path of a .tsr file.
-// What a call throws is {"id", "error": {"type", "code", "message", ...}}. Output that a session's callback gets is
-// {"session", "output"}. The end of stdin ends the calls, then the sessions, then the program.
+// What a call throws is {"id", "error": {"type", "code", "message", ...}}. A line of output that a session's callback
+// gets is {"session", "output", "stream", "command"}. The end of stdin ends the calls, then the sessions, then the
+// program.
+//
+// The option on_restart is the text of a message that the hook sends. A post-mortem is an object as in
+// post_mortem.json, or null; a state is {"name", "command", "busy_s"}.
 //
 // Only this program: `empty` and `keep` (a fetch_tensor) leave a tensor here and answer its name; `read`, `write`,
 // `release` and `send_tensor` take it as "kept".
@@ -106,11 +110,17 @@ Value save_all(const std::vector<Tensor>& tensors, const std::string& folder) {
     return paths;
 }
 
+Value state(PythonSession& session) {
+    const tr::SessionState state = session.state();
+    return Object{{"name", state.name}, {"command", state.command}, {"busy_s", state.busy_for.count()}};
+}
+
 Tensor calculate(PythonSession& session, const Arguments& a) {
     const std::vector<Tensor> tensors = load_all(a.texts("tensors"));
     // Both forms that C++ has.
-    if (tensors.size() == 2) return session.calculate(a.text("command"), tensors[0], tensors[1]);
-    return session.calculate(a.text("command"), tensors, a.number("timeout_ms"));
+    if (tensors.size() == 2 && !a.has("deadline_ms") && !a.has("idempotent"))
+        return session.calculate(a.text("command"), tensors[0], tensors[1]);
+    return session.calculate(a.text("command"), tensors, read_call_options(a));
 }
 
 // Tensors that stay here under a name, for what is about their memory and not only their elements.
@@ -187,8 +197,12 @@ const std::map<std::string, Call> calls = {
     {"is_busy", call([](Session& s, const Args&) { return s.is_busy(); })},
     {"wait_until_ready", call([](Session& s, const Args& a) { return s.wait_until_ready(a.number("timeout_ms")); })},
     {"wait_until_ok", call([](Session& s, const Args& a) { return s.wait_until_ok(a.number("timeout_ms")); })},
+    {"cancel", call([](Session& s, const Args&) { return s.cancel(); })},
+    {"stack", call([](Session& s, const Args&) { return s.stack(); })},
+    {"state", call([](Session& s, const Args&) { return state(s); })},
+    {"post_mortem", call([](Session& s, const Args&) { return describe(s.post_mortem()); })},
     {"new_response", call([](Session& s, const Args&) { return s.new_response(); })},
-    {"send_request", call([](Session& s, const Args& a) { s.send_request(a.text("message")); })},
+    {"send_request", call([](Session& s, const Args& a) { s.send_request(a.text("message"), read_call_options(a)); })},
     {"read_response", call([](Session& s, const Args&) { return s.read_response(); })},
     {"wait_for_response", call([](Session& s, const Args& a) { return s.wait_for_response(a.number("timeout_ms")); })},
     {"wait_for_tensor",
@@ -197,12 +211,12 @@ const std::map<std::string, Call> calls = {
          return save_all(s.wait_for_tensors(a.number("timeout_ms")), a.text("folder"));
      })},
     {"fetch_response",
-     call([](Session& s, const Args& a) { return s.fetch_response(a.text("message"), a.number("timeout_ms")); })},
+     call([](Session& s, const Args& a) { return s.fetch_response(a.text("message"), read_call_options(a)); })},
     {"fetch_tensor", call([](Session& s, const Args& a) {
-         return save(s.fetch_tensor(a.text("message"), a.number("timeout_ms")), a.text("folder"));
+         return save(s.fetch_tensor(a.text("message"), read_call_options(a)), a.text("folder"));
      })},
     {"fetch_tensors", call([](Session& s, const Args& a) {
-         return save_all(s.fetch_tensors(a.text("message"), a.number("timeout_ms")), a.text("folder"));
+         return save_all(s.fetch_tensors(a.text("message"), read_call_options(a)), a.text("folder"));
      })},
     {"calculate", call([](Session& s, const Args& a) { return save(calculate(s, a), a.text("folder")); })},
     {"send_tensor", call([](Session& s, const Args& a) { s.send_tensor(given_tensor(a), a.text("tag")); })},
@@ -210,9 +224,8 @@ const std::map<std::string, Call> calls = {
      call([](Session& s, const Args& a) { s.send_tensors(load_all(a.texts("tensors")), a.texts("tags")); })},
     {"drop_tensor", call([](Session& s, const Args& a) { s.drop_tensor(a.text("tag")); })},
     {"empty", call([](Session& s, const Args& a) { return kept.add(empty(s, a)); })},
-    {"keep", call([](Session& s, const Args& a) {
-         return kept.add(s.fetch_tensor(a.text("message"), a.number("timeout_ms")));
-     })},
+    {"keep",
+     call([](Session& s, const Args& a) { return kept.add(s.fetch_tensor(a.text("message"), read_call_options(a))); })},
 };
 
 Value transitions() {
@@ -269,8 +282,9 @@ private:
     tr::SessionOptions options(const std::string& handle, const Arguments& arguments) {
         tr::SessionOptions options = read_options(arguments);
         if (arguments.text("output") == "callback") {
-            options.output = [this, handle](std::string_view bytes) {
-                answers_.write({{"session", handle}, {"output", bytes}});
+            options.output = [this, handle](const tr::OutputLine& line) {
+                answers_.write(
+                    {{"session", handle}, {"output", line.text}, {"stream", line.stream}, {"command", line.command}});
             };
         }
         return options;

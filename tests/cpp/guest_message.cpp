@@ -40,7 +40,7 @@ std::string to_hex(std::string_view bytes) {
     return hex;
 }
 
-json::Value meaning_of(std::optional<std::int64_t> id) { return id ? json::Value(*id) : json::Value(); }
+json::Value meaning_of(std::optional<std::int64_t> number) { return number ? json::Value(*number) : json::Value(); }
 json::Value meaning_of(Dialect dialect) { return dialect == Dialect::Short ? "short" : "long"; }
 
 json::Value meaning_of(const std::optional<Failure>& failure) {
@@ -53,7 +53,8 @@ json::Object meaning_of(const Request& request) {
                         {"dialect", meaning_of(request.dialect)},
                         {"id", meaning_of(request.id)},
                         {"command", request.command},
-                        {"parameters", request.parameters}};
+                        {"parameters", request.parameters},
+                        {"deadline", meaning_of(request.deadline_ns)}};
 }
 
 json::Object meaning_of(const Response& response) {

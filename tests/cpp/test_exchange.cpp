@@ -2,125 +2,52 @@
 #include "tech_renaissance/detail/exchange.h"
 
 #include <atomic>
-#include <condition_variable>
-#include <deque>
 #include <mutex>
 #include <thread>
 #include <vector>
 
 #include "check.h"
+#include "fake_transport.h"
 
 using tr::LaunchError;
 using tr::RemoteProtocolError;
 using tr::SessionClosed;
 using tr::TimedOut;
 using tr::WorkerLost;
-using tr::detail::Arrival;
 using tr::detail::Call;
 using tr::detail::Exchange;
+using tr::detail::ExchangeHooks;
 using tr::detail::Exiting;
 using tr::detail::Ready;
 using tr::detail::Reply;
-using tr::detail::Request;
 using tr::detail::State;
 using tr::detail::Unreadable;
-using tr::detail::WaitHandle;
+using tr::detail::WorkRecord;
 using namespace std::chrono_literals;
 
 namespace {
 
-// Says what the test lets it say.
-class FakeTransport final : public tr::detail::HostTransport {
-public:
-    void say(Arrival arrival) {
-        const std::lock_guard<std::mutex> lock(mutex_);
-        arrivals_.push_back(std::move(arrival));
-        changed_.notify_all();
-    }
-    void say_reply(std::int64_t id, const std::string& result) {
-        Reply reply;
-        reply.response.id = id;
-        reply.response.result = result;
-        say(std::move(reply));
-    }
-    // Every request is answered by its own command.
-    void echo() { echo_ = true; }
-    void set_room(int room) {
-        const std::lock_guard<std::mutex> lock(mutex_);
-        room_ = room;
-        woken_ = true;
-        changed_.notify_all();
-    }
-    void break_down() { broken_ = true; }
-    // There is always one more of this.
-    void never_stop(const Arrival& arrival) {
-        const std::lock_guard<std::mutex> lock(mutex_);
-        endless_ = arrival;
-    }
-
-    bool try_send(const Request& request) override {
-        if (broken_) throw std::system_error(std::make_error_code(std::errc::no_space_on_device));
-        {
-            const std::lock_guard<std::mutex> lock(mutex_);
-            if (room_ == 0) return false;
-            --room_;
-        }
-        if (echo_ && request.id) {
-            say_reply(*request.id, request.command);
-            set_room(1);
-        }
-        return true;
-    }
-    std::optional<Arrival> receive(std::chrono::milliseconds timeout) override {
-        CHECK_EQ(1, ++receivers_);
-        std::unique_lock<std::mutex> lock(mutex_);
-        changed_.wait_for(lock, timeout, [this] { return !arrivals_.empty() || endless_ || woken_ || gone_; });
-        woken_ = false;
-        std::optional<Arrival> arrival = endless_;
-        if (!arrivals_.empty()) {
-            arrival = std::move(arrivals_.front());
-            arrivals_.pop_front();
-        }
-        --receivers_;
-        return arrival;
-    }
-    void wake() noexcept override {
-        const std::lock_guard<std::mutex> lock(mutex_);
-        woken_ = true;
-        changed_.notify_all();
-    }
-    // The process is gone: like an exit handle, that ends every wait from now on.
-    void go() {
-        gone_ = true;
-        wake();
-    }
-    tr::detail::Offer prepare() override { return {}; }
-    void watch_exit(WaitHandle) override {}
-    void put_tensor(const std::string&, const tr::Tensor&) override {}
-    void drop_tensor(const std::string&) override {}
-    tr::Tensor empty(const tr::Shape& shape, tr::DType dtype) override { return tr::Tensor::empty(shape, dtype); }
-
-private:
-    std::mutex mutex_;
-    std::condition_variable changed_;
-    std::deque<Arrival> arrivals_;
-    std::optional<Arrival> endless_;
-    int room_ = 100;
-    bool woken_ = false;
-    std::atomic<int> receivers_{0};
-    std::atomic<bool> echo_{false};
-    std::atomic<bool> broken_{false};
-    std::atomic<bool> gone_{false};
-};
-
 struct Fixture {
     FakeTransport transport;
     std::atomic<bool> exited{false};
-    Exchange exchange{transport, [this] { return exited.load(); },
-                      [](bool starting) {
-                          return starting ? std::make_exception_ptr(LaunchError("died_at_start", "it died"))
-                                          : std::make_exception_ptr(WorkerLost("worker_lost", "it died"));
-                      }};
+    std::atomic<bool> hands_over{false};
+    std::vector<std::string> outputs;  // to which the output was switched
+    WorkRecord work;
+    Exchange exchange;
+
+    explicit Fixture(bool by_lines = false) : exchange(transport, work, hooks(by_lines)) {}
+
+    ExchangeHooks hooks(bool by_lines) {
+        ExchangeHooks hooks;
+        hooks.has_exited = [this] { return exited.load(); };
+        hooks.death = [](bool starting) {
+            return starting ? std::make_exception_ptr(LaunchError("died_at_start", "it died"))
+                            : std::make_exception_ptr(WorkerLost("worker_lost", "it died"));
+        };
+        if (by_lines) hooks.switch_output = [this](const std::string& message) { outputs.push_back(message); };
+        hooks.hands_over = [this] { return hands_over.load(); };
+        return hooks;
+    }
 
     std::shared_ptr<Call> call(std::int64_t id, const std::string& command = "command") {
         auto call = std::make_shared<Call>();
@@ -130,10 +57,14 @@ struct Fixture {
     }
     std::shared_ptr<Call> sent(std::int64_t id) {
         auto one = call(id);
-        exchange.send(one, 1min);
+        CHECK(exchange.send(one, 1min));
         return one;
     }
-    std::string result(const std::shared_ptr<Call>& one) { return exchange.wait(one, 1min).response.result; }
+    Reply reply(const std::shared_ptr<Call>& one) {
+        CHECK(exchange.wait(one, 1min));
+        return one->take();
+    }
+    std::string result(const std::shared_ptr<Call>& one) { return reply(one).response.result; }
     void end() {
         exited = true;
         transport.go();
@@ -141,7 +72,7 @@ struct Fixture {
 };
 
 struct ReadyFixture : Fixture {
-    ReadyFixture() {
+    explicit ReadyFixture(bool by_lines = false) : Fixture(by_lines) {
         transport.say(Ready{});
         CHECK(exchange.wait_started(1min));
     }
@@ -170,7 +101,7 @@ TEST("answers belong to calls, in whatever order they are waited for") {
 TEST("the answer to a call that was given up is discarded") {
     ReadyFixture f;
     const auto late = f.sent(1);
-    CHECK_THROWS(TimedOut, "timed_out", f.exchange.wait(late, 0ms));
+    CHECK(!f.exchange.wait(late, 0ms));
     f.exchange.abandon(late);
     const auto next = f.sent(2);
     f.transport.say_reply(1, "late");
@@ -185,7 +116,7 @@ TEST("an unreadable answer is an error of the oldest call") {
     const auto second = f.sent(2);
     f.transport.say(Unreadable{RemoteProtocolError("bad_json", "nonsense")});
     f.transport.say_reply(2, "two");
-    CHECK_THROWS(RemoteProtocolError, "bad_json", f.exchange.wait(first, 1min));
+    CHECK_THROWS(RemoteProtocolError, "bad_json", f.reply(first));
     CHECK_EQ("two", f.result(second));
     CHECK(!f.exchange.last_failed());
 }
@@ -194,7 +125,7 @@ TEST("an answer to no call fails those that wait, as nobody knows whose it is") 
     ReadyFixture f;
     const auto call = f.sent(1);
     f.transport.say_reply(7, "whose?");
-    CHECK_THROWS(RemoteProtocolError, "bad_state", f.exchange.wait(call, 1min));
+    CHECK_THROWS(RemoteProtocolError, "bad_state", f.reply(call));
 }
 
 TEST("an answer when nothing was asked is ignored") {
@@ -212,8 +143,8 @@ TEST("a broken ring fails the calls that wait and all later ones, and is not rea
     const auto first = f.sent(1);
     const auto second = f.sent(2);
     f.transport.never_stop(Unreadable{RemoteProtocolError("broken_ring", "nonsense")});
-    CHECK_THROWS(RemoteProtocolError, "broken_ring", f.exchange.wait(second, 1min));
-    CHECK_THROWS(RemoteProtocolError, "broken_ring", f.exchange.wait(first, 1min));
+    CHECK_THROWS(RemoteProtocolError, "broken_ring", f.reply(second));
+    CHECK_THROWS(RemoteProtocolError, "broken_ring", f.reply(first));
     CHECK_THROWS(RemoteProtocolError, "broken_ring", f.exchange.send(f.call(3), 1min));
     CHECK_THROWS(RemoteProtocolError, "broken_ring", f.exchange.wait_started(1min));
     CHECK_THROWS(RemoteProtocolError, "broken_ring", f.exchange.wait_idle(1min));
@@ -227,17 +158,17 @@ TEST("a worker that never stops talking keeps no call beyond its timeout") {
     ReadyFixture f;
     const auto call = f.sent(1);
     f.transport.never_stop(Ready{});
-    CHECK_THROWS(RemoteProtocolError, "bad_state", f.exchange.wait(call, 1min));
+    CHECK_THROWS(RemoteProtocolError, "bad_state", f.reply(call));
     CHECK(f.exchange.state() == State::busy);
-    CHECK_THROWS(TimedOut, "timed_out", f.exchange.wait(f.call(2), 0ms));
+    CHECK(!f.exchange.wait_idle(0ms));
 }
 
 TEST("a call waits for room") {
     ReadyFixture f;
     f.transport.set_room(0);
-    CHECK_THROWS(TimedOut, "timed_out", f.exchange.send(f.call(1), 0ms));
+    CHECK(!f.exchange.send(f.call(1), 0ms));
     std::thread makes_room([&] { f.transport.set_room(1); });
-    f.exchange.send(f.call(2), 1min);
+    CHECK(f.exchange.send(f.call(2), 1min));
     makes_room.join();
     CHECK(f.exchange.state() == State::busy);
 }
@@ -248,7 +179,7 @@ TEST("what a worker said before it died counts, then its death") {
     const auto second = f.sent(2);
     f.transport.say_reply(1, "last words");
     f.end();
-    CHECK_THROWS(WorkerLost, "worker_lost", f.exchange.wait(second, 1min));
+    CHECK_THROWS(WorkerLost, "worker_lost", f.reply(second));
     CHECK_EQ("last words", f.result(first));
     CHECK_THROWS(WorkerLost, "worker_lost", f.exchange.send(f.call(3), 1min));
     CHECK_THROWS(WorkerLost, "worker_lost", f.exchange.wait_started(1min));
@@ -290,7 +221,7 @@ TEST("closing ends every wait, and leaves nobody in the transport") {
     for (int id = 1; id <= 4; ++id) {
         const auto call = f.sent(id);
         threads.emplace_back([&f, &failed, call] {
-            CHECK_THROWS(WorkerLost, "worker_lost", f.exchange.wait(call, 1min));
+            CHECK_THROWS(WorkerLost, "worker_lost", f.reply(call));
             ++failed;
         });
     }
@@ -315,7 +246,7 @@ TEST("each of many threads gets its own answers") {
                 {
                     const std::lock_guard<std::mutex> lock(order);
                     call = f.call(ids++, text);
-                    f.exchange.send(call, 1min);
+                    CHECK(f.exchange.send(call, 1min));
                 }
                 CHECK_EQ(text, f.result(call));
             }
@@ -323,4 +254,159 @@ TEST("each of many threads gets its own answers") {
     }
     for (std::thread& thread : threads) thread.join();
     CHECK(f.exchange.state() == State::ready);
+}
+
+TEST("output by lines: one request is under way at a time, and each part of the output has its call") {
+    ReadyFixture f(true);
+    const auto first = f.call(1, "one");
+    first->request.parameters = "a b";
+    CHECK(f.exchange.send(first, 1min));
+    const auto second = f.call(2, "two");
+    CHECK(!f.exchange.send(second, 0ms));
+    f.transport.say_reply(1, "answer");
+    CHECK_EQ("answer", f.result(first));
+    CHECK(f.exchange.send(second, 1min));
+    f.transport.say_reply(2, "answer");
+    CHECK_EQ("answer", f.result(second));
+    CHECK((f.outputs == std::vector<std::string>{"one a b", "", "two", ""}));
+}
+
+TEST("a call that could not be sent has no part of the output") {
+    ReadyFixture f(true);
+    f.transport.set_room(0);
+    CHECK(!f.exchange.send(f.call(1, "one"), 0ms));
+    CHECK_EQ("", f.outputs.back());
+}
+
+TEST("what a dead worker had not begun is handed over in its order, and so is what may be done twice") {
+    ReadyFixture f;
+    f.hands_over = true;
+    const auto done = f.sent(1);
+    const auto begun = f.sent(2);
+    const auto third = f.sent(3);
+    const auto given_up_on = f.sent(4);
+    const auto fifth = f.sent(5);
+    f.exchange.abandon(given_up_on);
+    f.transport.begun = 2;
+    f.transport.say_reply(1, "last words");
+    f.end();
+    CHECK_THROWS(WorkerLost, "worker_lost", f.reply(begun));
+    CHECK_EQ("last words", f.result(done));
+    CHECK(f.exchange.wait(third, 1min));
+    CHECK(!third->done());
+    CHECK((f.exchange.take_unanswered() == std::vector{third, fifth}));
+    CHECK(f.exchange.take_unanswered().empty());
+}
+
+TEST("an idempotent call is handed over though it had begun") {
+    ReadyFixture f;
+    f.hands_over = true;
+    const auto call = f.call(1);
+    call->idempotent = true;
+    CHECK(f.exchange.send(call, 1min));
+    f.transport.begun = 1;
+    f.end();
+    CHECK(f.exchange.wait(call, 1min));
+    CHECK((f.exchange.take_unanswered() == std::vector{call}));
+}
+
+TEST("a call that was handed over gets its answer from the next exchange") {
+    ReadyFixture first;
+    first.hands_over = true;
+    const auto call = first.sent(1);
+    first.end();
+    first.exchange.close();
+    ReadyFixture second;
+    CHECK(second.exchange.send(first.exchange.take_unanswered().front(), 1min));
+    second.transport.say_reply(1, "after all");
+    CHECK(first.exchange.wait(call, 1min));
+    CHECK_EQ("after all", second.result(call));
+}
+
+TEST("a call whose deadline passes before its turn is done then; the one in work is not") {
+    ReadyFixture f;
+    const auto at_work = f.call(1);
+    const auto queued = f.call(2);
+    for (const auto& call : {at_work, queued}) {
+        call->set_deadline(tr::detail::deadline_after(20ms));
+        CHECK(f.exchange.send(call, 1min));
+    }
+    CHECK(f.exchange.wait(queued, 1min));
+    CHECK_THROWS(TimedOut, "deadline_passed", queued->take());
+    CHECK(!f.exchange.wait(at_work, 0ms));
+    CHECK(!f.exchange.expire(at_work));
+    f.transport.say_reply(1, "too late");
+    f.transport.say_reply(2, "discarded");
+    try {
+        f.reply(at_work);
+        CHECK(false);
+    } catch (const TimedOut& error) {
+        CHECK_EQ("deadline_passed", error.code());
+        CHECK_EQ("notice", error.step());
+    }
+    CHECK(f.exchange.state() == State::ready);
+}
+
+TEST("a request that a worker did not begin because its deadline had passed was in the queue") {
+    ReadyFixture f;
+    const auto call = f.call(1);
+    call->set_deadline(tr::detail::deadline_after(0ms));
+    CHECK(f.exchange.send(call, 1min));
+    Reply reply;
+    reply.response.id = 1;
+    reply.response.error = tr::detail::Failure{"cancelled", "", "", ""};
+    f.transport.say(std::move(reply));
+    try {
+        f.reply(call);
+        CHECK(false);
+    } catch (const TimedOut& error) {
+        CHECK_EQ("queue", error.step());
+    }
+}
+
+TEST("the answer to a call that is given up counts no more, and who waits is told by who gave it up") {
+    ReadyFixture f;
+    const auto call = f.sent(1);
+    const auto next = f.sent(2);
+    std::shared_ptr<Call> given_up;
+    CHECK(!f.exchange.give_up(2, given_up));
+    CHECK(f.exchange.give_up(1, given_up));
+    CHECK(given_up == call);
+    CHECK_EQ(1, f.transport.cancelled.load());
+    f.transport.say_reply(1, "too late");
+    CHECK(f.exchange.wait_over(1, 1min));
+    CHECK(!call->done());
+    std::thread waiter([&] { CHECK_THROWS(SessionClosed, "code", f.reply(call)); });
+    f.exchange.fail(*call, std::make_exception_ptr(SessionClosed("code", "ended")));
+    waiter.join();
+    f.transport.say_reply(2, "next");
+    CHECK_EQ("next", f.result(next));
+}
+
+TEST("a call that is given up outlives its exchange until it is told") {
+    ReadyFixture f;
+    const auto call = f.sent(1);
+    std::shared_ptr<Call> given_up;
+    CHECK(f.exchange.give_up(1, given_up));
+    std::thread waiter([&] { CHECK_THROWS(SessionClosed, "code", f.reply(call)); });
+    f.exchange.close();
+    CHECK(f.exchange.wait_over(1, 1min));
+    f.exchange.fail(*call, std::make_exception_ptr(SessionClosed("code", "ended")));
+    waiter.join();
+}
+
+TEST("what is in work is the oldest call, since it was sent or the one before it was answered") {
+    ReadyFixture f;
+    CHECK(!f.work.in_work().has_value());
+    CHECK_EQ("idle", f.work.moment());
+    const auto first = f.sent(1);
+    const auto second = f.sent(2);
+    CHECK(f.work.in_work()->call == first);
+    const auto sent = f.work.in_work()->since;
+    f.transport.say_reply(1, "one");
+    f.result(first);
+    CHECK(f.work.in_work()->call == second);
+    CHECK(f.work.in_work()->since >= sent);
+    CHECK(f.exchange.ask_to_leave(1min));
+    CHECK_EQ("exiting", f.work.moment());
 }

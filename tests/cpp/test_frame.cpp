@@ -39,6 +39,18 @@ TEST("a request is written with the keys of its dialect, in order, without white
     CHECK_EQ(R"({"cmd":"a","params":""})", encode_request({"a", "", std::nullopt, Dialect::Short}, 5));
 }
 
+TEST("a deadline stands behind the id, and is a positive integer or missing") {
+    CHECK_EQ(R"({"cmd":"a","params":"","id":1,"deadline":9223372036854775807})",
+             encode_request({"a", "", 1, Dialect::Short, 9223372036854775807}, 5));
+    CHECK_EQ(7, decode_request(R"({"cmd": "a", "deadline": 7})").deadline_ns.value_or(0));
+    CHECK(!decode_request(R"({"cmd": "a", "deadline": null})").deadline_ns.has_value());
+    CHECK(!parse_message(R"({"cmd": "a", "deadline": 7})").deadline_ns.has_value());
+    for (const char* wrong : {"0", "-1", "1.0", "1e3", "\"1\"", "9223372036854775808"}) {
+        const std::string text = R"({"cmd": "a", "deadline": )" + std::string(wrong) + "}";
+        CHECK_THROWS(RemoteProtocolError, "bad_frame", decode_request(text));
+    }
+}
+
 TEST("a request is read as it was written") {
     for (const Dialect dialect : {Dialect::Long, Dialect::Short}) {
         const Request request = decode_request(encode_request({"问\n", "\"params\":\"\\", 7, dialect}, 5));

@@ -22,6 +22,7 @@ using tr::InheritOutput;
 using tr::LaunchError;
 using tr::OutputCallback;
 using tr::OutputFile;
+using tr::OutputLine;
 using tr::detail::Event;
 using tr::detail::OutputTail;
 
@@ -88,7 +89,7 @@ TEST("after wait the tail holds everything that the process wrote, the last 64 K
 TEST("a callback gets every byte of stdout and stderr, also those of the end") {
     std::size_t total = 0;
     Launch what = python("import os, sys; sys.stdout.write('a' * 50_000_000); os.write(2, b'b' * 65536)");
-    what.output = OutputCallback([&](std::string_view bytes) { total += bytes.size(); });
+    what.output = OutputCallback([&](const OutputLine& line) { total += line.text.size(); });
     {
         const Process process(what);
         process.wait();
@@ -101,9 +102,9 @@ TEST("a slow callback delays neither the truth nor the tail") {
     std::string received;
     {
         Launch what = sh("echo first; sleep 0.05; echo second");
-        what.output = OutputCallback([&, released = release.get_future().share()](std::string_view bytes) {
+        what.output = OutputCallback([&, released = release.get_future().share()](const OutputLine& line) {
             released.wait();
-            received.append(bytes);
+            received.append(line.text).append("\n");
         });
         const Process process(what);
         CHECK(process.wait());
@@ -116,7 +117,7 @@ TEST("a slow callback delays neither the truth nor the tail") {
 
 TEST("what a callback throws is dropped") {
     Launch what = sh("echo hello");
-    what.output = OutputCallback([](std::string_view) { throw std::runtime_error("no"); });
+    what.output = OutputCallback([](const OutputLine&) { throw std::runtime_error("no"); });
     CHECK_EQ("hello\n", output_of(what));
 }
 
@@ -125,7 +126,7 @@ TEST("a process can be destroyed in its own callback") {
     std::unique_ptr<Process> process;
     Event destroyed;
     Launch what = sh("echo up; sleep 1000");
-    what.output = OutputCallback([&](std::string_view) {
+    what.output = OutputCallback([&](const OutputLine&) {
         const std::lock_guard<std::mutex> lock(mutex);
         process.reset();
         destroyed.set();

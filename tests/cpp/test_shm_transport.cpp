@@ -82,6 +82,7 @@ public:
 
     void answer(const std::vector<shm::Lent>& lent, std::uint64_t id = 1) { say(response(lent, id)); }
     void say(const std::string& frame) { CHECK(responses_.try_write(frame)); }
+    shm::Word& word(std::uint64_t offset) { return control_->word(offset); }
     void break_ring() { control_->word(shm::response_ring.head).store(8); }
 
     static std::string response(const std::vector<shm::Lent>& lent, std::uint64_t id) {
@@ -367,4 +368,26 @@ TEST("a frame that is cut off or changed anywhere is refused with one kind of er
 
 #else
 #include "check.h"
+
+TEST("a deadline is the last eight bytes of its request's frame") {
+    Fixture f;
+    CHECK(f.host->try_send({"command", "abc", 1, tr::detail::Dialect::Long, 0x1122334455667788}));
+    const std::string frame = f.worker->read();
+    std::uint64_t deadline = 0;
+    std::memcpy(&deadline, frame.data() + frame.size() - 8, 8);
+    CHECK_EQ(0x1122334455667788, deadline);
+    CHECK_EQ(24 + 16 + 8, frame.size());
+    CHECK_EQ(4, shm::read_frame_header(frame).flags);
+}
+
+TEST("a given-up id and the request in work stand in their words") {
+    Fixture f;
+    f.host->cancel(17);
+    CHECK_EQ(17, f.worker->word(80).load());
+    CHECK(!f.host->has_begun(5));
+    f.worker->word(320).store(5);
+    CHECK(f.host->has_begun(5));
+    CHECK(!f.host->has_begun(6));
+}
+
 #endif

@@ -8,14 +8,21 @@ import numpy as np
 import tech_renaissance as tr
 from tech_renaissance import (
     ArenaFull,
+    CallCancelled,
+    Cancelled,
+    CancelPatience,
     CommandError,
     FormatError,
     LaunchError,
     LocalProtocolError,
+    OutputLine,
+    PostMortem,
     ProtocolError,
     PythonSession,
     RemoteProtocolError,
+    RestartPolicy,
     SessionClosed,
+    SessionState,
     TechRenaissanceError,
     TechRenaissanceServer,
     TimedOut,
@@ -29,6 +36,9 @@ class MatrixServer(TechRenaissanceServer):
 
     def main_logic(self, command: str, parameters: str) -> bool:
         """Multiply two tensors."""
+        remaining_s: Optional[float] = self.remaining_s
+        if self.cancelled or remaining_s == 0.0:
+            raise Cancelled
         if command.lower() != "matmul":
             return False
         tensors: Optional[List[Any]] = self.get_tensors(parameters, 2)
@@ -52,9 +62,34 @@ def serve() -> None:
     DefaultServer().run("session")
 
 
-def lines(chunk: bytes) -> None:
+def lines(line: OutputLine) -> None:
     """Receive a worker's output."""
-    print(chunk)
+    print(line.stream, line.command, line.text)
+
+
+def again(session: PythonSession) -> None:
+    """Send weights to a new worker."""
+    session.send_tensor(np.zeros(1), "weights")
+
+
+def life() -> None:
+    """Deadlines, cancelling, stacks, deaths, restarts."""
+    session = PythonSession(
+        patience=CancelPatience(notice_ms=100, interrupt_ms=500),
+        restart="on-crash",
+        restart_policy=RestartPolicy(limit=3, keep_tags=False),
+        on_restart=again,
+    )
+    text: str = session.fetch_response("solve", deadline_ms=1000, idempotent=True)
+    session.send_request("solve", deadline_ms=1000)
+    step: str = session.cancel()
+    state: SessionState = session.state()
+    record: Optional[PostMortem] = session.post_mortem()
+    print(text, step, state.name, state.busy_s, session.stack(), record and record.memory_peak_nbytes)
+    try:
+        session.fetch_tensor("solve", deadline_ms=1)
+    except (CallCancelled, TimedOut) as error:
+        print(error.step, error.stack, error.post_mortem)
 
 
 def host() -> None:

@@ -5,6 +5,7 @@
 // ├── SessionClosed            you used a session that is not started, or that you closed
 // ├── WorkerLost               the worker died, or went away, while you needed it
 // ├── TimedOut                 the answer did not come in time
+// ├── CallCancelled            you cancelled the call
 // ├── ProtocolError
 // │   ├── LocalProtocolError   you asked for something the protocol does not allow
 // │   └── RemoteProtocolError  the other side sent something the protocol does not allow
@@ -15,12 +16,15 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <stdexcept>
 #include <string>
 #include <utility>
 
 namespace tr {
+
+struct PostMortem;  // post_mortem.h
 
 // Root of all errors. code() is stable; what() is for people.
 class TRException : public std::runtime_error {
@@ -37,17 +41,23 @@ private:
 class ProcessError : public TRException {
 public:
     ProcessError(std::string code, const std::string& message, std::optional<int> exit_status = std::nullopt,
-                 std::string output_tail = "")
-        : TRException(std::move(code), message), exit_status_(exit_status), output_tail_(std::move(output_tail)) {}
+                 std::string output_tail = "", std::shared_ptr<const PostMortem> post_mortem = nullptr)
+        : TRException(std::move(code), message),
+          exit_status_(exit_status),
+          output_tail_(std::move(output_tail)),
+          post_mortem_(std::move(post_mortem)) {}
 
     // The exit code, negative for a signal; nullopt while unknown.
     std::optional<int> exit_status() const noexcept { return exit_status_; }
     // The last lines the worker printed.
     const std::string& output_tail() const noexcept { return output_tail_; }
+    // All that is known of the end; null if the process has not ended.
+    const std::shared_ptr<const PostMortem>& post_mortem() const noexcept { return post_mortem_; }
 
 private:
     std::optional<int> exit_status_;
     std::string output_tail_;
+    std::shared_ptr<const PostMortem> post_mortem_;
 };
 
 class LaunchError : public ProcessError {
@@ -65,10 +75,43 @@ public:
     using TRException::TRException;
 };
 
-// The answer did not come in time. A late one will be discarded.
-class TimedOut : public TRException {
+// How a call ended that got no answer.
+struct CallEnd {
+    // The step of the ladder that ended it: "notice", "interrupt", "terminate" or "kill"; "queue": it had not begun;
+    // empty: none was taken.
+    std::string step;
+    // The worker's Python stacks at that time; empty where they could not be had.
+    std::string stack;
+    // Of the worker, if it had to be ended; else null.
+    std::shared_ptr<const PostMortem> post_mortem;
+};
+
+// An error of a call that ended before its answer came.
+class CallEnded : public TRException {
 public:
-    explicit TimedOut(const std::string& message) : TRException("timed_out", message) {}
+    CallEnded(std::string code, const std::string& message, CallEnd end = {})
+        : TRException(std::move(code), message), end_(std::move(end)) {}
+
+    const std::string& step() const noexcept { return end_.step; }
+    const std::string& stack() const noexcept { return end_.stack; }
+    const std::shared_ptr<const PostMortem>& post_mortem() const noexcept { return end_.post_mortem; }
+
+private:
+    CallEnd end_;
+};
+
+// The answer did not come in time; a late one will be discarded. Code timed_out: the worker goes on with it;
+// deadline_passed: the call was ended.
+class TimedOut : public CallEnded {
+public:
+    explicit TimedOut(const std::string& message) : CallEnded("timed_out", message) {}
+    using CallEnded::CallEnded;
+};
+
+// cancel() ended the call.
+class CallCancelled : public CallEnded {
+public:
+    using CallEnded::CallEnded;
 };
 
 class ProtocolError : public TRException {

@@ -2,20 +2,36 @@
 
 import contextlib
 import select
-from typing import TYPE_CHECKING
+from typing import Optional
 
-if TYPE_CHECKING:
-    import subprocess
-
-
-def has_ended(popen: "subprocess.Popen[bytes]") -> bool:
-    """Whether the child has ended; reaps it then, for there is no other way to ask."""
-    return popen.poll() is not None
+# The event's data is the status of wait(2), which select has no name for (sys/event.h).
+_NOTE_EXITSTATUS = 0x04000000
 
 
-def wait_for_end(pid: int) -> None:
-    """Block until the child has ended, and leave it to be reaped: its number stays its own until then."""
+def has_ended(pid: int) -> bool:
+    """Whether the child has ended, or is another's to wait for."""
+    return _wait(pid, 0) is not None
+
+
+def wait_for_end(pid: int) -> Optional[int]:
+    """Block until the child has ended, and leave it to be reaped: its number stays its own until then.
+
+    Returns the exit status, negative for a signal; None if it cannot be known.
+    """
+    status = _wait(pid, None)
+    if status is None or status < 0:
+        return None
+    return -(status & 0x7F) if status & 0x7F else status >> 8
+
+
+def _wait(pid: int, timeout_s: Optional[float]) -> Optional[int]:
+    """The status of wait(2), -1 for an end without one; None if the child lives."""
     queue = select.kqueue()
-    with contextlib.closing(queue), contextlib.suppress(ProcessLookupError):
-        event = select.kevent(pid, select.KQ_FILTER_PROC, select.KQ_EV_ADD, select.KQ_NOTE_EXIT)
-        queue.control([event], 1)
+    with contextlib.closing(queue):
+        flags = select.KQ_NOTE_EXIT | _NOTE_EXITSTATUS
+        event = select.kevent(pid, select.KQ_FILTER_PROC, select.KQ_EV_ADD, flags)
+        try:
+            events = queue.control([event], 1, timeout_s)
+        except ProcessLookupError:  # it has ended already
+            return -1
+        return events[0].data if events else None

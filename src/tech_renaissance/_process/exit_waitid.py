@@ -1,22 +1,26 @@
 """Learning of a child's end without reaping it, on systems whose Python has ``os.waitid``."""
 
-import contextlib
 import os
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import subprocess
+from typing import Optional
 
 
-def has_ended(popen: "subprocess.Popen[bytes]") -> bool:
-    """Whether the child has ended; also true if somebody else has reaped it."""
+def has_ended(pid: int) -> bool:
+    """Whether the child has ended, or is another's to wait for."""
     try:
-        return os.waitid(os.P_PID, popen.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+        return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
     except ChildProcessError:
         return True
 
 
-def wait_for_end(pid: int) -> None:
-    """Block until the child has ended, and leave it to be reaped: its number stays its own until then."""
-    with contextlib.suppress(ChildProcessError):  # a host that ignores SIGCHLD: the kernel has reaped it
-        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+def wait_for_end(pid: int) -> Optional[int]:
+    """Block until the child has ended, and leave it to be reaped: its number stays its own until then.
+
+    Returns the exit status, negative for a signal; None if it cannot be known: a host that ignores SIGCHLD has the kernel reap.
+    """
+    try:
+        result = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    except ChildProcessError:
+        return None
+    if result is None:
+        return None
+    return result.si_status if result.si_code == os.CLD_EXITED else -result.si_status

@@ -1,8 +1,11 @@
 """The worker's process on POSIX.
 
 The worker leads a session of its own, so that a signal to its group reaches its children and Ctrl+C in the host's terminal does
-not reach it. Two threads serve it: one waits for its end, one moves its output. Both sleep in the kernel while nothing
-happens.
+not reach it. Two threads serve it: the watcher waits for its end, takes what it still had to say, and only then makes the end
+public; the pump gives its output on. Both sleep in the kernel while nothing happens.
+
+A dead process is not reaped at once. Until it is, its number cannot become another's, and the rest of its group can be killed
+by it. Processes that clean up after a crash (the resource tracker of multiprocessing, for one) have _HELPER_GRACE_S for it.
 
 The lifeline is a pipe whose write end only the host holds: it closes when the host is gone, however it went, and the
 worker ends itself (_process/lifeline.py).
@@ -15,11 +18,10 @@ import signal
 import subprocess
 import sys
 import threading
-import traceback
-from typing import IO, Callable, Dict, List, Mapping, Optional, Sequence
+from typing import Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from .._errors import LaunchError
-from .output import Output, Tail
+from .output import LineSink, Output, OutputFlow, Sink
 
 if sys.platform == "darwin":
     from .exit_kqueue import has_ended, wait_for_end
@@ -28,13 +30,19 @@ else:
 
 # Writes of at most this many bytes to a pipe that polls writable do not block.
 _CHUNK = 4096
-_DRAIN_S = 5.0
+# The most that is taken at once; what a quick writer adds meanwhile is for the next time.
+_TAKE_NBYTES = 1 << 20
+# How long what a dead worker left behind may live on.
+_HELPER_GRACE_S = 0.5
+# How long to wait for a killed process, or for a callback. Only a process in uninterruptible sleep takes longer.
+_GIVE_UP_S = 5.0
 
 
 class Process:
     """A running worker. All methods may be called from any thread.
 
-    Raises LaunchError ``launch_failed`` when the system refuses to start it; nothing is left behind then.
+    ``on_end(process, status)`` is called once, in a thread of our own, when the process has ended and its last output is taken, before
+    anyone is told. Raises LaunchError ``launch_failed`` when the system refuses to start it; nothing is left behind then.
     """
 
     def __init__(
@@ -43,14 +51,121 @@ class Process:
         environment: Mapping[str, str],
         directory: Optional[str],
         output: Output,
-        inherited: Sequence[int] = (),
+        inherited: Sequence[int],
+        on_end: Callable[["Process", Optional[int]], None],
     ) -> None:
-        self._lock = threading.Lock()
-        self._tail = Tail()
-        self._sinks = _open_sinks(output)
-        lifeline_read, self._lifeline = os.pipe()
-        exit_handle, self._exit_signal = os.pipe()
-        self.exit_handle = exit_handle  # can be read, and never is, once the process has ended
+        self._lock = threading.Lock()  # signals, and reaping
+        self._ended = threading.Event()
+        self._killed = threading.Event()
+        self._status: Optional[int] = None
+        self._on_end = on_end
+        self._closed = False
+        self._streams: Dict[int, int] = {}  # descriptor to stream, while it is open
+        with contextlib.ExitStack() as held:  # descriptors, closed at the end, or now if anything fails
+            try:
+                self._launch(arguments, environment, directory, output, inherited, held)
+            except (OSError, ValueError) as error:
+                raise LaunchError(
+                    "launch_failed", f"cannot start {arguments[0]!r} in {directory or '.'!r}: {error}"
+                ) from error
+            self._held = held.pop_all()
+        self.pid = self._popen.pid
+        self._watcher = threading.Thread(target=self._watch, name="tech_renaissance exit", daemon=True)
+        self._pump = threading.Thread(target=self._give_output, name="tech_renaissance output", daemon=True)
+        try:
+            self._watcher.start()
+            self._pump.start()
+        except RuntimeError as error:  # the system has no threads left
+            self.close()
+            raise LaunchError("launch_failed", f"cannot start a thread: {error}") from error
+
+    def is_alive(self) -> bool:
+        """Whether it runs, as the kernel says now. Once it does not, ``exit_status`` and ``output_tail`` are complete."""
+        if self._ended.is_set():
+            return False
+        if not has_ended(self.pid):
+            return True
+        self._ended.wait(_GIVE_UP_S)  # the watcher is about to say so
+        return False
+
+    @property
+    def exit_status(self) -> Optional[int]:
+        """The exit code, negative for a signal; None while it runs, or if it cannot be known."""
+        return self._status
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait for the end; False if it still runs after the timeout."""
+        return self._ended.wait(timeout_s)
+
+    def output_tail(self) -> str:
+        """The last 64 KiB of stdout and stderr."""
+        return self._output.tail.text()
+
+    def stderr_tail(self) -> str:
+        """The last 64 KiB of stderr."""
+        return self._output.stderr_tail.text()
+
+    def switch_output(self, command: str) -> None:
+        """What was written until now belongs to the call so far, what comes to the one with this message."""
+        self._output.switch(command, self._read)
+        self._wake_pump()
+
+    def interrupt(self) -> None:
+        """Interrupt the handler, if the worker knows how (spec/life.md)."""
+        self._signal_leader(signal.SIGURG)
+
+    def ask_for_stacks(self) -> None:
+        """Have the worker write its stacks into stack.txt, if it knows how (spec/life.md)."""
+        self._signal_leader(signal.SIGWINCH)
+
+    def terminate(self) -> None:
+        """SIGTERM to the worker and its group; SIGCONT lets one that is stopped see it."""
+        with self._lock:
+            self._signal_group(signal.SIGTERM)
+            self._signal_group(signal.SIGCONT)
+
+    def kill(self) -> None:
+        """SIGKILL to the worker and its group: nothing of it lives on."""
+        with self._lock:
+            self._signal_group(signal.SIGKILL)
+        self._killed.set()
+
+    def close(self) -> None:
+        """End what still runs, and release threads and descriptors. Bounded: a process that not even SIGKILL ends is given up, and a
+        callback that does not return, with what they hold. Safe to call twice.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        self.kill()
+        if self._watcher.ident is None:  # there was no thread to be had for it
+            self._watch()
+        for thread in (self._watcher, self._pump):
+            if thread.ident is not None and thread is not threading.current_thread():
+                thread.join(_GIVE_UP_S)
+                if thread.is_alive():
+                    return
+        self._held.close()
+
+    def _launch(
+        self,
+        arguments: Sequence[str],
+        environment: Mapping[str, str],
+        directory: Optional[str],
+        output: Output,
+        inherited: Sequence[int],
+        held: contextlib.ExitStack,
+    ) -> None:
+        # The exit handle can be read, and never is, once the process has ended.
+        self.exit_handle, self._exit_signal = _pipe(held)
+        self._wake_read, self._wake_write = _pipe(held)
+        for end in (self._wake_read, self._wake_write):
+            os.set_blocking(end, False)
+        sink = _open_sink(output, self.exit_handle)
+        held.callback(sink.close)
+        self._output = OutputFlow(sink)
+        lifeline_read, lifeline_write = os.pipe()
+        held.callback(os.close, lifeline_write)
         try:
             self._popen = subprocess.Popen(
                 arguments,
@@ -62,59 +177,18 @@ class Process:
                 pass_fds=[lifeline_read, *inherited],
                 start_new_session=True,
             )
-        except (OSError, ValueError) as error:
-            self._close_descriptors()
-            os.close(self._exit_signal)
-            raise LaunchError(
-                "launch_failed", f"cannot start {arguments[0]!r} in {directory or '.'!r}: {error}"
-            ) from error
         finally:
             os.close(lifeline_read)
-        self.pid = self._popen.pid
-        self._pump = threading.Thread(target=self._move_output, name="tech_renaissance output", daemon=True)
-        self._watcher = threading.Thread(target=self._watch_exit, name="tech_renaissance exit", daemon=True)
-        self._pump.start()
-        self._watcher.start()
+        for number, stream in enumerate((self._popen.stdout, self._popen.stderr)):
+            assert stream is not None
+            held.callback(stream.close)
+            os.set_blocking(stream.fileno(), False)
+            self._streams[stream.fileno()] = number
 
-    def poll(self) -> Optional[int]:
-        """Exit status, negative for a signal; None while it runs. Asks the kernel."""
-        with self._lock:
-            if self._popen.returncode is None and has_ended(self._popen):
-                # Children that it left behind go too, while the group's number cannot be another's yet.
-                self._signal_group(signal.SIGKILL)
-                self._popen.poll()
-            return self._popen.returncode
-
-    def wait(self, timeout_s: float) -> Optional[int]:
-        """Wait for the end; then ``output_tail`` has all that the process wrote. None if it still runs after the timeout."""
-        self._watcher.join(timeout_s)
-        if self._watcher.is_alive():
-            return None
-        self._pump.join(_DRAIN_S)
-        return self.poll()
-
-    def output_tail(self) -> str:
-        """The last 64 KiB of stdout and stderr."""
-        return self._tail.text()
-
-    def terminate(self) -> None:
-        """SIGTERM to the worker and its group."""
-        with self._lock:
-            self._signal_group(signal.SIGTERM)
-
-    def kill(self) -> None:
-        """SIGKILL to the worker and its group: nothing of it lives on."""
-        with self._lock:
-            self._signal_group(signal.SIGKILL)
-
-    def close(self) -> None:
-        """End what still runs, and release threads and descriptors. Bounded; safe to call twice."""
-        if self._lifeline < 0:
-            return
-        self.kill()
-        self._watcher.join()
-        self._pump.join(_DRAIN_S)
-        self._close_descriptors()
+    def _signal_leader(self, number: int) -> None:
+        with self._lock, contextlib.suppress(ProcessLookupError, PermissionError):
+            if self._popen.returncode is None:
+                os.kill(self.pid, number)
 
     def _signal_group(self, number: int) -> None:
         # Once the leader is reaped, its number may be another's.
@@ -122,106 +196,97 @@ class Process:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.pid, number)
 
-    def _watch_exit(self) -> None:
-        wait_for_end(self.pid)
-        self.poll()
-        os.write(self._exit_signal, b"!")  # closing alone says nothing while a fork of the host holds a copy
-        os.close(self._exit_signal)
+    def _watch(self) -> None:
+        status = wait_for_end(self.pid)
+        self._output.take(self._read)
+        self._status = status
+        try:
+            self._on_end(self, status)
+        finally:
+            self._ended.set()
+            os.write(self._exit_signal, b"!")
+        self._killed.wait(_HELPER_GRACE_S)
+        with self._lock:
+            self._signal_group(signal.SIGKILL)
+            self._popen.wait()
 
-    def _move_output(self) -> None:
-        streams: Dict[int, IO[bytes]] = {}
-        for stream in (self._popen.stdout, self._popen.stderr):
-            assert stream is not None
-            os.set_blocking(stream.fileno(), False)
-            streams[stream.fileno()] = stream
+    def _give_output(self) -> None:
         poll = select.poll()
-        for descriptor in [*streams, self.exit_handle]:
+        for descriptor in (*self._streams, self.exit_handle, self._wake_read):
             poll.register(descriptor, select.POLLIN)
-        open_streams = set(streams)
-        ended = False
-        while open_streams and not ended:
-            ended = self.exit_handle in [descriptor for descriptor, _ in poll.poll()]
-            for descriptor in sorted(open_streams):
-                if not self._move(
-                    descriptor, self._sinks[0 if streams[descriptor] is self._popen.stdout else 1], ended
-                ):
-                    open_streams.discard(descriptor)
-                    poll.unregister(descriptor)
-        for stream in streams.values():
-            stream.close()
+        watched = set(self._streams)
+        while not self._ended.is_set():
+            poll.poll()
+            with contextlib.suppress(BlockingIOError):
+                os.read(self._wake_read, 4096)
+            self._output.take(self._read)
+            self._output.give()
+            for descriptor in watched - set(self._streams):  # it has ended, and would end every wait
+                poll.unregister(descriptor)
+                watched.discard(descriptor)
+        self._output.end()
 
-    def _move(self, source: int, sink: "_Sink", to_the_end: bool) -> bool:
-        """Move what can be read now; False at end-of-file."""
-        while True:
-            try:
-                data = os.read(source, 65536)
-            except BlockingIOError:
-                return True
-            if not data:
-                return False
-            self._tail.add(data)
-            sink.write(data, self.exit_handle)
-            if not to_the_end:
-                return True
+    def _wake_pump(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            os.write(self._wake_write, b"!")
 
-    def _close_descriptors(self) -> None:
-        for descriptor in (self._lifeline, self.exit_handle):
-            os.close(descriptor)
-        self._lifeline = -1
-        for sink in self._sinks:
-            sink.close()
-
-
-class _Sink:
-    """Where one stream of the worker goes."""
-
-    def write(self, data: bytes, exit_handle: int) -> None:
-        """Pass on; may wait for the reader as long as the worker lives."""
-
-    def close(self) -> None:
-        """Release what the sink holds."""
+    def _read(self) -> List[Tuple[int, bytes]]:
+        """What the streams hold now, each with its stream; under the lock of the flow."""
+        pieces: List[Tuple[int, bytes]] = []
+        for descriptor, stream in list(self._streams.items()):
+            taken = 0
+            while taken < _TAKE_NBYTES:
+                try:
+                    data = os.read(descriptor, 65536)
+                except BlockingIOError:
+                    break
+                if not data:
+                    del self._streams[descriptor]
+                    break
+                pieces.append((stream, data))
+                taken += len(data)
+        return pieces
 
 
-class _DescriptorSink(_Sink):
-    def __init__(self, descriptor: int, *, owned: bool) -> None:
-        self._descriptor = descriptor
+class _DescriptorSink(Sink):
+    def __init__(self, descriptors: Sequence[int], exit_handle: int, *, owned: bool) -> None:
+        self._descriptors = descriptors
+        self._exit_handle = exit_handle
         self._owned = owned
 
-    def write(self, data: bytes, exit_handle: int) -> None:
+    def write(self, stream: int, data: bytes, command: str) -> None:
+        """See Sink. Once the worker has ended, what cannot be written at once is dropped."""
+        descriptor = self._descriptors[stream]
         view = memoryview(data)
         poll = select.poll()
-        poll.register(self._descriptor, select.POLLOUT)
-        poll.register(exit_handle, select.POLLIN)
+        poll.register(descriptor, select.POLLOUT)
+        poll.register(self._exit_handle, select.POLLIN)
         with contextlib.suppress(OSError):  # the host closed its own output: that is its business
-            while view and self._descriptor in [ready for ready, _ in poll.poll()]:
-                view = view[os.write(self._descriptor, view[:_CHUNK]) :]
+            while view and descriptor in [ready for ready, _ in poll.poll()]:
+                view = view[os.write(descriptor, view[:_CHUNK]) :]
 
     def close(self) -> None:
+        """See Sink."""
         if self._owned:
-            os.close(self._descriptor)
+            os.close(self._descriptors[0])
 
 
-class _CallbackSink(_Sink):
-    def __init__(self, callback: Callable[[bytes], None]) -> None:
-        self._callback = callback
-
-    def write(self, data: bytes, exit_handle: int) -> None:
-        try:
-            self._callback(data)
-        except Exception:
-            traceback.print_exc()
+def _pipe(held: contextlib.ExitStack) -> Tuple[int, int]:
+    ends = os.pipe()
+    for end in ends:
+        held.callback(os.close, end)
+    return ends
 
 
-def _open_sinks(output: Output) -> List[_Sink]:
-    """Sinks for stdout and stderr."""
+def _open_sink(output: Output, exit_handle: int) -> Sink:
     if callable(output):
-        return [_CallbackSink(output)] * 2
+        return LineSink(output)
     if output == "inherit":
-        return [_DescriptorSink(1, owned=False), _DescriptorSink(2, owned=False)]
+        return _DescriptorSink((1, 2), exit_handle, owned=False)
     if output == "discard":
-        return [_Sink(), _Sink()]
+        return Sink()
     try:
         descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise LaunchError("launch_failed", f"cannot open the worker's output file: {error}") from error
-    return [_DescriptorSink(descriptor, owned=True), _DescriptorSink(descriptor, owned=False)]
+    return _DescriptorSink((descriptor, descriptor), exit_handle, owned=True)

@@ -9,12 +9,11 @@ import ctypes
 import os
 import subprocess
 import threading
-import traceback
 from ctypes import wintypes
-from typing import IO, BinaryIO, Callable, List, Mapping, Optional, Sequence
+from typing import Callable, Mapping, Optional, Sequence
 
 from .._errors import LaunchError
-from .output import Output, Tail
+from .output import LineSink, Output, OutputFlow, Sink
 
 _DRAIN_S = 5.0
 _KILLED = 1
@@ -46,10 +45,7 @@ class _ExtendedLimits(ctypes.Structure):
 
 
 class Process:
-    """A running worker. All methods may be called from any thread.
-
-    Raises LaunchError ``launch_failed`` when the system refuses to start it; nothing is left behind then.
-    """
+    """A running worker; as in posix.py."""
 
     def __init__(
         self,
@@ -57,11 +53,15 @@ class Process:
         environment: Mapping[str, str],
         directory: Optional[str],
         output: Output,
-        inherited: Sequence[int] = (),
+        inherited: Sequence[int],
+        on_end: Callable[["Process", Optional[int]], None],
     ) -> None:
         del inherited  # only shared memory has some, and that is not offered on Windows yet
-        self._tail = Tail()
-        self._sinks = _open_sinks(output)
+        self._ended = threading.Event()
+        self._status: Optional[int] = None
+        self._on_end = on_end
+        self._sink = _open_sink(output)
+        self._output = OutputFlow(self._sink)
         self._job = _create_job()
         try:
             self._popen = subprocess.Popen(
@@ -75,36 +75,54 @@ class Process:
             )
         except (OSError, ValueError) as error:
             _kernel32.CloseHandle(self._job)
+            self._sink.close()
             raise LaunchError(
                 "launch_failed", f"cannot start {arguments[0]!r} in {directory or '.'!r}: {error}"
             ) from error
         self.pid = self._popen.pid
         self.exit_handle = int(self._popen._handle)  # type: ignore[attr-defined]  # noqa: SLF001 - Popen hides it
         _kernel32.AssignProcessToJobObject(self._job, self.exit_handle)
-        self._pumps = [
-            threading.Thread(target=self._move, args=pair, name="tech_renaissance output", daemon=True)
-            for pair in zip((self._popen.stdout, self._popen.stderr), self._sinks)
+        self._threads = [
+            threading.Thread(target=self._move, args=(stream,), name="tech_renaissance output", daemon=True)
+            for stream in range(2)
         ]
-        for pump in self._pumps:
-            pump.start()
+        self._threads.append(threading.Thread(target=self._watch, name="tech_renaissance exit", daemon=True))
+        for thread in self._threads:
+            thread.start()
 
-    def poll(self) -> Optional[int]:
-        """Exit status; None while it runs. Asks the kernel."""
-        return self._popen.poll()
+    def is_alive(self) -> bool:
+        """See posix.py."""
+        if self._popen.poll() is None:
+            return True
+        self._ended.wait(_DRAIN_S)
+        return False
 
-    def wait(self, timeout_s: float) -> Optional[int]:
-        """Wait for the end; then ``output_tail`` has all that the process wrote. None if it still runs after the timeout."""
-        try:
-            self._popen.wait(timeout_s)
-        except subprocess.TimeoutExpired:
-            return None
-        for pump in self._pumps:
-            pump.join(_DRAIN_S)
-        return self.poll()
+    @property
+    def exit_status(self) -> Optional[int]:
+        """See posix.py; the bits of the exit code."""
+        return self._status
+
+    def wait(self, timeout_s: float) -> bool:
+        """See posix.py."""
+        return self._ended.wait(timeout_s)
 
     def output_tail(self) -> str:
-        """The last 64 KiB of stdout and stderr."""
-        return self._tail.text()
+        """See posix.py."""
+        return self._output.tail.text()
+
+    def stderr_tail(self) -> str:
+        """See posix.py."""
+        return self._output.stderr_tail.text()
+
+    def switch_output(self, command: str) -> None:
+        """See posix.py. What is still in the pipes counts as the next call's: anonymous pipes cannot be read without waiting."""
+        self._output.switch(command, list)
+
+    def interrupt(self) -> None:
+        """Nothing: the worker watches for the request that is given up."""
+
+    def ask_for_stacks(self) -> None:
+        """Nothing: there are no stacks to be had."""
 
     def terminate(self) -> None:
         """End the worker and its children: Windows has no gentler way for a process without a console."""
@@ -115,23 +133,36 @@ class Process:
         _kernel32.TerminateJobObject(self._job, _KILLED)
 
     def close(self) -> None:
-        """End what still runs, and release threads and handles. Bounded; safe to call twice."""
+        """See posix.py."""
         if self._job:
             self.kill()
-            self.wait(_DRAIN_S)
+            for thread in self._threads:
+                if thread is not threading.current_thread():
+                    thread.join(_DRAIN_S)
             _kernel32.CloseHandle(self._job)
             self._job = None
+            self._sink.close()
 
-    def _move(self, source: IO[bytes], sink: Callable[[bytes], None]) -> None:
+    def _watch(self) -> None:
+        status = self._popen.wait()
+        for thread in self._threads[:2]:
+            thread.join(_DRAIN_S)
+        self._output.end()
+        self._status = status
+        try:
+            self._on_end(self, status)
+        finally:
+            self._ended.set()
+
+    def _move(self, stream: int) -> None:
+        source = self._popen.stderr if stream else self._popen.stdout
+        assert source is not None
         while True:
             data = os.read(source.fileno(), 65536)
             if not data:
                 break
-            self._tail.add(data)
-            try:
-                sink(data)
-            except Exception:
-                traceback.print_exc()
+            self._output.take(lambda: [(stream, data)])  # noqa: B023 - called at once
+            self._output.give()
         source.close()
 
 
@@ -144,28 +175,33 @@ def _create_job() -> int:
     return job
 
 
-def _open_sinks(output: Output) -> List[Callable[[bytes], None]]:
-    """Functions that take the bytes of stdout and of stderr."""
+class _DescriptorSink(Sink):
+    def __init__(self, descriptors: Sequence[int], *, owned: bool) -> None:
+        self._descriptors = descriptors
+        self._owned = owned
+
+    def write(self, stream: int, data: bytes, command: str) -> None:
+        """See Sink."""
+        view = memoryview(data)
+        with contextlib.suppress(OSError):  # the host closed its own output: that is its business
+            while view:
+                view = view[os.write(self._descriptors[stream], view) :]
+
+    def close(self) -> None:
+        """See Sink."""
+        if self._owned:
+            os.close(self._descriptors[0])
+
+
+def _open_sink(output: Output) -> Sink:
     if callable(output):
-        return [output, output]
+        return LineSink(output)
     if output == "inherit":
-        return [_descriptor_sink(1), _descriptor_sink(2)]
+        return _DescriptorSink((1, 2), owned=False)
     if output == "discard":
-        return [lambda _: None] * 2
+        return Sink()
     try:
-        file: BinaryIO = open(output, "ab", buffering=0)  # noqa: SIM115 - it lives as long as the worker
+        descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_BINARY, 0o600)
     except OSError as error:
         raise LaunchError("launch_failed", f"cannot open the worker's output file: {error}") from error
-    return [lambda data: _write(file, data)] * 2
-
-
-def _descriptor_sink(descriptor: int) -> Callable[[bytes], None]:
-    def sink(data: bytes) -> None:
-        with contextlib.suppress(OSError):  # the host closed its own output: that is its business
-            os.write(descriptor, data)
-
-    return sink
-
-
-def _write(file: BinaryIO, data: bytes) -> None:
-    file.write(data)
+    return _DescriptorSink((descriptor, descriptor), owned=True)

@@ -68,12 +68,24 @@ class HostTransport(Transport):
         """Forget a tag, likewise; that there is none is no error."""
 
     @abc.abstractmethod
+    def tags(self) -> List[str]:
+        """The tags that have a tensor."""
+
+    @abc.abstractmethod
     def empty(self, dtype: DType, shape: Sequence[int], library: Library) -> Any:
         """A new tensor, uninitialised, that ``put_tensor`` need not copy where the transport can do that."""
 
     @abc.abstractmethod
     def prepare(self) -> Offer:
         """Make ready for a new worker: nothing that an earlier one said is received again. Tags stay."""
+
+    @abc.abstractmethod
+    def give_up(self, request_id: int) -> None:
+        """Let the worker know that nobody wants this request's answer any more; the last one counts."""
+
+    @abc.abstractmethod
+    def may_have_begun(self, request_id: int) -> bool:
+        """Whether the worker may have begun with this request, the oldest one that has no response."""
 
     @abc.abstractmethod
     def watch_exit(self, handle: int) -> None:
@@ -84,6 +96,10 @@ class HostTransport(Transport):
 
 class WorkerTransport(Transport):
     """The worker's end."""
+
+    @abc.abstractmethod
+    def is_given_up(self, request_id: int) -> bool:
+        """Whether this request is the last one that the host has given up. May be called from a signal handler."""
 
     @abc.abstractmethod
     def get_tensor(self, tag: str, library: Optional[Library]) -> Any:

@@ -4,14 +4,16 @@ Its books are in memory of its own; in the segment it reads one word per block, 
 returned. Rules: spec/transport-shm.md, Blocks and leases. Not thread-safe: a transport calls it under its lock.
 """
 
+import functools
 import time
-from typing import Dict, List, Tuple
+from collections import defaultdict
+from typing import DefaultDict, List, Optional, Tuple
 
 from .._errors import ArenaFull
 from .segment import PAGE, Segment, page_up
 
 PREFIX_NBYTES = 64  # before a block's contents: the word with the returned lease
-_GROWTH = 1 << 20  # a multiple of every page size
+_GROWTH = 1 << 16  # a multiple of every page size
 _TIDY_S = 10.0
 
 Range = Tuple[int, int]  # offset, nbytes
@@ -19,7 +21,7 @@ Range = Tuple[int, int]  # offset, nbytes
 
 class Block:
     """A range of the arena. ``holders``: how many on the owner's side use it; ``lease``: the last number it was lent under, or 0;
-    ``header``: that of the tensor in it, our own copy.
+    ``header``: that of the tensor in it, our own copy. The same object may serve again once it is free.
     """
 
     __slots__ = ("header", "holders", "lease", "nbytes", "offset")
@@ -27,11 +29,12 @@ class Block:
     def __init__(self, offset: int, nbytes: int) -> None:
         self.offset = offset
         self.nbytes = nbytes
-        self.holders = 1
+        self.holders = 0
         self.lease = 0
         self.header = b""
 
 
+@functools.lru_cache(maxsize=1024)  # sizes repeat
 def size_class(nbytes: int) -> int:
     """The size of the block that holds ``nbytes``, at most an eighth larger (or 255 bytes)."""
     step = max(256, 1 << max(0, nbytes.bit_length() - 4))
@@ -47,11 +50,13 @@ class Arena:
     def __init__(self, segment: Segment) -> None:
         self._segment = segment
         self._words = segment.words
-        self._pool: Dict[int, List[int]] = {}  # size -> offsets of free blocks, the hottest last
-        self._lent: Dict[int, List[Block]] = {}  # size -> blocks that only the other side still has
+        # By size: free blocks, the hottest last; and blocks that only the other side still has.
+        self._pool: DefaultDict[int, List[Block]] = defaultdict(list)
+        self._lent: DefaultDict[int, List[Block]] = defaultdict(list)
         self._gaps: List[Range] = []
         self._holes: List[Range] = [(0, segment.nbytes)]  # of whole pages
         self._live = 0  # bytes in blocks
+        self._most_live = 0  # the most since the last tidying, when memory was taken
         self._free = 0  # bytes of memory in the pool and in gaps
         self._least_free = 0  # the least since the last tidying: what was not needed
         self._next_lease = 1
@@ -73,23 +78,19 @@ class Arena:
         """A block with room for ``nbytes`` after its prefix, held once. Raises ArenaFull."""
         size = size_class(nbytes + PREFIX_NBYTES)
         pool = self._pool.get(size)
-        if pool:
-            offset = pool.pop()
-        else:
-            offset = self._take_returned(size)
-            if offset < 0:
-                offset = self._carve(size)
+        block = pool.pop() if pool else self._take_returned(size) or self._carve(size)
+        block.holders = 1
         self._live += size
-        self._free -= size
-        if self._free < self._least_free:  # noqa: PLR1730 - min() is a call too many here
-            self._least_free = self._free
-        return Block(offset, size)
+        self._free = free = self._free - size
+        if free < self._least_free:  # noqa: PLR1730 - min() is a call too many here
+            self._least_free = free
+        return block
 
     def lend(self, block: Block) -> int:
         """The lease number under which the other side gets the block now."""
-        block.lease = self._next_lease
-        self._next_lease += 1
-        return block.lease
+        block.lease = lease = self._next_lease
+        self._next_lease = lease + 1
+        return lease
 
     def release(self, block: Block) -> None:
         """The owner's side lets go once; the block is free when the other side has, too."""
@@ -99,11 +100,11 @@ class Arena:
         if self._is_returned(block):
             self._take_back(block)
         else:
-            self._lent.setdefault(block.nbytes, []).append(block)
+            self._lent[block.nbytes].append(block)
 
     def forget_leases(self) -> None:
         """The other side is gone: what it had is returned."""
-        lent, self._lent = self._lent, {}
+        lent, self._lent = self._lent, defaultdict(list)
         for blocks in lent.values():
             for block in blocks:
                 self._take_back(block)
@@ -117,17 +118,19 @@ class Arena:
             self._join()
             self._give_back(self._least_free)
             self._least_free = self._free
+            self._most_live = self._live
 
     def _is_returned(self, block: Block) -> bool:
         return block.lease < self._first_lease or self._words[block.offset >> 3] == block.lease
 
     def _take_back(self, block: Block) -> None:
-        self._pool.setdefault(block.nbytes, []).append(block.offset)
-        self._live -= block.nbytes
-        self._free += block.nbytes
+        size = block.nbytes
+        self._pool[size].append(block)
+        self._live -= size
+        self._free += size
 
-    def _take_returned(self, size: int) -> int:
-        """A block of this size that the other side has returned, or -1."""
+    def _take_returned(self, size: int) -> Optional[Block]:
+        """A block of this size that the other side has returned."""
         blocks = self._lent.get(size)
         if blocks:
             words = self._words
@@ -136,10 +139,10 @@ class Arena:
                     del blocks[index]
                     self._live -= size
                     self._free += size
-                    return block.offset
-        return -1
+                    return block
+        return None
 
-    def _carve(self, size: int) -> int:
+    def _carve(self, size: int) -> Block:
         """A new block: from the gaps, from all that is free, or from memory that is new."""
         offset = _best_fit(self._gaps, size)
         if offset < 0:
@@ -149,7 +152,7 @@ class Arena:
             offset = self._commit(size)
         # Where a block begins now there may have been elements: they must not be taken for a returned lease.
         self._words[offset >> 3] = 0
-        return offset
+        return Block(offset, size)
 
     def _join(self) -> None:
         """Make gaps of all that is free, neighbours joined."""
@@ -157,15 +160,16 @@ class Arena:
             for block in [block for block in blocks if self._is_returned(block)]:
                 blocks.remove(block)
                 self._take_back(block)
-        for size, offsets in self._pool.items():
-            self._gaps += [(offset, size) for offset in offsets]
+        for size, blocks in self._pool.items():
+            self._gaps += [(block.offset, size) for block in blocks]
         self._pool.clear()
         self._gaps = _joined(self._gaps)
 
     def _commit(self, size: int) -> int:
-        """Take memory from the system; before that, give back what fragments have piled up beyond a tenth of what is live."""
-        self._give_back(self._free - max(self._live // 10, _GROWTH))
+        """Take memory from the system; before that, give back what there would be beyond a 32nd more than was live at once."""
         wanted = page_up(max(size, _GROWTH))
+        self._most_live = most_live = max(self._most_live, self._live + size)
+        self._give_back(self.committed_nbytes + wanted - most_live - max(most_live // 32, _GROWTH))
         offset = _best_fit(self._holes, wanted)
         try:
             if offset < 0:

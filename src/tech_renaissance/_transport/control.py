@@ -12,7 +12,7 @@ _MAGIC = int.from_bytes(b"TRCTRL\0\0", "little")
 
 # Indices of 64-bit words.
 MAGIC, VERSION = 0, 1
-REQUEST_HEAD, RESPONSE_TAIL, HOST_ASLEEP = 8, 9, 16
+REQUEST_HEAD, RESPONSE_TAIL, GIVEN_UP, HOST_ASLEEP = 8, 9, 10, 16
 RESPONSE_HEAD, REQUEST_TAIL, WORKER_ASLEEP = 24, 25, 32
 CURRENT_ID, CURRENT_SINCE_NS, THREADS = 40, 41, 42
 SERVED, FAILED = 48, 49
@@ -21,9 +21,9 @@ _REQUESTS, _RESPONSES = 4096, 4096 + RING_NBYTES
 
 _PROCESSORS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
-# How often to look at a word before going to sleep: about 50 us; 200 us for a host whose worker's threads leave it a processor.
+# How often to look at a word before going to sleep: about 50 us; 500 us for a host whose worker's threads leave it a processor.
 _LOOKS = 1500
-_LONG_LOOKS = range(6000)
+_LONG_LOOKS = range(15000)
 _MOST_SKIPS = 15
 # Every sleep is bounded, so that a lost wake-up could only delay.
 _SLEEP_S = 1.0

@@ -6,12 +6,14 @@ renamed into place. So each message is read whole, once, by one reader, whatever
 
 import contextlib
 import os
+import re
 import time
 from typing import Any, Callable, List, Optional, Sequence
 
 from .. import _files
 from .._errors import FormatError, RemoteProtocolError
 from .._frame import (
+    LONG,
     Exit,
     Exiting,
     Frame,
@@ -26,13 +28,17 @@ from .._frame import (
 )
 from .._names import check_name
 from .._tensor import DType, Library, allocate, loaded_library
-from .._tsr import export_tsr, import_tsr
+from .._tsr import export_tsr, read_tsr
 from . import HostTransport, Offer, WorkerTransport
 from .status import read_status, read_worker_info, write_status, write_worker_info
 from .watch import Backoff, watch_directory
 
 # An older host may write in place: how long its file must stand still before it counts as written.
 _SETTLE_S = 0.1
+
+_GIVEN_UP = "cancel.txt"
+_ID_NBYTES = 20
+_RESULT = re.compile(r"result_\d+")
 
 
 class _FileEnd:
@@ -99,13 +105,33 @@ class FileHost(_FileEnd, HostTransport):
         """See HostTransport."""
         self._exit_handle = None
         self._ready = self._left = False
-        for name in ("request.json", ".request.claimed", "response.json", "status.txt", "worker.json"):
-            _files.remove(self._path(name))
+        for name in (
+            "request.json",
+            ".request.claimed",
+            "response.json",
+            "status.txt",
+            "worker.json",
+            _GIVEN_UP,
+        ):
+            _files.discard(self._path(name))
         return Offer({}, [])
 
     def watch_exit(self, handle: int) -> None:
         """See HostTransport."""
         self._exit_handle = handle
+
+    def give_up(self, request_id: int) -> None:
+        """See HostTransport."""
+        _files.write(self._path(_GIVEN_UP), str(request_id).encode())
+
+    def may_have_begun(self, request_id: int) -> bool:
+        """See HostTransport."""
+        try:
+            data = _files.read(self._path("request.json"))
+            waiting = decode_request(data) if data is not None else Exit()
+        except (OSError, RemoteProtocolError):
+            return True
+        return isinstance(waiting, Exit) or waiting.id != request_id
 
     def put_tensor(self, tag: str, tensor: Any) -> None:
         """See HostTransport."""
@@ -118,6 +144,11 @@ class FileHost(_FileEnd, HostTransport):
     def drop_tensor(self, tag: str) -> None:
         """See HostTransport."""
         _files.remove(self._tensor_path(tag))
+
+    def tags(self) -> List[str]:
+        """See HostTransport."""
+        names = [name[:-4] for name in os.listdir(self.directory) if name.endswith(".tsr")]
+        return [name for name in names if not _RESULT.fullmatch(name)]
 
     def try_send(self, frame: Frame) -> bool:
         """See Transport."""
@@ -137,14 +168,19 @@ class FileHost(_FileEnd, HostTransport):
         if not self._ready:
             return self._look_for_ready()
         path = self._path("response.json")
-        data = _files.read(path)
-        if data is None:
-            return self._look_for_exiting()
         try:
+            data = _files.read(path)
+            if data is None:
+                return self._look_for_exiting()
             response = decode_response(data)
             response.tensors = [self._load(name) for name in response.tensors]
-        finally:
-            _files.remove(path)
+        except OSError as error:
+            _files.discard(path)
+            raise RemoteProtocolError("bad_frame", f"the response cannot be read: {error}") from error
+        except BaseException:
+            _files.discard(path)
+            raise
+        _files.remove(path)
         return response
 
     def _look_for_ready(self) -> Optional[Frame]:
@@ -162,8 +198,9 @@ class FileHost(_FileEnd, HostTransport):
     def _load(self, name: str) -> Any:
         try:
             path = self._tensor_path(check_name(name, "result tensor"))
-            return import_tsr(path, loaded_library(self._library))
-        except (FormatError, OSError, ValueError) as error:
+            with _files.open_plain(path) as file:
+                return read_tsr(file, path, loaded_library(self._library))
+        except (FormatError, MemoryError, OSError, ValueError) as error:
             raise RemoteProtocolError(
                 "bad_frame", f"the response's tensor {name!a} cannot be read: {error}"
             ) from error
@@ -176,10 +213,19 @@ class FileWorker(_FileEnd, WorkerTransport):
         super().__init__(directory, poll_ms)
         self._told_to_leave = False
 
+    def is_given_up(self, request_id: int) -> bool:
+        """See WorkerTransport."""
+        try:
+            return _files.read(self._path(_GIVEN_UP), _ID_NBYTES) == str(request_id).encode()
+        except OSError:
+            return False
+
     def get_tensor(self, tag: str, library: Optional[Library]) -> Any:
         """See WorkerTransport."""
         try:
-            return import_tsr(self._tensor_path(check_name(tag, "tag")), library=library)
+            path = self._tensor_path(check_name(tag, "tag"))
+            with _files.open_plain(path) as file:
+                return read_tsr(file, path, library)
         except FileNotFoundError:
             raise KeyError(tag) from None
 
@@ -237,7 +283,7 @@ class FileWorker(_FileEnd, WorkerTransport):
         try:
             frame = self._read_claimed(claimed)
         finally:
-            _files.remove(claimed)
+            _files.discard(claimed)
             self._set_status("busy")
         return frame
 
@@ -247,6 +293,9 @@ class FileWorker(_FileEnd, WorkerTransport):
             before = _mark(path)
             try:
                 return decode_request(_files.read(path) or b"")
+            except OSError as error:
+                defect = RemoteProtocolError("bad_frame", f"it cannot be read: {error}")
+                raise MalformedRequest(defect, None, LONG) from error
             except MalformedRequest as error:
                 if error.code != "bad_json" or before == mark:
                     raise

@@ -24,27 +24,28 @@ _MOST_DIMS = 8
 _copy = (ctypes.cdll.msvcrt if sys.platform == "win32" else ctypes.CDLL(None)).memmove
 _copy.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t]
 _copy.restype = None
+# Up to here a slice assignment is quicker; above, other threads shall run meanwhile.
+_MOST_SLICED_NBYTES = 65536
 
 # Torch dtypes whose tensors are plain memory when they are contiguous on the CPU.
 _PLAIN = {"float32", "float64", "int32", "int64", "uint8", "int8", "int16", "float16", "bfloat16"}
 
 
-class _Loan:
-    """A block whose tensor was handed out by ``empty``."""
+class _Loan(Watch):
+    """A block whose tensor was handed out by ``empty``; ``offset`` is the address of the elements."""
 
-    __slots__ = ("block", "dtype", "shape", "watch")
-
-    def __init__(self, block: Block, dtype: DType, shape: Tuple[int, ...], watch: Watch) -> None:
-        self.block = block
-        self.dtype = dtype
-        self.shape = shape
-        self.watch = watch  # kept, or it would note nothing
+    __slots__ = ("block", "dtype", "shape")
+    block: Block
+    dtype: DType
+    shape: Tuple[int, ...]
 
 
 class _Form:
-    """What is the same for all tensors of a dtype and shape; ``dtype`` is None for those that are not plain memory."""
+    """What is the same for all tensors of a dtype and shape; ``dtype`` is None for those that are not plain memory.
+    ``elements`` makes something to copy from of an address, if they are few.
+    """
 
-    __slots__ = ("data_nbytes", "dtype", "header", "header_nbytes", "nbytes", "shape")
+    __slots__ = ("data_nbytes", "dtype", "elements", "header", "header_nbytes", "nbytes", "shape")
 
     def __init__(
         self, dtype: Optional[DType], shape: Tuple[int, ...], header: bytes, data_nbytes: int
@@ -53,6 +54,8 @@ class _Form:
         self.shape = shape
         self.header = header
         self.data_nbytes = data_nbytes
+        is_small = 0 < data_nbytes <= _MOST_SLICED_NBYTES
+        self.elements: Any = (ctypes.c_ubyte * data_nbytes).from_address if is_small else None
         self.header_nbytes = len(header)
         self.nbytes = len(header) + data_nbytes
 
@@ -65,7 +68,7 @@ class Lender:
         self._bytes = segment.bytes
         self.arena = Arena(segment)
         self._loans: Dict[int, _Loan] = {}  # by the address of the elements
-        self._dead: Deque[Watch] = deque()
+        self._dead: Deque[_Loan] = deque()
         self._forms: Dict[Any, _Form] = {}  # by torch dtype and shape
         self._strided: Any = None  # torch.strided
         self._is_cpu: Callable[[Any], bool] = _is_cpu
@@ -78,9 +81,10 @@ class Lender:
         if dtype.name == "BOOL":  # other bytes than 0 and 1 are undefined behaviour to the libraries
             ctypes.memset(self._segment.address + start, 0, _header_of(dtype, shape)[1])
         tensor, memory = view_of(self._segment, start, dtype, shape, library)
-        watch = Watch(memory, self._dead.append)
-        watch.offset = address = self._segment.address + start
-        self._loans[address] = _Loan(block, dtype, shape, watch)
+        loan = _Loan(memory, self._dead.append)
+        loan.offset = address = self._segment.address + start
+        loan.block, loan.dtype, loan.shape = block, dtype, shape
+        self._loans[address] = loan  # kept, or it would note nothing
         return tensor
 
     def place_all(self, tensors: Sequence[Any]) -> List[Block]:
@@ -133,7 +137,8 @@ class Lender:
     def collect(self) -> None:
         """Let go of the blocks whose tensors died."""
         while self._dead:
-            loan = self._loans.pop(self._dead.popleft().offset)
+            loan = self._dead.popleft()
+            del self._loans[loan.offset]
             self.arena.release(loan.block)
 
     def _place_torch(self, tensor: Any) -> Block:
@@ -150,8 +155,12 @@ class Lender:
         block = self.arena.allocate(form.nbytes)
         start = block.offset + PREFIX_NBYTES
         data_start = start + form.header_nbytes
-        self._bytes[start:data_start] = block.header = form.header
-        _copy(self._segment.address + data_start, address, form.data_nbytes)
+        mapping = self._segment.mapping
+        mapping[start:data_start] = block.header = form.header
+        if form.elements:
+            mapping[data_start : data_start + form.data_nbytes] = form.elements(address)
+        else:
+            _copy(self._segment.address + data_start, address, form.data_nbytes)
         return block
 
     def _learn(self, tensor: Any) -> "_Form":

@@ -57,7 +57,6 @@ class Lessee:
     """Reads blocks of an arena that the other side owns."""
 
     def __init__(self, segment: Segment) -> None:
-        self._bytes = segment.bytes
         self._segment = segment
         self._words = segment.words
         self._leases: Dict[int, _Lease] = {}
@@ -132,7 +131,7 @@ class Lessee:
 
     def _head(self, offset: int) -> bytes:
         start = offset + PREFIX_NBYTES
-        return self._bytes[start : start + HEADER_NBYTES_MAX].tobytes()
+        return self._segment.mapping[start : start + HEADER_NBYTES_MAX]
 
     def _view(self, lease: _Lease, offset: int, head: bytes, library: Library) -> Any:
         header = _parse_header(head)
@@ -155,7 +154,7 @@ class Lessee:
         start = offset + PREFIX_NBYTES
         if not 0 < nbytes <= self._segment.nbytes - start or not self._segment.has_taken(nbytes):
             raise RemoteProtocolError("bad_frame", "the frame's body is larger than its arena")
-        return self._bytes[start : start + nbytes].tobytes()
+        return self._segment.mapping[start : start + nbytes]
 
     def _park(self, offset: int, lease: _Lease) -> None:
         if len(self._parked) >= _MOST_PARKED:

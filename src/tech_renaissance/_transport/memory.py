@@ -28,6 +28,7 @@ class _Inbox:
         self._watch = SleepWatch()
         self._lock = threading.Lock()
         self.closed = False
+        self.given_up = 0  # a request of this end's that nobody wants answered any more
 
     def put(self, frame: Frame) -> None:
         self.frames.append(frame)
@@ -120,12 +121,24 @@ class MemoryHost(_MemoryEnd, HostTransport):
         """See HostTransport."""
         self._tags.pop(tag, None)
 
+    def tags(self) -> List[str]:
+        """See HostTransport."""
+        return list(self._tags)
+
     def prepare(self) -> Offer:
         """See HostTransport."""
         self._exit_handle = None
         self._own.frames.clear()
         self._others.frames.clear()
         return Offer({}, [])
+
+    def give_up(self, request_id: int) -> None:
+        """See HostTransport."""
+        self._others.given_up = request_id
+
+    def may_have_begun(self, request_id: int) -> bool:
+        """See HostTransport."""
+        return all(getattr(frame, "id", None) != request_id for frame in tuple(self._others.frames))
 
     def watch_exit(self, handle: int) -> None:
         """See HostTransport."""
@@ -157,6 +170,10 @@ class MemoryWorker(_MemoryEnd, WorkerTransport):
             frame = replace(frame, tensors=encoded)
         self._others.put(replace(frame))
         return True
+
+    def is_given_up(self, request_id: int) -> bool:
+        """See WorkerTransport."""
+        return self._own.given_up == request_id
 
     def get_tensor(self, tag: str, library: Optional[Library]) -> Any:
         """See WorkerTransport."""

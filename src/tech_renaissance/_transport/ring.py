@@ -39,7 +39,8 @@ class RingWriter:
 
     def __init__(self, control: Segment, start: int, head: int, tail: int) -> None:
         self._words = control.words
-        self._bytes = control.bytes[start : start + RING_NBYTES]
+        self._mapping = control.mapping  # its slices are quicker than a memoryview's
+        self._start = start
         self._head_index = head
         self._tail_index = tail
         self._head = 0
@@ -72,9 +73,11 @@ class RingWriter:
             self._full_at = tail
             return False
         if padding:
-            self._bytes[position : position + 8] = padding.to_bytes(8, "little")  # size, and kind 0
+            start = self._start + position
+            self._mapping[start : start + 8] = padding.to_bytes(8, "little")  # size, and kind 0
             position = 0
-        self._bytes[position : position + nbytes] = frame
+        start = self._start + position
+        self._mapping[start : start + nbytes] = frame
         if not _X86:
             full_fence()
         self._words[self._head_index] = self._head = head + padding + nbytes
@@ -82,7 +85,7 @@ class RingWriter:
 
     def close(self) -> None:
         """Let go of the segment."""
-        self._bytes.release()
+        del self._mapping
 
 
 class RingReader:
@@ -90,8 +93,10 @@ class RingReader:
 
     def __init__(self, control: Segment, start: int, head: int, tail: int) -> None:
         self._words = control.words
-        self._bytes = control.bytes[start : start + RING_NBYTES]
-        self._sizes = self._bytes.cast("I")
+        self._sizes = control.bytes.cast("I")
+        self._mapping = control.mapping  # its slices are quicker than a memoryview's
+        self._start = start
+        self._end = start + RING_NBYTES
         self._head_index = head
         self._tail_index = tail
         self.tail = 0
@@ -105,23 +110,23 @@ class RingReader:
                 return None
             if not _X86:
                 full_fence()
-            position = tail & _MASK
-            nbytes = self._sizes[position >> 2]
-            end = position + nbytes
-            if not _LEAST_NBYTES <= nbytes <= available <= RING_NBYTES or nbytes & 7 or end > RING_NBYTES:
+            start = self._start + (tail & _MASK)
+            nbytes = self._sizes[start >> 2]
+            end = start + nbytes
+            if not _LEAST_NBYTES <= nbytes <= available <= RING_NBYTES or nbytes & 7 or end > self._end:
                 raise RemoteProtocolError(BROKEN_RING, "the ring is broken: a frame of an impossible size")
-            frame = self._bytes[position:end].tobytes()
+            frame = self._mapping[start:end]
             self._words[self._tail_index] = self.tail = tail + nbytes
             if frame[4] and nbytes >= _HEADER_NBYTES:
                 return frame
             # Else it is a Pad. One that is followed by another could go on for ever.
-            if frame[4] or end != RING_NBYTES or not position:
+            if frame[4] or end != self._end or start == self._start:
                 raise RemoteProtocolError(BROKEN_RING, "the ring is broken: padding that is none")
 
     def close(self) -> None:
         """Let go of the segment."""
         self._sizes.release()
-        self._bytes.release()
+        del self._mapping
 
     @property
     def is_crowded(self) -> bool:

@@ -17,6 +17,7 @@ READY, RESPONSE, EXITING = 17, 18, 19
 
 FLAG_SHORT = 1
 FLAG_BODY_IN_BLOCK = 2
+FLAG_DEADLINE = 4
 # A larger frame's body travels in a block: the ring stays open for others.
 LARGEST_NBYTES = 65536
 
@@ -25,6 +26,7 @@ _TWO = struct.Struct("<II")
 _REQUEST = struct.Struct("<IHHQII")
 _PUT = struct.Struct("<IHHQQQII")
 _RESPONSE = struct.Struct("<IHHQIIIIII")
+_RESULT = struct.Struct("<IHHQ4xI8xI4x")  # a Response whose only text is its result
 _BLOCK = struct.Struct("<QQ")
 _BODY_IN_BLOCK = struct.Struct("<IHHQQQQ")
 HEADER_NBYTES = _HEADER.size
@@ -48,10 +50,14 @@ def encode_request(request: Request) -> bytes:
     if length >> 32:
         raise LocalProtocolError("bad_message", "a text of 4 GiB or more")
     flags = FLAG_SHORT if request.dialect == SHORT else 0
+    end = _PADDING[length & 7]
+    if request.deadline_ns is not None:
+        flags |= FLAG_DEADLINE
+        end += request.deadline_ns.to_bytes(8, "little")
     head = _REQUEST.pack(
-        24 + (length + 7 & -8), REQUEST, flags, request.id or 0, len(command), len(parameters)
+        24 + length + len(end), REQUEST, flags, request.id or 0, len(command), len(parameters)
     )
-    return head + command + parameters + _PADDING[length & 7]
+    return head + command + parameters + end
 
 
 def decode_request(frame: bytes) -> Request:
@@ -67,6 +73,7 @@ def decode_request(frame: bytes) -> Request:
             frame[middle:end].decode(),
             request_id or None,
             SHORT if flags & FLAG_SHORT else LONG,
+            int.from_bytes(frame[-8:], "little") if flags & FLAG_DEADLINE else None,
         )
     except (struct.error, UnicodeDecodeError) as error:
         raise RemoteProtocolError("bad_frame", f"a request that cannot be read: {error}") from None
@@ -132,13 +139,19 @@ def decode_drop(frame: bytes) -> str:
 
 def encode_response(response: Response, lent: Sequence[Lent], request_command: str) -> bytes:
     """A Response whose tensors are blocks. A command that is the request's is not repeated."""
-    command = b"" if response.command == request_command else response.command.encode("utf-8", "replace")
+    flags = FLAG_SHORT if response.dialect == SHORT else 0
     result = response.result.encode("utf-8", "replace")
+    if response.command == request_command and not (response.message or response.error):
+        end = _PADDING[len(result) & 7]
+        if lent:
+            end += _blocks(lent)
+        nbytes = 40 + len(result) + len(end)
+        return _RESULT.pack(nbytes, RESPONSE, flags, response.id or 0, len(result), len(lent)) + result + end
+    command = b"" if response.command == request_command else response.command.encode("utf-8", "replace")
     message = response.message.encode("utf-8", "replace") if response.message else b""
     error = _encode_failure(response.error) if response.error else b""
-    texts = command + result + message + error if command or message or error else result
+    texts = command + result + message + error
     length = len(texts)
-    flags = FLAG_SHORT if response.dialect == SHORT else 0
     head = _RESPONSE.pack(
         40 + (length + 7 & -8) + 16 * len(lent),
         RESPONSE,
@@ -151,10 +164,14 @@ def encode_response(response: Response, lent: Sequence[Lent], request_command: s
         len(lent),
         0,
     )
-    body = head + texts + _PADDING[length & 7]
+    return head + texts + _PADDING[length & 7] + _blocks(lent)
+
+
+def _blocks(lent: Sequence[Lent]) -> bytes:
+    data = b""
     for block in lent:
-        body += _BLOCK.pack(*block)
-    return body
+        data += _BLOCK.pack(*block)
+    return data
 
 
 def decode_response(frame: bytes) -> Tuple[Response, Sequence[Lent]]:

@@ -7,14 +7,14 @@ tensors under tags. A worker that cannot use any of it says ``ready`` in the ses
 import contextlib
 import threading
 import time
-from typing import Any, Dict, Optional, Sequence
+from typing import Any, Dict, List, Optional, Sequence
 
 from .._errors import FormatError, LaunchError, RemoteProtocolError
 from .._frame import Exit, Exiting, Frame, Ready, Request, Response
 from .._tensor import DType, Library, loaded_library
 from . import HostTransport, Offer, shm_frame
 from .arena import Block
-from .control import CONTROL_NBYTES, Side, write_magic
+from .control import CONTROL_NBYTES, CURRENT_ID, GIVEN_UP, Side, write_magic
 from .doorbell import Doorbell
 from .file import FileHost
 from .lender import Lender
@@ -75,6 +75,21 @@ class ShmHost(HostTransport):
         self._worker.side.doorbell.watch_exit(handle)
         self._files.watch_exit(handle)
 
+    def give_up(self, request_id: int) -> None:
+        """See HostTransport."""
+        with self._lock:
+            if self._over_files:
+                self._files.give_up(request_id)
+            elif self._worker:
+                self._worker.control.words[GIVEN_UP] = request_id
+
+    def may_have_begun(self, request_id: int) -> bool:
+        """See HostTransport."""
+        with self._lock:
+            if self._over_files:
+                return self._files.may_have_begun(request_id)
+            return self._worker is not None and self._worker.control.words[CURRENT_ID] == request_id
+
     def put_tensor(self, tag: str, tensor: Any) -> None:
         """See HostTransport. A tensor of ``empty`` is not copied; any other is, once."""
         with self._lock:
@@ -88,6 +103,11 @@ class ShmHost(HostTransport):
             if self._over_files:
                 self._files.drop_tensor(tag)
             self._replace(tag, None)
+
+    def tags(self) -> List[str]:
+        """See HostTransport."""
+        with self._lock:
+            return list(self._tags)
 
     def empty(self, dtype: DType, shape: Sequence[int], library: Library) -> Any:
         """See HostTransport. The tensor lives in shared memory."""

@@ -6,15 +6,25 @@ import time
 from typing import Any, Dict, Optional, Sequence
 
 from .._errors import RemoteProtocolError
-from .._frame import LONG, Exit, Exiting, Frame, MalformedRequest, Ready, Request, Response
+from .._frame import LONG, Exit, Exiting, Frame, MalformedRequest, Ready, Response
 from .._tensor import DType, Library, choose_library
 from . import WorkerTransport, shm_frame
-from .control import CURRENT_ID, CURRENT_SINCE_NS, FAILED, HISTOGRAM, SERVED, THREADS, Side, check_magic
+from .control import (
+    CURRENT_ID,
+    CURRENT_SINCE_NS,
+    FAILED,
+    GIVEN_UP,
+    HISTOGRAM,
+    SERVED,
+    THREADS,
+    Side,
+    check_magic,
+)
 from .doorbell import Doorbell
 from .lender import Lender
 from .lessee import Lessee
 from .segment import Segment
-from .shm_frame import LARGEST_NBYTES
+from .shm_frame import FLAG_BODY_IN_BLOCK, LARGEST_NBYTES, REQUEST, decode_request, encode_response
 from .status import write_status, write_worker_info
 
 # How often to publish the number of threads, and to tidy up: at the first call, then after so many (a power of two, less 1).
@@ -43,7 +53,13 @@ class ShmWorker(WorkerTransport):
         self._try_write = self._side.writer.try_write
         self._wake_host = self._side.wake_other
         self._command = ""  # of the request in work
+        self._since_ns = 0  # when it began
+        self._served = 0
         self._closed = False
+
+    def is_given_up(self, request_id: int) -> bool:
+        """See WorkerTransport."""
+        return self._words[GIVEN_UP] == request_id
 
     def get_tensor(self, tag: str, library: Optional[Library]) -> Any:
         """See WorkerTransport. The tensor is a view of shared memory."""
@@ -123,17 +139,25 @@ class ShmWorker(WorkerTransport):
             if data is None:
                 return None
             kind = data[4]
-            if data[6] & shm_frame.FLAG_BODY_IN_BLOCK:
+            if data[6] & FLAG_BODY_IN_BLOCK:
                 data = self._lessee.whole_frame(data)
-            if kind == shm_frame.REQUEST:
-                request = _decode_request(data)
-                self._command = request.command
-                self._words[CURRENT_SINCE_NS] = time.monotonic_ns()
-                self._words[CURRENT_ID] = request.id or 0
-                return Exit() if request.command == "exit" else request
+            if kind == REQUEST:
+                return self._begin(data)
             if kind == shm_frame.EXIT:
                 return Exit()
             self._take(kind, data)
+
+    def _begin(self, data: bytes) -> Frame:
+        """The request in a frame, which is in work from now on. Raises MalformedRequest, which can be answered."""
+        try:
+            request = decode_request(data)
+        except RemoteProtocolError as error:
+            raise MalformedRequest(error, int.from_bytes(data[8:16], "little"), LONG) from None
+        words = self._words
+        words[CURRENT_SINCE_NS] = self._since_ns = time.monotonic_ns()
+        words[CURRENT_ID] = request.id or 0
+        self._command = command = request.command
+        return request if command != "exit" else Exit()
 
     def _take(self, kind: int, data: bytes) -> None:
         if kind == shm_frame.PUT:
@@ -155,7 +179,7 @@ class ShmWorker(WorkerTransport):
         if isinstance(frame, Response):
             if frame.tensors:
                 return self._encode_with_tensors(frame)
-            data = shm_frame.encode_response(frame, (), self._command)
+            data = encode_response(frame, (), self._command)
             return self._shorten(data) if len(data) > LARGEST_NBYTES else data
         if isinstance(frame, Ready):
             info = {**frame.info, "control": self._segments[0].fileno()}
@@ -172,7 +196,7 @@ class ShmWorker(WorkerTransport):
         before = [block.lease for block in blocks]
         try:
             lent = [(block.offset, lend(block)) for block in blocks]
-            data = shm_frame.encode_response(response, lent, self._command)
+            data = encode_response(response, lent, self._command)
             return self._shorten(data) if len(data) > LARGEST_NBYTES else data
         except BaseException:
             for block, lease in zip(blocks, before):  # the host will not hear of the new leases
@@ -191,10 +215,9 @@ class ShmWorker(WorkerTransport):
 
     def _count(self, response: Response) -> None:
         words = self._words
-        words[HISTOGRAM + (time.monotonic_ns() - words[CURRENT_SINCE_NS]).bit_length() % 64] += 1
+        words[HISTOGRAM + (time.monotonic_ns() - self._since_ns).bit_length() % 64] += 1
         words[CURRENT_ID] = 0
-        served = words[SERVED] + 1
-        words[SERVED] = served
+        words[SERVED] = self._served = served = self._served + 1
         if response.error:
             words[FAILED] += 1
         if served & _OFTEN == 1:
@@ -206,11 +229,3 @@ def _threads() -> int:
     """How many threads torch computes with here, if it is loaded."""
     count = getattr(sys.modules.get("torch"), "get_num_threads", None)
     return count() if count else 1
-
-
-def _decode_request(data: bytes) -> Request:
-    """Raises MalformedRequest, which can be answered."""
-    try:
-        return shm_frame.decode_request(data)
-    except RemoteProtocolError as error:
-        raise MalformedRequest(error, int.from_bytes(data[8:16], "little"), LONG) from None

@@ -7,6 +7,7 @@ from typing import Any, Dict, cast
 from .. import _files
 
 _LENGTH = 500
+_INFO_NBYTES = 1 << 20
 
 
 def write_status(directory: str, line: str) -> None:
@@ -17,8 +18,11 @@ def write_status(directory: str, line: str) -> None:
 def read_status(directory: str) -> str:
     """The worker's state, whoever wrote it; empty if there is none."""
     # Longer than any line of ours, short enough to be harmless.
-    data = _files.read(os.path.join(directory, "status.txt")) or b""
-    return data[: 4 * _LENGTH].decode("utf-8", "replace").strip()
+    try:
+        data = _files.read(os.path.join(directory, "status.txt"), 4 * _LENGTH) or b""
+    except OSError:
+        return ""
+    return data.decode("utf-8", "replace").strip()
 
 
 def write_worker_info(directory: str, info: Dict[str, Any]) -> None:
@@ -29,7 +33,12 @@ def write_worker_info(directory: str, info: Dict[str, Any]) -> None:
 def read_worker_info(directory: str) -> Dict[str, Any]:
     """What worker.json says; nothing if it cannot be read."""
     try:
-        info: Any = json.loads(_files.read(os.path.join(directory, "worker.json")) or b"{}")
-    except ValueError:
+        info: Any = json.loads(_files.read(os.path.join(directory, "worker.json"), _INFO_NBYTES) or b"{}")
+    except (OSError, ValueError, RecursionError):
         return {}
     return cast("Dict[str, Any]", info) if isinstance(info, dict) else {}
+
+
+def write_post_mortem(directory: str, text: str) -> None:
+    """Write post_mortem.json. Raises OSError."""
+    _files.write(os.path.join(directory, "post_mortem.json"), text.encode("utf-8", "replace"))

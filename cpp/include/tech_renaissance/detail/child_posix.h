@@ -7,7 +7,6 @@
 #include <optional>
 
 #include "output_pipes_posix.h"
-#include "output_sink_posix.h"
 #include "spawn_posix.h"
 
 namespace tr::detail {
@@ -48,6 +47,10 @@ public:
 
     void kill() const noexcept { signal_group(SIGKILL); }
 
+    // Both are ignored by a process that does not know them.
+    void interrupt() const noexcept { signal_to(pid_, SIGURG); }
+    void ask_stack() const noexcept { signal_to(pid_, SIGWINCH); }
+
     // After wait_exit: gives the process number back.
     void reap() noexcept {
         query(WEXITED | WNOHANG);
@@ -66,8 +69,10 @@ private:
         return result == 0 ? std::optional<siginfo_t>(info) : std::nullopt;
     }
 
-    void signal_group(int signal) const noexcept {
-        if (!reaped_ && query(WEXITED | WNOWAIT | WNOHANG)) ::kill(-pid_, signal);
+    void signal_group(int signal) const noexcept { signal_to(-pid_, signal); }
+
+    void signal_to(pid_t target, int signal) const noexcept {
+        if (!reaped_ && query(WEXITED | WNOWAIT | WNOHANG)) ::kill(target, signal);
     }
 
     OutputPipes output_;

@@ -4,7 +4,6 @@
 #include <optional>
 
 #include "output_pipes_windows.h"
-#include "output_sink_windows.h"
 #include "spawn_windows.h"
 
 namespace tr::detail {
@@ -40,6 +39,10 @@ public:
     void terminate() const noexcept { kill(); }
     void kill() const noexcept { ::TerminateJobObject(job_.get(), 1); }
     void close_lifeline() const noexcept { kill(); }
+
+    // There are no such signals: the worker looks for cancel.txt by itself.
+    void interrupt() const noexcept {}
+    void ask_stack() const noexcept {}
 
     // The number belongs to the process as long as its handle is open: there is nothing to give back.
     void reap() noexcept {}

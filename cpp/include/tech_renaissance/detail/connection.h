@@ -76,6 +76,9 @@ public:
         return waiting_.empty() ? std::nullopt : std::optional<Id>(waiting_.front());
     }
 
+    // Ids of all that have none, oldest first.
+    const std::deque<Id>& waiting() const noexcept { return waiting_; }
+
     // We send. Throws LocalProtocolError "bad_state" if we may not; nothing has changed then.
     void sent_request(Id id) {
         advance<LocalProtocolError>(ConnectionEvent::request, "we may not send ");

@@ -1,42 +1,109 @@
-// What a worker's death means, in words: its exit status and the advice that fits its last lines.
+// How a worker's end is read from its exit status and its last words, and told to people. No I/O.
 #pragma once
 
 #include <algorithm>
+#include <chrono>
 #include <csignal>
 #include <cstddef>
+#include <iomanip>
+#include <locale>
+#include <optional>
+#include <sstream>
 #include <string>
 #include <string_view>
+
+#include "tech_renaissance/detail/json.h"
+#include "tech_renaissance/post_mortem.h"
 
 namespace tr::detail {
 
 inline constexpr std::size_t post_mortem_lines = 20;
+inline constexpr std::size_t longest_command = 1000;
 
-// Names of the signals that end processes; others are told by number.
+// Empty if the signal has no name here.
 inline std::string_view signal_name(int number) {
-    switch (number) {
-        case SIGABRT: return "SIGABRT";
-        case SIGFPE: return "SIGFPE";
-        case SIGILL: return "SIGILL";
-        case SIGINT: return "SIGINT";
-        case SIGSEGV: return "SIGSEGV";
-        case SIGTERM: return "SIGTERM";
+    struct Name {
+        int number;
+        std::string_view name;
+    };
+    static constexpr Name names[] = {
+        {SIGABRT, "SIGABRT"}, {SIGFPE, "SIGFPE"},   {SIGILL, "SIGILL"},       {SIGINT, "SIGINT"},
+        {SIGSEGV, "SIGSEGV"}, {SIGTERM, "SIGTERM"},
 #if !defined(_WIN32)
-        case SIGBUS: return "SIGBUS";
-        case SIGHUP: return "SIGHUP";
-        case SIGKILL: return "SIGKILL";
-        case SIGPIPE: return "SIGPIPE";
-        case SIGQUIT: return "SIGQUIT";
-        case SIGXCPU: return "SIGXCPU";
+        {SIGALRM, "SIGALRM"}, {SIGBUS, "SIGBUS"},   {SIGCHLD, "SIGCHLD"},     {SIGCONT, "SIGCONT"},
+        {SIGHUP, "SIGHUP"},   {SIGKILL, "SIGKILL"}, {SIGPIPE, "SIGPIPE"},     {SIGPROF, "SIGPROF"},
+        {SIGQUIT, "SIGQUIT"}, {SIGSTOP, "SIGSTOP"}, {SIGSYS, "SIGSYS"},       {SIGTRAP, "SIGTRAP"},
+        {SIGTSTP, "SIGTSTP"}, {SIGTTIN, "SIGTTIN"}, {SIGTTOU, "SIGTTOU"},     {SIGURG, "SIGURG"},
+        {SIGUSR1, "SIGUSR1"}, {SIGUSR2, "SIGUSR2"}, {SIGVTALRM, "SIGVTALRM"}, {SIGWINCH, "SIGWINCH"},
+        {SIGXCPU, "SIGXCPU"}, {SIGXFSZ, "SIGXFSZ"},
 #endif
-        default: return "";
+#if defined(SIGIO)
+        {SIGIO, "SIGIO"},
+#endif
+#if defined(SIGPWR)
+        {SIGPWR, "SIGPWR"},
+#endif
+    };
+    for (const Name& name : names) {
+        if (name.number == number) return name.name;
     }
+    return "";
+}
+
+// Of the signal that an exit status tells of; empty if it tells of none.
+inline std::string signal_of(std::optional<int> status) {
+    if (!status || *status >= 0) return "";
+    const std::string_view name = signal_name(-*status);
+    return name.empty() ? "signal " + std::to_string(-*status) : std::string(name);
 }
 
 // An exit status as a person reads it; negative is a signal.
-inline std::string describe_exit(int status) {
-    if (status >= 0) return "exit status " + std::to_string(status);
-    const std::string_view name = signal_name(-status);
-    return "signal " + std::to_string(-status) + (name.empty() ? "" : " (" + std::string(name) + ")");
+inline std::string describe_exit(std::optional<int> status) {
+    if (!status) return "its exit status is unknown";
+    if (*status >= 0) return "exit status " + std::to_string(*status);
+    const std::string_view name = signal_name(-*status);
+    return "signal " + std::to_string(-*status) + (name.empty() ? "" : " (" + std::string(name) + ")");
+}
+
+// The Python traceback that ended the process, from its stderr; empty if none did. What was raised during the handling
+// of another exception, or from it, belongs to it.
+inline std::string last_traceback(std::string_view errors, std::optional<int> status) {
+    constexpr std::string_view first_line = "Traceback (most recent call last):";
+    constexpr std::string_view links[] = {
+        "During handling of the above exception, another exception occurred:",
+        "The above exception was the direct cause of the following exception:",
+    };
+    std::size_t begin = errors.rfind(first_line);
+    if (status != 1 || begin == std::string_view::npos) return "";
+    while (begin > 0) {
+        const std::size_t before = errors.rfind(first_line, begin - 1);
+        if (before == std::string_view::npos) break;
+        std::string_view between = errors.substr(before, begin - before);
+        between = between.substr(0, between.find_last_not_of(" \t\r\n") + 1);
+        const std::string_view last_line = between.substr(between.rfind('\n') + 1);
+        if (last_line != links[0] && last_line != links[1]) break;
+        begin = before;
+    }
+    return std::string(errors.substr(begin));
+}
+
+// What faulthandler wrote of a native fault, to the end of stderr; empty if it wrote nothing.
+inline std::string native_fault(std::string_view errors) {
+    const std::size_t begin = errors.rfind("Fatal Python error: ");
+    return begin == std::string_view::npos ? "" : std::string(errors.substr(begin));
+}
+
+// At most so many characters of a text in UTF-8; what is cut ends with dots.
+inline std::string shortened(std::string_view text, std::size_t longest) {
+    const auto continues = [](char c) { return (static_cast<unsigned char>(c) & 0xC0) == 0x80; };
+    std::size_t count = 0;
+    std::size_t cut = 0;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        if (continues(text[i])) continue;
+        if (count == longest - 3) cut = i;
+        if (count++ == longest) return std::string(text.substr(0, cut)) + "...";
+    }
+    return std::string(text);
 }
 
 // The last lines of a text, indented.
@@ -70,17 +137,53 @@ inline std::string missing_package(std::string_view output) {
     return name;
 }
 
-// The exit status, the last lines of output, and what to do about it.
-inline std::string explain_death(int status, std::string_view output_tail, const std::string& interpreter) {
-    std::string text = describe_exit(status);
-    const std::string lines = last_lines(output_tail, post_mortem_lines);
+// With so many significant digits, and no more than needed.
+inline std::string format_number(double value, int digits) {
+    std::ostringstream out;
+    out.imbue(std::locale::classic());
+    out << std::setprecision(digits) << value;
+    return out.str();
+}
+
+inline std::string format_seconds(std::chrono::milliseconds time) {
+    return format_number(std::chrono::duration<double>(time).count(), 6) + " s";
+}
+
+// What a person needs to know: how it ended, what it did, its last lines, and what to do about it.
+inline std::string explain(const PostMortem& death) {
+    std::string text = describe_exit(death.exit_status);
+    if (death.out_of_memory) text += ", most likely by the kernel because memory ran out";
+    if (!death.ended_by_host.empty()) text += ", by its host: " + death.ended_by_host;
+    if (!death.command.empty())
+        text += ", " + format_number(death.running_s, 3) + " s into '" + shortened(death.command, 80) + "'";
+    const std::string lines = last_lines(death.output_tail, post_mortem_lines);
     if (!lines.empty()) text += "; its last lines:" + lines;
-    const std::string package = missing_package(output_tail);
-    if (!package.empty()) {
-        text += "\nThe worker's interpreter lacks a package; this installs it: " + interpreter + " -m pip install " +
-                package;
-    }
-    return text;
+    const std::string package = missing_package(death.output_tail);
+    if (package.empty()) return text;
+    return text + "\nThe worker's interpreter lacks a package; this installs it: " + death.interpreter +
+           " -m pip install " + package;
+}
+
+// As in post_mortem.json.
+inline json::Object to_json(const PostMortem& death) {
+    const auto or_null = [](const auto& number) { return number ? json::Value(*number) : json::Value(); };
+    return json::Object{{"pid", death.pid},
+                        {"exit_status", or_null(death.exit_status)},
+                        {"signal", death.signal},
+                        {"moment", death.moment},
+                        {"ended_by_host", death.ended_by_host},
+                        {"command", death.command},
+                        {"running_s", death.running_s},
+                        {"traceback", death.traceback},
+                        {"stack", death.stack},
+                        {"output_tail", death.output_tail},
+                        {"memory_peak_nbytes", or_null(death.memory_peak_nbytes)},
+                        {"out_of_memory", death.out_of_memory},
+                        {"interpreter", death.interpreter},
+                        {"python", death.python},
+                        {"tech_renaissance", death.tech_renaissance},
+                        {"started_at", death.started_at},
+                        {"ended_at", death.ended_at}};
 }
 
 }  // namespace tr::detail

@@ -43,10 +43,9 @@ public:
 
     int get() const noexcept { return number_; }
     explicit operator bool() const noexcept { return number_ >= 0; }
-    // Not retried after EINTR: the number may be another thread's by then.
-    void close() noexcept {
-        if (number_ >= 0) ::close(std::exchange(number_, -1));
-    }
+    // Returns 0, or -1 with errno: on a network file system a full disk may show only now. Not retried after EINTR: the
+    // number may be another thread's by then.
+    int close() noexcept { return number_ < 0 ? 0 : ::close(std::exchange(number_, -1)); }
 
 private:
     int number_ = -1;

@@ -1,10 +1,9 @@
 // Files read with a known length, and files written whole or not at all.
 //
 // Each platform's file gives, all failing with std::system_error that names the path:
-//   InputFile     a regular file: length(), read(offset, into, nbytes) -> bytes read, fewer only at its end
-//   NewFile       a file that is not there yet: write(data, nbytes), close(), discard()
-//   rename_over   rename, replacing an existing file
-//   remove_file   remove; that there is none is no error
+//   InputFile     a regular file, with a Trust: length(), read(offset, into, nbytes) -> bytes read, fewer only at its
+//   end NewFile       a file that is not there yet: write(data, nbytes), close(), discard() rename_over   rename,
+//   replacing an existing file remove_file   remove; that there is none is no error
 // No descriptor or handle is inherited by a child process.
 #pragma once
 
@@ -54,11 +53,11 @@ inline void write_file(const std::filesystem::path& path, std::initializer_list<
     }
 }
 
-// A small file's bytes, whole; none if there is no such file.
+// A small file's bytes, whole; none if there is no such file. For files that somebody else may have put there.
 inline std::optional<std::string> read_file(const std::filesystem::path& path) {
-    if (!std::filesystem::exists(path)) return std::nullopt;
+    if (!std::filesystem::exists(std::filesystem::symlink_status(path))) return std::nullopt;
     try {
-        const InputFile file(path);
+        const InputFile file(path, Trust::none);
         std::string text(static_cast<std::size_t>(file.length()), '\0');
         text.resize(file.read(0, text.data(), text.size()));
         return text;

@@ -14,6 +14,8 @@
 #include <string>
 #include <system_error>
 
+#include "descriptor_posix.h"
+#include "file_trust.h"
 #include "path.h"
 
 namespace tr::detail {
@@ -25,6 +27,10 @@ inline constexpr std::size_t max_io_nbytes = std::size_t{1} << 30;
     throw std::system_error(error, std::generic_category(), std::string("cannot ") + what + " " + from_path(path));
 }
 
+[[noreturn]] inline void refuse_file(int error, const char* what, const std::filesystem::path& path) {
+    throw RefusedFile(error, std::generic_category(), std::string("cannot ") + what + " " + from_path(path));
+}
+
 // Repeats a call that a signal interrupted.
 template <class Call>
 auto uninterrupted(Call&& call) {
@@ -33,37 +39,19 @@ auto uninterrupted(Call&& call) {
     return result;
 }
 
-// Unlike Descriptor it reports what close says: on a network file system a full disk may show only then.
-class FileDescriptor {
-public:
-    explicit FileDescriptor(int descriptor) noexcept : descriptor_(descriptor) {}
-    ~FileDescriptor() { close(); }
-    FileDescriptor(const FileDescriptor&) = delete;
-    FileDescriptor& operator=(const FileDescriptor&) = delete;
-
-    int get() const noexcept { return descriptor_; }
-
-    // Returns 0, or -1 with errno; the descriptor is gone either way.
-    int close() noexcept {
-        const int result = descriptor_ < 0 ? 0 : ::close(descriptor_);
-        descriptor_ = -1;
-        return result;
-    }
-
-private:
-    int descriptor_;
-};
-
 class InputFile {
 public:
-    // Not blocking: a FIFO in the place of a file is refused instead of waited for.
-    explicit InputFile(const std::filesystem::path& path)
-        : path_(path), file_(uninterrupted([&] { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK); })) {
+    explicit InputFile(const std::filesystem::path& path, Trust trust = Trust::full)
+        : path_(path), file_(open(path, trust)) {
         struct stat status{};
-        if (file_.get() < 0 || ::fstat(file_.get(), &status) != 0) throw_file_error(errno, "open", path_);
-        if (S_ISDIR(status.st_mode)) throw_file_error(EISDIR, "open", path_);
-        if (!S_ISREG(status.st_mode)) throw_file_error(EINVAL, "open what is no regular file:", path_);
+        if (!file_ && (errno == ELOOP || errno == EMLINK || errno == ENXIO)) refuse_file(errno, "open", path_);
+        if (!file_ || ::fstat(file_.get(), &status) != 0) throw_file_error(errno, "open", path_);
+        if (S_ISDIR(status.st_mode)) refuse_file(EISDIR, "open", path_);
+        if (!S_ISREG(status.st_mode)) refuse_file(EINVAL, "open what is no regular file:", path_);
         length_ = static_cast<std::uint64_t>(status.st_size);
+        const std::uint64_t present = static_cast<std::uint64_t>(status.st_blocks) * block_nbytes;
+        if (trust == Trust::none && length_ > present + most_absent_nbytes)
+            refuse_file(EFBIG, "believe the length of", path_);
     }
 
     std::uint64_t length() const noexcept { return length_; }
@@ -83,15 +71,23 @@ public:
     }
 
 private:
+    static constexpr std::uint64_t block_nbytes = 512;  // of st_blocks, whatever the file system's are
+
+    // Not blocking: a FIFO in the place of a file is refused instead of waited for.
+    static int open(const std::filesystem::path& path, Trust trust) {
+        const int flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | (trust == Trust::none ? O_NOFOLLOW : 0);
+        return uninterrupted([&] { return ::open(path.c_str(), flags); });
+    }
+
     std::filesystem::path path_;
-    FileDescriptor file_;
+    Descriptor file_;
     std::uint64_t length_ = 0;
 };
 
 class NewFile {
 public:
     explicit NewFile(const std::filesystem::path& path) : path_(path), file_(create(path)) {
-        if (file_.get() < 0) throw_file_error(errno, "create", path_);
+        if (!file_) throw_file_error(errno, "create", path_);
     }
 
     void write(const void* data, std::size_t nbytes) {
@@ -120,7 +116,7 @@ private:
     }
 
     std::filesystem::path path_;
-    FileDescriptor file_;
+    Descriptor file_;
 };
 
 inline void remove_file(const std::filesystem::path& path) {

@@ -8,6 +8,7 @@
 #include <string>
 #include <system_error>
 
+#include "file_trust.h"
 #include "handle_windows.h"
 #include "path.h"
 #include "windows_api.h"
@@ -19,6 +20,11 @@ inline constexpr std::size_t max_io_nbytes = std::size_t{1} << 30;
 [[noreturn]] inline void throw_file_error(DWORD error, const char* what, const std::filesystem::path& path) {
     throw std::system_error(static_cast<int>(error), std::system_category(),
                             std::string("cannot ") + what + " " + from_path(path));
+}
+
+[[noreturn]] inline void refuse_file(DWORD error, const char* what, const std::filesystem::path& path) {
+    throw RefusedFile(static_cast<int>(error), std::system_category(),
+                      std::string("cannot ") + what + " " + from_path(path));
 }
 
 // Runs `call` until it does not fail because another process has the file open: the other side does for microseconds, a
@@ -38,11 +44,13 @@ auto patiently(Call&& call) {
 
 class InputFile {
 public:
-    explicit InputFile(const std::filesystem::path& path) : path_(path), file_(open(path)) {
+    explicit InputFile(const std::filesystem::path& path, Trust trust = Trust::full)
+        : path_(path), file_(open(path, trust)) {
         LARGE_INTEGER length{};
         if (!file_ || !GetFileSizeEx(file_.get(), &length)) throw_file_error(GetLastError(), "open", path_);
         if (GetFileType(file_.get()) != FILE_TYPE_DISK)
-            throw_file_error(ERROR_INVALID_PARAMETER, "open what is no regular file:", path_);
+            refuse_file(ERROR_INVALID_PARAMETER, "open what is no regular file:", path_);
+        if (trust == Trust::none && is_link(file_)) refuse_file(ERROR_INVALID_PARAMETER, "follow", path_);
         length_ = static_cast<std::uint64_t>(length.QuadPart);
     }
 
@@ -72,12 +80,18 @@ private:
     }
 
     // Shared for everything, so that the writer can replace or remove the file meanwhile.
-    static Handle open(const std::filesystem::path& path) {
+    static Handle open(const std::filesystem::path& path, Trust trust) {
         constexpr DWORD share = FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE;
+        const DWORD flags = trust == Trust::none ? FILE_FLAG_OPEN_REPARSE_POINT : FILE_ATTRIBUTE_NORMAL;
         return patiently([&] {
-            return Handle(
-                CreateFileW(path.c_str(), GENERIC_READ, share, nullptr, OPEN_EXISTING, FILE_ATTRIBUTE_NORMAL, nullptr));
+            return Handle(CreateFileW(path.c_str(), GENERIC_READ, share, nullptr, OPEN_EXISTING, flags, nullptr));
         });
+    }
+
+    static bool is_link(const Handle& file) {
+        BY_HANDLE_FILE_INFORMATION about{};
+        return GetFileInformationByHandle(file.get(), &about) &&
+               (about.dwFileAttributes & FILE_ATTRIBUTE_REPARSE_POINT) != 0;
     }
 
     std::filesystem::path path_;

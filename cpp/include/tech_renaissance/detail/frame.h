@@ -22,12 +22,13 @@ namespace tr::detail {
 
 enum class Dialect { Long, Short };
 
-// One call. id is none from older hosts.
+// One call. id is none from older hosts. deadline_ns: when it is over, on the machine's monotonic clock.
 struct Request {
     std::string command;
     std::string parameters;
     std::optional<std::int64_t> id;
     Dialect dialect = Dialect::Long;
+    std::optional<std::int64_t> deadline_ns = std::nullopt;
 
     // An exit asks the worker to leave and gets no response.
     bool is_exit() const { return command == "exit"; }
@@ -102,13 +103,14 @@ inline Dialect dialect_of(const json::Object& object) {
 inline const char* command_key(Dialect dialect) { return dialect == Dialect::Short ? "cmd" : "command"; }
 inline const char* parameters_key(Dialect dialect) { return dialect == Dialect::Short ? "params" : "parameters"; }
 
-inline std::optional<std::int64_t> decode_id(const json::Object& object) {
-    const json::Value* value = find_member(object, "id");
+// 1 to 2^63-1; none if it is missing.
+inline std::optional<std::int64_t> decode_positive(const json::Object& object, const std::string& key) {
+    const json::Value* value = find_member(object, key);
     if (!value) return std::nullopt;
     const auto* number = value->get_if<json::Number>();
-    const std::optional<std::int64_t> id = number ? number->as_int64() : std::nullopt;
-    if (!id || *id < 1) throw_bad_frame("'id' is not a positive integer");
-    return id;
+    const std::optional<std::int64_t> integer = number ? number->as_int64() : std::nullopt;
+    if (!integer || *integer < 1) throw_bad_frame("'" + key + "' is not a positive integer");
+    return integer;
 }
 
 inline std::string decode_scalar(const json::Value& value) {
@@ -159,8 +161,8 @@ inline std::optional<Failure> decode_failure(const json::Object& object) {
     return read_failure(as_object(*value, "'error'"));
 }
 
-inline void encode_id(json::Object& object, std::optional<std::int64_t> id) {
-    if (id) object.set("id", *id);
+inline void encode_optional(json::Object& object, const char* key, std::optional<std::int64_t> number) {
+    if (number) object.set(key, *number);
 }
 
 inline json::Object encode_failure(const Failure& failure) {
@@ -185,10 +187,11 @@ inline Request decode_request(std::string_view text) {
         const json::Value value = json::parse(text);
         const json::Object& object = as_object(value, "a request");
         dialect = dialect_of(object);
-        id = decode_id(object);
+        id = decode_positive(object, "id");
         std::string command = required_string(object, command_key(dialect));
         if (command.empty()) throw_bad_frame("the command is empty");
-        return {std::move(command), decode_parameters(object, dialect), id, dialect};
+        std::string parameters = decode_parameters(object, dialect);
+        return {std::move(command), std::move(parameters), id, dialect, decode_positive(object, "deadline")};
     } catch (const RemoteProtocolError& error) {
         throw MalformedRequest(error, id, dialect);
     }
@@ -200,7 +203,8 @@ inline std::string encode_request(const Request& request, std::int64_t timestamp
     object.set(command_key(request.dialect), request.command);
     object.set(parameters_key(request.dialect), request.parameters);
     if (request.dialect == Dialect::Long) object.set("timestamp", timestamp_ms);
-    encode_id(object, request.id);
+    encode_optional(object, "id", request.id);
+    encode_optional(object, "deadline", request.deadline_ns);
     return json::write(std::move(object));
 }
 
@@ -210,7 +214,7 @@ inline Response decode_response(std::string_view text) {
     const json::Object& object = as_object(value, "a response");
     Response response;
     response.dialect = dialect_of(object);
-    response.id = decode_id(object);
+    response.id = decode_positive(object, "id");
     response.command = required_string(object, command_key(response.dialect));
     // A short response without an id has its text in params only.
     const bool only_params = response.dialect == Dialect::Short && !find_member(object, "result");
@@ -233,7 +237,7 @@ inline std::string encode_response(const Response& response, std::int64_t timest
         object.set("message", response.message);
     }
     if (!is_short) object.set("timestamp", timestamp_ms);
-    encode_id(object, response.id);
+    encode_optional(object, "id", response.id);
     if (response.id) object.set("tensors", json::Array(response.tensors.begin(), response.tensors.end()));
     if (response.error) object.set("error", encode_failure(*response.error));
     return json::write(std::move(object));
@@ -251,7 +255,7 @@ inline Request parse_plain_text(std::string_view text) {
     return {std::string(text.substr(begin, end - begin)), std::string(text.substr(rest)), std::nullopt, Dialect::Long};
 }
 
-// What a user types, as a request without an id: ids are the session's to choose.
+// What a user types, as a request without id and deadline: they are the session's to choose.
 // Throws LocalProtocolError "bad_message".
 inline Request parse_message(std::string_view text) {
     const std::size_t begin = text.find_first_not_of(white_space);
@@ -259,6 +263,7 @@ inline Request parse_message(std::string_view text) {
     try {
         Request request = decode_request(text);
         request.id.reset();
+        request.deadline_ns.reset();
         return request;
     } catch (const RemoteProtocolError& error) {
         throw LocalProtocolError("bad_message", "the message is no request: " + std::string(error.what()));

@@ -1,10 +1,12 @@
 // Who owns a session directory: spec/transport-file.md, Ownership.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <utility>
 
 #include "environment.h"
+#include "path.h"
 
 #if defined(_WIN32)
 #include "locked_descriptor_windows.h"
@@ -30,6 +32,15 @@ public:
             return LockFile(path, std::move(file));
         }
         throw_launch_failed("'" + path + "' does not stay in its place");
+    }
+
+    // The lock on a file that a dead owner left; none if there is no file, another holds it, or it was made just now
+    // and is about to be locked. Throws LaunchError launch_failed.
+    static std::optional<LockFile> take_over(const std::string& path) {
+        if (!exists(path)) return std::nullopt;
+        LockedDescriptor file(path, LockedDescriptor::Make::never);
+        if (!file.try_lock() || !file.is_at(path) || file.read().empty()) return std::nullopt;
+        return LockFile(path, std::move(file));
     }
 
     // Removes the file while still holding the lock, so that nobody else's is removed. On Windows the name is free when

@@ -15,9 +15,11 @@ namespace tr::detail {
 // A small file that can be locked with flock. Errors of the system are LaunchError launch_failed.
 class LockedDescriptor {
 public:
-    // Makes the file if it is missing, readable and writable for its user alone. Refuses links and what is no file.
-    explicit LockedDescriptor(const std::string& path)
-        : descriptor_(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600)) {
+    enum class Make { if_missing, never };
+
+    // A file that is made is readable and writable for its user alone. Refuses links and what is no file.
+    explicit LockedDescriptor(const std::string& path, Make make = Make::if_missing)
+        : descriptor_(::open(path.c_str(), flags(make), 0600)) {
         if (!descriptor_) throw_os_error("cannot open '" + path + "'", errno);
         if (!S_ISREG(status().st_mode)) throw_launch_failed("'" + path + "' is not a file");
     }
@@ -62,6 +64,10 @@ public:
     }
 
 private:
+    static int flags(Make make) {
+        return O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | (make == Make::if_missing ? O_CREAT : 0);
+    }
+
     struct stat status() const {
         struct stat here{};
         if (::fstat(descriptor_.get(), &here) != 0) throw_os_error("cannot look at a session's lock", errno);

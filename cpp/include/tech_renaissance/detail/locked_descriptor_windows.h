@@ -12,9 +12,12 @@ namespace tr::detail {
 // A small file that can be locked with LockFileEx. Errors of the system are LaunchError launch_failed.
 class LockedDescriptor {
 public:
-    // Makes the file if it is missing. Does not follow links.
-    explicit LockedDescriptor(const std::string& path)
-        : file_(checked(open(path, OPEN_ALWAYS), "cannot open '" + path + "'")) {}
+    enum class Make { if_missing, never };
+
+    // Does not follow links.
+    explicit LockedDescriptor(const std::string& path, Make make = Make::if_missing)
+        : file_(checked(open(path, make == Make::if_missing ? OPEN_ALWAYS : OPEN_EXISTING),
+                        "cannot open '" + path + "'")) {}
 
     // False when another holds the lock.
     bool try_lock() {

@@ -3,7 +3,6 @@
 
 #include <chrono>
 #include <cstddef>
-#include <string_view>
 
 #include "launch.h"
 
@@ -15,13 +14,5 @@ inline std::size_t index_of(Stream stream) noexcept { return stream == Stream::o
 
 // How long the last output of an ended process may find its target full before it is dropped.
 constexpr std::chrono::milliseconds output_patience(200);
-
-// A thread that carries output has nobody to throw to.
-inline void call(const OutputCallback& callback, std::string_view bytes) noexcept {
-    try {
-        if (callback) callback(bytes);
-    } catch (...) {
-    }
-}
 
 }  // namespace tr::detail

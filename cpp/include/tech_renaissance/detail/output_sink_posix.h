@@ -49,7 +49,7 @@ inline void write_all(int target, std::string_view bytes, WaitHandle stop) {
     }
 }
 
-// Where output goes.
+// Where output goes, if not to a callback.
 class OutputSink {
 public:
     // Throws LaunchError launch_failed when a file cannot be opened.
@@ -59,8 +59,7 @@ public:
 
     // Blocks while the target is full, until `stop` is set.
     void write(Stream stream, std::string_view bytes, WaitHandle stop) {
-        if (const auto* callback = std::get_if<OutputCallback>(&output_)) return call(*callback, bytes);
-        if (std::holds_alternative<DiscardOutput>(output_)) return;
+        if (!file_ && !std::holds_alternative<InheritOutput>(output_)) return;
         const int host_stream = stream == Stream::out ? STDOUT_FILENO : STDERR_FILENO;
         write_all(file_ ? file_.get() : host_stream, bytes, stop);
     }

@@ -59,6 +59,7 @@ inline void write_all(HANDLE target, std::string_view bytes, WaitHandle stop) {
     }
 }
 
+// Where output goes, if not to a callback.
 class OutputSink {
 public:
     // Throws LaunchError launch_failed when a file cannot be opened.
@@ -68,8 +69,7 @@ public:
 
     // Blocks while the target is full, until `stop` is set.
     void write(Stream stream, std::string_view bytes, WaitHandle stop) {
-        if (const auto* callback = std::get_if<OutputCallback>(&output_)) return call(*callback, bytes);
-        if (std::holds_alternative<DiscardOutput>(output_)) return;
+        if (!file_ && !std::holds_alternative<InheritOutput>(output_)) return;
         const DWORD host_stream = stream == Stream::out ? STD_OUTPUT_HANDLE : STD_ERROR_HANDLE;
         write_all(file_ ? file_.get() : ::GetStdHandle(host_stream), bytes, stop);
     }

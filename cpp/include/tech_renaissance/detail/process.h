@@ -13,18 +13,17 @@
 #include <condition_variable>
 #include <cstdint>
 #include <exception>
+#include <functional>
 #include <memory>
 #include <mutex>
-#include <new>
 #include <optional>
 #include <string>
 #include <thread>
 #include <utility>
-#include <vector>
 
 #include "child.h"
 #include "event.h"
-#include "output_tail.h"
+#include "output_flow.h"
 
 namespace tr::detail {
 
@@ -35,20 +34,34 @@ constexpr std::chrono::milliseconds helper_grace(500);
 // up then.
 constexpr std::chrono::seconds kill_patience(5);
 
+// What is known of a process at its end.
+struct ProcessEnd {
+    std::int64_t pid;
+    std::optional<int> exit_status;
+    bool killed;  // by us
+    std::string output_tail;
+    std::string error_tail;
+};
+
+// Called once by the thread that watches the process, when it has ended and its last output is taken, before anyone is
+// told. It must return soon, and wait for nobody that waits for the process.
+using OnEnd = std::function<void(const ProcessEnd&)>;
+
 // What the threads of a process share. Outlives the Process only when a thread had to be given up.
 class ProcessState {
 public:
-    explicit ProcessState(const Launch& launch) : sink_(launch.output), child_(launch) {}
+    ProcessState(const Launch& launch, OnEnd on_end)
+        : on_end_(std::move(on_end)), output_(launch.output), child_(launch) {}
 
     std::int64_t pid() const noexcept { return child_.pid(); }
     WaitHandle finished() const noexcept { return finished_.handle(); }
-    std::string output_tail() const { return tail_.text(); }
+    std::string output_tail() const { return output_.tail(); }
 
     bool is_alive() {
         std::unique_lock<std::mutex> lock(mutex_);
         if (ended_) return false;
         if (!child_.has_exited()) return true;
-        changed_.wait(lock, [this] { return ended_; });  // the watcher is about to say so
+        changed_.wait_for(lock, kill_patience, [this] { return ended_; });  // the watcher is about to say so
         return false;
     }
 
@@ -79,9 +92,25 @@ public:
         changed_.notify_all();
     }
 
+    void interrupt() {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        child_.interrupt();
+    }
+
+    void ask_stack() {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        child_.ask_stack();
+    }
+
     void close_lifeline() {
         const std::lock_guard<std::mutex> lock(mutex_);
         child_.close_lifeline();
+    }
+
+    void switch_output(const std::string& message) {
+        if (!output_.gives_lines()) return;
+        output_.switch_call(child_.output(), message);
+        taken_.set();
     }
 
     // The pump ends, whatever became of the process. Output that finds its target full is dropped from here on.
@@ -93,7 +122,8 @@ public:
     // Body of the watcher thread.
     void watch() {
         const std::optional<int> status = child_.wait_exit();
-        collect();
+        output_.take(child_.output());
+        tell_end(status);
         std::unique_lock<std::mutex> lock(mutex_);
         ended_ = true;
         exit_status_ = status;
@@ -107,47 +137,32 @@ public:
     // Body of the pump thread.
     void pump() {
         while (!finished_.is_set()) {
-            child_.output().wait_readable(finished_.handle());
-            collect();
-            deliver();
+            child_.output().wait_readable(finished_.handle(), taken_.handle());
+            taken_.reset();
+            output_.take(child_.output());
+            output_.give(stop_.handle());
         }
-        deliver();
+        output_.end(stop_.handle());
     }
 
 private:
-    using Piece = std::pair<Stream, std::string>;
-
-    // Takes what the process has written so far. Called by both threads; never waits for anybody. Where memory runs
-    // out, output is lost rather than the host.
-    void collect() noexcept {
-        const std::lock_guard<std::mutex> lock(output_mutex_);
+    void tell_end(std::optional<int> status) noexcept {
         try {
-            for (const Stream stream : {Stream::out, Stream::err}) take(stream);
-        } catch (const std::bad_alloc&) {
+            if (on_end_) on_end_({pid(), status, was_killed(), output_.tail(), output_.error_tail()});
+        } catch (const std::exception&) {  // the end is told all the same
         }
     }
 
-    void take(Stream stream) {
-        std::string piece = child_.output().read_available(stream);
-        tail_.append(piece);
-        if (!piece.empty()) undelivered_.emplace_back(stream, std::move(piece));
+    bool was_killed() const {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        return killed_;
     }
 
-    void deliver() noexcept {
-        std::vector<Piece> pieces;
-        {
-            const std::lock_guard<std::mutex> lock(output_mutex_);
-            pieces.swap(undelivered_);
-        }
-        for (const auto& [stream, bytes] : pieces) sink_.write(stream, bytes, stop_.handle());
-    }
-
-    OutputSink sink_;
-    OutputTail tail_;
+    OnEnd on_end_;
+    OutputFlow output_;
     Event finished_;
     Event stop_;
-    std::mutex output_mutex_;  // reading, and undelivered_
-    std::vector<Piece> undelivered_;
+    Event taken_;
     mutable std::mutex mutex_;  // everything below
     std::condition_variable changed_;
     bool ended_ = false;
@@ -163,7 +178,8 @@ private:
 class Process {
 public:
     // Starts the process. Throws LaunchError interpreter_not_found or launch_failed, and leaves nothing behind then.
-    explicit Process(const Launch& launch) : state_(std::make_shared<ProcessState>(launch)) {
+    explicit Process(const Launch& launch, OnEnd on_end = {})
+        : state_(std::make_shared<ProcessState>(launch, std::move(on_end))) {
         const SignalsBlocked blocked;
         try {
             watcher_ = std::make_unique<std::thread>([state = state_] { state->watch(); });
@@ -200,6 +216,16 @@ public:
 
     // Ends the whole group for certain, also when only its leader is dead already.
     void kill() const { state_->kill(); }
+
+    // Interrupts the handler of a worker that knows how; Windows: does nothing.
+    void interrupt() const { state_->interrupt(); }
+
+    // Has a worker that knows how write its stacks; Windows: does nothing.
+    void ask_stack() const { state_->ask_stack(); }
+
+    // What was written until now belongs to the call so far, what comes later to the one with this message. For output
+    // by lines; else it does nothing.
+    void switch_output(const std::string& message) const { state_->switch_output(message); }
 
     // Lets the worker see what it would see if the host died.
     void close_lifeline() const { state_->close_lifeline(); }

@@ -1,11 +1,15 @@
 // Where session directories are, and who owns one. Contract: spec/transport-file.md, Ownership.
 #pragma once
 
+#include <chrono>
 #include <filesystem>
 #include <optional>
 #include <string>
 #include <system_error>
+#include <thread>
+#include <utility>
 
+#include "tech_renaissance/detail/deadline.h"
 #include "tech_renaissance/detail/environment.h"
 #include "tech_renaissance/detail/files.h"
 #include "tech_renaissance/detail/interpreter.h"
@@ -21,10 +25,12 @@ inline std::string find_workspace(const std::string& workspace, const Environmen
     return absolute_path(wish.empty() ? "workspace" : wish);
 }
 
+inline constexpr const char* session_prefix = "tr_session_";
+
 // Absolute path of a session's directory. Throws LocalProtocolError "bad_name".
 inline std::string session_path(const std::string& workspace, const std::string& session_id) {
     check_name(session_id, "session id");
-    return from_path(to_path(workspace) / "python_session" / to_path("tr_session_" + session_id));
+    return from_path(to_path(workspace) / "python_session" / to_path(session_prefix + session_id));
 }
 
 // A session's directory and the lock that says who owns it: made when claimed, with what a dead owner left removed;
@@ -42,6 +48,8 @@ public:
             throw_launch_failed("cannot make the session directory '" + path + "': " + error.what());
         }
     }
+    // One that a dead owner left, with the lock on it.
+    SessionDirectory(std::filesystem::path path, LockFile lock) : path_(std::move(path)), lock_(std::move(lock)) {}
     SessionDirectory(const SessionDirectory&) = delete;
     SessionDirectory& operator=(const SessionDirectory&) = delete;
 
@@ -60,8 +68,12 @@ public:
 private:
     std::string lock_path() const { return from_path(path_ / "session.lock"); }
 
-    // The last owner may remove the directory between our making it and our locking it.
+    // Who removes what a dead owner left holds its lock, too, but not for long.
+    static constexpr std::chrono::milliseconds sweep_patience{200};
+    static constexpr std::chrono::milliseconds sweep_look{10};
+
     LockFile claim() const {
+        const Clock::time_point patience = deadline_after(sweep_patience);
         for (int attempt = 0;; ++attempt) {
             std::filesystem::create_directory(path_);
             // Emptying it would empty a directory that is none of ours.
@@ -69,9 +81,16 @@ private:
             try {
                 return LockFile::acquire(lock_path());
             } catch (const LaunchError& error) {
-                if (error.code() != "launch_failed" || std::filesystem::exists(path_) || attempt == 100) throw;
+                const bool in_use = error.code() == "session_in_use";
+                if (in_use ? Clock::now() >= patience : !may_try_again(error, attempt)) throw;
+                if (in_use) std::this_thread::sleep_for(sweep_look);
             }
         }
+    }
+
+    // The last owner may remove the directory between our making it and our locking it.
+    bool may_try_again(const LaunchError& error, int attempt) const {
+        return error.code() == "launch_failed" && !std::filesystem::exists(path_) && attempt < 100;
     }
 
     // All but the lock: until that goes, the directory has an owner.
@@ -85,5 +104,26 @@ private:
     std::optional<LockFile> lock_;
     std::int64_t owner_ = current_process_id();
 };
+
+// Removes a session directory whose owner is dead. One without a lock file is none of ours, and stays.
+inline void remove_leftover(const std::filesystem::path& directory) {
+    std::optional<LockFile> lock = LockFile::take_over(from_path(directory / "session.lock"));
+    if (lock) const SessionDirectory removed(directory, std::move(*lock));
+}
+
+// Removes what dead hosts left in a folder of session directories. What cannot be removed stays.
+inline void remove_leftovers(const std::string& folder) noexcept {
+    try {
+        for (const auto& entry : std::filesystem::directory_iterator(to_path(folder))) {
+            const bool is_session = from_path(entry.path().filename()).rfind(session_prefix, 0) == 0;
+            if (!is_session || entry.symlink_status().type() != std::filesystem::file_type::directory) continue;
+            try {
+                remove_leftover(entry.path());
+            } catch (const std::exception&) {
+            }
+        }
+    } catch (const std::exception&) {
+    }
+}
 
 }  // namespace tr::detail

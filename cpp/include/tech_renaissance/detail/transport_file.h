@@ -38,7 +38,8 @@ public:
     Offer prepare() override {
         exit_handle_ = no_handle;
         ready_ = left_ = false;
-        for (const char* name : {"request.json", ".request.claimed", "response.json", "status.txt", "worker.json"}) {
+        for (const char* name : {"request.json", ".request.claimed", "response.json", "status.txt", "worker.json",
+                                 "stack.txt", cancel_name}) {
             remove_file(directory_ / name);
         }
         return {};
@@ -52,6 +53,21 @@ public:
         const std::string text = encode_request(request, now_ms());
         write_file(path, {{text.data(), text.size()}});
         return true;
+    }
+
+    void cancel(std::int64_t id) override {
+        const std::string text = std::to_string(id);
+        write_file(directory_ / cancel_name, {{text.data(), text.size()}});
+    }
+
+    // The worker takes a request by renaming its file away.
+    bool has_begun(std::int64_t id) override {
+        try {
+            const std::optional<std::string> unclaimed = read_file(directory_ / "request.json");
+            return !unclaimed || decode_request(*unclaimed).id != id;
+        } catch (const RemoteProtocolError&) {  // what cannot be told counts as begun
+            return true;
+        }
     }
 
     std::optional<Arrival> receive(std::chrono::milliseconds timeout) override {
@@ -84,6 +100,8 @@ public:
     void drop_tensor(const std::string& tag) override { remove_file(tensor_path(tag)); }
 
 private:
+    static constexpr const char* cancel_name = "cancel.txt";
+
     static std::int64_t now_ms() {
         const auto since_1970 = std::chrono::system_clock::now().time_since_epoch();
         return std::chrono::duration_cast<std::chrono::milliseconds>(since_1970).count();
@@ -94,11 +112,16 @@ private:
     std::optional<Arrival> look() {
         if (!ready_) return look_for_ready();
         const std::filesystem::path path = directory_ / "response.json";
-        const std::optional<std::string> text = read_file(path);
-        if (!text) return look_for_exiting();
-        Arrival arrival = read_reply(*text);
-        remove_file(path);
-        return arrival;
+        try {
+            const std::optional<std::string> text = read_file(path);
+            if (!text) return look_for_exiting();
+            Arrival arrival = read_reply(*text);
+            remove_file(path);
+            return arrival;
+        } catch (const RefusedFile& error) {
+            std::filesystem::remove_all(path);  // follows nothing
+            return Unreadable{RemoteProtocolError("bad_frame", error.what())};
+        }
     }
 
     std::optional<Arrival> look_for_ready() {
@@ -128,7 +151,10 @@ private:
 
     Tensor load(const std::string& name) const {
         try {
-            return Tensor::load(tensor_path(name));
+            const TsrReader file(tensor_path(name), Trust::none);
+            Tensor tensor = Tensor::empty(file.header().shape, file.header().dtype);
+            file.read(tensor.data_ptr());
+            return tensor;
         } catch (const FormatError& error) {
             throw RemoteProtocolError("bad_frame",
                                       "the response's tensor '" + name + "' cannot be read: " + error.what());

@@ -65,6 +65,16 @@ public:
         return sent;
     }
 
+    void cancel(std::int64_t id) override {
+        if (over_files_) return files_.cancel(id);
+        if (worker_) worker_->control.give_up(id);
+    }
+
+    bool has_begun(std::int64_t id) override {
+        if (over_files_) return files_.has_begun(id);
+        return worker_ && worker_->control.in_work() == static_cast<std::uint64_t>(id);
+    }
+
     std::optional<Arrival> receive(std::chrono::milliseconds timeout) override {
         if (over_files_) return files_.receive(timeout);
         std::optional<Arrival> arrival = read();

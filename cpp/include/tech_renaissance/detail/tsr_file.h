@@ -39,7 +39,8 @@ inline void normalise(DType dtype, void* elements, std::int64_t nbytes) {
 // An open TSR file whose header, and length, are right. Throws FormatError.
 class TsrReader {
 public:
-    explicit TsrReader(const std::filesystem::path& path) : path_(path), file_(open(path)), header_(read_header()) {}
+    explicit TsrReader(const std::filesystem::path& path, Trust trust = Trust::full)
+        : path_(path), file_(open(path, trust)), header_(read_header()) {}
 
     const TsrHeader& header() const noexcept { return header_; }
 
@@ -55,8 +56,8 @@ public:
     }
 
 private:
-    static InputFile open(const std::filesystem::path& path) {
-        return with_file_errors(path, [&] { return InputFile(path); });
+    static InputFile open(const std::filesystem::path& path, Trust trust) {
+        return with_file_errors(path, [&] { return InputFile(path, trust); });
     }
 
     TsrHeader read_header() const {

@@ -1,6 +1,7 @@
 // PythonSession: starts a Python worker, calls it, shares tensors with it, watches it, stops it.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstddef>
@@ -9,18 +10,46 @@
 #include <initializer_list>
 #include <memory>
 #include <mutex>
+#include <new>
+#include <optional>
+#include <set>
 #include <string>
 #include <type_traits>
 #include <utility>
 #include <vector>
 
+#include "tech_renaissance/detail/deadline_watch.h"
 #include "tech_renaissance/detail/life.h"
 #include "tech_renaissance/detail/names.h"
+#include "tech_renaissance/detail/supervisor.h"
 #include "tech_renaissance/error.h"
+#include "tech_renaissance/post_mortem.h"
 #include "tech_renaissance/tensor.h"
 #include "tech_renaissance/utils/session_options.h"
 
 namespace tr {
+
+// How a call is made.
+struct CallOptions {
+    // How long the caller waits; the call goes on after it. Default: 10 s; with a deadline, as long as that takes.
+    std::optional<std::chrono::milliseconds> timeout = std::nullopt;
+    // When the call is over, whatever that takes: its handler is told, interrupted, and in the end its worker killed
+    // (SessionOptions::patience). Counts from the call, its waiting in line included. The caller gets TimedOut
+    // deadline_passed.
+    std::optional<std::chrono::milliseconds> deadline = std::nullopt;
+    // Whether it may be sent to a second worker if the first one dies with it (SessionOptions::restart).
+    bool idempotent = false;
+};
+
+// What a worker does.
+struct SessionState {
+    // "none", "starting", "ready", "busy", "hung" (busy with a request whose deadline has passed), "exiting", "exited",
+    // "lost" or "restarting".
+    std::string name;
+    // What it is busy with, command and parameters, and for how long.
+    std::string command = {};
+    std::chrono::duration<double> busy_for{0};
+};
 
 // One worker process and everything said to it.
 //
@@ -40,9 +69,25 @@ public:
     explicit PythonSession(const std::string& script_path = "default", const std::string& session_id = "default",
                            bool quiet_mode = false)
         : PythonSession(options_of(script_path, session_id, quiet_mode)) {}
-    explicit PythonSession(SessionOptions options) : life_(std::move(options)) {}
+    explicit PythonSession(SessionOptions options)
+        : life_(std::move(options), [bell = bell_] { ring(*bell); }),
+          deadlines_(std::make_unique<detail::DeadlineWatch>([this](const CallPtr& call) { end_overdue(call); })) {
+        if (life_.options().restart == Restart::never) return;
+        supervisor_ = std::make_shared<detail::Supervisor>(
+            life_, detail::Supervisor::Hooks{[this] { prepare_restart(); }, [this] { run_hook(); }});
+        *bell_ = supervisor_;
+    }
     PythonSession(const PythonSession&) = delete;
     PythonSession& operator=(const PythonSession&) = delete;
+    ~PythonSession() {
+        if (!life_.is_ours()) {
+            leave_threads();
+            return;
+        }
+        deadlines_->close();
+        if (supervisor_) supervisor_->close();
+        life_.end();
+    }
 
     const std::string& session_id() const noexcept { return life_.options().session_id; }
 
@@ -58,7 +103,9 @@ public:
     // or a crash; tensors sent under tags are still there. Throws LaunchError: no interpreter, no script, the session
     // id in use, or refused by the system.
     void start() {
+        if (supervisor_) supervisor_->prepare();
         if (!life_.start()) return;
+        if (supervisor_) supervisor_->watch(life_.worker());
         const std::lock_guard<std::mutex> lock(asked_mutex_);
         asked_.clear();
     }
@@ -78,8 +125,12 @@ public:
         terminate();
     }
 
-    // Ends the worker now, for certain. Its directory and tensors stay, for the next start().
-    void terminate() { life_.stop(detail::StopStep::Action::terminate); }
+    // Ends the worker now, for certain. Its directory and tensors stay, for the next start(). Quarantined requests are
+    // forgiven.
+    void terminate() {
+        if (supervisor_) supervisor_->stand_down();
+        life_.terminate();
+    }
 
     // Waits for the worker's process to end by itself; false if it still runs.
     bool join(std::uint32_t timeout_ms = default_timeout_ms) const {
@@ -87,7 +138,41 @@ public:
         return !worker || worker->process().wait(Milliseconds(timeout_ms));
     }
 
+    // Ends the call in work, from another thread: its caller gets CallCancelled. Returns once that is so: the step that
+    // was needed ("notice", "interrupt", "terminate" or "kill"), empty if nothing was in work.
+    std::string cancel() {
+        const WorkerPtr worker = life_.worker();
+        const std::optional<std::int64_t> id = worker ? worker->exchange().in_work() : std::nullopt;
+        const std::optional<detail::InWork> in_work = id ? worker->in_work() : std::nullopt;
+        if (!in_work || in_work->call->request.id != id) return "";
+        return worker->end_request(*id, detail::message_of(in_work->call->request), detail::GivenUp::cancel);
+    }
+
     // ----------------------------------------------------------------- state
+
+    // What the worker does now; asks the system whether it lives.
+    SessionState state() const {
+        const WorkerPtr worker = life_.worker();
+        if (!worker) return {"none"};
+        if (supervisor_ && supervisor_->is_restarting()) return {"restarting"};
+        const bool alive = worker->process().is_alive();
+        const detail::State state = worker->exchange().state();
+        if (!alive) return {worker->was_stopped() || state == detail::State::exited ? "exited" : "lost"};
+        const std::optional<detail::InWork> in_work = worker->in_work();
+        if (state != detail::State::busy || !in_work) return {detail::name_of(state)};
+        return {in_work->call->is_overdue() ? "hung" : "busy", detail::message_of(in_work->call->request),
+                detail::Clock::now() - in_work->since};
+    }
+
+    // The Python stacks of all threads of the worker, taken without its cooperation; or why they cannot be had. Empty
+    // if it offers none.
+    std::string stack() const {
+        const WorkerPtr worker = life_.worker();
+        return worker ? worker->stack() : "";
+    }
+
+    // How the last worker ended; null if none has.
+    std::shared_ptr<const PostMortem> post_mortem() const { return life_.post_mortem(); }
 
     // Whether the worker waits for a request.
     bool is_ready() const { return is_alive() && worker()->exchange().state() == detail::State::ready; }
@@ -102,7 +187,7 @@ public:
 
     // Waits until all requests are answered; true if the last one succeeded. Throws WorkerLost.
     bool wait_until_ok(std::uint32_t timeout_ms = default_timeout_ms) const {
-        const WorkerPtr worker = ready_worker();
+        const WorkerPtr worker = ready_worker(std::nullopt);
         return worker->exchange().wait_idle(Milliseconds(timeout_ms)) && !worker->exchange().last_failed();
     }
 
@@ -115,19 +200,14 @@ public:
 
     // ----------------------------------------------------------------- calls
 
-    // Sends a request; its answer is for wait_for_*. Waits for room when earlier requests fill the transport. The
-    // message is plain text (command, then parameters), or a JSON object in one of the two dialects. Answers that a
-    // wait_for_* gave up on are discarded from now on.
-    void send_request(const std::string& message) {
-        detail::Request request = detail::parse_message(message);
-        const WorkerPtr worker = ready_worker();
-        forget_timed_out(*worker);
-        if (request.is_exit()) {
-            if (worker->exchange().ask_to_leave(life_.options().launch_timeout)) return;
-            throw TimedOut("'exit' could not be sent: the worker is busy");
-        }
-        const CallPtr call = make_call(std::move(request));
-        worker->exchange().send(call, life_.options().launch_timeout);
+    // Sends a request; its answer is for wait_for_*. Waits for room when earlier requests fill the transport, at most
+    // `timeout`, or as long as a launch may take. The message is plain text (command, then parameters), or a JSON
+    // object in one of the two dialects. Answers that a wait_for_* gave up on are discarded from now on.
+    void send_request(const std::string& message, const CallOptions& options = {}) {
+        const CallPtr call = make_call(message, options);
+        const Milliseconds timeout = options.timeout.value_or(life_.options().launch_timeout);
+        if (call->request.is_exit()) return ask_to_leave();
+        submit(call, timeout, [this] { forget_timed_out(); });
         const std::lock_guard<std::mutex> lock(asked_mutex_);
         asked_.push_back(call);
     }
@@ -151,17 +231,26 @@ public:
 
     // Sends a request and returns the text of its answer; errors as above.
     std::string fetch_response(const std::string& message, std::uint32_t timeout_ms = default_timeout_ms) {
-        return text_of(fetch(message, timeout_ms));
+        return fetch_response(message, within(timeout_ms));
+    }
+    std::string fetch_response(const std::string& message, const CallOptions& options) {
+        return text_of(fetch(message, options));
     }
 
     // Sends a request and returns the (first) tensor of its answer; errors as above.
     Tensor fetch_tensor(const std::string& message, std::uint32_t timeout_ms = default_timeout_ms) {
-        return tensors_of(fetch(message, timeout_ms)).front();
+        return fetch_tensor(message, within(timeout_ms));
+    }
+    Tensor fetch_tensor(const std::string& message, const CallOptions& options) {
+        return fetch_tensors(message, options).front();
     }
 
     // Sends a request and returns all tensors of its answer; errors as above.
     std::vector<Tensor> fetch_tensors(const std::string& message, std::uint32_t timeout_ms = default_timeout_ms) {
-        return tensors_of(fetch(message, timeout_ms));
+        return fetch_tensors(message, within(timeout_ms));
+    }
+    std::vector<Tensor> fetch_tensors(const std::string& message, const CallOptions& options) {
+        return tensors_of(fetch(message, options));
     }
 
     // Calls a command with any number of tensors and returns the (first) tensor of its answer. The worker gets them
@@ -169,15 +258,18 @@ public:
     // Errors as above.
     template <class... Tensors, std::enable_if_t<(std::is_convertible_v<const Tensors&, Tensor> && ...), int> = 0>
     Tensor calculate(const std::string& command, const Tensors&... tensors) {
-        return calculate(command, std::vector<Tensor>{tensors...}, default_timeout_ms);
+        return calculate(command, std::vector<Tensor>{tensors...}, CallOptions{});
     }
     Tensor calculate(const std::string& command, const std::vector<Tensor>& tensors, std::uint32_t timeout_ms) {
+        return calculate(command, tensors, within(timeout_ms));
+    }
+    Tensor calculate(const std::string& command, const std::vector<Tensor>& tensors, const CallOptions& options) {
         const CallTensors sent(life_.transport(), next_id_++, tensors);
         const detail::Request request = detail::parse_message(command);
         std::string message = request.command;
         for (const std::string& tag : sent.tags()) message += " " + tag;
         if (!request.parameters.empty()) message += " " + request.parameters;
-        return fetch_tensor(message, timeout_ms);
+        return fetch_tensor(message, options);
     }
 
     // --------------------------------------------------------------- tensors
@@ -191,6 +283,8 @@ public:
     void send_tensor(const Tensor& tensor, const std::string& tag) {
         detail::check_tag_to_send(tag);
         life_.transport().put_tensor(tag, tensor);
+        const std::lock_guard<std::mutex> lock(tags_mutex_);
+        tags_.insert(tag);
     }
 
     // Puts several tensors under as many tags; all tags are checked first.
@@ -207,12 +301,19 @@ public:
     void drop_tensor(const std::string& tag) {
         detail::check_tag_to_send(tag);
         life_.transport().drop_tensor(tag);
+        const std::lock_guard<std::mutex> lock(tags_mutex_);
+        tags_.erase(tag);
     }
 
 private:
     using Milliseconds = std::chrono::milliseconds;
-    using CallPtr = detail::Exchange::CallPtr;
-    using WorkerPtr = std::shared_ptr<detail::Worker>;
+    using CallPtr = detail::CallPtr;
+    using WorkerPtr = detail::WorkerPtr;
+    using Clock = detail::Clock;
+    using Bell = std::weak_ptr<detail::Supervisor>;  // the supervisor is told of ends, as long as it is there
+
+    // A wait of less than this is a look: it brings no stacks.
+    static constexpr Milliseconds least_wait{100};
 
     // The tensors of one calculate(), under tags of its own until it ends.
     class CallTensors {
@@ -277,50 +378,199 @@ private:
         return worker;
     }
 
-    // The worker, once it is ready.
-    WorkerPtr ready_worker() const {
-        WorkerPtr worker = this->worker();
-        const Milliseconds launch_timeout = life_.options().launch_timeout;
-        if (!worker->exchange().wait_started(detail::left_until(worker->launched_at() + launch_timeout))) {
-            const std::string text =
-                "the worker was not ready within " + std::to_string(launch_timeout.count()) + " ms";
-            throw LaunchError("launch_timeout", text, std::nullopt, worker->process().output_tail());
-        }
-        return worker;
+    static void ring(const Bell& bell) {
+        if (const auto supervisor = bell.lock()) supervisor->worker_ended();
     }
 
-    CallPtr make_call(detail::Request request) {
+    // In a fork the threads are not there, and locks may be held for ever.
+    void leave_threads() noexcept {
+        static_cast<void>(deadlines_.release());
+        static_cast<void>(new (std::nothrow) std::shared_ptr<detail::Supervisor>(std::move(supervisor_)));
+    }
+
+    static CallOptions within(std::uint32_t timeout_ms) { return {Milliseconds(timeout_ms), std::nullopt, false}; }
+
+    // How long the caller waits.
+    Milliseconds timeout_of(const CallOptions& options) const {
+        if (options.timeout) return *options.timeout;
+        if (!options.deadline) return Milliseconds(default_timeout_ms);
+        constexpr std::chrono::hours longest(24 * 36500);
+        return std::min<Milliseconds>(*options.deadline, longest) + 2 * detail::longest_climb(life_.options().patience);
+    }
+
+    CallPtr make_call(const std::string& message, const CallOptions& options) {
         auto call = std::make_shared<detail::Call>();
-        call->request = std::move(request);
+        call->request = detail::parse_message(message);
         call->request.id = next_id_++;
+        call->idempotent = options.idempotent;
+        if (options.deadline) call->set_deadline(detail::deadline_after(*options.deadline));
         return call;
     }
 
-    detail::Reply fetch(const std::string& message, std::uint32_t timeout_ms) {
-        detail::Request request = detail::parse_message(message);
-        if (request.is_exit()) throw LocalProtocolError("bad_message", "'exit' has no answer: use please_exit");
-        const CallPtr call = make_call(std::move(request));
-        const WorkerPtr worker = ready_worker();
-        const auto deadline = detail::deadline_after(Milliseconds(timeout_ms));
-        worker->exchange().send(call, detail::left_until(deadline));
+    void ask_to_leave() {
+        const WorkerPtr worker = ready_worker(std::nullopt);
+        forget_timed_out();
+        if (worker->exchange().ask_to_leave(life_.options().launch_timeout)) return;
+        throw TimedOut("'exit' could not be sent: the worker is busy");
+    }
+
+    // The worker, once it is ready; under supervision, the one that serves next. Throws TimedOut when the call's
+    // deadline passes before.
+    WorkerPtr ready_worker(std::optional<Clock::time_point> deadline) const {
+        WorkerPtr worker = this->worker();
+        const Milliseconds launch_timeout = life_.options().launch_timeout;
+        const auto until = [&](Clock::time_point time) { return deadline ? std::min(*deadline, time) : time; };
+        const auto too_late = [&](const WorkerPtr& late) {
+            if (deadline && Clock::now() >= *deadline)
+                throw TimedOut("deadline_passed", too_early, {"queue", "", nullptr});
+            const std::string text = "the worker was not ready within " + detail::format_seconds(launch_timeout);
+            throw LaunchError("launch_timeout", text, std::nullopt, late->process().output_tail());
+        };
+        if (supervisor_) {
+            if (!supervisor_->wait_served(worker, until(detail::deadline_after(launch_timeout)))) too_late(worker);
+            worker = this->worker();
+        }
+        const Milliseconds left = detail::left_until(until(worker->launched_at() + launch_timeout));
+        if (!worker->exchange().wait_started(left)) too_late(worker);
+        return worker;
+    }
+    static constexpr const char* too_early = "the deadline passed before the worker was ready";
+
+    // Hands a call to a worker that is ready, after `before`. Returns when the caller's time is over: it counts from
+    // then.
+    template <class Before>
+    Clock::time_point submit(const CallPtr& call, Milliseconds timeout, Before before) {
+        if (call->deadline) deadlines_->prepare();
+        WorkerPtr worker = ready_worker(call->deadline);
+        before();
+        const Clock::time_point until = detail::deadline_after(timeout);
+        while (!try_submit(call, *worker, until, timeout)) {
+            if (!supervisor_->wait_served(worker, until)) throw busy(*call, timeout);
+            worker = ready_worker(call->deadline);
+        }
+        if (call->deadline) deadlines_->add(call);
+        return until;
+    }
+
+    // False if the worker ended before it took the call, and there will be another.
+    bool try_submit(const CallPtr& call, detail::Worker& worker, Clock::time_point until, Milliseconds timeout) {
+        if (supervisor_) supervisor_->check_allowed(call->request);
         try {
-            return worker->exchange().wait(call, detail::left_until(deadline));
+            const Clock::time_point last = call->deadline ? std::min(until, *call->deadline) : until;
+            if (worker.exchange().send(call, detail::left_until(last))) return true;
+        } catch (const WorkerLost&) {
+            if (!supervisor_ || !supervisor_->is_coming_after(worker)) throw;
+            return false;
+        }
+        if (call->is_overdue()) throw_expired(*call, worker);
+        throw busy(*call, timeout);
+    }
+
+    static TimedOut busy(const detail::Call& call, Milliseconds timeout) {
+        return TimedOut(quoted(call) + " could not be sent within " + detail::format_seconds(timeout) +
+                        ": the worker is busy");
+    }
+
+    [[noreturn]] static void throw_expired(const detail::Call& call, detail::Worker& worker) {
+        const bool has_waited = Clock::now() - call.made >= least_wait;
+        std::rethrow_exception(
+            ended_call(call.request, detail::GivenUp::deadline, {"queue", has_waited ? worker.stack() : "", nullptr}));
+    }
+
+    static std::string quoted(const detail::Call& call) { return "'" + call.request.command + "'"; }
+
+    detail::Reply fetch(const std::string& message, const CallOptions& options) {
+        const CallPtr call = make_call(message, options);
+        if (call->request.is_exit()) throw LocalProtocolError("bad_message", "'exit' has no answer: use please_exit");
+        const Milliseconds timeout = timeout_of(options);
+        const Clock::time_point until = submit(call, timeout, [] {});
+        try {
+            return answer(call, until, timeout);
         } catch (const TimedOut&) {
-            worker->exchange().abandon(call);
+            abandon(call);
             throw;
         }
     }
 
     detail::Reply wait(std::uint32_t timeout_ms) {
-        const WorkerPtr worker = this->worker();
+        worker();
         const CallPtr call = take_asked();
+        const Milliseconds timeout(timeout_ms);
         try {
-            return worker->exchange().wait(call, Milliseconds(timeout_ms));
-        } catch (const TimedOut&) {
+            return answer(call, detail::deadline_after(timeout), timeout);
+        } catch (const TimedOut& error) {
             const std::lock_guard<std::mutex> lock(asked_mutex_);
-            asked_.push_front(call);
+            if (error.code() == "timed_out") asked_.push_front(call);
             throw;
         }
+    }
+
+    // The reply to a call that is under way. Throws TimedOut, or what ended it.
+    detail::Reply answer(const CallPtr& call, Clock::time_point until, Milliseconds timeout) {
+        while (true) {
+            const WorkerPtr worker = this->worker();
+            wait_once(call, *worker, until);
+            if (call->done()) return take_reply(call, *worker);
+            if (Clock::now() >= until) throw_timed_out(*call, *worker, timeout);
+        }
+    }
+
+    // Waits until the call is done, the time has passed, or another worker has it.
+    void wait_once(const CallPtr& call, detail::Worker& worker, Clock::time_point until) {
+        if (call->done()) return;
+        if (call->exchange == &worker.exchange()) {
+            worker.exchange().wait(call, detail::left_until(until));
+        } else if (supervisor_) {
+            if (call->is_overdue() && supervisor_->withdraw(call)) throw_expired(*call, worker);
+            const Clock::time_point look = Clock::now() + least_wait;
+            const Clock::time_point last = call->deadline ? std::max(look, *call->deadline) : until;
+            supervisor_->wait_sent(call, std::min(until, last));
+        } else if (!call->done()) {
+            throw SessionClosed("session_closed", "the worker of this call is gone: start the session again");
+        }
+    }
+
+    detail::Reply take_reply(const CallPtr& call, detail::Worker& worker) {
+        deadlines_->remove(call);
+        try {
+            return call->take();
+        } catch (const TimedOut& error) {
+            if (error.step() == "queue") throw_expired(*call, worker);  // with the stacks of what it waited for
+            throw;
+        }
+    }
+
+    [[noreturn]] static void throw_timed_out(detail::Call& call, detail::Worker& worker, Milliseconds timeout) {
+        call.timed_out = true;
+        std::string text = quoted(call) + " was not answered within " + detail::format_seconds(timeout);
+        const std::string stack = timeout < least_wait ? "" : worker.stack();
+        if (!stack.empty()) text += "; the worker's stacks:\n" + stack;
+        throw TimedOut("timed_out", text, {"", stack, nullptr});
+    }
+
+    // Nobody waits for the call any more; a deadline of its stays.
+    void abandon(const CallPtr& call) {
+        if (supervisor_) supervisor_->withdraw(call);
+        if (const WorkerPtr worker = life_.worker()) worker->exchange().abandon(call);
+    }
+
+    // In the thread that watches over deadlines.
+    void end_overdue(const CallPtr& call) {
+        const WorkerPtr worker = life_.worker();
+        if (!worker || call->exchange != &worker->exchange() || worker->exchange().expire(call)) return;
+        worker->end_request(*call->request.id, detail::message_of(call->request), detail::GivenUp::deadline);
+    }
+
+    // In the supervisor's thread.
+    void prepare_restart() {
+        if (life_.options().restart_policy.keep_tags) return;
+        const std::lock_guard<std::mutex> lock(tags_mutex_);
+        for (const std::string& tag : tags_) life_.transport().drop_tensor(tag);
+        tags_.clear();
+    }
+
+    void run_hook() {
+        if (life_.options().on_restart) life_.options().on_restart(*this);
     }
 
     CallPtr take_asked() {
@@ -332,11 +582,11 @@ private:
         return call;
     }
 
-    void forget_timed_out(detail::Worker& worker) {
+    void forget_timed_out() {
         const std::lock_guard<std::mutex> lock(asked_mutex_);
         for (auto call = asked_.begin(); call != asked_.end();) {
-            if (worker.exchange().timed_out(*call)) {
-                worker.exchange().abandon(*call);
+            if ((*call)->timed_out) {
+                abandon(*call);
                 call = asked_.erase(call);
             } else {
                 ++call;
@@ -344,10 +594,15 @@ private:
         }
     }
 
+    std::shared_ptr<Bell> bell_ = std::make_shared<Bell>();
     mutable detail::Life life_;
+    std::unique_ptr<detail::DeadlineWatch> deadlines_;
+    std::shared_ptr<detail::Supervisor> supervisor_;  // null without supervision
     std::atomic<std::int64_t> next_id_{1};
     mutable std::mutex asked_mutex_;
     std::deque<CallPtr> asked_;  // calls of send_request whose answers nobody has fetched
+    std::mutex tags_mutex_;
+    std::set<std::string> tags_;  // of send_tensor
 };
 
 }  // namespace tr

@@ -2,12 +2,40 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <optional>
 #include <string>
 
 #include "tech_renaissance/detail/launch.h"
 
 namespace tr {
+
+class PythonSession;
+
+// How long each step that ends a call is given before the next one: spec/life.md.
+struct CancelPatience {
+    // After the handler was told.
+    std::chrono::milliseconds notice{200};
+    // After it was interrupted.
+    std::chrono::milliseconds interrupt{1000};
+    // After its worker was asked to end.
+    std::chrono::milliseconds terminate{1000};
+};
+
+enum class Restart { never, on_crash };
+
+// How a crashed worker is restarted.
+struct RestartPolicy {
+    // How long to wait before a restart; doubled with each crash in a row, up to max_backoff. A worker that lives as
+    // long as ten seconds begins anew.
+    std::chrono::milliseconds first_backoff{100};
+    std::chrono::milliseconds max_backoff{10000};
+    // After so many restarts within so long no more are made.
+    int limit = 5;
+    std::chrono::milliseconds window{60000};
+    // Whether tensors under tags are there again.
+    bool keep_tags = true;
+};
 
 struct SessionOptions {
     // What runs.
@@ -34,6 +62,18 @@ struct SessionOptions {
     // "first:max" in milliseconds: wait by this schedule, without file notifications. Default: TR_POLL_MS, else quick,
     // with them.
     std::string poll_ms;
+
+    // What happens when calls or workers do not end well.
+
+    // How patiently calls are ended.
+    CancelPatience patience;
+    // Whether a worker that crashed is started again; calls wait meanwhile.
+    Restart restart = Restart::never;
+    RestartPolicy restart_policy;
+    // Runs in a thread of the session's when a restarted worker is ready, before calls go on: for weights, and what
+    // else it must be given. Its own calls pass. If it throws, the worker is terminated and the calls that wait fail.
+    // It must return, and must not destroy the session.
+    std::function<void(PythonSession&)> on_restart;
 
     // What becomes of the worker's stdout and stderr; the last lines are kept in any case. Default: by quiet_mode.
     std::optional<Output> output;

@@ -28,7 +28,7 @@
 namespace tr::detail::shm {
 
 inline constexpr std::uint64_t block_prefix_nbytes = 64;  // before a block's contents: the word with the returned lease
-inline constexpr std::uint64_t growth_nbytes = 1 << 20;   // a multiple of every page size
+inline constexpr std::uint64_t growth_nbytes = 1 << 16;   // a multiple of every page size
 inline constexpr std::chrono::seconds tidy_interval(10);
 
 // The size of the block that holds so many bytes, at most an eighth larger (or 255 bytes).
@@ -163,6 +163,7 @@ public:
         join();
         give_back(least_free_);
         least_free_ = free_;
+        most_live_ = live_;
     }
 
     // Bytes in blocks that either side has, and memory taken from the system.
@@ -250,12 +251,13 @@ private:
         gaps_.join();
     }
 
-    // Takes memory from the system; before that, gives back what fragments have piled up beyond a tenth of what is
-    // live.
+    // Takes memory from the system; before that, gives back what there would be beyond a 32nd more than was live at
+    // once.
     std::uint64_t commit(std::uint64_t size) {
-        const std::uint64_t allowed = std::max(live_ / 10, growth_nbytes);
-        if (free_ > allowed) give_back(free_ - allowed);
         const std::uint64_t wanted = page_up(std::max(size, growth_nbytes));
+        most_live_ = std::max(most_live_, live_ + size);
+        const std::uint64_t allowed = most_live_ + std::max(most_live_ / 32, growth_nbytes);
+        if (live_ + free_ + wanted > allowed) give_back(live_ + free_ + wanted - allowed);
         const std::optional<std::uint64_t> offset = holes_.take(wanted);
         try {
             if (!offset)
@@ -301,6 +303,7 @@ private:
     Ranges holes_;
     std::uint64_t live_ = 0;
     std::uint64_t free_ = 0;
+    std::uint64_t most_live_ = 0;  // the most since the last tidying, when memory was taken
     std::uint64_t least_free_ = 0;
     std::uint64_t next_lease_ = 1;
     std::uint64_t first_lease_ = 1;

@@ -21,8 +21,10 @@ inline constexpr std::uint64_t layout_version = 1;
 
 // Offsets of words.
 inline constexpr std::uint64_t version_word = 8;
+inline constexpr std::uint64_t given_up_word = 80;
 inline constexpr std::uint64_t host_asleep_word = 128;
 inline constexpr std::uint64_t worker_asleep_word = 256;
+inline constexpr std::uint64_t in_work_word = 320;
 inline constexpr std::uint64_t threads_word = 336;
 inline constexpr RingPlace request_ring = {4096, 64, 200};
 inline constexpr RingPlace response_ring = {4096 + ring_nbytes, 192, 72};
@@ -52,6 +54,15 @@ public:
     RingWriter& writer() noexcept { return writer_; }
     RingReader& reader() noexcept { return reader_; }
     Doorbell& doorbell() noexcept { return doorbell_; }
+
+    void give_up(std::int64_t id) noexcept {
+        segment_.mapping()->word(given_up_word).store(static_cast<std::uint64_t>(id), std::memory_order_release);
+    }
+
+    // The request that the worker says it is at; 0 for none.
+    std::uint64_t in_work() const noexcept {
+        return segment_.mapping()->word(in_work_word).load(std::memory_order_acquire);
+    }
 
     // To be called after a new head, or a new tail in a crowded ring: rings if the worker sleeps.
     void wake_worker() noexcept {
@@ -99,7 +110,7 @@ private:
         static const unsigned processors = std::thread::hardware_concurrency();
         if (processors < 2) return std::chrono::microseconds(0);
         const std::uint64_t threads = segment_.mapping()->word(threads_word).load(std::memory_order_relaxed);
-        return std::chrono::microseconds(threads < processors ? 200 : 50);
+        return std::chrono::microseconds(threads < processors ? 500 : 50);
     }
 
     Segment segment_;

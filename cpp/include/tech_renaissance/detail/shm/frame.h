@@ -33,6 +33,7 @@ enum class Kind : std::uint16_t {
 
 inline constexpr std::uint16_t flag_short = 1;
 inline constexpr std::uint16_t flag_body_in_block = 2;
+inline constexpr std::uint16_t flag_deadline = 4;
 // A larger frame's body travels in a block: the ring stays open for others.
 inline constexpr std::size_t largest_frame_nbytes = 65536;
 // A Put with the longest name, and more than a frame whose body is in a block.
@@ -70,8 +71,13 @@ public:
         return static_cast<std::uint32_t>(text.size());
     }
 
-    std::string finish() {
+    FrameWriter& align() {
         bytes_.resize((bytes_.size() + 7) / 8 * 8);
+        return *this;
+    }
+
+    std::string finish() {
+        align();
         const auto size = static_cast<std::uint32_t>(bytes_.size());
         std::memcpy(bytes_.data(), &size, sizeof size);
         return std::move(bytes_);
@@ -129,10 +135,13 @@ inline std::string encode_exit() { return FrameWriter(Kind::exit, 0, 0).finish()
 
 // REQUIRES: the request has an id.
 inline std::string encode_request_frame(const Request& request) {
-    const std::uint16_t flags = request.dialect == Dialect::Short ? flag_short : 0;
-    FrameWriter writer(Kind::request, flags, static_cast<std::uint64_t>(*request.id));
+    const int dialect = request.dialect == Dialect::Short ? flag_short : 0;
+    const int flags = dialect | (request.deadline_ns ? flag_deadline : 0);
+    FrameWriter writer(Kind::request, static_cast<std::uint16_t>(flags), static_cast<std::uint64_t>(*request.id));
     writer.put(FrameWriter::size_of(request.command)).put(FrameWriter::size_of(request.parameters));
-    return writer.put(request.command).put(request.parameters).finish();
+    writer.put(request.command).put(request.parameters);
+    if (request.deadline_ns) writer.align().put(static_cast<std::uint64_t>(*request.deadline_ns));
+    return writer.finish();
 }
 
 inline std::string encode_put(const std::string& tag, Lent lent) {

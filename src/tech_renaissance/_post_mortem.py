@@ -1,0 +1,117 @@
+"""The record of a worker's end. Contract: spec/life.md, Post-mortem. No I/O."""
+
+import dataclasses
+import json
+import re
+import signal
+from dataclasses import dataclass
+from typing import List, Optional
+
+_TEXT_LENGTH = 64 * 1024
+_COMMAND_LENGTH = 1000
+_LINES = 20
+_NO_MODULE = re.compile(r"No module named '?([\w.]+)'?")
+_TRACEBACK = "Traceback (most recent call last):"
+_FAULT = "Fatal Python error: "
+
+
+@dataclass(frozen=True)
+class PostMortem:
+    """How a worker's process ended; the fields are those of spec/life.md. Times in seconds, sizes in bytes."""
+
+    pid: int
+    exit_status: Optional[int]
+    signal: str
+    moment: str
+    ended_by_host: str
+    command: str
+    running_s: float
+    traceback: str
+    stack: str
+    output_tail: str
+    memory_peak_nbytes: Optional[int]
+    out_of_memory: bool
+    interpreter: str
+    python: str
+    tech_renaissance: str
+    started_at: float
+    ended_at: float
+
+    def __str__(self) -> str:
+        """What a person needs to know: how it ended, what it did, its last lines, and what to do about it."""
+        text = describe_exit(self.exit_status)
+        if self.out_of_memory:
+            text += ", most likely by the kernel because memory ran out"
+        if self.ended_by_host:
+            text += f", by its host: {self.ended_by_host}"
+        if self.command:
+            text += f", {self.running_s:.3g} s into {_shortened(self.command, 80)!r}"
+        lines = self.output_tail.rstrip().splitlines()[-_LINES:]
+        if lines:
+            text += "; its last lines:\n" + "\n".join(f"    {line}" for line in lines)
+        missing = _NO_MODULE.findall(self.output_tail)
+        if missing:
+            package = missing[-1].partition(".")[0].replace("_", "-")
+            text += "\nThe worker's interpreter lacks a package; this installs it: "
+            text += f"{self.interpreter} -m pip install {package}"
+        return text
+
+    def to_json(self) -> str:
+        """The text of post_mortem.json."""
+        return json.dumps(dataclasses.asdict(self), indent=4)
+
+
+def shortened_command(text: str) -> str:
+    """As much of a message as a record holds."""
+    return _shortened(text, _COMMAND_LENGTH)
+
+
+def signal_name(status: Optional[int]) -> str:
+    """The name of the signal that an exit status tells of; empty if it tells of none."""
+    if status is None or status >= 0:
+        return ""
+    try:
+        return signal.Signals(-status).name
+    except ValueError:
+        return f"signal {-status}"
+
+
+def describe_exit(status: Optional[int]) -> str:
+    """An exit status as a person reads it; negative is a signal."""
+    if status is None:
+        return "its exit status is unknown"
+    if status >= 0:
+        return f"exit status {status}"
+    name = signal_name(status)
+    return name if name.startswith("signal") else f"signal {-status} ({name})"
+
+
+def last_traceback(stderr_tail: str, status: Optional[int]) -> str:
+    """The Python traceback that ended the process; empty if none did."""
+    position = stderr_tail.rfind(_TRACEBACK)
+    if status != 1 or position < 0:
+        return ""
+    # What was raised during the handling of another, or from it, belongs to it.
+    while True:
+        before = stderr_tail.rfind(_TRACEBACK, 0, position)
+        if before < 0 or not _is_chained(stderr_tail[before:position]):
+            return stderr_tail[position:]
+        position = before
+
+
+def native_fault(stderr_tail: str) -> str:
+    """What faulthandler wrote of a native fault, to the end of the output; empty if it wrote nothing."""
+    position = stderr_tail.rfind(_FAULT)
+    return stderr_tail[position:] if position >= 0 else ""
+
+
+def _is_chained(text: str) -> bool:
+    ends: List[str] = [line for line in text.splitlines() if line.strip()][-1:]
+    return bool(ends) and ends[0] in (
+        "During handling of the above exception, another exception occurred:",
+        "The above exception was the direct cause of the following exception:",
+    )
+
+
+def _shortened(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: length - 3] + "..."

@@ -1,0 +1,50 @@
+"""The same as interrupt_posix.py on Windows, where nobody can send a signal: a thread of the worker watches for the request that is
+given up. There are no stacks.
+"""
+
+import _thread
+import contextlib
+import signal
+import threading
+from types import FrameType
+from typing import Callable, Generator, List, Optional
+
+# How long a handler has from the moment at which it is given up.
+_NOTICE_S = 0.2
+_LOOK_S = 0.05
+
+
+@contextlib.contextmanager
+def interruptible(
+    directory: str, interrupt: Callable[[], None], is_given_up: Callable[[], bool]
+) -> Generator[None, None, None]:
+    """While serving, ``interrupt`` runs in the main thread when the request in work has been given up."""
+    del directory
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    ours: List[bool] = []
+    over = threading.Event()
+
+    def answer(number: int, frame: Optional[FrameType]) -> None:
+        if ours:
+            ours.clear()
+            interrupt()
+        else:
+            signal.default_int_handler(number, frame)
+
+    def watch() -> None:
+        while not over.wait(_LOOK_S):
+            if is_given_up() and not over.wait(_NOTICE_S) and is_given_up():
+                ours.append(True)
+                _thread.interrupt_main()
+
+    before = signal.signal(signal.SIGINT, answer)
+    watcher = threading.Thread(target=watch, name="tech_renaissance cancel", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watcher.join()
+        signal.signal(signal.SIGINT, before)

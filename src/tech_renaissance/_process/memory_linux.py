@@ -1,0 +1,78 @@
+"""What Linux knows about a worker's memory: its peak, and whether the kernel ended it for want of any.
+
+Everything here is best effort: what the system does not tell is None, or an empty count.
+"""
+
+import contextlib
+import platform
+import resource
+from typing import Dict, Optional
+
+# waitid(2) as the kernel has it, with a fifth argument that the C library leaves out: the resources that were used.
+_WAITID = {"x86_64": 247, "aarch64": 95, "riscv64": 95}
+_P_PID, _WEXITED, _WNOWAIT = 1, 4, 0x01000000
+# Of struct rusage, long by long; the fifth is ru_maxrss, in KiB.
+_RUSAGE_LONGS, _MAXRSS = 18, 4
+
+
+def own_peak_nbytes() -> int:
+    """This process's own peak of resident memory, which a new process inherits."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def peak_nbytes(pid: int) -> Optional[int]:
+    """The peak of resident memory of a child that has ended and is not reaped."""
+    number = _WAITID.get(platform.machine())
+    if number is None:
+        return None
+    import ctypes  # at a worker's end, not at its start
+
+    usage = (ctypes.c_long * _RUSAGE_LONGS)()
+    information = ctypes.create_string_buffer(128)
+    syscall = ctypes.CDLL(None).syscall
+    result = syscall(
+        ctypes.c_long(number),
+        ctypes.c_long(_P_PID),
+        ctypes.c_long(pid),
+        ctypes.byref(information),
+        ctypes.c_long(_WEXITED | _WNOWAIT),
+        ctypes.byref(usage),
+    )
+    return usage[_MAXRSS] * 1024 if result == 0 else None
+
+
+def out_of_memory_kills(pid: int) -> Dict[str, int]:
+    """How many processes the kernel has ended for want of memory: in all, and in the group of a process that lives."""
+    found: Dict[str, int] = {}
+    with contextlib.suppress(OSError, ValueError):
+        with open(f"/proc/{pid}/cgroup", encoding="ascii", errors="replace") as file:
+            (group,) = (line.strip()[3:] for line in file if line.startswith("0::"))
+        path = f"/sys/fs/cgroup{group}/memory.events"
+        found[path] = _count(path)
+    with contextlib.suppress(OSError, ValueError):
+        found["/proc/vmstat"] = _count("/proc/vmstat")
+    return found
+
+
+def have_grown(before: Dict[str, int]) -> bool:
+    """Whether one of these counts is larger now."""
+    for path, count in before.items():
+        with contextlib.suppress(OSError, ValueError):
+            if _count(path) > count:
+                return True
+    return False
+
+
+def process_state(pid: int) -> str:
+    """The letter of the process's state, as in proc(5): T for stopped, D for uninterruptible sleep."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
+            return file.read().rpartition(")")[2].split()[0]
+    except (OSError, IndexError):
+        return ""
+
+
+def _count(path: str) -> int:
+    with open(path, encoding="ascii", errors="replace") as file:
+        (value,) = (line.split()[1] for line in file if line.startswith("oom_kill "))
+    return int(value)

@@ -1,0 +1,50 @@
+"""Taking a worker's Python stacks from outside: it has faulthandler write them when it is asked (spec/life.md, Stacks)."""
+
+import os
+import stat
+import time
+
+from .process import Process, process_state
+
+_LONGEST_S = 0.25
+_STILL_S = 0.02
+_LOOK_S = 0.002
+_MOST_NBYTES = 1 << 20
+_STATES = {"T": "it is stopped", "t": "a debugger holds it", "D": "it is in uninterruptible sleep"}
+
+
+def take_stacks(process: Process, path: str) -> str:
+    """The stacks of all threads; why there are none, if the worker does not answer; empty if it has no such file."""
+    flags = (
+        os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
+    )
+    try:
+        descriptor = os.open(path, flags)
+    except OSError:
+        return ""
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return ""
+        os.ftruncate(descriptor, 0)
+        process.ask_for_stacks()
+        _wait_until_still(descriptor)
+        text = os.read(descriptor, _MOST_NBYTES).decode("utf-8", "replace")
+    finally:
+        os.close(descriptor)
+    if text:
+        return text
+    why = _STATES.get(process_state(process.pid), "it does not answer")
+    return f"(there are no stacks of process {process.pid}: {why})\n"
+
+
+def _wait_until_still(descriptor: int) -> None:
+    started = changed = time.monotonic()
+    seen = 0
+    while True:
+        now = time.monotonic()
+        nbytes = os.fstat(descriptor).st_size
+        if nbytes != seen:
+            seen, changed = nbytes, now
+        if now - started > _LONGEST_S or (seen and now - changed >= _STILL_S):
+            return
+        time.sleep(_LOOK_S)

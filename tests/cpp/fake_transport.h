@@ -1,0 +1,113 @@
+// A transport whose other end is played by the test.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <system_error>
+#include <utility>
+
+#include "check.h"
+#include "tech_renaissance/detail/transport.h"
+
+using tr::detail::Arrival;
+using tr::detail::Reply;
+using tr::detail::Request;
+using tr::detail::WaitHandle;
+
+// Says what the test lets it say.
+class FakeTransport final : public tr::detail::HostTransport {
+public:
+    void say(Arrival arrival) {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        arrivals_.push_back(std::move(arrival));
+        changed_.notify_all();
+    }
+    void say_reply(std::int64_t id, const std::string& result) {
+        Reply reply;
+        reply.response.id = id;
+        reply.response.result = result;
+        say(std::move(reply));
+    }
+    // Every request is answered by its own command.
+    void echo() { echo_ = true; }
+    void set_room(int room) {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        room_ = room;
+        woken_ = true;
+        changed_.notify_all();
+    }
+    void break_down() { broken_ = true; }
+    void break_receiving() { deaf_ = true; }
+    // There is always one more of this.
+    void never_stop(const Arrival& arrival) {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        endless_ = arrival;
+    }
+
+    bool try_send(const Request& request) override {
+        if (broken_) throw std::system_error(std::make_error_code(std::errc::no_space_on_device));
+        {
+            const std::lock_guard<std::mutex> lock(mutex_);
+            if (room_ == 0) return false;
+            --room_;
+        }
+        if (echo_ && request.id) {
+            say_reply(*request.id, request.command);
+            set_room(1);
+        }
+        return true;
+    }
+    void cancel(std::int64_t id) override { cancelled = id; }
+    bool has_begun(std::int64_t id) override { return id <= begun; }
+    std::optional<Arrival> receive(std::chrono::milliseconds timeout) override {
+        if (deaf_) throw std::system_error(std::make_error_code(std::errc::io_error));
+        CHECK_EQ(1, ++receivers_);
+        std::unique_lock<std::mutex> lock(mutex_);
+        changed_.wait_for(lock, timeout, [this] { return !arrivals_.empty() || endless_ || woken_ || gone_; });
+        woken_ = false;
+        std::optional<Arrival> arrival = endless_;
+        if (!arrivals_.empty()) {
+            arrival = std::move(arrivals_.front());
+            arrivals_.pop_front();
+        }
+        --receivers_;
+        return arrival;
+    }
+    void wake() noexcept override {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        woken_ = true;
+        changed_.notify_all();
+    }
+    // The process is gone: like an exit handle, that ends every wait from now on.
+    void go() {
+        gone_ = true;
+        wake();
+    }
+    tr::detail::Offer prepare() override { return {}; }
+    void watch_exit(WaitHandle) override {}
+    void put_tensor(const std::string&, const tr::Tensor&) override {}
+    void drop_tensor(const std::string&) override {}
+    tr::Tensor empty(const tr::Shape& shape, tr::DType dtype) override { return tr::Tensor::empty(shape, dtype); }
+
+    std::atomic<std::int64_t> cancelled{0};  // the last one
+    std::atomic<std::int64_t> begun{0};      // the worker has begun with these: all up to
+
+private:
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    std::deque<Arrival> arrivals_;
+    std::optional<Arrival> endless_;
+    int room_ = 100;
+    bool woken_ = false;
+    std::atomic<int> receivers_{0};
+    std::atomic<bool> echo_{false};
+    std::atomic<bool> broken_{false};
+    std::atomic<bool> deaf_{false};
+    std::atomic<bool> gone_{false};
+};

@@ -1,0 +1,141 @@
+// Files that somebody else may have put there.
+#include "tech_renaissance/detail/files.h"
+
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <utility>
+#include <variant>
+
+#include "check.h"
+#include "tech_renaissance/detail/transport_file.h"
+#include "temporary_directory.h"
+
+#if !defined(_WIN32)
+#include <sys/stat.h>
+#include <unistd.h>
+
+using tr::Tensor;
+using tr::detail::Arrival;
+using tr::detail::FileTransport;
+using tr::detail::read_file;
+using tr::detail::Ready;
+using tr::detail::RefusedFile;
+using tr::detail::Reply;
+using tr::detail::Unreadable;
+using namespace std::chrono_literals;
+
+namespace {
+
+template <class Action>
+bool is_refused(Action action) {
+    try {
+        action();
+    } catch (const RefusedFile&) {
+        return true;
+    }
+    return false;
+}
+
+void write(const std::filesystem::path& path, const std::string& text) { std::ofstream(path) << text; }
+
+struct Worker {
+    Worker() {
+        host.prepare();
+        write(directory / "status.txt", "ready");
+        CHECK(std::holds_alternative<Ready>(*host.receive(1s)));
+    }
+    std::string refusal() {
+        const std::optional<Arrival> arrival = host.receive(1s);
+        if (!arrival || !std::holds_alternative<Unreadable>(*arrival)) return "no refusal";
+        return std::get<Unreadable>(*arrival).error.code();
+    }
+
+    TemporaryDirectory directory;
+    FileTransport host{directory.path(), ""};
+};
+
+const std::string response = R"({"command": "a", "result": "b", "id": 1, "tensors": ["result_0"]})";
+
+}  // namespace
+
+TEST("a file is read, and that there is none is no error") {
+    const TemporaryDirectory directory;
+    write(directory / "file", "text");
+    CHECK_EQ("text", read_file(directory / "file").value_or(""));
+    CHECK(!read_file(directory / "missing").has_value());
+}
+
+TEST("links, pipes, sockets, devices and directories are refused at once") {
+    const TemporaryDirectory directory;
+    write(directory / "file", "text");
+    std::filesystem::create_symlink(directory / "file", directory / "link");
+    std::filesystem::create_symlink(directory / "missing", directory / "dangling");
+    std::filesystem::create_directory(directory / "directory");
+    CHECK_EQ(0, ::mkfifo((directory / "pipe").c_str(), 0600));
+    for (const char* name : {"link", "dangling", "directory", "pipe"}) {
+        CHECK(is_refused([&] { read_file(directory / name); }));
+    }
+    CHECK(is_refused([] { read_file("/dev/null"); }));
+}
+
+TEST("a length that the disk does not hold is refused") {
+    const TemporaryDirectory directory;
+    write(directory / "file", "text");
+    std::filesystem::resize_file(directory / "file", 1 << 20);
+    CHECK_EQ(1 << 20, read_file(directory / "file")->size());
+    std::filesystem::resize_file(directory / "file", std::uintmax_t{1} << 40);
+    CHECK(is_refused([&] { read_file(directory / "file"); }));
+}
+
+TEST("a user's own file may be a link") {
+    const TemporaryDirectory directory;
+    Tensor::zeros({2}).save(directory / "tensor.tsr");
+    std::filesystem::create_symlink(directory / "tensor.tsr", directory / "link.tsr");
+    CHECK_EQ(2, Tensor::load(directory / "link.tsr").numel());
+}
+
+TEST("a response that is no file is unreadable, and is read once") {
+    Worker worker;
+    write(worker.directory / "elsewhere", response);
+    std::filesystem::create_symlink(worker.directory / "elsewhere", worker.directory / "response.json");
+    CHECK_EQ("bad_frame", worker.refusal());
+    CHECK(std::filesystem::exists(worker.directory / "elsewhere"));
+    std::filesystem::create_directory(worker.directory / "response.json");
+    CHECK_EQ("bad_frame", worker.refusal());
+    CHECK_EQ(0, ::mkfifo((worker.directory / "response.json").c_str(), 0600));
+    CHECK_EQ("bad_frame", worker.refusal());
+    write(worker.directory / "response.json", response);
+    std::filesystem::resize_file(worker.directory / "response.json", std::uintmax_t{1} << 40);
+    CHECK_EQ("bad_frame", worker.refusal());
+    CHECK(!worker.host.receive(0ms).has_value());
+}
+
+TEST("a result that is a link makes its response unreadable") {
+    Worker worker;
+    Tensor::zeros({2}).save(worker.directory / "elsewhere.tsr");
+    std::filesystem::create_symlink(worker.directory / "elsewhere.tsr", worker.directory / "result_0.tsr");
+    write(worker.directory / "response.json", response);
+    CHECK_EQ("bad_frame", worker.refusal());
+}
+
+TEST("a request has begun when its file is gone, or is that of another") {
+    Worker worker;
+    CHECK(worker.host.try_send({"command", "", 1, tr::detail::Dialect::Long}));
+    CHECK(!worker.host.has_begun(1));
+    CHECK(worker.host.has_begun(2));
+    std::filesystem::remove(worker.directory / "request.json");
+    CHECK(worker.host.has_begun(1));
+}
+
+TEST("a given-up id stands in cancel.txt until the next worker") {
+    Worker worker;
+    worker.host.cancel(17);
+    worker.host.cancel(18);
+    CHECK_EQ("18", read_file(worker.directory / "cancel.txt").value_or(""));
+    worker.host.prepare();
+    CHECK(!std::filesystem::exists(worker.directory / "cancel.txt"));
+}
+#else
+TEST("files are tested on POSIX") {}
+#endif

@@ -1,0 +1,204 @@
+// The steps that end a call, and the thread that sees deadlines pass.
+#include "tech_renaissance/detail/ladder.h"
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "check.h"
+#include "fake_transport.h"
+#include "tech_renaissance/detail/deadline_watch.h"
+
+using tr::CallCancelled;
+using tr::CancelPatience;
+using tr::PostMortem;
+using tr::TimedOut;
+using tr::WorkerLost;
+using tr::detail::Call;
+using tr::detail::CallPtr;
+using tr::detail::deadline_after;
+using tr::detail::DeadlineWatch;
+using tr::detail::end_request;
+using tr::detail::Exchange;
+using tr::detail::GivenUp;
+using tr::detail::Ready;
+using tr::detail::WorkRecord;
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr CancelPatience impatient{0ms, 0ms, 0ms};
+
+// A worker that obeys at one step, in its way.
+class FakeWorker final : public tr::detail::LadderHands {
+public:
+    FakeWorker() {
+        transport.say(Ready{});
+        CHECK(exchange.wait_started(1min));
+    }
+
+    CallPtr send(std::int64_t id) {
+        auto call = std::make_shared<Call>();
+        call->request.command = "command";
+        call->request.id = id;
+        CHECK(exchange.send(call, 1min));
+        return call;
+    }
+    std::string end(std::int64_t id, GivenUp why, const CancelPatience& patience = impatient) {
+        return end_request(exchange, id, "command", why, patience, *this);
+    }
+    void die() {
+        death = std::make_shared<PostMortem>();
+        exited = true;
+        transport.go();
+    }
+
+    void interrupt() override { take("interrupt"); }
+    void terminate(const std::string& why) override {
+        reason = why;
+        take("terminate");
+    }
+    void kill(const std::string&) override { take("kill"); }
+    std::string stack() override { return "stacks"; }
+    bool wait_end(std::chrono::milliseconds) override { return exited; }
+    std::shared_ptr<const PostMortem> post_mortem() override { return death; }
+
+    FakeTransport transport;
+    std::string obeys_at;
+    std::function<void()> obey = [this] { transport.say_reply(1, "obeyed"); };
+    std::vector<std::string> taken;
+    std::string reason;
+    std::atomic<bool> exited{false};
+    std::shared_ptr<const PostMortem> death;
+    WorkRecord work;
+    Exchange exchange{transport, work, {[this] { return exited.load(); }, [](bool) { return lost(); }, {}, {}}};
+
+private:
+    static std::exception_ptr lost() { return std::make_exception_ptr(WorkerLost("worker_lost", "it died")); }
+
+    void take(const std::string& step) {
+        taken.push_back(step);
+        if (step == obeys_at) obey();
+    }
+};
+
+}  // namespace
+
+TEST("a handler that sees that it is given up needs no more") {
+    FakeWorker worker;
+    const CallPtr call = worker.send(1);
+    worker.transport.say_reply(1, "seen");
+    CHECK_EQ("notice", worker.end(1, GivenUp::cancel, {1min, 1min, 1min}));
+    CHECK(worker.taken.empty());
+    CHECK_EQ(1, worker.transport.cancelled.load());
+    CHECK_THROWS(CallCancelled, "cancelled", call->take());
+}
+
+TEST("an interrupted handler leaves the worker alive, and the error has the stacks") {
+    FakeWorker worker;
+    worker.obeys_at = "interrupt";
+    const CallPtr call = worker.send(1);
+    CHECK_EQ("interrupt", worker.end(1, GivenUp::deadline, {0ms, 1min, 1min}));
+    CHECK((worker.taken == std::vector<std::string>{"interrupt"}));
+    try {
+        call->take();
+        CHECK(false);
+    } catch (const TimedOut& error) {
+        CHECK_EQ("deadline_passed", error.code());
+        CHECK_EQ("interrupt", error.step());
+        CHECK_EQ("stacks", error.stack());
+        CHECK(error.post_mortem() == nullptr);
+        CHECK(std::string(error.what()).find("'command' passed its deadline") == 0);
+    }
+}
+
+TEST("a handler that obeys at no step is ended with its worker") {
+    FakeWorker worker;
+    worker.obeys_at = "kill";
+    worker.obey = [&] { worker.die(); };
+    const CallPtr call = worker.send(1);
+    const CallPtr other = worker.send(2);
+    CHECK_EQ("kill", worker.end(1, GivenUp::deadline));
+    CHECK((worker.taken == std::vector<std::string>{"interrupt", "terminate", "kill"}));
+    CHECK_EQ("'command' passed its deadline", worker.reason);
+    try {
+        call->take();
+        CHECK(false);
+    } catch (const TimedOut& error) {
+        CHECK_EQ("kill", error.step());
+        CHECK(error.post_mortem() == worker.death);
+    }
+    CHECK(worker.exchange.wait(other, 1min));
+    CHECK_THROWS(WorkerLost, "worker_lost", other->take());
+}
+
+TEST("an answer on the way out does not save a worker that was told to end") {
+    FakeWorker worker;
+    worker.obeys_at = "terminate";
+    worker.send(1);
+    CHECK_EQ("kill", worker.end(1, GivenUp::deadline));
+}
+
+TEST("a transport that is broken keeps no call from being ended") {
+    FakeWorker worker;
+    worker.obeys_at = "kill";
+    worker.obey = [&] { worker.die(); };
+    const CallPtr call = worker.send(1);
+    worker.transport.break_receiving();
+    CHECK_EQ("kill", worker.end(1, GivenUp::cancel));
+    CHECK_THROWS(CallCancelled, "cancelled", call->take());
+}
+
+TEST("what is over, or was never in work, needs no step") {
+    FakeWorker worker;
+    worker.send(1);
+    worker.send(2);
+    CHECK_EQ("", worker.end(2, GivenUp::cancel));
+    CHECK_EQ("", worker.end(7, GivenUp::cancel));
+    CHECK(worker.taken.empty());
+}
+
+TEST("a call that nobody waits for can be ended") {
+    FakeWorker worker;
+    worker.obeys_at = "interrupt";
+    worker.exchange.abandon(worker.send(1));
+    CHECK_EQ("interrupt", worker.end(1, GivenUp::cancel, {0ms, 1min, 1min}));
+}
+
+TEST("deadlines pass in their order, each at its time, whatever the order in which they came") {
+    std::mutex mutex;
+    std::vector<std::int64_t> passed;
+    const auto begin = tr::detail::Clock::now();
+    {
+        std::atomic<int> left{3};
+        DeadlineWatch watch([&](const CallPtr& call) {
+            CHECK(call->is_overdue());
+            const std::lock_guard<std::mutex> lock(mutex);
+            passed.push_back(*call->request.id);
+            --left;
+        });
+        watch.prepare();
+        for (const std::int64_t id : {3, 1, 2, 4, 5}) {
+            const auto call = std::make_shared<Call>();
+            call->request.id = id;
+            call->set_deadline(begin + id * 20ms);
+            if (id == 4) call->fail(nullptr);
+            watch.add(call);
+            if (id == 5) watch.remove(call);
+        }
+        while (left > 0) std::this_thread::yield();
+    }
+    CHECK((passed == std::vector<std::int64_t>{1, 2, 3}));
+}
+
+TEST("a watch over deadlines that are far away ends at once") {
+    DeadlineWatch watch([](const CallPtr&) { CHECK(false); });
+    watch.prepare();
+    const auto call = std::make_shared<Call>();
+    call->request.id = 1;
+    call->set_deadline(deadline_after(1h));
+    watch.add(call);
+}

@@ -1,0 +1,168 @@
+// How a worker's end is read and recorded.
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <sstream>
+#include <string>
+
+#include "check.h"
+#include "children.h"
+#include "tech_renaissance/detail/coroner.h"
+#include "temporary_directory.h"
+
+using namespace children;
+using tr::PostMortem;
+using tr::detail::Call;
+using tr::detail::Coroner;
+using tr::detail::describe_exit;
+using tr::detail::explain;
+using tr::detail::last_traceback;
+using tr::detail::native_fault;
+using tr::detail::ProcessEnd;
+using tr::detail::shortened;
+using tr::detail::signal_of;
+namespace json = tr::detail::json;
+
+namespace {
+
+std::shared_ptr<const PostMortem> record_of(const Launch& what, const std::string& directory,
+                                            const std::shared_ptr<Call>& call = nullptr, bool has_begun = true) {
+    const auto coroner =
+        std::make_shared<Coroner>(directory, "/the/python", [has_begun](std::int64_t) { return has_begun; }, nullptr);
+    coroner->work().set_ready();
+    if (call) coroner->work().sent(call);
+    const Process process(what, [coroner](const ProcessEnd& end) { coroner->process_ended(end); });
+    process.wait();
+    return coroner->post_mortem();
+}
+
+std::shared_ptr<const PostMortem> record_of(const Launch& what) {
+    const TemporaryDirectory directory;
+    return record_of(what, directory.path());
+}
+
+std::shared_ptr<Call> call(const std::string& command, const std::string& parameters) {
+    auto call = std::make_shared<Call>();
+    call->request.command = command;
+    call->request.parameters = parameters;
+    call->request.id = 1;
+    return call;
+}
+
+}  // namespace
+
+TEST("every signal that ends processes has its name, the others their number") {
+    CHECK_EQ("SIGKILL", signal_of(-SIGKILL));
+    CHECK_EQ("SIGXFSZ", signal_of(-SIGXFSZ));
+    CHECK_EQ("SIGSYS", signal_of(-SIGSYS));
+    CHECK_EQ("signal 61", signal_of(-61));
+    CHECK_EQ("", signal_of(1));
+    CHECK_EQ("", signal_of(std::nullopt));
+    CHECK_EQ("signal 9 (SIGKILL)", describe_exit(-9));
+    CHECK_EQ("exit status 3", describe_exit(3));
+}
+
+TEST("the last traceback is the one that ended the process, with what it came from") {
+    const std::string head = "Traceback (most recent call last):\n";
+    const std::string one = head + "  File \"a\"\nKeyError: 1\n";
+    const std::string link = "\nDuring handling of the above exception, another exception occurred:\n\n";
+    const std::string two = head + "  File \"b\"\nValueError: 2\n";
+    CHECK_EQ(two, last_traceback("warning\n" + two, 1));
+    CHECK_EQ(two, last_traceback(one + "other text\n" + two, 1));
+    CHECK_EQ(one + link + two, last_traceback("text\n" + one + link + two, 1));
+    CHECK_EQ("", last_traceback(two, 0));
+    CHECK_EQ("", last_traceback(two, -9));
+    CHECK_EQ("", last_traceback("nothing", 1));
+}
+
+TEST("a native fault is what faulthandler wrote") {
+    CHECK_EQ("Fatal Python error: Aborted\n\nstack\n", native_fault("before\nFatal Python error: Aborted\n\nstack\n"));
+    CHECK_EQ("", native_fault("before\n"));
+}
+
+TEST("texts are cut by characters") {
+    CHECK_EQ("abcde", shortened("abcde", 5));
+    CHECK_EQ("ab...", shortened("abcdef", 5));
+    CHECK_EQ("\xC3\xA4\xC3\xA4...", shortened("\xC3\xA4\xC3\xA4\xC3\xA4\xC3\xA4\xC3\xA4\xC3\xA4", 5));
+}
+
+TEST("the explanation says how it ended, what it did, and its last lines") {
+    PostMortem death;
+    death.exit_status = -9;
+    death.out_of_memory = true;
+    death.command = "train 7";
+    death.running_s = 1.23456;
+    death.output_tail = "loading\nNo module named 'some_package.part'\n";
+    death.interpreter = "/the/python";
+    const std::string text = explain(death);
+    CHECK(text.find("signal 9 (SIGKILL), most likely by the kernel because memory ran out, 1.23 s into 'train 7'") ==
+          0);
+    CHECK(text.find("its last lines:\n    loading\n") != std::string::npos);
+    CHECK(text.find("/the/python -m pip install some-package") != std::string::npos);
+}
+
+TEST("a traceback ends in the record, and in the file") {
+    const TemporaryDirectory directory;
+    std::ofstream(directory / "worker.json") << R"({"python": "3.9.1", "tech_renaissance": "2.0"})";
+    const auto death = record_of(python("print('hello'); raise ValueError('broken')"), directory.path());
+    CHECK_EQ(1, death->exit_status.value_or(0));
+    CHECK_EQ("", death->signal);
+    CHECK_EQ("idle", death->moment);
+    CHECK(death->traceback.find("ValueError: broken") != std::string::npos);
+    CHECK_EQ("", death->stack);
+    CHECK(death->output_tail.find("hello") != std::string::npos);
+    CHECK_EQ("/the/python", death->interpreter);
+    CHECK_EQ("3.9.1", death->python);
+    CHECK_EQ("2.0", death->tech_renaissance);
+    CHECK(death->pid > 0);
+    CHECK(death->started_at > 1e9);
+    CHECK(death->ended_at >= death->started_at);
+    std::stringstream text;
+    text << std::ifstream(directory / "post_mortem.json").rdbuf();
+    CHECK_EQ(json::write(tr::detail::to_json(*death)) + "\n", text.str());
+}
+
+TEST("a fault has the Python stacks") {
+    const auto death = record_of(python("import faulthandler, os; faulthandler.enable(); os.abort()"));
+    CHECK_EQ("SIGABRT", death->signal);
+    CHECK(death->stack.find("Fatal Python error: Aborted") == 0);
+}
+
+TEST("the record says what it was busy with, if it had begun") {
+    const TemporaryDirectory directory;
+    const auto busy = record_of(sh("exit 3"), directory.path(), call("train", "x 1"));
+    CHECK_EQ("busy", busy->moment);
+    CHECK_EQ("train x 1", busy->command);
+    CHECK(busy->running_s >= 0);
+    const auto unseen = record_of(sh("exit 3"), directory.path(), call("train", "x 1"), false);
+    CHECK_EQ("idle", unseen->moment);
+    CHECK_EQ("", unseen->command);
+    const auto text = record_of(sh("exit 3"), directory.path(), call("train", std::string(5000, 'x')));
+    CHECK_EQ(1000, text->command.size());
+}
+
+TEST("a kill that nobody ran out of memory for is none for want of memory") {
+    const auto death = record_of(sh("kill -KILL $$"));
+    CHECK_EQ("SIGKILL", death->signal);
+    CHECK(!death->out_of_memory);
+}
+
+#if defined(__linux__)
+TEST("the peak of memory is known, if it is above the host's own") {
+    const auto death = record_of(python("x = bytearray(400_000_000); x[::4096] = b'1' * len(x[::4096])"));
+    CHECK(death->memory_peak_nbytes.value_or(0) > 400'000'000);
+    CHECK(!record_of(sh("true"))->memory_peak_nbytes.has_value());
+}
+#endif
+
+TEST("a record without a directory is made all the same, and nonsense in worker.json disturbs nobody") {
+    CHECK_EQ(3, record_of(sh("exit 3"), "/no/such/directory")->exit_status.value_or(0));
+    const TemporaryDirectory directory;
+    std::ofstream(directory / "worker.json") << "[1";
+    CHECK_EQ("", record_of(sh("exit 3"), directory.path())->python);
+}
+
+TEST("a record is there before the end is told") {
+    for (int i = 0; i < 20; ++i) CHECK(record_of(sh("exit 1")) != nullptr);
+}

@@ -1,0 +1,77 @@
+// What dead hosts left behind, and what is not theirs.
+#include "tech_renaissance/detail/session_directory.h"
+
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+#include "check.h"
+#include "temporary_directory.h"
+
+using tr::LaunchError;
+using tr::detail::from_path;
+using tr::detail::LockFile;
+using tr::detail::remove_leftovers;
+using tr::detail::SessionDirectory;
+
+namespace {
+
+// A session's directory with files, as its owner's death leaves it.
+std::filesystem::path left_behind(const TemporaryDirectory& workspace, const std::string& name) {
+    std::filesystem::create_directories(workspace / name / "folder");
+    std::ofstream(workspace / name / "session.lock") << "4194304";
+    std::ofstream(workspace / name / "folder" / "file") << "text";
+    return workspace / name;
+}
+
+}  // namespace
+
+TEST("the directories of dead owners are removed") {
+    const TemporaryDirectory workspace;
+    const auto dead = left_behind(workspace, "tr_session_dead");
+    remove_leftovers(workspace.path());
+    CHECK(!std::filesystem::exists(dead));
+}
+
+TEST("what is owned, is not ours or was made just now stays") {
+    const TemporaryDirectory workspace;
+    const SessionDirectory owned(from_path(workspace / "tr_session_owned"));
+    std::ofstream(workspace / "tr_session_owned" / "file") << "text";
+    std::filesystem::create_directory(workspace / "tr_session_unlocked");
+    left_behind(workspace, "another");
+    std::ofstream(left_behind(workspace, "tr_session_new") / "session.lock", std::ios::trunc).close();
+    remove_leftovers(workspace.path());
+    CHECK(std::filesystem::exists(workspace / "tr_session_owned" / "file"));
+    for (const char* name : {"tr_session_unlocked", "another", "tr_session_new"}) {
+        CHECK(std::filesystem::exists(workspace / name));
+    }
+    remove_leftovers(from_path(workspace / "missing"));
+}
+
+#if !defined(_WIN32)
+TEST("links are not followed") {
+    const TemporaryDirectory workspace;
+    const TemporaryDirectory elsewhere;
+    const auto target = left_behind(elsewhere, "target");
+    std::filesystem::create_directory_symlink(target, workspace / "tr_session_link");
+    std::filesystem::create_directory_symlink(target, left_behind(workspace, "tr_session_dead") / "link");
+    const auto linked_lock = left_behind(workspace, "tr_session_lock");
+    std::filesystem::remove(linked_lock / "session.lock");
+    std::filesystem::create_symlink(target / "session.lock", linked_lock / "session.lock");
+    remove_leftovers(workspace.path());
+    CHECK(!std::filesystem::exists(workspace / "tr_session_dead"));
+    CHECK(std::filesystem::exists(linked_lock));
+    CHECK(std::filesystem::exists(target / "folder" / "file"));
+}
+#endif
+
+TEST("who claims a directory waits for one that removes it, not for one that owns it") {
+    const TemporaryDirectory workspace;
+    const auto dead = left_behind(workspace, "tr_session_dead");
+    std::optional<LockFile> sweeper = LockFile::take_over(from_path(dead / "session.lock"));
+    CHECK(sweeper.has_value());
+    CHECK_THROWS(LaunchError, "session_in_use", SessionDirectory(from_path(dead)));
+    sweeper.reset();
+    const SessionDirectory claimed(from_path(dead));
+    CHECK(!std::filesystem::exists(dead / "folder"));
+}

@@ -1,0 +1,235 @@
+"""Deadlines and cancelling: a call ends when it must, at the first step of the ladder that ends it, and its error says which."""
+
+import os
+import signal
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Callable
+
+import numpy as np
+import pytest
+from gates import Gate
+from leaks import is_alive, wait_until
+
+from tech_renaissance import CallCancelled, CancelPatience, CommandError, TimedOut, WorkerLost
+
+Maker = Callable[..., Any]
+
+_LONG_MS = 60_000
+
+# Each handler, the patience that lets the step it needs be the last one, and that step.
+OBEYING = [
+    ("obeys", CancelPatience(notice_ms=_LONG_MS), "notice"),
+    ("sleeps", CancelPatience(0, interrupt_ms=_LONG_MS), "interrupt"),
+    ("loops", CancelPatience(0, interrupt_ms=_LONG_MS), "interrupt"),
+    ("cleans-up", CancelPatience(0, interrupt_ms=_LONG_MS), "interrupt"),
+]
+DYING = [
+    ("swallows", CancelPatience(0, 0, terminate_ms=_LONG_MS), "terminate"),
+    ("deaf", CancelPatience(0, 0, 0), "kill"),
+    ("native", CancelPatience(0, 0, 0), "kill"),
+]
+
+
+@pytest.mark.interpreters
+@pytest.mark.parametrize(("command", "patience", "step"), OBEYING)
+def test_a_call_that_obeys_leaves_the_worker_alive(
+    start: Maker, command: str, patience: CancelPatience, step: str
+) -> None:
+    """Also in a sleep, and between bytecodes."""
+    session = start("stubborn.py", patience=patience, quiet_mode=True)
+    pid = session.fetch_response("pid")
+    with pytest.raises(TimedOut, match=f"'{command}' passed its deadline") as caught:
+        session.fetch_response(command, deadline_ms=100)
+    error = caught.value
+    assert ("deadline_passed", step, None) == (error.code, error.step, error.post_mortem)
+    if step != "notice":  # the handler may have been quicker
+        assert "in main_logic" in error.stack
+    assert pid == session.fetch_response("pid")
+
+
+@pytest.mark.parametrize(("command", "patience", "step"), DYING)
+def test_a_call_that_does_not_obey_ends_with_its_worker(
+    start: Maker, command: str, patience: CancelPatience, step: str
+) -> None:
+    """And the error has the post-mortem; the others' calls are lost with it."""
+    session = start("stubborn.py", patience=patience, quiet_mode=True)
+    pid = int(session.fetch_response("pid"))
+    session.send_request(command, deadline_ms=100)
+    session.send_request("echo behind")
+    with pytest.raises(TimedOut) as caught:
+        session.wait_for_response(_LONG_MS)
+    error = caught.value
+    assert ("deadline_passed", step) == (error.code, error.step)
+    assert error.post_mortem is not None
+    assert command == error.post_mortem.command
+    assert "passed its deadline" in error.post_mortem.ended_by_host
+    with pytest.raises(WorkerLost, match="passed its deadline"):
+        session.wait_for_response()
+    assert not is_alive(pid)
+    session.start()
+    assert "again" == session.fetch_response("echo again")
+
+
+def test_a_stopped_worker_is_killed(start: Maker, gate: Gate) -> None:
+    """Nothing else reaches it; the stacks say why there are none."""
+    session = start("stubborn.py", patience=CancelPatience(0, 0, 0), quiet_mode=True)
+    os.kill(int(session.fetch_response("pid")), signal.SIGSTOP)
+    with pytest.raises(TimedOut) as caught:
+        session.fetch_response("echo", deadline_ms=50)
+    assert caught.value.step in ("terminate", "kill")  # SIGTERM is followed by SIGCONT
+    assert "it is stopped" in caught.value.stack
+
+
+@pytest.mark.parametrize(("command", "patience", "step"), [*OBEYING[:2], *DYING[:2]])
+def test_cancel_takes_the_same_steps(
+    start: Maker, gate: Gate, command: str, patience: CancelPatience, step: str
+) -> None:
+    """From another thread; it says which one was needed."""
+    session = start("stubborn.py", patience=patience, quiet_mode=True)
+    with ThreadPoolExecutor(1) as threads:
+        call = threads.submit(session.fetch_response, f"{command} {gate.path}", _LONG_MS)
+        gate.wait_for_arrival()
+        assert step == session.cancel()
+        with pytest.raises(CallCancelled, match=f"'{command}' was cancelled") as caught:
+            call.result()
+    assert ("cancelled", step) == (caught.value.code, caught.value.step)
+    assert (step in ("terminate", "kill")) == (caught.value.post_mortem is not None)
+    session.start()
+    assert "again" == session.fetch_response("echo again")
+
+
+def test_cancelling_nothing_is_nothing(make_session: Maker) -> None:
+    """Before the start, when idle, and after the end."""
+    session = make_session("stubborn.py")
+    assert "" == session.cancel()
+    session.start()
+    assert "on" == session.fetch_response("echo on")
+    assert "" == session.cancel()
+    assert "on" == session.fetch_response("echo on")
+    session.terminate()
+    assert "" == session.cancel()
+
+
+def test_only_the_call_in_work_is_cancelled(start: Maker, gate: Gate) -> None:
+    """Those that wait in line get their answers."""
+    session = start("stubborn.py", patience=CancelPatience(0, interrupt_ms=_LONG_MS))
+    session.send_request(f"sleeps {gate.path}")
+    session.send_request("echo behind")
+    gate.wait_for_arrival()
+    assert "interrupt" == session.cancel()
+    with pytest.raises(CallCancelled):
+        session.wait_for_response()
+    assert "behind" == session.wait_for_response()
+
+
+def test_a_call_in_line_ends_at_its_deadline(start: Maker, gate: Gate) -> None:
+    """It is not begun, and the one in front goes on."""
+    session = start("stubborn.py")
+    session.send_request(f"wait {gate.path} first")
+    gate.wait_for_arrival()
+    with pytest.raises(TimedOut, match="it had not begun") as caught:
+        session.fetch_response("print never", deadline_ms=50)
+    assert ("deadline_passed", "queue") == (caught.value.code, caught.value.step)
+    gate.open()
+    assert "first" == session.wait_for_response()
+    assert "on" == session.fetch_response("echo on")
+
+
+def test_a_deadline_holds_though_nobody_waits(start: Maker, gate: Gate) -> None:
+    """A shorter timeout lets go of the call, not of its deadline."""
+    session = start("stubborn.py", patience=CancelPatience(0, interrupt_ms=_LONG_MS))
+    with pytest.raises(TimedOut) as caught:
+        session.fetch_response(f"sleeps {gate.path}", 50, deadline_ms=300)
+    assert ("timed_out", "") == (caught.value.code, caught.value.step)
+    assert "on" == session.fetch_response("echo on", _LONG_MS)
+
+
+def test_an_interrupt_leaves_no_tensor_half_made(start: Maker, gate: Gate) -> None:
+    """However often it comes while the worker takes and makes tensors."""
+    session = start("stubborn.py", patience=CancelPatience(0, interrupt_ms=_LONG_MS))
+    session.send_tensor(np.arange(1000, dtype=np.float32), "t")
+    for _ in range(30):
+        session.send_request(f"allocates {gate.path}")
+        gate.wait_for_arrival()
+        assert "interrupt" == session.cancel()
+        with pytest.raises(CallCancelled):
+            session.wait_for_response()
+        assert np.array_equal(np.arange(1000), session.fetch_tensor("twice-tensor t") / 2)
+
+
+def test_a_handler_sees_its_deadline(start: Maker) -> None:
+    """As seconds that remain."""
+    session = start("stubborn.py")
+    remaining, cancelled = session.fetch_response("remaining", deadline_ms=_LONG_MS).split()
+    assert 0 < float(remaining) <= 60
+    assert "False" == cancelled
+    assert "None False" == session.fetch_response("remaining")
+
+
+def test_an_answer_in_time_is_an_answer(start: Maker) -> None:
+    """Many, so that deadlines are forgotten in time, too."""
+    session = start("stubborn.py")
+    for number in range(100):
+        assert str(number) == session.fetch_response(f"echo {number}", deadline_ms=_LONG_MS)
+    assert ("ready", "") == session.state()[:2]
+
+
+def test_a_handler_that_cancels_itself_has_failed(start: Maker) -> None:
+    """Nobody had asked for it."""
+    session = start("stubborn.py")
+    with pytest.raises(CommandError) as caught:
+        session.fetch_response("raises-cancelled")
+    assert ("cancelled", "tech_renaissance.Cancelled") == (caught.value.code, caught.value.remote_type)
+    assert "on" == session.fetch_response("echo on")
+
+
+def test_the_state_is_the_truth(start: Maker, gate: Gate) -> None:
+    """Which call, since when; hung once its deadline has passed."""
+    session = start("stubborn.py", patience=CancelPatience(notice_ms=_LONG_MS), quiet_mode=True)
+    assert session.wait_until_ready()
+    assert ("ready", "", 0.0) == tuple(session.state())
+    session.send_request(f"sleeps {gate.path}", deadline_ms=200)
+    gate.wait_for_arrival()
+    assert f"sleeps {gate.path}" == session.state().command
+    assert wait_until(lambda: session.state().name == "hung")
+    assert session.state().busy_s >= 0.2
+    session.terminate()
+    assert "exited" == session.state().name
+
+
+def test_states_at_the_ends(make_session: Maker, gate: Gate) -> None:
+    """Before, at the start, and after."""
+    session = make_session("slow_start.py", environment={"GATE": gate.path})
+    assert "none" == session.state().name
+    session.start()
+    gate.wait_for_arrival()
+    assert "starting" == session.state().name
+    gate.open()
+    assert session.wait_until_ready()
+    os.kill(int(session.fetch_response("pid")), signal.SIGKILL)
+    assert session.join()
+    assert "lost" == session.state().name
+
+
+def test_a_timeout_shows_where_the_worker_stands(start: Maker, gate: Gate) -> None:
+    """The stacks of all threads; the worker knows nothing of it."""
+    session = start("stubborn.py")
+    with pytest.raises(
+        TimedOut, match=r"'sleeps' was not answered within 0\.3 s; the worker's stacks:"
+    ) as caught:
+        session.fetch_response(f"sleeps {gate.path}", 300)
+    assert "in sleeps" in caught.value.stack
+    assert "in main_logic" in session.stack()
+    assert session.cancel()
+
+
+def test_a_poll_that_is_in_vain_disturbs_nobody(start: Maker, gate: Gate) -> None:
+    """Short waits are polls."""
+    session = start()
+    session.send_request(f"wait {gate.path} done")
+    gate.wait_for_arrival()
+    with pytest.raises(TimedOut) as caught:
+        session.wait_for_response(5)
+    assert "" == caught.value.stack
+    gate.open()
+    assert "done" == session.wait_for_response()

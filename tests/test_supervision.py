@@ -1,0 +1,225 @@
+"""Supervision: a crashed worker is there again, with its tensors and its calls; and what crashes every worker is stopped."""
+
+import os
+import signal
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Callable
+
+import numpy as np
+import pytest
+from gates import Gate
+from leaks import is_alive, wait_until
+
+from tech_renaissance import (
+    LaunchError,
+    LocalProtocolError,
+    RestartPolicy,
+    SessionClosed,
+    WorkerLost,
+)
+
+Maker = Callable[..., Any]
+
+QUICK = RestartPolicy(first_backoff_ms=1, max_backoff_ms=8, limit=100)
+
+
+@pytest.fixture
+def supervised(start: Maker) -> Maker:
+    """Starts a session that restarts."""
+
+    def begin(**options: Any) -> Any:
+        options = {"restart": "on-crash", "restart_policy": QUICK, "quiet_mode": True, **options}
+        return start("mortal.py", **options)
+
+    return begin
+
+
+def kill_worker(session: Any) -> None:
+    """From outside."""
+    os.kill(int(session.fetch_response("pid")), signal.SIGKILL)
+
+
+def test_a_crashed_worker_is_there_again(supervised: Maker) -> None:
+    """Though nobody asks; the next call does not notice."""
+    session = supervised()
+    first = int(session.fetch_response("pid"))
+    os.kill(first, signal.SIGKILL)
+    second = int(session.fetch_response("pid"))
+    assert first != second
+    os.kill(second, signal.SIGKILL)
+    assert wait_until(lambda: not is_alive(second))
+    assert wait_until(lambda: session.state().name == "ready")
+
+
+def test_without_supervision_a_crash_is_the_end(start: Maker) -> None:
+    """Until the session is started again."""
+    session = start("mortal.py", quiet_mode=True)
+    kill_worker(session)
+    assert session.join()
+    for _ in range(2):
+        with pytest.raises(WorkerLost):
+            session.fetch_response("echo")
+
+
+def test_what_had_begun_fails_and_what_had_not_is_sent_again(supervised: Maker, gate: Gate) -> None:
+    """In its order."""
+    session = supervised()
+    session.send_request(f"wait-and-die {gate.path}")
+    session.send_request("echo second")
+    gate.wait_for_arrival()
+    gate.open()
+    with pytest.raises(WorkerLost, match="exit status 7") as caught:
+        session.wait_for_response(60_000)
+    assert caught.value.post_mortem.command.startswith("wait-and-die")
+    assert "second" == session.wait_for_response(60_000)
+
+
+def test_calls_of_many_threads_survive(supervised: Maker, gate: Gate) -> None:
+    """Those that wait in line, each with its own answer."""
+    session = supervised()
+    with ThreadPoolExecutor(5) as threads:
+        killer = threads.submit(session.fetch_response, f"wait-and-die {gate.path}", 60_000)
+        gate.wait_for_arrival()
+        calls = [threads.submit(session.fetch_response, f"echo {number}", 60_000) for number in range(4)]
+        gate.open()
+        assert ["0", "1", "2", "3"] == [call.result() for call in calls]
+        with pytest.raises(WorkerLost):
+            killer.result()
+
+
+def test_an_idempotent_call_is_given_to_the_next_worker(supervised: Maker, tmp_path: Path) -> None:
+    """Its caller does not notice."""
+    session = supervised()
+    assert "survived" == session.fetch_response(f"die-once {tmp_path}/died", 60_000, idempotent=True)
+
+
+def test_the_request_that_kills_twice_is_quarantined(supervised: Maker) -> None:
+    """Idempotent: after the second worker. No third one dies."""
+    session = supervised()
+    with pytest.raises(WorkerLost, match="'os-exit 3' was in work when 2 workers ended") as caught:
+        session.fetch_response("os-exit 3", 60_000, idempotent=True)
+    assert ("quarantined", 3) == (caught.value.code, caught.value.post_mortem.exit_status)
+    pid = session.fetch_response("pid")
+    with pytest.raises(WorkerLost) as caught:
+        session.fetch_response("os-exit 3")
+    assert "quarantined" == caught.value.code
+    assert pid == session.fetch_response("pid")
+    session.terminate()
+    session.start()
+    with pytest.raises(WorkerLost) as caught:
+        session.fetch_response("os-exit 3")
+    assert "worker_lost" == caught.value.code
+
+
+def test_a_caller_that_tries_again_is_stopped_too(supervised: Maker) -> None:
+    """Each try is a new request with the same text."""
+    session = supervised()
+    codes = []
+    for _ in range(3):
+        with pytest.raises(WorkerLost) as caught:
+            session.fetch_response("os-exit 3", 60_000)
+        codes.append(caught.value.code)
+    assert ["worker_lost", "worker_lost", "quarantined"] == codes
+
+
+def test_tensors_are_there_again(supervised: Maker) -> None:
+    """Before the first request."""
+    session = supervised()
+    session.send_tensor(np.ones(3, np.float32), "weights")
+    kill_worker(session)
+    assert "True" == session.fetch_response("weights")
+
+
+def test_tensors_are_dropped_if_asked(supervised: Maker) -> None:
+    """For who sends new ones."""
+    session = supervised(restart_policy=QUICK._replace(keep_tags=False))
+    session.send_tensor(np.ones(3, np.float32), "weights")
+    kill_worker(session)
+    assert "False" == session.fetch_response("weights", 60_000)
+
+
+def test_a_hook_runs_before_calls_go_on(host: str, supervised: Maker) -> None:
+    """With the session, in a thread of its own."""
+    if host == "cpp":
+        session = supervised(on_restart="echo hook")
+    else:
+        session = supervised(
+            restart_policy=QUICK._replace(keep_tags=False),
+            on_restart=lambda session: session.send_tensor(np.ones(2, np.float32), "weights"),
+        )
+        session.send_tensor(np.ones(3, np.float32), "weights")
+    for _ in range(3):
+        kill_worker(session)
+        assert "on" == session.fetch_response("echo on", 60_000)
+    if host == "python":
+        assert "True" == session.fetch_response("weights")
+
+
+def test_a_hook_that_fails_ends_it(host: str, supervised: Maker) -> None:
+    """Nothing is served by a worker that lacks its weights."""
+    message = "no-such-command"
+    hook = message if host == "cpp" else lambda session: session.fetch_response(message)
+    session = supervised(on_restart=hook)
+    kill_worker(session)
+    with pytest.raises(WorkerLost, match="on_restart failed"):
+        session.fetch_response("echo", 60_000)
+    assert not session.is_alive()
+    session.start()
+    assert "on" == session.fetch_response("echo on")
+
+
+def test_enough_is_enough(supervised: Maker) -> None:
+    """Then the session is lost, until it is started."""
+    session = supervised(restart_policy=QUICK._replace(limit=2))
+    for _ in range(3):
+        kill_worker(session)
+    with pytest.raises(WorkerLost, match="restarted 2 times within 60 s: given up") as caught:
+        session.fetch_response("echo", 60_000)
+    assert caught.value.post_mortem.signal == "SIGKILL"
+    assert "lost" == session.state().name
+    session.start()
+    assert "on" == session.fetch_response("echo on")
+
+
+def test_an_end_that_was_asked_for_is_no_crash(supervised: Maker) -> None:
+    """Nor is one in order."""
+    session = supervised()
+    session.fetch_response("echo")
+    session.terminate()
+    with pytest.raises(SessionClosed):
+        session.fetch_response("echo")
+    session.start()
+    session.fetch_response("echo")
+    session.please_exit()
+    with pytest.raises(SessionClosed):
+        session.fetch_response("echo")
+    session.start()
+    os.kill(int(session.fetch_response("pid")), signal.SIGINT)  # leaves in order, with status 0
+    assert session.join()
+    with pytest.raises(WorkerLost):
+        session.fetch_response("echo")
+
+
+def test_a_worker_that_never_started_is_not_restarted(start: Maker) -> None:
+    """That is a mistake, not a crash."""
+    session = start("exits_at_start.py", restart="on-crash", restart_policy=QUICK)
+    with pytest.raises(LaunchError) as caught:
+        session.wait_until_ready()
+    assert "died_at_start" == caught.value.code
+
+
+def test_closing_does_not_wait_for_the_back_off(supervised: Maker) -> None:
+    """However long that is."""
+    hour_ms = 3_600_000
+    session = supervised(restart_policy=RestartPolicy(first_backoff_ms=hour_ms, max_backoff_ms=hour_ms))
+    kill_worker(session)
+    assert wait_until(lambda: session.state().name == "restarting")
+    session.close()
+
+
+def test_a_bad_policy_is_refused(make_session: Maker) -> None:
+    """At once."""
+    with pytest.raises(LocalProtocolError, match="restart is 'never' or 'on-crash'") as caught:
+        make_session(restart="always")
+    assert "bad_option" == caught.value.code
