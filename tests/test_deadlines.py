@@ -135,6 +135,27 @@ def test_a_call_in_line_ends_at_its_deadline(start: Maker, gate: Gate) -> None:
     assert "on" == session.fetch_response("echo on")
 
 
+def test_a_deadline_holds_before_the_call_is_sent(start: Maker, gate: Gate) -> None:
+    """While the worker starts, and while there is no room."""
+    session = start("slow_start.py", environment={"GATE": gate.path})
+    gate.wait_for_arrival()
+    with pytest.raises(TimedOut) as caught:
+        session.fetch_response("echo", deadline_ms=50)
+    assert ("deadline_passed", "queue") == (caught.value.code, caught.value.step)
+    assert "starting" == session.state().name
+    gate.open()
+    session.send_request(f"wait {gate.path} first")
+    gate.wait_for_arrival()
+    codes = []
+    for number in range(3):
+        with pytest.raises(TimedOut) as caught:
+            session.fetch_response(f"echo {number}", deadline_ms=50)
+        codes.append((caught.value.code, caught.value.step))
+    assert [("deadline_passed", "queue")] * 3 == codes
+    gate.open()
+    assert "first" == session.wait_for_response()
+
+
 def test_a_deadline_holds_though_nobody_waits(start: Maker, gate: Gate) -> None:
     """A shorter timeout lets go of the call, not of its deadline."""
     session = start("stubborn.py", patience=CancelPatience(0, interrupt_ms=_LONG_MS))

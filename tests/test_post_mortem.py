@@ -184,7 +184,8 @@ def memory_group(tmp_path: Path) -> Iterator[Path]:
             group.rmdir()
             continue
         yield group
-        assert wait_until(lambda: not (group / "cgroup.procs").read_text())
+        processes = group / "cgroup.procs"
+        assert wait_until(lambda: not processes.read_text())  # noqa: B023 - called at once
         group.rmdir()
         return
     pytest.skip("control groups cannot be made here")

@@ -5,6 +5,7 @@ that comes to the call it belongs to, and wakes the others; when it has what it 
 reply reaches a single waiting thread without a switch between threads.
 """
 
+import math
 import threading
 import time
 from typing import Callable, Dict, List, Optional, Union
@@ -70,6 +71,11 @@ class Call:
     def message(self) -> str:
         """The request as a person writes it."""
         return f"{self.request.command} {self.request.parameters}".rstrip()
+
+    def remaining_s(self) -> float:
+        """Seconds until its deadline, not below 0; infinite if it has none."""
+        deadline_ns = self.request.deadline_ns
+        return math.inf if deadline_ns is None else max(0.0, (deadline_ns - time.perf_counter_ns()) / 1e9)
 
     def is_overdue(self) -> bool:
         """Whether it has a deadline, and that has passed."""
@@ -176,8 +182,7 @@ class Exchange:
         with self._changed:
             if call.done or call is self._current:
                 return False
-            call.why, call.step = "deadline", "queue"
-            call.error = call_ended(call)
+            call.error = expired(call)
             self._changed.notify_all()
             return True
 
@@ -218,14 +223,21 @@ class Exchange:
             if self._calls:
                 return False
             self._switch_output(call.message)
-        if not self._try_hand_over(call.request):
-            return False
+        # Before the worker can have it: it may die of it at once.
+        before = self._current
         call.exchange = self
         call.since = time.monotonic()
         self._calls[call.request.id] = call
-        if self._current is None:
+        if before is None:
             self._current = call
-        return True
+        sent = False
+        try:
+            sent = self._try_hand_over(call.request)
+        finally:
+            if not sent:
+                del self._calls[call.request.id]
+                self._current = before
+        return sent
 
     def _try_hand_over(self, frame: Frame) -> bool:
         try:
@@ -382,6 +394,12 @@ class Exchange:
                 call.error = error(call)
         self._calls.clear()
         self._current = None
+
+
+def expired(call: Call) -> TechRenaissanceError:
+    """The error of a call whose deadline has passed before its turn."""
+    call.why, call.step = "deadline", "queue"
+    return call_ended(call)
 
 
 def call_ended(call: Call, post_mortem: Optional[PostMortem] = None) -> TechRenaissanceError:

@@ -96,6 +96,7 @@ class Worker:
         self._kills_before = out_of_memory_kills(os.getpid())
         self._ended_by = ""  # why its host ends it, once it does
         self._stopped = False  # by its host, and not for a call
+        self._death_s = _DEATH_S
         self._stacks_lock = threading.Lock()
         self.ending = threading.Lock()  # of who ends a call
         self.launched_at = time.monotonic()
@@ -223,9 +224,10 @@ class Worker:
 
     def death(self, call: Optional[Call]) -> TechRenaissanceError:
         """The error that tells of the process's end, to a call or to whoever comes later."""
-        self.process.wait(_DEATH_S)
+        self.process.wait(self._death_s)
         record = self.post_mortem
         if record is None:
+            self._death_s = 0.0  # it will not be waited for again
             text = "the worker left, but its process still runs"
             return WorkerLost("worker_lost", text, None, self.process.output_tail())
         if call and call.why:
@@ -291,9 +293,12 @@ class Life:
                 self._directory = SessionDirectory(self.path, empty=True)
                 remove_leftovers(os.path.dirname(self.path))
             if self._transport is None:
-                self._transport = host_transport(
-                    self._transport_name, self.path, self._poll_ms, self._options.library
-                )
+                try:
+                    self._transport = host_transport(
+                        self._transport_name, self.path, self._poll_ms, self._options.library
+                    )
+                except OSError as error:
+                    raise LaunchError("launch_failed", f"cannot make a transport: {error}") from error
             return self._transport
 
     def start(self) -> bool:

@@ -1,6 +1,7 @@
 """The host's side: PythonSession starts a worker, calls it, shares tensors with it, watches it, stops it."""
 
 import itertools
+import math
 import os
 import threading
 import time
@@ -10,7 +11,7 @@ from typing import Any, Callable, Deque, List, Mapping, NamedTuple, Optional, Se
 
 from ._connection import State
 from ._errors import CommandError, LaunchError, LocalProtocolError, SessionClosed, TimedOut, WorkerLost
-from ._exchange import Call, Exchange
+from ._exchange import Call, Exchange, expired
 from ._frame import Exit, Response, parse_message
 from ._ladder import LONGEST_END_S, Deadlines, end_call
 from ._life import CancelPatience, Life, Options, RestartPolicy, Worker
@@ -380,15 +381,19 @@ class PythonSession:
             raise SessionClosed("not_started", "the session has no worker: call start() first")
         return worker
 
-    def _ready_worker(self) -> Worker:
-        """The worker, once it is ready; under supervision, the one that serves next."""
+    def _ready_worker(self, call: Optional[Call] = None) -> Worker:
+        """The worker, once it is ready; under supervision, the one that serves next. Waits no longer than a call's deadline."""
         worker = self._worker()
         timeout_s = self._options.launch_timeout_s
+        most_s = call.remaining_s() if call else math.inf
         if self._supervisor:
-            if not self._supervisor.wait_served(worker, timeout_s):
+            if not self._supervisor.wait_served(worker, min(timeout_s, most_s)):
+                _check_deadline(call)
                 raise LaunchError("launch_timeout", f"no new worker was ready within {timeout_s:g} s")
             worker = self._worker()
-        if not worker.exchange.wait_started(_Clock(timeout_s, worker.launched_at).remaining_s()):
+        remaining_s = _Clock(timeout_s, worker.launched_at).remaining_s()
+        if not worker.exchange.wait_started(min(remaining_s, most_s)):
+            _check_deadline(call)
             raise LaunchError(
                 "launch_timeout",
                 f"the worker was not ready within {timeout_s:g} s",
@@ -415,10 +420,10 @@ class PythonSession:
         """Hand a call to a worker that is ready; the timeout, whose clock is returned, begins then. Raises TimedOut, or why there is
         no worker.
         """
-        worker = self._ready_worker()
+        worker = self._ready_worker(call)
         clock = _Clock(timeout_s, time.monotonic())
         while not self._try_submit(call, worker, clock):
-            worker = self._ready_worker()
+            worker = self._ready_worker(call)
         if call.request.deadline_ns is not None:
             self._deadlines.watch(call)
         return clock
@@ -428,7 +433,7 @@ class PythonSession:
         if self._supervisor:
             self._supervisor.check_allowed(call)
         try:
-            if worker.exchange.send(call, clock.remaining_s()):
+            if worker.exchange.send(call, min(clock.remaining_s(), call.remaining_s())):
                 return True
         except WorkerLost:
             if not (self._supervisor and self._supervisor.wait_served(worker, clock.remaining_s())):
@@ -436,6 +441,7 @@ class PythonSession:
             if self._life.worker is worker:
                 raise
             return False
+        _check_deadline(call)
         raise TimedOut(
             f"{call.request.command!r} could not be sent within {clock.timeout_s:g} s: the worker is busy"
         )
@@ -491,9 +497,7 @@ class PythonSession:
         return call.take_response()
 
     def _wait_with_deadline(self, call: Call, exchange: Exchange, clock: "_Clock") -> None:
-        assert call.request.deadline_ns is not None
-        until_deadline_s = max(0.0, (call.request.deadline_ns - time.perf_counter_ns()) / 1e9)
-        if not exchange.wait(call, min(until_deadline_s, clock.remaining_s())) and call.is_overdue():
+        if not exchange.wait(call, min(call.remaining_s(), clock.remaining_s())) and call.is_overdue():
             exchange.expire(call)
             exchange.wait(call, clock.remaining_s())
 
@@ -524,6 +528,12 @@ def _end(life: Life, deadlines: Deadlines, supervisor: Optional[Supervisor]) -> 
     deadlines.join()
     if supervisor:
         supervisor.join()
+
+
+def _check_deadline(call: Optional[Call]) -> None:
+    """Raise TimedOut if the deadline of a call that was not sent has passed."""
+    if call and call.is_overdue():
+        raise expired(call)
 
 
 def _end_overdue(life: Life, call: Call, patience: CancelPatience) -> None:

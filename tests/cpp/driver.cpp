@@ -15,6 +15,9 @@
 // The option on_restart is the text of a message that the hook sends. A post-mortem is an object as in
 // post_mortem.json, or null; a state is {"name", "command", "busy_s"}.
 //
+// `signals` interrupts the calls: every_us microseconds a signal comes, whose handler does nothing; 0 ends that.
+// Interrupted system calls fail unless it says `restart`.
+//
 // Only this program: `empty` and `keep` (a fetch_tensor) leave a tensor here and answer its name; `read`, `write`,
 // `release` and `send_tensor` take it as "kept".
 #include <atomic>
@@ -240,6 +243,7 @@ class Driver {
 public:
     // Serves until the end of stdin.
     void run() {
+        block_alarms();
         for (std::string line; std::getline(std::cin, line);) {
             const std::lock_guard<std::mutex> lock(mutex_);
             ++serving_;
@@ -252,6 +256,7 @@ public:
 
 private:
     void serve(const std::string& line) {
+        unblock_alarms();
         const Value request = tr::detail::json::parse(line);
         const Arguments arguments(*request.get_if<Object>());
         Object answer{{"id", arguments.number("id")}};
@@ -269,6 +274,7 @@ private:
     Value call(const Arguments& arguments) {
         const std::string op = arguments.text("op");
         if (op == "transitions") return transitions();
+        if (op == "signals") return alarm_every(arguments.number("every_us"), arguments.flag("restart")), Value();
         if (op == "read") return save(kept.get(arguments.text("kept")), arguments.text("folder"));
         if (op == "write") return write_kept(arguments), Value();
         if (op == "release") return kept.release(arguments.text("kept")), Value();

@@ -1,9 +1,13 @@
 #pragma once
 
 #include <fcntl.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <csignal>
+#include <cstdint>
 #include <string>
 
 // Takes the program's stdout for itself; what is written to stdout from now on goes to stderr.
@@ -15,6 +19,7 @@ public:
         line += '\n';
         for (std::size_t written = 0; written < line.size();) {
             const ::ssize_t count = ::write(descriptor_, line.data() + written, line.size() - written);
+            if (count < 0 && errno == EINTR) continue;
             if (count < 0) return;  // the test is gone, and this program will be
             written += static_cast<std::size_t>(count);
         }
@@ -33,6 +38,33 @@ int in_fork(Action action) {
         ::_exit(0);
     }
     int status = 0;
-    ::waitpid(child, &status, 0);
+    while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
+    }
     return status;
+}
+
+inline void mask_alarms(int how) {
+    sigset_t alarms;
+    ::sigemptyset(&alarms);
+    ::sigaddset(&alarms, SIGALRM);
+    ::pthread_sigmask(how, &alarms, nullptr);
+}
+
+// The alarms below reach the threads that let them in, and not those that these make blocked. A stream that one reads
+// from would take an interruption for its end.
+inline void block_alarms() { mask_alarms(SIG_BLOCK); }
+inline void unblock_alarms() { mask_alarms(SIG_UNBLOCK); }
+
+// From now on a signal that does nothing comes so often; 0: none. restart: system calls go on after it.
+inline void alarm_every(std::int64_t microseconds, bool restart) {
+    struct sigaction action{};
+    action.sa_handler = [](int) {};
+    action.sa_flags = restart ? SA_RESTART : 0;
+    ::sigemptyset(&action.sa_mask);
+    ::sigaction(SIGALRM, &action, nullptr);
+    itimerval period{};
+    period.it_interval.tv_sec = static_cast<decltype(period.it_interval.tv_sec)>(microseconds / 1000000);
+    period.it_interval.tv_usec = static_cast<decltype(period.it_interval.tv_usec)>(microseconds % 1000000);
+    period.it_value = period.it_interval;
+    ::setitimer(ITIMER_REAL, &period, nullptr);
 }

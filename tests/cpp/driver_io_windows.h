@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <cstdio>
 #include <stdexcept>
 #include <string>
@@ -28,3 +29,8 @@ template <class Action>
 int in_fork(Action) {
     throw std::logic_error("there is no fork on Windows");
 }
+
+inline void block_alarms() {}
+inline void unblock_alarms() {}
+
+inline void alarm_every(std::int64_t, bool) { throw std::logic_error("there are no signals on Windows"); }

@@ -31,7 +31,7 @@ std::shared_ptr<const PostMortem> record_of(const Launch& what, const std::strin
     const auto coroner =
         std::make_shared<Coroner>(directory, "/the/python", [has_begun](std::int64_t) { return has_begun; }, nullptr);
     coroner->work().set_ready();
-    if (call) coroner->work().sent(call);
+    if (call) tr::detail::WorkRecord::Entry(coroner->work(), call).keep();
     const Process process(what, [coroner](const ProcessEnd& end) { coroner->process_ended(end); });
     process.wait();
     return coroner->post_mortem();

@@ -19,7 +19,16 @@ class StubbornServer(EchoServer):
             return True
         if command == "raises-cancelled":
             raise Cancelled("by itself")
-        if command not in ("obeys", "sleeps", "loops", "cleans-up", "allocates", "swallows", "deaf", "native"):
+        if command not in (
+            "obeys",
+            "sleeps",
+            "loops",
+            "cleans-up",
+            "allocates",
+            "swallows",
+            "deaf",
+            "native",
+        ):
             return super().main_logic(command, parameters)
         if parameters:
             announce(parameters)

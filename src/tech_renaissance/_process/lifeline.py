@@ -19,7 +19,7 @@ def hold_lifeline(descriptor: Optional[str]) -> None:
     lifeline = int(descriptor)
     os.set_inheritable(lifeline, False)
     if sys.platform == "linux":
-        _arm(lifeline)
+        arm(lifeline, -os.getpgrp() if _leads_group() else os.getpid())
     else:
         threading.Thread(
             target=_watch, args=(lifeline,), name="tech_renaissance lifeline", daemon=True
@@ -30,11 +30,14 @@ def hold_lifeline(descriptor: Optional[str]) -> None:
 
 if sys.platform == "linux":
 
-    def _arm(lifeline: int) -> None:
-        """Let the kernel end the group when the pipe closes: also while the worker holds the GIL in native code."""
+    def arm(lifeline: int, owner: int) -> None:
+        """Let the kernel end the owner (a process, or a group by its negative number) when the pipe closes: also while the worker holds
+        the GIL in native code. What is set belongs to the pipe's end, not to the process that sets it: a host does so for a worker
+        that still starts.
+        """
         import fcntl
 
-        fcntl.fcntl(lifeline, fcntl.F_SETOWN, -os.getpgrp() if _leads_group() else os.getpid())
+        fcntl.fcntl(lifeline, fcntl.F_SETOWN, owner)
         fcntl.fcntl(lifeline, fcntl.F_SETSIG, signal.SIGKILL)
         fcntl.fcntl(lifeline, fcntl.F_SETFL, fcntl.fcntl(lifeline, fcntl.F_GETFL) | os.O_ASYNC)
 

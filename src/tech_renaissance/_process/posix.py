@@ -23,6 +23,8 @@ from typing import Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 from .._errors import LaunchError
 from .output import LineSink, Output, OutputFlow, Sink
 
+if sys.platform == "linux":
+    from .lifeline import arm
 if sys.platform == "darwin":
     from .exit_kqueue import has_ended, wait_for_end
 else:
@@ -177,6 +179,8 @@ class Process:
                 pass_fds=[lifeline_read, *inherited],
                 start_new_session=True,
             )
+            if sys.platform == "linux":
+                arm(lifeline_read, -self._popen.pid)
         finally:
             os.close(lifeline_read)
         for number, stream in enumerate((self._popen.stdout, self._popen.stderr)):

@@ -23,7 +23,8 @@ def take_stacks(process: Process, path: str) -> str:
     except OSError:
         return ""
     try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:  # not what the worker made
             return ""
         os.ftruncate(descriptor, 0)
         process.ask_for_stacks()

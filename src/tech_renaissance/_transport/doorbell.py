@@ -10,14 +10,18 @@ class Doorbell:
     """One end. ``ring`` may be called from any thread, ``wait`` by one at a time."""
 
     def __init__(self, descriptor: int) -> None:
-        """Takes over the descriptor."""
+        """Takes over the descriptor, also if this fails (OSError)."""
         os.set_inheritable(descriptor, False)
         os.set_blocking(descriptor, False)
         self._descriptor = descriptor
         self.is_cut = False
         self._poll = select.poll()
         self._poll.register(descriptor, select.POLLIN)
-        self._wake_read, self._wake_write = os.pipe()
+        try:
+            self._wake_read, self._wake_write = os.pipe()
+        except OSError:
+            os.close(descriptor)
+            raise
         for end in (self._wake_read, self._wake_write):
             os.set_blocking(end, False)
         self._poll.register(self._wake_read, select.POLLIN)
@@ -28,7 +32,8 @@ class Doorbell:
         import socket  # a worker, which inherits its end, starts without it
 
         ours, theirs = socket.socketpair()
-        return cls(ours.detach()), theirs.detach()
+        with theirs:
+            return cls(ours.detach()), theirs.detach()
 
     def watch_exit(self, handle: int) -> None:
         """From now on waits end when this descriptor polls readable, too."""

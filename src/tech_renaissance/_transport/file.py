@@ -111,6 +111,7 @@ class FileHost(_FileEnd, HostTransport):
             "response.json",
             "status.txt",
             "worker.json",
+            "stack.txt",
             _GIVEN_UP,
         ):
             _files.discard(self._path(name))
@@ -267,8 +268,8 @@ class FileWorker(_FileEnd, WorkerTransport):
         return True
 
     def _remove_results_from(self, index: int) -> None:
-        while os.path.exists(self._tensor_path(f"result_{index}")):
-            _files.remove(self._tensor_path(f"result_{index}"))
+        while os.path.lexists(self._tensor_path(f"result_{index}")):
+            _files.discard(self._tensor_path(f"result_{index}"))
             index += 1
 
     def _look(self) -> Optional[Frame]:

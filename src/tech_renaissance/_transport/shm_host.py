@@ -37,7 +37,11 @@ class ShmHost(HostTransport):
         self._directory = directory
         self._library: Optional[Library] = library
         self._arena = Segment.create_arena()
-        self._files = FileHost(directory, poll_ms, library)
+        try:
+            self._files = FileHost(directory, poll_ms, library)
+        except BaseException:
+            self._arena.close()
+            raise
         self._lock = threading.RLock()  # the lender, the tags and the writing end of the ring
         self._lender = Lender(self._arena)
         self._tags: Dict[str, Block] = {}

@@ -30,10 +30,10 @@ class NotifyWatch(SleepWatch):
         self._inotify = _checked(_libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC))
         try:
             _checked(_libc.inotify_add_watch(self._inotify, os.fsencode(path), ctypes.c_uint32(_MASK)))
+            super().__init__()
         except OSError:
             os.close(self._inotify)
             raise
-        super().__init__()
 
     def wait(self, timeout_s: float, exit_handle: Optional[int] = None) -> bool:
         """True if something happened before the timeout."""

@@ -8,6 +8,9 @@
 
 #include "output_pipes_posix.h"
 #include "spawn_posix.h"
+#if defined(__linux__)
+#include "lifeline_linux.h"
+#endif
 
 namespace tr::detail {
 
@@ -19,6 +22,9 @@ public:
         Pipe lifeline = make_pipe();
         pid_ = spawn(launch, {output_.writing_end(Stream::out), output_.writing_end(Stream::err), lifeline.read.get(),
                               launch.inherited});
+#if defined(__linux__)
+        arm_lifeline(lifeline.read, pid_);
+#endif
         output_.close_writing_ends();
         lifeline_ = std::move(lifeline.write);
     }

@@ -89,14 +89,16 @@ private:
         return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
     }
 
-    // A request that was sent, and that the worker never saw, is not what it was busy with.
+    // A request that was sent, and that the worker never saw, is not what it was busy with; nor is one whose answer is
+    // there, though nobody has taken it yet. It serves one after the other, so it was at the newest one that it began.
     std::optional<InWork> begun_call() const {
-        std::optional<InWork> in_work = work_.in_work();
-        try {
-            if (in_work && !has_begun_(*in_work->call->request.id)) in_work.reset();
-        } catch (const std::exception&) {  // what cannot be told counts as begun
-        }
-        return in_work;
+        return work_.newest([this](const InWork& sent) {
+            try {
+                return has_begun_(*sent.call->request.id);
+            } catch (const std::exception&) {  // what cannot be told counts as begun
+                return true;
+            }
+        });
     }
 
     void describe_work(PostMortem& death, const std::optional<InWork>& in_work) const {

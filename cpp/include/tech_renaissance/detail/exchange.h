@@ -214,14 +214,16 @@ private:
             if (connection_.state() == State::busy) return false;
             hooks_.switch_output(message_of(call->request));
         }
+        // Before the worker can have it: it may die of it at once.
+        WorkRecord::Entry entry(work_, call);
         if (!try_hand_over(call->request)) {
             if (hooks_.switch_output) hooks_.switch_output("");
             return false;
         }
+        entry.keep();
         connection_.sent_request(*call->request.id);
         calls_[*call->request.id] = call;
         call->exchange = this;
-        work_.sent(call);
         return true;
     }
 

@@ -7,8 +7,10 @@
 // No descriptor or handle is inherited by a child process.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <initializer_list>
 #include <optional>
@@ -53,12 +55,20 @@ inline void write_file(const std::filesystem::path& path, std::initializer_list<
     }
 }
 
-// A small file's bytes, whole; none if there is no such file. For files that somebody else may have put there.
-inline std::optional<std::string> read_file(const std::filesystem::path& path) {
+// Removes whatever bears this name: also a link, a pipe, or a directory with all that is in it.
+inline void remove_anything(const std::filesystem::path& path) {
+    const bool is_directory = std::filesystem::is_directory(std::filesystem::symlink_status(path));
+    if (is_directory) std::filesystem::remove_all(path);  // follows nothing
+    if (!is_directory) remove_file(path);
+}
+
+// A small file's bytes, at most so many; none if there is no such file. For files that somebody else may have put
+// there.
+inline std::optional<std::string> read_file(const std::filesystem::path& path, std::uint64_t most_nbytes = UINT64_MAX) {
     if (!std::filesystem::exists(std::filesystem::symlink_status(path))) return std::nullopt;
     try {
         const InputFile file(path, Trust::none);
-        std::string text(static_cast<std::size_t>(file.length()), '\0');
+        std::string text(static_cast<std::size_t>(std::min(file.length(), most_nbytes)), '\0');
         text.resize(file.read(0, text.data(), text.size()));
         return text;
     } catch (const std::system_error& error) {

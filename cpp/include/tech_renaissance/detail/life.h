@@ -141,9 +141,10 @@ public:
 
     // The error that tells of the process's end. starting: it had never been ready.
     std::exception_ptr death(bool starting) {
-        process_.wait(death_patience);
+        process_.wait(lives_on_ ? std::chrono::seconds(0) : death_patience);
         const std::shared_ptr<const PostMortem> record = post_mortem();
         if (!record) {
+            lives_on_ = true;
             const char* text = "the worker left, but its process still runs";
             return std::make_exception_ptr(WorkerLost("worker_lost", text, std::nullopt, process_.output_tail()));
         }
@@ -203,6 +204,7 @@ private:
     CancelPatience patience_;
     bool supervised_;
     std::atomic<bool> stopped_{false};
+    std::atomic<bool> lives_on_{false};  // though it has left: its end was waited for once, and is not again
     std::once_flag last_word_said_;
     std::mutex ladder_mutex_;
     std::mutex stack_mutex_;
@@ -262,21 +264,16 @@ public:
         return *transport_;
     }
 
-    // Launches a worker; false if one runs already.
+    // Launches a worker; false if one runs already. Throws LaunchError.
     bool start() {
         const std::lock_guard<std::recursive_mutex> lock(mutex_);
-        const WorkerPtr last = worker();
-        if (last && last->process().is_alive()) return false;
-        Launch launch{arguments(), worker_environment(), options_.working_directory, output()};
-        HostTransport& end = transport();
-        if (last) last->close();
-        Offer offer = end.prepare();
-        launch.inherited_variable = std::move(offer.variable);
-        launch.inherited = std::move(offer.descriptors);
-        const bool supervised = options_.restart == Restart::on_crash;
-        set_worker(
-            std::make_shared<Worker>(launch, WorkerParts{transport_, path_, options_.patience, supervised, told_}));
-        return true;
+        try {
+            return launch_worker();
+        } catch (const TRException&) {
+            throw;
+        } catch (const std::exception& error) {  // the system's own
+            throw_launch_failed(std::string("cannot start a worker: ") + error.what());
+        }
     }
 
     // Launches a worker in place of one that crashed, after `prepare`; or gives the one that its user has started
@@ -324,6 +321,22 @@ private:
     static Environment merged(Environment base, const Environment& more) {
         for (const auto& [name, value] : more) base[name] = value;
         return base;
+    }
+
+    // REQUIRES: the lock.
+    bool launch_worker() {
+        const WorkerPtr last = worker();
+        if (last && last->process().is_alive()) return false;
+        Launch launch{arguments(), worker_environment(), options_.working_directory, output()};
+        HostTransport& end = transport();
+        if (last) last->close();
+        Offer offer = end.prepare();
+        launch.inherited_variable = std::move(offer.variable);
+        launch.inherited = std::move(offer.descriptors);
+        const bool supervised = options_.restart == Restart::on_crash;
+        set_worker(
+            std::make_shared<Worker>(launch, WorkerParts{transport_, path_, options_.patience, supervised, told_}));
+        return true;
     }
 
     void set_worker(WorkerPtr worker) {

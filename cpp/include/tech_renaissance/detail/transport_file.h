@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -40,7 +41,7 @@ public:
         ready_ = left_ = false;
         for (const char* name : {"request.json", ".request.claimed", "response.json", "status.txt", "worker.json",
                                  "stack.txt", cancel_name}) {
-            remove_file(directory_ / name);
+            remove_anything(directory_ / name);
         }
         return {};
     }
@@ -97,10 +98,14 @@ public:
 
     Tensor empty(const Shape& shape, DType dtype) override { return Tensor::empty(shape, dtype); }
 
-    void drop_tensor(const std::string& tag) override { remove_file(tensor_path(tag)); }
+    void drop_tensor(const std::string& tag) override {
+        const std::filesystem::path path = tensor_path(tag);
+        with_file_errors(path, [&] { remove_file(path); });
+    }
 
 private:
     static constexpr const char* cancel_name = "cancel.txt";
+    static constexpr std::uint64_t longest_status_nbytes = 2000;
 
     static std::int64_t now_ms() {
         const auto since_1970 = std::chrono::system_clock::now().time_since_epoch();
@@ -119,7 +124,7 @@ private:
             remove_file(path);
             return arrival;
         } catch (const RefusedFile& error) {
-            std::filesystem::remove_all(path);  // follows nothing
+            remove_anything(path);
             return Unreadable{RemoteProtocolError("bad_frame", error.what())};
         }
     }
@@ -161,11 +166,16 @@ private:
         }
     }
 
+    // What cannot be read says nothing: whatever stands there, the worker is about to replace it.
     std::string read_status() const {
-        std::string status = read_file(directory_ / "status.txt").value_or("");
-        const std::size_t end = status.find_last_not_of(" \t\r\n");
-        status.resize(end == std::string::npos ? 0 : end + 1);
-        return status;
+        try {
+            std::string status = read_file(directory_ / "status.txt", longest_status_nbytes).value_or("");
+            const std::size_t end = status.find_last_not_of(" \t\r\n");
+            status.resize(end == std::string::npos ? 0 : end + 1);
+            return status;
+        } catch (const std::system_error&) {
+            return "";
+        }
     }
 
     std::filesystem::path directory_;

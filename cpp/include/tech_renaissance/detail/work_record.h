@@ -23,10 +23,27 @@ public:
     void set_ready() { set("idle"); }
     void set_leaving() { set("exiting"); }
 
-    void sent(CallPtr call) {
-        const std::lock_guard<std::mutex> lock(mutex_);
-        calls_.push_back({std::move(call), Clock::now()});
-    }
+    // A call that is being sent: noted as the newest one, and forgotten again unless it is kept.
+    class Entry {
+    public:
+        Entry(WorkRecord& record, CallPtr call) : record_(record) {
+            const std::lock_guard<std::mutex> lock(record_.mutex_);
+            record_.calls_.push_back({std::move(call), Clock::now()});
+        }
+        ~Entry() {
+            if (kept_) return;
+            const std::lock_guard<std::mutex> lock(record_.mutex_);
+            record_.calls_.pop_back();
+        }
+        Entry(const Entry&) = delete;
+        Entry& operator=(const Entry&) = delete;
+
+        void keep() noexcept { kept_ = true; }
+
+    private:
+        WorkRecord& record_;
+        bool kept_ = false;
+    };
 
     // The oldest call.
     void answered() {
@@ -39,6 +56,16 @@ public:
     std::optional<InWork> in_work() const {
         const std::lock_guard<std::mutex> lock(mutex_);
         return calls_.empty() ? std::nullopt : std::optional<InWork>(calls_.front());
+    }
+
+    // The newest call of those that pass a test; not run under the lock.
+    template <class Test>
+    std::optional<InWork> newest(Test test) const {
+        std::unique_lock<std::mutex> lock(mutex_);
+        const std::deque<InWork> calls = calls_;
+        lock.unlock();
+        const auto found = std::find_if(calls.rbegin(), calls.rend(), test);
+        return found == calls.rend() ? std::nullopt : std::optional<InWork>(*found);
     }
 
     // "starting", "idle" or "exiting": what it is at while it has no call.

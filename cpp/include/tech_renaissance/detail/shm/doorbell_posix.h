@@ -27,8 +27,10 @@ public:
         if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) != 0)
             throw_os_error("cannot make a doorbell", errno);
 #endif
-        ours_ = above_standard_streams(Descriptor(ends[0]));
-        theirs_ = above_standard_streams(Descriptor(ends[1]));
+        Descriptor ours(ends[0]);
+        Descriptor theirs(ends[1]);
+        ours_ = above_standard_streams(std::move(ours));
+        theirs_ = above_standard_streams(std::move(theirs));
         set_nonblocking(ours_);
     }
 

@@ -1,0 +1,120 @@
+"""Any bytes in status.txt, worker.json and cancel.txt are read as what they say, or as nothing: nothing else.
+
+    python fuzz/fuzz_session_files.py [--seconds N] [--runs N] [--seed N]
+
+Mutates files as workers and hosts write them, and messages of the vectors. Bytes that break this are printed as a literal, and the exception
+ends the program.
+"""
+
+import argparse
+import contextlib
+import json
+import random
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Iterator, List
+
+from fuzz_message import VECTORS, mutated
+
+from tech_renaissance._transport.file import FileHost, FileWorker
+from tech_renaissance._transport.status import read_status, read_worker_info
+
+INFO = {
+    "pid": 4711,
+    "interpreter": "/usr/bin/python3",
+    "python": "3.11.7",
+    "protocol": 1,
+    "transport": "shm",
+    "start_time": 1.5,
+}
+SEEDS = [
+    json.dumps(INFO, indent=4).encode(),
+    *(
+        word.encode()
+        for word in ("ready", "busy", "ok", "error: ValueError: x", "exiting", "terminated", "exit")
+    ),
+    *(number.encode() for number in ("1", "42", str(2**63 - 1), "0", "-1", " 42", "42\n")),
+    b"[" * 100_000,
+    b'{"a":' * 50_000,
+    b"9" * 100_000,
+    b"\xff\xfe" * 2000,
+]
+STATES = ("ready", "busy", "ok", "exiting", "terminated", "exit")
+
+
+class Ends:
+    """Both ends of a directory."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.host, self.worker = FileHost(str(folder), "1:1"), FileWorker(str(folder), "1:1")
+
+    def close(self) -> None:
+        """Release what they hold."""
+        self.host.close()
+        self.worker.close()
+
+    def check(self, data: bytes) -> None:
+        """Read the bytes as each of the files."""
+        for name in ("status.txt", "worker.json", "cancel.txt"):
+            (self.folder / name).write_bytes(data)
+        status = read_status(str(self.folder))
+        assert isinstance(status, str)
+        assert len(status) <= 2000
+        if status in STATES:
+            assert data.strip() == status.encode()
+        info = read_worker_info(str(self.folder))
+        assert isinstance(info, dict)
+        assert not info or json.loads(data) == info or info != info  # noqa: PLR0124 - NaN
+        given_up = [number for number in (1, 42, 2**63 - 1) if self.worker.is_given_up(number)]
+        assert given_up == [] or [str(given_up[0]).encode()] == [data]
+        self.host.prepare()
+        assert not any(self.folder.iterdir())
+
+
+@contextlib.contextmanager
+def ends() -> Iterator[Ends]:
+    """In a folder of their own."""
+    with tempfile.TemporaryDirectory() as folder:
+        both = Ends(Path(folder))
+        yield both
+        both.close()
+
+
+def run(seeds: List[bytes], seconds: float, runs: int, chance: random.Random) -> int:
+    """Try mutations until the time or the number of runs is used up; return the number of runs."""
+    end = time.monotonic() + seconds
+    with ends() as both:
+        for count in range(runs):
+            if time.monotonic() > end:
+                return count
+            data = chance.choice(seeds)
+            if chance.randrange(4):
+                data = mutated(data, chance.choice(seeds), chance)
+            try:
+                both.check(data)
+            except BaseException:
+                print(f"failed on {data!r}")
+                raise
+    return runs
+
+
+def main() -> int:
+    """Run the loop."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--seconds", type=float, default=20)
+    parser.add_argument("--runs", type=int, default=sys.maxsize)
+    parser.add_argument("--seed", type=int, default=int(time.time()))
+    options = parser.parse_args()
+    seeds = SEEDS + [
+        path.read_bytes() for path in sorted(VECTORS.rglob("*.json")) if path.stat().st_size < 4096
+    ]
+    print(f"seed {options.seed}")
+    print(f"{run(seeds, options.seconds, options.runs, random.Random(options.seed))} runs, no failure")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

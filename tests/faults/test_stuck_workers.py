@@ -1,0 +1,190 @@
+"""A worker that lives and does nothing, or nothing sensible: time limits hold, its host can end it, and what works goes on working.
+
+Left out: handlers that ignore what ends a call, each with the step that it takes (tests/test_deadlines.py), and a stopped worker
+that is idle (there, too). A process in uninterruptible sleep cannot be made by a test.
+"""
+
+import contextlib
+import os
+import signal
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Callable
+
+import pytest
+from gates import Gate
+from leaks import is_alive, wait_until
+from moments import LONG_MS, Held, Stopwatch, hold, in_thread, pid_beside
+
+from tech_renaissance import (
+    CancelPatience,
+    CommandError,
+    LaunchError,
+    SessionClosed,
+    TechRenaissanceError,
+    TimedOut,
+    WorkerLost,
+)
+
+Maker = Callable[..., Any]
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="stopping a process is POSIX")
+
+IMPATIENT = CancelPatience(20, 20, 20)
+
+
+def stop(pid: int) -> None:
+    """As a debugger or Ctrl+Z does."""
+    os.kill(pid, signal.SIGSTOP)
+    assert wait_until(lambda: _state(pid) == "T")
+
+
+def _state(pid: int) -> str:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+def test_a_worker_that_is_stopped_while_it_starts_is_a_launch_timeout(start: Maker, gate: Gate) -> None:
+    """Waiting says no, a call says why, and closing ends it."""
+    held = hold(start, gate, "starting", launch_timeout_ms=300)
+    stop(held.pid)
+    assert not held.session.wait_until_ready(50)
+    with pytest.raises(LaunchError) as caught:
+        held.session.fetch_response("echo")
+    assert "launch_timeout" == caught.value.code
+    assert is_alive(held.pid)
+    held.session.terminate()
+    assert not is_alive(held.pid)
+
+
+@pytest.mark.parametrize("moment", ["busy", "replying"])
+def test_a_stopped_worker_ends_by_a_deadline(start: Maker, gate: Gate, moment: str) -> None:
+    """By a step that needs nothing of it. Its stacks are replaced by the reason."""
+    held = hold(start, gate, moment, patience=IMPATIENT)
+    stop(held.pid)
+    held.read_answers()
+    with pytest.raises(TimedOut) as caught:
+        held.session.fetch_response("echo behind", LONG_MS, deadline_ms=50)
+    assert ("deadline_passed", "queue") == (caught.value.code, caught.value.step)
+    with ThreadPoolExecutor(1) as threads:
+        waiting = in_thread(threads, held.wait)
+        assert held.session.cancel() in ("terminate", "kill")
+        error, _ = waiting.result()
+    assert error.step in ("terminate", "kill")
+    assert "it is stopped" in error.stack
+    assert "was cancelled" in error.post_mortem.ended_by_host
+    assert not is_alive(held.pid)
+
+
+@pytest.mark.parametrize("moment", ["idle", "busy", "replying"])
+def test_a_worker_that_was_stopped_for_a_while_serves_on(start: Maker, gate: Gate, moment: str) -> None:
+    """A timeout lets go of the call, not of the worker."""
+    held = hold(start, gate, moment)
+    stop(held.pid)
+    held.read_answers()
+    with pytest.raises(TimedOut) as caught:
+        held.session.fetch_response("echo late", 150)
+    assert ("timed_out", "") == (caught.value.code, caught.value.step)
+    assert "it is stopped" in caught.value.stack
+    os.kill(held.pid, signal.SIGCONT)
+    held.gate.open()
+    if moment != "idle":
+        assert held.session.wait_for_response(LONG_MS).strip() in ("", str(held.answers))
+    assert "on" == held.session.fetch_response("echo on", LONG_MS)
+
+
+@pytest.mark.parametrize(
+    ("how", "fault"), [("terminate", "stop"), ("terminate", "hold-the-gil"), ("close", "stop")]
+)
+def test_a_worker_that_hears_nothing_can_be_ended(
+    start: Maker, gate: Gate, stopwatch: Stopwatch, fault: str, how: str
+) -> None:
+    """Who waits for it hears of that; or, if it listened after all, that its handler was told to end."""
+    held = hold(start, gate, "busy", fault)
+    gate.open()
+    assert fault != "stop" or wait_until(lambda: _state(held.pid) == "T")
+    with ThreadPoolExecutor(1) as threads:
+        waiting = in_thread(threads, held.wait)
+        stopwatch.start()
+        getattr(held.session, how)()
+        error, _ = waiting.result()
+        stopwatch.stop(f"{how} of a worker that hears nothing")
+    # SIGTERM may come before the lock is held, and is followed by SIGCONT.
+    assert isinstance(error, (SessionClosed, CommandError)), repr(error)
+    assert getattr(error, "remote_type", "SystemExit") == "SystemExit"
+    assert not is_alive(held.pid)
+
+
+def test_taking_stacks_harms_no_worker(start: Maker) -> None:
+    """Though threads begin and end at every moment at which they are taken."""
+    session = start("faulty.py", quiet_mode=True)
+    pid = session.fetch_response("pid")
+    session.fetch_response("churn")
+    for _ in range(40):
+        assert session.stack()
+    assert pid == session.fetch_response("pid", LONG_MS)
+
+
+def test_a_full_pipe_holds_up_nobody_but_the_worker(start: Maker, gate: Gate, tmp_path: Path) -> None:
+    """A call that prints into it ends at its deadline; once somebody takes the output, the worker serves on."""
+    output = str(tmp_path / "output")
+    os.mkfifo(output)
+    reader = os.open(output, os.O_RDWR | os.O_NONBLOCK)
+    try:
+        session = start(
+            "faulty.py",
+            output=output,
+            environment={"GATE": gate.path},
+            patience=CancelPatience(20, interrupt_ms=LONG_MS),
+        )
+        pid = session.fetch_response("pid")
+        with pytest.raises(TimedOut) as caught:
+            session.fetch_response("chatter 64", LONG_MS, deadline_ms=300)
+        assert "interrupt" == caught.value.step
+        assert int(pid) == pid_beside(gate)
+        assert "on" == session.fetch_response("echo on", LONG_MS)
+        with contextlib.suppress(BlockingIOError):
+            while os.read(reader, 1 << 20):
+                pass
+        assert pid == session.fetch_response("pid", LONG_MS)
+        session.close()
+    finally:
+        os.close(reader)
+
+
+def test_a_worker_that_removes_its_directory_answers_or_leaves(start: Maker, gate: Gate) -> None:
+    """Over shared memory nothing is lost; over files there is nothing to say it with. A new start makes it good."""
+    session = start("faulty.py", quiet_mode=True)
+    if os.environ["TR_TRANSPORT"] == "shm":
+        assert "removed" == session.fetch_response("remove-directory", LONG_MS)
+        assert "on" == session.fetch_response("echo on", LONG_MS)
+    else:
+        with pytest.raises(WorkerLost) as caught:
+            session.fetch_response("remove-directory", LONG_MS)
+        assert "worker_lost" == caught.value.code
+    session.terminate()
+    with pytest.raises(
+        TechRenaissanceError
+    ):  # it is nobody's session any more: another host may have taken its name
+        session.start()
+        session.fetch_response("echo", LONG_MS)
+
+
+def test_a_worker_that_hangs_up_is_asked_in_vain_and_ended_for_certain(start: Maker, gate: Gate) -> None:
+    """A silent one is waited for until the deadline."""
+    held = hold(start, gate, "busy", "hang-up", patience=IMPATIENT)
+    if os.environ["TR_TRANSPORT"] == "shm":
+        gate.open()
+        gate.wait_for_arrival()
+    error = _error_of(held)
+    assert "deadline_passed" == error.code
+    held.session.terminate()
+    assert not is_alive(held.pid)
+    held.session.start()
+    assert "again" == held.session.fetch_response("echo again", LONG_MS)
+
+
+def _error_of(held: Held) -> TimedOut:
+    with pytest.raises(TimedOut) as caught:
+        held.session.fetch_response("echo behind", LONG_MS, deadline_ms=100)
+    return caught.value

@@ -1,0 +1,339 @@
+"""Kills workers and hosts at random moments, as fast as the machine can, and judges what comes of it.
+
+    python tests/faults_run.py [--minutes N] [--seed N]
+
+Four lanes at once: each host over each transport. In each turn a session is started, used, and its worker or its host killed at a
+moment that chance takes. Right is: an answer that was asked for, or one typed error that names the death;
+promptly; and nothing left. Prints a Markdown table. The exit status is 1 after a wrong error, a hang or a leak, or if the median from
+the worker's death to its error is over 50 ms.
+"""
+
+import argparse
+import contextlib
+import os
+import random
+import select
+import signal
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Dict, Iterator, List, Optional, Tuple
+
+sys.path.insert(0, os.path.dirname(__file__))
+
+from hosts import HOSTS, TRANSPORTS, WORKERS, Driver, DriverFailed, driver_command
+from leaks import children, descendants, descriptors_of, is_alive, wait_until
+from segments import descriptors, mappings
+
+from tech_renaissance import LaunchError, TechRenaissanceError, WorkerLost
+
+_LIMIT_S = 0.050
+# Longer than anything may take on a busy machine.
+_PATIENCE_S = 20.0
+_MOST_DELAY_S = 0.15  # a start takes about as long
+SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT, signal.SIGTERM)
+# As tests/leaks.py does, but all at once: whose environment names our folder.
+_MARK = "TR_WORKSPACE="
+_environment = threading.Lock()  # drivers inherit it
+
+
+class Judge:
+    """What was seen of one lane."""
+
+    def __init__(self) -> None:
+        self.sessions = 0
+        self.faults: Counter[str] = Counter()
+        self.worker_times: List[float] = []
+        self.host_times: List[float] = []
+        self.complaints: List[str] = []
+
+    def check(self, condition: bool, complaint: str) -> None:
+        """Note a complaint unless the condition holds."""
+        if not condition:
+            self.complaints.append(complaint)
+            print(f"WRONG: {complaint}", flush=True)
+
+
+class Lane:
+    """One host over one transport, in a workspace of its own."""
+
+    def __init__(self, host: str, transport: str, folder: Path, chance: random.Random) -> None:
+        self.name = (host, transport)
+        self.judge = Judge()
+        self._chance = chance
+        self._folder = folder
+        self._transport = transport
+        command = driver_command(host)
+        assert command is not None
+        self._command = command
+        self._workspace = folder / "workspace"
+        self._driver: Optional[Driver] = None
+        self._baseline: set[int] = set()
+        self._turns = 0
+
+    def run(self, until: float) -> None:
+        """Take turns until then."""
+        while time.monotonic() < until:
+            self.turn()
+        self.close()
+
+    def turn(self) -> None:
+        """Start, use, kill, judge."""
+        self._turns += 1
+        what = self._chance.choices(("worker", "host", "nothing"), (6, 3, 1))[0]
+        with _deadline(f"{self.name}: {what}"):
+            if what == "host":
+                self._kill_host()
+            else:
+                self._kill_worker(is_spared=what == "nothing")
+
+    def close(self) -> None:
+        """The last things to check: everything is gone in the end."""
+        driver = self._ready_driver()
+        with self._session(driver, "last"):
+            pass
+        driver.close()
+        self._driver = None
+        self.judge.check([] == self._left(), f"{self.name}: left in the end: {self._left()}")
+        self.judge.check([] == self._processes(), f"{self.name}: processes in the end: {self._processes()}")
+
+    # -------------------------------------------------------------------------------------------------- the worker
+
+    def _kill_worker(self, *, is_spared: bool) -> None:
+        judge, driver = self.judge, self._ready_driver()
+        session = self._session(driver, "a")
+        number = self._chance.choice(SIGNALS)
+        delay_s = self._delay_s()
+        waits = threading.Thread(target=self._use, args=(session, is_spared, number))
+        session.start()
+        judge.sessions += 1
+        worker = children(driver.process.pid)
+        judge.check(len(worker) == 1, f"{self.name}: workers {worker}")
+        self._struck = 0.0
+        waits.start()
+        if not is_spared:
+            time.sleep(delay_s)
+            judge.faults[number.name] += 1
+            self._struck = time.monotonic()
+            for pid in worker:
+                os.kill(pid, number)
+        waits.join(_PATIENCE_S)
+        judge.check(not waits.is_alive(), f"{self.name}: a call hangs after {number.name} at {delay_s:.3f} s")
+        if is_spared:
+            judge.faults["none"] += 1
+        session.close()
+        self._check_nothing_left(driver, worker)
+
+    def _use(self, session: Any, is_spared: bool, number: signal.Signals) -> None:
+        """Calls until the death is told; how it is told."""
+        text = "x" * self._chance.choice((10, 1000, 100_000))
+        calls = 0
+        try:
+            while calls < 20 or not is_spared:
+                calls += 1
+                answer = session.fetch_response(f"echo {text}", 60_000)
+                self.judge.check(answer == text, f"{self.name}: a wrong answer {answer[:80]!r}")
+        except (LaunchError, WorkerLost) as error:
+            told = time.monotonic()
+            if self._struck and number is not signal.SIGTERM:  # which is not a death yet
+                self.judge.worker_times.append(told - self._struck)
+            status = error.exit_status
+            self.judge.check(not is_spared, f"{self.name}: {error!r} of a worker that was spared")
+            right = (-number,) if number is not signal.SIGTERM else (-number, 128 + number)
+            self.judge.check(status in right, f"{self.name}: {number.name} was told as {error!r}, {status}")
+            self.judge.check(error.post_mortem is not None, f"{self.name}: no post-mortem in {error!r}")
+        except TechRenaissanceError as error:
+            # A handler that hears SIGTERM answers with that.
+            right = number is signal.SIGTERM and getattr(error, "remote_type", "") == "SystemExit"
+            self.judge.check(right, f"{self.name}: {number.name} was told as {error!r}")
+        except DriverFailed as error:
+            self.judge.check(False, f"{self.name}: after {number.name} the host failed: {error}")
+
+    def _check_nothing_left(self, driver: Driver, pids: List[int]) -> None:
+        judge, host = self.judge, driver.process.pid
+        judge.check(wait_until(lambda: not any(map(is_alive, pids)), 5), f"{self.name}: {pids} live on")
+        clean = wait_until(lambda: self._baseline == descriptors_of(host), 5)
+        judge.check(clean, f"{self.name}: descriptors {descriptors_of(host) ^ self._baseline}")
+        segments = [*mappings(host), *descriptors(host)] if self._transport == "shm" else []
+        judge.check(not segments, f"{self.name}: segments {segments}")
+        judge.check([] == self._left(), f"{self.name}: directories {self._left()}")
+        if not clean:
+            self._end_driver()
+
+    # ---------------------------------------------------------------------------------------------------- the host
+
+    def _kill_host(self) -> None:
+        judge, driver = self.judge, self._ready_driver()
+        session = self._session(driver, self._chance.choice("abc"))
+        delay_s = self._delay_s()
+        session.start()
+        judge.sessions += 1
+        calls = threading.Thread(target=self._call_until_the_host_dies, args=(session,))
+        calls.start()
+        time.sleep(delay_s)
+        pids = descendants(driver.process.pid)
+        ends = [os.pidfd_open(pid) for pid in pids] if hasattr(os, "pidfd_open") else []
+        judge.faults["SIGKILL of the host"] += 1
+        struck = time.monotonic()
+        driver.process.kill()
+        if ends:
+            gone = _wait_for_all(ends, _PATIENCE_S)
+        else:
+            gone = wait_until(lambda: not any(map(is_alive, pids)), _PATIENCE_S)
+        judge.host_times.append(time.monotonic() - struck)
+        judge.check(gone, f"{self.name}: {pids} outlive their host, killed after {delay_s:.3f} s")
+        calls.join(_PATIENCE_S)
+        driver.kill()
+        self._driver = None
+        self._ready_driver()
+
+    @staticmethod
+    def _call_until_the_host_dies(session: Any) -> None:
+        with contextlib.suppress(DriverFailed, OSError):
+            while True:
+                session.fetch_response("echo on", 60_000)
+
+    # --------------------------------------------------------------------------------------------------- the rest
+
+    def _delay_s(self) -> float:
+        """Half of the time while it starts, half of the time while it serves."""
+        return self._chance.choice((0.3, 1.0)) * self._chance.uniform(0, _MOST_DELAY_S)
+
+    def _ready_driver(self) -> Driver:
+        if self._driver is None:
+            with _environment:
+                os.environ.update(TR_WORKSPACE=str(self._workspace), TR_TRANSPORT=self._transport)
+                self._driver = driver = Driver(self._command, self._folder)
+            self.judge.sessions += 1
+            with self._session(driver, "first") as session:  # what is opened once and for all
+                session.fetch_response("echo on", 60_000)
+                self.judge.check(
+                    ["tr_session_first"] == self._left(), f"{self.name}: not cleaned: {self._left()}"
+                )
+            wait_until(lambda: not children(driver.process.pid), 5)
+            self._baseline = descriptors_of(driver.process.pid)
+        return self._driver
+
+    def _end_driver(self) -> None:
+        assert self._driver is not None
+        self._driver.close()
+        self._driver = None
+
+    def _session(self, driver: Driver, name: str) -> Any:
+        return driver.session(str(WORKERS / "echo.py"), name, quiet_mode=True)
+
+    def _left(self) -> List[str]:
+        folder = self._workspace / "python_session"
+        return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+
+    def _processes(self) -> List[int]:
+        mark = f"{_MARK}{self._workspace}".encode()
+        found: List[int] = []
+        for path in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                if mark in (path / "environ").read_bytes().split(b"\0") and int(path.name) != os.getpid():
+                    found.append(int(path.name))
+        return found
+
+
+def _wait_for_all(ends: List[int], patience_s: float) -> bool:
+    """Until every process has ended; closes their descriptors."""
+    deadline = time.monotonic() + patience_s
+    try:
+        waiting = list(ends)
+        while waiting and time.monotonic() < deadline:
+            ready, _, _ = select.select(waiting, [], [], deadline - time.monotonic())
+            waiting = [end for end in waiting if end not in ready]
+        return not waiting
+    finally:
+        for end in ends:
+            os.close(end)
+
+
+@contextlib.contextmanager
+def _deadline(what: str) -> Iterator[None]:
+    """A turn that hangs ends the run: there is no telling what would come after it."""
+
+    def give_up() -> None:
+        print(f"WRONG: hangs: {what}", flush=True)
+        import faulthandler
+
+        faulthandler.dump_traceback()
+        for pid in reversed(descendants(os.getpid())):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        os._exit(1)
+
+    timer = threading.Timer(4 * _PATIENCE_S, give_up)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def quantile(seconds: List[float], share: float) -> float:
+    """Of a list that may be empty; in milliseconds."""
+    ordered = sorted(seconds)
+    return 1000 * ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else float("nan")
+
+
+def report(judges: Dict[Tuple[str, str], Judge], seed: int, minutes: float) -> List[str]:
+    """The tables."""
+    sessions = sum(judge.sessions for judge in judges.values())
+    lines = [f"Seed {seed}, {minutes:.1f} minutes, {sessions} sessions, {os.cpu_count()} processors.", ""]
+    lines += ["| host | transport | sessions | faults | wrong, hung or left |", "|---|---|---|---|---|"]
+    for (host, transport), judge in judges.items():
+        faults = ", ".join(f"{count} {name}" for name, count in sorted(judge.faults.items()))
+        lines.append(f"| {host} | {transport} | {judge.sessions} | {faults} | {len(judge.complaints)} |")
+    head = "| time until, ms | host | transport | times | p50 | p99 | max |"
+    lines += ["", head, "|---|---|---|---|---|---|---|"]
+    for what, attribute in (
+        ("error of a dead worker", "worker_times"),
+        ("end of all after a dead host", "host_times"),
+    ):
+        for (host, transport), judge in judges.items():
+            seconds = getattr(judge, attribute)
+            figures = " | ".join(f"{quantile(seconds, share):.1f}" for share in (0.5, 0.99, 1))
+            lines.append(f"| {what} | {host} | {transport} | {len(seconds)} | {figures} |")
+    return lines
+
+
+def main() -> int:
+    """Run the lanes in turns."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--minutes", type=float, default=10)
+    parser.add_argument("--seed", type=int, default=int(time.time()))
+    options = parser.parse_args()
+    print(f"seed {options.seed}", flush=True)
+    os.environ.setdefault("TR_PYTHON", sys.executable)
+    begin = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="tr_faults_") as folder:
+        lanes: List[Lane] = []
+        for host in HOSTS:
+            if driver_command(host) is None:
+                print(f"there is no C++ compiler: {host} is left out")
+                continue
+            for transport in TRANSPORTS:
+                path = Path(folder, f"{host}-{transport}")
+                path.mkdir()
+                lanes.append(Lane(host, transport, path, random.Random(f"{options.seed} {host} {transport}")))
+        with ThreadPoolExecutor(len(lanes)) as threads:
+            runs = [threads.submit(lane.run, begin + 60 * options.minutes) for lane in lanes]
+        for run in runs:
+            run.result()
+    judges = {lane.name: lane.judge for lane in lanes}
+    print("\n".join(report(judges, options.seed, (time.monotonic() - begin) / 60)))
+    are_slow = [name for name, judge in judges.items() if quantile(judge.worker_times, 0.5) > 1000 * _LIMIT_S]
+    for name in are_slow:
+        print(f"WRONG: {name}: the median is over {1000 * _LIMIT_S:.0f} ms")
+    return 1 if are_slow or any(judge.complaints for judge in judges.values()) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
