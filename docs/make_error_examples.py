@@ -34,8 +34,8 @@ RUN_DEPENDENT = [
     (r"^ +$", ""),
     (r"(Current t|T)hread 0x\w+", r"\g<1>hread 0x00007f0123456780"),
     (r"[\d.e-]+ s into", "0.01 s into"),
-    (
-        r'(^ +)File "(?!/checkout/(?:examples/|broken)).*\n(?:^ +File "(?!/checkout/(?:examples/|broken)).*\n)*',
+    (  # frames that are not the example's, with their lines of source
+        r'(^ +)File "(?!/checkout/(?:examples/|broken)).*\n(?:^\1  .*\n)?(?:^\1File "(?!/checkout/(?:examples/|broken)).*\n(?:^\1  .*\n)?)*',
         r"\g<1>...\n",
     ),
     (r"\n+    Extension modules: .*", ""),

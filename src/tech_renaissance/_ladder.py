@@ -32,7 +32,7 @@ def end_call(worker: Worker, call: Call, why: str, patience: CancelPatience) -> 
         )
         steps: List[Tuple[str, Callable[[], None], float]] = [
             ("notice", lambda: worker.transport.give_up(call.request.id or 0), patience.notice_ms / 1000),
-            ("interrupt", worker.process.interrupt, patience.interrupt_ms / 1000),
+            ("interrupt", worker.interrupt, patience.interrupt_ms / 1000),
             ("terminate", lambda: worker.end_process("terminate", reason), patience.terminate_ms / 1000),
             ("kill", lambda: worker.end_process("kill", reason), _KILL_S),
         ]

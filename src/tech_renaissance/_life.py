@@ -146,6 +146,11 @@ class Worker:
         self._ended_by = self._ended_by or why
         getattr(self.process, step)()
 
+    def interrupt(self) -> None:
+        """Interrupt the handler. The same signal asks for the stacks: one at a time."""
+        with self._stacks_lock:
+            self.process.interrupt()
+
     def stacks(self) -> str:
         """The Python stacks of all threads, or why they cannot be had; empty if the worker does not offer them."""
         with self._stacks_lock:

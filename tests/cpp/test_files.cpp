@@ -66,6 +66,13 @@ TEST("a file is read, and that there is none is no error") {
     CHECK(!read_file(directory / "missing").has_value());
 }
 
+TEST("no more of a file is read than was asked for") {
+    const TemporaryDirectory directory;
+    write(directory / "file", "text");
+    CHECK_EQ("te", read_file(directory / "file", 2).value_or(""));
+    CHECK_EQ("text", read_file(directory / "file", 9).value_or(""));
+}
+
 TEST("links, pipes, sockets, devices and directories are refused at once") {
     const TemporaryDirectory directory;
     write(directory / "file", "text");
@@ -117,6 +124,41 @@ TEST("a result that is a link makes its response unreadable") {
     std::filesystem::create_symlink(worker.directory / "elsewhere.tsr", worker.directory / "result_0.tsr");
     write(worker.directory / "response.json", response);
     CHECK_EQ("bad_frame", worker.refusal());
+}
+
+TEST("a status that cannot be read is none") {
+    const TemporaryDirectory directory;
+    FileTransport host{directory.path(), ""};
+    write(directory / "elsewhere", "ready");
+    std::filesystem::create_symlink(directory / "elsewhere", directory / "status.txt");
+    CHECK(!host.receive(0ms).has_value());
+    std::filesystem::remove(directory / "status.txt");
+    std::filesystem::create_directory(directory / "status.txt");
+    CHECK(!host.receive(0ms).has_value());
+    std::filesystem::remove(directory / "status.txt");
+    write(directory / "status.txt", "ready");
+    CHECK(std::holds_alternative<Ready>(*host.receive(0ms)));
+}
+
+TEST("what stands in the way of a new worker goes, whatever it is") {
+    const TemporaryDirectory directory;
+    FileTransport host{directory.path(), ""};
+    write(directory / "elsewhere", "text");
+    std::filesystem::create_directories(directory / "worker.json" / "inside");
+    CHECK_EQ(0, ::mkfifo((directory / "stack.txt").c_str(), 0600));
+    std::filesystem::create_symlink(directory / "elsewhere", directory / "status.txt");
+    host.prepare();
+    for (const char* name : {"worker.json", "stack.txt", "status.txt"}) {
+        CHECK(!std::filesystem::exists(std::filesystem::symlink_status(directory / name)));
+    }
+    CHECK_EQ("text", read_file(directory / "elsewhere").value_or(""));
+}
+
+TEST("a tensor that cannot be put or dropped is told alike") {
+    Worker worker;
+    std::filesystem::create_directory(worker.directory / "tag.tsr");
+    CHECK_THROWS(tr::FormatError, "io_error", worker.host.put_tensor("tag", Tensor::zeros({2})));
+    CHECK_THROWS(tr::FormatError, "io_error", worker.host.drop_tensor("tag"));
 }
 
 TEST("a request has begun when its file is gone, or is that of another") {

@@ -142,6 +142,21 @@ TEST("the record says what it was busy with, if it had begun") {
     CHECK_EQ(1000, text->command.size());
 }
 
+TEST("it was busy with the newest call that it had begun: answers to older ones may be untaken") {
+    const TemporaryDirectory directory;
+    const auto coroner =
+        std::make_shared<Coroner>(directory.path(), "/the/python", [](std::int64_t id) { return id == 2; }, nullptr);
+    for (const int id : {1, 2, 3}) {
+        const auto sent = call("number", std::to_string(id));
+        sent->request.id = id;
+        tr::detail::WorkRecord::Entry(coroner->work(), sent).keep();
+    }
+    const Process process(sh("exit 3"), [coroner](const ProcessEnd& end) { coroner->process_ended(end); });
+    process.wait();
+    CHECK_EQ("busy", coroner->post_mortem()->moment);
+    CHECK_EQ("number 2", coroner->post_mortem()->command);
+}
+
 TEST("a kill that nobody ran out of memory for is none for want of memory") {
     const auto death = record_of(sh("kill -KILL $$"));
     CHECK_EQ("SIGKILL", death->signal);
@@ -160,6 +175,9 @@ TEST("a record without a directory is made all the same, and nonsense in worker.
     CHECK_EQ(3, record_of(sh("exit 3"), "/no/such/directory")->exit_status.value_or(0));
     const TemporaryDirectory directory;
     std::ofstream(directory / "worker.json") << "[1";
+    CHECK_EQ("", record_of(sh("exit 3"), directory.path())->python);
+    std::filesystem::remove(directory / "worker.json");
+    std::filesystem::create_directory(directory / "worker.json");
     CHECK_EQ("", record_of(sh("exit 3"), directory.path())->python);
 }
 

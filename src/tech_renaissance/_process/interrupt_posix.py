@@ -1,4 +1,6 @@
-"""The worker's answers to its host's signals: SIGURG interrupts the handler, SIGWINCH has the stacks written (spec/life.md)."""
+"""The worker's answers to its host's signals: SIGURG interrupts the handler, or has the stacks written; SIGWINCH has the main
+thread's stack written though no Python code runs (spec/life.md).
+"""
 
 import contextlib
 import faulthandler
@@ -8,7 +10,10 @@ import sys
 import threading
 import traceback
 from types import FrameType
-from typing import Callable, Generator, Optional
+from typing import Callable, Generator, List, Optional
+
+# Of the signal's handler, on top of what was interrupted.
+_OUR_FRAMES = 4
 
 
 @contextlib.contextmanager
@@ -18,38 +23,38 @@ def interruptible(
     """While serving, ``interrupt`` runs in the main thread when the host asks for it; the host can have the stacks."""
     del is_given_up  # the host sends a signal when it is time
     with contextlib.ExitStack() as undo:
-        descriptor = _open_new(os.path.join(directory, "stack.txt"))
-        if descriptor is not None:
-            undo.callback(os.close, descriptor)
-            _write_stacks_into(descriptor, undo)
+        stacks = _open_new(os.path.join(directory, "stack.txt"))
+        if stacks is not None:
+            undo.callback(os.close, stacks)
+            # Written by the signal handler itself: for when no Python code runs, so that the stack stands still.
+            faulthandler.register(signal.SIGWINCH, stacks, all_threads=False, chain=False)
+            undo.callback(faulthandler.unregister, signal.SIGWINCH)
         if threading.current_thread() is threading.main_thread():
-            _handle(signal.SIGURG, interrupt, undo)
+            _handle(signal.SIGURG, lambda: _answer(stacks, interrupt), undo)
             # A host's mask is inherited.
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGURG, signal.SIGWINCH})
         yield
 
 
-def _write_stacks_into(descriptor: int, undo: contextlib.ExitStack) -> None:
-    """On SIGWINCH, the stack of the thread that gets it, which is the main thread as a rule, is written by the signal handler itself.
-    Those of the others follow when the main thread runs Python code: without the interpreter lock, a thread that ends just
-    then would take its stack away under the handler.
-    """
-    in_main_thread = threading.current_thread() is threading.main_thread()
-    if in_main_thread:
-        _handle(signal.SIGWINCH, lambda: _write_other_stacks(descriptor), undo)
-    faulthandler.register(signal.SIGWINCH, descriptor, all_threads=False, chain=in_main_thread)
-    undo.callback(faulthandler.unregister, signal.SIGWINCH)
+def _answer(stacks: Optional[int], interrupt: Callable[[], None]) -> None:
+    """The host wants the stacks if it has put a question mark there, else the interrupt."""
+    with contextlib.suppress(OSError):
+        if stacks is not None and os.pread(stacks, 2, 0) == b"?":
+            os.ftruncate(stacks, 0)
+            os.write(stacks, _all_stacks().encode("utf-8", "replace"))
+            return
+    interrupt()
 
 
-def _write_other_stacks(descriptor: int) -> None:
+def _all_stacks() -> str:
     names = {thread.ident: thread.name for thread in threading.enumerate()}
-    text = ""
+    parts: List[str] = []
     for number, frame in sys._current_frames().items():  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-        if number != threading.get_ident():
-            text += f"\nThread {names.get(number, number)}:\n" + "".join(traceback.format_stack(frame))
-    if text:
-        with contextlib.suppress(OSError):
-            os.write(descriptor, text.encode("utf-8", "replace"))
+        lines = traceback.format_stack(frame)
+        if number == threading.get_ident():
+            lines = lines[:-_OUR_FRAMES]
+        parts.append(f"Thread {names.get(number, number)} (most recent call last):\n{''.join(lines)}")
+    return "\n".join(reversed(parts))
 
 
 def _handle(number: int, action: Callable[[], None], undo: contextlib.ExitStack) -> None:
@@ -65,6 +70,6 @@ def _open_new(path: str) -> Optional[int]:
     try:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(path)
-        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
     except OSError:
         return None

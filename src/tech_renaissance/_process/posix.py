@@ -113,11 +113,11 @@ class Process:
         self._wake_pump()
 
     def interrupt(self) -> None:
-        """Interrupt the handler, if the worker knows how (spec/life.md)."""
+        """Interrupt the handler, or have it write its stacks, if the worker knows how (spec/life.md)."""
         self._signal_leader(signal.SIGURG)
 
-    def ask_for_stacks(self) -> None:
-        """Have the worker write its stacks into stack.txt, if it knows how (spec/life.md)."""
+    def ask_for_stack(self) -> None:
+        """Have the worker write the stack of its main thread into stack.txt from outside, if it knows how (spec/life.md)."""
         self._signal_leader(signal.SIGWINCH)
 
     def terminate(self) -> None:

@@ -6,7 +6,8 @@ import time
 
 from .process import Process, process_state
 
-_LONGEST_S = 0.25
+_QUESTION = b"?"
+_LONGEST_S = 0.15
 _STILL_S = 0.02
 _LOOK_S = 0.002
 _MOST_NBYTES = 1 << 20
@@ -27,9 +28,13 @@ def take_stacks(process: Process, path: str) -> str:
         if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:  # not what the worker made
             return ""
         os.ftruncate(descriptor, 0)
-        process.ask_for_stacks()
-        _wait_until_still(descriptor)
-        text = os.read(descriptor, _MOST_NBYTES).decode("utf-8", "replace")
+        os.write(descriptor, _QUESTION)
+        process.interrupt()
+        if not _wait_for_answer(descriptor):
+            os.ftruncate(descriptor, 0)
+            process.ask_for_stack()
+            _wait_for_answer(descriptor)
+        text = os.pread(descriptor, _MOST_NBYTES, 0).decode("utf-8", "replace")
     finally:
         os.close(descriptor)
     if text:
@@ -38,7 +43,8 @@ def take_stacks(process: Process, path: str) -> str:
     return f"(there are no stacks of process {process.pid}: {why})\n"
 
 
-def _wait_until_still(descriptor: int) -> None:
+def _wait_for_answer(descriptor: int) -> bool:
+    """Wait until there is an answer that has stood still for a moment; False if there is none in time."""
     started = changed = time.monotonic()
     seen = 0
     while True:
@@ -46,6 +52,8 @@ def _wait_until_still(descriptor: int) -> None:
         nbytes = os.fstat(descriptor).st_size
         if nbytes != seen:
             seen, changed = nbytes, now
-        if now - started > _LONGEST_S or (seen and now - changed >= _STILL_S):
-            return
+        if seen > len(_QUESTION) and now - changed >= _STILL_S:
+            return True
+        if now - started > _LONGEST_S:
+            return seen > len(_QUESTION)
         time.sleep(_LOOK_S)

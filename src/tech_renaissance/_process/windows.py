@@ -121,7 +121,7 @@ class Process:
     def interrupt(self) -> None:
         """Nothing: the worker watches for the request that is given up."""
 
-    def ask_for_stacks(self) -> None:
+    def ask_for_stack(self) -> None:
         """Nothing: there are no stacks to be had."""
 
     def terminate(self) -> None:

@@ -19,6 +19,7 @@
 #include "tech_renaissance/detail/path.h"
 #include "tech_renaissance/detail/process.h"
 #include "tech_renaissance/detail/work_record.h"
+#include "tech_renaissance/detail/worker_info.h"
 #include "tech_renaissance/post_mortem.h"
 
 namespace tr::detail {
@@ -73,7 +74,7 @@ public:
         }
         auto death = std::make_shared<PostMortem>(examine(end));
         describe_work(*death, in_work);
-        read_worker_info(*death);
+        describe_worker(*death);
         {
             const std::lock_guard<std::mutex> lock(mutex_);
             death->ended_by_host = ended_by_host_;
@@ -89,8 +90,8 @@ private:
         return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
     }
 
-    // A request that was sent, and that the worker never saw, is not what it was busy with; nor is one whose answer is
-    // there, though nobody has taken it yet. It serves one after the other, so it was at the newest one that it began.
+    // A request that was sent, and that the worker never saw, is not what it was busy with. It serves one after the
+    // other, so that is the newest one that it began: the answers to those before may be there, and not taken yet.
     std::optional<InWork> begun_call() const {
         return work_.newest([this](const InWork& sent) {
             try {
@@ -125,13 +126,12 @@ private:
         return death;
     }
 
-    void read_worker_info(PostMortem& death) const {
+    void describe_worker(PostMortem& death) const {
         try {
-            const json::Value info = json::parse(read_file(to_path(directory_) / "worker.json").value_or("{}"));
-            const json::Object& object = as_object(info, "worker.json");
-            death.python = optional_string(object, "python");
-            death.tech_renaissance = optional_string(object, "tech_renaissance");
-        } catch (const std::exception&) {  // it may have died while it wrote, or have written nonsense
+            const json::Object info = read_worker_info(to_path(directory_));
+            death.python = optional_string(info, "python");
+            death.tech_renaissance = optional_string(info, "tech_renaissance");
+        } catch (const std::exception&) {  // it has written nonsense
         }
     }
 

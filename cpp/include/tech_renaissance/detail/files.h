@@ -58,8 +58,8 @@ inline void write_file(const std::filesystem::path& path, std::initializer_list<
 // Removes whatever bears this name: also a link, a pipe, or a directory with all that is in it.
 inline void remove_anything(const std::filesystem::path& path) {
     const bool is_directory = std::filesystem::is_directory(std::filesystem::symlink_status(path));
-    if (is_directory) std::filesystem::remove_all(path);  // follows nothing
-    if (!is_directory) remove_file(path);
+    if (!is_directory) return remove_file(path);
+    std::filesystem::remove_all(path);  // follows nothing
 }
 
 // A small file's bytes, at most so many; none if there is no such file. For files that somebody else may have put

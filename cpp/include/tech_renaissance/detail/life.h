@@ -91,7 +91,11 @@ public:
     }
 
     // Steps of the ladder.
-    void interrupt() override { process_.interrupt(); }
+    // The same signal asks for the stacks: one at a time.
+    void interrupt() override {
+        const std::lock_guard<std::mutex> lock(stack_mutex_);
+        process_.interrupt();
+    }
     void terminate(const std::string& why) override {
         coroner_->ended_for_call();
         coroner_->ended_by_host(why);

@@ -31,6 +31,7 @@ public:
 
     bool is_open() const noexcept { return static_cast<bool>(file_); }
     bool clear() const noexcept { return ::ftruncate(file_.get(), 0) == 0; }
+    bool ask() const noexcept { return clear() && ::pwrite(file_.get(), "?", 1, 0) == 1; }
 
     std::int64_t nbytes() const noexcept {
         struct stat status{};
@@ -49,27 +50,35 @@ private:
     Descriptor file_;
 };
 
-// Until there is something that has stood still, at most so long.
-inline void wait_until_still(const StackFile& file) {
-    constexpr std::chrono::milliseconds longest(250);
+// Whether there is an answer, once it has stood still for a moment; false if there is none in time.
+inline bool wait_for_answer(const StackFile& file) {
+    constexpr std::chrono::milliseconds longest(150);
     constexpr std::chrono::milliseconds still(20);
     constexpr std::chrono::milliseconds look(2);
+    constexpr std::int64_t question_nbytes = 1;
     const Clock::time_point end = Clock::now() + longest;
     std::int64_t seen = 0;
     Clock::time_point changed = Clock::now();
-    while (Clock::now() < end && (seen == 0 || Clock::now() - changed < still)) {
+    while (Clock::now() < end && (seen <= question_nbytes || Clock::now() - changed < still)) {
         std::this_thread::sleep_for(look);
         const std::int64_t nbytes = file.nbytes();
         if (nbytes != seen) changed = Clock::now();
         seen = nbytes;
     }
+    return seen > question_nbytes;
 }
 
+// The worker's own code is asked first; if none runs, the signal handler of faulthandler. REQUIRES: nobody interrupts
+// the worker meanwhile, which is the same signal.
 inline std::string take_stacks(const Process& process, const std::filesystem::path& path) {
     const StackFile file(path);
-    if (!file.is_open() || !file.clear()) return "";
-    process.ask_stack();
-    wait_until_still(file);
+    if (!file.is_open() || !file.ask()) return "";
+    process.interrupt();
+    if (!wait_for_answer(file)) {
+        file.clear();
+        process.ask_stack();
+        wait_for_answer(file);
+    }
     std::string text = file.text();
     if (!text.empty()) return text;
     const std::string state = describe_state(process.pid());

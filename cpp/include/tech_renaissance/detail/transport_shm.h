@@ -18,13 +18,13 @@
 #include <vector>
 
 #include "tech_renaissance/detail/files.h"
-#include "tech_renaissance/detail/json.h"
 #include "tech_renaissance/detail/shm/control.h"
 #include "tech_renaissance/detail/shm/frame.h"
 #include "tech_renaissance/detail/shm/lease.h"
 #include "tech_renaissance/detail/shm/lender.h"
 #include "tech_renaissance/detail/transport.h"
 #include "tech_renaissance/detail/transport_file.h"
+#include "tech_renaissance/detail/worker_info.h"
 
 namespace tr::detail {
 
@@ -203,10 +203,10 @@ private:
 
     // Whether worker.json, which is there before "ready" is, names another transport than ours, or none.
     bool serves_over_files() const {
-        if (!std::filesystem::exists(directory_ / "status.txt")) return false;
+        std::error_code unknown;
+        if (!std::filesystem::exists(directory_ / "status.txt", unknown)) return false;
         try {
-            const json::Value info = json::parse(read_file(directory_ / "worker.json").value_or("{}"));
-            return optional_string(as_object(info, "worker.json"), "transport") != "shm";
+            return optional_string(read_worker_info(directory_), "transport") != "shm";
         } catch (const RemoteProtocolError&) {
             return true;
         }
