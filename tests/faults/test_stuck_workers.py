@@ -97,9 +97,13 @@ def test_a_worker_that_was_stopped_for_a_while_serves_on(start: Maker, gate: Gat
     ("how", "fault"), [("terminate", "stop"), ("terminate", "hold-the-gil"), ("close", "stop")]
 )
 def test_a_worker_that_hears_nothing_can_be_ended(
-    start: Maker, gate: Gate, stopwatch: Stopwatch, fault: str, how: str
+    host: str, start: Maker, gate: Gate, stopwatch: Stopwatch, fault: str, how: str
 ) -> None:
     """Who waits for it hears of that; or, if it listened after all, that its handler was told to end."""
+    if (host, how) == ("cpp", "close"):
+        pytest.skip(
+            "in C++ that is the destructor, which nobody may run while another thread uses the object"
+        )
     held = hold(start, gate, "busy", fault)
     gate.open()
     assert fault != "stop" or wait_until(lambda: _state(held.pid) == "T")
