@@ -12,6 +12,8 @@ INSTALL := -m pip install --quiet --disable-pip-version-check
 CMAKE = $(shell cat .venv/.cmake)
 HEADERS = $(shell find cpp/include -name '*.h')
 CXX_WARNINGS := -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wsign-conversion
+# What the thread sanitizer is to look at; tests/test_cpp_units.py runs the same.
+THREADED_TESTS := $(basename $(notdir $(shell grep -lE '<thread>|(children|process|exchange|ladder|supervisor|watch)\.h' tests/cpp/test_*.cpp)))
 FUZZERS := $(patsubst fuzz/%.cpp,build/fuzz/%,$(wildcard fuzz/*.cpp))
 
 # Hosts started here run their workers in .venv.
@@ -83,7 +85,7 @@ build: build/plain/.configured  ## Build the C++ tests, examples and benchmarks
 
 sanitizers: build/address/.configured build/thread/.configured
 	$(CMAKE) --build build/address --target unit_tests -j $(JOBS)
-	$(CMAKE) --build build/thread --target unit_tests -j $(JOBS)
+	$(CMAKE) --build build/thread --target $(THREADED_TESTS) -j $(JOBS)
 
 build/address/.configured: SANITIZE = -DTR_SANITIZE="address;undefined" -DCMAKE_BUILD_TYPE=Debug
 build/thread/.configured: SANITIZE = -DTR_SANITIZE="thread" -DCMAKE_BUILD_TYPE=Debug
