@@ -1,5 +1,6 @@
 """The hosts under test: the Python one as it is, and hosts in a process of their own behind the same interface."""
 
+import contextlib
 import functools
 import itertools
 import json
@@ -132,7 +133,8 @@ class Driver:
             return 0
         self._closed = True
         assert self.process.stdin is not None
-        self.process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):  # it died with a request unread
+            self.process.stdin.close()
         try:
             return self.process.wait(_PATIENCE_S)
         finally:
@@ -151,7 +153,7 @@ class Driver:
                     self._answers.pop(answer["id"]).set_exception(_error(answer["error"]))
                 else:
                     self._answers.pop(answer["id"]).set_result(answer["value"])
-        for waiting in list(self._answers.values()):
+        for waiting in [answer for answer in self._answers.values() if not answer.done()]:
             waiting.set_exception(DriverFailed("the host ended in the middle of the call"))
 
 
