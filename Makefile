@@ -31,9 +31,11 @@ demo: .venv/.torch build/plain/.configured  ## Show a worker with PyTorch at wor
 	$(PY) examples/python/demo.py
 
 test: lint vectors build sanitizers .venv/.dev .venv/.torch .venv-workers/pythons.json  ## Run every test (TESTS=... for some)
-	TR_TEST_CPP_BUILDS="build/plain build/address build/thread" \
-	TR_TEST_PYTHONS="$$(cat .venv-workers/pythons.json)" \
-	$(PY) -m pytest $(TESTS)
+	export TR_TEST_CPP_BUILDS="build/plain build/address build/thread" TR_TEST_PYTHONS="$$(cat .venv-workers/pythons.json)"; \
+	if [ -n "$(TESTS)" ]; then exec $(PY) -m pytest $(TESTS); fi; \
+	$(PY) -m pytest tests/faults tests/test_[a-n]*.py & first=$$!; \
+	$(PY) -m pytest -p no:cacheprovider tests/test_[o-z]*.py; second=$$?; \
+	wait $$first && exit $$second
 
 test-compat: .venv/.dev .venv-compat/.torch build  ## Run the tests with PyTorch 1.12 in the workers
 	TR_TEST_WORKER_PYTHON="$(abspath .venv-compat/bin/python)" $(PY) -m pytest $(TESTS)
