@@ -24,20 +24,22 @@ _MOST_UNBACKED_NBYTES = 1 << 30
 def open_plain(path: str) -> io.FileIO:
     """Open a file for reading that someone else may have put there: no link is followed, no pipe or device waited for.
 
-    Raises OSError: there is none (FileNotFoundError), it is no regular file (ELOOP, EINVAL), or far larger than the disk holds of it
+    Raises OSError: there is none (FileNotFoundError), it is no regular file (ELOOP, EISDIR, EINVAL), or far larger than the disk holds of it
     (EFBIG).
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    file = io.FileIO(
+        path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
+    )
     try:
-        status = os.fstat(descriptor)
+        status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
             raise OSError(errno.EINVAL, "is no regular file", path)
         if status.st_size - 512 * status.st_blocks > _MOST_UNBACKED_NBYTES:
             raise OSError(errno.EFBIG, "claims to be larger than it is", path)
-        return io.FileIO(descriptor, "rb")
     except BaseException:
-        os.close(descriptor)
+        file.close()
         raise
+    return file
 
 
 @contextlib.contextmanager
