@@ -6,12 +6,12 @@ Mutates the vectors. What is accepted says the same after it was written and rea
 printed as a bytes literal, and the exception ends the program.
 """
 
-import argparse
 import random
 import sys
-import time
 from pathlib import Path
-from typing import List
+
+import loop
+from loop import check_shown
 
 from tech_renaissance._errors import LocalProtocolError, RemoteProtocolError
 from tech_renaissance._frame import (
@@ -80,36 +80,22 @@ def mutated(data: bytes, other: bytes, chance: random.Random) -> bytes:
     return data
 
 
-def run(seeds: List[bytes], seconds: float, runs: int, chance: random.Random) -> int:
-    """Try mutations until the time or the number of runs is used up; return the number of runs."""
-    end = time.monotonic() + seconds
-    for count in range(runs):
-        if time.monotonic() > end:
-            return count
-        data = mutated(chance.choice(seeds), chance.choice(seeds), chance)
-        try:
-            check_request(data)
-            check_response(data)
-            check_message(data)
-        except BaseException:
-            print(f"failed on {data!r}")
-            raise
-    return runs
+def check(data: bytes) -> None:
+    """Whatever the bytes are taken for."""
+    check_request(data)
+    check_response(data)
+    check_message(data)
 
 
 def main() -> int:
     """Run the loop."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--seconds", type=float, default=20)
-    parser.add_argument("--runs", type=int, default=sys.maxsize)
-    parser.add_argument("--seed", type=int, default=int(time.time()))
-    options = parser.parse_args()
     seeds = [path.read_bytes() for path in sorted(VECTORS.rglob("*.json"))]
     seeds = [seed for seed in seeds if len(seed) < 4096]
-    print(f"seed {options.seed}")
-    count = run(seeds, options.seconds, options.runs, random.Random(options.seed))
-    print(f"{count} runs, no failure")
-    return 0
+
+    def attempt(chance: random.Random) -> None:
+        check_shown(check, mutated(chance.choice(seeds), chance.choice(seeds), chance))
+
+    return loop.main(attempt)
 
 
 if __name__ == "__main__":

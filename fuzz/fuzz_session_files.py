@@ -6,17 +6,17 @@ Mutates files as workers and hosts write them, and messages of the vectors. Byte
 ends the program.
 """
 
-import argparse
 import contextlib
 import json
 import random
 import sys
 import tempfile
-import time
 from pathlib import Path
-from typing import Iterator, List
+from typing import Iterator
 
+import loop
 from fuzz_message import VECTORS, mutated
+from loop import check_shown
 
 from tech_renaissance._transport.file import FileHost, FileWorker
 from tech_renaissance._transport.status import read_status, read_worker_info
@@ -83,37 +83,20 @@ def ends() -> Iterator[Ends]:
         both.close()
 
 
-def run(seeds: List[bytes], seconds: float, runs: int, chance: random.Random) -> int:
-    """Try mutations until the time or the number of runs is used up; return the number of runs."""
-    end = time.monotonic() + seconds
-    with ends() as both:
-        for count in range(runs):
-            if time.monotonic() > end:
-                return count
-            data = chance.choice(seeds)
-            if chance.randrange(4):
-                data = mutated(data, chance.choice(seeds), chance)
-            try:
-                both.check(data)
-            except BaseException:
-                print(f"failed on {data!r}")
-                raise
-    return runs
-
-
 def main() -> int:
     """Run the loop."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--seconds", type=float, default=20)
-    parser.add_argument("--runs", type=int, default=sys.maxsize)
-    parser.add_argument("--seed", type=int, default=int(time.time()))
-    options = parser.parse_args()
     seeds = SEEDS + [
         path.read_bytes() for path in sorted(VECTORS.rglob("*.json")) if path.stat().st_size < 4096
     ]
-    print(f"seed {options.seed}")
-    print(f"{run(seeds, options.seconds, options.runs, random.Random(options.seed))} runs, no failure")
-    return 0
+    with ends() as both:
+
+        def attempt(chance: random.Random) -> None:
+            data = chance.choice(seeds)
+            if chance.randrange(4):
+                data = mutated(data, chance.choice(seeds), chance)
+            check_shown(both.check, data)
+
+        return loop.main(attempt)
 
 
 if __name__ == "__main__":

@@ -6,11 +6,12 @@ Mutates frames. What is accepted says the same after it was written and read aga
 bytes literal, and the exception ends the program.
 """
 
-import argparse
 import random
 import sys
-import time
 from typing import Any, Callable, List, Tuple
+
+import loop
+from loop import check_shown
 
 from tech_renaissance._errors import RemoteProtocolError
 from tech_renaissance._frame import LONG, SHORT, Failure, Request, Response
@@ -83,33 +84,5 @@ def mutated(frame: bytes, chance: random.Random) -> bytes:
     return bytes(data)
 
 
-def run(seconds: float, runs: int, chance: random.Random) -> int:
-    """Try mutations until the time or the number of runs is used up; return the number of runs."""
-    end = time.monotonic() + seconds
-    for count in range(runs):
-        if time.monotonic() > end:
-            return count
-        frame = mutated(chance.choice(SEEDS), chance)
-        try:
-            check(frame)
-        except BaseException:
-            print(f"failed on {frame!r}")
-            raise
-    return runs
-
-
-def main() -> int:
-    """Run the loop."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--seconds", type=float, default=20)
-    parser.add_argument("--runs", type=int, default=sys.maxsize)
-    parser.add_argument("--seed", type=int, default=int(time.time()))
-    options = parser.parse_args()
-    print(f"seed {options.seed}")
-    count = run(options.seconds, options.runs, random.Random(options.seed))
-    print(f"{count} runs, no failure")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(loop.main(lambda chance: check_shown(check, mutated(chance.choice(SEEDS), chance))))

@@ -6,10 +6,10 @@ A writer fills a ring with frames, chance changes bytes of the ring and its word
 What it gives out are whole frames that lay in the ring. A failure prints the seed of the run that repeats it.
 """
 
-import argparse
 import random
 import sys
-import time
+
+import loop
 
 from tech_renaissance._errors import RemoteProtocolError
 from tech_renaissance._transport.control import (
@@ -114,35 +114,18 @@ def check_layout(segment: Segment, chance: random.Random) -> None:
     assert not check_magic(segment)
 
 
-def run(seconds: float, runs: int, seed: int) -> int:
-    """Try rings until the time or the number of runs is used up; return the number of runs."""
-    end = time.monotonic() + seconds
-    segment = Segment.create(CONTROL_NBYTES)
-    try:
-        for count in range(runs):
-            if time.monotonic() > end:
-                return count
-            try:
-                check(segment, random.Random(seed + count))
-                check_layout(segment, random.Random(seed + count))
-            except BaseException:
-                print(f"failed: --seed {seed + count} --runs 1")
-                raise
-        return runs
-    finally:
-        segment.close()
-
-
 def main() -> int:
     """Run the loop."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--seconds", type=float, default=20)
-    parser.add_argument("--runs", type=int, default=sys.maxsize)
-    parser.add_argument("--seed", type=int, default=int(time.time()))
-    options = parser.parse_args()
-    print(f"seed {options.seed}")
-    print(f"{run(options.seconds, options.runs, options.seed)} runs, no failure")
-    return 0
+    segment = Segment.create(CONTROL_NBYTES)
+
+    def attempt(chance: random.Random) -> None:
+        check(segment, chance)
+        check_layout(segment, chance)
+
+    try:
+        return loop.main(attempt)
+    finally:
+        segment.close()
 
 
 if __name__ == "__main__":

@@ -352,6 +352,13 @@ class DriverSession:
         return self._driver.save(tensor)
 
 
+def drop_file(session: Any, name: str, text: str) -> None:
+    """Put a stray file into the session's directory, whole."""
+    path = Path(session.session_dir, f"stray-{name}")
+    path.write_text(text)
+    path.replace(path.with_name(name))
+
+
 @functools.lru_cache(maxsize=None)
 def worker_torch_has(name: str) -> bool:
     """Whether the torch of the workers' interpreter has something, such as a dtype."""

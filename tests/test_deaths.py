@@ -9,7 +9,7 @@ from typing import Any, Callable
 
 import pytest
 from gates import Gate
-from hosts import WORKERS
+from hosts import WORKERS, drop_file
 from leaks import is_alive, wait_until
 
 from tech_renaissance import CommandError, LaunchError, RemoteProtocolError, WorkerLost
@@ -261,7 +261,7 @@ def test_an_unreadable_answer_is_the_workers_fault(start: Maker, gate: Gate) -> 
     for text in UNREADABLE:
         session.send_request(f"wait {gate.path}")
         gate.wait_for_arrival()
-        _drop(session, "response.json", text)
+        drop_file(session, "response.json", text)
         with pytest.raises(RemoteProtocolError):
             session.wait_for_response()
         session.terminate()
@@ -274,7 +274,7 @@ def test_an_answer_to_another_request_is_the_workers_fault(start: Maker, gate: G
     session = start()
     session.send_request(f"wait {gate.path}")
     gate.wait_for_arrival()
-    _drop(session, "response.json", '{"command": "echo", "result": "no", "id": 4711}')
+    drop_file(session, "response.json", '{"command": "echo", "result": "no", "id": 4711}')
     with pytest.raises(RemoteProtocolError) as caught:
         session.wait_for_response()
     assert "bad_state" == caught.value.code
@@ -285,7 +285,7 @@ def test_an_answer_to_nothing_is_ignored(start: Maker) -> None:
     """It answers no call that comes later."""
     session = start()
     assert session.wait_until_ready()
-    _drop(session, "response.json", '{"command": "echo", "result": "no", "id": 1}')
+    drop_file(session, "response.json", '{"command": "echo", "result": "no", "id": 1}')
     assert wait_until(
         lambda: not (session.is_busy() or os.path.exists(f"{session.session_dir}/response.json"))
     )
@@ -299,7 +299,9 @@ def test_a_result_is_read_from_the_session_only(start: Maker, gate: Gate, name: 
     session = start()
     session.send_request(f"wait {gate.path}")
     gate.wait_for_arrival()
-    _drop(session, "response.json", f'{{"command": "wait", "result": "ok", "id": 1, "tensors": ["{name}"]}}')
+    drop_file(
+        session, "response.json", f'{{"command": "wait", "result": "ok", "id": 1, "tensors": ["{name}"]}}'
+    )
     with pytest.raises(RemoteProtocolError) as caught:
         session.wait_for_tensor()
     assert "bad_frame" == caught.value.code
@@ -335,10 +337,3 @@ def test_an_emptied_session_directory_can_be_closed(start: Maker) -> None:
 
 def _status(session: Any) -> str:
     return (Path(session.session_dir) / "status.txt").read_text()
-
-
-def _drop(session: Any, name: str, text: str) -> None:
-    """A stray file, whole."""
-    path = Path(session.session_dir) / f"stray-{name}"
-    path.write_text(text)
-    path.replace(path.with_name(name))

@@ -73,15 +73,17 @@ class _CallEnded(TechRenaissanceError):
     it had to be ended.
     """
 
+    _usual_code = ""
+
     def __init__(
         self,
         message: str,
-        code: str,
+        code: str = "",
         step: str = "",
         stack: str = "",
         post_mortem: "Optional[PostMortem]" = None,
     ) -> None:
-        super().__init__(code, message)
+        super().__init__(code or self._usual_code, message)
         self.step = step
         self.stack = stack
         self.post_mortem = post_mortem
@@ -90,29 +92,13 @@ class _CallEnded(TechRenaissanceError):
 class TimedOut(_CallEnded, TimeoutError):
     """The answer did not come in time; a late one will be discarded. Code ``timed_out``, or ``deadline_passed``: the call was ended."""
 
-    def __init__(
-        self,
-        message: str,
-        code: str = "timed_out",
-        step: str = "",
-        stack: str = "",
-        post_mortem: "Optional[PostMortem]" = None,
-    ) -> None:
-        super().__init__(message, code, step, stack, post_mortem)
+    _usual_code = "timed_out"
 
 
 class CallCancelled(_CallEnded):
     """The call was ended by ``cancel``."""
 
-    def __init__(
-        self,
-        message: str,
-        code: str = "cancelled",
-        step: str = "",
-        stack: str = "",
-        post_mortem: "Optional[PostMortem]" = None,
-    ) -> None:
-        super().__init__(message, code, step, stack, post_mortem)
+    _usual_code = "cancelled"
 
 
 class Cancelled(BaseException):

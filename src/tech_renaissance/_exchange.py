@@ -47,16 +47,14 @@ class Call:
     def __init__(self, request: Request, *, idempotent: bool = False) -> None:
         self.request = request
         self.idempotent = idempotent
-        self.exchange: Optional[Exchange] = (
-            None  # that has sent it; none while it changes from one to the next
-        )
+        # That has sent it; none while it changes from one to the next.
+        self.exchange: Optional[Exchange] = None
         self.since = 0.0  # when it got into work, or was sent
         self.response: Optional[Response] = None
         self.error: Optional[TechRenaissanceError] = None
         self.timed_out = False  # a wait for it has
-        self.abandoned = (
-            False  # nobody waits for it any more: it is not handed over, and its answer discarded
-        )
+        # Nobody waits for it any more: it is not handed over, and its answer discarded.
+        self.abandoned = False
         # How its host ended it: why ("deadline", "cancel"), the last step that was taken, the worker's stacks before the first.
         self.why = ""
         self.step = ""
@@ -79,8 +77,7 @@ class Call:
 
     def is_overdue(self) -> bool:
         """Whether it has a deadline, and that has passed."""
-        deadline_ns = self.request.deadline_ns
-        return deadline_ns is not None and time.perf_counter_ns() >= deadline_ns
+        return not self.remaining_s()
 
     def take_response(self) -> Response:
         """The response of a call that is done, or its error."""
@@ -411,12 +408,16 @@ def call_ended(call: Call, post_mortem: Optional[PostMortem] = None) -> TechRena
         "terminate": "its worker was terminated",
         "kill": "its worker was killed",
     }[call.step]
-    stack = f"; the worker's stacks:\n{call.stack}" if call.stack else ""
+    what = "was cancelled" if call.why == "cancel" else "passed its deadline"
+    text = with_stacks(f"{call.request.command!r} {what}: {how}", call.stack)
     if call.why == "cancel":
-        text = f"{call.request.command!r} was cancelled: {how}{stack}"
         return CallCancelled(text, "cancelled", call.step, call.stack, post_mortem)
-    text = f"{call.request.command!r} passed its deadline: {how}{stack}"
     return TimedOut(text, "deadline_passed", call.step, call.stack, post_mortem)
+
+
+def with_stacks(text: str, stack: str) -> str:
+    """A message, and below it the worker's stacks, if there are any."""
+    return f"{text}; the worker's stacks:\n{stack}" if stack else text
 
 
 def _broken(error: OSError) -> WorkerLost:

@@ -4,10 +4,10 @@ import contextlib
 import heapq
 import itertools
 import threading
-import time
 from typing import Callable, List, Optional, Tuple
 
 from ._exchange import Call
+from ._lazy_thread import LazyThread
 from ._life import CancelPatience, Worker
 
 # How long the kernel may take to end a killed process.
@@ -56,7 +56,7 @@ class Deadlines:
         self._changed = threading.Condition()
         self._waiting: List[Tuple[int, int, Call]] = []
         self._order = itertools.count()
-        self._thread: Optional[threading.Thread] = None
+        self._thread = LazyThread("deadlines", self._run)
         self._closed = False
 
     def watch(self, call: Call) -> None:
@@ -65,10 +65,7 @@ class Deadlines:
         with self._changed:
             heapq.heappush(self._waiting, (call.request.deadline_ns, next(self._order), call))
             self._changed.notify()
-            if self._thread is None and not self._closed:
-                self._thread = threading.Thread(
-                    target=self._run, name="tech_renaissance deadlines", daemon=True
-                )
+            if not self._closed:
                 self._thread.start()
 
     def close(self) -> None:
@@ -79,8 +76,7 @@ class Deadlines:
 
     def join(self) -> None:
         """Wait for the thread."""
-        if self._thread is not None and self._thread is not threading.current_thread():
-            self._thread.join()
+        self._thread.join()
 
     def _run(self) -> None:
         while True:
@@ -94,8 +90,8 @@ class Deadlines:
         with self._changed:
             while not self._closed:
                 self._forget_done()
-                remaining_s = (self._waiting[0][0] - time.perf_counter_ns()) / 1e9 if self._waiting else None
-                if remaining_s is not None and remaining_s <= 0:
+                remaining_s = self._waiting[0][2].remaining_s() if self._waiting else None
+                if remaining_s == 0:
                     return heapq.heappop(self._waiting)[2]
                 self._changed.wait(remaining_s)
             return None

@@ -9,6 +9,7 @@ from typing import Dict, List, NamedTuple, Optional, Tuple
 
 from ._errors import LaunchError, LocalProtocolError, SessionClosed, TechRenaissanceError, WorkerLost
 from ._exchange import Call, Exchange, call_ended
+from ._names import is_reserved_tag
 from ._post_mortem import PostMortem, last_traceback, native_fault, shortened_command, signal_name
 from ._process.interpreter import find_interpreter
 from ._process.output import Output
@@ -332,7 +333,7 @@ class Life:
             if self._worker is crashed:
                 if not keep_tags:
                     for tag in self.transport.tags():
-                        if not tag.startswith("_"):  # of a call that waits
+                        if not is_reserved_tag(tag):  # as those of calls that wait are
                             self.transport.drop_tensor(tag)
                 self.start()
             assert self._worker is not None

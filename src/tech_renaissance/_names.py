@@ -24,10 +24,15 @@ def check_name(name: str, what: str) -> str:
     return name
 
 
+def is_reserved_tag(tag: str) -> bool:
+    """Whether a name belongs to the system as a tag: ``_anything``, ``result_<digits>``."""
+    return _RESERVED_TAG.match(tag) is not None
+
+
 def check_tag_to_send(tag: str) -> str:
     """Like check_name, and refuses the tags of the system with ``reserved_name``."""
     check_name(tag, "tag")
-    if _RESERVED_TAG.match(tag):
+    if is_reserved_tag(tag):
         raise LocalProtocolError(
             "reserved_name",
             f"tag {tag!a} belongs to the system: tags that begin with '_' and result_<number>",

@@ -11,7 +11,7 @@ from typing import Any, Callable, Deque, List, Mapping, NamedTuple, Optional, Se
 
 from ._connection import State
 from ._errors import CommandError, LaunchError, LocalProtocolError, SessionClosed, TimedOut, WorkerLost
-from ._exchange import Call, Exchange, expired
+from ._exchange import Call, Exchange, expired, with_stacks
 from ._frame import Exit, Response, parse_message
 from ._ladder import LONGEST_END_S, Deadlines, end_call
 from ._life import CancelPatience, Life, Options, RestartPolicy, Worker
@@ -198,7 +198,9 @@ class PythonSession:
         return SessionState(name, call.message, time.monotonic() - call.since)
 
     def stack(self) -> str:
-        """The Python stacks of all threads of the worker, taken without its cooperation; empty if it has none to show (spec/life.md)."""
+        """The Python stacks of the worker's threads, of the main thread alone while it runs no Python code; empty if it has none to show
+        (spec/life.md).
+        """
         worker = self._life.worker
         return worker.stacks() if worker else ""
 
@@ -508,7 +510,7 @@ class PythonSession:
         if timeout_s < _POLL_S or worker is None:
             return TimedOut(text)
         stack = worker.stacks()
-        return TimedOut(f"{text}; the worker's stacks:\n{stack}" if stack else text, stack=stack)
+        return TimedOut(with_stacks(text, stack), stack=stack)
 
     def _forget_timed_out(self) -> None:
         with self._asked_lock:

@@ -7,6 +7,7 @@ from typing import Callable, Dict, List, Optional, Tuple
 
 from ._errors import TechRenaissanceError, WorkerLost
 from ._exchange import Call
+from ._lazy_thread import LazyThread
 from ._life import TERMINATE_LADDER, Life, RestartPolicy, Worker
 from ._post_mortem import PostMortem
 
@@ -32,7 +33,7 @@ class Supervisor:
         self._launch_timeout_s = launch_timeout_s
         self._on_restart = on_restart
         self._changed = threading.Condition()
-        self._thread: Optional[threading.Thread] = None
+        self._thread = LazyThread("supervisor", self._run)
         self._restarting = False
         self._worker: Optional[Worker] = None  # the one that is watched
         self._given_up: Optional[TechRenaissanceError] = None
@@ -56,11 +57,7 @@ class Supervisor:
             self._in_a_row = 0
             self._restarts.clear()
             self._changed.notify_all()
-            if self._thread is None:
-                self._thread = threading.Thread(
-                    target=self._run, name="tech_renaissance supervisor", daemon=True
-                )
-                self._thread.start()
+            self._thread.start()
 
     def forgive(self) -> None:
         """Forget which requests are quarantined."""
@@ -105,11 +102,10 @@ class Supervisor:
 
     def join(self) -> None:
         """Wait for the thread."""
-        if self._thread is not None and self._thread is not threading.current_thread():
-            self._thread.join()
+        self._thread.join()
 
     def _is_coming(self, worker: Worker) -> bool:
-        if threading.current_thread() is self._thread:
+        if self._thread.is_current:
             return False
         return self._restarting or (self._worker is worker and worker.has_crashed)
 

@@ -109,15 +109,12 @@ class TechRenaissanceServer:
         """Whether the call in work is over: its deadline has passed, or the host has cancelled it. A handler that takes long asks now and
         then, and returns. One that does not is interrupted by Cancelled, then ended with its process.
         """
-        request = self._current_reply().request
-        is_overdue = request.deadline_ns is not None and time.perf_counter_ns() >= request.deadline_ns
-        return is_overdue or self._is_given_up()
+        return self.remaining_s == 0 or self._is_given_up()
 
     @property
     def remaining_s(self) -> Optional[float]:
         """Seconds until the deadline of the call in work, not below 0; None if it has none."""
-        deadline_ns = self._current_reply().request.deadline_ns
-        return None if deadline_ns is None else max(0.0, (deadline_ns - time.perf_counter_ns()) / 1e9)
+        return _remaining_s(self._current_reply().request)
 
     def get_tensors(self, parameters: str, count: Optional[int] = None) -> Optional[List[Any]]:
         """The tensors named in ``parameters``, separated by spaces or commas; ``count`` of them (None: as many as there are).
@@ -179,7 +176,7 @@ class TechRenaissanceServer:
         """Run the handler for one request: its whole reply, whatever it did. Raises SystemExit and KeyboardInterrupt as _Leave, and
         Cancelled if that comes between the handler and here.
         """
-        if request.deadline_ns is not None and time.perf_counter_ns() >= request.deadline_ns:
+        if _remaining_s(request) == 0:
             return _error(request, Failure("cancelled", "its deadline passed before its turn"))
         self._reply = reply = _Reply(request)
         try:
@@ -365,6 +362,11 @@ class _Loop:
                 failed.error,
             )
             return self._transport.try_send(frame)
+
+
+def _remaining_s(request: Request) -> Optional[float]:
+    deadline_ns = request.deadline_ns
+    return None if deadline_ns is None else max(0.0, (deadline_ns - time.perf_counter_ns()) / 1e9)
 
 
 def _error(request: Request, failure: Failure) -> Response:

@@ -93,6 +93,7 @@ public:
     void watch_exit(WaitHandle) override {}
     void put_tensor(const std::string&, const tr::Tensor&) override {}
     void drop_tensor(const std::string&) override {}
+    std::vector<std::string> tags() override { return {}; }
     tr::Tensor empty(const tr::Shape& shape, tr::DType dtype) override { return tr::Tensor::empty(shape, dtype); }
 
     std::atomic<std::int64_t> cancelled{0};  // the last one

@@ -13,6 +13,7 @@ from typing import Any, Callable, Dict, Iterator
 import numpy as np
 import pytest
 from gates import Gate
+from hosts import drop_file
 from leaks import wait_until
 from moments import LONG_MS, hold
 
@@ -121,6 +122,14 @@ def little_memory(session: Any) -> Iterator[None]:
     assert peak() - before < GIB // 4
 
 
+def busy_session(start: Maker, gate: Gate) -> Any:
+    """One whose worker waits at the gate, with request 1."""
+    session = start("faulty.py", quiet_mode=True)
+    session.send_request(f"wait {gate.path}")
+    gate.wait_for_arrival()
+    return session
+
+
 def serves(session: Any) -> bool:
     """Whether a new worker does, as if nothing had been."""
     session.terminate()
@@ -149,9 +158,7 @@ def test_a_response_that_is_no_file_is_refused(
     start: Maker, gate: Gate, outside: Outside, thing: str
 ) -> None:
     """Not followed, not waited for; the next answer is one again."""
-    session = start("faulty.py", quiet_mode=True)
-    session.send_request(f"wait {gate.path}")
-    gate.wait_for_arrival()
+    session = busy_session(start, gate)
     put(session, "response.json", thing, outside, b'{"command": "wait", "result": "stolen", "id": 1}')
     with little_memory(session), pytest.raises(RemoteProtocolError):
         session.wait_for_response(LONG_MS)
@@ -165,15 +172,11 @@ def test_a_result_that_is_no_tensor_is_refused(
     start: Maker, gate: Gate, outside: Outside, thing: str
 ) -> None:
     """One error for the call."""
-    session = start("faulty.py", quiet_mode=True)
-    session.send_request(f"wait {gate.path}")
-    gate.wait_for_arrival()
+    session = busy_session(start, gate)
     put(session, "result_0.tsr", thing, outside, encode(np.zeros(4, np.float32)))
-    text = b'{"command": "wait", "result": "ok", "id": 1, "tensors": ["result_0"]}'
-    stray = Path(session.session_dir, "stray")
-    stray.write_bytes(text)
+    text = '{"command": "wait", "result": "ok", "id": 1, "tensors": ["result_0"]}'
     with little_memory(session):
-        os.replace(stray, stray.with_name("response.json"))
+        drop_file(session, "response.json", text)
         with pytest.raises(RemoteProtocolError) as caught:
             session.wait_for_tensor(LONG_MS)
     assert "bad_frame" == caught.value.code
@@ -187,17 +190,14 @@ def test_a_tensor_that_claims_much_takes_nothing(
     start: Maker, gate: Gate, outside: Outside, count: int
 ) -> None:
     """A header of a TiB, and a file that pretends to hold it; once, and named without end."""
-    session = start("faulty.py", quiet_mode=True)
+    session = busy_session(start, gate)
     header = bytearray(encode(np.zeros((1, 1), np.float64)))[:128]
     header[80:104] = b"".join(number.to_bytes(8, "little") for number in (TIB // 8 - 16, 1, TIB // 8 - 16))
-    session.send_request(f"wait {gate.path}")
-    gate.wait_for_arrival()
     put(session, "result_0.tsr", "sparse", outside, bytes(header))
     names = ",".join(['"result_0"'] * count)
-    stray = Path(session.session_dir, "stray")
-    stray.write_text(f'{{"command": "wait", "result": "ok", "id": 1, "tensors": [{names}]}}')
+    text = f'{{"command": "wait", "result": "ok", "id": 1, "tensors": [{names}]}}'
     with little_memory(session):
-        os.replace(stray, stray.with_name("response.json"))
+        drop_file(session, "response.json", text)
         with pytest.raises(RemoteProtocolError):
             session.wait_for_tensor(LONG_MS)
     gate.open()
@@ -281,9 +281,7 @@ def test_a_request_with_somebody_elses_number_is_not_our_answer(start: Maker, ga
     session = start("faulty.py", quiet_mode=True)
     session.send_request(f"wait {gate.path} ours")
     gate.wait_for_arrival()
-    stray = Path(session.session_dir, "stray")
-    stray.write_text('{"command": "echo", "parameters": "theirs", "id": 4711}')
-    os.replace(stray, stray.with_name("request.json"))
+    drop_file(session, "request.json", '{"command": "echo", "parameters": "theirs", "id": 4711}')
     gate.open()
     assert "ours" == session.wait_for_response(LONG_MS)
     soon_serves(session)

@@ -4,10 +4,13 @@ Taking output and giving it on are separate: a slow reader or callback holds up 
 pipe, but nobody else.
 """
 
+import os
 import threading
 import traceback
 from collections import deque
-from typing import Callable, Deque, List, NamedTuple, Tuple, Union
+from typing import Callable, Deque, List, NamedTuple, Sequence, Tuple, Union
+
+from .._errors import LaunchError
 
 TAIL_NBYTES = 64 * 1024
 _LONGEST_LINE = 64 * 1024
@@ -60,6 +63,39 @@ class Sink:
 
     def close(self) -> None:
         """Release what the sink holds."""
+
+
+class DescriptorSink(Sink):
+    """Passes output on to descriptors, one for each stream; how to write to one is the platform's."""
+
+    def __init__(self, descriptors: Sequence[int], *, owned: bool) -> None:
+        """``owned``: it is one descriptor for both, to be closed at the end."""
+        self._descriptors = descriptors
+        self._owned = owned
+
+    def close(self) -> None:
+        """See Sink."""
+        if self._owned:
+            os.close(self._descriptors[0])
+
+
+def open_sink(output: Output, to_descriptors: Callable[..., Sink]) -> Sink:
+    """Where output is to go. ``to_descriptors``: makes the platform's DescriptorSink, with the same arguments.
+
+    Raises LaunchError ``launch_failed`` if a file cannot be opened.
+    """
+    if callable(output):
+        return LineSink(output)
+    if output == "inherit":
+        return to_descriptors((1, 2), owned=False)
+    if output == "discard":
+        return Sink()
+    try:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
+        descriptor = os.open(output, flags, 0o600)
+    except OSError as error:
+        raise LaunchError("launch_failed", f"cannot open the worker's output file: {error}") from error
+    return to_descriptors((descriptor, descriptor), owned=True)
 
 
 class LineSink(Sink):

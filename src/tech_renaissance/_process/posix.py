@@ -12,6 +12,7 @@ worker ends itself (_process/lifeline.py).
 """
 
 import contextlib
+import functools
 import os
 import select
 import signal
@@ -21,7 +22,8 @@ import threading
 from typing import Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from .._errors import LaunchError
-from .output import LineSink, Output, OutputFlow, Sink
+from .base import BaseProcess
+from .output import DescriptorSink, Output, OutputFlow, open_sink
 
 if sys.platform == "linux":
     from .lifeline import arm
@@ -40,7 +42,7 @@ _HELPER_GRACE_S = 0.5
 _GIVE_UP_S = 5.0
 
 
-class Process:
+class Process(BaseProcess):
     """A running worker. All methods may be called from any thread.
 
     ``on_end(process, status)`` is called once, in a thread of our own, when the process has ended and its last output is taken, before
@@ -57,10 +59,8 @@ class Process:
         on_end: Callable[["Process", Optional[int]], None],
     ) -> None:
         self._lock = threading.Lock()  # signals, and reaping
-        self._ended = threading.Event()
+        super().__init__(on_end)
         self._killed = threading.Event()
-        self._status: Optional[int] = None
-        self._on_end = on_end
         self._closed = False
         self._streams: Dict[int, int] = {}  # descriptor to stream, while it is open
         with contextlib.ExitStack() as held:  # descriptors, closed at the end, or now if anything fails
@@ -89,23 +89,6 @@ class Process:
             return True
         self._ended.wait(_GIVE_UP_S)  # the watcher is about to say so
         return False
-
-    @property
-    def exit_status(self) -> Optional[int]:
-        """The exit code, negative for a signal; None while it runs, or if it cannot be known."""
-        return self._status
-
-    def wait(self, timeout_s: float) -> bool:
-        """Wait for the end; False if it still runs after the timeout."""
-        return self._ended.wait(timeout_s)
-
-    def output_tail(self) -> str:
-        """The last 64 KiB of stdout and stderr."""
-        return self._output.tail.text()
-
-    def stderr_tail(self) -> str:
-        """The last 64 KiB of stderr."""
-        return self._output.stderr_tail.text()
 
     def switch_output(self, command: str) -> None:
         """What was written until now belongs to the call so far, what comes to the one with this message."""
@@ -163,7 +146,7 @@ class Process:
         self._wake_read, self._wake_write = _pipe(held)
         for end in (self._wake_read, self._wake_write):
             os.set_blocking(end, False)
-        sink = _open_sink(output, self.exit_handle)
+        sink = open_sink(output, functools.partial(_DescriptorSink, exit_handle=self.exit_handle))
         held.callback(sink.close)
         self._output = OutputFlow(sink)
         lifeline_read, lifeline_write = os.pipe()
@@ -252,11 +235,12 @@ class Process:
         return pieces
 
 
-class _DescriptorSink(Sink):
-    def __init__(self, descriptors: Sequence[int], exit_handle: int, *, owned: bool) -> None:
-        self._descriptors = descriptors
+class _DescriptorSink(DescriptorSink):
+    """``exit_handle``: of the worker whose output this is."""
+
+    def __init__(self, descriptors: Sequence[int], *, owned: bool, exit_handle: int) -> None:
+        super().__init__(descriptors, owned=owned)
         self._exit_handle = exit_handle
-        self._owned = owned
 
     def write(self, stream: int, data: bytes, command: str) -> None:
         """See Sink. Once the worker has ended, what cannot be written at once is dropped."""
@@ -269,28 +253,9 @@ class _DescriptorSink(Sink):
             while view and descriptor in [ready for ready, _ in poll.poll()]:
                 view = view[os.write(descriptor, view[:_CHUNK]) :]
 
-    def close(self) -> None:
-        """See Sink."""
-        if self._owned:
-            os.close(self._descriptors[0])
-
 
 def _pipe(held: contextlib.ExitStack) -> Tuple[int, int]:
     ends = os.pipe()
     for end in ends:
         held.callback(os.close, end)
     return ends
-
-
-def _open_sink(output: Output, exit_handle: int) -> Sink:
-    if callable(output):
-        return LineSink(output)
-    if output == "inherit":
-        return _DescriptorSink((1, 2), exit_handle, owned=False)
-    if output == "discard":
-        return Sink()
-    try:
-        descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise LaunchError("launch_failed", f"cannot open the worker's output file: {error}") from error
-    return _DescriptorSink((descriptor, descriptor), exit_handle, owned=True)

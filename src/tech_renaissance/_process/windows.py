@@ -13,7 +13,8 @@ from ctypes import wintypes
 from typing import Callable, Mapping, Optional, Sequence
 
 from .._errors import LaunchError
-from .output import LineSink, Output, OutputFlow, Sink
+from .base import BaseProcess
+from .output import DescriptorSink, Output, OutputFlow, open_sink
 
 _DRAIN_S = 5.0
 _KILLED = 1
@@ -44,7 +45,7 @@ class _ExtendedLimits(ctypes.Structure):
     ]
 
 
-class Process:
+class Process(BaseProcess):
     """A running worker; as in posix.py."""
 
     def __init__(
@@ -57,10 +58,8 @@ class Process:
         on_end: Callable[["Process", Optional[int]], None],
     ) -> None:
         del inherited  # only shared memory has some, and that is not offered on Windows yet
-        self._ended = threading.Event()
-        self._status: Optional[int] = None
-        self._on_end = on_end
-        self._sink = _open_sink(output)
+        super().__init__(on_end)
+        self._sink = open_sink(output, _DescriptorSink)
         self._output = OutputFlow(self._sink)
         self._job = _create_job()
         try:
@@ -96,23 +95,6 @@ class Process:
             return True
         self._ended.wait(_DRAIN_S)
         return False
-
-    @property
-    def exit_status(self) -> Optional[int]:
-        """See posix.py; the bits of the exit code."""
-        return self._status
-
-    def wait(self, timeout_s: float) -> bool:
-        """See posix.py."""
-        return self._ended.wait(timeout_s)
-
-    def output_tail(self) -> str:
-        """See posix.py."""
-        return self._output.tail.text()
-
-    def stderr_tail(self) -> str:
-        """See posix.py."""
-        return self._output.stderr_tail.text()
 
     def switch_output(self, command: str) -> None:
         """See posix.py. What is still in the pipes counts as the next call's: anonymous pipes cannot be read without waiting."""
@@ -175,33 +157,10 @@ def _create_job() -> int:
     return job
 
 
-class _DescriptorSink(Sink):
-    def __init__(self, descriptors: Sequence[int], *, owned: bool) -> None:
-        self._descriptors = descriptors
-        self._owned = owned
-
+class _DescriptorSink(DescriptorSink):
     def write(self, stream: int, data: bytes, command: str) -> None:
         """See Sink."""
         view = memoryview(data)
         with contextlib.suppress(OSError):  # the host closed its own output: that is its business
             while view:
                 view = view[os.write(self._descriptors[stream], view) :]
-
-    def close(self) -> None:
-        """See Sink."""
-        if self._owned:
-            os.close(self._descriptors[0])
-
-
-def _open_sink(output: Output) -> Sink:
-    if callable(output):
-        return LineSink(output)
-    if output == "inherit":
-        return _DescriptorSink((1, 2), owned=False)
-    if output == "discard":
-        return Sink()
-    try:
-        descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_BINARY, 0o600)
-    except OSError as error:
-        raise LaunchError("launch_failed", f"cannot open the worker's output file: {error}") from error
-    return _DescriptorSink((descriptor, descriptor), owned=True)

@@ -69,7 +69,7 @@ class HostTransport(Transport):
 
     @abc.abstractmethod
     def tags(self) -> List[str]:
-        """The tags that have a tensor."""
+        """The tags that have a tensor; reserved ones may be among them that name something else."""
 
     @abc.abstractmethod
     def empty(self, dtype: DType, shape: Sequence[int], library: Library) -> Any:

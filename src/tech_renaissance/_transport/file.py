@@ -6,7 +6,6 @@ renamed into place. So each message is read whole, once, by one reader, whatever
 
 import contextlib
 import os
-import re
 import time
 from typing import Any, Callable, List, Optional, Sequence
 
@@ -30,7 +29,7 @@ from .._names import check_name
 from .._tensor import DType, Library, allocate, loaded_library
 from .._tsr import export_tsr, read_tsr
 from . import HostTransport, Offer, WorkerTransport
-from .status import read_status, read_worker_info, write_status, write_worker_info
+from .status import read_status, read_worker_info, says_ready, write_status, write_worker_info
 from .watch import Backoff, watch_directory
 
 # An older host may write in place: how long its file must stand still before it counts as written.
@@ -38,7 +37,6 @@ _SETTLE_S = 0.1
 
 _GIVEN_UP = "cancel.txt"
 _ID_NBYTES = 20
-_RESULT = re.compile(r"result_\d+")
 
 
 class _FileEnd:
@@ -148,8 +146,7 @@ class FileHost(_FileEnd, HostTransport):
 
     def tags(self) -> List[str]:
         """See HostTransport."""
-        names = [name[:-4] for name in os.listdir(self.directory) if name.endswith(".tsr")]
-        return [name for name in names if not _RESULT.fullmatch(name)]
+        return [name[:-4] for name in os.listdir(self.directory) if name.endswith(".tsr")]
 
     def try_send(self, frame: Frame) -> bool:
         """See Transport."""
@@ -185,7 +182,7 @@ class FileHost(_FileEnd, HostTransport):
         return response
 
     def _look_for_ready(self) -> Optional[Frame]:
-        if read_status(self.directory) not in ("ready", "busy", "ok"):
+        if not says_ready(self.directory):
             return None
         self._ready = True
         return Ready(read_worker_info(self.directory))

@@ -21,7 +21,7 @@ from .lender import Lender
 from .lessee import Lessee
 from .segment import Segment
 from .shm_frame import LARGEST_NBYTES
-from .status import read_status, read_worker_info
+from .status import read_worker_info, says_ready
 
 # How often to see, while a worker starts, whether it serves over files.
 _FALLBACK_CHECK_S = 0.01
@@ -175,9 +175,7 @@ class ShmHost(HostTransport):
                 self._lender.arena.tidy()
 
     def _serves_over_files(self) -> bool:
-        return (
-            bool(read_status(self._directory)) and read_worker_info(self._directory).get("transport") != "shm"
-        )
+        return says_ready(self._directory) and read_worker_info(self._directory).get("transport") != "shm"
 
     def _go_over_to_files(self) -> Optional[Frame]:
         frame = self._files.receive(0)

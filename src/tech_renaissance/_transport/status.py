@@ -25,6 +25,11 @@ def read_status(directory: str) -> str:
     return data.decode("utf-8", "replace").strip()
 
 
+def says_ready(directory: str) -> bool:
+    """Whether status.txt says that the worker can serve; worker.json was there before that."""
+    return read_status(directory) in ("ready", "busy", "ok")
+
+
 def write_worker_info(directory: str, info: Dict[str, Any]) -> None:
     """Write worker.json. Raises OSError."""
     _files.write(os.path.join(directory, "worker.json"), json.dumps(info, indent=4).encode())

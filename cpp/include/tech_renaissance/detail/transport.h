@@ -84,6 +84,9 @@ public:
 
     // Forgets a tag; that there is none is no error.
     virtual void drop_tensor(const std::string& tag) = 0;
+
+    // The tags that have a tensor; reserved ones may be among them that name something else.
+    virtual std::vector<std::string> tags() = 0;
 };
 
 }  // namespace tr::detail

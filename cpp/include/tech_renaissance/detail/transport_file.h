@@ -103,6 +103,20 @@ public:
         with_file_errors(path, [&] { remove_file(path); });
     }
 
+    // Whether status.txt says that the worker can serve; worker.json was there before that.
+    bool says_ready() const {
+        const std::string status = read_status();
+        return status == "ready" || status == "busy" || status == "ok";
+    }
+
+    std::vector<std::string> tags() override {
+        std::vector<std::string> names;
+        for (const auto& entry : std::filesystem::directory_iterator(directory_)) {
+            if (entry.path().extension() == ".tsr") names.push_back(from_path(entry.path().stem()));
+        }
+        return names;
+    }
+
 private:
     static constexpr const char* cancel_name = "cancel.txt";
     static constexpr std::uint64_t longest_status_nbytes = 2000;
@@ -130,8 +144,7 @@ private:
     }
 
     std::optional<Arrival> look_for_ready() {
-        const std::string status = read_status();
-        ready_ = status == "ready" || status == "busy" || status == "ok";
+        ready_ = says_ready();
         if (!ready_) return std::nullopt;
         return Ready{};
     }

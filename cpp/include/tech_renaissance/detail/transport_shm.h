@@ -104,6 +104,13 @@ public:
         lender_.arena().tidy();
     }
 
+    std::vector<std::string> tags() override {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        std::vector<std::string> names;
+        for (const auto& [tag, block] : tags_) names.push_back(tag);
+        return names;
+    }
+
     Tensor empty(const Shape& shape, DType dtype) override { return lender_.empty(shape, dtype); }
 
 private:
@@ -201,10 +208,10 @@ private:
         return reply;
     }
 
-    // Whether worker.json, which is there before "ready" is, names another transport than ours, or none.
+    // Whether the worker says that it is ready, and in worker.json, which was there before, another transport than
+    // ours.
     bool serves_over_files() const {
-        std::error_code unknown;
-        if (!std::filesystem::exists(directory_ / "status.txt", unknown)) return false;
+        if (!files_.says_ready()) return false;
         try {
             return optional_string(read_worker_info(directory_), "transport") != "shm";
         } catch (const RemoteProtocolError&) {

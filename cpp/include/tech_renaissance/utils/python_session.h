@@ -12,7 +12,6 @@
 #include <mutex>
 #include <new>
 #include <optional>
-#include <set>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -164,8 +163,8 @@ public:
                 detail::Clock::now() - in_work->since};
     }
 
-    // The Python stacks of all threads of the worker, taken without its cooperation; or why they cannot be had. Empty
-    // if it offers none.
+    // The Python stacks of the worker's threads, of the main thread alone while it runs no Python code; or why they
+    // cannot be had. Empty if it offers none.
     std::string stack() const {
         const WorkerPtr worker = life_.worker();
         return worker ? worker->stack() : "";
@@ -283,8 +282,6 @@ public:
     void send_tensor(const Tensor& tensor, const std::string& tag) {
         detail::check_tag_to_send(tag);
         life_.transport().put_tensor(tag, tensor);
-        const std::lock_guard<std::mutex> lock(tags_mutex_);
-        tags_.insert(tag);
     }
 
     // Puts several tensors under as many tags; all tags are checked first.
@@ -301,8 +298,6 @@ public:
     void drop_tensor(const std::string& tag) {
         detail::check_tag_to_send(tag);
         life_.transport().drop_tensor(tag);
-        const std::lock_guard<std::mutex> lock(tags_mutex_);
-        tags_.erase(tag);
     }
 
 private:
@@ -564,9 +559,9 @@ private:
     // In the supervisor's thread.
     void prepare_restart() {
         if (life_.options().restart_policy.keep_tags) return;
-        const std::lock_guard<std::mutex> lock(tags_mutex_);
-        for (const std::string& tag : tags_) life_.transport().drop_tensor(tag);
-        tags_.clear();
+        for (const std::string& tag : life_.transport().tags()) {
+            if (!detail::is_reserved_tag(tag)) life_.transport().drop_tensor(tag);  // those are of calls that wait
+        }
     }
 
     void run_hook() {
@@ -601,8 +596,6 @@ private:
     std::atomic<std::int64_t> next_id_{1};
     mutable std::mutex asked_mutex_;
     std::deque<CallPtr> asked_;  // calls of send_request whose answers nobody has fetched
-    std::mutex tags_mutex_;
-    std::set<std::string> tags_;  // of send_tensor
 };
 
 }  // namespace tr

@@ -1,0 +1,29 @@
+"""A thread of ours that starts when it is first needed: sessions that do not need it have none."""
+
+import threading
+from typing import Callable, Optional
+
+
+class LazyThread:
+    """Does not keep the interpreter alive. ``start`` is not thread-safe: its callers hold a lock."""
+
+    def __init__(self, name: str, run: Callable[[], None]) -> None:
+        self._name = f"tech_renaissance {name}"
+        self._run = run
+        self._thread: Optional[threading.Thread] = None
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the caller runs in it."""
+        return self._thread is threading.current_thread()
+
+    def start(self) -> None:
+        """Start it, if it has not been."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+            self._thread.start()
+
+    def join(self) -> None:
+        """Wait for its end, unless it never began, or the caller runs in it."""
+        if self._thread is not None and not self.is_current:
+            self._thread.join()

@@ -1,0 +1,34 @@
+"""What a worker's process is on every platform: an end that its watcher makes public, and output."""
+
+import threading
+from typing import Callable, Optional
+
+from .output import OutputFlow
+
+
+class BaseProcess:
+    """The members that do not differ. A platform's process sets ``_output``, and ``_status`` before ``_ended``."""
+
+    _output: OutputFlow
+
+    def __init__(self, on_end: "Callable[..., None]") -> None:
+        self._on_end = on_end
+        self._ended = threading.Event()
+        self._status: Optional[int] = None
+
+    @property
+    def exit_status(self) -> Optional[int]:
+        """The exit code, on POSIX negative for a signal; None while it runs, or if it cannot be known."""
+        return self._status
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait for the end; False if it still runs after the timeout."""
+        return self._ended.wait(timeout_s)
+
+    def output_tail(self) -> str:
+        """The last 64 KiB of stdout and stderr."""
+        return self._output.tail.text()
+
+    def stderr_tail(self) -> str:
+        """The last 64 KiB of stderr."""
+        return self._output.stderr_tail.text()
