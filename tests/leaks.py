@@ -80,19 +80,27 @@ def descriptors_of(pid: int) -> Set[int]:
 
 def children(pid: int) -> List[int]:
     """The processes that a process has started, zombies too."""
-    found: List[int] = []
-    for path in Path(f"/proc/{pid}/task").glob("*/children"):
-        try:
-            found += [int(child) for child in path.read_text().split()]
-        except OSError:
-            continue
-    return found
+    return [child for child, parent in _parents().items() if parent == pid]
 
 
 def descendants(pid: int) -> List[int]:
     """Children, their children, and so on."""
-    direct = children(pid)
-    return direct + [below for child in direct for below in descendants(child)]
+    parents = _parents()
+    found = [pid]
+    for above in found:
+        found += [child for child, parent in parents.items() if parent == above]
+    return found[1:]
+
+
+def _parents() -> Dict[int, int]:
+    """Of every process. Not from /proc/PID/task/*/children, where a child is missed whose thread ends: it moves to another thread."""
+    found: Dict[int, int] = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            found[int(path.parent.name)] = int(path.read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            continue
+    return found
 
 
 def processes_of(workspace: Path) -> List[int]:
