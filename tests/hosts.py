@@ -74,6 +74,7 @@ class Driver:
         self._ids = itertools.count(1)
         self._lock = threading.Lock()
         self._answers: Dict[int, Future[Any]] = {}
+        self._has_ended = False
         self._callbacks: Dict[str, Callable[[OutputLine], None]] = {}
         self._reader = threading.Thread(target=self._read, args=(self.process.stdout,), daemon=True)
         self._reader.start()
@@ -89,13 +90,13 @@ class Driver:
         answer: Future[Any] = Future()
         request = {"id": number, "op": op, "session": session, **arguments}
         with self._lock:
+            if self._has_ended:
+                raise DriverFailed("the host has ended")
             self._answers[number] = answer
-            if self.process.poll() is None:
-                assert self.process.stdin is not None
+            assert self.process.stdin is not None
+            with contextlib.suppress(BrokenPipeError):  # the reader hears of it, too
                 self.process.stdin.write(json.dumps(request).encode() + b"\n")
                 self.process.stdin.flush()
-            else:
-                answer.set_exception(DriverFailed(f"the host ended: {self.process.returncode}"))
         return answer.result(_PATIENCE_S)
 
     def on_output(self, session: str, callback: Callable[[OutputLine], None]) -> None:
@@ -153,7 +154,9 @@ class Driver:
                     self._answers.pop(answer["id"]).set_exception(_error(answer["error"]))
                 else:
                     self._answers.pop(answer["id"]).set_result(answer["value"])
-        for waiting in [answer for answer in self._answers.values() if not answer.done()]:
+        with self._lock:
+            self._has_ended = True
+        for waiting in self._answers.values():
             waiting.set_exception(DriverFailed("the host ended in the middle of the call"))
 
 
