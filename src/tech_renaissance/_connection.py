@@ -84,13 +84,13 @@ class Connection:
 
     def sent(self, frame: Frame) -> None:
         """We send ``frame``: raises LocalProtocolError ``bad_state`` if we may not; the state is then unchanged."""
-        defect = self._advance(frame)
+        defect = self._answer(frame) if isinstance(frame, Response) else self._advance(frame)
         if defect:
             raise LocalProtocolError("bad_state", f"we may not send {defect}")
 
     def received(self, frame: Frame) -> None:
         """The other side sent ``frame``: raises RemoteProtocolError ``bad_state`` if it may not."""
-        defect = self._advance(frame)
+        defect = self._answer(frame) if isinstance(frame, Response) else self._advance(frame)
         if defect:
             raise RemoteProtocolError("bad_state", f"the other side sent {defect}")
 
@@ -104,14 +104,11 @@ class Connection:
         """Id of the oldest request without a response; None if there is none (or it has no id)."""
         return self._waiting[0] if self._waiting else None
 
-    def _advance(self, frame: Frame) -> str:
+    def _advance(self, frame: Union[Ready, Request, Exit, Exiting]) -> str:
         """Apply the frame; returns what is wrong with it, or nothing."""
-        if isinstance(frame, Response):
-            return self._answer(frame)
-        event = type(frame)
-        node = self._node.following.get(event)
+        node = self._node.following.get(type(frame))
         if node is None:
-            return f"{event.__name__} while {self.state.value}"
+            return f"{type(frame).__name__} while {self.state.value}"
         if isinstance(frame, Request):
             self._waiting.append(frame.id)
         self._node = node

@@ -26,39 +26,28 @@ from ._transport import BROKEN_RING, HostTransport
 # A worker that never stops talking is listened to for so long after the time has passed.
 _LAST_WORDS_S = 0.5
 
+_OVER = (State.EXITED, State.LOST)
+
 
 class Call:
     """One request and what became of it. Belongs to its exchange's lock until it is done."""
 
-    __slots__ = (
-        "abandoned",
-        "error",
-        "exchange",
-        "idempotent",
-        "request",
-        "response",
-        "since",
-        "stack",
-        "step",
-        "timed_out",
-        "why",
-    )
+    # That has sent it; none while it changes from one to the next.
+    exchange: "Optional[Exchange]" = None
+    since = 0.0  # when it got into work, or was sent
+    response: Optional[Response] = None
+    error: Optional[TechRenaissanceError] = None
+    timed_out = False  # a wait for it has
+    # Nobody waits for it any more: it is not handed over, and its answer discarded.
+    abandoned = False
+    # How its host ended it: why ("deadline", "cancel"), the last step that was taken, the worker's stacks before the first.
+    why = ""
+    step = ""
+    stack = ""
 
     def __init__(self, request: Request, *, idempotent: bool = False) -> None:
         self.request = request
         self.idempotent = idempotent
-        # That has sent it; none while it changes from one to the next.
-        self.exchange: Optional[Exchange] = None
-        self.since = 0.0  # when it got into work, or was sent
-        self.response: Optional[Response] = None
-        self.error: Optional[TechRenaissanceError] = None
-        self.timed_out = False  # a wait for it has
-        # Nobody waits for it any more: it is not handed over, and its answer discarded.
-        self.abandoned = False
-        # How its host ended it: why ("deadline", "cancel"), the last step that was taken, the worker's stacks before the first.
-        self.why = ""
-        self.step = ""
-        self.stack = ""
 
     @property
     def done(self) -> bool:
@@ -110,32 +99,20 @@ class Exchange:
         self._switch_output = switch_output
         self._hands_over = hands_over
         self._connection = Connection()
-        self._changed = threading.Condition()
+        self._lock = threading.RLock()  # a signal handler may use the session, too
+        self._changed = threading.Condition(self._lock)
+        self._waiting = 0  # threads that sleep until it changes
         self._reading = False
         self._closed = False
         self._broken = ""  # why nothing can be received any more, if so
         self._calls: Dict[Optional[int], Call] = {}  # that have no response yet, oldest first
         self._unanswered: List[Call] = []
-        self._current: Optional[Call] = None
         self._over = False  # the process is gone
-        self._asked_to_leave = False
-        self._was_ready = False
-        self._last_failed = False
-
-    @property
-    def current(self) -> Optional[Call]:
-        """The call in work, as far as is known. Takes no lock: for who must not wait."""
-        return self._current
-
-    @property
-    def was_ready(self) -> bool:
-        """Whether the worker has ever said that it is. Takes no lock."""
-        return self._was_ready
-
-    @property
-    def was_asked_to_leave(self) -> bool:
-        """Whether it was. Takes no lock."""
-        return self._asked_to_leave
+        # For all to read, without the lock.
+        self.current: Optional[Call] = None  # in work, as far as is known
+        self.was_ready = False
+        self.was_asked_to_leave = False
+        self.last_failed = False  # the last response reported a failure
 
     @property
     def state(self) -> State:
@@ -147,28 +124,28 @@ class Exchange:
         """Give what has arrived to the calls it belongs to; does not wait."""
         self._until(lambda: False, 0)
 
-    @property
-    def last_failed(self) -> bool:
-        """Whether the last response reported a failure."""
-        return self._last_failed
-
     def wait_started(self, timeout_s: float) -> bool:
         """Wait until the worker is ready; False if it is not yet. Raises what ended it, if it can serve no more."""
         return self._until(self._has_started, timeout_s)
 
     def send(self, call: Call, timeout_s: float) -> bool:
         """Hand a call to the worker, waiting for room; False if there was none. Raises what ended the worker."""
-        return self._until(lambda: self._try_send(call), timeout_s)
+        with self._lock:
+            return self._try_send(call) or self._read_until(lambda: self._try_send(call), timeout_s)
 
     def wait(self, call: Call, timeout_s: float) -> bool:
         """Wait until the call is done, or is this exchange's no more; False if it is not."""
-        return self._until(lambda: call.done or call.exchange is not self, timeout_s)
+
+        def is_over() -> bool:
+            return call.response is not None or call.error is not None or call.exchange is not self
+
+        return self._until(is_over, timeout_s)
 
     def begin_end(self, call: Call, why: str) -> bool:
         """The host is about to end the call in work: what it is answered counts no more. False if it is not in work (any more)."""
         self.take_in()
-        with self._changed:
-            if call.done or call is not self._current:
+        with self._lock:
+            if call.done or call is not self.current:
                 return False
             call.why, call.step = why, "notice"
             return True
@@ -176,11 +153,11 @@ class Exchange:
     def expire(self, call: Call) -> bool:
         """End a call whose deadline has passed before its turn; False if it is in work, or done."""
         self.take_in()
-        with self._changed:
-            if call.done or call is self._current:
+        with self._lock:
+            if call.done or call is self.current:
                 return False
             call.error = expired(call)
-            self._changed.notify_all()
+            self._wake_all()
             return True
 
     def wait_over(self, timeout_s: float) -> bool:
@@ -189,7 +166,7 @@ class Exchange:
 
     def take_unanswered(self) -> List[Call]:
         """The calls that are handed over, oldest first."""
-        with self._changed:
+        with self._lock:
             calls, self._unanswered = self._unanswered, []
             return calls
 
@@ -203,16 +180,16 @@ class Exchange:
 
     def wait_left(self, timeout_s: float) -> bool:
         """Wait until the worker says that it leaves, or is gone; False if it does not."""
-        return self._until(lambda: self._connection.state in (State.EXITED, State.LOST), timeout_s)
+        return self._until(lambda: self._connection.state in _OVER, timeout_s)
 
     def close(self) -> None:
         """The worker is gone: every waiting call fails, and no thread is in the transport any more."""
-        with self._changed:
+        with self._lock:
             self._closed = True
             self._lose()
             while self._reading:
                 self._transport.wake()
-                self._changed.wait(0.1)
+                self._sleep(0.1)
 
     def _try_send(self, call: Call) -> bool:
         self._check_usable()
@@ -221,19 +198,19 @@ class Exchange:
                 return False
             self._switch_output(call.message)
         # Before the worker can have it: it may die of it at once.
-        before = self._current
+        before = self.current
         call.exchange = self
         call.since = time.monotonic()
         self._calls[call.request.id] = call
         if before is None:
-            self._current = call
+            self.current = call
         sent = False
         try:
             sent = self._try_hand_over(call.request)
         finally:
             if not sent:
                 del self._calls[call.request.id]
-                self._current = before
+                self.current = before
         return sent
 
     def _try_hand_over(self, frame: Frame) -> bool:
@@ -259,48 +236,66 @@ class Exchange:
 
     def _try_ask_to_leave(self) -> bool:
         if self._connection.state in (State.READY, State.BUSY):
-            self._asked_to_leave = self._try_hand_over(Exit())
+            self.was_asked_to_leave = self._try_hand_over(Exit())
         return self._connection.state in (State.EXITING, State.EXITED, State.LOST)
 
     def _check_usable(self) -> None:
-        state = self._connection.state
-        if self._asked_to_leave:
+        if self.was_asked_to_leave:
             raise SessionClosed("session_closed", "the worker was asked to exit: start the session again")
         if self._broken:
             raise RemoteProtocolError(BROKEN_RING, self._broken)
-        if state in (State.LOST, State.EXITED):
+        if self._connection.state in _OVER:
             raise self._death(None)
 
     def _until(self, done: Callable[[], bool], timeout_s: float) -> bool:
         """Run the exchange until ``done()``, which is called under the lock; False after the timeout. 0 takes in what is there."""
-        deadline = time.monotonic() + timeout_s
-        with self._changed:
-            while not done():
-                if self._closed or self._broken:  # the transport is another's now, or of no use
-                    return False
-                remaining = max(0.0, deadline - time.monotonic())
-                if self._reading:
-                    if not remaining:
-                        return False
-                    self._changed.wait(remaining)
-                    continue
-                came = self._read(remaining)
-                if not remaining and (not came or time.monotonic() > deadline + _LAST_WORDS_S):
-                    return done()
-            return True
+        with self._lock:
+            return done() or self._read_until(done, timeout_s)
+
+    def _read_until(self, done: Callable[[], bool], timeout_s: float) -> bool:
+        """After it was found not done; called and left with the lock held."""
+        until = time.monotonic() + timeout_s
+        remaining_s = timeout_s
+        while not (self._closed or self._broken):  # then the transport is another's, or of no use
+            if not self._reading:
+                came = self._read(remaining_s)
+            elif remaining_s:
+                came = self._sleep(remaining_s)
+            else:
+                return False
+            if done():
+                return True
+            now = time.monotonic()
+            if not remaining_s and (not came or now > until + _LAST_WORDS_S):
+                return False
+            remaining_s = max(0.0, until - now)
+        return False
+
+    def _sleep(self, timeout_s: float) -> bool:
+        """Let another thread change something, at most so long; called and left with the lock held."""
+        self._waiting += 1
+        try:
+            return self._changed.wait(timeout_s)
+        finally:
+            self._waiting -= 1
+
+    def _wake_all(self) -> None:
+        if self._waiting:
+            self._changed.notify_all()
 
     def _read(self, timeout_s: float) -> bool:
         """Be the reader for one frame; called and left with the lock held. False if nothing came."""
         self._reading = True
-        self._changed.release()
+        self._lock.release()
         frame: Union[Frame, RemoteProtocolError, None] = None
         gone = False
         try:
             frame, gone = self._receive(timeout_s)
         finally:
-            self._changed.acquire()
+            self._lock.acquire()
             self._reading = False
-            self._changed.notify_all()
+            if self._waiting:
+                self._changed.notify_all()
             if frame is not None:
                 self._dispatch(frame)
             elif gone:
@@ -322,13 +317,13 @@ class Exchange:
 
     def _dispatch(self, frame: Union[Frame, RemoteProtocolError]) -> None:
         try:
-            if isinstance(frame, RemoteProtocolError):
-                self._take_unreadable(frame)
-            elif isinstance(frame, Response):
+            if isinstance(frame, Response):
                 self._settle(frame, None)
+            elif isinstance(frame, RemoteProtocolError):
+                self._take_unreadable(frame)
             else:
                 self._connection.received(frame)
-                self._was_ready = self._was_ready or isinstance(frame, Ready)
+                self.was_ready = self.was_ready or isinstance(frame, Ready)
         except RemoteProtocolError as error:
             broken_rule = error
             self._end_all(lambda _: broken_rule)
@@ -343,18 +338,19 @@ class Exchange:
 
     def _settle(self, response: Response, error: Optional[RemoteProtocolError]) -> None:
         self._connection.received(response)
-        self._last_failed = bool(error or response.error)
+        self.last_failed = bool(error or response.error)
         call = self._calls.get(response.id)
-        if call and call.step in ("terminate", "kill"):  # its last word; it ends with its worker
-            return
-        self._calls.pop(response.id, None)
+        if call:
+            if call.step in ("terminate", "kill"):  # its last word; it ends with its worker
+                return
+            del self._calls[response.id]
         if self._switch_output:
             self._switch_output("")
         if self._calls:
-            self._current = following = next(iter(self._calls.values()))
+            self.current = following = next(iter(self._calls.values()))
             following.since = time.monotonic()
         else:
-            self._current = None
+            self.current = None
         if call is None or call.done:
             return
         if not call.why and call.is_overdue():  # the worker was quicker to see it than we
@@ -368,7 +364,7 @@ class Exchange:
 
     def _lose(self) -> None:
         self._over = True
-        if self._connection.state in (State.LOST, State.EXITED) and not self._calls:
+        if self._connection.state in _OVER and not self._calls:
             return
         self._connection.lost()
         if self._hands_over:
@@ -377,12 +373,12 @@ class Exchange:
                 self._calls.pop(call.request.id, None)
                 call.exchange = None
         self._end_all(self._death)
-        self._changed.notify_all()
+        self._wake_all()
 
     def _is_handed_over(self, call: Call) -> bool:
         if call.done or call.why or call.abandoned:
             return False
-        has_begun = call is self._current and self._transport.may_have_begun(call.request.id or 0)
+        has_begun = call is self.current and self._transport.may_have_begun(call.request.id or 0)
         return call.idempotent or not has_begun
 
     def _end_all(self, error: Callable[[Call], TechRenaissanceError]) -> None:
@@ -390,7 +386,7 @@ class Exchange:
             if not call.done:
                 call.error = error(call)
         self._calls.clear()
-        self._current = None
+        self.current = None
 
 
 def expired(call: Call) -> TechRenaissanceError:

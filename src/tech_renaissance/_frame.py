@@ -21,7 +21,7 @@ _MAX_INT = 2**63 - 1
 # Strings, brackets, and the quote of a string that does not end: what the depth of nesting depends on.
 _TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|["\[\]{}]', re.DOTALL)
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_PLAIN = re.compile(r"[ \t\r\n\v\f]*([^ \t\r\n\v\f]+)[ \t\r\n\v\f]*(.*)", re.DOTALL)
+_PLAIN = re.compile(r"[ \t\r\n\v\f]*([^ \t\r\n\v\f{][^ \t\r\n\v\f]*)[ \t\r\n\v\f]*(.*)", re.DOTALL)
 
 
 @dataclass
@@ -125,20 +125,19 @@ class MalformedRequest(RemoteProtocolError):
 
 def parse_message(text: str) -> Union[Request, Exit]:
     """What a user types, as a request without an id. Raises LocalProtocolError ``bad_message``."""
-    if _SURROGATE.search(text):
+    if not text.isascii() and _SURROGATE.search(text):
         raise LocalProtocolError("bad_message", "the message is not Unicode text: it has a lone surrogate")
-    if text.lstrip(" \t\r\n\v\f").startswith("{"):
-        try:
-            request = decode_request(text)
-        except RemoteProtocolError as error:
-            raise LocalProtocolError("bad_message", f"the message is no request: {error}") from None
-        return request if isinstance(request, Exit) else replace(request, id=None, deadline_ns=None)
     match = _PLAIN.fullmatch(text)
-    if not match:
+    if match:
+        command, parameters = match.groups()
+        return Request(command, parameters) if command != "exit" else Exit()
+    if not text.strip(" \t\r\n\v\f"):
         raise LocalProtocolError("bad_message", "the message is empty")
-    if match.group(1) == "exit":
-        return Exit()
-    return Request(match.group(1), match.group(2))
+    try:
+        request = decode_request(text)
+    except RemoteProtocolError as error:
+        raise LocalProtocolError("bad_message", f"the message is no request: {error}") from None
+    return request if isinstance(request, Exit) else replace(request, id=None, deadline_ns=None)
 
 
 def encode_request(request: Request, timestamp_ms: int) -> str:

@@ -1,29 +1,27 @@
 """The host's side: PythonSession starts a worker, calls it, shares tensors with it, watches it, stops it."""
 
-import itertools
-import math
 import os
 import threading
 import time
 import weakref
 from collections import deque
-from typing import Any, Callable, Deque, List, Mapping, NamedTuple, Optional, Sequence, Union
+from typing import TYPE_CHECKING, Any, Callable, Deque, List, Mapping, NamedTuple, Optional, Sequence, Union
 
+from ._caller import Caller
 from ._connection import State
-from ._errors import CommandError, LaunchError, LocalProtocolError, SessionClosed, TimedOut, WorkerLost
-from ._exchange import Call, Exchange, expired, with_stacks
-from ._frame import Exit, Response, parse_message
-from ._ladder import LONGEST_END_S, Deadlines, end_call
-from ._life import CancelPatience, Life, Options, RestartPolicy, Worker
+from ._errors import CommandError, LocalProtocolError, TimedOut
+from ._frame import Response
+from ._ladder import end_call
+from ._life import CancelPatience, Life, Options, RestartPolicy
 from ._names import check_tag_to_send
 from ._post_mortem import PostMortem
 from ._process.output import Output
-from ._supervisor import Supervisor
 from ._tensor import Library, dtype_named, loaded_library
 
+if TYPE_CHECKING:
+    from ._exchange import Call
+
 _TIMEOUT_MS = 10_000
-# A shorter wait that is in vain is a poll: its error does not tell where the worker stands.
-_POLL_S = 0.1
 
 
 class SessionState(NamedTuple):
@@ -99,14 +97,8 @@ class PythonSession:
             restart_policy=restart_policy or RestartPolicy(),
         )
         self._life = life = Life(self._options)
-        options = self._options
-        self._deadlines = Deadlines(lambda call: _end_overdue(life, call, options.patience))
-        self._supervisor: Optional[Supervisor] = None
-        if restart != "never":
-            hook = _weakly(self, on_restart)
-            self._supervisor = Supervisor(life, options.restart_policy, options.launch_timeout_s, hook)
-        self._finalizer = weakref.finalize(self, _end, life, self._deadlines, self._supervisor)
-        self._ids = itertools.count(1)
+        self._caller = Caller(life, self._options, _weakly(self, on_restart))
+        self._finalizer = weakref.finalize(self, _end, life, self._caller)
         self._asked: Deque[Call] = deque()  # calls of send_request whose answers nobody has fetched
         self._asked_lock = threading.Lock()
 
@@ -144,8 +136,8 @@ class PythonSession:
         if self._life.start():
             with self._asked_lock:
                 self._asked.clear()
-            if self._supervisor:
-                self._supervisor.watch(self._worker())
+            if self._caller.supervisor:
+                self._caller.supervisor.watch(self._caller.worker())
 
     def is_alive(self) -> bool:
         """Whether the worker's process runs, as the kernel says now."""
@@ -167,8 +159,8 @@ class PythonSession:
     def terminate(self) -> None:
         """End the worker now, for certain. Its directory and tensors stay, for the next ``start``. Quarantined requests are forgiven."""
         self._life.terminate()
-        if self._supervisor:
-            self._supervisor.forgive()
+        if self._caller.supervisor:
+            self._caller.supervisor.forgive()
 
     def join(self, timeout_ms: int = _TIMEOUT_MS) -> bool:
         """Wait for the worker's process to end by itself; False if it still runs."""
@@ -186,7 +178,7 @@ class PythonSession:
         worker = self._life.worker
         if worker is None:
             return SessionState("none")
-        if self._supervisor and self._supervisor.is_restarting:
+        if self._caller.supervisor and self._caller.supervisor.is_restarting:
             return SessionState("restarting")
         if not worker.is_alive():
             return SessionState("lost" if worker.was_lost else "exited")
@@ -227,16 +219,16 @@ class PythonSession:
 
     def wait_until_ready(self, timeout_ms: int = _TIMEOUT_MS) -> bool:
         """Wait until the worker can serve; False if it cannot yet. Raises LaunchError or WorkerLost if it died."""
-        return self._worker().exchange.wait_started(timeout_ms / 1000)
+        return self._caller.worker().exchange.wait_started(timeout_ms / 1000)
 
     def wait_until_ok(self, timeout_ms: int = _TIMEOUT_MS) -> bool:
         """Wait until all requests are answered; True if the last one succeeded. Raises WorkerLost."""
-        exchange = self._ready_worker().exchange
+        exchange = self._caller.ready_worker().exchange
         return exchange.wait_idle(timeout_ms / 1000) and not exchange.last_failed
 
     def new_response(self) -> bool:
         """Whether the answer to the oldest ``send_request`` is there to be read."""
-        self._worker().exchange.take_in()
+        self._caller.worker().exchange.take_in()
         with self._asked_lock:
             return bool(self._asked) and self._asked[0].done
 
@@ -251,13 +243,12 @@ class PythonSession:
         call may take, its wait in line included, before it is ended. ``idempotent``: it may be sent to a second worker if the first
         crashes. Answers that a ``wait_for_*`` gave up on are discarded from now on.
         """
-        call = self._call(message, deadline_ms, idempotent)
+        call = self._caller.make_call(message, deadline_ms, idempotent)
         if call is None:
-            if not self._ready_worker().exchange.ask_to_leave(self._options.launch_timeout_s):
-                raise TimedOut("'exit' could not be sent: the worker is busy")
+            self._caller.ask_to_leave()
             return
         self._forget_timed_out()
-        self._submit(call, self._options.launch_timeout_s)
+        self._caller.submit(call)
         with self._asked_lock:
             self._asked.append(call)
 
@@ -294,7 +285,7 @@ class PythonSession:
         ``timeout_ms``: how long to wait; 10 s, or as long as it takes to end the call if it has a deadline. The rest: see
         ``send_request``.
         """
-        return _text(self._fetch(message, timeout_ms, deadline_ms, idempotent))
+        return _text(self._caller.fetch(message, timeout_ms, deadline_ms, idempotent))
 
     def fetch_tensor(
         self,
@@ -305,7 +296,7 @@ class PythonSession:
         idempotent: bool = False,
     ) -> Any:
         """Send a request and return the (first) tensor of its answer; as ``fetch_response``."""
-        return _tensors(self._fetch(message, timeout_ms, deadline_ms, idempotent))[0]
+        return _tensors(self._caller.fetch(message, timeout_ms, deadline_ms, idempotent))[0]
 
     def fetch_tensors(
         self,
@@ -316,7 +307,7 @@ class PythonSession:
         idempotent: bool = False,
     ) -> List[Any]:
         """Send a request and return all tensors of its answer; as ``fetch_response``."""
-        return _tensors(self._fetch(message, timeout_ms, deadline_ms, idempotent))
+        return _tensors(self._caller.fetch(message, timeout_ms, deadline_ms, idempotent))
 
     def calculate(
         self,
@@ -332,13 +323,13 @@ class PythonSession:
         ``calculate("softmax dim=1", x)``. The rest is as in ``fetch_response``.
         """
         name, _, rest = command.strip().partition(" ")
-        number = next(self._ids)
+        number = self._caller.next_id()
         tags = [f"_{number}_{index}" for index in range(len(tensors))]
         try:
             for tag, tensor in zip(tags, tensors):
                 self._life.transport.put_tensor(tag, tensor)
             message = " ".join([name, *tags, rest.strip()]).rstrip()
-            return _tensors(self._fetch(message, timeout_ms, deadline_ms, idempotent))[0]
+            return _tensors(self._caller.fetch(message, timeout_ms, deadline_ms, idempotent))[0]
         finally:
             for tag in tags:
                 self._life.transport.drop_tensor(tag)
@@ -376,99 +367,12 @@ class PythonSession:
 
     # -------------------------------------------------------------- internal
 
-    def _worker(self) -> Worker:
-        worker = self._life.worker
-        if worker is None:
-            self._life.check_open()
-            raise SessionClosed("not_started", "the session has no worker: call start() first")
-        return worker
-
-    def _ready_worker(self, call: Optional[Call] = None) -> Worker:
-        """The worker, once it is ready; under supervision, the one that serves next. Waits no longer than a call's deadline."""
-        worker = self._worker()
-        timeout_s = self._options.launch_timeout_s
-        most_s = call.remaining_s() if call else math.inf
-        if self._supervisor:
-            if not self._supervisor.wait_served(worker, min(timeout_s, most_s)):
-                _check_deadline(call)
-                raise LaunchError("launch_timeout", f"no new worker was ready within {timeout_s:g} s")
-            worker = self._worker()
-        remaining_s = _Clock(timeout_s, worker.launched_at).remaining_s()
-        if not worker.exchange.wait_started(min(remaining_s, most_s)):
-            _check_deadline(call)
-            raise LaunchError(
-                "launch_timeout",
-                f"the worker was not ready within {timeout_s:g} s",
-                None,
-                worker.process.output_tail(),
-            )
-        return worker
-
     def _state(self) -> Optional[State]:
         worker = self._life.worker
         return worker.exchange.state if worker and worker.is_alive() else None
 
-    def _call(self, message: str, deadline_ms: Optional[int], idempotent: bool) -> Optional[Call]:
-        """A new call; None for a request to leave."""
-        request = parse_message(message)
-        if isinstance(request, Exit):
-            return None
-        request.id = next(self._ids)
-        if deadline_ms is not None:
-            request.deadline_ns = time.perf_counter_ns() + deadline_ms * 1_000_000
-        return Call(request, idempotent=idempotent)
-
-    def _submit(self, call: Call, timeout_s: float) -> "_Clock":
-        """Hand a call to a worker that is ready; the timeout, whose clock is returned, begins then. Raises TimedOut, or why there is
-        no worker.
-        """
-        worker = self._ready_worker(call)
-        clock = _Clock(timeout_s, time.monotonic())
-        while not self._try_submit(call, worker, clock):
-            worker = self._ready_worker(call)
-        if call.request.deadline_ns is not None:
-            self._deadlines.watch(call)
-        return clock
-
-    def _try_submit(self, call: Call, worker: Worker, clock: "_Clock") -> bool:
-        """False if the worker ended before it took the call, and there is another."""
-        if self._supervisor:
-            self._supervisor.check_allowed(call)
-        try:
-            if worker.exchange.send(call, min(clock.remaining_s(), call.remaining_s())):
-                return True
-        except WorkerLost:
-            if not (self._supervisor and self._supervisor.wait_served(worker, clock.remaining_s())):
-                raise
-            if self._life.worker is worker:
-                raise
-            return False
-        _check_deadline(call)
-        raise TimedOut(
-            f"{call.request.command!r} could not be sent within {clock.timeout_s:g} s: the worker is busy"
-        )
-
-    def _fetch(
-        self, message: str, timeout_ms: Optional[int], deadline_ms: Optional[int], idempotent: bool
-    ) -> Response:
-        call = self._call(message, deadline_ms, idempotent)
-        if call is None:
-            raise LocalProtocolError("bad_message", "'exit' has no answer: use please_exit")
-        if timeout_ms is not None:
-            timeout_s = timeout_ms / 1000
-        elif deadline_ms is None:
-            timeout_s = _TIMEOUT_MS / 1000
-        else:
-            timeout_s = (deadline_ms + sum(self._options.patience)) / 1000 + LONGEST_END_S
-        clock = self._submit(call, timeout_s)
-        try:
-            return self._answer(call, clock)
-        except TimedOut:
-            call.abandoned = True
-            raise
-
     def _wait(self, timeout_ms: int) -> Response:
-        self._worker()
+        self._caller.worker()
         with self._asked_lock:
             if not self._asked:
                 raise LocalProtocolError(
@@ -476,41 +380,12 @@ class PythonSession:
                 )
             call = self._asked.popleft()
         try:
-            return self._answer(call, _Clock(timeout_ms / 1000, time.monotonic()))
+            return self._caller.answer(call, timeout_ms / 1000, time.monotonic() + timeout_ms / 1000)
         except TimedOut as error:
             if error.code == "timed_out":
                 with self._asked_lock:
                     self._asked.appendleft(call)
             raise
-
-    def _answer(self, call: Call, clock: "_Clock") -> Response:
-        """The response to a call that is under way. Raises TimedOut, or what ended it."""
-        while not call.done:
-            exchange = call.exchange
-            if exchange is None:
-                assert self._supervisor is not None
-                self._supervisor.wait_sent(call, clock.remaining_s())
-            elif call.request.deadline_ns is None:
-                exchange.wait(call, clock.remaining_s())
-            else:
-                self._wait_with_deadline(call, exchange, clock)
-            if not call.done and not clock.remaining_s():
-                raise self._timed_out(call, clock.timeout_s)
-        return call.take_response()
-
-    def _wait_with_deadline(self, call: Call, exchange: Exchange, clock: "_Clock") -> None:
-        if not exchange.wait(call, min(call.remaining_s(), clock.remaining_s())) and call.is_overdue():
-            exchange.expire(call)
-            exchange.wait(call, clock.remaining_s())
-
-    def _timed_out(self, call: Call, timeout_s: float) -> TimedOut:
-        call.timed_out = True
-        text = f"{call.request.command!r} was not answered within {timeout_s:g} s"
-        worker = self._life.worker
-        if timeout_s < _POLL_S or worker is None:
-            return TimedOut(text)
-        stack = worker.stacks()
-        return TimedOut(with_stacks(text, stack), stack=stack)
 
     def _forget_timed_out(self) -> None:
         with self._asked_lock:
@@ -519,30 +394,13 @@ class PythonSession:
                 call.abandoned = True
 
 
-def _end(life: Life, deadlines: Deadlines, supervisor: Optional[Supervisor]) -> None:
+def _end(life: Life, caller: Caller) -> None:
     """The end of a session, whoever lets go of it; a fork of the host ends nothing."""
     if not life.is_ours:
         return
-    deadlines.close()
-    if supervisor:
-        supervisor.close()
+    caller.close()
     life.end()
-    deadlines.join()
-    if supervisor:
-        supervisor.join()
-
-
-def _check_deadline(call: Optional[Call]) -> None:
-    """Raise TimedOut if the deadline of a call that was not sent has passed."""
-    if call and call.is_overdue():
-        raise expired(call)
-
-
-def _end_overdue(life: Life, call: Call, patience: CancelPatience) -> None:
-    """The deadline of a call has passed."""
-    worker = life.worker
-    if worker and call.exchange is worker.exchange and not worker.exchange.expire(call):
-        end_call(worker, call, "deadline", patience)
+    caller.join()
 
 
 def _weakly(session: PythonSession, hook: Optional[Callable[[PythonSession], None]]) -> Callable[[], None]:
@@ -555,17 +413,6 @@ def _weakly(session: PythonSession, hook: Optional[Callable[[PythonSession], Non
             hook(session)
 
     return call
-
-
-class _Clock:
-    """What remains of a timeout."""
-
-    def __init__(self, timeout_s: float, since: float) -> None:
-        self.timeout_s = timeout_s
-        self._deadline = since + timeout_s
-
-    def remaining_s(self) -> float:
-        return max(0.0, self._deadline - time.monotonic())
 
 
 def _text(response: Response) -> str:

@@ -13,7 +13,7 @@ import time
 import traceback
 from collections import deque
 from types import FrameType
-from typing import Any, Callable, Deque, Dict, Iterable, List, Optional, Sequence
+from typing import Any, Callable, Deque, Dict, Iterable, List, NoReturn, Optional, Sequence
 
 from ._connection import Connection
 from ._errors import ArenaFull, Cancelled, FormatError, LocalProtocolError
@@ -114,7 +114,7 @@ class TechRenaissanceServer:
     @property
     def remaining_s(self) -> Optional[float]:
         """Seconds until the deadline of the call in work, not below 0; None if it has none."""
-        return _remaining_s(self._current_reply().request)
+        return _remaining_s((self._reply or self._no_reply()).request)
 
     def get_tensors(self, parameters: str, count: Optional[int] = None) -> Optional[List[Any]]:
         """The tensors named in ``parameters``, separated by spaces or commas; ``count`` of them (None: as many as there are).
@@ -122,22 +122,26 @@ class TechRenaissanceServer:
         Returns a list of torch tensors (numpy arrays where torch is not installed), the handler's to modify; or None on a wrong
         count or a missing or broken tensor: the reply's message then says why.
         """
-        reply, transport = self._current_reply(), self._transport
+        reply, transport = self._reply or self._no_reply(), self._transport
         assert transport is not None
         names = parameters.replace(",", " ").split()
         if count is not None and len(names) != count:
             reply.reason = f"expected {count} tensor names, got {len(names)}: {parameters!r}"
             return None
         tensors: List[Any] = []
-        for name in names:
-            try:
-                tensors.append(self._shielded(reply, transport.get_tensor, name, self._library))
-            except KeyError:
-                reply.reason = f"there is no tensor {name!r}"
-                return None
-            except (FormatError, LocalProtocolError, OSError) as error:
-                reply.reason = f"tensor {name!a}: {error}"
-                return None
+        name = ""
+        reply.shielded = True
+        try:
+            for name in names:
+                tensors.append(transport.get_tensor(name, self._library))
+        except KeyError:
+            reply.reason = f"there is no tensor {name!r}"
+            return None
+        except (FormatError, LocalProtocolError, OSError) as error:
+            reply.reason = f"tensor {name!a}: {error}"
+            return None
+        finally:
+            self._unshield(reply)
         return tensors
 
     def get_tensor(self, parameters: str) -> Optional[Any]:
@@ -154,16 +158,20 @@ class TechRenaissanceServer:
         transport, library = self._transport, choose_library(self._library)
         if transport is None:
             raise LocalProtocolError("bad_state", "the server is not running: empty is for use in main_logic")
-        reply = self._current_reply()
-        return self._shielded(reply, transport.empty, dtype_named(dtype), shape, library)
+        reply = self._reply or self._no_reply()
+        reply.shielded = True
+        try:
+            return transport.empty(dtype_named(dtype), shape, library)
+        finally:
+            self._unshield(reply)
 
     def send_tensors(self, *tensors: Any) -> None:
         """Add result tensors to the reply: torch, numpy, or anything with DLPack. Their values when the handler returns count."""
-        self._current_reply().tensors.extend(tensors)
+        (self._reply or self._no_reply()).tensors.extend(tensors)
 
     def write_response(self, command: str, result: str) -> None:
         """Set the reply's text. ``command``: to answer under another command's name; normally empty."""
-        reply = self._current_reply()
+        reply = self._reply or self._no_reply()
         reply.command = command or reply.command
         reply.result = str(result)
 
@@ -176,7 +184,7 @@ class TechRenaissanceServer:
         """Run the handler for one request: its whole reply, whatever it did. Raises SystemExit and KeyboardInterrupt as _Leave, and
         Cancelled if that comes between the handler and here.
         """
-        if _remaining_s(request) == 0:
+        if request.deadline_ns is not None and not _remaining_s(request):
             return _error(request, Failure("cancelled", "its deadline passed before its turn"))
         self._reply = reply = _Reply(request)
         try:
@@ -199,12 +207,9 @@ class TechRenaissanceServer:
             message += "; did you mean " + " or ".join(repr(name) for name in near) + "?"
         return _error(request, Failure("unknown_command", message))
 
-    def _current_reply(self) -> "_Reply":
-        if self._reply is None:
-            raise LocalProtocolError(
-                "bad_state", "there is no request to answer: this is for use in main_logic"
-            )
-        return self._reply
+    @staticmethod
+    def _no_reply() -> NoReturn:
+        raise LocalProtocolError("bad_state", "there is no request to answer: this is for use in main_logic")
 
     def _is_given_up(self) -> bool:
         """Whether the host has given up the call in work."""
@@ -229,40 +234,26 @@ class TechRenaissanceServer:
             reply.interrupted = True
             raise Cancelled("the host has given up this call")
 
-    def _shielded(self, reply: "_Reply", action: Callable[..., Any], *arguments: Any) -> Any:
-        """Run what must not be left halfway: an interrupt comes after it."""
-        reply.shielded = True
-        try:
-            return action(*arguments)
-        finally:
-            reply.shielded = False
-            if reply.interrupt_is_due:
-                self._interrupt()
+    def _unshield(self, reply: "_Reply") -> None:
+        """After what must not be left halfway: an interrupt that came meanwhile is due now."""
+        reply.shielded = False
+        if reply.interrupt_is_due:
+            self._interrupt()
 
 
 class _Reply:
     """What a handler has said so far."""
 
-    __slots__ = (
-        "command",
-        "interrupt_is_due",
-        "interrupted",
-        "reason",
-        "request",
-        "result",
-        "shielded",
-        "tensors",
-    )
+    interrupted = False  # Cancelled was raised, or must not be
+    shielded = False  # from an interrupt, which is due then
+    interrupt_is_due = False
+    result: Optional[str] = None
+    reason = ""  # why get_tensors last returned None
 
     def __init__(self, request: Request) -> None:
         self.request = request
         self.command = request.command
-        self.interrupted = False  # Cancelled was raised, or must not be
-        self.shielded = False  # from an interrupt, which is due then
-        self.interrupt_is_due = False
-        self.result: Optional[str] = None
         self.tensors: List[Any] = []
-        self.reason = ""  # why get_tensors last returned None
 
     @property
     def said_something(self) -> bool:
@@ -333,7 +324,6 @@ class _Loop:
 
     def _send(self, frame: Frame) -> bool:
         """Send, waiting for room; False if the host asked to leave, and makes none."""
-        self._connection.sent(frame)
         leave_by: Optional[float] = None
         while not self._try_send(frame):
             if leave_by is None and any(isinstance(waiting, Exit) for waiting in self._received):
@@ -344,6 +334,7 @@ class _Loop:
             received = self._receive(remaining)
             if received is not None:
                 self._received.append(received)
+        self._connection.sent(frame)  # the host reads meanwhile
         return True
 
     def _try_send(self, frame: Frame) -> bool:

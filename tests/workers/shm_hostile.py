@@ -112,9 +112,9 @@ class HostileServer(TechRenaissanceServer):
     def do_spoil_headers(self, parameters):
         """Those of tensors that were sent to us."""
         for tag in parameters.split():
-            offset = self._transport._tags[tag]
-            self._transport._segments[1].bytes[offset + 64 : offset + 128] = b"\xff" * 64
-            self._transport._lessee._leases[offset].is_known = False
+            lease = self._transport._tags[tag]
+            self._transport._segments[1].bytes[lease.offset + 64 : lease.offset + 128] = b"\xff" * 64
+            lease.is_known = False
 
     def do_lie(self, parameters):
         """A result at a place, and with a header, that are made up: offset, then dtype, then dimensions."""

@@ -78,7 +78,14 @@ class Arena:
         """A block with room for ``nbytes`` after its prefix, held once. Raises ArenaFull."""
         size = size_class(nbytes + PREFIX_NBYTES)
         pool = self._pool.get(size)
-        block = pool.pop() if pool else self._take_returned(size) or self._carve(size)
+        if pool:
+            block = pool.pop()
+        else:
+            block = self._returned(size)
+            if block is not None:
+                block.holders = 1
+                return block
+            block = self._carve(size)
         block.holders = 1
         self._live += size
         self._free = free = self._free - size
@@ -97,7 +104,7 @@ class Arena:
         block.holders -= 1
         if block.holders:
             return
-        if self._is_returned(block):
+        if block.lease < self._first_lease or self._words[block.offset >> 3] == block.lease:
             self._take_back(block)
         else:
             self._lent[block.nbytes].append(block)
@@ -120,25 +127,20 @@ class Arena:
             self._least_free = self._free
             self._most_live = self._live
 
-    def _is_returned(self, block: Block) -> bool:
-        return block.lease < self._first_lease or self._words[block.offset >> 3] == block.lease
-
     def _take_back(self, block: Block) -> None:
         size = block.nbytes
         self._pool[size].append(block)
         self._live -= size
         self._free += size
 
-    def _take_returned(self, size: int) -> Optional[Block]:
-        """A block of this size that the other side has returned."""
+    def _returned(self, size: int) -> Optional[Block]:
+        """A block of this size that the other side has returned; it counts as live, as it has all the time."""
         blocks = self._lent.get(size)
         if blocks:
             words = self._words
             for index, block in enumerate(blocks):
                 if words[block.offset >> 3] == block.lease:
                     del blocks[index]
-                    self._live -= size
-                    self._free += size
                     return block
         return None
 
@@ -157,7 +159,7 @@ class Arena:
     def _join(self) -> None:
         """Make gaps of all that is free, neighbours joined."""
         for blocks in list(self._lent.values()):
-            for block in [block for block in blocks if self._is_returned(block)]:
+            for block in [block for block in blocks if self._words[block.offset >> 3] == block.lease]:
                 blocks.remove(block)
                 self._take_back(block)
         for size, blocks in self._pool.items():

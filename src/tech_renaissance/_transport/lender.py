@@ -9,7 +9,7 @@ import functools
 import operator
 import sys
 from collections import deque
-from typing import Any, Callable, Deque, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Deque, Dict, Optional, Sequence, Tuple
 
 from .._tensor import DTYPE_OF_ARRAY_NAME, DType, Library, describe
 from .._tsr import header_for, peek_header
@@ -70,6 +70,7 @@ class Lender:
         self._loans: Dict[int, _Loan] = {}  # by the address of the elements
         self._dead: Deque[_Loan] = deque()
         self._forms: Dict[Any, _Form] = {}  # by torch dtype and shape
+        self._torch_tensor: Any = None  # torch.Tensor, once torch is there
         self._strided: Any = None  # torch.strided
         self._is_cpu: Callable[[Any], bool] = _is_cpu
 
@@ -87,22 +88,6 @@ class Lender:
         self._loans[address] = loan  # kept, or it would note nothing
         return tensor
 
-    def place_all(self, tensors: Sequence[Any]) -> List[Block]:
-        """The blocks of several tensors, as ``place``; if one cannot be placed, none is."""
-        blocks: List[Block] = []
-        try:
-            for tensor in tensors:
-                blocks.append(self.place(tensor))  # noqa: PERF401 - those before a failure must be known
-        except BaseException:
-            self.release_all(blocks)
-            raise
-        return blocks
-
-    def release_all(self, blocks: Sequence[Block]) -> None:
-        """Let go of several blocks once."""
-        for block in blocks:
-            self.arena.release(block)
-
     def place(self, tensor: Any) -> Block:
         """The block of a tensor of ``empty``, or a new one with a copy; held once more until ``arena.release``.
 
@@ -110,10 +95,30 @@ class Lender:
         """
         if self._dead:
             self.collect()
-        torch = sys.modules.get("torch")
-        if torch is None or type(tensor) is not torch.Tensor:
+        if type(tensor) is not self._torch_tensor:
+            self._torch_tensor = getattr(sys.modules.get("torch"), "Tensor", None)
+            if type(tensor) is not self._torch_tensor:
+                return self._place_any(tensor)
+        # From here on the quickest way there is for a torch tensor that is plain memory.
+        form = self._forms.get((tensor.dtype, tensor.shape)) or self._learn(tensor)
+        plain = form.dtype is not None and tensor.layout is self._strided and self._is_cpu(tensor)
+        if not plain or not tensor.is_contiguous() or tensor.is_neg():
             return self._place_any(tensor)
-        return self._place_torch(tensor)
+        address = tensor.data_ptr()
+        if address in self._loans:
+            block = self._existing(address, form.dtype, form.shape)
+            if block is not None:
+                return block
+        block = self.arena.allocate(form.nbytes)
+        start = block.offset + PREFIX_NBYTES
+        data_start = start + form.header_nbytes
+        mapping = self._segment.mapping
+        mapping[start:data_start] = block.header = form.header
+        if form.elements:
+            mapping[data_start : data_start + form.data_nbytes] = form.elements(address)
+        else:
+            _copy(self._segment.address + data_start, address, form.data_nbytes)
+        return block
 
     def restore(self, block: Block) -> None:
         """Write the header of a block's tensor again, whatever the other side made of it."""
@@ -140,28 +145,6 @@ class Lender:
             loan = self._dead.popleft()
             del self._loans[loan.offset]
             self.arena.release(loan.block)
-
-    def _place_torch(self, tensor: Any) -> Block:
-        """As place; the quickest way there is for a tensor that is plain memory."""
-        form = self._forms.get((tensor.dtype, tensor.shape)) or self._learn(tensor)
-        plain = form.dtype is not None and tensor.layout is self._strided and self._is_cpu(tensor)
-        if not plain or not tensor.is_contiguous() or tensor.is_neg():
-            return self._place_any(tensor)
-        address = tensor.data_ptr()
-        if address in self._loans:
-            block = self._existing(address, form.dtype, form.shape)
-            if block is not None:
-                return block
-        block = self.arena.allocate(form.nbytes)
-        start = block.offset + PREFIX_NBYTES
-        data_start = start + form.header_nbytes
-        mapping = self._segment.mapping
-        mapping[start:data_start] = block.header = form.header
-        if form.elements:
-            mapping[data_start : data_start + form.data_nbytes] = form.elements(address)
-        else:
-            _copy(self._segment.address + data_start, address, form.data_nbytes)
-        return block
 
     def _learn(self, tensor: Any) -> "_Form":
         torch = sys.modules["torch"]

@@ -25,6 +25,7 @@ from .view import StorageUse, alias_maker, view_of
 
 _LEAST_BLOCK = PREFIX_NBYTES + HEADER_NBYTES_MAX
 _MOST_PARKED = 64
+_NUMBERS_END = 1 << 63
 # What is not larger is believed to have memory.
 _UNCHECKED_NBYTES = 1 << 20
 
@@ -36,12 +37,24 @@ class Watch(weakref.ref):  # type: ignore[type-arg]
     offset: int
 
 
-class _Lease:
+class Lease:
     """One block: the number to return, how many hold it here, its view, and the memory of all views that are watched."""
 
-    __slots__ = ("alias", "header", "holders", "is_known", "library", "number", "use", "view", "watches")
+    __slots__ = (
+        "alias",
+        "header",
+        "holders",
+        "is_known",
+        "library",
+        "number",
+        "offset",
+        "use",
+        "view",
+        "watches",
+    )
 
-    def __init__(self) -> None:
+    def __init__(self, offset: int) -> None:
+        self.offset = offset
         self.number = 0
         self.holders = 0
         self.view: Any = None  # never given out itself, but aliases of it
@@ -59,65 +72,66 @@ class Lessee:
     def __init__(self, segment: Segment) -> None:
         self._segment = segment
         self._words = segment.words
-        self._leases: Dict[int, _Lease] = {}
-        self._parked: Dict[int, _Lease] = {}  # returned, but for their views
+        self._last_offset = segment.nbytes - _LEAST_BLOCK
+        self._leases: Dict[int, Lease] = {}
+        self._parked: Dict[int, Lease] = {}  # returned, but for their views
         self.dead: Deque[Watch] = deque()  # for ``collect`` to deal with
         self._populated = 0  # where the last range ends that was
 
-    def hold(self, offset: int, number: int) -> None:
+    def hold(self, offset: int, number: int) -> Lease:
         """The other side has lent a block: keep it until ``let_go``. Raises RemoteProtocolError for one that cannot be."""
-        if offset & 63 or offset > self._segment.nbytes - _LEAST_BLOCK or not 0 < number < 1 << 63:
+        if offset & 63 or offset > self._last_offset or not 0 < number < _NUMBERS_END:
             raise RemoteProtocolError("bad_frame", f"there is no block at {offset} in the arena")
         if self.dead:
             self.collect()
         lease = self._leases.get(offset)
         if lease is None:
-            lease = self._parked.pop(offset, None) or _Lease()
+            lease = self._parked.pop(offset, None) or Lease(offset)
             self._leases[offset] = lease
         lease.number = number
         lease.holders += 1
         lease.is_known = False
+        return lease
 
-    def let_go(self, offset: int) -> None:
+    def let_go(self, lease: Lease) -> None:
         """Hold the block no longer; tensors of it may live on."""
-        lease = self._leases[offset]
         lease.holders -= 1
         if lease.holders:
             return
-        if _is_unused(lease):
-            self._park(offset, lease)
+        use = lease.use
+        if use is not None and len(lease.watches) == 1 and use.is_sole():
+            self._park(lease)
             return
         lease.view = lease.use = None
         lease.is_known = False
         if self.dead:
             self.collect()
-        self._return_if_unused(offset, lease)
+        self._return_if_unused(lease)
 
-    def tensor(self, offset: int, library: Library) -> Any:
+    def tensor(self, lease: Lease, library: Library) -> Any:
         """A tensor on the memory of a block that is held, quick to be had again. Raises FormatError if the block has none."""
-        lease = self._leases[offset]
         if not lease.is_known or lease.library != library:
-            head = self._head(offset)
+            head = self._head(lease.offset)
             if lease.view is None or lease.header != head or lease.library != library:
-                lease.view = self._view(lease, offset, head, library)
+                lease.view = self._view(lease, head, library)
                 lease.library, lease.header = library, head
                 lease.use = StorageUse.of(lease.view)
                 lease.alias = alias_maker(library)
             lease.is_known = True
         return lease.alias(lease.view)
 
-    def tensor_once(self, offset: int, library: Library) -> Any:
+    def tensor_once(self, lease: Lease, library: Library) -> Any:
         """The same for who will not ask again while the block is held."""
-        return self._view(self._leases[offset], offset, self._head(offset), library)
+        return self._view(lease, self._head(lease.offset), library)
 
     def whole_frame(self, frame: bytes) -> bytes:
         """A frame whose body is in a block, with its body; the block goes back. Raises RemoteProtocolError."""
         (offset, number), nbytes = shm_frame.decode_body_in_block(frame)
-        self.hold(offset, number)
+        lease = self.hold(offset, number)
         try:
             return frame[: shm_frame.HEADER_NBYTES] + self._body(offset, nbytes)
         finally:
-            self.let_go(offset)
+            self.let_go(lease)
 
     def collect(self) -> None:
         """Return the blocks whose tensors died."""
@@ -127,14 +141,14 @@ class Lessee:
             if lease is not None and lease.watches.pop(
                 id(watch), None
             ):  # else its lease was parked, and thrown away
-                self._return_if_unused(watch.offset, lease)
+                self._return_if_unused(lease)
 
     def _head(self, offset: int) -> bytes:
         start = offset + PREFIX_NBYTES
         return self._segment.mapping[start : start + HEADER_NBYTES_MAX]
 
-    def _view(self, lease: _Lease, offset: int, head: bytes, library: Library) -> Any:
-        header = _parse_header(head)
+    def _view(self, lease: Lease, head: bytes, library: Library) -> Any:
+        header, offset = _parse_header(head), lease.offset
         start = offset + PREFIX_NBYTES + header.header_nbytes
         end = start + header.nbytes
         if end > self._segment.nbytes:
@@ -156,22 +170,17 @@ class Lessee:
             raise RemoteProtocolError("bad_frame", "the frame's body is larger than its arena")
         return self._segment.mapping[start : start + nbytes]
 
-    def _park(self, offset: int, lease: _Lease) -> None:
+    def _park(self, lease: Lease) -> None:
+        offset = lease.offset
         if len(self._parked) >= _MOST_PARKED:
             del self._parked[next(iter(self._parked))]
         self._parked[offset] = lease
         del self._leases[offset]
         self._words[offset >> 3] = lease.number
 
-    def _return_if_unused(self, offset: int, lease: _Lease) -> None:
-        if not lease.holders and not lease.watches and self._leases.pop(offset, None):
-            self._words[offset >> 3] = lease.number
-
-
-def _is_unused(lease: _Lease) -> bool:
-    """Whether a lease has a view, and nobody refers to its memory or any part of it."""
-    use = lease.use
-    return use is not None and len(lease.watches) == 1 and use.is_sole()
+    def _return_if_unused(self, lease: Lease) -> None:
+        if not lease.holders and not lease.watches and self._leases.pop(lease.offset, None):
+            self._words[lease.offset >> 3] = lease.number
 
 
 @functools.lru_cache(maxsize=1024)

@@ -13,6 +13,7 @@ from .segment import Segment
 
 RING_NBYTES = 262144
 _MASK = RING_NBYTES - 1
+_CROWDED_NBYTES = RING_NBYTES // 4
 _LEAST_NBYTES = 8  # a Pad; every other frame has a whole header
 _HEADER_NBYTES = 16
 
@@ -100,6 +101,9 @@ class RingReader:
         self._head_index = head
         self._tail_index = tail
         self.tail = 0
+        self.is_crowded = (
+            False  # whether the writer may have been waiting for room when a frame was read last
+        )
 
     def read(self) -> Optional[bytes]:
         """The next frame's bytes, or None. Raises RemoteProtocolError BROKEN_RING when nothing can be read any more."""
@@ -117,6 +121,7 @@ class RingReader:
                 raise RemoteProtocolError(BROKEN_RING, "the ring is broken: a frame of an impossible size")
             frame = self._mapping[start:end]
             self._words[self._tail_index] = self.tail = tail + nbytes
+            self.is_crowded = self._words[self._head_index] - self.tail > _CROWDED_NBYTES
             if frame[4] and nbytes >= _HEADER_NBYTES:
                 return frame
             # Else it is a Pad. One that is followed by another could go on for ever.
@@ -127,8 +132,3 @@ class RingReader:
         """Let go of the segment."""
         self._sizes.release()
         del self._mapping
-
-    @property
-    def is_crowded(self) -> bool:
-        """Whether the writer may be waiting for room."""
-        return self._words[self._head_index] - self.tail > RING_NBYTES // 4

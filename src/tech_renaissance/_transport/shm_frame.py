@@ -143,8 +143,8 @@ def encode_response(response: Response, lent: Sequence[Lent], request_command: s
     result = response.result.encode("utf-8", "replace")
     if response.command == request_command and not (response.message or response.error):
         end = _PADDING[len(result) & 7]
-        if lent:
-            end += _blocks(lent)
+        for block in lent:
+            end += _BLOCK.pack(*block)
         nbytes = 40 + len(result) + len(end)
         return _RESULT.pack(nbytes, RESPONSE, flags, response.id or 0, len(result), len(lent)) + result + end
     command = b"" if response.command == request_command else response.command.encode("utf-8", "replace")
@@ -164,14 +164,7 @@ def encode_response(response: Response, lent: Sequence[Lent], request_command: s
         len(lent),
         0,
     )
-    return head + texts + _PADDING[length & 7] + _blocks(lent)
-
-
-def _blocks(lent: Sequence[Lent]) -> bytes:
-    data = b""
-    for block in lent:
-        data += _BLOCK.pack(*block)
-    return data
+    return head + texts + _PADDING[length & 7] + b"".join(_BLOCK.pack(*block) for block in lent)
 
 
 def decode_response(frame: bytes) -> Tuple[Response, Sequence[Lent]]:
@@ -180,24 +173,27 @@ def decode_response(frame: bytes) -> Tuple[Response, Sequence[Lent]]:
         _, _, flags, request_id, n_command, n_result, n_message, n_error, count, _ = _RESPONSE.unpack_from(
             frame
         )
-    except struct.error as error:
+        result_start = 40 + n_command
+        message_start = result_start + n_result
+        error_start = message_start + n_message
+        error_end = error_start + n_error
+        blocks_start = error_end + 7 & -8
+        if blocks_start + 16 * count > len(frame):
+            raise RemoteProtocolError("bad_frame", "a response whose parts do not fit")
+        response = Response(
+            frame[40:result_start].decode() if n_command else "",
+            frame[result_start:message_start].decode(),
+            frame[message_start:error_start].decode() if n_message else "",
+            (),
+            decode_failure(frame[error_start:error_end].decode()) if n_error else None,
+            request_id or None,
+            SHORT if flags & FLAG_SHORT else LONG,
+        )
+    except (struct.error, UnicodeDecodeError) as error:
         raise RemoteProtocolError("bad_frame", f"a response that cannot be read: {error}") from None
-    length = n_command + n_result + n_message + n_error
-    blocks_start = 40 + (length + 7 & -8)
-    if blocks_start + 16 * count > len(frame):
-        raise RemoteProtocolError("bad_frame", "a response whose parts do not fit")
-    position = 40 + n_command
-    response = Response(
-        _text(frame, 40, n_command) if n_command else "",
-        _text(frame, position, n_result),
-        _text(frame, position + n_result, n_message) if n_message else "",
-        (),
-        decode_failure(_text(frame, position + n_result + n_message, n_error)) if n_error else None,
-        request_id or None,
-        SHORT if flags & FLAG_SHORT else LONG,
-    )
-    lent = [_BLOCK.unpack_from(frame, blocks_start + 16 * index) for index in range(count)] if count else ()
-    return response, lent
+    if not count:
+        return response, ()
+    return response, [_BLOCK.unpack_from(frame, blocks_start + 16 * index) for index in range(count)]
 
 
 def encode_body_in_block(frame: bytes, lent: Lent) -> bytes:

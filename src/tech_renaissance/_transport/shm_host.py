@@ -125,7 +125,7 @@ class ShmHost(HostTransport):
         assert self._worker is not None
         with self._lock:
             if isinstance(frame, Request):
-                sent = self._announce() and self._send_request(frame)
+                sent = (not self._unannounced or self._announce()) and self._send_request(frame)
             elif isinstance(frame, Exit):
                 sent = self._worker.side.writer.try_write(shm_frame.encode_simple(shm_frame.EXIT))
             else:
@@ -139,10 +139,11 @@ class ShmHost(HostTransport):
         if self._over_files:
             return self._files.receive(timeout_s)
         assert worker is not None
-        frame = worker.read(self._library)
-        if frame is None and timeout_s and worker.side.look():
+        if not timeout_s or worker.side.look():
             frame = worker.read(self._library)
-        return frame if frame is not None else self._wait(worker, timeout_s)
+            if frame is not None:
+                return frame
+        return self._wait(worker, timeout_s)
 
     def wake(self) -> None:
         """See Transport."""
@@ -296,8 +297,8 @@ class _WorkerSide:
 
     def _result(self, lent: shm_frame.Lent, library: Library) -> Any:
         lessee = self._lessee
-        lessee.hold(*lent)
+        lease = lessee.hold(*lent)
         try:
-            return lessee.tensor_once(lent[0], library)
+            return lessee.tensor_once(lease, library)
         finally:
-            lessee.let_go(lent[0])
+            lessee.let_go(lease)

@@ -3,7 +3,7 @@
 import contextlib
 import sys
 import time
-from typing import Any, Dict, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Tuple
 
 from .._errors import RemoteProtocolError
 from .._frame import LONG, Exit, Exiting, Frame, MalformedRequest, Ready, Response
@@ -24,8 +24,12 @@ from .doorbell import Doorbell
 from .lender import Lender
 from .lessee import Lessee
 from .segment import Segment
-from .shm_frame import FLAG_BODY_IN_BLOCK, LARGEST_NBYTES, REQUEST, decode_request, encode_response
+from .shm_frame import FLAG_BODY_IN_BLOCK, LARGEST_NBYTES, REQUEST, Lent, decode_request, encode_response
 from .status import write_status, write_worker_info
+
+if TYPE_CHECKING:
+    from .arena import Block
+    from .lessee import Lease
 
 # How often to publish the number of threads, and to tidy up: at the first call, then after so many (a power of two, less 1).
 _OFTEN = 63
@@ -46,12 +50,13 @@ class ShmWorker(WorkerTransport):
         self._lessee = Lessee(host_arena)
         self._lender = Lender(worker_arena)
         self._library: Library = choose_library(None)
-        self._tags: Dict[str, int] = {}  # the offset of the block under each
+        self._tags: Dict[str, Lease] = {}
         self._unsent_frame: Optional[Frame] = None  # encoded already, and waiting for room
         self._unsent = b""
         self._read_frame = self._side.reader.read
         self._try_write = self._side.writer.try_write
         self._wake_host = self._side.wake_other
+        self._placed: List[Block] = []  # with tensors of the response that is being sent
         self._command = ""  # of the request in work
         self._since_ns = 0  # when it began
         self._served = 0
@@ -71,13 +76,19 @@ class ShmWorker(WorkerTransport):
 
     def try_send(self, frame: Frame) -> bool:
         """See Transport."""
-        data = self._unsent if frame is self._unsent_frame else self._encode(frame)
+        if frame is self._unsent_frame:
+            data = self._unsent
+        elif isinstance(frame, Response):
+            data = self._encode_response(frame)
+        else:
+            data = self._encode_other(frame)
         if not self._try_write(data):
             self._unsent_frame, self._unsent = frame, data
             return False
         self._unsent_frame = None
         self._wake_host()
-        if isinstance(frame, Response):
+        if isinstance(frame, Response):  # the host reads it meanwhile
+            self._release_placed()
             self._count(frame)
         elif isinstance(frame, Exiting):
             with contextlib.suppress(OSError):
@@ -161,10 +172,10 @@ class ShmWorker(WorkerTransport):
 
     def _take(self, kind: int, data: bytes) -> None:
         if kind == shm_frame.PUT:
-            tag, (offset, lease) = shm_frame.decode_put(data)
-            self._lessee.hold(offset, lease)
+            tag, lent = shm_frame.decode_put(data)
+            lease = self._lessee.hold(*lent)
             old = self._tags.get(tag)
-            self._tags[tag] = offset
+            self._tags[tag] = lease
         elif kind == shm_frame.DROP:
             old = self._tags.pop(shm_frame.decode_drop(data), None)
         else:
@@ -175,12 +186,13 @@ class ShmWorker(WorkerTransport):
         if self._side.reader.is_crowded:
             self._wake_host()
 
-    def _encode(self, frame: Frame) -> bytes:
-        if isinstance(frame, Response):
-            if frame.tensors:
-                return self._encode_with_tensors(frame)
-            data = encode_response(frame, (), self._command)
-            return self._shorten(data) if len(data) > LARGEST_NBYTES else data
+    def _encode_response(self, response: Response) -> bytes:
+        if response.tensors:
+            return self._encode_with_tensors(response)
+        data = encode_response(response, (), self._command)
+        return self._shorten(data) if len(data) > LARGEST_NBYTES else data
+
+    def _encode_other(self, frame: Frame) -> bytes:
         if isinstance(frame, Ready):
             info = {**frame.info, "control": self._segments[0].fileno()}
             write_worker_info(self._directory, info)
@@ -191,19 +203,26 @@ class ShmWorker(WorkerTransport):
         raise TypeError(f"a worker does not send {frame!r}")
 
     def _encode_with_tensors(self, response: Response) -> bytes:
-        lender, lend = self._lender, self._lender.arena.lend
-        blocks = lender.place_all(response.tensors)
-        before = [block.lease for block in blocks]
+        place, lend = self._lender.place, self._lender.arena.lend
+        lent: List[Lent] = []
+        before: List[Tuple[Block, int]] = []  # each with the lease that it had
         try:
-            lent = [(block.offset, lend(block)) for block in blocks]
+            for tensor in response.tensors:
+                block = place(tensor)
+                self._placed.append(block)
+                before.append((block, block.lease))
+                lent.append((block.offset, lend(block)))
             data = encode_response(response, lent, self._command)
             return self._shorten(data) if len(data) > LARGEST_NBYTES else data
         except BaseException:
-            for block, lease in zip(blocks, before):  # the host will not hear of the new leases
+            for block, lease in reversed(before):  # the host will not hear of the new leases
                 block.lease = lease
+            self._release_placed()
             raise
-        finally:
-            lender.release_all(blocks)
+
+    def _release_placed(self) -> None:
+        while self._placed:
+            self._lender.arena.release(self._placed.pop())
 
     def _shorten(self, data: bytes) -> bytes:
         """Put a large frame's body into a block."""

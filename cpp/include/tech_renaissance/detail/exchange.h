@@ -278,9 +278,10 @@ private:
     // transport is another's; once broken, it is of no use.
     template <class Done>
     bool until(Done done, Milliseconds timeout) {
-        const Clock::time_point deadline = deadline_after(timeout);
         Lock lock(mutex_);
-        while (!done()) {
+        if (done()) return true;
+        const Clock::time_point deadline = deadline_after(timeout);
+        do {
             if (closed_ || broken_) return false;
             const Milliseconds left = left_until(deadline);
             if (reading_) {
@@ -290,7 +291,7 @@ private:
             }
             const bool came = read(lock, left);
             if (left.count() == 0 && (!came || Clock::now() > deadline + last_words)) return done();
-        }
+        } while (!done());
         return true;
     }
 

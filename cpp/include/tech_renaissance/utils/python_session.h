@@ -425,6 +425,7 @@ private:
             if (!supervisor_->wait_served(worker, until(detail::deadline_after(launch_timeout)))) too_late(worker);
             worker = this->worker();
         }
+        if (worker->exchange().was_ready()) return worker;
         const Milliseconds left = detail::left_until(until(worker->launched_at() + launch_timeout));
         if (!worker->exchange().wait_started(left)) too_late(worker);
         return worker;

@@ -17,6 +17,7 @@
 #include <utility>
 
 #include "tech_renaissance/detail/descriptor_posix.h"
+#include "tech_renaissance/detail/process_id_linux.h"
 
 namespace tr::detail::shm {
 
@@ -31,7 +32,7 @@ static_assert(sizeof(Word) == 8 && Word::is_always_lock_free, "words of shared m
 class Mapping {
 public:
     Mapping(int descriptor, std::size_t nbytes)
-        : owner_(::getpid()),
+        : owner_(process_id()),
           nbytes_(nbytes),
           data_(::mmap(nullptr, nbytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, descriptor, 0)) {
         if (data_ == MAP_FAILED) throw_system("cannot map shared memory");
@@ -41,7 +42,7 @@ public:
     ~Mapping() { ::munmap(data_, nbytes_); }
 
     // False in a fork: what its copies of our objects do is no business of the other side.
-    bool is_ours() const noexcept { return ::getpid() == owner_; }
+    bool is_ours() const noexcept { return process_id() == owner_; }
     std::size_t nbytes() const noexcept { return nbytes_; }
     std::byte* at(std::uint64_t offset) const noexcept { return static_cast<std::byte*>(data_) + offset; }
     Word& word(std::uint64_t offset) const noexcept { return *reinterpret_cast<Word*>(at(offset)); }
