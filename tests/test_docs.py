@@ -279,7 +279,7 @@ def test_the_call_table_lists_the_options_of_a_call(page: str) -> None:
         assert set(inspect.signature(method).parameters) - {"self", "message"} == in_backticks(rows)
     assert keywords_of(PythonSession.calculate) == in_backticks(rows)
     assert keywords_of(PythonSession.send_request) == in_backticks(rows) - {"timeout_ms"}
-    assert cpp_fields("utils/python_session.h", "CallOptions") == in_backticks(rows, 1)
+    assert cpp_fields("utils/call_options.h", "CallOptions") == in_backticks(rows, 1)
 
 
 def keywords_of(function: Callable[..., Any]) -> Set[str]:

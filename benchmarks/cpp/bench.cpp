@@ -1,5 +1,5 @@
 // Jobs of the benchmarks, C++ host. Each prints one JSON line: {"samples_us": [...], ...}. Usage: bench JOB
-// WORKER_SCRIPT [COUNT].
+// WORKER_SCRIPT [COUNT [ARGUMENTS OF THE SCRIPT]].
 #include <sys/resource.h>
 #include <sys/stat.h>
 
@@ -170,15 +170,21 @@ void memory(tr::PythonSession& session, int count) {
               << ", \"end_nbytes\": " << arenas_nbytes() << ", \"peak_live_nbytes\": " << peak_live << "}" << std::endl;
 }
 
-// The limit of a sleeping call: one byte over a bare Unix socket to a Python process that echoes it.
-void socket_ping(const std::string& python, const std::string& script, int count, std::chrono::milliseconds pause) {
+// The limit of a call to a process of its own: one byte over a bare Unix socket to a Python process that echoes it. The
+// script's arguments are the descriptor, and those given.
+void socket_ping(std::vector<std::string> command, const std::vector<std::string>& arguments, int count,
+                 std::chrono::milliseconds pause) {
     int ends[2];
     if (::socketpair(AF_UNIX, SOCK_STREAM, 0, ends) != 0) std::abort();
-    const std::string number = std::to_string(ends[1]);
+    command.push_back(std::to_string(ends[1]));
+    command.insert(command.end(), arguments.begin(), arguments.end());
+    std::vector<char*> words;
+    for (std::string& word : command) words.push_back(word.data());
+    words.push_back(nullptr);
     const pid_t child = ::fork();
     if (child == 0) {
         ::close(ends[0]);
-        ::execl(python.c_str(), python.c_str(), script.c_str(), number.c_str(), static_cast<char*>(nullptr));
+        ::execv(words[0], words.data());
         ::_exit(127);
     }
     ::close(ends[1]);
@@ -214,8 +220,11 @@ int main(int argc, char** argv) {
     const std::chrono::milliseconds pace(20);
     if (job == "start") return start(script, count), 0;
     if (job == "copy") return copies(4096, count), 0;
-    if (job == "socket_paced") return socket_ping(std::getenv("TR_PYTHON"), script, count, pace), 0;
-    if (job == "socket") return socket_ping(std::getenv("TR_PYTHON"), script, count, {}), 0;
+    if (job == "socket" || job == "socket_paced") {
+        const std::vector<std::string> arguments(argv + std::min(argc, 4), argv + argc);
+        const std::chrono::milliseconds pause = job == "socket" ? std::chrono::milliseconds(0) : pace;
+        return socket_ping({std::getenv("TR_PYTHON"), script}, arguments, count, pause), 0;
+    }
 
     tr::PythonSession session(script, "bench", true);
     session.start();

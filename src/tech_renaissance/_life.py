@@ -98,6 +98,7 @@ class Worker:
         self._ended_by = ""  # why its host ends it, once it does
         self._stopped = False  # by its host, and not for a call
         self._death_s = _DEATH_S
+        self._released = False
         self._stacks_lock = threading.Lock()
         self.ending = threading.Lock()  # of who ends a call
         self.launched_at = time.monotonic()
@@ -139,7 +140,9 @@ class Worker:
                     self.leave(patience_s)
             else:
                 self.end_process(step, why)
-                self.process.wait(patience_s)
+                if not self.process.wait(patience_s) and step == "kill":
+                    self.process.is_given_up = True
+                    self._death_s = 0.0
         self.exchange.close()
 
     def end_process(self, step: str, why: str) -> None:
@@ -158,9 +161,10 @@ class Worker:
             return take_stacks(self.process, os.path.join(self._path, "stack.txt")) if self.is_alive() else ""
 
     def close(self) -> None:
-        """End what still runs, and release what the process holds in the host."""
+        """End what still runs, and release what the process holds in the host. The directory is the next worker's then."""
         self.stop((), "")
         self.process.close()
+        self._released = True
 
     @property
     def was_stopped(self) -> bool:
@@ -211,6 +215,8 @@ class Worker:
             started_at=self._started_at,
             ended_at=time.time(),
         )
+        if self._released:
+            return
         with contextlib.suppress(OSError):  # the disk is full, or the directory gone: the object is there
             write_post_mortem(self._path, record.to_json())
             write_status(self._path, "terminated")
@@ -308,10 +314,10 @@ class Life:
             return self._transport
 
     def start(self) -> bool:
-        """Launch a worker; False if one runs already."""
+        """Launch a worker; False if one runs already, and has not been given up."""
         with self._lock:
             self.check_open()
-            if self._worker and self._worker.is_alive():
+            if self._worker and self._worker.is_alive() and not self._worker.process.is_given_up:
                 return False
             arguments = self._arguments()
             transport = self.transport

@@ -1,17 +1,20 @@
 """A worker that lives and does nothing, or nothing sensible: time limits hold, its host can end it, and what works goes on working.
 
 Left out: handlers that ignore what ends a call, each with the step that it takes (tests/test_deadlines.py), and a stopped worker
-that is idle (there, too). A process in uninterruptible sleep cannot be made by a test.
+that is idle (there, too).
 """
 
 import contextlib
 import os
+import shutil
 import signal
+import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any, Callable, Iterator
 
+import numpy as np
 import pytest
 from gates import Gate
 from leaks import is_alive, wait_until
@@ -42,6 +45,79 @@ def stop(pid: int) -> None:
 
 def _state(pid: int) -> str:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+class FrozenDisk:
+    """A file system of our own. While it is frozen, who writes is in uninterruptible sleep."""
+
+    _FREEZE, _THAW = 0xC0045877, 0xC0045878  # FIFREEZE, FITHAW of linux/fs.h
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "disk"
+        self.path.mkdir()
+        image = folder / "image"
+        with image.open("wb") as file:
+            file.truncate(1 << 20)
+        for command in (["mkfs.ext2", "-q", str(image)], ["mount", "-o", "loop", str(image), str(self.path)]):
+            if not shutil.which(command[0]) or subprocess.run(command, check=False).returncode:
+                pytest.skip(f"this process cannot {command[0]}")
+
+    def freeze(self) -> None:
+        """Until ``thaw``."""
+        self._control(self._FREEZE)
+
+    def thaw(self) -> None:
+        """No harm in doing it twice."""
+        with contextlib.suppress(OSError):
+            self._control(self._THAW)
+
+    def close(self) -> None:
+        """Remove it, once nobody uses it any more."""
+        self.thaw()
+        assert wait_until(lambda: not subprocess.run(["umount", str(self.path)], check=False).returncode, 5)
+
+    def _control(self, request: int) -> None:
+        import fcntl  # which Windows does not have
+
+        descriptor = os.open(self.path, os.O_RDONLY)
+        try:
+            fcntl.ioctl(descriptor, request, 0)
+        finally:
+            os.close(descriptor)
+
+
+@pytest.fixture
+def frozen_disk(tmp_path: Path) -> Iterator[FrozenDisk]:
+    """A disk that is not frozen yet, and removed at the end."""
+    disk = FrozenDisk(tmp_path)
+    yield disk
+    disk.close()
+
+
+def test_a_worker_that_nobody_can_kill_is_left_behind(
+    start: Maker, transport: str, frozen_disk: FrozenDisk
+) -> None:
+    """Its call and its session are told so, in bounded time; the next worker takes its place, and the kernel ends it when it can."""
+    if transport == "file":
+        pytest.skip("the same, and it takes ten seconds")
+    session = start("children.py", quiet_mode=True)
+    session.send_tensor(np.ones(3, np.float32), "kept")
+    pid = int(session.fetch_response("pid"))
+    frozen_disk.freeze()
+    with pytest.raises(TimedOut) as caught:
+        session.fetch_response(f"hold-the-gil {frozen_disk.path / 'file'}", 200)
+    assert "it is in uninterruptible sleep" in caught.value.stack
+    assert "D" == _state(pid)
+    session.terminate()
+    assert session.is_alive()
+    with pytest.raises(TechRenaissanceError, match="its process still runs"):
+        session.fetch_response("echo", 200)
+    session.start()
+    assert str(pid) != session.fetch_response("pid")
+    assert "D" == _state(pid)
+    frozen_disk.thaw()
+    assert wait_until(lambda: not is_alive(pid))
+    assert "back" == session.fetch_response("echo back")
 
 
 def test_a_worker_that_is_stopped_while_it_starts_is_a_launch_timeout(start: Maker, gate: Gate) -> None:

@@ -15,6 +15,8 @@ class BaseProcess:
         self._on_end = on_end
         self._ended = threading.Event()
         self._status: Optional[int] = None
+        # It was killed, and waited for in vain: it is in uninterruptible sleep.
+        self.is_given_up = False
 
     @property
     def exit_status(self) -> Optional[int]:

@@ -116,8 +116,8 @@ class Process(BaseProcess):
         self._killed.set()
 
     def close(self) -> None:
-        """End what still runs, and release threads and descriptors. Bounded: a process that not even SIGKILL ends is given up, and a
-        callback that does not return, with what they hold. Safe to call twice.
+        """End what still runs, and release threads and descriptors. Bounded: a process that not even SIGKILL ends is given up, and
+        keeps them until it does end; so does a callback that does not return. Safe to call twice.
         """
         if self._closed:
             return
@@ -125,10 +125,12 @@ class Process(BaseProcess):
         self.kill()
         if self._watcher.ident is None:  # there was no thread to be had for it
             self._watch()
+        patience_s = 0.0 if self.is_given_up else _GIVE_UP_S
         for thread in (self._watcher, self._pump):
             if thread.ident is not None and thread is not threading.current_thread():
-                thread.join(_GIVE_UP_S)
+                thread.join(patience_s)
                 if thread.is_alive():
+                    self.is_given_up = True
                     return
         self._held.close()
 
@@ -196,6 +198,9 @@ class Process(BaseProcess):
         with self._lock:
             self._signal_group(signal.SIGKILL)
             self._popen.wait()
+        if self._closed and self.is_given_up:
+            self._pump.join(_GIVE_UP_S)
+            self._held.close()
 
     def _give_output(self) -> None:
         poll = select.poll()

@@ -120,7 +120,7 @@ class Process(BaseProcess):
             self.kill()
             for thread in self._threads:
                 if thread is not threading.current_thread():
-                    thread.join(_DRAIN_S)
+                    thread.join(0.0 if self.is_given_up else _DRAIN_S)
             _kernel32.CloseHandle(self._job)
             self._job = None
             self._sink.close()

@@ -1,6 +1,7 @@
 // Who sees the end of a worker's process writes the record of it: spec/life.md, Post-mortem.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <csignal>
 #include <exception>
@@ -65,6 +66,9 @@ public:
         return post_mortem_;
     }
 
+    // From now on nothing is written there.
+    void leave_directory() noexcept { has_left_directory_ = true; }
+
     // Makes the record, and writes it to post_mortem.json if it can.
     void process_ended(const ProcessEnd& end) {
         std::optional<InWork> in_work = begun_call();
@@ -81,7 +85,7 @@ public:
             if (in_work) last_call_ = in_work->call;
             post_mortem_ = death;
         }
-        write(*death);
+        if (!has_left_directory_) write(*death);
         if (told_) told_();
     }
 
@@ -151,6 +155,7 @@ private:
     std::uint64_t host_peak_nbytes_ = own_peak_nbytes();
     OutOfMemoryCount out_of_memory_;
     WorkRecord work_;
+    std::atomic<bool> has_left_directory_{false};
     mutable std::mutex mutex_;  // everything below
     std::string ended_by_host_;
     std::optional<InWork> ended_for_;

@@ -134,10 +134,14 @@ public:
             stopped_ = true;
             take(step, why);
         }
+        if (process_.is_alive()) process_.give_up();
         close();
     }
 
-    // REQUIRES: the process has ended. Nobody is in the transport any more.
+    // Another worker gets the directory.
+    void leave_directory() noexcept { coroner_->leave_directory(); }
+
+    // REQUIRES: the process has ended, or was given up. Nobody is in the transport any more.
     void close() {
         exchange_.close();
         say_last_word();
@@ -145,7 +149,7 @@ public:
 
     // The error that tells of the process's end. starting: it had never been ready.
     std::exception_ptr death(bool starting) {
-        process_.wait(lives_on_ ? std::chrono::seconds(0) : death_patience);
+        process_.wait(lives_on_ || process_.was_given_up() ? std::chrono::seconds(0) : death_patience);
         const std::shared_ptr<const PostMortem> record = post_mortem();
         if (!record) {
             lives_on_ = true;
@@ -268,7 +272,7 @@ public:
         return *transport_;
     }
 
-    // Launches a worker; false if one runs already. Throws LaunchError.
+    // Launches a worker; false if one runs already, and has not been given up. Throws LaunchError.
     bool start() {
         const std::lock_guard<std::recursive_mutex> lock(mutex_);
         try {
@@ -330,10 +334,13 @@ private:
     // REQUIRES: the lock.
     bool launch_worker() {
         const WorkerPtr last = worker();
-        if (last && last->process().is_alive()) return false;
+        if (last && last->process().is_alive() && !last->process().was_given_up()) return false;
         Launch launch{arguments(), worker_environment(), options_.working_directory, output()};
         HostTransport& end = transport();
-        if (last) last->close();
+        if (last) {
+            last->close();
+            last->leave_directory();
+        }
         Offer offer = end.prepare();
         launch.inherited_variable = std::move(offer.variable);
         launch.inherited = std::move(offer.descriptors);

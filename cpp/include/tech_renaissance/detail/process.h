@@ -9,6 +9,7 @@
 // `helper_grace` for it.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
@@ -217,6 +218,10 @@ public:
     // Ends the whole group for certain, also when only its leader is dead already.
     void kill() const { state_->kill(); }
 
+    // It was killed, and waited for in vain: it is in uninterruptible sleep. The destructor does not wait for it again.
+    void give_up() noexcept { given_up_ = true; }
+    bool was_given_up() const noexcept { return given_up_; }
+
     // Interrupts the handler of a worker that knows how; Windows: does nothing.
     void interrupt() const { state_->interrupt(); }
 
@@ -240,7 +245,7 @@ private:
     void stop() noexcept {
         state_->kill();
         if (!watcher_) state_->watch();  // there was no thread to be had for it
-        const bool ended = state_->wait(deadline_after(kill_patience));
+        const bool ended = state_->wait(deadline_after(given_up_ ? std::chrono::seconds(0) : kill_patience));
         state_->stop_pump();
         if (watcher_) finish(*watcher_, ended);
         if (pump_) finish(*pump_, pump_->get_id() != std::this_thread::get_id());
@@ -256,6 +261,7 @@ private:
     static void finish(std::thread& thread, bool will_end) { will_end ? thread.join() : thread.detach(); }
 
     std::int64_t host_pid_ = current_process_id();
+    std::atomic<bool> given_up_{false};
     std::shared_ptr<ProcessState> state_;
     std::unique_ptr<std::thread> watcher_;
     std::unique_ptr<std::thread> pump_;

@@ -1,44 +1,29 @@
 // PythonSession: starts a Python worker, calls it, shares tensors with it, watches it, stops it.
 #pragma once
 
-#include <algorithm>
-#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
-#include <initializer_list>
 #include <memory>
 #include <mutex>
-#include <new>
 #include <optional>
 #include <string>
 #include <type_traits>
 #include <utility>
 #include <vector>
 
-#include "tech_renaissance/detail/deadline_watch.h"
+#include "tech_renaissance/detail/caller.h"
 #include "tech_renaissance/detail/life.h"
 #include "tech_renaissance/detail/names.h"
 #include "tech_renaissance/detail/supervisor.h"
 #include "tech_renaissance/error.h"
 #include "tech_renaissance/post_mortem.h"
 #include "tech_renaissance/tensor.h"
+#include "tech_renaissance/utils/call_options.h"
 #include "tech_renaissance/utils/session_options.h"
 
 namespace tr {
-
-// How a call is made.
-struct CallOptions {
-    // How long the caller waits; the call goes on after it. Default: 10 s; with a deadline, as long as that takes.
-    std::optional<std::chrono::milliseconds> timeout = std::nullopt;
-    // When the call is over, whatever that takes: its handler is told, interrupted, and in the end its worker killed
-    // (SessionOptions::patience). Counts from the call, its waiting in line included. The caller gets TimedOut
-    // deadline_passed.
-    std::optional<std::chrono::milliseconds> deadline = std::nullopt;
-    // Whether it may be sent to a second worker if the first one dies with it (SessionOptions::restart).
-    bool idempotent = false;
-};
 
 // What a worker does.
 struct SessionState {
@@ -61,7 +46,7 @@ struct SessionState {
 // started again.
 class PythonSession {
 public:
-    static constexpr std::uint32_t default_timeout_ms = 10000;
+    static constexpr std::uint32_t default_timeout_ms = detail::Caller::default_timeout_ms;
 
     // Makes a session; nothing happens until start() (or a first send_tensor). Throws LocalProtocolError bad_name or
     // bad_option.
@@ -70,21 +55,17 @@ public:
         : PythonSession(options_of(script_path, session_id, quiet_mode)) {}
     explicit PythonSession(SessionOptions options)
         : life_(std::move(options), [bell = bell_] { ring(*bell); }),
-          deadlines_(std::make_unique<detail::DeadlineWatch>([this](const CallPtr& call) { end_overdue(call); })) {
-        if (life_.options().restart == Restart::never) return;
-        supervisor_ = std::make_shared<detail::Supervisor>(
-            life_, detail::Supervisor::Hooks{[this] { prepare_restart(); }, [this] { run_hook(); }});
-        *bell_ = supervisor_;
+          caller_(life_, {[this] { prepare_restart(); }, [this] { run_hook(); }}) {
+        *bell_ = caller_.supervisor();
     }
     PythonSession(const PythonSession&) = delete;
     PythonSession& operator=(const PythonSession&) = delete;
     ~PythonSession() {
         if (!life_.is_ours()) {
-            leave_threads();
+            caller_.leave_threads();
             return;
         }
-        deadlines_->close();
-        if (supervisor_) supervisor_->close();
+        caller_.close();
         life_.end();
     }
 
@@ -102,9 +83,10 @@ public:
     // or a crash; tensors sent under tags are still there. Throws LaunchError: no interpreter, no script, the session
     // id in use, or refused by the system.
     void start() {
-        if (supervisor_) supervisor_->prepare();
+        const auto& supervisor = caller_.supervisor();
+        if (supervisor) supervisor->prepare();
         if (!life_.start()) return;
-        if (supervisor_) supervisor_->watch(life_.worker());
+        if (supervisor) supervisor->watch(life_.worker());
         const std::lock_guard<std::mutex> lock(asked_mutex_);
         asked_.clear();
     }
@@ -127,7 +109,7 @@ public:
     // Ends the worker now, for certain. Its directory and tensors stay, for the next start(). Quarantined requests are
     // forgiven.
     void terminate() {
-        if (supervisor_) supervisor_->stand_down();
+        if (caller_.supervisor()) caller_.supervisor()->stand_down();
         life_.terminate();
     }
 
@@ -153,7 +135,7 @@ public:
     SessionState state() const {
         const WorkerPtr worker = life_.worker();
         if (!worker) return {"none"};
-        if (supervisor_ && supervisor_->is_restarting()) return {"restarting"};
+        if (caller_.supervisor() && caller_.supervisor()->is_restarting()) return {"restarting"};
         const bool alive = worker->process().is_alive();
         const detail::State state = worker->exchange().state();
         if (!alive) return {worker->was_stopped() || state == detail::State::exited ? "exited" : "lost"};
@@ -174,25 +156,25 @@ public:
     std::shared_ptr<const PostMortem> post_mortem() const { return life_.post_mortem(); }
 
     // Whether the worker waits for a request.
-    bool is_ready() const { return is_alive() && worker()->exchange().state() == detail::State::ready; }
+    bool is_ready() const { return is_alive() && caller_.worker()->exchange().state() == detail::State::ready; }
 
     // Whether the worker has a request that it has not answered.
-    bool is_busy() const { return is_alive() && worker()->exchange().state() == detail::State::busy; }
+    bool is_busy() const { return is_alive() && caller_.worker()->exchange().state() == detail::State::busy; }
 
     // Waits until the worker can serve; false if it cannot yet. Throws LaunchError or WorkerLost if it died.
     bool wait_until_ready(std::uint32_t timeout_ms = default_timeout_ms) const {
-        return worker()->exchange().wait_started(Milliseconds(timeout_ms));
+        return caller_.worker()->exchange().wait_started(Milliseconds(timeout_ms));
     }
 
     // Waits until all requests are answered; true if the last one succeeded. Throws WorkerLost.
     bool wait_until_ok(std::uint32_t timeout_ms = default_timeout_ms) const {
-        const WorkerPtr worker = ready_worker(std::nullopt);
+        const WorkerPtr worker = caller_.ready_worker();
         return worker->exchange().wait_idle(Milliseconds(timeout_ms)) && !worker->exchange().last_failed();
     }
 
     // Whether the answer to the oldest send_request is there to be read.
     bool new_response() const {
-        const WorkerPtr worker = this->worker();
+        const WorkerPtr worker = caller_.worker();
         const std::lock_guard<std::mutex> lock(asked_mutex_);
         return !asked_.empty() && worker->exchange().is_done(asked_.front());
     }
@@ -203,10 +185,10 @@ public:
     // `timeout`, or as long as a launch may take. The message is plain text (command, then parameters), or a JSON
     // object in one of the two dialects. Answers that a wait_for_* gave up on are discarded from now on.
     void send_request(const std::string& message, const CallOptions& options = {}) {
-        const CallPtr call = make_call(message, options);
+        const CallPtr call = caller_.make_call(message, options);
         const Milliseconds timeout = options.timeout.value_or(life_.options().launch_timeout);
-        if (call->request.is_exit()) return ask_to_leave();
-        submit(call, timeout, [this] { forget_timed_out(); });
+        if (call->request.is_exit()) return caller_.ask_to_leave([this] { forget_timed_out(); });
+        caller_.submit(call, timeout, [this] { forget_timed_out(); });
         const std::lock_guard<std::mutex> lock(asked_mutex_);
         asked_.push_back(call);
     }
@@ -233,7 +215,7 @@ public:
         return fetch_response(message, within(timeout_ms));
     }
     std::string fetch_response(const std::string& message, const CallOptions& options) {
-        return text_of(fetch(message, options));
+        return text_of(caller_.fetch(message, options));
     }
 
     // Sends a request and returns the (first) tensor of its answer; errors as above.
@@ -249,7 +231,7 @@ public:
         return fetch_tensors(message, within(timeout_ms));
     }
     std::vector<Tensor> fetch_tensors(const std::string& message, const CallOptions& options) {
-        return tensors_of(fetch(message, options));
+        return tensors_of(caller_.fetch(message, options));
     }
 
     // Calls a command with any number of tensors and returns the (first) tensor of its answer. The worker gets them
@@ -263,7 +245,7 @@ public:
         return calculate(command, tensors, within(timeout_ms));
     }
     Tensor calculate(const std::string& command, const std::vector<Tensor>& tensors, const CallOptions& options) {
-        const CallTensors sent(life_.transport(), next_id_++, tensors);
+        const CallTensors sent(life_.transport(), caller_.next_id(), tensors);
         const detail::Request request = detail::parse_message(command);
         std::string message = request.command;
         for (const std::string& tag : sent.tags()) message += " " + tag;
@@ -304,11 +286,7 @@ private:
     using Milliseconds = std::chrono::milliseconds;
     using CallPtr = detail::CallPtr;
     using WorkerPtr = detail::WorkerPtr;
-    using Clock = detail::Clock;
     using Bell = std::weak_ptr<detail::Supervisor>;  // the supervisor is told of ends, as long as it is there
-
-    // A wait of less than this is a look: it brings no stacks.
-    static constexpr Milliseconds least_wait{100};
 
     // The tensors of one calculate(), under tags of its own until it ends.
     class CallTensors {
@@ -367,194 +345,23 @@ private:
         return std::move(reply.tensors);
     }
 
-    WorkerPtr worker() const {
-        WorkerPtr worker = life_.worker();
-        if (!worker) throw SessionClosed("not_started", "the session has no worker: call start() first");
-        return worker;
-    }
-
     static void ring(const Bell& bell) {
         if (const auto supervisor = bell.lock()) supervisor->worker_ended();
     }
 
-    // In a fork the threads are not there, and locks may be held for ever.
-    void leave_threads() noexcept {
-        static_cast<void>(deadlines_.release());
-        static_cast<void>(new (std::nothrow) std::shared_ptr<detail::Supervisor>(std::move(supervisor_)));
-    }
-
     static CallOptions within(std::uint32_t timeout_ms) { return {Milliseconds(timeout_ms), std::nullopt, false}; }
 
-    // How long the caller waits.
-    Milliseconds timeout_of(const CallOptions& options) const {
-        if (options.timeout) return *options.timeout;
-        if (!options.deadline) return Milliseconds(default_timeout_ms);
-        constexpr std::chrono::hours longest(24 * 36500);
-        return std::min<Milliseconds>(*options.deadline, longest) + 2 * detail::longest_climb(life_.options().patience);
-    }
-
-    CallPtr make_call(const std::string& message, const CallOptions& options) {
-        auto call = std::make_shared<detail::Call>();
-        call->request = detail::parse_message(message);
-        call->request.id = next_id_++;
-        call->idempotent = options.idempotent;
-        if (options.deadline) call->set_deadline(detail::deadline_after(*options.deadline));
-        return call;
-    }
-
-    void ask_to_leave() {
-        const WorkerPtr worker = ready_worker(std::nullopt);
-        forget_timed_out();
-        if (worker->exchange().ask_to_leave(life_.options().launch_timeout)) return;
-        throw TimedOut("'exit' could not be sent: the worker is busy");
-    }
-
-    // The worker, once it is ready; under supervision, the one that serves next. Throws TimedOut when the call's
-    // deadline passes before.
-    WorkerPtr ready_worker(std::optional<Clock::time_point> deadline) const {
-        WorkerPtr worker = this->worker();
-        const Milliseconds launch_timeout = life_.options().launch_timeout;
-        const auto until = [&](Clock::time_point time) { return deadline ? std::min(*deadline, time) : time; };
-        const auto too_late = [&](const WorkerPtr& late) {
-            if (deadline && Clock::now() >= *deadline)
-                throw TimedOut("deadline_passed", too_early, {"queue", "", nullptr});
-            const std::string text = "the worker was not ready within " + detail::format_seconds(launch_timeout);
-            throw LaunchError("launch_timeout", text, std::nullopt, late->process().output_tail());
-        };
-        if (supervisor_) {
-            if (!supervisor_->wait_served(worker, until(detail::deadline_after(launch_timeout)))) too_late(worker);
-            worker = this->worker();
-        }
-        if (worker->exchange().was_ready()) return worker;
-        const Milliseconds left = detail::left_until(until(worker->launched_at() + launch_timeout));
-        if (!worker->exchange().wait_started(left)) too_late(worker);
-        return worker;
-    }
-    static constexpr const char* too_early = "the deadline passed before the worker was ready";
-
-    // Hands a call to a worker that is ready, after `before`. Returns when the caller's time is over: it counts from
-    // then.
-    template <class Before>
-    Clock::time_point submit(const CallPtr& call, Milliseconds timeout, Before before) {
-        if (call->deadline) deadlines_->prepare();
-        WorkerPtr worker = ready_worker(call->deadline);
-        before();
-        const Clock::time_point until = detail::deadline_after(timeout);
-        while (!try_submit(call, *worker, until, timeout)) {
-            if (!supervisor_->wait_served(worker, until)) throw busy(*call, timeout);
-            worker = ready_worker(call->deadline);
-        }
-        if (call->deadline) deadlines_->add(call);
-        return until;
-    }
-
-    // False if the worker ended before it took the call, and there will be another.
-    bool try_submit(const CallPtr& call, detail::Worker& worker, Clock::time_point until, Milliseconds timeout) {
-        if (supervisor_) supervisor_->check_allowed(call->request);
-        try {
-            const Clock::time_point last = call->deadline ? std::min(until, *call->deadline) : until;
-            if (worker.exchange().send(call, detail::left_until(last))) return true;
-        } catch (const WorkerLost&) {
-            if (!supervisor_ || !supervisor_->is_coming_after(worker)) throw;
-            return false;
-        }
-        if (call->is_overdue()) throw_expired(*call, worker);
-        throw busy(*call, timeout);
-    }
-
-    static TimedOut busy(const detail::Call& call, Milliseconds timeout) {
-        return TimedOut(quoted(call) + " could not be sent within " + detail::format_seconds(timeout) +
-                        ": the worker is busy");
-    }
-
-    [[noreturn]] static void throw_expired(const detail::Call& call, detail::Worker& worker) {
-        const bool has_waited = Clock::now() - call.made >= least_wait;
-        std::rethrow_exception(
-            ended_call(call.request, detail::GivenUp::deadline, {"queue", has_waited ? worker.stack() : "", nullptr}));
-    }
-
-    static std::string quoted(const detail::Call& call) { return "'" + call.request.command + "'"; }
-
-    detail::Reply fetch(const std::string& message, const CallOptions& options) {
-        const CallPtr call = make_call(message, options);
-        if (call->request.is_exit()) throw LocalProtocolError("bad_message", "'exit' has no answer: use please_exit");
-        const Milliseconds timeout = timeout_of(options);
-        const Clock::time_point until = submit(call, timeout, [] {});
-        try {
-            return answer(call, until, timeout);
-        } catch (const TimedOut&) {
-            abandon(call);
-            throw;
-        }
-    }
-
     detail::Reply wait(std::uint32_t timeout_ms) {
-        worker();
+        caller_.worker();
         const CallPtr call = take_asked();
         const Milliseconds timeout(timeout_ms);
         try {
-            return answer(call, detail::deadline_after(timeout), timeout);
+            return caller_.answer(call, detail::deadline_after(timeout), timeout);
         } catch (const TimedOut& error) {
             const std::lock_guard<std::mutex> lock(asked_mutex_);
             if (error.code() == "timed_out") asked_.push_front(call);
             throw;
         }
-    }
-
-    // The reply to a call that is under way. Throws TimedOut, or what ended it.
-    detail::Reply answer(const CallPtr& call, Clock::time_point until, Milliseconds timeout) {
-        while (true) {
-            const WorkerPtr worker = this->worker();
-            wait_once(call, *worker, until);
-            if (call->done()) return take_reply(call, *worker);
-            if (Clock::now() >= until) throw_timed_out(*call, *worker, timeout);
-        }
-    }
-
-    // Waits until the call is done, the time has passed, or another worker has it.
-    void wait_once(const CallPtr& call, detail::Worker& worker, Clock::time_point until) {
-        if (call->done()) return;
-        if (call->exchange == &worker.exchange()) {
-            worker.exchange().wait(call, detail::left_until(until));
-        } else if (supervisor_) {
-            if (call->is_overdue() && supervisor_->withdraw(call)) throw_expired(*call, worker);
-            const Clock::time_point look = Clock::now() + least_wait;
-            const Clock::time_point last = call->deadline ? std::max(look, *call->deadline) : until;
-            supervisor_->wait_sent(call, std::min(until, last));
-        } else if (!call->done()) {
-            throw SessionClosed("session_closed", "the worker of this call is gone: start the session again");
-        }
-    }
-
-    detail::Reply take_reply(const CallPtr& call, detail::Worker& worker) {
-        deadlines_->remove(call);
-        try {
-            return call->take();
-        } catch (const TimedOut& error) {
-            if (error.step() == "queue") throw_expired(*call, worker);  // with the stacks of what it waited for
-            throw;
-        }
-    }
-
-    [[noreturn]] static void throw_timed_out(detail::Call& call, detail::Worker& worker, Milliseconds timeout) {
-        call.timed_out = true;
-        std::string text = quoted(call) + " was not answered within " + detail::format_seconds(timeout);
-        const std::string stack = timeout < least_wait ? "" : worker.stack();
-        if (!stack.empty()) text += "; the worker's stacks:\n" + stack;
-        throw TimedOut("timed_out", text, {"", stack, nullptr});
-    }
-
-    // Nobody waits for the call any more; a deadline of its stays.
-    void abandon(const CallPtr& call) {
-        if (supervisor_) supervisor_->withdraw(call);
-        if (const WorkerPtr worker = life_.worker()) worker->exchange().abandon(call);
-    }
-
-    // In the thread that watches over deadlines.
-    void end_overdue(const CallPtr& call) {
-        const WorkerPtr worker = life_.worker();
-        if (!worker || call->exchange != &worker->exchange() || worker->exchange().expire(call)) return;
-        worker->end_request(*call->request.id, detail::message_of(call->request), detail::GivenUp::deadline);
     }
 
     // In the supervisor's thread.
@@ -582,7 +389,7 @@ private:
         const std::lock_guard<std::mutex> lock(asked_mutex_);
         for (auto call = asked_.begin(); call != asked_.end();) {
             if ((*call)->timed_out) {
-                abandon(*call);
+                caller_.abandon(*call);
                 call = asked_.erase(call);
             } else {
                 ++call;
@@ -592,9 +399,7 @@ private:
 
     std::shared_ptr<Bell> bell_ = std::make_shared<Bell>();
     mutable detail::Life life_;
-    std::unique_ptr<detail::DeadlineWatch> deadlines_;
-    std::shared_ptr<detail::Supervisor> supervisor_;  // null without supervision
-    std::atomic<std::int64_t> next_id_{1};
+    mutable detail::Caller caller_;
     mutable std::mutex asked_mutex_;
     std::deque<CallPtr> asked_;  // calls of send_request whose answers nobody has fetched
 };
