@@ -78,10 +78,14 @@ class ShmWorker(WorkerTransport):
         """See Transport."""
         if frame is self._unsent_frame:
             data = self._unsent
-        elif isinstance(frame, Response):
-            data = self._encode_response(frame)
+        elif not isinstance(frame, Response):
+            data = self._encode(frame)
+        elif frame.tensors:
+            data = self._encode_with_tensors(frame)
         else:
-            data = self._encode_other(frame)
+            data = encode_response(frame, (), self._command)
+        if len(data) > LARGEST_NBYTES:
+            data = self._in_block(data)
         if not self._try_write(data):
             self._unsent_frame, self._unsent = frame, data
             return False
@@ -144,7 +148,10 @@ class ShmWorker(WorkerTransport):
         self._lender.arena.tidy()
 
     def _read(self) -> Optional[Frame]:
-        """The next frame for the worker; Put and Drop are dealt with here."""
+        """The next frame for the worker; a request is in work from now on. Put and Drop are dealt with here.
+
+        Raises RemoteProtocolError, MalformedRequest for one that can be answered.
+        """
         while True:
             data = self._read_frame()
             if data is None:
@@ -153,13 +160,10 @@ class ShmWorker(WorkerTransport):
             if data[6] & FLAG_BODY_IN_BLOCK:
                 data = self._lessee.whole_frame(data)
             if kind == REQUEST:
-                return self._begin(data)
+                break
             if kind == shm_frame.EXIT:
                 return Exit()
             self._take(kind, data)
-
-    def _begin(self, data: bytes) -> Frame:
-        """The request in a frame, which is in work from now on. Raises MalformedRequest, which can be answered."""
         try:
             request = decode_request(data)
         except RemoteProtocolError as error:
@@ -186,13 +190,7 @@ class ShmWorker(WorkerTransport):
         if self._side.reader.is_crowded:
             self._wake_host()
 
-    def _encode_response(self, response: Response) -> bytes:
-        if response.tensors:
-            return self._encode_with_tensors(response)
-        data = encode_response(response, (), self._command)
-        return self._shorten(data) if len(data) > LARGEST_NBYTES else data
-
-    def _encode_other(self, frame: Frame) -> bytes:
+    def _encode(self, frame: Frame) -> bytes:
         if isinstance(frame, Ready):
             info = {**frame.info, "control": self._segments[0].fileno()}
             write_worker_info(self._directory, info)
@@ -213,7 +211,7 @@ class ShmWorker(WorkerTransport):
                 before.append((block, block.lease))
                 lent.append((block.offset, lend(block)))
             data = encode_response(response, lent, self._command)
-            return self._shorten(data) if len(data) > LARGEST_NBYTES else data
+            return data if len(data) <= LARGEST_NBYTES else self._in_block(data)
         except BaseException:
             for block, lease in reversed(before):  # the host will not hear of the new leases
                 block.lease = lease
@@ -224,8 +222,8 @@ class ShmWorker(WorkerTransport):
         while self._placed:
             self._lender.arena.release(self._placed.pop())
 
-    def _shorten(self, data: bytes) -> bytes:
-        """Put a large frame's body into a block."""
+    def _in_block(self, data: bytes) -> bytes:
+        """What travels in place of a large frame, whose body is in a block then."""
         arena = self._lender.arena
         block = self._lender.place_bytes(data[shm_frame.HEADER_NBYTES :])
         lent = (block.offset, arena.lend(block))
