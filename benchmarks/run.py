@@ -60,7 +60,8 @@ class Bench:
         command = [self._executable, job, script, str(self.count(count)), *map(str, arguments)]
         output = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE).stdout
         result: Dict[str, Any] = json.loads(output)
-        name = " ".join(["cpp", job, *map(str, arguments), transport])
+        behind = [] if script == WORKER else [Path(script).stem]
+        name = " ".join(["cpp", job, *behind, *map(str, arguments), transport])
         self.raw[f"{name}, {self.threads} threads"].append(result)
         return result
 

@@ -167,6 +167,17 @@ def test_a_signal_in_a_handler_is_answered_first(start: Maker, name: str) -> Non
     assert session.join()
 
 
+@pytest.mark.parametrize("where", ["except", "callback"])
+def test_sigterm_that_a_handler_swallows_ends_the_worker_all_the_same(start: Maker, where: str) -> None:
+    """After the call, whose answer counts. Python ignores exceptions in callbacks, wherever the signal meets one."""
+    session = start("crash.py")
+    assert "never mind" == session.fetch_response(f"swallows-sigterm {where}")
+    assert session.join()
+    with pytest.raises(WorkerLost, match="SIGTERM") as caught:
+        session.fetch_response("echo")
+    assert -signal.SIGTERM == caught.value.exit_status
+
+
 def test_a_worker_that_closes_its_output_is_alive(start: Maker) -> None:
     """The end of its output is not its end."""
     session = start("crash.py")

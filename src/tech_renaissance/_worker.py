@@ -55,6 +55,9 @@ class TechRenaissanceServer:
         self._library: Optional[Library] = library
         self._transport: Optional[WorkerTransport] = None
         self._reply: Optional[_Reply] = None
+        self.is_leaving = (
+            False  # it was told to by a signal; the exception that says so may have been swallowed
+        )
         self._info: Dict[str, str] = {}
 
     def main_logic(self, command: str, parameters: str) -> bool:
@@ -87,7 +90,7 @@ class TechRenaissanceServer:
             hold_lifeline(lifeline)
             if host_pid:
                 _hear_interrupts()
-            with _orderly_signals(self._is_leaving), interruptible(path, self._interrupt, self._is_given_up):
+            with _orderly_signals(self._leave), interruptible(path, self._interrupt, self._is_given_up):
                 choice = worker_transport(path, os.environ, offered)
                 self._info = {"transport": choice.name, "transport_reason": choice.reason}
                 self.serve(choice.end)
@@ -218,8 +221,9 @@ class TechRenaissanceServer:
             return False
         return transport.is_given_up(reply.request.id)
 
-    def _is_leaving(self) -> None:
-        """The handler was told to end the worker: an interrupt must not take the place of that."""
+    def _leave(self) -> None:
+        """The worker is told to end by a signal: an interrupt must not take the place of that."""
+        self.is_leaving = True
         if self._reply is not None:
             self._reply.interrupted = True
 
@@ -289,7 +293,7 @@ class _Loop:
     def run(self, info: Dict[str, Any]) -> None:
         self._send(Ready(info))
         try:
-            while self._serve_one():
+            while not self._server.is_leaving and self._serve_one():
                 pass
         except KeyboardInterrupt:
             pass

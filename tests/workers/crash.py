@@ -1,10 +1,12 @@
 """Fails in every way there is."""
 
+import contextlib
 import faulthandler
 import os
 import signal
 import sys
 import threading
+import weakref
 
 from echo import EchoServer
 
@@ -38,10 +40,29 @@ class CrashServer(EchoServer):
         if command == "signal":
             os.kill(os.getpid(), getattr(signal, parameters))
             threading.Event().wait(60)
+        if command == "swallows-sigterm":
+            self.swallow(parameters)
+            self.write_response("", "never mind")
+            return True
         if command == "closes-its-output":
             os.close(1)
             os.close(2)
         return super().main_logic(command, parameters)
+
+    def swallow(self, where: str) -> None:
+        """The exception that a signal raises: in an ``except``, or in a callback, where Python itself ignores it."""
+
+        def die(_: object = None) -> None:
+            os.kill(os.getpid(), signal.SIGTERM)
+            threading.Event().wait(60)
+
+        if where == "callback":
+            kept = Unspeakable()
+            _watch = weakref.ref(kept, die)
+            del kept
+        else:
+            with contextlib.suppress(BaseException):
+                die()
 
 
 if __name__ == "__main__":
