@@ -1,6 +1,8 @@
 """The ring against a simple model: frames come out whole, once, in order, whatever their sizes; garbage is refused."""
 
 import random
+import signal
+import sys
 import threading
 from collections import deque
 from typing import Deque, List
@@ -13,7 +15,7 @@ pytest.importorskip("fcntl")
 
 from tech_renaissance import RemoteProtocolError
 from tech_renaissance._transport.control import CONTROL_NBYTES, REQUEST_HEAD, REQUEST_TAIL
-from tech_renaissance._transport.ring import RING_NBYTES, RingReader, RingWriter
+from tech_renaissance._transport.ring import RING_NBYTES, RingReader, RingWriter, full_fence
 from tech_renaissance._transport.segment import UNAVAILABLE, Segment
 
 pytestmark = pytest.mark.skipif(UNAVAILABLE is not None, reason="no shared memory here")
@@ -104,3 +106,56 @@ def test_an_impossible_head_is_refused(head: int) -> None:
         while ring.reader.read() is not None:
             pass
     ring.segment.close()
+
+
+class Interrupt(Exception):
+    """What a signal raises."""
+
+
+def test_a_fence_may_be_interrupted_anywhere() -> None:
+    """By a signal whose handler raises, as Ctrl+C does: whoever comes next does not wait for ever."""
+    interrupts = 0
+
+    def interrupt(*_: object) -> None:
+        raise Interrupt
+
+    def until_interrupted() -> None:
+        while True:
+            full_fence()
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        while interrupts < 500:
+            try:
+                signal.setitimer(signal.ITIMER_REAL, 0.0001)
+                until_interrupted()
+            except Interrupt:
+                interrupts += 1
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    full_fence()
+
+
+def test_threads_fence_at_once() -> None:
+    """One gives back what another has taken."""
+    errors: List[BaseException] = []
+
+    def fence_often() -> None:
+        try:
+            for _ in range(50_000):
+                full_fence()
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=fence_often) for _ in range(4)]
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert [] == errors

@@ -11,7 +11,9 @@ import pytest
 from gates import Gate
 from leaks import wait_until
 
-from tech_renaissance import CommandError, LocalProtocolError
+from tech_renaissance import CommandError, LocalProtocolError, _files
+from tech_renaissance._frame import Exiting, Ready, Request, Response
+from tech_renaissance._transport.file import FileHost, FileWorker
 
 pytestmark = pytest.mark.files
 
@@ -132,3 +134,34 @@ def test_a_schedule_that_is_none_is_refused(make_session: Maker, poll_ms: str) -
     with pytest.raises(LocalProtocolError) as caught:
         make_session(poll_ms=poll_ms)
     assert "bad_option" == caught.value.code
+
+
+def test_a_response_just_before_the_last_word_is_not_missed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A host that looks for it, is a moment too early, and then reads the word."""
+    host, worker = FileHost(str(tmp_path)), FileWorker(str(tmp_path))
+    host.prepare()
+    assert worker.try_send(Ready({}))
+    assert isinstance(host.receive(0), Ready)
+    assert host.try_send(Request("last", id=1))
+    assert isinstance(worker.receive(0), Request)
+    read, has_left = _files.read, False
+
+    def read_too_early(path: str, *most: int) -> Any:
+        nonlocal has_left
+        data = read(path, *most)
+        if path.endswith("response.json") and not has_left:
+            assert data is None
+            has_left = True
+            assert worker.try_send(Response("last", "word", id=1))
+            assert worker.try_send(Exiting())
+        return data
+
+    monkeypatch.setattr(_files, "read", read_too_early)
+    response = host.receive(0)
+    assert isinstance(response, Response)
+    assert "word" == response.result
+    assert isinstance(host.receive(0), Exiting)
+    host.close()
+    worker.close()

@@ -169,7 +169,12 @@ class FileHost(_FileEnd, HostTransport):
         try:
             data = _files.read(path)
             if data is None:
-                return self._look_for_exiting()
+                if not self._says_that_it_leaves():
+                    return None
+                data = _files.read(path)  # its last response came before that word
+                if data is None:
+                    self._left = True
+                    return Exiting()
             response = decode_response(data)
             response.tensors = [self._load(name) for name in response.tensors]
         except OSError as error:
@@ -187,11 +192,8 @@ class FileHost(_FileEnd, HostTransport):
         self._ready = True
         return Ready(read_worker_info(self.directory))
 
-    def _look_for_exiting(self) -> Optional[Frame]:
-        if self._left or read_status(self.directory) not in ("exiting", "terminated"):
-            return None
-        self._left = True
-        return Exiting()
+    def _says_that_it_leaves(self) -> bool:
+        return not self._left and read_status(self.directory) in ("exiting", "terminated")
 
     def _load(self, name: str) -> Any:
         try:

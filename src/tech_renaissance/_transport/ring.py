@@ -19,13 +19,19 @@ _HEADER_NBYTES = 16
 
 
 def _make_fence() -> Callable[[], None]:
-    """A full fence: two atomic read-modify-writes of the C library, as good as Python gets."""
+    """A full fence: an atomic read-modify-write of the C library, as good as Python gets. Safe in any number of threads, and however
+    it is interrupted: who finds the lock taken gives it back, which is as good a fence.
+    """
     lock = threading.Lock()
     acquire, release = lock.acquire, lock.release
 
     def fence() -> None:
-        acquire()
-        release()
+        taken = acquire(False)
+        try:
+            release()
+        except RuntimeError:  # another thread gave it back
+            if not taken:
+                fence()
 
     return fence
 
@@ -81,7 +87,9 @@ class RingWriter:
         self._mapping[start : start + nbytes] = frame
         if not _X86:
             full_fence()
-        self._words[self._head_index] = self._head = head + padding + nbytes
+        # Our own first: a signal between the two loses no frame that was published.
+        self._head = head = head + padding + nbytes
+        self._words[self._head_index] = head
         return True
 
     def close(self) -> None:
@@ -101,9 +109,8 @@ class RingReader:
         self._head_index = head
         self._tail_index = tail
         self.tail = 0
-        self.is_crowded = (
-            False  # whether the writer may have been waiting for room when a frame was read last
-        )
+        # Whether the writer may have been waiting for room when a frame was read last.
+        self.is_crowded = False
 
     def read(self) -> Optional[bytes]:
         """The next frame's bytes, or None. Raises RemoteProtocolError BROKEN_RING when nothing can be read any more."""
@@ -120,8 +127,9 @@ class RingReader:
             if not _LEAST_NBYTES <= nbytes <= available <= RING_NBYTES or nbytes & 7 or end > self._end:
                 raise RemoteProtocolError(BROKEN_RING, "the ring is broken: a frame of an impossible size")
             frame = self._mapping[start:end]
-            self._words[self._tail_index] = self.tail = tail + nbytes
-            self.is_crowded = self._words[self._head_index] - self.tail > _CROWDED_NBYTES
+            self.tail = tail = tail + nbytes
+            self._words[self._tail_index] = tail
+            self.is_crowded = self._words[self._head_index] - tail > _CROWDED_NBYTES
             if frame[4] and nbytes >= _HEADER_NBYTES:
                 return frame
             # Else it is a Pad. One that is followed by another could go on for ever.

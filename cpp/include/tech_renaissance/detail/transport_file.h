@@ -132,8 +132,13 @@ private:
         if (!ready_) return look_for_ready();
         const std::filesystem::path path = directory_ / "response.json";
         try {
-            const std::optional<std::string> text = read_file(path);
-            if (!text) return look_for_exiting();
+            std::optional<std::string> text = read_file(path);
+            if (!text) {
+                if (!says_that_it_leaves()) return std::nullopt;
+                text = read_file(path);  // its last response came before that word
+                left_ = !text;
+                if (left_) return Exiting{};
+            }
             Arrival arrival = read_reply(*text);
             remove_file(path);
             return arrival;
@@ -149,12 +154,10 @@ private:
         return Ready{};
     }
 
-    std::optional<Arrival> look_for_exiting() {
-        if (left_) return std::nullopt;
+    bool says_that_it_leaves() const {
+        if (left_) return false;
         const std::string status = read_status();
-        left_ = status == "exiting" || status == "terminated";
-        if (!left_) return std::nullopt;
-        return Exiting{};
+        return status == "exiting" || status == "terminated";
     }
 
     Arrival read_reply(const std::string& text) const {
