@@ -21,6 +21,8 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional
 HERE = Path(__file__).parent
 WORKER = str(HERE / "workers" / "bench_worker.py")
 ECHO = str(HERE / "workers" / "socket_echo.py")
+SOCKET_WORKER = str(HERE / "workers" / "socket_worker.py")
+# Jobs and their limits are measured in turns: a machine that is shared has its moods.
 ROUNDS = 3
 
 
@@ -96,40 +98,55 @@ class Bench:
         return samples
 
 
-def text_figures(bench: Bench) -> List[Figure]:
-    """Text calls, back to back and asleep, of both hosts."""
-    from tech_renaissance import PythonSession
-
-    figures = [Figure("text call, C++", bench.samples("text", 20000), None, 4)]
-    with PythonSession(WORKER, "bench_python", True, transport="shm") as session:
-        session.wait_until_ready(60000)
-        samples = bench.python("python text", lambda: session.fetch_response("hello world"), 20000)
-        figures.append(Figure("text call, Python", samples, None, 10))
-        paced_python = bench.python(
-            "python text paced", lambda: session.fetch_response("hello world"), 300, 0.02
-        )
-    paced = bench.samples("text_paced", 300)
+def small_figures(bench: Bench) -> List[Figure]:
+    """Text calls, back to back and asleep, of both hosts; small tensors, C++ host."""
+    jobs: Dict[str, List[float]] = defaultdict(list)
+    for _ in range(ROUNDS):
+        for job, count in (
+            ("text", 7000),
+            ("sum_16_changed", 3000),
+            ("sum_16_unchanged", 3000),
+            ("text_paced", 100),
+        ):
+            jobs[job] += bench.samples(job, count)
+        jobs["echo"] += bench.samples("socket_paced", 100, ECHO)
+        jobs["worker behind a socket"] += bench.samples("socket_paced", 100, SOCKET_WORKER)
+        jobs["files"] += bench.samples("text", 700, transport="file")
+        jobs["python echo"] += _python_socket(bench, 100)
+        for name, samples in _python_calls(bench).items():
+            jobs[name] += samples
+    paced = jobs["text_paced"]
+    limit = {name: statistics.median(samples) for name, samples in jobs.items()}
     return [
-        *figures,
-        Figure(
-            "text call every 20 ms, C++",
-            paced,
-            statistics.median(bench.samples("socket_paced", 300, ECHO)),
-            1.3,
-        ),
-        Figure(
-            "  against a worker behind a socket",
-            paced,
-            statistics.median(bench.samples("socket_paced", 300, str(HERE / "workers" / "socket_worker.py"))),
-            None,
-        ),
-        Figure("text call every 20 ms, Python", paced_python, _python_socket(bench), 1.3),
-        Figure("text call over files, C++", bench.samples("text", 2000, transport="file"), None, 1000),
+        Figure("text call, C++", jobs["text"], None, 4),
+        Figure("text call, Python", jobs["python text"], None, 10),
+        Figure("text call every 20 ms, C++", paced, limit["echo"], 1.3),
+        Figure("  against a worker behind a socket", paced, limit["worker behind a socket"], None),
+        Figure("text call every 20 ms, Python", jobs["python text paced"], limit["python echo"], 1.3),
+        Figure("text call over files, C++", jobs["files"], None, 1000),
+        Figure("two 16x16 in, sum out", jobs["sum_16_changed"], None, 12),
+        Figure("the same, tags unchanged", jobs["sum_16_unchanged"], None, 7),
     ]
 
 
-def _python_socket(bench: Bench) -> float:
-    """Median of a bare socket ping-pong between two Pythons, every 20 ms."""
+def _python_calls(bench: Bench) -> Dict[str, List[float]]:
+    """Text calls of this process."""
+    from tech_renaissance import PythonSession
+
+    with PythonSession(WORKER, "bench_python", True, transport="shm") as session:
+        session.wait_until_ready(60000)
+
+        def call() -> None:
+            session.fetch_response("hello world")
+
+        return {
+            "python text": bench.python("python text", call, 7000),
+            "python text paced": bench.python("python text paced", call, 100, 0.02),
+        }
+
+
+def _python_socket(bench: Bench, count: int) -> List[float]:
+    """A bare socket ping-pong between two Pythons, every 20 ms."""
     import socket
 
     ours, theirs = socket.socketpair()
@@ -144,24 +161,14 @@ def _python_socket(bench: Bench) -> float:
             ours.sendall(b"!")
             ours.recv(1)
 
-        samples = bench.python("python socket paced", ping, 300, 0.02)
+        samples = bench.python("python socket paced", ping, count, 0.02)
         ours.close()
         echo.wait()
-    return statistics.median(samples)
-
-
-def small_figures(bench: Bench) -> List[Figure]:
-    """Small tensors, C++ host."""
-    return [
-        Figure("two 16x16 in, sum out", bench.samples("sum_16_changed", 10000), None, 12),
-        Figure("the same, tags unchanged", bench.samples("sum_16_unchanged", 10000), None, 7),
-    ]
+    return samples
 
 
 def tensor_figures(bench: Bench, threads: int) -> List[Figure]:
-    """Large tensors of the C++ host against torch in one process, with the same number of threads. Jobs and limits are measured in
-    turns: a machine that is shared has its moods.
-    """
+    """Large tensors of the C++ host against torch in one process, with the same number of threads."""
     bench.threads = threads
     jobs: Dict[str, List[float]] = defaultdict(list)
     limits: Dict[str, List[float]] = defaultdict(list)
@@ -242,7 +249,7 @@ def main() -> int:
         print(
             f"{platform.machine()}, {os.cpu_count()} processors, Linux {platform.release()}, Python {platform.python_version()}"
         )
-        figures = [*text_figures(bench), *small_figures(bench), start_figure(bench)]
+        figures = [*small_figures(bench), start_figure(bench)]
         for threads in sorted({max(1, bench.processors - 1), bench.processors}):
             figures += tensor_figures(bench, threads)
         met = show(figures)

@@ -51,17 +51,16 @@ double cpu_seconds_of_this_process() {
     return seconds(usage.ru_utime) + seconds(usage.ru_stime);
 }
 
-// From /proc/<pid>/stat, in clock ticks of the kernel.
+// Of all its threads, as the scheduler counts: to the nanosecond.
 double cpu_seconds_of(const std::string& pid) {
-    std::ifstream file("/proc/" + pid + "/stat");
-    std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
-    std::istringstream fields(text.substr(text.rfind(')') + 2));
-    std::string field;
-    double ticks = 0;
-    for (int i = 3; fields >> field; ++i) {
-        if (i == 14 || i == 15) ticks += std::stod(field);
+    double nanoseconds = 0;
+    for (const auto& thread : std::filesystem::directory_iterator("/proc/" + pid + "/task")) {
+        std::ifstream file(thread.path() / "schedstat");
+        double of_thread = 0;
+        file >> of_thread;
+        nanoseconds += of_thread;
     }
-    return ticks / static_cast<double>(::sysconf(_SC_CLK_TCK));
+    return 1e-9 * nanoseconds;
 }
 
 std::string worker_pid(const tr::PythonSession& session) {
