@@ -29,7 +29,7 @@ LAYERS = (
     {"_connection"},
     {"_transport"},
     {"_process", "_workspace"},
-    {"_exchange", "_life", "_ladder", "_lazy_thread", "_supervisor", "_caller"},
+    {"_call", "_exchange", "_life", "_ladder", "_lazy_thread", "_supervisor", "_caller"},
     {"_session", "_worker"},
     {"__init__", "__main__", "default_server", "_default_arguments", "_default_numpy", "_default_torch"},
     {"testing", "_transport_check"},

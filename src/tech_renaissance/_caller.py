@@ -5,14 +5,15 @@ import math
 import time
 from typing import Callable, Optional
 
+from ._call import Call, expired, with_stacks
 from ._errors import LaunchError, LocalProtocolError, SessionClosed, TimedOut, WorkerLost
-from ._exchange import Call, Exchange, expired, with_stacks
+from ._exchange import Exchange
 from ._frame import Exit, Response, parse_message
 from ._ladder import LONGEST_END_S, Deadlines, end_call
 from ._life import CancelPatience, Life, Options, Worker
 from ._supervisor import Supervisor
 
-_TIMEOUT_S = 10.0
+TIMEOUT_MS = 10_000
 # A shorter wait that is in vain is a poll: its error does not tell where the worker stands.
 _POLL_S = 0.1
 
@@ -130,7 +131,7 @@ class Caller:
         if timeout_ms is not None:
             timeout_s = timeout_ms / 1000
         elif deadline_ms is None:
-            timeout_s = _TIMEOUT_S
+            timeout_s = TIMEOUT_MS / 1000
         else:
             timeout_s = (deadline_ms + sum(self._patience)) / 1000 + LONGEST_END_S
         until = self.submit(call, timeout_s)
@@ -141,7 +142,9 @@ class Caller:
             raise
 
     def answer(self, call: Call, timeout_s: float, until: float) -> Response:
-        """The response to a call that is under way. Raises TimedOut ``timeout_s`` long, or what ended it."""
+        """The response to a call that is under way. Raises TimedOut at ``until`` (``timeout_s`` is for its text), or what ended
+        it.
+        """
         while not call.done:
             exchange = call.exchange
             if exchange is None:

@@ -5,75 +5,20 @@ that comes to the call it belongs to, and wakes the others; when it has what it 
 reply reaches a single waiting thread without a switch between threads.
 """
 
-import math
 import threading
 import time
 from typing import Callable, Dict, List, Optional, Union
 
+from ._call import Call, call_ended, expired
 from ._connection import Connection, State
-from ._errors import (
-    CallCancelled,
-    RemoteProtocolError,
-    SessionClosed,
-    TechRenaissanceError,
-    TimedOut,
-    WorkerLost,
-)
-from ._frame import Exit, Frame, Ready, Request, Response
-from ._post_mortem import PostMortem
+from ._errors import RemoteProtocolError, SessionClosed, TechRenaissanceError, WorkerLost
+from ._frame import Exit, Frame, Ready, Response
 from ._transport import BROKEN_RING, HostTransport
 
 # A worker that never stops talking is listened to for so long after the time has passed.
 _LAST_WORDS_S = 0.5
 
 _OVER = (State.EXITED, State.LOST)
-
-
-class Call:
-    """One request and what became of it. Belongs to its exchange's lock until it is done."""
-
-    # That has sent it; none while it changes from one to the next.
-    exchange: "Optional[Exchange]" = None
-    since = 0.0  # when it got into work, or was sent
-    response: Optional[Response] = None
-    error: Optional[TechRenaissanceError] = None
-    timed_out = False  # a wait for it has
-    # Nobody waits for it any more: it is not handed over, and its answer discarded.
-    abandoned = False
-    # How its host ended it: why ("deadline", "cancel"), the last step that was taken, the worker's stacks before the first.
-    why = ""
-    step = ""
-    stack = ""
-
-    def __init__(self, request: Request, *, idempotent: bool = False) -> None:
-        self.request = request
-        self.idempotent = idempotent
-
-    @property
-    def done(self) -> bool:
-        """Whether there is an answer or an error."""
-        return self.response is not None or self.error is not None
-
-    @property
-    def message(self) -> str:
-        """The request as a person writes it."""
-        return f"{self.request.command} {self.request.parameters}".rstrip()
-
-    def remaining_s(self) -> float:
-        """Seconds until its deadline, not below 0; infinite if it has none."""
-        deadline_ns = self.request.deadline_ns
-        return math.inf if deadline_ns is None else max(0.0, (deadline_ns - time.perf_counter_ns()) / 1e9)
-
-    def is_overdue(self) -> bool:
-        """Whether it has a deadline, and that has passed."""
-        return not self.remaining_s()
-
-    def take_response(self) -> Response:
-        """The response of a call that is done, or its error."""
-        if self.response is None:
-            assert self.error is not None
-            raise self.error
-        return self.response
 
 
 class Exchange:
@@ -130,16 +75,11 @@ class Exchange:
 
     def send(self, call: Call, timeout_s: float) -> bool:
         """Hand a call to the worker, waiting for room; False if there was none. Raises what ended the worker."""
-        with self._lock:
-            return self._try_send(call) or self._read_until(lambda: self._try_send(call), timeout_s)
+        return self._until(lambda: self._try_send(call), timeout_s)
 
     def wait(self, call: Call, timeout_s: float) -> bool:
         """Wait until the call is done, or is this exchange's no more; False if it is not."""
-
-        def is_over() -> bool:
-            return call.response is not None or call.error is not None or call.exchange is not self
-
-        return self._until(is_over, timeout_s)
+        return self._until(lambda: call.done or call.exchange is not self, timeout_s)
 
     def begin_end(self, call: Call, why: str) -> bool:
         """The host is about to end the call in work: what it is answered counts no more. False if it is not in work (any more)."""
@@ -250,26 +190,24 @@ class Exchange:
     def _until(self, done: Callable[[], bool], timeout_s: float) -> bool:
         """Run the exchange until ``done()``, which is called under the lock; False after the timeout. 0 takes in what is there."""
         with self._lock:
-            return done() or self._read_until(done, timeout_s)
-
-    def _read_until(self, done: Callable[[], bool], timeout_s: float) -> bool:
-        """After it was found not done; called and left with the lock held."""
-        until = time.monotonic() + timeout_s
-        remaining_s = timeout_s
-        while not (self._closed or self._broken):  # then the transport is another's, or of no use
-            if not self._reading:
-                came = self._read(remaining_s)
-            elif remaining_s:
-                came = self._sleep(remaining_s)
-            else:
-                return False
             if done():
                 return True
-            now = time.monotonic()
-            if not remaining_s and (not came or now > until + _LAST_WORDS_S):
-                return False
-            remaining_s = max(0.0, until - now)
-        return False
+            until = time.monotonic() + timeout_s
+            remaining_s = timeout_s
+            while not (self._closed or self._broken):  # then the transport is another's, or of no use
+                if not self._reading:
+                    came = self._read(remaining_s)
+                elif remaining_s:
+                    came = self._sleep(remaining_s)
+                else:
+                    return False
+                if done():
+                    return True
+                now = time.monotonic()
+                if not remaining_s and (not came or now > until + _LAST_WORDS_S):
+                    return False
+                remaining_s = max(0.0, until - now)
+            return False
 
     def _sleep(self, timeout_s: float) -> bool:
         """Let another thread change something, at most so long; called and left with the lock held."""
@@ -294,8 +232,7 @@ class Exchange:
         finally:
             self._lock.acquire()
             self._reading = False
-            if self._waiting:
-                self._changed.notify_all()
+            self._wake_all()
             if frame is not None:
                 self._dispatch(frame)
             elif gone:
@@ -387,33 +324,6 @@ class Exchange:
                 call.error = error(call)
         self._calls.clear()
         self.current = None
-
-
-def expired(call: Call) -> TechRenaissanceError:
-    """The error of a call whose deadline has passed before its turn."""
-    call.why, call.step = "deadline", "queue"
-    return call_ended(call)
-
-
-def call_ended(call: Call, post_mortem: Optional[PostMortem] = None) -> TechRenaissanceError:
-    """The error of a call that its host has ended."""
-    how = {
-        "queue": "it had not begun",
-        "notice": "the handler saw it and returned",
-        "interrupt": "the handler was interrupted",
-        "terminate": "its worker was terminated",
-        "kill": "its worker was killed",
-    }[call.step]
-    what = "was cancelled" if call.why == "cancel" else "passed its deadline"
-    text = with_stacks(f"{call.request.command!r} {what}: {how}", call.stack)
-    if call.why == "cancel":
-        return CallCancelled(text, "cancelled", call.step, call.stack, post_mortem)
-    return TimedOut(text, "deadline_passed", call.step, call.stack, post_mortem)
-
-
-def with_stacks(text: str, stack: str) -> str:
-    """A message, and below it the worker's stacks, if there are any."""
-    return f"{text}; the worker's stacks:\n{stack}" if stack else text
 
 
 def _broken(error: OSError) -> WorkerLost:

@@ -6,7 +6,7 @@ import itertools
 import threading
 from typing import Callable, List, Optional, Tuple
 
-from ._exchange import Call
+from ._call import Call
 from ._lazy_thread import LazyThread
 from ._life import CancelPatience, Worker
 

@@ -7,8 +7,9 @@ import time
 from dataclasses import dataclass
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
+from ._call import Call, call_ended
 from ._errors import LaunchError, LocalProtocolError, SessionClosed, TechRenaissanceError, WorkerLost
-from ._exchange import Call, Exchange, call_ended
+from ._exchange import Exchange
 from ._names import is_reserved_tag
 from ._post_mortem import PostMortem, last_traceback, native_fault, shortened_command, signal_name
 from ._process.interpreter import find_interpreter

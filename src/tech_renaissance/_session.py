@@ -7,7 +7,7 @@ import weakref
 from collections import deque
 from typing import TYPE_CHECKING, Any, Callable, Deque, List, Mapping, NamedTuple, Optional, Sequence, Union
 
-from ._caller import Caller
+from ._caller import TIMEOUT_MS, Caller
 from ._connection import State
 from ._errors import CommandError, LocalProtocolError, TimedOut
 from ._frame import Response
@@ -19,9 +19,7 @@ from ._process.output import Output
 from ._tensor import Library, dtype_named, loaded_library
 
 if TYPE_CHECKING:
-    from ._exchange import Call
-
-_TIMEOUT_MS = 10_000
+    from ._call import Call
 
 
 class SessionState(NamedTuple):
@@ -162,7 +160,7 @@ class PythonSession:
         if self._caller.supervisor:
             self._caller.supervisor.forgive()
 
-    def join(self, timeout_ms: int = _TIMEOUT_MS) -> bool:
+    def join(self, timeout_ms: int = TIMEOUT_MS) -> bool:
         """Wait for the worker's process to end by itself; False if it still runs."""
         worker = self._life.worker
         return worker is None or worker.process.wait(timeout_ms / 1000)
@@ -217,11 +215,11 @@ class PythonSession:
         """Whether the worker has a request that it has not answered."""
         return self._state() is State.BUSY
 
-    def wait_until_ready(self, timeout_ms: int = _TIMEOUT_MS) -> bool:
+    def wait_until_ready(self, timeout_ms: int = TIMEOUT_MS) -> bool:
         """Wait until the worker can serve; False if it cannot yet. Raises LaunchError or WorkerLost if it died."""
         return self._caller.worker().exchange.wait_started(timeout_ms / 1000)
 
-    def wait_until_ok(self, timeout_ms: int = _TIMEOUT_MS) -> bool:
+    def wait_until_ok(self, timeout_ms: int = TIMEOUT_MS) -> bool:
         """Wait until all requests are answered; True if the last one succeeded. Raises WorkerLost."""
         exchange = self._caller.ready_worker().exchange
         return exchange.wait_idle(timeout_ms / 1000) and not exchange.last_failed
@@ -256,7 +254,7 @@ class PythonSession:
         """The text of the answer that is there; like ``wait_for_response(0)``."""
         return self.wait_for_response(0)
 
-    def wait_for_response(self, timeout_ms: int = _TIMEOUT_MS) -> str:
+    def wait_for_response(self, timeout_ms: int = TIMEOUT_MS) -> str:
         """The text of the answer to the oldest ``send_request``.
 
         Raises TimedOut (waiting again is possible until the next request), CommandError if the command failed,
@@ -264,11 +262,11 @@ class PythonSession:
         """
         return _text(self._wait(timeout_ms))
 
-    def wait_for_tensor(self, timeout_ms: int = _TIMEOUT_MS) -> Any:
+    def wait_for_tensor(self, timeout_ms: int = TIMEOUT_MS) -> Any:
         """The (first) tensor of the answer to the oldest ``send_request``; errors as in ``wait_for_response``."""
         return _tensors(self._wait(timeout_ms))[0]
 
-    def wait_for_tensors(self, timeout_ms: int = _TIMEOUT_MS) -> List[Any]:
+    def wait_for_tensors(self, timeout_ms: int = TIMEOUT_MS) -> List[Any]:
         """All tensors of the answer to the oldest ``send_request``; errors as in ``wait_for_response``."""
         return _tensors(self._wait(timeout_ms))
 

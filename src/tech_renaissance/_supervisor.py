@@ -5,8 +5,8 @@ import threading
 import time
 from typing import Callable, Dict, List, Optional, Tuple
 
+from ._call import Call
 from ._errors import TechRenaissanceError, WorkerLost
-from ._exchange import Call
 from ._lazy_thread import LazyThread
 from ._life import TERMINATE_LADDER, Life, RestartPolicy, Worker
 from ._post_mortem import PostMortem

@@ -117,7 +117,7 @@ class Process(BaseProcess):
 
     def close(self) -> None:
         """End what still runs, and release threads and descriptors. Bounded: a process that not even SIGKILL ends is given up, and
-        keeps them until it does end; so does a callback that does not return. Safe to call twice.
+        keeps them until it does end; a callback that does not return keeps them for good. Safe to call twice.
         """
         if self._closed:
             return

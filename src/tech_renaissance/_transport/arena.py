@@ -78,19 +78,14 @@ class Arena:
         """A block with room for ``nbytes`` after its prefix, held once. Raises ArenaFull."""
         size = size_class(nbytes + PREFIX_NBYTES)
         pool = self._pool.get(size)
-        if pool:
-            block = pool.pop()
-        else:
-            block = self._returned(size)
-            if block is not None:
-                block.holders = 1
-                return block
-            block = self._carve(size)
+        block = None if pool else self._returned(size)
+        if block is None:
+            block = pool.pop() if pool else self._carve(size)
+            self._live += size
+            self._free = free = self._free - size
+            if free < self._least_free:  # noqa: PLR1730 - min() is a call too many here
+                self._least_free = free
         block.holders = 1
-        self._live += size
-        self._free = free = self._free - size
-        if free < self._least_free:  # noqa: PLR1730 - min() is a call too many here
-            self._least_free = free
         return block
 
     def lend(self, block: Block) -> int:
@@ -104,7 +99,7 @@ class Arena:
         block.holders -= 1
         if block.holders:
             return
-        if block.lease < self._first_lease or self._words[block.offset >> 3] == block.lease:
+        if self._is_returned(block):
             self._take_back(block)
         else:
             self._lent[block.nbytes].append(block)
@@ -126,6 +121,9 @@ class Arena:
             self._give_back(self._least_free)
             self._least_free = self._free
             self._most_live = self._live
+
+    def _is_returned(self, block: Block) -> bool:
+        return block.lease < self._first_lease or self._words[block.offset >> 3] == block.lease
 
     def _take_back(self, block: Block) -> None:
         size = block.nbytes
@@ -159,7 +157,7 @@ class Arena:
     def _join(self) -> None:
         """Make gaps of all that is free, neighbours joined."""
         for blocks in list(self._lent.values()):
-            for block in [block for block in blocks if self._words[block.offset >> 3] == block.lease]:
+            for block in [block for block in blocks if self._is_returned(block)]:
                 blocks.remove(block)
                 self._take_back(block)
         for size, blocks in self._pool.items():
