@@ -55,9 +55,8 @@ class TechRenaissanceServer:
         self._library: Optional[Library] = library
         self._transport: Optional[WorkerTransport] = None
         self._reply: Optional[_Reply] = None
-        self.is_leaving = (
-            False  # it was told to by a signal; the exception that says so may have been swallowed
-        )
+        # It was told to by a signal; the exception that says so may have been swallowed.
+        self.is_leaving = False
         self._info: Dict[str, str] = {}
 
     def main_logic(self, command: str, parameters: str) -> bool:
