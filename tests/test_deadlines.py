@@ -2,15 +2,27 @@
 
 import os
 import signal
+import threading
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Callable
+from typing import Any, Callable, List
 
 import numpy as np
 import pytest
 from gates import Gate
+from hosts import WORKERS
 from leaks import is_alive, wait_until
 
-from tech_renaissance import CallCancelled, CancelPatience, CommandError, TimedOut, WorkerLost
+from tech_renaissance import (
+    CallCancelled,
+    CancelPatience,
+    CommandError,
+    PythonSession,
+    TimedOut,
+    WorkerLost,
+    _files,
+)
+from tech_renaissance._life import Life
+from tech_renaissance._workspace import SessionDirectory
 
 Maker = Callable[..., Any]
 
@@ -254,3 +266,41 @@ def test_a_poll_that_is_in_vain_disturbs_nobody(start: Maker, gate: Gate) -> Non
     assert "" == caught.value.stack
     gate.open()
     assert "done" == session.wait_for_response()
+
+
+def test_nobody_writes_into_a_directory_that_is_being_removed(
+    workspace: Any, worker_python: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The thread that gives a call up may still be about it when the session is closed: it is waited for."""
+    write, end, remove = _files.write, Life.end, SessionDirectory.remove
+    has_ended = threading.Event()
+    writing = 0
+    seen: List[int] = []
+
+    def write_late(path: str, data: Any) -> None:
+        nonlocal writing
+        if path.endswith("cancel.txt"):
+            writing += 1
+            has_ended.wait()
+        write(path, data)
+        writing -= path.endswith("cancel.txt")
+
+    def end_and_say_so(life: Life) -> None:
+        end(life)
+        has_ended.set()
+
+    def look_and_remove(directory: SessionDirectory) -> None:
+        seen.append(writing)
+        has_ended.set()
+        remove(directory)
+
+    monkeypatch.setattr(_files, "write", write_late)
+    monkeypatch.setattr(Life, "end", end_and_say_so)
+    monkeypatch.setattr(SessionDirectory, "remove", look_and_remove)
+    with PythonSession(
+        str(WORKERS / "stubborn.py"), "test", True, python=worker_python, transport="file"
+    ) as session:
+        with pytest.raises(TimedOut):
+            session.fetch_response("obeys", deadline_ms=100)
+        assert wait_until(lambda: bool(writing))
+    assert [0] == seen

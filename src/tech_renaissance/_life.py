@@ -353,10 +353,15 @@ class Life:
                 self._worker.stop(TERMINATE_LADDER, "terminate()")
 
     def end(self) -> None:
-        """End everything: no process and no files are left. Never raises."""
+        """End the process, for good; ``clear`` follows. Never raises."""
         with self._lock:
+            self._closed = True
             if self._worker:
                 self._worker.stop(END_LADDER, "close()")
+
+    def clear(self) -> None:
+        """After the end, and once nobody else writes there: no files are left. Never raises."""
+        with self._lock:
             self._release_worker()
             if self._transport:
                 self._transport.close()
@@ -366,7 +371,6 @@ class Life:
                 ):  # someone else's file in it, or it is gone: nothing more can be done
                     self._directory.remove()
             self._transport = self._directory = None
-            self._closed = True
 
     def check_open(self) -> None:
         """Raise SessionClosed after the end."""

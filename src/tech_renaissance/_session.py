@@ -399,6 +399,7 @@ def _end(life: Life, caller: Caller) -> None:
     caller.close()
     life.end()
     caller.join()
+    life.clear()
 
 
 def _weakly(session: PythonSession, hook: Optional[Callable[[PythonSession], None]]) -> Callable[[], None]:

@@ -142,7 +142,7 @@ def _remove(path: str, lock: int) -> None:
 
 def _remove_files(path: str) -> None:
     """All but the lock: until that goes, the directory has an owner."""
-    for entry in os.scandir(path):
+    for entry in list(os.scandir(path)):
         if entry.is_dir(follow_symlinks=False):
             import shutil
 
