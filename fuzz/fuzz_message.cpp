@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-#include "tech_renaissance/detail/frame.h"
+#include "tech_renaissance/detail/protocol/frame.h"
 
 namespace {
 

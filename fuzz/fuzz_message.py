@@ -13,8 +13,8 @@ from pathlib import Path
 import loop
 from loop import check_shown
 
-from tech_renaissance._errors import LocalProtocolError, RemoteProtocolError
-from tech_renaissance._frame import (
+from tech_renaissance._base.errors import LocalProtocolError, RemoteProtocolError
+from tech_renaissance._protocol.frame import (
     Exit,
     Request,
     decode_request,

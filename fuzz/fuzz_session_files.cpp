@@ -5,8 +5,8 @@
 #include <cstdlib>
 #include <string>
 
-#include "tech_renaissance/detail/frame.h"
-#include "tech_renaissance/detail/json.h"
+#include "tech_renaissance/detail/protocol/frame.h"
+#include "tech_renaissance/detail/protocol/json.h"
 
 namespace {
 

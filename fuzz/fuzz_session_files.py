@@ -18,8 +18,9 @@ import loop
 from fuzz_message import VECTORS, mutated
 from loop import check_shown
 
-from tech_renaissance._transport.file import FileHost, FileWorker
-from tech_renaissance._transport.status import read_status, read_worker_info
+from tech_renaissance._transport.file.host import FileHost
+from tech_renaissance._transport.file.worker import FileWorker
+from tech_renaissance._transport.session_files import read_status, read_worker_info
 
 INFO = {
     "pid": 4711,

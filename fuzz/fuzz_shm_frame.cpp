@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-#include "tech_renaissance/detail/shm/frame.h"
+#include "tech_renaissance/detail/transport/shm/frame.h"
 
 namespace {
 

@@ -13,9 +13,9 @@ from typing import Any, Callable, List, Tuple
 import loop
 from loop import check_shown
 
-from tech_renaissance._errors import RemoteProtocolError
-from tech_renaissance._frame import LONG, SHORT, Failure, Request, Response
-from tech_renaissance._transport import shm_frame
+from tech_renaissance._base.errors import RemoteProtocolError
+from tech_renaissance._protocol.frame import LONG, SHORT, Failure, Request, Response
+from tech_renaissance._transport.shm import frame as shm_frame
 
 Decode = Callable[[bytes], Any]
 Encode = Callable[[Any], bytes]

@@ -9,9 +9,9 @@
 #include <cstring>
 #include <string>
 
-#include "tech_renaissance/detail/shm/control.h"
-#include "tech_renaissance/detail/shm/ring.h"
-#include "tech_renaissance/detail/shm/segment.h"
+#include "tech_renaissance/detail/transport/shm/control.h"
+#include "tech_renaissance/detail/transport/shm/ring.h"
+#include "tech_renaissance/detail/transport/shm/segment.h"
 
 namespace {
 

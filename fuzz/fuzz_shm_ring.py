@@ -11,16 +11,16 @@ import sys
 
 import loop
 
-from tech_renaissance._errors import RemoteProtocolError
-from tech_renaissance._transport.control import (
+from tech_renaissance._base.errors import RemoteProtocolError
+from tech_renaissance._transport.shm.control import (
     CONTROL_NBYTES,
     REQUEST_HEAD,
     REQUEST_TAIL,
     check_magic,
     write_magic,
 )
-from tech_renaissance._transport.ring import RING_NBYTES, RingReader, RingWriter
-from tech_renaissance._transport.segment import Segment
+from tech_renaissance._transport.shm.ring import RING_NBYTES, RingReader, RingWriter
+from tech_renaissance._transport.shm.segment import Segment
 
 START = 4096
 HEADS = [0, 1, 4, 8, 16, RING_NBYTES - 8, RING_NBYTES, RING_NBYTES + 8, 2**32, 2**63, 2**64 - 8, 2**64 - 1]

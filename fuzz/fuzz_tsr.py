@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, Callable, List, Optional, Sequence
 
 from tech_renaissance import _tsr
-from tech_renaissance._errors import FormatError
-from tech_renaissance._tensor import Library, torch_installed
+from tech_renaissance._base.errors import FormatError
+from tech_renaissance._base.tensor import Library, torch_installed
 
 VECTORS = Path(__file__).resolve().parents[1] / "spec" / "vectors" / "tsr"
 FIELDS_I32 = range(0, 128, 4)

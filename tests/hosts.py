@@ -27,7 +27,7 @@ from tech_renaissance import (
     export_tsr,
     import_tsr,
 )
-from tech_renaissance._tensor import Library, dtype_named
+from tech_renaissance._base.tensor import Library, dtype_named
 
 HOSTS = ("python", "cpp")
 TRANSPORTS = ("file", "shm")

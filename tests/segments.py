@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any, Dict, List, Union
 
-from tech_renaissance._transport import control
+from tech_renaissance._transport.shm import control
 
 _NAME = "memfd:tech_renaissance"
 

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 pytest.importorskip("fcntl")
 
 from tech_renaissance import ArenaFull
-from tech_renaissance._transport import arena as arena_module
-from tech_renaissance._transport.arena import PREFIX_NBYTES, Arena, Block, size_class
-from tech_renaissance._transport.segment import PAGE, UNAVAILABLE, Segment
+from tech_renaissance._transport.shm import arena as arena_module
+from tech_renaissance._transport.shm.arena import PREFIX_NBYTES, Arena, Block, size_class
+from tech_renaissance._transport.shm.segment import PAGE, UNAVAILABLE, Segment
 
 pytestmark = pytest.mark.skipif(UNAVAILABLE is not None, reason="no shared memory here")
 

@@ -9,8 +9,8 @@ from cpp_programs import ROOT, cpp_driver
 from hosts import Driver
 
 from tech_renaissance import LocalProtocolError, RemoteProtocolError
-from tech_renaissance._connection import TRANSITIONS, Connection, State
-from tech_renaissance._frame import Exit, Exiting, Ready, Request, Response
+from tech_renaissance._protocol.connection import TRANSITIONS, Connection, State
+from tech_renaissance._protocol.frame import Exit, Exiting, Ready, Request, Response
 
 Row = Tuple[str, str, str]
 

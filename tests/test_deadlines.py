@@ -19,10 +19,10 @@ from tech_renaissance import (
     PythonSession,
     TimedOut,
     WorkerLost,
-    _files,
 )
-from tech_renaissance._life import Life
-from tech_renaissance._workspace import SessionDirectory
+from tech_renaissance._host.life import Life
+from tech_renaissance._system import files
+from tech_renaissance._transport.session_directory import SessionDirectory
 
 Maker = Callable[..., Any]
 
@@ -272,7 +272,7 @@ def test_nobody_writes_into_a_directory_that_is_being_removed(
     workspace: Any, worker_python: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The thread that gives a call up may still be about it when the session is closed: it is waited for."""
-    write, end, remove = _files.write, Life.end, SessionDirectory.remove
+    write, end, remove = files.write, Life.end, SessionDirectory.remove
     has_ended = threading.Event()
     writing = 0
     seen: List[int] = []
@@ -294,7 +294,7 @@ def test_nobody_writes_into_a_directory_that_is_being_removed(
         has_ended.set()
         remove(directory)
 
-    monkeypatch.setattr(_files, "write", write_late)
+    monkeypatch.setattr(files, "write", write_late)
     monkeypatch.setattr(Life, "end", end_and_say_so)
     monkeypatch.setattr(SessionDirectory, "remove", look_and_remove)
     with PythonSession(

@@ -31,7 +31,7 @@ def test_an_exception_arrives_with_type_message_and_traceback(start: Maker) -> N
     )
     assert "raise ValueError(parameters)" in error.remote_traceback
     assert "crash.py" in error.remote_traceback
-    assert "_worker.py" not in error.remote_traceback
+    assert "_server.py" not in error.remote_traceback
     assert "error" == error.result
     assert "on" == session.fetch_response("echo on")
 

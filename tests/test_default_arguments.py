@@ -5,7 +5,7 @@ from typing import Dict, List
 
 import pytest
 
-from tech_renaissance._default_arguments import Arguments, Tag
+from tech_renaissance._worker.default_arguments import Arguments, Tag
 
 
 @pytest.mark.parametrize(

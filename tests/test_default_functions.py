@@ -8,7 +8,8 @@ from typing import Any, List, Optional
 
 import pytest
 
-from tech_renaissance import _default_arguments, default_server
+from tech_renaissance import default_server
+from tech_renaissance._worker import default_arguments
 from tech_renaissance.default_server import _Functions
 
 
@@ -109,7 +110,7 @@ class TestImport:
 
         def import_module(name: str, package: str) -> Any:
             count.append(name)
-            return _default_arguments
+            return default_arguments
 
         monkeypatch.setattr(default_server.importlib, "import_module", import_module)
         functions = _Functions("numpy")
@@ -123,7 +124,7 @@ class TestImport:
             thread.start()
         for thread in threads:
             thread.join(30)
-        assert ["._default_numpy"] == count
+        assert ["._worker.default_numpy"] == count
 
     def test_broken_torch_is_told(self, tmp_path: Any) -> None:
         """Commands that need a broken torch say so each time; the others work; it is not tried twice."""
@@ -147,7 +148,7 @@ class TestImport:
 
         def import_module(name: str, package: str) -> Any:
             assert finish.wait(30)
-            return _default_arguments
+            return default_arguments
 
         class Interrupted(BaseException):
             pass
@@ -162,4 +163,4 @@ class TestImport:
             with pytest.raises(Interrupted):
                 functions.module()
         finish.set()
-        assert _default_arguments is functions.module()
+        assert default_arguments is functions.module()

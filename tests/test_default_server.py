@@ -8,7 +8,7 @@ from typing import Any, Dict, List, NamedTuple, Optional
 
 import pytest
 
-from tech_renaissance._frame import Request
+from tech_renaissance._protocol.frame import Request
 from tech_renaissance.default_server import DefaultServer
 
 np = pytest.importorskip("numpy")

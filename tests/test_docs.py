@@ -16,7 +16,7 @@ import pytest
 
 import tech_renaissance
 from tech_renaissance import PythonSession, TechRenaissanceServer
-from tech_renaissance._tensor import DTYPES
+from tech_renaissance._base.tensor import DTYPES
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "spec").rglob("*.md")])
@@ -264,7 +264,7 @@ def test_the_option_table_lists_the_options(page: str) -> None:
     """Exactly PythonSession's keyword-only parameters, and the fields of SessionOptions that have no other place."""
     rows = table(page, "### PythonSession", "Python |")
     parameters = inspect.signature(PythonSession).parameters.values()
-    fields = cpp_fields("utils/session_options.h", "SessionOptions")
+    fields = cpp_fields("session_options.h", "SessionOptions")
 
     assert {p.name for p in parameters if p.kind is p.KEYWORD_ONLY} == in_backticks(rows)
     assert fields - {"script_path", "session_id", "quiet_mode"} == in_backticks(rows, 1)
@@ -279,7 +279,7 @@ def test_the_call_table_lists_the_options_of_a_call(page: str) -> None:
         assert set(inspect.signature(method).parameters) - {"self", "message"} == in_backticks(rows)
     assert keywords_of(PythonSession.calculate) == in_backticks(rows)
     assert keywords_of(PythonSession.send_request) == in_backticks(rows) - {"timeout_ms"}
-    assert cpp_fields("utils/call_options.h", "CallOptions") == in_backticks(rows, 1)
+    assert cpp_fields("call_options.h", "CallOptions") == in_backticks(rows, 1)
 
 
 def keywords_of(function: Callable[..., Any]) -> Set[str]:

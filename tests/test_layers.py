@@ -13,44 +13,54 @@ HEADERS = ROOT / "cpp" / "include" / "tech_renaissance"
 
 # From the bottom up. A folder stands for all modules in it.
 LAYERS = (
-    {
-        "_version",
-        "_errors",
-        "_names",
-        "_post_mortem",
-        "_files",
-        "_files_posix",
-        "_files_windows",
-        "_lock_posix",
-        "_lock_windows",
-        "_tensor",
-    },
-    {"_frame", "_tsr"},
-    {"_connection"},
+    {"_version", "_base"},
+    {"_system"},
+    {"_protocol"},
     {"_transport"},
-    {"_process", "_workspace"},
-    {"_call", "_exchange", "_life", "_ladder", "_lazy_thread", "_supervisor", "_caller"},
-    {"_session", "_worker"},
-    {"__init__", "__main__", "default_server", "_default_arguments", "_default_numpy", "_default_torch"},
-    {"testing", "_transport_check"},
+    {"_process"},
+    {"_host", "_worker"},
+    {"_session", "_server"},
+    {"__init__", "__main__", "default_server"},
+    {"testing"},
 )
 
+# The same in C++, below detail/; the headers beside it are the surface.
+FOLDERS = ("base", "system", "protocol", "transport", "process", "host")
+
 # Modules and headers that must be testable without a process, a file or a clock.
-PURE = ("_connection", "_frame", "_names", "_errors", "_post_mortem")
+PURE = (
+    "_base",
+    "_base.errors",
+    "_base.names",
+    "_base.post_mortem",
+    "_protocol",
+    "_protocol.connection",
+    "_protocol.frame",
+)
 PURE_STANDARD = {"collections", "dataclasses", "enum", "functools", "json", "re", "signal", "typing"}
-PURE_HEADERS = ("detail/connection.h", "detail/frame.h", "detail/json.h", "detail/names.h", "error.h")
+PURE_HEADERS = (
+    "detail/protocol/connection.h",
+    "detail/protocol/frame.h",
+    "detail/protocol/json.h",
+    "detail/base/names.h",
+    "error.h",
+)
 IMPURE_STANDARD = re.compile(r"chrono|thread|mutex|filesystem|fstream|condition_variable|ctime|future|.*\.h")
 
 
 def _modules() -> Dict[str, Path]:
     """Each module's path within the package, dots between."""
     paths = [path for path in PACKAGE.rglob("*.py") if "cpp" not in path.relative_to(PACKAGE).parts]
-    return {".".join(path.relative_to(PACKAGE).with_suffix("").parts): path for path in paths}
+    named = {".".join(path.relative_to(PACKAGE).with_suffix("").parts): path for path in paths}
+    return {
+        name[: -len(".__init__")] if name.endswith(".__init__") else name: path
+        for name, path in named.items()
+    }
 
 
 def _imports(module: str, path: Path) -> Iterator[str]:
     """The modules that a module imports: ours as ``.name``, with the place in the package; others by their first name."""
-    package = module.split(".")[:-1]
+    package = module.split(".")[: None if path.name == "__init__.py" else -1]
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name.partition(".")[0] for alias in node.names)
@@ -99,3 +109,21 @@ def test_the_protocol_does_no_io_in_cpp(header: str) -> None:
     for path in _headers((HEADERS / header).resolve()):
         standard = re.findall(r"#include <(.+)>", path.read_text(encoding="utf-8"))
         assert [] == [name for name in standard if IMPURE_STANDARD.fullmatch(name)], path.name
+
+
+def _folder(header: Path) -> int:
+    """The layer of a header; the surface is above all of them, what stands beside it below."""
+    parts = header.relative_to(HEADERS).parts
+    if parts[0] == "detail":
+        return FOLDERS.index(parts[1])
+    return len(FOLDERS) if parts[0] == "utils" else -1
+
+
+@pytest.mark.parametrize(
+    "header", sorted(HEADERS.glob("detail/**/*.h")), ids=lambda path: str(path.relative_to(HEADERS))
+)
+def test_a_header_includes_no_layer_above_its_own(header: Path) -> None:
+    """Includes are written from the root, so that a reader sees the layer."""
+    included = re.findall(r'#include "(.+)"', header.read_text(encoding="utf-8"))
+    assert [] == [name for name in included if not name.startswith("tech_renaissance/")]
+    assert [] == [name for name in included if _folder(HEADERS.parent / name) > _folder(header)]

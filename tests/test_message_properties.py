@@ -6,8 +6,8 @@ from typing import Any, Callable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tech_renaissance._errors import ProtocolError
-from tech_renaissance._frame import (
+from tech_renaissance._base.errors import ProtocolError
+from tech_renaissance._protocol.frame import (
     LONG,
     SHORT,
     Exit,

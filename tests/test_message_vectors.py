@@ -11,8 +11,8 @@ from typing import Any, Callable, Dict, Iterable, List, Tuple, Union
 
 import pytest
 
-from tech_renaissance._errors import ProtocolError
-from tech_renaissance._frame import (
+from tech_renaissance._base.errors import ProtocolError
+from tech_renaissance._protocol.frame import (
     Exit,
     MalformedRequest,
     Request,

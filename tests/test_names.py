@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tech_renaissance._errors import LocalProtocolError
-from tech_renaissance._names import check_name, check_tag_to_send
+from tech_renaissance._base.errors import LocalProtocolError
+from tech_renaissance._base.names import check_name, check_tag_to_send
 
 ROOT = Path(__file__).resolve().parents[1]
 GUEST = ROOT / os.environ.get("TR_TEST_CPP_BUILDS", "build/plain").split()[0] / "bin" / "guest_message"

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 pytest.importorskip("fcntl")
 
 from tech_renaissance import RemoteProtocolError
-from tech_renaissance._transport.control import CONTROL_NBYTES, REQUEST_HEAD, REQUEST_TAIL
-from tech_renaissance._transport.ring import RING_NBYTES, RingReader, RingWriter, full_fence
-from tech_renaissance._transport.segment import UNAVAILABLE, Segment
+from tech_renaissance._transport.shm.control import CONTROL_NBYTES, REQUEST_HEAD, REQUEST_TAIL
+from tech_renaissance._transport.shm.ring import RING_NBYTES, RingReader, RingWriter, full_fence
+from tech_renaissance._transport.shm.segment import UNAVAILABLE, Segment
 
 pytestmark = pytest.mark.skipif(UNAVAILABLE is not None, reason="no shared memory here")
 

@@ -11,9 +11,11 @@ import pytest
 from gates import Gate
 from leaks import wait_until
 
-from tech_renaissance import CommandError, LocalProtocolError, _files
-from tech_renaissance._frame import Exiting, Ready, Request, Response
-from tech_renaissance._transport.file import FileHost, FileWorker
+from tech_renaissance import CommandError, LocalProtocolError
+from tech_renaissance._protocol.frame import Exiting, Ready, Request, Response
+from tech_renaissance._system import files
+from tech_renaissance._transport.file.host import FileHost
+from tech_renaissance._transport.file.worker import FileWorker
 
 pytestmark = pytest.mark.files
 
@@ -146,7 +148,7 @@ def test_a_response_just_before_the_last_word_is_not_missed(
     assert isinstance(host.receive(0), Ready)
     assert host.try_send(Request("last", id=1))
     assert isinstance(worker.receive(0), Request)
-    read, has_left = _files.read, False
+    read, has_left = files.read, False
 
     def read_too_early(path: str, *most: int) -> Any:
         nonlocal has_left
@@ -158,7 +160,7 @@ def test_a_response_just_before_the_last_word_is_not_missed(
             assert worker.try_send(Exiting())
         return data
 
-    monkeypatch.setattr(_files, "read", read_too_early)
+    monkeypatch.setattr(files, "read", read_too_early)
     response = host.receive(0)
     assert isinstance(response, Response)
     assert "word" == response.result

@@ -10,11 +10,13 @@ import pytest
 from leaks import wait_until
 
 from tech_renaissance import CommandError, PythonSession, WorkerLost
-from tech_renaissance._frame import Ready, Request
-from tech_renaissance._transport import HostTransport, control, shm_frame
-from tech_renaissance._transport.segment import UNAVAILABLE
-from tech_renaissance._transport.shm_host import ShmHost
-from tech_renaissance._transport.shm_worker import ShmWorker
+from tech_renaissance._protocol.frame import Ready, Request
+from tech_renaissance._transport.shm import control
+from tech_renaissance._transport.shm import frame as shm_frame
+from tech_renaissance._transport.shm.host import ShmHost
+from tech_renaissance._transport.shm.segment import UNAVAILABLE
+from tech_renaissance._transport.shm.worker import ShmWorker
+from tech_renaissance._transport.transport import HostTransport
 from tech_renaissance.testing import Pair, check_transport
 
 Maker = Callable[..., Any]

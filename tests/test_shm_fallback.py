@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from tech_renaissance import LocalProtocolError, PythonSession
-from tech_renaissance._transport import segment
-from tech_renaissance._transport.segment import UNAVAILABLE
+from tech_renaissance._transport.shm import segment
+from tech_renaissance._transport.shm.segment import UNAVAILABLE
 
 Maker = Callable[..., Any]
 

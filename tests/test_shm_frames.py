@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tech_renaissance import RemoteProtocolError
-from tech_renaissance._frame import LONG, SHORT, Failure, Request, Response
-from tech_renaissance._transport import shm_frame
+from tech_renaissance._protocol.frame import LONG, SHORT, Failure, Request, Response
+from tech_renaissance._transport.shm import frame as shm_frame
 
 Decoder = Callable[[bytes], Any]
 

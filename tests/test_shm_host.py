@@ -13,8 +13,8 @@ from kept import read, write
 from segments import Monitor
 
 from tech_renaissance import ArenaFull, PythonSession
-from tech_renaissance._transport import segment
-from tech_renaissance._transport.segment import UNAVAILABLE
+from tech_renaissance._transport.shm import segment
+from tech_renaissance._transport.shm.segment import UNAVAILABLE
 
 Maker = Callable[..., Any]
 

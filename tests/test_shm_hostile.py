@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tech_renaissance import ProtocolError, RemoteProtocolError, TechRenaissanceError, TimedOut
-from tech_renaissance._transport.segment import UNAVAILABLE
+from tech_renaissance._transport.shm.segment import UNAVAILABLE
 
 Maker = Callable[..., Any]
 

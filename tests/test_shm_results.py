@@ -12,7 +12,7 @@ from kept import keep, read
 from segments import Monitor, descriptors, mappings
 
 from tech_renaissance import CommandError, PythonSession, WorkerLost
-from tech_renaissance._transport.segment import UNAVAILABLE
+from tech_renaissance._transport.shm.segment import UNAVAILABLE
 
 Maker = Callable[..., Any]
 

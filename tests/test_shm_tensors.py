@@ -9,8 +9,8 @@ from kept import read, write
 from segments import Monitor
 
 from tech_renaissance import FormatError
-from tech_renaissance._transport.control import REQUEST_HEAD
-from tech_renaissance._transport.segment import UNAVAILABLE
+from tech_renaissance._transport.shm.control import REQUEST_HEAD
+from tech_renaissance._transport.shm.segment import UNAVAILABLE
 
 Maker = Callable[..., Any]
 

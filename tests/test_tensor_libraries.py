@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tech_renaissance import _tensor
-from tech_renaissance._errors import FormatError
-from tech_renaissance._tensor import DTYPES, describe, from_buffer, torch_installed
-from tech_renaissance._tsr import decode, encode, import_tsr
+from tech_renaissance._base import tensor as tensor_module
+from tech_renaissance._base.errors import FormatError
+from tech_renaissance._base.tensor import DTYPES, describe, from_buffer, torch_installed
+from tech_renaissance._protocol.tsr import decode, encode, import_tsr
 
 needs_torch = pytest.mark.skipif(not torch_installed(), reason="torch is not installed")
 
@@ -123,10 +123,11 @@ def test_ml_dtypes() -> None:
 def test_numpy_without_the_dtype_gives_advice() -> None:
     """Asking numpy for bf16 names the dtype and says what helps."""
     script = """
-        from tech_renaissance import _tensor, _tsr
+        from tech_renaissance._base import tensor as tensor_module
+        from tech_renaissance._protocol import tsr
         try:
-            _tsr.decode(_tsr.header_for(_tensor.DTYPES[4], (0,)), "numpy")
-        except _tsr.FormatError as error:
+            tsr.decode(tsr.header_for(tensor_module.DTYPES[4], (0,)), "numpy")
+        except tsr.FormatError as error:
             print(error.code, error)
     """
     printed = _run(script)
@@ -342,20 +343,21 @@ def test_torch_is_the_default(torch: Any) -> None:
 def test_numpy_is_the_default_without_torch(monkeypatch: pytest.MonkeyPatch) -> None:
     """Numpy arrays come out where torch is missing; asking for torch then is an ImportError."""
     monkeypatch.setitem(sys.modules, "torch", None)
-    _tensor.torch_installed.cache_clear()
+    tensor_module.torch_installed.cache_clear()
     try:
         assert isinstance(decode(encode([1.0])), np.ndarray)
         with pytest.raises(ImportError):
             decode(encode([1.0]), "torch")
     finally:
-        _tensor.torch_installed.cache_clear()
+        tensor_module.torch_installed.cache_clear()
 
 
 def test_import_loads_no_library() -> None:
     """Importing the module loads neither numpy nor torch."""
     script = """
         import sys
-        from tech_renaissance import _tensor, _tsr
+        from tech_renaissance._base import tensor as tensor_module
+        from tech_renaissance._protocol import tsr
         print(sorted({"numpy", "torch"} & set(sys.modules)))
     """
     assert "[]" == _run(script)
@@ -366,8 +368,8 @@ def test_numpy_tensors_do_not_load_torch() -> None:
     script = """
         import sys
         import numpy
-        from tech_renaissance import _tsr
-        print(_tsr.decode(_tsr.encode(numpy.ones(2)), "numpy"), "torch" in sys.modules)
+        from tech_renaissance._protocol import tsr
+        print(tsr.decode(tsr.encode(numpy.ones(2)), "numpy"), "torch" in sys.modules)
     """
     assert "[1. 1.] False" == _run(script)
 
@@ -380,11 +382,11 @@ def test_torch_works_without_numpy() -> None:
         sys.modules["numpy"] = None
         warnings.simplefilter("ignore")
         import torch
-        from tech_renaissance import _tsr
+        from tech_renaissance._protocol import tsr
         for name in ("float32", "bfloat16", "bool", "complex64"):
             tensor = torch.ones(2, 3, dtype=getattr(torch, name)).t()
-            assert torch.equal(tensor, _tsr.decode(_tsr.encode(tensor)))
-            assert torch.equal(tensor, _tsr.decode(bytearray(_tsr.encode(tensor))))
+            assert torch.equal(tensor, tsr.decode(tsr.encode(tensor)))
+            assert torch.equal(tensor, tsr.decode(bytearray(tsr.encode(tensor))))
         print("equal")
     """
     assert "equal" == _run(script)

@@ -6,10 +6,11 @@ from typing import Callable
 
 import pytest
 
-from tech_renaissance._frame import Request
-from tech_renaissance._transport import HostTransport
-from tech_renaissance._transport.file import FileHost, FileWorker
+from tech_renaissance._protocol.frame import Request
+from tech_renaissance._transport.file.host import FileHost
+from tech_renaissance._transport.file.worker import FileWorker
 from tech_renaissance._transport.memory import memory_pair
+from tech_renaissance._transport.transport import HostTransport
 from tech_renaissance.testing import Pair, check_transport
 
 
@@ -34,7 +35,7 @@ def test_the_check_can_fail() -> None:
         return host, worker
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tech_renaissance._transport_check._PATIENCE_S", 0.1)
+        patch.setattr("tech_renaissance._transport.conformance._PATIENCE_S", 0.1)
         with pytest.raises(AssertionError, match="a frame was lost"):
             check_transport(make_pair)
 

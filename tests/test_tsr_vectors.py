@@ -10,9 +10,9 @@ from typing import Any, Dict, List, Tuple
 
 import pytest
 
-from tech_renaissance import _tsr
-from tech_renaissance._errors import FormatError
-from tech_renaissance._tensor import DTYPES, describe, torch_installed
+from tech_renaissance._base.errors import FormatError
+from tech_renaissance._base.tensor import DTYPES, describe, torch_installed
+from tech_renaissance._protocol import tsr
 
 SPEC = Path(__file__).resolve().parents[1] / "spec"
 SCRIPT = SPEC / "vectors" / "make_tsr_vectors.py"
@@ -33,7 +33,7 @@ def _meaning(vector: Path) -> Dict[str, Any]:
 def _tensor_or_skip(vector: Path, library: Any) -> Any:
     """The vector's tensor; where the library has no such dtype that must be the error, and the test is skipped."""
     try:
-        return _tsr.import_tsr(vector, library)
+        return tsr.import_tsr(vector, library)
     except FormatError as error:
         if (error.code, error.offset) != ("unsupported_dtype", -1):
             raise
@@ -59,9 +59,9 @@ def test_valid_vector_is_read(vector: Path, library: Any) -> None:
     del meaning["version"]
     data = vector.read_bytes()
     assert meaning == _as_meant(_tensor_or_skip(vector, library))
-    assert meaning == _as_meant(_tsr.import_tsr(vector, library, mmap=True))
-    assert meaning == _as_meant(_tsr.decode(data, library))
-    assert meaning == _as_meant(_tsr.decode(bytearray(data), library))
+    assert meaning == _as_meant(tsr.import_tsr(vector, library, mmap=True))
+    assert meaning == _as_meant(tsr.decode(data, library))
+    assert meaning == _as_meant(tsr.decode(bytearray(data), library))
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
@@ -69,10 +69,10 @@ def test_valid_vector_is_read(vector: Path, library: Any) -> None:
 def test_valid_vector_is_written(vector: Path, library: Any, tmp_path: Path) -> None:
     """Writing the tensor of a valid file gives its bytes back; of a read-only file, a file of the same meaning."""
     tensor = _tensor_or_skip(vector, library)
-    _tsr.export_tsr(tensor, tmp_path / "again.tsr")
+    tsr.export_tsr(tensor, tmp_path / "again.tsr")
     again = (tmp_path / "again.tsr").read_bytes()
-    assert again == _tsr.encode(tensor)
-    assert _as_meant(tensor) == _as_meant(_tsr.decode(again, library))
+    assert again == tsr.encode(tensor)
+    assert _as_meant(tensor) == _as_meant(tsr.decode(again, library))
     assert (vector.read_bytes() == again) != vector.name.startswith("read-only-")
 
 
@@ -80,7 +80,7 @@ def test_valid_vector_is_written(vector: Path, library: Any, tmp_path: Path) -> 
 def test_valid_vector_is_described(vector: Path) -> None:
     """The info of a valid file agrees with its meaning, also for dtypes that no installed library has."""
     meaning = _meaning(vector)
-    info = _tsr.get_tsr_info(vector)
+    info = tsr.get_tsr_info(vector)
     assert [meaning[key] for key in ("version", "dtype", "shape")] == [
         info[key] for key in ("version", "dtype", "shape")
     ]
@@ -92,11 +92,11 @@ def test_invalid_vector_is_refused(vector: Path) -> None:
     """An invalid file gives its code and offset, from every function that reads, whatever the library."""
     expected = _meaning(vector)
     assert expected["code"] == vector.name.split("--")[0]
-    assert expected == _error_of(_tsr.import_tsr, vector, "numpy")
-    assert expected == _error_of(_tsr.import_tsr, vector, "numpy", True)
-    assert expected == _error_of(_tsr.get_tsr_info, vector)
-    assert expected == _error_of(_tsr.decode, vector.read_bytes())
-    assert expected == _error_of(_tsr.decode, bytearray(vector.read_bytes()))
+    assert expected == _error_of(tsr.import_tsr, vector, "numpy")
+    assert expected == _error_of(tsr.import_tsr, vector, "numpy", True)
+    assert expected == _error_of(tsr.get_tsr_info, vector)
+    assert expected == _error_of(tsr.decode, vector.read_bytes())
+    assert expected == _error_of(tsr.decode, bytearray(vector.read_bytes()))
 
 
 def _rows(page: str, pattern: str) -> List[Tuple[str, ...]]:

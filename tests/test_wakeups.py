@@ -9,8 +9,8 @@ import pytest
 from hosts import WORKERS
 
 from tech_renaissance import PythonSession
-from tech_renaissance._transport import control
-from tech_renaissance._transport.segment import UNAVAILABLE
+from tech_renaissance._transport.shm import control
+from tech_renaissance._transport.shm.segment import UNAVAILABLE
 
 pytestmark = pytest.mark.skipif(UNAVAILABLE is not None, reason="no shared memory here")
 

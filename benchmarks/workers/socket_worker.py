@@ -9,9 +9,10 @@ from typing import Any, NoReturn, Optional, Sequence
 
 from bench_worker import BenchServer
 
-from tech_renaissance._frame import Exit, Frame, Request, Response
-from tech_renaissance._tensor import DType, Library
-from tech_renaissance._transport import WorkerTransport, shm_frame
+from tech_renaissance._base.tensor import DType, Library
+from tech_renaissance._protocol.frame import Exit, Frame, Request, Response
+from tech_renaissance._transport.shm import frame as shm_frame
+from tech_renaissance._transport.transport import WorkerTransport
 
 FRAME = shm_frame.encode_request(Request("hello", "world", 1))
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Dict, List
 from ._version import __version__
 
 if TYPE_CHECKING:
-    from ._errors import (
+    from ._base.errors import (
         ArenaFull,
         CallCancelled,
         Cancelled,
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
         TimedOut,
         WorkerLost,
     )
-    from ._life import CancelPatience, RestartPolicy
-    from ._post_mortem import PostMortem
+    from ._base.post_mortem import PostMortem
+    from ._host.life import CancelPatience, RestartPolicy
     from ._process.output import OutputLine
+    from ._protocol.tsr import decode, encode, export_tsr, get_tsr_info, import_tsr
+    from ._server import TechRenaissanceServer
     from ._session import PythonSession, SessionState
-    from ._tsr import decode, encode, export_tsr, get_tsr_info, import_tsr
-    from ._worker import TechRenaissanceServer
 
 __all__ = [
     "ArenaFull",
@@ -60,20 +60,20 @@ __all__ = [
     "import_tsr",
 ]
 
-# Where a name lives; an error's home is _errors.
+# Where a name lives; an error's home is _base.errors.
 _HOME: Dict[str, str] = {
-    "CancelPatience": "_life",
+    "CancelPatience": "_host.life",
     "OutputLine": "_process.output",
-    "PostMortem": "_post_mortem",
+    "PostMortem": "_base.post_mortem",
     "PythonSession": "_session",
-    "RestartPolicy": "_life",
+    "RestartPolicy": "_host.life",
     "SessionState": "_session",
-    "TechRenaissanceServer": "_worker",
-    "decode": "_tsr",
-    "encode": "_tsr",
-    "export_tsr": "_tsr",
-    "get_tsr_info": "_tsr",
-    "import_tsr": "_tsr",
+    "TechRenaissanceServer": "_server",
+    "decode": "_protocol.tsr",
+    "encode": "_protocol.tsr",
+    "export_tsr": "_protocol.tsr",
+    "get_tsr_info": "_protocol.tsr",
+    "import_tsr": "_protocol.tsr",
 }
 
 
@@ -82,7 +82,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    value = getattr(import_module(f"{__name__}.{_HOME.get(name, '_errors')}"), name)
+    value = getattr(import_module(f"{__name__}.{_HOME.get(name, '_base.errors')}"), name)
     globals()[name] = value
     return value
 

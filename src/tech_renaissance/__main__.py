@@ -11,8 +11,8 @@ import os
 from pathlib import Path
 from typing import Optional
 
+from ._transport.session_directory import remove_leftovers, sessions_folder
 from ._version import __version__
-from ._workspace import remove_leftovers, sessions_folder
 
 
 def _cpp_dir() -> Path:

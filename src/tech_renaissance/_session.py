@@ -7,19 +7,19 @@ import weakref
 from collections import deque
 from typing import TYPE_CHECKING, Any, Callable, Deque, List, Mapping, NamedTuple, Optional, Sequence, Union
 
-from ._caller import TIMEOUT_MS, Caller
-from ._connection import State
-from ._errors import CommandError, LocalProtocolError, TimedOut
-from ._frame import Response
-from ._ladder import end_call
-from ._life import CancelPatience, Life, Options, RestartPolicy
-from ._names import check_tag_to_send
-from ._post_mortem import PostMortem
+from ._base.errors import CommandError, LocalProtocolError, TimedOut
+from ._base.names import check_tag_to_send
+from ._base.post_mortem import PostMortem
+from ._base.tensor import Library, dtype_named, loaded_library
+from ._host.caller import TIMEOUT_MS, Caller
+from ._host.ladder import end_call
+from ._host.life import CancelPatience, Life, Options, RestartPolicy
 from ._process.output import Output
-from ._tensor import Library, dtype_named, loaded_library
+from ._protocol.connection import State
+from ._protocol.frame import Response
 
 if TYPE_CHECKING:
-    from ._call import Call
+    from ._host.call import Call
 
 
 class SessionState(NamedTuple):

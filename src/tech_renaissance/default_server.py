@@ -10,9 +10,9 @@ import sys
 import threading
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Sequence, cast
 
-from ._default_arguments import Arguments, Tag
-from ._tensor import Library, choose_library
-from ._worker import TechRenaissanceServer
+from ._base.tensor import Library, choose_library
+from ._server import TechRenaissanceServer
+from ._worker.default_arguments import Arguments, Tag
 
 _TEXT_COMMANDS: Dict[str, Callable[[str], str]] = {
     "hello": lambda parameters: f"Hello {parameters.title()}".rstrip(),
@@ -46,7 +46,7 @@ _BINARY: Dict[str, Callable[[Any, Any], Any]] = {
 
 
 class DefaultServer(TechRenaissanceServer):
-    """Answers text commands, arithmetic, and any function that ``_default_torch`` (or numpy's) offers.
+    """Answers text commands, arithmetic, and any function that ``_worker.default_torch`` (or numpy's) offers.
 
     ``library`` as for every worker: None takes torch where it is installed, else numpy. The library is
     imported by the first command that needs it. Its import errors, and what the functions raise, reach the
@@ -133,7 +133,7 @@ class _Functions:
         return self.module().dtype(_without_torch(name))
 
     def module(self) -> Any:
-        """``_default_torch`` or ``_default_numpy``; ``ImportError`` if its library cannot be imported."""
+        """``_worker.default_torch`` or ``_worker.default_numpy``; ``ImportError`` if its library cannot be imported."""
         with self._lock:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._import, name=f"import {self._library}")
@@ -147,7 +147,7 @@ class _Functions:
 
     def _import(self) -> None:
         try:
-            self._module = importlib.import_module(f"._default_{self._library}", __package__)
+            self._module = importlib.import_module(f"._worker.default_{self._library}", __package__)
         except BaseException as error:  # whatever it is, it belongs to the command that asked
             self._error = error
 

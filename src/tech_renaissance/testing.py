@@ -13,13 +13,13 @@ A handler is tested where it stands, with debugger and coverage, through the sam
 from contextlib import closing
 from typing import Any, Optional
 
-from ._errors import LocalProtocolError
-from ._frame import Exit, Response, parse_message
+from ._base.errors import LocalProtocolError
+from ._base.tensor import Library
+from ._protocol.frame import Exit, Response, parse_message
+from ._server import TechRenaissanceServer
 from ._session import check_response
-from ._tensor import Library
+from ._transport.conformance import Pair, check_transport
 from ._transport.memory import memory_pair
-from ._transport_check import Pair, check_transport
-from ._worker import TechRenaissanceServer
 
 __all__ = ["Pair", "Response", "call", "check_transport"]
 

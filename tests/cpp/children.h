@@ -14,8 +14,8 @@
 #include <utility>
 #include <vector>
 
-#include "tech_renaissance/detail/interpreter.h"
-#include "tech_renaissance/detail/process.h"
+#include "tech_renaissance/detail/process/interpreter.h"
+#include "tech_renaissance/detail/process/process.h"
 
 namespace children {
 

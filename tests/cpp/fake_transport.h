@@ -13,7 +13,7 @@
 #include <utility>
 
 #include "check.h"
-#include "tech_renaissance/detail/transport.h"
+#include "tech_renaissance/detail/transport/transport.h"
 
 using tr::detail::Arrival;
 using tr::detail::Reply;

@@ -1,5 +1,5 @@
 // The states of a session. That the table is that of Python and the specification is tested from there.
-#include "tech_renaissance/detail/connection.h"
+#include "tech_renaissance/detail/protocol/connection.h"
 
 #include "check.h"
 

@@ -1,5 +1,5 @@
 // The exchange: calls of any number of threads over one transport.
-#include "tech_renaissance/detail/exchange.h"
+#include "tech_renaissance/detail/host/exchange.h"
 
 #include <atomic>
 #include <mutex>

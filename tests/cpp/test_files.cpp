@@ -1,5 +1,5 @@
 // Files that somebody else may have put there.
-#include "tech_renaissance/detail/files.h"
+#include "tech_renaissance/detail/system/files.h"
 
 #include <filesystem>
 #include <fstream>
@@ -8,7 +8,7 @@
 #include <variant>
 
 #include "check.h"
-#include "tech_renaissance/detail/transport_file.h"
+#include "tech_renaissance/detail/transport/file/host.h"
 #include "temporary_directory.h"
 
 #if !defined(_WIN32)

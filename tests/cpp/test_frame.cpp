@@ -4,7 +4,7 @@
 #include <optional>
 #include <string>
 
-#include "tech_renaissance/detail/frame.h"
+#include "tech_renaissance/detail/protocol/frame.h"
 
 using namespace tr::detail;
 using tr::LocalProtocolError;

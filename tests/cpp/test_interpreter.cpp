@@ -1,11 +1,11 @@
 // Which Python a worker runs on, and the small print of starting a program.
-#include "tech_renaissance/detail/interpreter.h"
+#include "tech_renaissance/detail/process/interpreter.h"
 
 #include <filesystem>
 #include <fstream>
 
 #include "check.h"
-#include "tech_renaissance/detail/command_line_windows.h"
+#include "tech_renaissance/detail/process/command_line_windows.h"
 #include "temporary_directory.h"
 
 using tr::Environment;

@@ -11,7 +11,7 @@
 #include <string>
 #include <string_view>
 
-#include "tech_renaissance/detail/json.h"
+#include "tech_renaissance/detail/protocol/json.h"
 
 using namespace tr::detail;
 using tr::RemoteProtocolError;

@@ -1,5 +1,5 @@
 // The steps that end a call, and the thread that sees deadlines pass.
-#include "tech_renaissance/detail/ladder.h"
+#include "tech_renaissance/detail/host/ladder.h"
 
 #include <atomic>
 #include <functional>
@@ -10,7 +10,7 @@
 
 #include "check.h"
 #include "fake_transport.h"
-#include "tech_renaissance/detail/deadline_watch.h"
+#include "tech_renaissance/detail/host/deadline_watch.h"
 
 using tr::CallCancelled;
 using tr::CancelPatience;

@@ -1,5 +1,5 @@
 // Who owns a session directory.
-#include "tech_renaissance/detail/lock_file.h"
+#include "tech_renaissance/detail/system/lock_file.h"
 
 #include <atomic>
 #include <csignal>

@@ -3,7 +3,7 @@
 #include <string>
 #include <string_view>
 
-#include "tech_renaissance/detail/names.h"
+#include "tech_renaissance/detail/base/names.h"
 
 using namespace tr::detail;
 using tr::LocalProtocolError;

@@ -1,5 +1,5 @@
 // Output cut into lines, each with its stream and its call.
-#include "tech_renaissance/detail/output_lines.h"
+#include "tech_renaissance/detail/process/output_lines.h"
 
 #include <stdexcept>
 #include <string>

@@ -8,7 +8,7 @@
 
 #include "check.h"
 #include "children.h"
-#include "tech_renaissance/detail/coroner.h"
+#include "tech_renaissance/detail/host/coroner.h"
 #include "temporary_directory.h"
 
 using namespace children;

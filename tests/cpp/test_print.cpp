@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "check.h"
-#include "tech_renaissance/detail/json.h"
+#include "tech_renaissance/detail/protocol/json.h"
 #include "tech_renaissance/tensor.h"
 
 namespace {

@@ -1,5 +1,5 @@
 // What dead hosts left behind, and what is not theirs.
-#include "tech_renaissance/detail/session_directory.h"
+#include "tech_renaissance/detail/transport/session_directory.h"
 
 #include <filesystem>
 #include <fstream>

@@ -1,5 +1,5 @@
 // The arena's books against a simple model, and what becomes of a system without memory.
-#include "tech_renaissance/detail/shm/segment.h"
+#include "tech_renaissance/detail/transport/shm/segment.h"
 
 #ifdef TR_HAS_SHARED_MEMORY
 
@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "check.h"
-#include "tech_renaissance/detail/shm/arena.h"
+#include "tech_renaissance/detail/transport/shm/arena.h"
 
 using tr::ArenaFull;
 namespace shm = tr::detail::shm;

@@ -1,5 +1,5 @@
 // The ring against a simple model: frames come out whole, once, in order; what cannot be is refused.
-#include "tech_renaissance/detail/shm/segment.h"
+#include "tech_renaissance/detail/transport/shm/segment.h"
 
 #ifdef TR_HAS_SHARED_MEMORY
 
@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "check.h"
-#include "tech_renaissance/detail/shm/control.h"
-#include "tech_renaissance/detail/shm/ring.h"
+#include "tech_renaissance/detail/transport/shm/control.h"
+#include "tech_renaissance/detail/transport/shm/ring.h"
 
 using tr::RemoteProtocolError;
 namespace shm = tr::detail::shm;

@@ -1,5 +1,5 @@
 // The host's end of shared memory, with a worker's end that is played by the test: leases, tags, and frames that lie.
-#include "tech_renaissance/detail/shm/segment.h"
+#include "tech_renaissance/detail/transport/shm/segment.h"
 
 #ifdef TR_HAS_SHARED_MEMORY
 
@@ -16,7 +16,7 @@
 #include <vector>
 
 #include "check.h"
-#include "tech_renaissance/detail/transport_shm.h"
+#include "tech_renaissance/detail/transport/shm/host.h"
 #include "temporary_directory.h"
 
 using tr::DType;

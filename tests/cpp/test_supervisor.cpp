@@ -1,5 +1,5 @@
 // What supervision decides: when to restart, and what not to send again.
-#include "tech_renaissance/detail/supervisor.h"
+#include "tech_renaissance/detail/host/supervisor.h"
 
 #include <chrono>
 #include <exception>

@@ -1,5 +1,5 @@
 // Waiting for a directory to change, and the schedule of re-checks.
-#include "tech_renaissance/detail/watch.h"
+#include "tech_renaissance/detail/transport/file/watch.h"
 
 #include <atomic>
 #include <filesystem>
@@ -7,7 +7,7 @@
 #include <thread>
 
 #include "check.h"
-#include "tech_renaissance/detail/backoff.h"
+#include "tech_renaissance/detail/transport/file/backoff.h"
 #include "temporary_directory.h"
 
 using namespace std::chrono_literals;

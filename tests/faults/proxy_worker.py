@@ -21,10 +21,10 @@ from pathlib import Path
 from typing import Dict, List
 
 from tech_renaissance._process.lifeline import hold_lifeline
-from tech_renaissance._transport import control as words
-from tech_renaissance._transport.control import CONTROL_NBYTES, Side, check_magic, write_magic
-from tech_renaissance._transport.doorbell import Doorbell
-from tech_renaissance._transport.segment import Segment
+from tech_renaissance._transport.shm import control as words
+from tech_renaissance._transport.shm.control import CONTROL_NBYTES, Side, check_magic, write_magic
+from tech_renaissance._transport.shm.doorbell import Doorbell
+from tech_renaissance._transport.shm.segment import Segment
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workers"))
 

@@ -14,7 +14,7 @@ import time
 from children import ParentServer
 from gate import pass_gate
 
-from tech_renaissance._frame import Response
+from tech_renaissance._protocol.frame import Response
 
 MOMENT, FAULT, GATE = (os.environ.get(name, "") for name in ("MOMENT", "FAULT", "GATE"))
 BULK = 50_000

@@ -9,7 +9,7 @@ import threading
 import numpy as np
 
 from tech_renaissance import TechRenaissanceServer
-from tech_renaissance._transport import control, ring
+from tech_renaissance._transport.shm import control, ring
 
 
 class HostileServer(TechRenaissanceServer):

@@ -8,7 +8,7 @@ import numpy as np
 from gate import pass_gate
 
 from tech_renaissance import ArenaFull, TechRenaissanceServer
-from tech_renaissance._transport import control
+from tech_renaissance._transport.shm import control
 
 if os.environ.get("NO_RECHECKS"):  # who is not woken sleeps on
     control._SLEEP_S = 3600.0

@@ -6,7 +6,7 @@ import sys
 from echo import EchoServer
 from gate import pass_gate
 
-from tech_renaissance._transport.file import FileWorker
+from tech_renaissance._transport.file.worker import FileWorker
 
 _close = FileWorker.close
 

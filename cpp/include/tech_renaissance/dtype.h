@@ -8,8 +8,8 @@
 #include <string>
 #include <type_traits>
 
-#include "detail/small_float.h"
-#include "error.h"
+#include "tech_renaissance/detail/base/small_float.h"
+#include "tech_renaissance/error.h"
 
 namespace tr {
 

@@ -14,16 +14,16 @@
 #include <utility>
 #include <vector>
 
-#include "detail/dtype_convert.h"
-#include "detail/path_argument.h"
-#include "detail/random.h"
-#include "detail/tensor_compare.h"
-#include "detail/tsr_file.h"
-#include "device.h"
-#include "dtype.h"
-#include "error.h"
-#include "shape.h"
-#include "tensor_print.h"
+#include "tech_renaissance/detail/base/dtype_convert.h"
+#include "tech_renaissance/detail/base/random.h"
+#include "tech_renaissance/detail/base/tensor_compare.h"
+#include "tech_renaissance/detail/protocol/tsr_file.h"
+#include "tech_renaissance/detail/system/path_argument.h"
+#include "tech_renaissance/device.h"
+#include "tech_renaissance/dtype.h"
+#include "tech_renaissance/error.h"
+#include "tech_renaissance/shape.h"
+#include "tech_renaissance/tensor_print.h"
 
 namespace tr {
 

@@ -16,9 +16,9 @@
 #include <utility>
 #include <vector>
 
-#include "detail/dtype_convert.h"
-#include "dtype.h"
-#include "shape.h"
+#include "tech_renaissance/detail/base/dtype_convert.h"
+#include "tech_renaissance/dtype.h"
+#include "tech_renaissance/shape.h"
 
 namespace tr {
 

@@ -5,10 +5,10 @@
 #include <cstring>
 #include <vector>
 
-#include "detail/path_argument.h"
-#include "detail/tsr_file.h"
-#include "detail/tsr_header.h"
-#include "tensor.h"
+#include "tech_renaissance/detail/protocol/tsr_file.h"
+#include "tech_renaissance/detail/protocol/tsr_header.h"
+#include "tech_renaissance/detail/system/path_argument.h"
+#include "tech_renaissance/tensor.h"
 
 namespace tr {
 

@@ -5,7 +5,7 @@ import shutil
 import sys
 from typing import Mapping, Optional
 
-from .._errors import LaunchError
+from .._base.errors import LaunchError
 
 
 def find_interpreter(python: Optional[str], environment: Mapping[str, str]) -> str:

@@ -10,7 +10,7 @@ import traceback
 from collections import deque
 from typing import Callable, Deque, List, NamedTuple, Sequence, Tuple, Union
 
-from .._errors import LaunchError
+from .._base.errors import LaunchError
 
 TAIL_NBYTES = 64 * 1024
 _LONGEST_LINE = 64 * 1024

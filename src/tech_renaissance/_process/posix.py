@@ -21,7 +21,7 @@ import sys
 import threading
 from typing import Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
-from .._errors import LaunchError
+from .._base.errors import LaunchError
 from .base import BaseProcess
 from .output import DescriptorSink, Output, OutputFlow, open_sink
 

@@ -12,7 +12,7 @@ import threading
 from ctypes import wintypes
 from typing import Callable, Mapping, Optional, Sequence
 
-from .._errors import LaunchError
+from .._base.errors import LaunchError
 from .base import BaseProcess
 from .output import DescriptorSink, Output, OutputFlow, open_sink
 

@@ -2,10 +2,10 @@
 
 from typing import List, Mapping, NamedTuple, Optional
 
-from .._errors import LaunchError, LocalProtocolError
-from .._tensor import Library
-from . import HostTransport, WorkerTransport
-from .segment import UNAVAILABLE
+from .._base.errors import LaunchError, LocalProtocolError
+from .._base.tensor import Library
+from .shm.segment import UNAVAILABLE
+from .transport import HostTransport, WorkerTransport
 
 SHM = "shm"
 FILE = "file"
@@ -34,11 +34,11 @@ def host_transport(
     Raises LaunchError ``launch_failed`` if shared memory was asked for and is not to be had.
     """
     # What is not chosen is not imported: a worker's start counts.
-    from .file import FileHost
+    from .file.host import FileHost
 
     if name == FILE or (name is None and UNAVAILABLE):
         return FileHost(directory, poll_ms, library)
-    from .shm_host import ShmHost
+    from .shm.host import ShmHost
 
     try:
         return ShmHost(directory, poll_ms, library)
@@ -57,11 +57,11 @@ def worker_transport(directory: str, environment: Mapping[str, str], offered: Op
             raise ValueError("TR_TRANSPORT says so")
         if UNAVAILABLE:
             raise ValueError(UNAVAILABLE)
-        from .shm_worker import ShmWorker
+        from .shm.worker import ShmWorker
 
         return Choice(ShmWorker(directory, _numbers(offered)), SHM, "both sides can")
     except (OSError, ValueError) as error:
-        from .file import FileWorker
+        from .file.worker import FileWorker
 
         return Choice(FileWorker(directory, environment.get("TR_POLL_MS")), FILE, str(error))
 

@@ -9,11 +9,11 @@ from collections import deque
 from dataclasses import replace
 from typing import Any, Deque, Dict, List, Optional, Sequence, Tuple
 
-from .._frame import Exit, Exiting, Frame, Ready, Request, Response
-from .._tensor import DType, Library, allocate, loaded_library
-from .._tsr import decode, encode
-from . import HostTransport, Offer, WorkerTransport
-from .watch import SleepWatch
+from .._base.tensor import DType, Library, allocate, loaded_library
+from .._protocol.frame import Exit, Exiting, Frame, Ready, Request, Response
+from .._protocol.tsr import decode, encode
+from .file.watch import SleepWatch
+from .transport import HostTransport, Offer, WorkerTransport
 
 # One request in work and one waiting; one response that is not consumed: as over files.
 _REQUESTS = 2

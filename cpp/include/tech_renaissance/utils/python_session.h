@@ -13,15 +13,15 @@
 #include <utility>
 #include <vector>
 
-#include "tech_renaissance/detail/caller.h"
-#include "tech_renaissance/detail/life.h"
-#include "tech_renaissance/detail/names.h"
-#include "tech_renaissance/detail/supervisor.h"
+#include "tech_renaissance/call_options.h"
+#include "tech_renaissance/detail/base/names.h"
+#include "tech_renaissance/detail/host/caller.h"
+#include "tech_renaissance/detail/host/life.h"
+#include "tech_renaissance/detail/host/supervisor.h"
 #include "tech_renaissance/error.h"
 #include "tech_renaissance/post_mortem.h"
+#include "tech_renaissance/session_options.h"
 #include "tech_renaissance/tensor.h"
-#include "tech_renaissance/utils/call_options.h"
-#include "tech_renaissance/utils/session_options.h"
 
 namespace tr {
 

@@ -1,0 +1,12 @@
+// The error for whatever the operating system refuses when a session is made or started.
+#pragma once
+
+#include <string>
+
+#include "tech_renaissance/error.h"
+
+namespace tr::detail {
+
+[[noreturn]] inline void throw_launch_failed(const std::string& why) { throw LaunchError("launch_failed", why); }
+
+}  // namespace tr::detail

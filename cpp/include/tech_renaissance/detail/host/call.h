@@ -1,0 +1,93 @@
+// One request and what became of it.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "tech_renaissance/detail/base/deadline.h"
+#include "tech_renaissance/detail/transport/transport.h"
+
+namespace tr::detail {
+
+// Command and parameters as one text.
+inline std::string message_of(const Request& request) {
+    return request.parameters.empty() ? request.command : request.command + " " + request.parameters;
+}
+
+class Exchange;
+
+// The first part does not change once the call is sent. What became of it is written once, by who has the call: the
+// exchange that it was sent through, or who ends it.
+class Call {
+public:
+    Request request;
+    std::optional<Clock::time_point> deadline;
+    bool idempotent = false;
+    Clock::time_point made = Clock::now();
+
+    // The exchange that has it; null before it is sent, and between two workers.
+    std::atomic<const Exchange*> exchange{nullptr};
+    // Somebody waited for it in vain.
+    std::atomic<bool> timed_out{false};
+
+    void set_deadline(Clock::time_point when) {
+        using std::chrono::nanoseconds;
+        deadline = when;
+        const auto since_boot = std::chrono::duration_cast<nanoseconds>(when.time_since_epoch()).count();
+        request.deadline_ns = std::max<std::int64_t>(since_boot, 1);
+    }
+    bool is_overdue() const { return deadline && Clock::now() >= *deadline; }
+
+    bool done() const { return done_.load(std::memory_order_acquire); }
+    void answer(Reply reply) {
+        reply_ = std::move(reply);
+        done_.store(true, std::memory_order_release);
+    }
+    void fail(std::exception_ptr error) {
+        error_ = std::move(error);
+        done_.store(true, std::memory_order_release);
+    }
+
+    // REQUIRES: done(); once. Throws what the call failed with, and keeps nothing of it.
+    Reply take() {
+        if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
+        return std::move(*reply_);
+    }
+
+private:
+    std::optional<Reply> reply_;
+    std::exception_ptr error_;
+    std::atomic<bool> done_{false};
+};
+
+using CallPtr = std::shared_ptr<Call>;
+
+// Why a call is ended.
+enum class GivenUp { deadline, cancel };
+
+inline std::string describe_end(const CallEnd& end) {
+    std::string text = end.step == "queue"       ? "it had not begun"
+                       : end.step == "interrupt" ? "the handler was interrupted"
+                       : end.step == "terminate" ? "its worker was terminated"
+                       : end.step == "kill"      ? "its worker was killed"
+                                                 : "the handler saw it and returned";
+    return end.stack.empty() ? text : text + "; the worker's stacks:\n" + end.stack;
+}
+
+// The error of a call that was ended.
+inline std::exception_ptr ended_call(const Request& request, GivenUp why, const CallEnd& end) {
+    const std::string name = "'" + request.command + "'";
+    if (why == GivenUp::cancel)
+        return std::make_exception_ptr(CallCancelled("cancelled", name + " was cancelled: " + describe_end(end), end));
+    return std::make_exception_ptr(
+        TimedOut("deadline_passed", name + " passed its deadline: " + describe_end(end), end));
+}
+
+}  // namespace tr::detail

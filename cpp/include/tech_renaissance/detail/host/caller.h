@@ -1,0 +1,236 @@
+// How a call gets to a session's worker, and its answer back: past starts, restarts, deadlines and timeouts.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <new>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "tech_renaissance/call_options.h"
+#include "tech_renaissance/detail/host/deadline_watch.h"
+#include "tech_renaissance/detail/host/life.h"
+#include "tech_renaissance/detail/host/supervisor.h"
+#include "tech_renaissance/error.h"
+
+namespace tr::detail {
+
+// Makes one session's calls, with whichever worker its life has at the time. Thread-safe. REQUIRES: the life outlives
+// it.
+class Caller {
+public:
+    using Milliseconds = std::chrono::milliseconds;
+
+    static constexpr std::uint32_t default_timeout_ms = 10000;
+
+    Caller(Life& life, Supervisor::Hooks hooks)
+        : life_(life), deadlines_(std::make_unique<DeadlineWatch>([this](const CallPtr& call) { end_overdue(call); })) {
+        if (life_.options().restart != Restart::never)
+            supervisor_ = std::make_shared<Supervisor>(life_, std::move(hooks));
+    }
+    Caller(const Caller&) = delete;
+    Caller& operator=(const Caller&) = delete;
+
+    // Null without supervision.
+    const std::shared_ptr<Supervisor>& supervisor() const noexcept { return supervisor_; }
+
+    // No call is ended or handed over any more. To be called before the end of the life.
+    void close() {
+        deadlines_->close();
+        if (supervisor_) supervisor_->close();
+    }
+
+    // In a fork the threads are not there, and locks may be held for ever.
+    void leave_threads() noexcept {
+        static_cast<void>(deadlines_.release());
+        static_cast<void>(new (std::nothrow) std::shared_ptr<Supervisor>(std::move(supervisor_)));
+    }
+
+    // Throws SessionClosed if there is none.
+    WorkerPtr worker() const {
+        WorkerPtr worker = life_.worker();
+        if (!worker) throw SessionClosed("not_started", "the session has no worker: call start() first");
+        return worker;
+    }
+
+    // The worker, once it is ready; under supervision, the one that serves next. Throws TimedOut when the call's
+    // deadline passes before.
+    WorkerPtr ready_worker(std::optional<Clock::time_point> deadline = std::nullopt) const {
+        WorkerPtr worker = this->worker();
+        const Milliseconds launch_timeout = life_.options().launch_timeout;
+        const auto until = [&](Clock::time_point time) { return deadline ? std::min(*deadline, time) : time; };
+        const auto too_late = [&](const WorkerPtr& late) {
+            if (deadline && Clock::now() >= *deadline)
+                throw TimedOut("deadline_passed", too_early, {"queue", "", nullptr});
+            const std::string text = "the worker was not ready within " + format_seconds(launch_timeout);
+            throw LaunchError("launch_timeout", text, std::nullopt, late->process().output_tail());
+        };
+        if (supervisor_) {
+            if (!supervisor_->wait_served(worker, until(deadline_after(launch_timeout)))) too_late(worker);
+            worker = this->worker();
+        }
+        if (worker->exchange().was_ready()) return worker;
+        const Milliseconds left = left_until(until(worker->launched_at() + launch_timeout));
+        if (!worker->exchange().wait_started(left)) too_late(worker);
+        return worker;
+    }
+
+    // A number that no other call of the session has.
+    std::int64_t next_id() noexcept { return next_id_++; }
+
+    // Throws LocalProtocolError bad_message.
+    CallPtr make_call(const std::string& message, const CallOptions& options) {
+        auto call = std::make_shared<Call>();
+        call->request = parse_message(message);
+        call->request.id = next_id();
+        call->idempotent = options.idempotent;
+        if (options.deadline) call->set_deadline(deadline_after(*options.deadline));
+        return call;
+    }
+
+    // Asks the worker to leave, after `before`. Throws TimedOut if there is no room for that.
+    template <class Before>
+    void ask_to_leave(Before before) {
+        const WorkerPtr worker = ready_worker();
+        before();
+        if (worker->exchange().ask_to_leave(life_.options().launch_timeout)) return;
+        throw TimedOut("'exit' could not be sent: the worker is busy");
+    }
+
+    // Hands a call to a worker that is ready, after `before`. Returns when the caller's time is over: it counts from
+    // then.
+    template <class Before>
+    Clock::time_point submit(const CallPtr& call, Milliseconds timeout, Before before) {
+        if (call->deadline) deadlines_->prepare();
+        WorkerPtr worker = ready_worker(call->deadline);
+        before();
+        const Clock::time_point until = deadline_after(timeout);
+        while (!try_submit(call, *worker, until, timeout)) {
+            if (!supervisor_->wait_served(worker, until)) throw busy(*call, timeout);
+            worker = ready_worker(call->deadline);
+        }
+        if (call->deadline) deadlines_->add(call);
+        return until;
+    }
+
+    // Makes a call and waits for its reply; nobody else waits for it.
+    Reply fetch(const std::string& message, const CallOptions& options) {
+        const CallPtr call = make_call(message, options);
+        if (call->request.is_exit()) throw LocalProtocolError("bad_message", "'exit' has no answer: use please_exit");
+        const Milliseconds timeout = timeout_of(options);
+        const Clock::time_point until = submit(call, timeout, [] {});
+        try {
+            return answer(call, until, timeout);
+        } catch (const TimedOut&) {
+            abandon(call);
+            throw;
+        }
+    }
+
+    // The reply to a call that is under way. Throws TimedOut, or what ended it.
+    Reply answer(const CallPtr& call, Clock::time_point until, Milliseconds timeout) {
+        while (true) {
+            const WorkerPtr worker = this->worker();
+            wait_once(call, *worker, until);
+            if (call->done()) return take_reply(call, *worker);
+            if (Clock::now() >= until) throw_timed_out(*call, *worker, timeout);
+        }
+    }
+
+    // Nobody waits for the call any more; a deadline of its stays.
+    void abandon(const CallPtr& call) {
+        if (supervisor_) supervisor_->withdraw(call);
+        if (const WorkerPtr worker = life_.worker()) worker->exchange().abandon(call);
+    }
+
+private:
+    // A wait of less than this is a look: it brings no stacks.
+    static constexpr Milliseconds least_wait{100};
+    static constexpr const char* too_early = "the deadline passed before the worker was ready";
+
+    // How long the caller waits.
+    Milliseconds timeout_of(const CallOptions& options) const {
+        if (options.timeout) return *options.timeout;
+        if (!options.deadline) return Milliseconds(default_timeout_ms);
+        constexpr std::chrono::hours longest(24 * 36500);
+        return std::min<Milliseconds>(*options.deadline, longest) + 2 * longest_climb(life_.options().patience);
+    }
+
+    // False if the worker ended before it took the call, and there will be another.
+    bool try_submit(const CallPtr& call, Worker& worker, Clock::time_point until, Milliseconds timeout) {
+        if (supervisor_) supervisor_->check_allowed(call->request);
+        try {
+            const Clock::time_point last = call->deadline ? std::min(until, *call->deadline) : until;
+            if (worker.exchange().send(call, left_until(last))) return true;
+        } catch (const WorkerLost&) {
+            if (!supervisor_ || !supervisor_->is_coming_after(worker)) throw;
+            return false;
+        }
+        if (call->is_overdue()) throw_expired(*call, worker);
+        throw busy(*call, timeout);
+    }
+
+    // Waits until the call is done, the time has passed, or another worker has it.
+    void wait_once(const CallPtr& call, Worker& worker, Clock::time_point until) {
+        if (call->done()) return;
+        if (call->exchange == &worker.exchange()) {
+            worker.exchange().wait(call, left_until(until));
+        } else if (supervisor_) {
+            if (call->is_overdue() && supervisor_->withdraw(call)) throw_expired(*call, worker);
+            const Clock::time_point look = Clock::now() + least_wait;
+            const Clock::time_point last = call->deadline ? std::max(look, *call->deadline) : until;
+            supervisor_->wait_sent(call, std::min(until, last));
+        } else if (!call->done()) {
+            throw SessionClosed("session_closed", "the worker of this call is gone: start the session again");
+        }
+    }
+
+    Reply take_reply(const CallPtr& call, Worker& worker) {
+        deadlines_->remove(call);
+        try {
+            return call->take();
+        } catch (const TimedOut& error) {
+            if (error.step() == "queue") throw_expired(*call, worker);  // with the stacks of what it waited for
+            throw;
+        }
+    }
+
+    // In the thread that watches over deadlines.
+    void end_overdue(const CallPtr& call) {
+        const WorkerPtr worker = life_.worker();
+        if (!worker || call->exchange != &worker->exchange() || worker->exchange().expire(call)) return;
+        worker->end_request(*call->request.id, message_of(call->request), GivenUp::deadline);
+    }
+
+    static std::string quoted(const Call& call) { return "'" + call.request.command + "'"; }
+
+    static TimedOut busy(const Call& call, Milliseconds timeout) {
+        return TimedOut(quoted(call) + " could not be sent within " + format_seconds(timeout) + ": the worker is busy");
+    }
+
+    [[noreturn]] static void throw_expired(const Call& call, Worker& worker) {
+        const bool has_waited = Clock::now() - call.made >= least_wait;
+        std::rethrow_exception(
+            ended_call(call.request, GivenUp::deadline, {"queue", has_waited ? worker.stack() : "", nullptr}));
+    }
+
+    [[noreturn]] static void throw_timed_out(Call& call, Worker& worker, Milliseconds timeout) {
+        call.timed_out = true;
+        std::string text = quoted(call) + " was not answered within " + format_seconds(timeout);
+        const std::string stack = timeout < least_wait ? "" : worker.stack();
+        if (!stack.empty()) text += "; the worker's stacks:\n" + stack;
+        throw TimedOut("timed_out", text, {"", stack, nullptr});
+    }
+
+    Life& life_;
+    std::unique_ptr<DeadlineWatch> deadlines_;
+    std::shared_ptr<Supervisor> supervisor_;
+    std::atomic<std::int64_t> next_id_{1};
+};
+
+}  // namespace tr::detail

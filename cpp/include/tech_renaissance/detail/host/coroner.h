@@ -1,0 +1,166 @@
+// Who sees the end of a worker's process writes the record of it: spec/life.md, Post-mortem.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <csignal>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "tech_renaissance/detail/host/work_record.h"
+#include "tech_renaissance/detail/process/death.h"
+#include "tech_renaissance/detail/process/memory.h"
+#include "tech_renaissance/detail/process/process.h"
+#include "tech_renaissance/detail/protocol/connection.h"
+#include "tech_renaissance/detail/protocol/frame.h"
+#include "tech_renaissance/detail/system/files.h"
+#include "tech_renaissance/detail/system/path.h"
+#include "tech_renaissance/detail/transport/worker_info.h"
+#include "tech_renaissance/post_mortem.h"
+
+namespace tr::detail {
+
+// For one worker; to be made just before its process. Thread-safe; shared with the thread that watches the process. It
+// takes no lock under which anybody waits for the process.
+class Coroner {
+public:
+    using HasBegun = std::function<bool(Connection::Id)>;
+
+    // has_begun: as HostTransport. told: is called when the record is made.
+    Coroner(std::string directory, std::string interpreter, HasBegun has_begun, std::function<void()> told)
+        : directory_(std::move(directory)),
+          interpreter_(std::move(interpreter)),
+          has_begun_(std::move(has_begun)),
+          told_(std::move(told)) {}
+
+    // What the worker is at, for whom it serves to tell.
+    WorkRecord& work() noexcept { return work_; }
+
+    // Why its host ends it; the first reason counts.
+    void ended_by_host(const std::string& why) {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        if (ended_by_host_.empty()) ended_by_host_ = why;
+    }
+
+    // The call in work is why: that is what it was busy with, also if it answers on its way out.
+    void ended_for_call() {
+        const std::optional<InWork> in_work = begun_call();
+        const std::lock_guard<std::mutex> lock(mutex_);
+        if (!ended_for_) ended_for_ = in_work;
+    }
+
+    // The call that was in work when the process ended; null for none.
+    CallPtr last_call() const {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        return last_call_;
+    }
+
+    // Null until the process has ended.
+    std::shared_ptr<const PostMortem> post_mortem() const {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        return post_mortem_;
+    }
+
+    // From now on nothing is written there.
+    void leave_directory() noexcept { has_left_directory_ = true; }
+
+    // Makes the record, and writes it to post_mortem.json if it can.
+    void process_ended(const ProcessEnd& end) {
+        std::optional<InWork> in_work = begun_call();
+        {
+            const std::lock_guard<std::mutex> lock(mutex_);
+            if (ended_for_) in_work = ended_for_;
+        }
+        auto death = std::make_shared<PostMortem>(examine(end));
+        describe_work(*death, in_work);
+        describe_worker(*death);
+        {
+            const std::lock_guard<std::mutex> lock(mutex_);
+            death->ended_by_host = ended_by_host_;
+            if (in_work) last_call_ = in_work->call;
+            post_mortem_ = death;
+        }
+        if (!has_left_directory_) write(*death);
+        if (told_) told_();
+    }
+
+private:
+    static double now_s() {
+        return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+    }
+
+    // A request that was sent, and that the worker never saw, is not what it was busy with. It serves one after the
+    // other, so that is the newest one that it began: the answers to those before may be there, and not taken yet.
+    std::optional<InWork> begun_call() const {
+        return work_.newest([this](const InWork& sent) {
+            try {
+                return has_begun_(*sent.call->request.id);
+            } catch (const std::exception&) {  // what cannot be told counts as begun
+                return true;
+            }
+        });
+    }
+
+    void describe_work(PostMortem& death, const std::optional<InWork>& in_work) const {
+        death.moment = in_work ? "busy" : work_.moment();
+        if (!in_work) return;
+        death.command = shortened(message_of(in_work->call->request), longest_command);
+        death.running_s = std::chrono::duration<double>(Clock::now() - in_work->since).count();
+    }
+
+    PostMortem examine(const ProcessEnd& end) const {
+        PostMortem death;
+        death.pid = end.pid;
+        death.exit_status = end.exit_status;
+        death.signal = signal_of(end.exit_status);
+        death.traceback = last_traceback(end.error_tail, end.exit_status);
+        death.stack = native_fault(end.error_tail);
+        death.output_tail = end.output_tail;
+        const std::optional<std::uint64_t> peak = peak_nbytes(end.pid);
+        if (peak && *peak > host_peak_nbytes_) death.memory_peak_nbytes = peak;
+        death.out_of_memory = death.signal == "SIGKILL" && !end.killed && out_of_memory_.has_grown();
+        death.interpreter = interpreter_;
+        death.started_at = started_at_;
+        death.ended_at = now_s();
+        return death;
+    }
+
+    void describe_worker(PostMortem& death) const {
+        try {
+            const json::Object info = read_worker_info(to_path(directory_));
+            death.python = optional_string(info, "python");
+            death.tech_renaissance = optional_string(info, "tech_renaissance");
+        } catch (const std::exception&) {  // it has written nonsense
+        }
+    }
+
+    void write(const PostMortem& death) const noexcept {
+        try {
+            const std::string text = json::write(to_json(death)) + "\n";
+            write_file(to_path(directory_) / "post_mortem.json", {{text.data(), text.size()}});
+        } catch (const std::exception&) {  // the directory is gone, or the disk is full: the record is here
+        }
+    }
+
+    std::string directory_;
+    std::string interpreter_;
+    HasBegun has_begun_;
+    std::function<void()> told_;
+    double started_at_ = now_s();
+    std::uint64_t host_peak_nbytes_ = own_peak_nbytes();
+    OutOfMemoryCount out_of_memory_;
+    WorkRecord work_;
+    std::atomic<bool> has_left_directory_{false};
+    mutable std::mutex mutex_;  // everything below
+    std::string ended_by_host_;
+    std::optional<InWork> ended_for_;
+    CallPtr last_call_;
+    std::shared_ptr<const PostMortem> post_mortem_;
+};
+
+}  // namespace tr::detail

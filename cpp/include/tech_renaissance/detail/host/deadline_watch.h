@@ -1,0 +1,103 @@
+// The thread that sees deadlines pass.
+#pragma once
+
+#include <condition_variable>
+#include <exception>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include "tech_renaissance/detail/host/call.h"
+#include "tech_renaissance/detail/process/process.h"
+
+namespace tr::detail {
+
+// Thread-safe. The thread starts with the first deadline, and sleeps until the next one.
+class DeadlineWatch {
+public:
+    // passed: what to do about a call that is not done at its deadline; in the thread.
+    explicit DeadlineWatch(std::function<void(const CallPtr&)> passed) : passed_(std::move(passed)) {}
+    DeadlineWatch(const DeadlineWatch&) = delete;
+    DeadlineWatch& operator=(const DeadlineWatch&) = delete;
+    // Waits for the thread.
+    ~DeadlineWatch() {
+        close();
+        if (thread_.joinable()) thread_.join();
+    }
+
+    // Makes sure that there is a thread. Throws LaunchError launch_failed if the system has none left.
+    void prepare() {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        if (thread_.joinable() || closed_) return;
+        const SignalsBlocked blocked;
+        try {
+            thread_ = std::thread([this] { run(); });
+        } catch (const std::exception& error) {
+            throw_launch_failed(std::string("cannot make a thread: ") + error.what());
+        }
+    }
+
+    // REQUIRES: the call has a deadline, and prepare() was called.
+    void add(const CallPtr& call) {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        const auto place = calls_.emplace(key_of(*call), call).first;
+        if (place == calls_.begin()) changed_.notify_all();
+    }
+
+    // Of a call that is done.
+    void remove(const CallPtr& call) {
+        if (!call->deadline) return;
+        const std::lock_guard<std::mutex> lock(mutex_);
+        calls_.erase(key_of(*call));
+    }
+
+    // No more calls are ended. Does not wait for one that is being ended.
+    void close() {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        closed_ = true;
+        changed_.notify_all();
+    }
+
+private:
+    using Key = std::pair<Clock::time_point, std::int64_t>;
+
+    static Key key_of(const Call& call) { return {*call.deadline, *call.request.id}; }
+
+    void run() {
+        std::unique_lock<std::mutex> lock(mutex_);
+        while (!closed_) {
+            if (calls_.empty()) {
+                changed_.wait(lock);
+            } else if (const Clock::time_point next = calls_.begin()->first.first; next > Clock::now()) {
+                changed_.wait_until(lock, next);
+            } else {
+                const CallPtr call = calls_.begin()->second;
+                calls_.erase(calls_.begin());
+                lock.unlock();
+                end(call);
+                lock.lock();
+            }
+        }
+    }
+
+    // A worker that cannot be reached ends its calls by itself.
+    void end(const CallPtr& call) const noexcept {
+        try {
+            if (!call->done()) passed_(call);
+        } catch (const std::exception&) {
+        }
+    }
+
+    std::function<void(const CallPtr&)> passed_;
+    std::mutex mutex_;  // everything below
+    std::condition_variable changed_;
+    std::map<Key, CallPtr> calls_;
+    bool closed_ = false;
+    std::thread thread_;
+};
+
+}  // namespace tr::detail

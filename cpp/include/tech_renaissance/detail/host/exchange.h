@@ -1,0 +1,444 @@
+// The exchange of one worker's life: calls go in, replies come out, from any number of threads.
+//
+// Who waits reads. There is no thread of our own: the first thread that waits for anything becomes the reader, gives
+// everything that arrives to the call it belongs to, and wakes the others; when it has what it wanted, another becomes
+// the reader. So a reply reaches a single waiting thread without a switch between threads.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <exception>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "tech_renaissance/detail/base/deadline.h"
+#include "tech_renaissance/detail/host/call.h"
+#include "tech_renaissance/detail/host/work_record.h"
+#include "tech_renaissance/detail/protocol/connection.h"
+#include "tech_renaissance/detail/transport/transport.h"
+
+namespace tr::detail {
+
+// What an exchange asks and tells its worker. All but the first two may be empty.
+struct ExchangeHooks {
+    // Whether the process is gone.
+    std::function<bool()> has_exited;
+    // The error that says why, once it is; starting: it had never been ready.
+    std::function<std::exception_ptr(bool starting)> death;
+    // The output is told to which call it belongs, by its message, empty between calls; one request is under way at a
+    // time then.
+    std::function<void(const std::string& message)> switch_output;
+    // Whether calls outlive this worker: those whose requests had not begun, and idempotent ones. take_unanswered() has
+    // them.
+    std::function<bool()> hands_over;
+};
+
+// Thread-safe. Timeouts are milliseconds from the call; zero takes in what is there.
+class Exchange {
+public:
+    using Milliseconds = std::chrono::milliseconds;
+    using Id = Connection::Id;
+
+    // work: is told what the worker is at.
+    Exchange(HostTransport& transport, WorkRecord& work, ExchangeHooks hooks)
+        : transport_(transport), work_(work), hooks_(std::move(hooks)) {}
+
+    // The state after taking in what has arrived.
+    State state() {
+        take_in();
+        const Lock lock(mutex_);
+        return connection_.state();
+    }
+
+    // Whether the call is done, after taking in what has arrived.
+    bool is_done(const CallPtr& call) {
+        expire(call);
+        return call->done();
+    }
+
+    // These two take no lock: for who must not wait.
+    bool was_ready() const noexcept { return was_ready_; }
+    bool was_asked_to_leave() const noexcept { return asked_to_leave_; }
+
+    // Whether the last response reported a failure.
+    bool last_failed() const {
+        const Lock lock(mutex_);
+        return last_failed_;
+    }
+
+    // Waits until the worker is ready; false if it is not yet. Throws what ended it, if it can serve no more.
+    bool wait_started(Milliseconds timeout) {
+        return until(
+            [this] {
+                if (connection_.state() == State::starting) return false;
+                check_usable();
+                return true;
+            },
+            timeout);
+    }
+
+    // Hands a call to the worker, waiting for room; false if there was none. Throws what ended the worker.
+    bool send(const CallPtr& call, Milliseconds timeout) {
+        return until([&] { return try_send(call); }, timeout);
+    }
+
+    // Waits until the call is done, or this exchange has it no more; false if it is not. It stays known: abandon it, or
+    // wait again. A call whose deadline passes before its turn is done at that moment.
+    bool wait(const CallPtr& call, Milliseconds timeout) {
+        const Clock::time_point deadline = deadline_after(timeout);
+        while (true) {
+            const bool overdue = call->is_overdue();
+            const Clock::time_point next = call->deadline && !overdue ? std::min(deadline, *call->deadline) : deadline;
+            if (until([&] { return is_over(call); }, left_until(next))) return true;
+            if (wait_settled(call, next)) return true;
+            if (Clock::now() >= deadline) return false;
+        }
+    }
+
+    // The oldest request without a response.
+    std::optional<Id> in_work() {
+        take_in();
+        const Lock lock(mutex_);
+        return connection_.oldest_request();
+    }
+
+    // Ends a call whose deadline passed before its turn; false if it is in work.
+    bool expire(const CallPtr& call) {
+        take_in();
+        const Lock lock(mutex_);
+        return is_over(call);
+    }
+
+    // What the request in work is answered counts no more, and the worker is told so. `call` becomes the one to be
+    // ended when that is over, null if nobody waits for it. False if the request is over, or is not in work.
+    bool give_up(Id id, CallPtr& call) {
+        const Lock lock(mutex_);
+        if (closed_ || connection_.oldest_request() != id) return false;
+        call = forget(id);
+        try {
+            transport_.cancel(id);
+        } catch (const std::system_error&) {  // it cannot be told: the next step needs no cooperation
+        }
+        return true;
+    }
+
+    // Waits until there is a response to a request, or there will be none; false if it is still under way.
+    bool wait_over(Id id, Milliseconds timeout) {
+        return until([&] { return !is_under_way(id); }, timeout);
+    }
+
+    // Ends a call that was given up.
+    void fail(Call& call, std::exception_ptr error) {
+        const Lock lock(mutex_);
+        call.fail(std::move(error));
+        changed_.notify_all();
+        if (reading_) transport_.wake();
+    }
+
+    // The calls that are handed over, oldest first.
+    std::vector<CallPtr> take_unanswered() {
+        const Lock lock(mutex_);
+        return std::exchange(unanswered_, {});
+    }
+
+    // Waits until every call is answered; false if they are not. Throws what ended the worker.
+    bool wait_idle(Milliseconds timeout) {
+        return until(
+            [this] {
+                if (connection_.state() == State::busy) return false;
+                check_usable();
+                return true;
+            },
+            timeout);
+    }
+
+    // Nobody waits for this call any more: its response will be discarded, and it is not handed over.
+    void abandon(const CallPtr& call) {
+        const Lock lock(mutex_);
+        calls_.erase(*call->request.id);
+        unanswered_.erase(std::remove(unanswered_.begin(), unanswered_.end(), call), unanswered_.end());
+    }
+
+    // Asks the worker to leave, waiting for its start and for room; true once it is asked, or gone.
+    bool ask_to_leave(Milliseconds timeout) {
+        return until([this] { return try_ask_to_leave(); }, timeout);
+    }
+
+    // Waits until the worker says that it leaves, or is gone; false if it does not.
+    bool wait_left(Milliseconds timeout) {
+        return until([this] { return connection_.state() == State::exited || connection_.state() == State::lost; },
+                     timeout);
+    }
+
+    // The worker is gone: every waiting call fails, and no thread is in the transport any more.
+    void close() {
+        Lock lock(mutex_);
+        closed_ = true;
+        lose();
+        while (reading_) {
+            transport_.wake();
+            changed_.wait_for(lock, Milliseconds(100));
+        }
+    }
+
+private:
+    using Lock = std::unique_lock<std::mutex>;
+
+    // Gives what has arrived to the calls it belongs to; does not wait.
+    void take_in() {
+        until([] { return false; }, Milliseconds(0));
+    }
+
+    // The mechanism's own failures are the end of what can be said.
+    template <class Action>
+    static auto reaching_worker(Action action) {
+        try {
+            return action();
+        } catch (const std::system_error& error) {
+            throw WorkerLost("worker_lost", std::string("the worker cannot be reached: ") + error.what());
+        }
+    }
+
+    bool try_send(const CallPtr& call) {
+        check_usable();
+        if (hooks_.switch_output) {
+            if (connection_.state() == State::busy) return false;
+            hooks_.switch_output(message_of(call->request));
+        }
+        // Before the worker can have it: it may die of it at once.
+        WorkRecord::Entry entry(work_, call);
+        if (!try_hand_over(call->request)) {
+            if (hooks_.switch_output) hooks_.switch_output("");
+            return false;
+        }
+        entry.keep();
+        connection_.sent_request(*call->request.id);
+        calls_[*call->request.id] = call;
+        call->exchange = this;
+        return true;
+    }
+
+    bool is_under_way(Id id) const {
+        const auto& waiting = connection_.waiting();
+        return std::find(waiting.begin(), waiting.end(), id) != waiting.end();
+    }
+
+    // Whether there is nothing more to wait for here. Ends a call whose deadline passed before its turn; the one in
+    // work is ended by who watches over deadlines.
+    bool is_over(const CallPtr& call) {
+        if (call->exchange != this || call->done()) return true;
+        const Id id = *call->request.id;
+        if (!call->is_overdue() || calls_.count(id) == 0 || connection_.oldest_request() == id) return false;
+        calls_.erase(id);
+        call->fail(ended_call(call->request, GivenUp::deadline, {"queue", "", nullptr}));
+        return true;
+    }
+
+    // A call that was given up is ended by who did so, also when nothing more can be received.
+    bool wait_settled(const CallPtr& call, Clock::time_point deadline) {
+        Lock lock(mutex_);
+        if (closed_ || broken_) changed_.wait_until(lock, deadline, [&] { return is_over(call); });
+        return is_over(call);
+    }
+
+    bool try_ask_to_leave() {
+        const State before = connection_.state();
+        if ((before == State::ready || before == State::busy) && try_hand_over({"exit", "", {}, Dialect::Long})) {
+            connection_.sent_exit();
+            asked_to_leave_ = true;
+            work_.set_leaving();
+        }
+        const State state = connection_.state();
+        return state == State::exiting || state == State::exited || state == State::lost;
+    }
+
+    bool try_hand_over(const Request& request) {
+        return reaching_worker([&] { return transport_.try_send(request); });
+    }
+
+    void check_usable() const {
+        if (asked_to_leave_) {
+            throw SessionClosed("session_closed", "the worker was asked to exit: start the session again");
+        }
+        if (broken_) std::rethrow_exception(broken_);
+        const State state = connection_.state();
+        if (state == State::lost || state == State::exited) std::rethrow_exception(hooks_.death(!was_ready_));
+    }
+
+    // Runs the exchange until done(), which is called under the lock; false after the timeout. Once closed, the
+    // transport is another's; once broken, it is of no use.
+    template <class Done>
+    bool until(Done done, Milliseconds timeout) {
+        Lock lock(mutex_);
+        if (done()) return true;
+        const Clock::time_point deadline = deadline_after(timeout);
+        do {
+            if (closed_ || broken_) return false;
+            const Milliseconds left = left_until(deadline);
+            if (reading_) {
+                if (left.count() == 0) return false;
+                changed_.wait_until(lock, deadline);
+                continue;
+            }
+            const bool came = read(lock, left);
+            if (left.count() == 0 && (!came || Clock::now() > deadline + last_words)) return done();
+        } while (!done());
+        return true;
+    }
+
+    // Marks this thread as the one that is in the transport, with the lock released; undone however it comes back.
+    class Reading {
+    public:
+        Reading(Exchange& exchange, Lock& lock) : exchange_(exchange), lock_(lock) {
+            exchange_.reading_ = true;
+            lock_.unlock();
+        }
+        ~Reading() {
+            lock_.lock();
+            exchange_.reading_ = false;
+            exchange_.changed_.notify_all();
+        }
+        Reading(const Reading&) = delete;
+        Reading& operator=(const Reading&) = delete;
+
+    private:
+        Exchange& exchange_;
+        Lock& lock_;
+    };
+
+    // Is the reader for one arrival. False if nothing came.
+    bool read(Lock& lock, Milliseconds timeout) {
+        std::optional<Arrival> arrival;
+        bool gone = false;
+        {
+            const Reading reading(*this, lock);
+            arrival = reaching_worker([&] { return transport_.receive(timeout); });
+            if (!arrival && hooks_.has_exited()) {
+                arrival = reaching_worker(
+                    [&] { return transport_.receive(Milliseconds(0)); });  // what it said before it died
+                gone = !arrival;
+            }
+        }
+        if (arrival) dispatch(std::move(*arrival));
+        if (gone) lose();
+        return arrival.has_value();
+    }
+
+    void dispatch(Arrival arrival) {
+        try {
+            std::visit([this](auto& value) { take(value); }, arrival);
+        } catch (const RemoteProtocolError& error) {
+            fail_all([&error] { return std::make_exception_ptr(error); });
+        }
+    }
+
+    void take(Ready&) {
+        connection_.received_ready();
+        was_ready_ = true;
+        work_.set_ready();
+    }
+    void take(Exiting&) { connection_.received_exiting(); }
+    void take(Reply& reply) {
+        const CallPtr call = take_response(reply.response.id);
+        last_failed_ = reply.response.error.has_value();
+        if (!call) return;
+        // An answer after the deadline is one after the first step, also if we have not got round to that.
+        if (call->is_overdue()) return call->fail(ended_call(call->request, GivenUp::deadline, late(reply.response)));
+        if (reply.response.command.empty()) reply.response.command = call->request.command;
+        call->answer(std::move(reply));
+    }
+    // The answer to the oldest call, since answers come in order; or nothing more will come.
+    void take(Unreadable& unreadable) {
+        if (unreadable.error.code() == broken_ring) {
+            broken_ = std::make_exception_ptr(unreadable.error);
+            connection_.lost();
+            throw RemoteProtocolError(unreadable.error.code(), unreadable.error.what());
+        }
+        const CallPtr call = take_response(connection_.oldest_request());
+        last_failed_ = true;
+        if (call) call->fail(std::make_exception_ptr(unreadable.error));
+    }
+
+    // How a call ended that is answered after its deadline. One that had not begun is cancelled without an exception.
+    static CallEnd late(const Response& response) {
+        const bool had_begun = !response.error || response.error->code != "cancelled" || !response.error->type.empty();
+        return {had_begun ? "notice" : "queue", "", nullptr};
+    }
+
+    // The call that a response belongs to; null if nobody waits for it.
+    CallPtr take_response(std::optional<Id> id) {
+        connection_.received_response(id);
+        work_.answered();
+        if (hooks_.switch_output) hooks_.switch_output("");
+        return forget(*id);
+    }
+
+    CallPtr forget(Id id) {
+        const auto found = calls_.find(id);
+        if (found == calls_.end()) return nullptr;
+        CallPtr call = std::move(found->second);
+        calls_.erase(found);
+        return call;
+    }
+
+    // Each call gets an error object of its own: threads that handle theirs share nothing.
+    template <class MakeError>
+    void fail_all(MakeError make_error) {
+        for (const auto& [id, call] : calls_) call->fail(make_error());
+        calls_.clear();
+    }
+
+    void lose() {
+        if (hooks_.hands_over && hooks_.hands_over()) hand_over();
+        connection_.lost();
+        fail_all([this] { return hooks_.death(!was_ready_); });
+        changed_.notify_all();
+    }
+
+    void hand_over() {
+        for (const Id id : connection_.waiting()) {
+            const auto found = calls_.find(id);
+            if (found == calls_.end() || (!found->second->idempotent && has_begun(id))) continue;
+            found->second->exchange = nullptr;
+            unanswered_.push_back(std::move(found->second));
+            calls_.erase(found);
+        }
+    }
+
+    bool has_begun(Id id) {
+        try {
+            return transport_.has_begun(id);
+        } catch (const std::system_error&) {  // what cannot be told counts as begun
+            return true;
+        }
+    }
+
+    // A worker that never stops talking is listened to for so long after the time has passed.
+    static constexpr Milliseconds last_words{500};
+
+    HostTransport& transport_;
+    WorkRecord& work_;
+    ExchangeHooks hooks_;
+    mutable std::mutex mutex_;  // everything below
+    std::condition_variable changed_;
+    Connection connection_;
+    std::map<Id, CallPtr> calls_;  // under way, and waited for
+    std::vector<CallPtr> unanswered_;
+    std::exception_ptr broken_;  // why nothing can be received any more, if so
+    bool reading_ = false;
+    bool closed_ = false;
+    std::atomic<bool> asked_to_leave_{false};
+    std::atomic<bool> was_ready_{false};
+    bool last_failed_ = false;
+};
+
+}  // namespace tr::detail

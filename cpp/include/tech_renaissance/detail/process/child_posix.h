@@ -1,0 +1,106 @@
+#pragma once
+
+#include <sys/wait.h>
+
+#include <csignal>
+#include <cstdint>
+#include <optional>
+
+#include "tech_renaissance/detail/process/output_pipes_posix.h"
+#include "tech_renaissance/detail/process/spawn_posix.h"
+#if defined(__linux__)
+#include "tech_renaissance/detail/process/lifeline_linux.h"
+#endif
+
+namespace tr::detail {
+
+// A child and the process group it leads. Signals go out only while the child, alive or dead, has not been reaped, so
+// that its number cannot be another's. wait_exit and has_exited may run beside anything; the caller locks the rest.
+class Child {
+public:
+    explicit Child(const Launch& launch) {
+        Pipe lifeline = make_pipe();
+        pid_ = spawn(launch, {output_.writing_end(Stream::out), output_.writing_end(Stream::err), lifeline.read.get(),
+                              launch.inherited});
+#if defined(__linux__)
+        arm_lifeline(lifeline.read, pid_);
+#endif
+        output_.close_writing_ends();
+        lifeline_ = std::move(lifeline.write);
+    }
+
+    std::int64_t pid() const noexcept { return pid_; }
+    OutputPipes& output() noexcept { return output_; }
+
+    // Blocks until the child has ended; does not reap it. The exit code, negative for a signal; nullopt when it cannot
+    // be known, because the host ignores SIGCHLD or reaps all its children elsewhere.
+    std::optional<int> wait_exit() const noexcept {
+        const std::optional<siginfo_t> info = query(WEXITED | WNOWAIT);
+        if (!info) return std::nullopt;
+        return info->si_code == CLD_EXITED ? info->si_status : -info->si_status;
+    }
+
+    bool has_exited() const noexcept {
+        const std::optional<siginfo_t> info = query(WEXITED | WNOWAIT | WNOHANG);
+        return !info || info->si_pid != 0;
+    }
+
+    // SIGCONT lets a stopped process see the request.
+    void terminate() const noexcept {
+        signal_group(SIGTERM);
+        signal_group(SIGCONT);
+    }
+
+    void kill() const noexcept { signal_group(SIGKILL); }
+
+    // Both are ignored by a process that does not know them.
+    void interrupt() const noexcept { signal_to(pid_, SIGURG); }
+    void ask_stack() const noexcept { signal_to(pid_, SIGWINCH); }
+
+    // After wait_exit: gives the process number back.
+    void reap() noexcept {
+        query(WEXITED | WNOHANG);
+        reaped_ = true;
+    }
+
+    void close_lifeline() noexcept { lifeline_.close(); }
+
+private:
+    // nullopt: the child is not ours to wait for any more.
+    std::optional<siginfo_t> query(int options) const noexcept {
+        siginfo_t info{};
+        int result = 0;
+        do result = ::waitid(P_PID, static_cast<id_t>(pid_), &info, options);
+        while (result < 0 && errno == EINTR);
+        return result == 0 ? std::optional<siginfo_t>(info) : std::nullopt;
+    }
+
+    void signal_group(int signal) const noexcept { signal_to(-pid_, signal); }
+
+    void signal_to(pid_t target, int signal) const noexcept {
+        if (!reaped_ && query(WEXITED | WNOWAIT | WNOHANG)) ::kill(target, signal);
+    }
+
+    OutputPipes output_;
+    Descriptor lifeline_;
+    pid_t pid_ = 0;
+    bool reaped_ = false;
+};
+
+// Threads of the library take no signals: those are the host's, and SIGPIPE would end it.
+class SignalsBlocked {
+public:
+    SignalsBlocked() {
+        sigset_t all;
+        ::sigfillset(&all);
+        ::pthread_sigmask(SIG_SETMASK, &all, &before_);
+    }
+    SignalsBlocked(const SignalsBlocked&) = delete;
+    SignalsBlocked& operator=(const SignalsBlocked&) = delete;
+    ~SignalsBlocked() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+
+private:
+    sigset_t before_;
+};
+
+}  // namespace tr::detail

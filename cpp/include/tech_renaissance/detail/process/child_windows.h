@@ -1,0 +1,62 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "tech_renaissance/detail/process/output_pipes_windows.h"
+#include "tech_renaissance/detail/process/spawn_windows.h"
+
+namespace tr::detail {
+
+// A child and the job object that holds it and all its descendants. wait_exit and has_exited may run beside anything;
+// the caller locks the rest.
+class Child {
+public:
+    explicit Child(const Launch& launch) : job_(make_job()) {
+        SECURITY_ATTRIBUTES security = inheritable();
+        const Handle nothing = checked(::CreateFileW(L"NUL", GENERIC_READ, FILE_SHARE_READ | FILE_SHARE_WRITE,
+                                                     &security, OPEN_EXISTING, 0, nullptr),
+                                       "cannot open NUL");
+        spawned_ = spawn(launch, job_.get(),
+                         {nothing.get(), output_.writing_end(Stream::out), output_.writing_end(Stream::err)});
+        output_.close_writing_ends();
+    }
+
+    std::int64_t pid() const noexcept { return spawned_.pid; }
+    OutputPipes& output() noexcept { return output_; }
+
+    // Blocks until the child has ended.
+    std::optional<int> wait_exit() const noexcept {
+        DWORD code = 0;
+        const bool known = ::WaitForSingleObject(spawned_.process.get(), INFINITE) == WAIT_OBJECT_0 &&
+                           ::GetExitCodeProcess(spawned_.process.get(), &code);
+        return known ? std::optional<int>(static_cast<int>(code)) : std::nullopt;
+    }
+
+    bool has_exited() const noexcept { return is_signalled(spawned_.process.get()); }
+
+    // A process without a console cannot be asked.
+    void terminate() const noexcept { kill(); }
+    void kill() const noexcept { ::TerminateJobObject(job_.get(), 1); }
+    void close_lifeline() const noexcept { kill(); }
+
+    // There are no such signals: the worker looks for cancel.txt by itself.
+    void interrupt() const noexcept {}
+    void ask_stack() const noexcept {}
+
+    // The number belongs to the process as long as its handle is open: there is nothing to give back.
+    void reap() noexcept {}
+
+private:
+    OutputPipes output_;
+    Handle job_;
+    SpawnedProcess spawned_{};
+};
+
+// There are no signals to block.
+class SignalsBlocked {
+public:
+    SignalsBlocked() {}
+};
+
+}  // namespace tr::detail

@@ -1,0 +1,189 @@
+// How a worker's end is read from its exit status and its last words, and told to people. No I/O.
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <cstddef>
+#include <iomanip>
+#include <locale>
+#include <optional>
+#include <sstream>
+#include <string>
+#include <string_view>
+
+#include "tech_renaissance/detail/protocol/json.h"
+#include "tech_renaissance/post_mortem.h"
+
+namespace tr::detail {
+
+inline constexpr std::size_t post_mortem_lines = 20;
+inline constexpr std::size_t longest_command = 1000;
+
+// Empty if the signal has no name here.
+inline std::string_view signal_name(int number) {
+    struct Name {
+        int number;
+        std::string_view name;
+    };
+    static constexpr Name names[] = {
+        {SIGABRT, "SIGABRT"}, {SIGFPE, "SIGFPE"},   {SIGILL, "SIGILL"},       {SIGINT, "SIGINT"},
+        {SIGSEGV, "SIGSEGV"}, {SIGTERM, "SIGTERM"},
+#if !defined(_WIN32)
+        {SIGALRM, "SIGALRM"}, {SIGBUS, "SIGBUS"},   {SIGCHLD, "SIGCHLD"},     {SIGCONT, "SIGCONT"},
+        {SIGHUP, "SIGHUP"},   {SIGKILL, "SIGKILL"}, {SIGPIPE, "SIGPIPE"},     {SIGPROF, "SIGPROF"},
+        {SIGQUIT, "SIGQUIT"}, {SIGSTOP, "SIGSTOP"}, {SIGSYS, "SIGSYS"},       {SIGTRAP, "SIGTRAP"},
+        {SIGTSTP, "SIGTSTP"}, {SIGTTIN, "SIGTTIN"}, {SIGTTOU, "SIGTTOU"},     {SIGURG, "SIGURG"},
+        {SIGUSR1, "SIGUSR1"}, {SIGUSR2, "SIGUSR2"}, {SIGVTALRM, "SIGVTALRM"}, {SIGWINCH, "SIGWINCH"},
+        {SIGXCPU, "SIGXCPU"}, {SIGXFSZ, "SIGXFSZ"},
+#endif
+#if defined(SIGIO)
+        {SIGIO, "SIGIO"},
+#endif
+#if defined(SIGPWR)
+        {SIGPWR, "SIGPWR"},
+#endif
+    };
+    for (const Name& name : names) {
+        if (name.number == number) return name.name;
+    }
+    return "";
+}
+
+// Of the signal that an exit status tells of; empty if it tells of none.
+inline std::string signal_of(std::optional<int> status) {
+    if (!status || *status >= 0) return "";
+    const std::string_view name = signal_name(-*status);
+    return name.empty() ? "signal " + std::to_string(-*status) : std::string(name);
+}
+
+// An exit status as a person reads it; negative is a signal.
+inline std::string describe_exit(std::optional<int> status) {
+    if (!status) return "its exit status is unknown";
+    if (*status >= 0) return "exit status " + std::to_string(*status);
+    const std::string_view name = signal_name(-*status);
+    return "signal " + std::to_string(-*status) + (name.empty() ? "" : " (" + std::string(name) + ")");
+}
+
+// The Python traceback that ended the process, from its stderr; empty if none did. What was raised during the handling
+// of another exception, or from it, belongs to it.
+inline std::string last_traceback(std::string_view errors, std::optional<int> status) {
+    constexpr std::string_view first_line = "Traceback (most recent call last):";
+    constexpr std::string_view links[] = {
+        "During handling of the above exception, another exception occurred:",
+        "The above exception was the direct cause of the following exception:",
+    };
+    std::size_t begin = errors.rfind(first_line);
+    if (status != 1 || begin == std::string_view::npos) return "";
+    while (begin > 0) {
+        const std::size_t before = errors.rfind(first_line, begin - 1);
+        if (before == std::string_view::npos) break;
+        std::string_view between = errors.substr(before, begin - before);
+        between = between.substr(0, between.find_last_not_of(" \t\r\n") + 1);
+        const std::string_view last_line = between.substr(between.rfind('\n') + 1);
+        if (last_line != links[0] && last_line != links[1]) break;
+        begin = before;
+    }
+    return std::string(errors.substr(begin));
+}
+
+// What faulthandler wrote of a native fault, to the end of stderr; empty if it wrote nothing.
+inline std::string native_fault(std::string_view errors) {
+    const std::size_t begin = errors.rfind("Fatal Python error: ");
+    return begin == std::string_view::npos ? "" : std::string(errors.substr(begin));
+}
+
+// At most so many characters of a text in UTF-8; what is cut ends with dots.
+inline std::string shortened(std::string_view text, std::size_t longest) {
+    const auto continues = [](char c) { return (static_cast<unsigned char>(c) & 0xC0) == 0x80; };
+    std::size_t count = 0;
+    std::size_t cut = 0;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        if (continues(text[i])) continue;
+        if (count == longest - 3) cut = i;
+        if (count++ == longest) return std::string(text.substr(0, cut)) + "...";
+    }
+    return std::string(text);
+}
+
+// The last lines of a text, indented.
+inline std::string last_lines(std::string_view text, std::size_t count) {
+    const std::size_t end = text.find_last_not_of(" \t\r\n");
+    text = text.substr(0, end == std::string_view::npos ? 0 : end + 1);
+    std::size_t begin = text.size();
+    for (; count > 0 && begin > 0; --count) {
+        const std::size_t previous = text.rfind('\n', begin - 1);
+        begin = previous == std::string_view::npos ? 0 : previous;
+    }
+    if (begin > 0) ++begin;
+    std::string lines;
+    while (begin < text.size()) {
+        const std::size_t line_end = std::min(text.find('\n', begin), text.size());
+        lines += "\n    " + std::string(text.substr(begin, line_end - begin));
+        begin = line_end + 1;
+    }
+    return lines;
+}
+
+// Name of the package that an import last failed for, as its distribution is usually called; empty if none did.
+inline std::string missing_package(std::string_view output) {
+    constexpr std::string_view phrase = "No module named ";
+    const std::size_t found = output.rfind(phrase);
+    if (found == std::string_view::npos) return "";
+    std::string_view rest = output.substr(found + phrase.size());
+    if (!rest.empty() && rest.front() == '\'') rest.remove_prefix(1);
+    std::string name(rest.substr(0, rest.find_first_of(".'; \r\n")));
+    std::replace(name.begin(), name.end(), '_', '-');
+    return name;
+}
+
+// With so many significant digits, and no more than needed.
+inline std::string format_number(double value, int digits) {
+    std::ostringstream out;
+    out.imbue(std::locale::classic());
+    out << std::setprecision(digits) << value;
+    return out.str();
+}
+
+inline std::string format_seconds(std::chrono::milliseconds time) {
+    return format_number(std::chrono::duration<double>(time).count(), 6) + " s";
+}
+
+// What a person needs to know: how it ended, what it did, its last lines, and what to do about it.
+inline std::string explain(const PostMortem& death) {
+    std::string text = describe_exit(death.exit_status);
+    if (death.out_of_memory) text += ", most likely by the kernel because memory ran out";
+    if (!death.ended_by_host.empty()) text += ", by its host: " + death.ended_by_host;
+    if (!death.command.empty())
+        text += ", " + format_number(death.running_s, 3) + " s into '" + shortened(death.command, 80) + "'";
+    const std::string lines = last_lines(death.output_tail, post_mortem_lines);
+    if (!lines.empty()) text += "; its last lines:" + lines;
+    const std::string package = missing_package(death.output_tail);
+    if (package.empty()) return text;
+    return text + "\nThe worker's interpreter lacks a package; this installs it: " + death.interpreter +
+           " -m pip install " + package;
+}
+
+// As in post_mortem.json.
+inline json::Object to_json(const PostMortem& death) {
+    const auto or_null = [](const auto& number) { return number ? json::Value(*number) : json::Value(); };
+    return json::Object{{"pid", death.pid},
+                        {"exit_status", or_null(death.exit_status)},
+                        {"signal", death.signal},
+                        {"moment", death.moment},
+                        {"ended_by_host", death.ended_by_host},
+                        {"command", death.command},
+                        {"running_s", death.running_s},
+                        {"traceback", death.traceback},
+                        {"stack", death.stack},
+                        {"output_tail", death.output_tail},
+                        {"memory_peak_nbytes", or_null(death.memory_peak_nbytes)},
+                        {"out_of_memory", death.out_of_memory},
+                        {"interpreter", death.interpreter},
+                        {"python", death.python},
+                        {"tech_renaissance", death.tech_renaissance},
+                        {"started_at", death.started_at},
+                        {"ended_at", death.ended_at}};
+}
+
+}  // namespace tr::detail

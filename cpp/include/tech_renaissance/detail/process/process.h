@@ -1,0 +1,270 @@
+// A process that was started, is watched, and never outlives its object.
+//
+// Two threads belong to each process. The watcher blocks until the process has ended, takes what it still had to say,
+// and only then makes the end public: whoever learns of the end can read all of the output. The pump carries output to
+// where it goes; it may be held up by a slow reader or callback, the watcher never is.
+//
+// A dead process is not reaped at once. Until it is, its number cannot become another's, and the rest of its group can
+// be killed by it. Processes that clean up after a crash (the resource tracker of multiprocessing, for one) have
+// `helper_grace` for it.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include "tech_renaissance/detail/process/child.h"
+#include "tech_renaissance/detail/process/output_flow.h"
+#include "tech_renaissance/detail/system/event.h"
+
+namespace tr::detail {
+
+// How long processes that a dead worker left behind may live on.
+constexpr std::chrono::milliseconds helper_grace(500);
+
+// How long the destructor waits for a killed process. Only a process in uninterruptible sleep takes longer; it is given
+// up then.
+constexpr std::chrono::seconds kill_patience(5);
+
+// What is known of a process at its end.
+struct ProcessEnd {
+    std::int64_t pid;
+    std::optional<int> exit_status;
+    bool killed;  // by us
+    std::string output_tail;
+    std::string error_tail;
+};
+
+// Called once by the thread that watches the process, when it has ended and its last output is taken, before anyone is
+// told. It must return soon, and wait for nobody that waits for the process.
+using OnEnd = std::function<void(const ProcessEnd&)>;
+
+// What the threads of a process share. Outlives the Process only when a thread had to be given up.
+class ProcessState {
+public:
+    ProcessState(const Launch& launch, OnEnd on_end)
+        : on_end_(std::move(on_end)), output_(launch.output), child_(launch) {}
+
+    std::int64_t pid() const noexcept { return child_.pid(); }
+    WaitHandle finished() const noexcept { return finished_.handle(); }
+    std::string output_tail() const { return output_.tail(); }
+
+    bool is_alive() {
+        std::unique_lock<std::mutex> lock(mutex_);
+        if (ended_) return false;
+        if (!child_.has_exited()) return true;
+        changed_.wait_for(lock, kill_patience, [this] { return ended_; });  // the watcher is about to say so
+        return false;
+    }
+
+    std::optional<int> exit_status() const {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        return exit_status_;
+    }
+
+    bool wait(std::optional<Clock::time_point> deadline) {
+        std::unique_lock<std::mutex> lock(mutex_);
+        const auto ended = [this] { return ended_; };
+        if (deadline) return changed_.wait_until(lock, *deadline, ended);
+        changed_.wait(lock, ended);
+        return true;
+    }
+
+    void terminate() {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        child_.terminate();
+    }
+
+    void kill() {
+        {
+            const std::lock_guard<std::mutex> lock(mutex_);
+            child_.kill();
+            killed_ = true;
+        }
+        changed_.notify_all();
+    }
+
+    void interrupt() {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        child_.interrupt();
+    }
+
+    void ask_stack() {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        child_.ask_stack();
+    }
+
+    void close_lifeline() {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        child_.close_lifeline();
+    }
+
+    void switch_output(const std::string& message) {
+        if (!output_.gives_lines()) return;
+        output_.switch_call(child_.output(), message);
+        taken_.set();
+    }
+
+    // The pump ends, whatever became of the process. Output that finds its target full is dropped from here on.
+    void stop_pump() noexcept {
+        stop_.set();
+        finished_.set();
+    }
+
+    // Body of the watcher thread.
+    void watch() {
+        const std::optional<int> status = child_.wait_exit();
+        output_.take(child_.output());
+        tell_end(status);
+        std::unique_lock<std::mutex> lock(mutex_);
+        ended_ = true;
+        exit_status_ = status;
+        finished_.set();
+        changed_.notify_all();
+        changed_.wait_for(lock, helper_grace, [this] { return killed_; });
+        child_.kill();
+        child_.reap();
+    }
+
+    // Body of the pump thread.
+    void pump() {
+        while (!finished_.is_set()) {
+            child_.output().wait_readable(finished_.handle(), taken_.handle());
+            taken_.reset();
+            output_.take(child_.output());
+            output_.give(stop_.handle());
+        }
+        output_.end(stop_.handle());
+    }
+
+private:
+    void tell_end(std::optional<int> status) noexcept {
+        try {
+            if (on_end_) on_end_({pid(), status, was_killed(), output_.tail(), output_.error_tail()});
+        } catch (const std::exception&) {  // the end is told all the same
+        }
+    }
+
+    bool was_killed() const {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        return killed_;
+    }
+
+    OnEnd on_end_;
+    OutputFlow output_;
+    Event finished_;
+    Event stop_;
+    Event taken_;
+    mutable std::mutex mutex_;  // everything below
+    std::condition_variable changed_;
+    bool ended_ = false;
+    bool killed_ = false;
+    std::optional<int> exit_status_;
+    Child child_;
+};
+
+// A child process with a group of its own: its whole life is in this object's. All members but the destructor are safe
+// to use from several threads.
+//
+// A fork of the host must not use the object; destroying it there has no effect on the process.
+class Process {
+public:
+    // Starts the process. Throws LaunchError interpreter_not_found or launch_failed, and leaves nothing behind then.
+    explicit Process(const Launch& launch, OnEnd on_end = {})
+        : state_(std::make_shared<ProcessState>(launch, std::move(on_end))) {
+        const SignalsBlocked blocked;
+        try {
+            watcher_ = std::make_unique<std::thread>([state = state_] { state->watch(); });
+            pump_ = std::make_unique<std::thread>([state = state_] { state->pump(); });
+        } catch (const std::exception& error) {
+            stop();
+            throw_launch_failed(std::string("cannot make a thread: ") + error.what());
+        }
+    }
+    Process(const Process&) = delete;
+    Process& operator=(const Process&) = delete;
+
+    // Kills the process and its group, takes and delivers its last output. Bounded: a target that takes no output any
+    // more is given up, and so is a process that not even SIGKILL ends; only a callback that does not return is waited
+    // for.
+    ~Process() { host_pid_ == current_process_id() ? stop() : abandon(); }
+
+    std::int64_t pid() const noexcept { return state_->pid(); }
+
+    // The truth at this moment. Once false, exit_status() and output_tail() are complete.
+    bool is_alive() const { return state_->is_alive(); }
+
+    // Exit code; POSIX: the negative number of the signal that ended it; Windows: the bits of the exit code. nullopt
+    // while it lives, and when the host kept it from being known (it ignores SIGCHLD, or reaps all of its children).
+    std::optional<int> exit_status() const { return state_->exit_status(); }
+
+    // True once the process has ended: exit_status() and output_tail() are complete then. False when the deadline has
+    // passed.
+    bool wait(std::optional<Clock::time_point> deadline = std::nullopt) const { return state_->wait(deadline); }
+    bool wait(std::chrono::milliseconds timeout) const { return wait(deadline_after(timeout)); }
+
+    // Asks the group to end (SIGTERM). Windows has no such request for a process without a window: the same as kill().
+    void terminate() const { state_->terminate(); }
+
+    // Ends the whole group for certain, also when only its leader is dead already.
+    void kill() const { state_->kill(); }
+
+    // It was killed, and waited for in vain: it is in uninterruptible sleep. The destructor does not wait for it again.
+    void give_up() noexcept { given_up_ = true; }
+    bool was_given_up() const noexcept { return given_up_; }
+
+    // Interrupts the handler of a worker that knows how; Windows: does nothing.
+    void interrupt() const { state_->interrupt(); }
+
+    // Has a worker that knows how write its stacks; Windows: does nothing.
+    void ask_stack() const { state_->ask_stack(); }
+
+    // What was written until now belongs to the call so far, what comes later to the one with this message. For output
+    // by lines; else it does nothing.
+    void switch_output(const std::string& message) const { state_->switch_output(message); }
+
+    // Lets the worker see what it would see if the host died.
+    void close_lifeline() const { state_->close_lifeline(); }
+
+    // The last 64 KiB of stdout and stderr, in the order of arrival. Not always valid UTF-8.
+    std::string output_tail() const { return state_->output_tail(); }
+
+    // Can be waited for (POSIX: polls as readable) from when wait() would return true. Valid as long as this object.
+    WaitHandle exit_handle() const noexcept { return state_->finished(); }
+
+private:
+    void stop() noexcept {
+        state_->kill();
+        if (!watcher_) state_->watch();  // there was no thread to be had for it
+        const bool ended = state_->wait(deadline_after(given_up_ ? std::chrono::seconds(0) : kill_patience));
+        state_->stop_pump();
+        if (watcher_) finish(*watcher_, ended);
+        if (pump_) finish(*pump_, pump_->get_id() != std::this_thread::get_id());
+    }
+
+    // In a fork there are no threads to join, and a mutex may be locked for ever.
+    void abandon() noexcept {
+        static_cast<void>(new std::shared_ptr<ProcessState>(std::move(state_)));
+        static_cast<void>(watcher_.release());
+        static_cast<void>(pump_.release());
+    }
+
+    static void finish(std::thread& thread, bool will_end) { will_end ? thread.join() : thread.detach(); }
+
+    std::int64_t host_pid_ = current_process_id();
+    std::atomic<bool> given_up_{false};
+    std::shared_ptr<ProcessState> state_;
+    std::unique_ptr<std::thread> watcher_;
+    std::unique_ptr<std::thread> pump_;
+};
+
+}  // namespace tr::detail

@@ -1,0 +1,273 @@
+// Requests and responses as values, and their JSON texts in both dialects: spec/protocol.md. No I/O, no clock.
+//
+// Where a tensor's bytes live is the transport's business: here a response only names its tensors.
+// Everything a decoder is given comes from the other side; whatever it is, it is decoded or refused with a
+// RemoteProtocolError. The functions share nothing and may be called from any thread.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "tech_renaissance/detail/base/names.h"
+#include "tech_renaissance/detail/protocol/json.h"
+#include "tech_renaissance/error.h"
+
+namespace tr::detail {
+
+enum class Dialect { Long, Short };
+
+// One call. id is none from older hosts. deadline_ns: when it is over, on the machine's monotonic clock.
+struct Request {
+    std::string command;
+    std::string parameters;
+    std::optional<std::int64_t> id;
+    Dialect dialect = Dialect::Long;
+    std::optional<std::int64_t> deadline_ns = std::nullopt;
+
+    // An exit asks the worker to leave and gets no response.
+    bool is_exit() const { return command == "exit"; }
+};
+
+// Why a call failed: code as in spec/errors.md, and the worker's exception where there was one.
+struct Failure {
+    std::string code;
+    std::string message;
+    std::string type;
+    std::string traceback;
+};
+
+// The answer to one request. tensors are the names of its results, in order.
+struct Response {
+    std::string command;
+    std::string result = "ok";
+    std::string message;
+    std::vector<std::string> tensors;
+    std::optional<Failure> error;
+    std::optional<std::int64_t> id;
+    Dialect dialect = Dialect::Long;
+};
+
+// A request that cannot be read. The error response to it needs id and dialect.
+class MalformedRequest : public RemoteProtocolError {
+public:
+    MalformedRequest(const RemoteProtocolError& error, std::optional<std::int64_t> id, Dialect dialect)
+        : RemoteProtocolError(error.code(), error.what()), id_(id), dialect_(dialect) {}
+
+    std::optional<std::int64_t> id() const noexcept { return id_; }
+    Dialect dialect() const noexcept { return dialect_; }
+
+private:
+    std::optional<std::int64_t> id_;
+    Dialect dialect_;
+};
+
+[[noreturn]] inline void throw_bad_frame(const std::string& message) {
+    throw RemoteProtocolError("bad_frame", message);
+}
+
+// A key with the value null counts as missing.
+inline const json::Value* find_member(const json::Object& object, std::string_view key) {
+    const json::Value* value = object.find(key);
+    return value && !value->is_null() ? value : nullptr;
+}
+
+inline const json::Object& as_object(const json::Value& value, const char* what) {
+    const auto* object = value.get_if<json::Object>();
+    if (!object) throw_bad_frame(std::string(what) + " is not a JSON object");
+    return *object;
+}
+
+inline std::string optional_string(const json::Object& object, const std::string& key) {
+    const json::Value* value = find_member(object, key);
+    if (!value) return "";
+    const auto* text = value->get_if<std::string>();
+    if (!text) throw_bad_frame("'" + key + "' is not a string");
+    return *text;
+}
+
+inline std::string required_string(const json::Object& object, const std::string& key) {
+    if (!find_member(object, key)) throw_bad_frame("there is no '" + key + "'");
+    return optional_string(object, key);
+}
+
+inline Dialect dialect_of(const json::Object& object) {
+    return find_member(object, "cmd") && !find_member(object, "command") ? Dialect::Short : Dialect::Long;
+}
+
+inline const char* command_key(Dialect dialect) { return dialect == Dialect::Short ? "cmd" : "command"; }
+inline const char* parameters_key(Dialect dialect) { return dialect == Dialect::Short ? "params" : "parameters"; }
+
+// 1 to 2^63-1; none if it is missing.
+inline std::optional<std::int64_t> decode_positive(const json::Object& object, const std::string& key) {
+    const json::Value* value = find_member(object, key);
+    if (!value) return std::nullopt;
+    const auto* number = value->get_if<json::Number>();
+    const std::optional<std::int64_t> integer = number ? number->as_int64() : std::nullopt;
+    if (!integer || *integer < 1) throw_bad_frame("'" + key + "' is not a positive integer");
+    return integer;
+}
+
+inline std::string decode_scalar(const json::Value& value) {
+    if (const auto* text = value.get_if<std::string>()) return *text;
+    if (const auto* number = value.get_if<json::Number>()) return number->text();
+    if (const auto* flag = value.get_if<bool>()) return *flag ? "true" : "false";
+    throw_bad_frame("parameters are a string, a number, a boolean or an array of those");
+}
+
+inline std::string decode_parameters(const json::Object& object, Dialect dialect) {
+    const json::Value* value = find_member(object, parameters_key(dialect));
+    if (!value) return "";
+    const auto* elements = value->get_if<json::Array>();
+    if (!elements) return decode_scalar(*value);
+    std::string joined;
+    for (const json::Value& element : *elements) {
+        if (&element != &elements->front()) joined += ' ';
+        joined += decode_scalar(element);
+    }
+    return joined;
+}
+
+inline std::vector<std::string> decode_tensors(const json::Object& object) {
+    const json::Value* value = find_member(object, "tensors");
+    if (!value) return {};
+    const auto* elements = value->get_if<json::Array>();
+    if (!elements) throw_bad_frame("'tensors' is not an array");
+    std::vector<std::string> names;
+    for (const json::Value& element : *elements) {
+        const auto* name = element.get_if<std::string>();
+        // Transports turn names into file names.
+        if (!name || !defect_of_name(*name).empty()) throw_bad_frame("'tensors' has an element that is no name");
+        names.push_back(*name);
+    }
+    return names;
+}
+
+inline Failure read_failure(const json::Object& error) {
+    Failure failure{required_string(error, "code"), optional_string(error, "message"), optional_string(error, "type"),
+                    optional_string(error, "traceback")};
+    if (failure.code.empty()) throw_bad_frame("the 'code' of an error is empty");
+    return failure;
+}
+
+inline std::optional<Failure> decode_failure(const json::Object& object) {
+    const json::Value* value = find_member(object, "error");
+    if (!value) return std::nullopt;
+    return read_failure(as_object(*value, "'error'"));
+}
+
+inline void encode_optional(json::Object& object, const char* key, std::optional<std::int64_t> number) {
+    if (number) object.set(key, *number);
+}
+
+inline json::Object encode_failure(const Failure& failure) {
+    return json::Object{
+        {"code", failure.code}, {"type", failure.type}, {"message", failure.message}, {"traceback", failure.traceback}};
+}
+
+// What hosts that know only cmd and params see of a response.
+inline std::string short_text(const Response& response) {
+    if (response.error) return "error: " + response.error->message;
+    if (response.tensors.empty()) return response.result;
+    std::string joined;
+    for (const std::string& name : response.tensors) (joined += joined.empty() ? "" : ",") += name;
+    return joined;
+}
+
+// Throws MalformedRequest ("bad_json" or "bad_frame"). Check is_exit() first: an exit is not to be answered.
+inline Request decode_request(std::string_view text) {
+    std::optional<std::int64_t> id;
+    Dialect dialect = Dialect::Long;
+    try {
+        const json::Value value = json::parse(text);
+        const json::Object& object = as_object(value, "a request");
+        dialect = dialect_of(object);
+        id = decode_positive(object, "id");
+        std::string command = required_string(object, command_key(dialect));
+        if (command.empty()) throw_bad_frame("the command is empty");
+        std::string parameters = decode_parameters(object, dialect);
+        return {std::move(command), std::move(parameters), id, dialect, decode_positive(object, "deadline")};
+    } catch (const RemoteProtocolError& error) {
+        throw MalformedRequest(error, id, dialect);
+    }
+}
+
+// timestamp_ms: milliseconds since 1970 UTC.
+inline std::string encode_request(const Request& request, std::int64_t timestamp_ms) {
+    json::Object object;
+    object.set(command_key(request.dialect), request.command);
+    object.set(parameters_key(request.dialect), request.parameters);
+    if (request.dialect == Dialect::Long) object.set("timestamp", timestamp_ms);
+    encode_optional(object, "id", request.id);
+    encode_optional(object, "deadline", request.deadline_ns);
+    return json::write(std::move(object));
+}
+
+// Throws RemoteProtocolError ("bad_json" or "bad_frame").
+inline Response decode_response(std::string_view text) {
+    const json::Value value = json::parse(text);
+    const json::Object& object = as_object(value, "a response");
+    Response response;
+    response.dialect = dialect_of(object);
+    response.id = decode_positive(object, "id");
+    response.command = required_string(object, command_key(response.dialect));
+    // A short response without an id has its text in params only.
+    const bool only_params = response.dialect == Dialect::Short && !find_member(object, "result");
+    response.result = required_string(object, only_params ? "params" : "result");
+    response.message = optional_string(object, "message");
+    response.tensors = decode_tensors(object);
+    response.error = decode_failure(object);
+    return response;
+}
+
+// timestamp_ms: milliseconds since 1970 UTC. Without an id there is no room for everything: older hosts see no tensor
+// names in the long dialect, and in the short one nothing but params.
+inline std::string encode_response(const Response& response, std::int64_t timestamp_ms) {
+    const bool is_short = response.dialect == Dialect::Short;
+    json::Object object;
+    object.set(command_key(response.dialect), response.command);
+    if (is_short) object.set("params", short_text(response));
+    if (!is_short || response.id) {
+        object.set("result", response.result);
+        object.set("message", response.message);
+    }
+    if (!is_short) object.set("timestamp", timestamp_ms);
+    encode_optional(object, "id", response.id);
+    if (response.id) object.set("tensors", json::Array(response.tensors.begin(), response.tensors.end()));
+    if (response.error) object.set("error", encode_failure(*response.error));
+    return json::write(std::move(object));
+}
+
+constexpr std::string_view white_space = " \t\r\n\v\f";
+
+inline Request parse_plain_text(std::string_view text) {
+    const std::size_t begin = text.find_first_not_of(white_space);
+    const bool is_utf8 = utf8::find_invalid(text) == std::string_view::npos;
+    if (!is_utf8) throw LocalProtocolError("bad_message", "the message is not UTF-8");
+    if (begin == std::string_view::npos) throw LocalProtocolError("bad_message", "the message is empty");
+    const std::size_t end = std::min(text.find_first_of(white_space, begin), text.size());
+    const std::size_t rest = std::min(text.find_first_not_of(white_space, end), text.size());
+    return {std::string(text.substr(begin, end - begin)), std::string(text.substr(rest)), std::nullopt, Dialect::Long};
+}
+
+// What a user types, as a request without id and deadline: they are the session's to choose.
+// Throws LocalProtocolError "bad_message".
+inline Request parse_message(std::string_view text) {
+    const std::size_t begin = text.find_first_not_of(white_space);
+    if (begin == std::string_view::npos || text[begin] != '{') return parse_plain_text(text);
+    try {
+        Request request = decode_request(text);
+        request.id.reset();
+        request.deadline_ns.reset();
+        return request;
+    } catch (const RemoteProtocolError& error) {
+        throw LocalProtocolError("bad_message", "the message is no request: " + std::string(error.what()));
+    }
+}
+
+}  // namespace tr::detail

@@ -1,7 +1,0 @@
-// A segment of memory that host and worker both map: what the platform makes of it.
-#pragma once
-
-#if defined(__linux__)
-#include "tech_renaissance/detail/shm/segment_linux.h"
-#define TR_HAS_SHARED_MEMORY 1
-#endif

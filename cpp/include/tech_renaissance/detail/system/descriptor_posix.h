@@ -1,0 +1,105 @@
+// File descriptors and pipes that close themselves and never reach another program by accident.
+#pragma once
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <climits>
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <system_error>
+#include <utility>
+
+#include "tech_renaissance/detail/base/deadline.h"
+#include "tech_renaissance/detail/base/launch_failed.h"
+
+namespace tr::detail {
+
+using WaitHandle = int;  // a descriptor that can be polled for reading
+constexpr WaitHandle no_handle = -1;
+
+[[noreturn]] inline void throw_os_error(const std::string& what, int error) {
+    throw_launch_failed(what + ": " + std::generic_category().message(error));
+}
+
+// Owns one descriptor.
+class Descriptor {
+public:
+    Descriptor() = default;
+    explicit Descriptor(int number) : number_(number) {}
+    Descriptor(Descriptor&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
+    Descriptor& operator=(Descriptor&& other) noexcept {
+        std::swap(number_, other.number_);
+        return *this;
+    }
+    ~Descriptor() { close(); }
+
+    int get() const noexcept { return number_; }
+    explicit operator bool() const noexcept { return number_ >= 0; }
+    // Returns 0, or -1 with errno: on a network file system a full disk may show only now. Not retried after EINTR: the
+    // number may be another thread's by then.
+    int close() noexcept { return number_ < 0 ? 0 : ::close(std::exchange(number_, -1)); }
+
+private:
+    int number_ = -1;
+};
+
+struct Pipe {
+    Descriptor read;
+    Descriptor write;
+};
+
+// The most descriptors of ours that a child inherits.
+constexpr int max_inherited = 4;
+
+// Numbers 0 to 3, and those after them for inherited descriptors, have a meaning in a child, so nothing that is to be
+// copied there may have one of them in the host.
+constexpr int first_inherited_number = 4;
+constexpr int first_free_number = first_inherited_number + max_inherited;
+
+inline Descriptor above_standard_streams(Descriptor descriptor) {
+    if (descriptor.get() >= first_free_number) return descriptor;
+    Descriptor higher(::fcntl(descriptor.get(), F_DUPFD_CLOEXEC, first_free_number));
+    if (!higher) throw_os_error("cannot copy a descriptor", errno);
+    return higher;
+}
+
+// Both ends are closed in any program that this process starts. Throws LaunchError launch_failed.
+inline Pipe make_pipe() {
+    std::array<int, 2> ends{-1, -1};
+#if defined(__APPLE__)
+    const bool made = ::pipe(ends.data()) == 0;
+    for (const int end : ends) ::fcntl(end, F_SETFD, FD_CLOEXEC);
+#else
+    const bool made = ::pipe2(ends.data(), O_CLOEXEC) == 0;
+#endif
+    if (!made) throw_os_error("cannot make a pipe", errno);
+    Descriptor read(ends[0]);
+    Descriptor write(ends[1]);
+    return {above_standard_streams(std::move(read)), above_standard_streams(std::move(write))};
+}
+
+inline void set_nonblocking(const Descriptor& descriptor) {
+    ::fcntl(descriptor.get(), F_SETFL, ::fcntl(descriptor.get(), F_GETFL) | O_NONBLOCK);
+}
+
+inline int poll_timeout(std::optional<Clock::time_point> deadline) {
+    if (!deadline) return -1;
+    return static_cast<int>(std::min<std::chrono::milliseconds::rep>(left_until(*deadline).count(), INT_MAX));
+}
+
+// poll() that signals do not end early; entries with a negative descriptor are skipped.
+template <std::size_t count>
+void poll_until(std::array<pollfd, count>& entries, std::optional<Clock::time_point> deadline = std::nullopt) {
+    while (::poll(entries.data(), static_cast<nfds_t>(count), poll_timeout(deadline)) < 0 && errno == EINTR) {
+    }
+}
+
+}  // namespace tr::detail

@@ -1,0 +1,144 @@
+// Files on Windows. The contract is in files.h.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <system_error>
+
+#include "tech_renaissance/detail/system/file_trust.h"
+#include "tech_renaissance/detail/system/handle_windows.h"
+#include "tech_renaissance/detail/system/path.h"
+#include "tech_renaissance/detail/system/windows_api.h"
+
+namespace tr::detail {
+
+inline constexpr std::size_t max_io_nbytes = std::size_t{1} << 30;
+
+[[noreturn]] inline void throw_file_error(DWORD error, const char* what, const std::filesystem::path& path) {
+    throw std::system_error(static_cast<int>(error), std::system_category(),
+                            std::string("cannot ") + what + " " + from_path(path));
+}
+
+[[noreturn]] inline void refuse_file(DWORD error, const char* what, const std::filesystem::path& path) {
+    throw RefusedFile(static_cast<int>(error), std::system_category(),
+                      std::string("cannot ") + what + " " + from_path(path));
+}
+
+// Runs `call` until it does not fail because another process has the file open: the other side does for microseconds, a
+// virus scanner for milliseconds. Gives up after a second.
+template <class Call>
+auto patiently(Call&& call) {
+    constexpr int tries = 200;
+    constexpr DWORD pause_ms = 5;
+    for (int i = 0;; ++i) {
+        auto result = call();
+        const DWORD error = GetLastError();
+        const bool in_the_way = error == ERROR_SHARING_VIOLATION || error == ERROR_ACCESS_DENIED;
+        if (result || !in_the_way || i == tries) return result;
+        Sleep(pause_ms);
+    }
+}
+
+class InputFile {
+public:
+    explicit InputFile(const std::filesystem::path& path, Trust trust = Trust::full)
+        : path_(path), file_(open(path, trust)) {
+        LARGE_INTEGER length{};
+        if (!file_ || !GetFileSizeEx(file_.get(), &length)) throw_file_error(GetLastError(), "open", path_);
+        if (GetFileType(file_.get()) != FILE_TYPE_DISK)
+            refuse_file(ERROR_INVALID_PARAMETER, "open what is no regular file:", path_);
+        if (trust == Trust::none && is_link(file_)) refuse_file(ERROR_INVALID_PARAMETER, "follow", path_);
+        length_ = static_cast<std::uint64_t>(length.QuadPart);
+    }
+
+    std::uint64_t length() const noexcept { return length_; }
+
+    std::size_t read(std::int64_t offset, void* into, std::size_t nbytes) const {
+        auto* bytes = static_cast<std::byte*>(into);
+        std::size_t done = 0;
+        while (done < nbytes) {
+            const auto wanted = static_cast<DWORD>(std::min(nbytes - done, max_io_nbytes));
+            DWORD got = 0;
+            OVERLAPPED from = at(static_cast<std::uint64_t>(offset) + done);
+            const bool failed = !ReadFile(file_.get(), bytes + done, wanted, &got, &from);
+            if (failed && GetLastError() != ERROR_HANDLE_EOF) throw_file_error(GetLastError(), "read", path_);
+            if (got == 0) break;
+            done += got;
+        }
+        return done;
+    }
+
+private:
+    static OVERLAPPED at(std::uint64_t offset) {
+        OVERLAPPED place{};
+        place.Offset = static_cast<DWORD>(offset);
+        place.OffsetHigh = static_cast<DWORD>(offset >> 32);
+        return place;
+    }
+
+    // Shared for everything, so that the writer can replace or remove the file meanwhile.
+    static Handle open(const std::filesystem::path& path, Trust trust) {
+        constexpr DWORD share = FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE;
+        const DWORD flags = trust == Trust::none ? FILE_FLAG_OPEN_REPARSE_POINT : FILE_ATTRIBUTE_NORMAL;
+        return patiently([&] {
+            return Handle(CreateFileW(path.c_str(), GENERIC_READ, share, nullptr, OPEN_EXISTING, flags, nullptr));
+        });
+    }
+
+    static bool is_link(const Handle& file) {
+        BY_HANDLE_FILE_INFORMATION about{};
+        return GetFileInformationByHandle(file.get(), &about) &&
+               (about.dwFileAttributes & FILE_ATTRIBUTE_REPARSE_POINT) != 0;
+    }
+
+    std::filesystem::path path_;
+    Handle file_;
+    std::uint64_t length_ = 0;
+};
+
+class NewFile {
+public:
+    explicit NewFile(const std::filesystem::path& path)
+        : path_(path),
+          file_(CreateFileW(path.c_str(), GENERIC_WRITE, 0, nullptr, CREATE_NEW, FILE_ATTRIBUTE_NORMAL, nullptr)) {
+        if (!file_) throw_file_error(GetLastError(), "create", path_);
+    }
+
+    void write(const void* data, std::size_t nbytes) {
+        const auto* bytes = static_cast<const std::byte*>(data);
+        std::size_t done = 0;
+        while (done < nbytes) {
+            const auto wanted = static_cast<DWORD>(std::min(nbytes - done, max_io_nbytes));
+            DWORD wrote = 0;
+            if (!WriteFile(file_.get(), bytes + done, wanted, &wrote, nullptr))
+                throw_file_error(GetLastError(), "write", path_);
+            done += wrote;
+        }
+    }
+
+    void close() { file_.close(); }
+
+    void discard() noexcept {
+        file_.close();
+        DeleteFileW(path_.c_str());
+    }
+
+private:
+    std::filesystem::path path_;
+    Handle file_;
+};
+
+inline void remove_file(const std::filesystem::path& path) {
+    const bool removed = patiently([&] { return DeleteFileW(path.c_str()) != 0; });
+    if (!removed && GetLastError() != ERROR_FILE_NOT_FOUND) throw_file_error(GetLastError(), "remove", path);
+}
+
+inline void rename_over(const std::filesystem::path& from, const std::filesystem::path& to) {
+    if (!patiently([&] { return MoveFileExW(from.c_str(), to.c_str(), MOVEFILE_REPLACE_EXISTING) != 0; }))
+        throw_file_error(GetLastError(), "write", to);
+}
+
+}  // namespace tr::detail

@@ -1,0 +1,205 @@
+// The file transport, host's end: every frame and tensor is a file in the session directory. Contract:
+// spec/transport-file.md.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "tech_renaissance/detail/base/deadline.h"
+#include "tech_renaissance/detail/system/files.h"
+#include "tech_renaissance/detail/transport/file/backoff.h"
+#include "tech_renaissance/detail/transport/file/watch.h"
+#include "tech_renaissance/detail/transport/transport.h"
+#include "tech_renaissance/tsr.h"
+
+namespace tr::detail {
+
+// As in TR_POLL_MS; empty: the default. Throws LocalProtocolError bad_option.
+inline Backoff parse_schedule(const std::string& poll_ms) {
+    if (poll_ms.empty()) return Backoff();
+    const std::optional<Backoff> schedule = Backoff::parse(poll_ms);
+    if (schedule) return *schedule;
+    throw LocalProtocolError(
+        "bad_option", "a waiting schedule is first:max in milliseconds, 0 < first <= max, not '" + poll_ms + "'");
+}
+
+class FileTransport final : public HostTransport {
+public:
+    // poll_ms: "first:max", wait by this schedule and without notifications; empty: the default schedule, with them.
+    // REQUIRES: the directory exists. Throws LocalProtocolError bad_option for a schedule that is none.
+    FileTransport(const std::string& directory, const std::string& poll_ms)
+        : directory_(to_path(directory)), backoff_(parse_schedule(poll_ms)), watch_(directory, poll_ms.empty()) {}
+
+    Offer prepare() override {
+        exit_handle_ = no_handle;
+        ready_ = left_ = false;
+        for (const char* name : {"request.json", ".request.claimed", "response.json", "status.txt", "worker.json",
+                                 "stack.txt", cancel_name}) {
+            remove_anything(directory_ / name);
+        }
+        return {};
+    }
+
+    void watch_exit(WaitHandle handle) override { exit_handle_ = handle; }
+
+    bool try_send(const Request& request) override {
+        const std::filesystem::path path = directory_ / "request.json";
+        if (std::filesystem::exists(path)) return false;
+        const std::string text = encode_request(request, now_ms());
+        write_file(path, {{text.data(), text.size()}});
+        return true;
+    }
+
+    void cancel(std::int64_t id) override {
+        const std::string text = std::to_string(id);
+        write_file(directory_ / cancel_name, {{text.data(), text.size()}});
+    }
+
+    // The worker takes a request by renaming its file away.
+    bool has_begun(std::int64_t id) override {
+        try {
+            const std::optional<std::string> unclaimed = read_file(directory_ / "request.json");
+            return !unclaimed || decode_request(*unclaimed).id != id;
+        } catch (const RemoteProtocolError&) {  // what cannot be told counts as begun
+            return true;
+        }
+    }
+
+    std::optional<Arrival> receive(std::chrono::milliseconds timeout) override {
+        const Clock::time_point deadline = deadline_after(timeout);
+        while (true) {
+            if (std::optional<Arrival> arrival = look()) {
+                backoff_.reset();
+                return arrival;
+            }
+            const std::chrono::milliseconds left = left_until(deadline);
+            if (left.count() == 0) return std::nullopt;
+            if (watch_.wait(std::min(backoff_.next(), left), exit_handle_) != WatchEvent::timed_out) {
+                backoff_.reset();
+                return look();
+            }
+        }
+    }
+
+    void wake() noexcept override { watch_.wake(); }
+
+    void put_tensor(const std::string& tag, const Tensor& tensor) override { tensor.save(tensor_path(tag)); }
+
+    // As put_tensor, for a tensor that is the bytes of a TSR file already.
+    void put_tsr(const std::string& tag, std::string_view bytes) {
+        write_file(tensor_path(tag), {{bytes.data(), bytes.size()}});
+    }
+
+    Tensor empty(const Shape& shape, DType dtype) override { return Tensor::empty(shape, dtype); }
+
+    void drop_tensor(const std::string& tag) override {
+        const std::filesystem::path path = tensor_path(tag);
+        with_file_errors(path, [&] { remove_file(path); });
+    }
+
+    // Whether status.txt says that the worker can serve; worker.json was there before that.
+    bool says_ready() const {
+        const std::string status = read_status();
+        return status == "ready" || status == "busy" || status == "ok";
+    }
+
+    std::vector<std::string> tags() override {
+        std::vector<std::string> names;
+        for (const auto& entry : std::filesystem::directory_iterator(directory_)) {
+            if (entry.path().extension() == ".tsr") names.push_back(from_path(entry.path().stem()));
+        }
+        return names;
+    }
+
+private:
+    static constexpr const char* cancel_name = "cancel.txt";
+    static constexpr std::uint64_t longest_status_nbytes = 2000;
+
+    static std::int64_t now_ms() {
+        const auto since_1970 = std::chrono::system_clock::now().time_since_epoch();
+        return std::chrono::duration_cast<std::chrono::milliseconds>(since_1970).count();
+    }
+
+    std::filesystem::path tensor_path(const std::string& tag) const { return directory_ / to_path(tag + ".tsr"); }
+
+    std::optional<Arrival> look() {
+        if (!ready_) return look_for_ready();
+        const std::filesystem::path path = directory_ / "response.json";
+        try {
+            std::optional<std::string> text = read_file(path);
+            if (!text) {
+                if (!says_that_it_leaves()) return std::nullopt;
+                text = read_file(path);  // its last response came before that word
+                left_ = !text;
+                if (left_) return Exiting{};
+            }
+            Arrival arrival = read_reply(*text);
+            remove_file(path);
+            return arrival;
+        } catch (const RefusedFile& error) {
+            remove_anything(path);
+            return Unreadable{RemoteProtocolError("bad_frame", error.what())};
+        }
+    }
+
+    std::optional<Arrival> look_for_ready() {
+        ready_ = says_ready();
+        if (!ready_) return std::nullopt;
+        return Ready{};
+    }
+
+    bool says_that_it_leaves() const {
+        if (left_) return false;
+        const std::string status = read_status();
+        return status == "exiting" || status == "terminated";
+    }
+
+    Arrival read_reply(const std::string& text) const {
+        try {
+            Reply reply{decode_response(text), {}};
+            for (const std::string& name : reply.response.tensors) reply.tensors.push_back(load(name));
+            return reply;
+        } catch (const RemoteProtocolError& error) {
+            return Unreadable{error};
+        }
+    }
+
+    Tensor load(const std::string& name) const {
+        try {
+            const TsrReader file(tensor_path(name), Trust::none);
+            Tensor tensor = Tensor::empty(file.header().shape, file.header().dtype);
+            file.read(tensor.data_ptr());
+            return tensor;
+        } catch (const FormatError& error) {
+            throw RemoteProtocolError("bad_frame",
+                                      "the response's tensor '" + name + "' cannot be read: " + error.what());
+        }
+    }
+
+    // What cannot be read says nothing: whatever stands there, the worker is about to replace it.
+    std::string read_status() const {
+        try {
+            std::string status = read_file(directory_ / "status.txt", longest_status_nbytes).value_or("");
+            const std::size_t end = status.find_last_not_of(" \t\r\n");
+            status.resize(end == std::string::npos ? 0 : end + 1);
+            return status;
+        } catch (const std::system_error&) {
+            return "";
+        }
+    }
+
+    std::filesystem::path directory_;
+    Backoff backoff_;
+    DirectoryWatch watch_;
+    WaitHandle exit_handle_ = no_handle;
+    bool ready_ = false;
+    bool left_ = false;
+};
+
+}  // namespace tr::detail

@@ -1,0 +1,65 @@
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <string>
+
+#include "tech_renaissance/detail/system/event_windows.h"
+#include "tech_renaissance/detail/system/text_windows.h"
+#include "tech_renaissance/detail/transport/file/watch_event.h"
+
+namespace tr::detail {
+
+// Changes between construction, or the last wait that reported one, and the next wait are never missed, as far as the
+// file system tells of them at all. One thread waits at a time; wake() may come from any. While it is watched, the
+// directory cannot be removed.
+class DirectoryWatch {
+public:
+    // Without `notify`, or where the platform refuses to watch, waits end by time, exit handle and wake() alone.
+    // Throws LaunchError launch_failed when there are no handles left.
+    DirectoryWatch(const std::string& directory, bool notify) {
+        constexpr DWORD events = FILE_NOTIFY_CHANGE_FILE_NAME | FILE_NOTIFY_CHANGE_SIZE | FILE_NOTIFY_CHANGE_LAST_WRITE;
+        if (!notify) return;
+        const HANDLE changes = ::FindFirstChangeNotificationW(to_utf16(directory).c_str(), FALSE, events);
+        if (changes != INVALID_HANDLE_VALUE) changes_ = changes;
+    }
+    DirectoryWatch(const DirectoryWatch&) = delete;
+    DirectoryWatch& operator=(const DirectoryWatch&) = delete;
+    ~DirectoryWatch() { close(); }
+
+    bool notifies() const noexcept { return changes_ != no_handle; }
+
+    WatchEvent wait(std::chrono::milliseconds timeout, WaitHandle exit = no_handle) {
+        // In order of preference: of several that are signalled the first is reported.
+        std::array<HANDLE, 3> handles{};
+        DWORD count = 0;
+        for (const HANDLE handle : {changes_, wake_.handle(), exit}) {
+            if (handle != no_handle) handles[count++] = handle;
+        }
+        const DWORD result =
+            ::WaitForMultipleObjects(count, handles.data(), FALSE, wait_timeout(deadline_after(timeout)));
+        const HANDLE fired = result < WAIT_OBJECT_0 + count ? handles[result - WAIT_OBJECT_0] : no_handle;
+        if (fired == no_handle) return WatchEvent::timed_out;
+        if (fired == exit) return WatchEvent::exited;
+        if (fired == wake_.handle()) {
+            wake_.reset();
+            return WatchEvent::woken;
+        }
+        // Asks for the next change before the caller looks, so that none is missed.
+        if (!::FindNextChangeNotification(changes_)) close();
+        return WatchEvent::changed;
+    }
+
+    // Ends the wait that is going on, or else the next one.
+    void wake() noexcept { wake_.set(); }
+
+private:
+    void close() noexcept {
+        if (changes_ != no_handle) ::FindCloseChangeNotification(std::exchange(changes_, no_handle));
+    }
+
+    HANDLE changes_ = no_handle;
+    Event wake_;
+};
+
+}  // namespace tr::detail

@@ -1,0 +1,124 @@
+// The host's side of a control segment: its two ring ends, and sleeping until the worker has said something. Layout:
+// spec/transport-shm.md.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <cstring>
+#include <thread>
+
+#include "tech_renaissance/detail/base/deadline.h"
+#include "tech_renaissance/detail/transport/shm/doorbell_posix.h"
+#include "tech_renaissance/detail/transport/shm/ring.h"
+#include "tech_renaissance/detail/transport/shm/segment.h"
+
+namespace tr::detail::shm {
+
+inline constexpr std::size_t control_nbytes = 1 << 20;
+inline constexpr std::uint64_t layout_version = 1;
+
+// Offsets of words.
+inline constexpr std::uint64_t version_word = 8;
+inline constexpr std::uint64_t given_up_word = 80;
+inline constexpr std::uint64_t host_asleep_word = 128;
+inline constexpr std::uint64_t worker_asleep_word = 256;
+inline constexpr std::uint64_t in_work_word = 320;
+inline constexpr std::uint64_t threads_word = 336;
+inline constexpr RingPlace request_ring = {4096, 64, 200};
+inline constexpr RingPlace response_ring = {4096 + ring_nbytes, 192, 72};
+
+// Every sleep is bounded, so that a lost wake-up could only delay.
+inline constexpr std::chrono::milliseconds longest_sleep(1000);
+
+inline void relax_processor() noexcept {
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    asm volatile("yield");
+#endif
+}
+
+class Control {
+public:
+    Control()
+        : segment_(control_nbytes),
+          writer_(*segment_.mapping(), request_ring),
+          reader_(*segment_.mapping(), response_ring) {
+        segment_.mapping()->word(version_word).store(layout_version, std::memory_order_relaxed);
+        std::memcpy(segment_.mapping()->at(0), "TRCTRL\0", 8);
+    }
+
+    int descriptor() const noexcept { return segment_.descriptor(); }
+    RingWriter& writer() noexcept { return writer_; }
+    RingReader& reader() noexcept { return reader_; }
+    Doorbell& doorbell() noexcept { return doorbell_; }
+
+    void give_up(std::int64_t id) noexcept {
+        segment_.mapping()->word(given_up_word).store(static_cast<std::uint64_t>(id), std::memory_order_release);
+    }
+
+    // The request that the worker says it is at; 0 for none.
+    std::uint64_t in_work() const noexcept {
+        return segment_.mapping()->word(in_work_word).load(std::memory_order_acquire);
+    }
+
+    // To be called after a new head, or a new tail in a crowded ring: rings if the worker sleeps.
+    void wake_worker() noexcept {
+        std::atomic_thread_fence(std::memory_order_seq_cst);
+        if (segment_.mapping()->word(worker_asleep_word).load(std::memory_order_relaxed) != 0) doorbell_.ring();
+    }
+
+    // Looks for a frame for a bounded time, without sleeping. After it was in vain, skips 1, 3, 7, then 15 times: who
+    // waits long should not take the processor from the one it waits for.
+    bool look() {
+        if (skips_ > 0) {
+            --skips_;
+            return reader_.has_frame();
+        }
+        const Clock::time_point end = Clock::now() + look_time();
+        do {
+            for (int i = 0; i < 64; ++i) {
+                if (reader_.has_frame()) {
+                    penalty_ = 0;
+                    return true;
+                }
+                relax_processor();
+            }
+        } while (Clock::now() < end);
+        skips_ = penalty_ = std::min(2 * penalty_ + 1, most_skips);
+        return false;
+    }
+
+    // Sleeps until something happens, at most so long; whether it did.
+    bool sleep(std::chrono::milliseconds timeout, WaitHandle exit) {
+        Word& asleep = segment_.mapping()->word(host_asleep_word);
+        asleep.store(1, std::memory_order_relaxed);
+        std::atomic_thread_fence(std::memory_order_seq_cst);
+        const bool happened =
+            reader_.has_frame() || writer_.has_new_room() || doorbell_.wait(std::min(timeout, longest_sleep), exit);
+        asleep.store(0, std::memory_order_relaxed);
+        return happened;
+    }
+
+private:
+    static constexpr int most_skips = 15;
+
+    // Longer where the worker's threads leave us a processor; not at all where there is only one.
+    std::chrono::microseconds look_time() const {
+        static const unsigned processors = std::thread::hardware_concurrency();
+        if (processors < 2) return std::chrono::microseconds(0);
+        const std::uint64_t threads = segment_.mapping()->word(threads_word).load(std::memory_order_relaxed);
+        return std::chrono::microseconds(threads < processors ? 500 : 50);
+    }
+
+    Segment segment_;
+    RingWriter writer_;
+    RingReader reader_;
+    Doorbell doorbell_;
+    int penalty_ = 0;
+    int skips_ = 0;
+};
+
+}  // namespace tr::detail::shm

@@ -1,0 +1,204 @@
+// Frames as bytes of a ring. Layout: spec/transport-shm.md, Rings. No I/O.
+//
+// A decoder is given a private copy of a frame and believes nothing in it: all that does not add up is a
+// RemoteProtocolError "bad_frame".
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "tech_renaissance/detail/base/utf8.h"
+#include "tech_renaissance/detail/protocol/frame.h"
+#include "tech_renaissance/detail/protocol/json.h"
+#include "tech_renaissance/error.h"
+
+namespace tr::detail::shm {
+
+enum class Kind : std::uint16_t {
+    pad = 0,
+    request = 1,
+    exit = 2,
+    put = 3,
+    drop = 4,
+    ready = 17,
+    response = 18,
+    exiting = 19
+};
+
+inline constexpr std::uint16_t flag_short = 1;
+inline constexpr std::uint16_t flag_body_in_block = 2;
+inline constexpr std::uint16_t flag_deadline = 4;
+// A larger frame's body travels in a block: the ring stays open for others.
+inline constexpr std::size_t largest_frame_nbytes = 65536;
+// A Put with the longest name, and more than a frame whose body is in a block.
+inline constexpr std::size_t largest_tag_frame_nbytes = 40 + 128;
+
+// A block that a frame names.
+struct Lent {
+    std::uint64_t offset;
+    std::uint64_t lease;
+};
+
+// Writes a frame, whose size it fills in at the end.
+class FrameWriter {
+public:
+    FrameWriter(Kind kind, std::uint16_t flags, std::uint64_t id) {
+        put(std::uint32_t{0});
+        put(static_cast<std::uint16_t>(kind));
+        put(flags);
+        put(id);
+    }
+
+    template <class Number, class = std::enable_if_t<std::is_arithmetic_v<Number>>>
+    FrameWriter& put(Number number) {
+        char bytes[sizeof number];
+        std::memcpy(bytes, &number, sizeof number);
+        bytes_.append(bytes, sizeof number);
+        return *this;
+    }
+    FrameWriter& put(std::string_view text) {
+        bytes_ += text;
+        return *this;
+    }
+    static std::uint32_t size_of(std::string_view text) {
+        if (text.size() >> 32 != 0) throw LocalProtocolError("bad_message", "a text of 4 GiB or more");
+        return static_cast<std::uint32_t>(text.size());
+    }
+
+    FrameWriter& align() {
+        bytes_.resize((bytes_.size() + 7) / 8 * 8);
+        return *this;
+    }
+
+    std::string finish() {
+        align();
+        const auto size = static_cast<std::uint32_t>(bytes_.size());
+        std::memcpy(bytes_.data(), &size, sizeof size);
+        return std::move(bytes_);
+    }
+
+private:
+    std::string bytes_;
+};
+
+// Takes a frame apart, front to back.
+class FrameReader {
+public:
+    explicit FrameReader(std::string_view frame) : frame_(frame) { position_ = 4; }
+
+    template <class Number>
+    Number number() {
+        Number value{};
+        std::memcpy(&value, take(sizeof value).data(), sizeof value);
+        return value;
+    }
+    std::string text(std::size_t nbytes) {
+        const std::string_view bytes = take(nbytes);
+        if (utf8::find_invalid(bytes) != std::string_view::npos) throw_bad_frame("a text that is not UTF-8");
+        return std::string(bytes);
+    }
+    void align() { position_ = (position_ + 7) / 8 * 8; }
+
+private:
+    std::string_view take(std::size_t nbytes) {
+        if (position_ > frame_.size() || nbytes > frame_.size() - position_)
+            throw_bad_frame("a frame whose parts do not fit");
+        position_ += nbytes;
+        return frame_.substr(position_ - nbytes, nbytes);
+    }
+
+    std::string_view frame_;
+    std::size_t position_;
+};
+
+struct FrameHeader {
+    Kind kind;
+    std::uint16_t flags;
+    std::uint64_t id;
+};
+
+// REQUIRES: the frame has a whole header.
+inline FrameHeader read_frame_header(std::string_view frame) {
+    FrameReader reader(frame);
+    const auto kind = static_cast<Kind>(reader.number<std::uint16_t>());
+    const auto flags = reader.number<std::uint16_t>();
+    return {kind, flags, reader.number<std::uint64_t>()};
+}
+
+inline std::string encode_exit() { return FrameWriter(Kind::exit, 0, 0).finish(); }
+
+// REQUIRES: the request has an id.
+inline std::string encode_request_frame(const Request& request) {
+    const int dialect = request.dialect == Dialect::Short ? flag_short : 0;
+    const int flags = dialect | (request.deadline_ns ? flag_deadline : 0);
+    FrameWriter writer(Kind::request, static_cast<std::uint16_t>(flags), static_cast<std::uint64_t>(*request.id));
+    writer.put(FrameWriter::size_of(request.command)).put(FrameWriter::size_of(request.parameters));
+    writer.put(request.command).put(request.parameters);
+    if (request.deadline_ns) writer.align().put(static_cast<std::uint64_t>(*request.deadline_ns));
+    return writer.finish();
+}
+
+inline std::string encode_put(const std::string& tag, Lent lent) {
+    FrameWriter writer(Kind::put, 0, 0);
+    writer.put(lent.offset).put(lent.lease).put(FrameWriter::size_of(tag)).put(std::uint32_t{0});
+    return writer.put(tag).finish();
+}
+
+inline std::string encode_drop(const std::string& tag) {
+    FrameWriter writer(Kind::drop, 0, 0);
+    return writer.put(FrameWriter::size_of(tag)).put(std::uint32_t{0}).put(tag).finish();
+}
+
+// What travels in place of a large frame whose body is in a block.
+inline std::string encode_body_in_block(std::string_view frame, Lent lent) {
+    const FrameHeader header = read_frame_header(frame);
+    FrameWriter writer(header.kind, header.flags | flag_body_in_block, header.id);
+    return writer.put(lent.offset).put(lent.lease).put(static_cast<std::uint64_t>(frame.size() - 16)).finish();
+}
+
+inline std::pair<Lent, std::uint64_t> decode_body_in_block(std::string_view frame) {
+    FrameReader reader(frame.substr(12));  // the reader passes over four bytes, the header has sixteen
+    const auto offset = reader.number<std::uint64_t>();
+    const auto lease = reader.number<std::uint64_t>();
+    return {{offset, lease}, reader.number<std::uint64_t>()};
+}
+
+inline Failure decode_failure_text(const std::string& text) {
+    const json::Value value = json::parse(text);
+    return read_failure(as_object(value, "an error"));
+}
+
+// A response without tensors yet, and the blocks where they are.
+inline std::pair<Response, std::vector<Lent>> decode_response_frame(std::string_view frame) {
+    FrameReader reader(frame);
+    reader.number<std::uint16_t>();
+    const auto flags = reader.number<std::uint16_t>();
+    Response response;
+    response.id = static_cast<std::int64_t>(reader.number<std::uint64_t>());
+    response.dialect = (flags & flag_short) != 0 ? Dialect::Short : Dialect::Long;
+    const auto command_size = reader.number<std::uint32_t>();
+    const auto result_size = reader.number<std::uint32_t>();
+    const auto message_size = reader.number<std::uint32_t>();
+    const auto error_size = reader.number<std::uint32_t>();
+    const auto count = reader.number<std::uint32_t>();
+    reader.number<std::uint32_t>();
+    response.command = reader.text(command_size);
+    response.result = reader.text(result_size);
+    response.message = reader.text(message_size);
+    if (error_size != 0) response.error = decode_failure_text(reader.text(error_size));
+    reader.align();
+    std::vector<Lent> lent;
+    for (std::uint32_t i = 0; i < count; ++i) {
+        const auto offset = reader.number<std::uint64_t>();
+        lent.push_back({offset, reader.number<std::uint64_t>()});
+    }
+    return {std::move(response), std::move(lent)};
+}
+
+}  // namespace tr::detail::shm

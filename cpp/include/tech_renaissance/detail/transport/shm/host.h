@@ -1,0 +1,242 @@
+// The shared-memory transport, host's end. Contract: spec/transport-shm.md.
+//
+// What a worker needs is made anew for each one: control segment, worker arena, doorbell. The host arena stays, and
+// with it the tensors under tags. A worker that cannot use any of it says "ready" in the session directory, and is
+// served over files.
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "tech_renaissance/detail/system/files.h"
+#include "tech_renaissance/detail/transport/file/host.h"
+#include "tech_renaissance/detail/transport/shm/control.h"
+#include "tech_renaissance/detail/transport/shm/frame.h"
+#include "tech_renaissance/detail/transport/shm/lease.h"
+#include "tech_renaissance/detail/transport/shm/lender.h"
+#include "tech_renaissance/detail/transport/transport.h"
+#include "tech_renaissance/detail/transport/worker_info.h"
+
+namespace tr::detail {
+
+class ShmTransport final : public HostTransport {
+public:
+    // Throws std::system_error if there is no shared memory to be had.
+    ShmTransport(const std::string& directory, const std::string& poll_ms)
+        : directory_(to_path(directory)), lender_(shm::Segment::arena()), files_(directory, poll_ms) {}
+
+    Offer prepare() override {
+        files_.prepare();
+        const std::lock_guard<std::mutex> lock(mutex_);
+        over_files_ = false;
+        exit_handle_ = no_handle;
+        lender_.arena().forget_leases();
+        unannounced_.clear();
+        for (const auto& [tag, block] : tags_) {
+            lender_.restore(*block);
+            unannounced_.insert(tag);
+        }
+        worker_ = make_worker_side();
+        return {"TR_SHM",
+                {worker_->control.descriptor(), lender_.arena().segment().descriptor(), worker_->arena.descriptor(),
+                 worker_->control.doorbell().theirs()}};
+    }
+
+    void watch_exit(WaitHandle handle) override {
+        exit_handle_ = handle;
+        files_.watch_exit(handle);
+        worker_->control.doorbell().close_theirs();
+    }
+
+    bool try_send(const Request& request) override {
+        if (over_files_) return files_.try_send(request);
+        const std::lock_guard<std::mutex> lock(mutex_);
+        const bool sent = request.is_exit() ? writer().try_write(shm::encode_exit()) : announce() && send(request);
+        worker_->control.wake_worker();  // also of tags, if there was room for no more
+        return sent;
+    }
+
+    void cancel(std::int64_t id) override {
+        if (over_files_) return files_.cancel(id);
+        if (worker_) worker_->control.give_up(id);
+    }
+
+    bool has_begun(std::int64_t id) override {
+        if (over_files_) return files_.has_begun(id);
+        return worker_ && worker_->control.in_work() == static_cast<std::uint64_t>(id);
+    }
+
+    std::optional<Arrival> receive(std::chrono::milliseconds timeout) override {
+        if (over_files_) return files_.receive(timeout);
+        std::optional<Arrival> arrival = read();
+        if (!arrival && timeout.count() > 0 && worker_->control.look()) arrival = read();
+        return arrival ? std::move(arrival) : wait(timeout);
+    }
+
+    void wake() noexcept override {
+        files_.wake();
+        if (worker_) worker_->control.doorbell().wake();
+    }
+
+    void put_tensor(const std::string& tag, const Tensor& tensor) override {
+        shm::BlockPtr block = lender_.place(tensor);
+        const std::lock_guard<std::mutex> lock(mutex_);
+        if (over_files_) files_.put_tensor(tag, tensor);
+        shm::BlockPtr& old = tags_[tag];
+        if (block != old) announce_later(tag);
+        old = std::move(block);
+        lender_.arena().tidy();
+    }
+
+    void drop_tensor(const std::string& tag) override {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        if (over_files_) files_.drop_tensor(tag);
+        if (tags_.erase(tag) != 0) announce_later(tag);
+        lender_.arena().tidy();
+    }
+
+    std::vector<std::string> tags() override {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        std::vector<std::string> names;
+        for (const auto& [tag, block] : tags_) names.push_back(tag);
+        return names;
+    }
+
+    Tensor empty(const Shape& shape, DType dtype) override { return lender_.empty(shape, dtype); }
+
+private:
+    // What belongs to one worker.
+    struct WorkerSide {
+        shm::Control control;
+        shm::Segment arena = shm::Segment::arena();
+        shm::Lessee lessee{arena};
+        std::string frame;
+        bool ready = false;
+    };
+
+    // How often to see, while a worker starts, whether it serves over files.
+    static constexpr std::chrono::milliseconds fallback_check{10};
+
+    static std::unique_ptr<WorkerSide> make_worker_side() {
+        try {
+            return std::make_unique<WorkerSide>();
+        } catch (const std::system_error& error) {
+            throw_launch_failed(std::string("no shared memory for a worker: ") + error.what());
+        }
+    }
+
+    shm::RingWriter& writer() { return worker_->control.writer(); }
+
+    void announce_later(const std::string& tag) {
+        if (worker_ && !over_files_) unannounced_.insert(tag);
+    }
+
+    // Tells the worker of all tags that changed; false if there is no room for all.
+    bool announce() {
+        while (!unannounced_.empty()) {
+            if (!writer().has_room(shm::largest_tag_frame_nbytes)) return false;
+            const std::string& tag = *unannounced_.begin();
+            const auto found = tags_.find(tag);
+            writer().try_write(found == tags_.end() ? shm::encode_drop(tag)
+                                                    : shm::encode_put(tag, lender_.arena().lend(*found->second)));
+            unannounced_.erase(unannounced_.begin());
+        }
+        return true;
+    }
+
+    bool send(const Request& request) {
+        const std::string frame = shm::encode_request_frame(request);
+        if (frame.size() <= shm::largest_frame_nbytes) return writer().try_write(frame);
+        if (!writer().has_room(shm::largest_tag_frame_nbytes)) return false;
+        const shm::BlockPtr block = lender_.place_bytes(std::string_view(frame).substr(shm::frame_header_nbytes));
+        return writer().try_write(shm::encode_body_in_block(frame, lender_.arena().lend(*block)));
+    }
+
+    std::optional<Arrival> wait(std::chrono::milliseconds timeout) {
+        const Clock::time_point deadline = deadline_after(timeout);
+        while (true) {
+            if (!worker_->ready && serves_over_files()) return go_over_to_files();
+            const std::chrono::milliseconds left = left_until(deadline);
+            if (left.count() == 0) return std::nullopt;
+            const bool happened =
+                worker_->control.sleep(worker_->ready ? left : std::min(left, fallback_check), exit_handle_);
+            std::optional<Arrival> arrival = read();
+            if (arrival || happened) return arrival;
+            lender_.arena().tidy();
+        }
+    }
+
+    // What the worker has said, if anything.
+    std::optional<Arrival> read() {
+        try {
+            std::string& frame = worker_->frame;
+            if (!worker_->control.reader().read(frame)) return std::nullopt;
+            if (worker_->control.reader().is_crowded()) worker_->control.wake_worker();
+            return decode(frame);
+        } catch (const RemoteProtocolError& error) {
+            return Unreadable{error};
+        }
+    }
+
+    Arrival decode(std::string& frame) {
+        const shm::FrameHeader header = shm::read_frame_header(frame);
+        if ((header.flags & shm::flag_body_in_block) != 0) {
+            const auto [lent, nbytes] = shm::decode_body_in_block(frame);
+            frame = frame.substr(0, shm::frame_header_nbytes) + worker_->lessee.body(lent, nbytes);
+        }
+        switch (header.kind) {
+            case shm::Kind::ready: worker_->ready = true; return Ready{};
+            case shm::Kind::exiting: return Exiting{};
+            case shm::Kind::response: return reply(frame);
+            default: throw_bad_frame("a worker does not send frames of this kind");
+        }
+    }
+
+    Reply reply(const std::string& frame) {
+        auto [response, lent] = shm::decode_response_frame(frame);
+        Reply reply{std::move(response), {}};
+        for (const shm::Lent block : lent) reply.tensors.push_back(worker_->lessee.tensor(block));
+        return reply;
+    }
+
+    // Whether the worker says that it is ready, and in worker.json, which was there before, another transport than
+    // ours.
+    bool serves_over_files() const {
+        if (!files_.says_ready()) return false;
+        try {
+            return optional_string(read_worker_info(directory_), "transport") != "shm";
+        } catch (const RemoteProtocolError&) {
+            return true;
+        }
+    }
+
+    std::optional<Arrival> go_over_to_files() {
+        std::optional<Arrival> arrival = files_.receive(std::chrono::milliseconds(0));
+        if (!arrival || !std::holds_alternative<Ready>(*arrival)) return arrival;
+        const std::lock_guard<std::mutex> lock(mutex_);
+        for (const auto& [tag, block] : tags_) files_.put_tsr(tag, lender_.tsr(*block));
+        over_files_ = true;
+        return arrival;
+    }
+
+    std::filesystem::path directory_;
+    shm::Lender lender_;
+    FileTransport files_;
+    std::unique_ptr<WorkerSide> worker_;
+    WaitHandle exit_handle_ = no_handle;
+    std::atomic<bool> over_files_{false};
+    std::mutex mutex_;  // the tags and the writing end of the ring
+    std::map<std::string, shm::BlockPtr> tags_;
+    std::set<std::string> unannounced_;  // tags that changed since the worker heard of them
+};
+
+}  // namespace tr::detail

@@ -1,0 +1,95 @@
+// The owner's side of an arena, with tensors: where they are placed. Thread-safe.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <mutex>
+#include <string_view>
+#include <utility>
+
+#include "tech_renaissance/detail/base/weak_map.h"
+#include "tech_renaissance/detail/protocol/tsr_header.h"
+#include "tech_renaissance/detail/transport/shm/arena.h"
+#include "tech_renaissance/tensor.h"
+
+namespace tr::detail::shm {
+
+class Lender {
+public:
+    explicit Lender(Segment segment) : arena_(std::make_shared<Arena>(std::move(segment))) {}
+
+    Arena& arena() const noexcept { return *arena_; }
+
+    // A new tensor, uninitialised, that lives in a block. Throws ArenaFull.
+    Tensor empty(const Shape& shape, DType dtype) {
+        const auto [block, data] = block_for(shape, dtype);
+        // Other bytes than 0 and 1 are undefined behaviour to the worker's libraries.
+        if (dtype == DType::BOOL) std::memset(data, 0, static_cast<std::size_t>(shape.numel()));
+        const std::lock_guard<std::mutex> lock(mutex_);
+        loans_.set(key(data), block);
+        return Tensor::from_storage(block, data, shape, dtype);
+    }
+
+    // The block of a tensor of empty(), or a new one with a copy. Throws ArenaFull.
+    BlockPtr place(const Tensor& tensor) {
+        if (BlockPtr own = find(tensor)) return own;
+        const auto [block, data] = block_for(tensor.shape(), tensor.dtype());
+        if (tensor.memory_size() != 0) std::memcpy(data, tensor.data_ptr(), tensor.memory_size());
+        return block;
+    }
+
+    BlockPtr place_bytes(std::string_view bytes) {
+        BlockPtr block = arena_->allocate(bytes.size());
+        std::memcpy(contents(*block), bytes.data(), bytes.size());
+        return block;
+    }
+
+    // Writes the header of a block's tensor again, whatever the other side made of it.
+    void restore(const Block& block) const {
+        std::memcpy(contents(block), block.header().bytes.data(), block.header().nbytes);
+    }
+
+    // The tensor in a block as the bytes of a TSR file, valid as long as the block.
+    std::string_view tsr(const Block& block) const {
+        restore(block);
+        const TsrHeader header = read_tsr_header(block.header().bytes.data(), block.header().nbytes);
+        const auto nbytes = static_cast<std::size_t>(header.header_nbytes + header.data_nbytes);
+        return {reinterpret_cast<const char*>(contents(block)), nbytes};
+    }
+
+private:
+    std::byte* contents(const Block& block) const {
+        return arena_->segment().mapping()->at(block.offset() + block_prefix_nbytes);
+    }
+
+    // A block with the header of such a tensor, and where its elements go.
+    std::pair<BlockPtr, std::byte*> block_for(const Shape& shape, DType dtype) const {
+        const auto header = write_tsr_header(dtype, shape);
+        BlockPtr block =
+            arena_->allocate(header.nbytes + static_cast<std::uint64_t>(shape.nbytes(dtype_info(dtype).nbytes)));
+        block->set_header(header);
+        restore(*block);
+        return {block, contents(*block) + header.nbytes};
+    }
+
+    static std::uint64_t key(const void* data) { return reinterpret_cast<std::uintptr_t>(data); }
+
+    // The block whose tensor this is, whole and as it was made.
+    BlockPtr find(const Tensor& tensor) {
+        BlockPtr block;
+        {
+            const std::lock_guard<std::mutex> lock(mutex_);
+            block = loans_.find(key(tensor.data_ptr()));
+        }
+        const bool same = block && block->header().bytes == write_tsr_header(tensor.dtype(), tensor.shape()).bytes;
+        return same ? block : nullptr;
+    }
+
+    std::shared_ptr<Arena> arena_;
+    std::mutex mutex_;
+    WeakMap<Block> loans_;  // by the address of the elements
+};
+
+}  // namespace tr::detail::shm

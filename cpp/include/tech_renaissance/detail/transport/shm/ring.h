@@ -1,0 +1,118 @@
+// One direction of frames through a control segment. Layout and ordering: spec/transport-shm.md, Rings.
+//
+// The bytes are the other side's to scribble over at any moment, so a frame is copied out before anything in it is
+// believed.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "tech_renaissance/detail/transport/shm/segment.h"
+#include "tech_renaissance/detail/transport/transport.h"
+#include "tech_renaissance/error.h"
+
+namespace tr::detail::shm {
+
+inline constexpr std::uint64_t ring_nbytes = 262144;
+inline constexpr std::uint64_t least_frame_nbytes = 8;  // a Pad; every other frame has a whole header
+inline constexpr std::uint64_t frame_header_nbytes = 16;
+
+// Where a ring is in the control segment: its bytes, and the words with its head and tail.
+struct RingPlace {
+    std::uint64_t start;
+    std::uint64_t head;
+    std::uint64_t tail;
+};
+
+class RingWriter {
+public:
+    RingWriter(const Mapping& control, const RingPlace& place)
+        : bytes_(control.at(place.start)), head_word_(control.word(place.head)), tail_word_(control.word(place.tail)) {}
+
+    // Whether a frame of so many bytes, or fewer, could be written now, wherever the ring ends.
+    bool has_room(std::uint64_t nbytes) { return fits(2 * nbytes); }
+
+    // Whether the reader has taken something since there was no room last; says so once.
+    bool has_new_room() {
+        if (!full_ || tail_word_.load(std::memory_order_acquire) == full_at_) return false;
+        full_ = false;
+        return true;
+    }
+
+    // Copies in a frame, a multiple of 8 bytes, and publishes it; false if there is no room.
+    bool try_write(std::string_view frame) {
+        const std::uint64_t position = head_ % ring_nbytes;
+        const std::uint64_t to_end = ring_nbytes - position;
+        const std::uint64_t padding = frame.size() > to_end ? to_end : 0;
+        if (!fits(padding + frame.size())) return false;
+        if (padding != 0) std::memcpy(bytes_ + position, &padding, 8);  // its size, and kind 0
+        std::memcpy(bytes_ + (padding != 0 ? 0 : position), frame.data(), frame.size());
+        head_ += padding + frame.size();
+        head_word_.store(head_, std::memory_order_release);
+        return true;
+    }
+
+private:
+    bool fits(std::uint64_t nbytes) {
+        const std::uint64_t tail = tail_word_.load(std::memory_order_acquire);
+        if (head_ + nbytes - tail <= ring_nbytes) return true;
+        full_ = true;
+        full_at_ = tail;
+        return false;
+    }
+
+    std::byte* bytes_;
+    Word& head_word_;
+    Word& tail_word_;
+    std::uint64_t head_ = 0;
+    bool full_ = false;          // there was no room last,
+    std::uint64_t full_at_ = 0;  // when the tail was this
+};
+
+class RingReader {
+public:
+    RingReader(const Mapping& control, const RingPlace& place)
+        : bytes_(control.at(place.start)), head_word_(control.word(place.head)), tail_word_(control.word(place.tail)) {}
+
+    bool has_frame() const { return head_word_.load(std::memory_order_acquire) != tail_; }
+
+    // Copies the next frame into `frame`; false if there is none. Throws RemoteProtocolError broken_ring when nothing
+    // can be read any more.
+    bool read(std::string& frame) {
+        while (true) {
+            const std::uint64_t available = head_word_.load(std::memory_order_acquire) - tail_;
+            if (available == 0) return false;
+            const std::uint64_t position = tail_ % ring_nbytes;
+            std::uint32_t size = 0;
+            std::memcpy(&size, bytes_ + position, sizeof size);
+            const bool possible = size >= least_frame_nbytes && size <= available && available <= ring_nbytes &&
+                                  size % 8 == 0 && position + size <= ring_nbytes;
+            if (!possible) throw_broken("a frame of an impossible size");
+            frame.assign(reinterpret_cast<const char*>(bytes_ + position), size);
+            tail_ += size;
+            tail_word_.store(tail_, std::memory_order_release);
+            if (size >= frame_header_nbytes && frame[4] != 0) return true;
+            // Else it is a Pad. One that is followed by another could go on for ever.
+            if (frame[4] != 0 || position + size != ring_nbytes || position == 0) throw_broken("padding that is none");
+        }
+    }
+
+    // Whether the writer may be waiting for room.
+    bool is_crowded() const { return head_word_.load(std::memory_order_relaxed) - tail_ > ring_nbytes / 4; }
+
+private:
+    [[noreturn]] static void throw_broken(const char* what) {
+        throw RemoteProtocolError(broken_ring, std::string("the ring is broken: ") + what);
+    }
+
+    const std::byte* bytes_;
+    Word& head_word_;
+    Word& tail_word_;
+    std::uint64_t tail_ = 0;
+};
+
+}  // namespace tr::detail::shm

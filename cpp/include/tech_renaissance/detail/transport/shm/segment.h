@@ -1,0 +1,7 @@
+// A segment of memory that host and worker both map: what the platform makes of it.
+#pragma once
+
+#if defined(__linux__)
+#include "tech_renaissance/detail/transport/shm/segment_linux.h"
+#define TR_HAS_SHARED_MEMORY 1
+#endif

@@ -1,0 +1,1 @@
+"""What everything else stands on: errors, names, dtypes and tensor libraries, the record of an end. No I/O."""

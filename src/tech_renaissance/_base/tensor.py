@@ -1,0 +1,273 @@
+"""Tensors as raw memory, and raw memory as tensors: the one dtype table, and what torch and numpy need of it.
+
+torch and numpy agree on almost everything this module needs (the names of dtypes, ``empty``, ``frombuffer``,
+``view``), so a library is just its module here. Both are imported on first use: importing this module costs
+nothing, and a worker without torch never looks for it twice. No tensor goes through the other library: bf16 and
+fp8 need no numpy, and a torch without a working numpy bridge is as good as any.
+
+Everything here is safe to call from several threads at once.
+"""
+
+import ctypes
+import functools
+import importlib
+import importlib.util
+import sys
+from typing import Any, Callable, List, Literal, NamedTuple, Optional, Sequence, Tuple
+
+from .errors import FormatError
+
+Library = Literal["torch", "numpy"]
+
+
+class DType(NamedTuple):
+    """An element type. ``array_name`` is what torch, numpy and ml_dtypes all call it."""
+
+    name: str
+    code: int
+    nbytes: int
+    array_name: str
+
+
+# The codes of spec/tsr.md: never renamed, never given another meaning.
+DTYPES = (
+    DType("FP32", 1, 4, "float32"),
+    DType("INT8", 2, 1, "int8"),
+    DType("INT32", 3, 4, "int32"),
+    DType("FP16", 4, 2, "float16"),
+    DType("BF16", 5, 2, "bfloat16"),
+    DType("FP64", 6, 8, "float64"),
+    DType("INT16", 7, 2, "int16"),
+    DType("UINT8", 8, 1, "uint8"),
+    DType("INT64", 9, 8, "int64"),
+    DType("BOOL", 10, 1, "bool"),
+    DType("UINT16", 11, 2, "uint16"),
+    DType("UINT32", 12, 4, "uint32"),
+    DType("UINT64", 13, 8, "uint64"),
+    DType("COMPLEX64", 14, 8, "complex64"),
+    DType("COMPLEX128", 15, 16, "complex128"),
+    DType("FP8_E4M3", 16, 1, "float8_e4m3fn"),
+    DType("FP8_E5M2", 17, 1, "float8_e5m2"),
+)
+DTYPE_OF_CODE = {dtype.code: dtype for dtype in DTYPES}
+DTYPE_OF_ARRAY_NAME = {dtype.array_name: dtype for dtype in DTYPES}
+
+
+class RawTensor(NamedTuple):
+    """A tensor's elements as bytes: little-endian, C order, no gaps.
+
+    ``data`` keeps the memory alive. It is the tensor's own memory, not a copy, where that is on the CPU and
+    already in this form.
+    """
+
+    dtype: DType
+    shape: Tuple[int, ...]
+    data: memoryview
+
+
+# ------------------------------------------------------------------------------------------- tensor to memory
+
+
+def describe(tensor: Any) -> RawTensor:
+    """The elements of any tensor: torch, numpy, DLPack, or what ``numpy.asarray`` takes (scalars, nested lists).
+
+    A tensor on another device is moved; one with strides, a foreign byte order or lazy conjugation is copied.
+
+    Raises:
+        FormatError: ``unsupported_dtype``: no TSR dtype for it, or no dense elements (sparse, meta, nested).
+    """
+    if _is_torch(tensor):
+        return _describe_torch(tensor)
+    array = _to_array(tensor)
+    return _describe_torch(array) if _is_torch(array) else _describe_numpy(array)
+
+
+def _describe_torch(tensor: Any) -> RawTensor:
+    dtype = _dtype_of(str(tensor.dtype).replace("torch.", ""))
+    if str(tensor.layout) != "torch.strided" or tensor.is_meta or getattr(tensor, "is_nested", False):
+        raise _unsupported(f"a {tensor.layout} tensor on {tensor.device} has no dense elements")
+    dense = tensor.detach().cpu().resolve_conj().resolve_neg().contiguous()
+    return RawTensor(dtype, tuple(tensor.shape), _torch_memory(canonical_bools(dense, dtype)))
+
+
+def _describe_numpy(array: Any) -> RawTensor:
+    dtype = _dtype_of(array.dtype.name)
+    dense = _numpy().ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
+    return RawTensor(dtype, tuple(array.shape), _numpy_memory(canonical_bools(dense, dtype)))
+
+
+def _torch_memory(dense: Any) -> memoryview:
+    nbytes = dense.numel() * dense.element_size()
+    if nbytes == 0:
+        return memoryview(bytearray())
+    address = dense.data_ptr()
+    if not address:
+        raise _unsupported(f"a {type(dense).__name__} has no elements in memory")
+    memory: Any = (ctypes.c_ubyte * nbytes).from_address(address)
+    memory.owner = dense  # ctypes only borrows the address; the memoryview keeps both alive
+    return memoryview(memory).cast("B")
+
+
+def _numpy_memory(dense: Any) -> memoryview:
+    return memoryview(dense.reshape(-1).view(_numpy().uint8))
+
+
+def _to_array(tensor: Any) -> Any:
+    """A numpy array of what is no torch tensor, or a torch tensor where only torch can take it."""
+    numpy = _numpy()
+    if isinstance(tensor, (numpy.ndarray, numpy.generic)):
+        return numpy.asarray(tensor)
+    failures: List[str] = []
+    for convert in _converters(tensor):
+        try:
+            return convert(tensor)
+        except (AttributeError, BufferError, RuntimeError, TypeError, ValueError) as error:
+            failures.append(str(error))
+    raise _unsupported(f"a {type(tensor).__name__} is no tensor: {'; '.join(failures)}")
+
+
+def _converters(tensor: Any) -> List[Callable[[Any], Any]]:
+    numpy = _numpy()
+    if not hasattr(tensor, "__dlpack__"):
+        return [numpy.asarray]
+    converters: List[Callable[[Any], Any]] = []
+    if hasattr(numpy, "from_dlpack"):  # since numpy 1.23
+        converters.append(numpy.from_dlpack)
+    if torch_installed():  # takes other devices, and dtypes numpy does not have
+        converters.append(_torch().from_dlpack)
+    if hasattr(tensor, "__array__"):
+        converters.append(numpy.asarray)
+    return converters
+
+
+def _dtype_of(array_name: str) -> DType:
+    dtype = DTYPE_OF_ARRAY_NAME.get(array_name)
+    if dtype is None:
+        raise _unsupported(f"TSR has no dtype for {array_name}")
+    return dtype
+
+
+def canonical_bools(tensor: Any, dtype: DType) -> Any:
+    """``tensor``, or a copy of it if it is BOOL with bytes other than 0 and 1, which are undefined behaviour to
+    the libraries; such a byte counts as true.
+    """
+    if dtype.name != "BOOL" or 0 in tensor.shape:
+        return tensor
+    raw = tensor.view(_module(_library_of(tensor)).uint8)
+    return raw != 0 if raw.max() > 1 else tensor
+
+
+# ------------------------------------------------------------------------------------------- memory to tensor
+
+
+def allocate(dtype: DType, shape: Sequence[int], library: Optional[Library] = None) -> Tuple[Any, memoryview]:
+    """A new uninitialised tensor on the CPU, C order, and its memory to fill, as bytes.
+
+    ``library`` None means torch where it is installed, else numpy. Whoever fills a BOOL tensor with bytes of
+    unknown origin passes it through ``canonical_bools``.
+
+    Raises:
+        FormatError: ``unsupported_dtype``: the library (or this version of it) has no such dtype.
+        ImportError: the library is not installed.
+    """
+    name = choose_library(library)
+    tensor = _module(name).empty(tuple(shape), dtype=native_dtype(dtype, name))
+    return tensor, _torch_memory(tensor) if name == "torch" else _numpy_memory(tensor)
+
+
+def from_buffer(
+    dtype: DType, shape: Sequence[int], data: memoryview, library: Optional[Library] = None
+) -> Any:
+    """A writable tensor of the elements in ``data``, bytes of exactly that size.
+
+    The tensor is a view of ``data``, which it keeps alive, if ``data`` is writable and aligned to its elements
+    (and, for BOOL, holds only 0 and 1); otherwise a copy. Errors as for ``allocate``.
+    """
+    if data.readonly or 0 in shape or not _is_aligned(data, dtype):
+        tensor, memory = allocate(dtype, shape, library)
+        memory[:] = data
+    else:
+        name = choose_library(library)
+        flat = _module(name).frombuffer(data, dtype=native_dtype(dtype, name))
+        tensor = flat.reshape(tuple(shape))
+    return canonical_bools(tensor, dtype)
+
+
+def _is_aligned(data: memoryview, dtype: DType) -> bool:
+    return ctypes.addressof(ctypes.c_ubyte.from_buffer(data)) % dtype.nbytes == 0
+
+
+def native_dtype(dtype: DType, library: Library) -> Any:
+    try:
+        return getattr(_torch(), dtype.array_name) if library == "torch" else _numpy().dtype(dtype.array_name)
+    except (AttributeError, TypeError):
+        if library == "torch":
+            advice = 'use a newer torch, or library="numpy" if that has it'
+        else:
+            advice = 'ask for library="torch", or import ml_dtypes first'
+        raise _unsupported(f"{library} has no {dtype.array_name} ({dtype.name}): {advice}") from None
+
+
+# -------------------------------------------------------------------------------------------------- libraries
+
+
+@functools.lru_cache(maxsize=None)
+def torch_installed() -> bool:
+    """Whether torch can be imported, found out without importing it."""
+    return importlib.util.find_spec("torch") is not None
+
+
+def choose_library(library: Optional[Library]) -> Library:
+    """The library that ``library`` means: itself, or for None torch where it is installed, else numpy.
+
+    Raises:
+        ValueError: neither "torch" nor "numpy".
+    """
+    if library is None:
+        return "torch" if torch_installed() else "numpy"
+    if library not in ("torch", "numpy"):
+        raise ValueError(f'library must be "torch", "numpy" or None, not {library!r}')
+    return library
+
+
+def loaded_library(library: Optional[Library]) -> Library:
+    """``library``, or for None torch where this process has imported it, else numpy: what a host's results are."""
+    return library or ("torch" if hasattr(sys.modules.get("torch"), "Tensor") else "numpy")
+
+
+def dtype_named(dtype: Any) -> DType:
+    """The dtype that a torch or numpy dtype, a name of either ("float32") or of TSR ("FP32") means.
+
+    Raises FormatError ``unsupported_dtype``.
+    """
+    name = str(getattr(dtype, "__name__", dtype)).replace("torch.", "")
+    for known in DTYPES:
+        if name in (known.name, known.array_name):
+            return known
+    return _dtype_of(_numpy().dtype(dtype).name)
+
+
+def _is_torch(tensor: Any) -> bool:
+    # A torch tensor exists only if torch was imported; while it still is being imported it has no Tensor.
+    return isinstance(tensor, getattr(sys.modules.get("torch"), "Tensor", ()))
+
+
+def _library_of(tensor: Any) -> Library:
+    return "torch" if _is_torch(tensor) else "numpy"
+
+
+def _module(library: Library) -> Any:
+    return _torch() if library == "torch" else _numpy()
+
+
+# Modules are Any: torch may be missing where this is type-checked, and one signature serves both.
+def _numpy() -> Any:
+    return importlib.import_module("numpy")
+
+
+def _torch() -> Any:
+    return importlib.import_module("torch")
+
+
+def _unsupported(message: str) -> FormatError:
+    return FormatError("unsupported_dtype", message)

@@ -1,0 +1,204 @@
+"""How a call gets to a session's worker, and its answer back: past starts, restarts, deadlines and timeouts."""
+
+import itertools
+import math
+import time
+from typing import Callable, Optional
+
+from .._base.errors import LaunchError, LocalProtocolError, SessionClosed, TimedOut, WorkerLost
+from .._protocol.frame import Exit, Response, parse_message
+from .call import Call, expired, with_stacks
+from .exchange import Exchange
+from .ladder import LONGEST_END_S, Deadlines, end_call
+from .life import CancelPatience, Life, Options, Worker
+from .supervisor import Supervisor
+
+TIMEOUT_MS = 10_000
+# A shorter wait that is in vain is a poll: its error does not tell where the worker stands.
+_POLL_S = 0.1
+
+
+class Caller:
+    """Makes one session's calls, with whichever worker its life has at the time. Thread-safe."""
+
+    def __init__(self, life: Life, options: Options, on_restart: Callable[[], None]) -> None:
+        """``on_restart``: see Supervisor."""
+        self._life = life
+        self._launch_timeout_s = options.launch_timeout_s
+        self._patience = options.patience
+        self._ids = itertools.count(1)
+        self._deadlines = Deadlines(lambda call: _end_overdue(life, call, options.patience))
+        self.supervisor: Optional[Supervisor] = None
+        if options.restart != "never":
+            self.supervisor = Supervisor(life, options.restart_policy, options.launch_timeout_s, on_restart)
+
+    def worker(self) -> Worker:
+        """The session's worker. Raises SessionClosed if there is none."""
+        worker = self._life.worker
+        if worker is None:
+            self._life.check_open()
+            raise SessionClosed("not_started", "the session has no worker: call start() first")
+        return worker
+
+    def ready_worker(self, call: Optional[Call] = None) -> Worker:
+        """The worker, once it is ready; under supervision, the one that serves next. Waits no longer than a call's deadline.
+
+        Raises LaunchError, WorkerLost, TimedOut.
+        """
+        worker = self.worker()
+        if self.supervisor:
+            most_s = min(self._launch_timeout_s, call.remaining_s() if call else math.inf)
+            if not self.supervisor.wait_served(worker, most_s):
+                _check_deadline(call)
+                raise LaunchError(
+                    "launch_timeout", f"no new worker was ready within {self._launch_timeout_s:g} s"
+                )
+            worker = self.worker()
+        if not worker.exchange.was_ready:
+            self._wait_started(worker, call)
+        return worker
+
+    def _wait_started(self, worker: Worker, call: Optional[Call]) -> None:
+        remaining_s = _remaining_s(worker.launched_at + self._launch_timeout_s)
+        if not worker.exchange.wait_started(min(remaining_s, call.remaining_s() if call else math.inf)):
+            _check_deadline(call)
+            raise LaunchError(
+                "launch_timeout",
+                f"the worker was not ready within {self._launch_timeout_s:g} s",
+                None,
+                worker.process.output_tail(),
+            )
+
+    def next_id(self) -> int:
+        """A number that no other call of the session has."""
+        return next(self._ids)
+
+    def make_call(self, message: str, deadline_ms: Optional[int], idempotent: bool) -> Optional[Call]:
+        """A new call; None for a request to leave. Raises LocalProtocolError ``bad_message``."""
+        request = parse_message(message)
+        if isinstance(request, Exit):
+            return None
+        request.id = next(self._ids)
+        if deadline_ms is not None:
+            request.deadline_ns = time.perf_counter_ns() + deadline_ms * 1_000_000
+        return Call(request, idempotent=idempotent)
+
+    def ask_to_leave(self) -> None:
+        """Send a request to leave. Raises TimedOut if there is no room for it."""
+        if not self.ready_worker().exchange.ask_to_leave(self._launch_timeout_s):
+            raise TimedOut("'exit' could not be sent: the worker is busy")
+
+    def submit(self, call: Call, timeout_s: Optional[float] = None) -> float:
+        """Hand a call to a worker that is ready. The timeout (None: that of a launch) begins then; its end is returned, on the monotonic
+        clock. Raises TimedOut, or why there is no worker.
+        """
+        if timeout_s is None:
+            timeout_s = self._launch_timeout_s
+        worker = self.ready_worker(call)
+        until = time.monotonic() + timeout_s
+        while not self._try_submit(call, worker, timeout_s, until):
+            worker = self.ready_worker(call)
+        if call.request.deadline_ns is not None:
+            self._deadlines.watch(call)
+        return until
+
+    def _try_submit(self, call: Call, worker: Worker, timeout_s: float, until: float) -> bool:
+        """False if the worker ended before it took the call, and there is another."""
+        supervisor = self.supervisor
+        if supervisor:
+            supervisor.check_allowed(call)
+        try:
+            if worker.exchange.send(call, min(_remaining_s(until), call.remaining_s())):
+                return True
+        except WorkerLost:
+            if not (supervisor and supervisor.wait_served(worker, _remaining_s(until))):
+                raise
+            if self._life.worker is worker:
+                raise
+            return False
+        _check_deadline(call)
+        raise TimedOut(
+            f"{call.request.command!r} could not be sent within {timeout_s:g} s: the worker is busy"
+        )
+
+    def fetch(
+        self, message: str, timeout_ms: Optional[int], deadline_ms: Optional[int], idempotent: bool
+    ) -> Response:
+        """Make a call and wait for its answer; nobody else waits for it."""
+        call = self.make_call(message, deadline_ms, idempotent)
+        if call is None:
+            raise LocalProtocolError("bad_message", "'exit' has no answer: use please_exit")
+        if timeout_ms is not None:
+            timeout_s = timeout_ms / 1000
+        elif deadline_ms is None:
+            timeout_s = TIMEOUT_MS / 1000
+        else:
+            timeout_s = (deadline_ms + sum(self._patience)) / 1000 + LONGEST_END_S
+        until = self.submit(call, timeout_s)
+        try:
+            return self.answer(call, timeout_s, until)
+        except TimedOut:
+            call.abandoned = True
+            raise
+
+    def answer(self, call: Call, timeout_s: float, until: float) -> Response:
+        """The response to a call that is under way. Raises TimedOut at ``until`` (``timeout_s`` is for its text), or what ended
+        it.
+        """
+        while not call.done:
+            exchange = call.exchange
+            if exchange is None:
+                assert self.supervisor is not None
+                self.supervisor.wait_sent(call, _remaining_s(until))
+            elif call.request.deadline_ns is None:
+                exchange.wait(call, _remaining_s(until))
+            else:
+                _wait_with_deadline(call, exchange, until)
+            if not call.done and not _remaining_s(until):
+                raise self._timed_out(call, timeout_s)
+        return call.take_response()
+
+    def _timed_out(self, call: Call, timeout_s: float) -> TimedOut:
+        call.timed_out = True
+        text = f"{call.request.command!r} was not answered within {timeout_s:g} s"
+        worker = self._life.worker
+        if timeout_s < _POLL_S or worker is None:
+            return TimedOut(text)
+        stack = worker.stacks()
+        return TimedOut(with_stacks(text, stack), stack=stack)
+
+    def close(self) -> None:
+        """No call is ended or handed over any more. To be called before the end of the life; ``join`` after it."""
+        self._deadlines.close()
+        if self.supervisor:
+            self.supervisor.close()
+
+    def join(self) -> None:
+        """Wait for the threads."""
+        self._deadlines.join()
+        if self.supervisor:
+            self.supervisor.join()
+
+
+def _remaining_s(until: float) -> float:
+    remaining_s = until - time.monotonic()
+    return remaining_s if remaining_s > 0 else 0.0
+
+
+def _wait_with_deadline(call: Call, exchange: Exchange, until: float) -> None:
+    if not exchange.wait(call, min(call.remaining_s(), _remaining_s(until))) and call.is_overdue():
+        exchange.expire(call)
+        exchange.wait(call, _remaining_s(until))
+
+
+def _check_deadline(call: Optional[Call]) -> None:
+    """Raise TimedOut if the deadline of a call that was not sent has passed."""
+    if call and call.is_overdue():
+        raise expired(call)
+
+
+def _end_overdue(life: Life, call: Call, patience: CancelPatience) -> None:
+    """The deadline of a call has passed."""
+    worker = life.worker
+    if worker and call.exchange is worker.exchange and not worker.exchange.expire(call):
+        end_call(worker, call, "deadline", patience)

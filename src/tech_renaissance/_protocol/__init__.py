@@ -1,0 +1,1 @@
+"""Bytes to values and back, and which frame may come next. No I/O, no clock."""

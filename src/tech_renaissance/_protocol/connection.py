@@ -1,0 +1,128 @@
+"""The states of one session, as seen by either side. No I/O, no clock, no platform.
+
+Rule 1: everything that decides which frame may come next is in TRANSITIONS.
+Rule 2: the table does not know which side it serves; a Connection only adds who broke it.
+"""
+
+import enum
+from collections import deque
+from typing import Deque, Dict, Optional, Union
+
+from .._base.errors import LocalProtocolError, RemoteProtocolError
+from .frame import Exit, Exiting, Frame, Ready, Request, Response
+
+
+class State(enum.Enum):
+    """States as in spec/protocol.md."""
+
+    STARTING = "starting"
+    READY = "ready"
+    BUSY = "busy"
+    EXITING = "exiting"
+    EXITED = "exited"
+    LOST = "lost"
+
+
+# Event names are those of the frames. "LastResponse" is the response to the only request that waits; "Lost" is no
+# frame: the process ended, or the transport broke.
+TRANSITIONS: Dict[State, Dict[str, State]] = {
+    State.STARTING: {"Ready": State.READY, "Exiting": State.EXITED, "Lost": State.LOST},
+    State.READY: {
+        "Request": State.BUSY,
+        "Exit": State.EXITING,
+        "Exiting": State.EXITED,
+        "Lost": State.LOST,
+    },
+    State.BUSY: {
+        "Request": State.BUSY,
+        "Response": State.BUSY,
+        "LastResponse": State.READY,
+        "Exit": State.EXITING,
+        "Exiting": State.EXITED,
+        "Lost": State.LOST,
+    },
+    State.EXITING: {
+        "Response": State.EXITING,
+        "LastResponse": State.EXITING,
+        "Exiting": State.EXITED,
+        "Lost": State.LOST,
+    },
+    State.EXITED: {"Lost": State.EXITED},
+    State.LOST: {"Lost": State.LOST},
+}
+
+
+class _Node:
+    """A state and where its events lead: TRANSITIONS as linked objects, so that a step is one look-up. A frame's event is its class."""
+
+    __slots__ = ("following", "state")
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+        self.following: Dict[Union[str, type], _Node] = {}
+
+
+_CLASSES: Dict[str, type] = {kind.__name__: kind for kind in (Ready, Request, Exit, Exiting)}
+_NODES = {state: _Node(state) for state in State}
+for _state, _moves in TRANSITIONS.items():
+    _NODES[_state].following = {
+        _CLASSES.get(event, event): _NODES[target] for event, target in _moves.items()
+    }
+
+
+class Connection:
+    """Tracks a session's state from the frames that pass. Not thread-safe."""
+
+    def __init__(self) -> None:
+        self._node = _NODES[State.STARTING]
+        self._waiting: Deque[Optional[int]] = deque()
+
+    @property
+    def state(self) -> State:
+        """Where the session is."""
+        return self._node.state
+
+    def sent(self, frame: Frame) -> None:
+        """We send ``frame``: raises LocalProtocolError ``bad_state`` if we may not; the state is then unchanged."""
+        defect = self._answer(frame) if isinstance(frame, Response) else self._advance(frame)
+        if defect:
+            raise LocalProtocolError("bad_state", f"we may not send {defect}")
+
+    def received(self, frame: Frame) -> None:
+        """The other side sent ``frame``: raises RemoteProtocolError ``bad_state`` if it may not."""
+        defect = self._answer(frame) if isinstance(frame, Response) else self._advance(frame)
+        if defect:
+            raise RemoteProtocolError("bad_state", f"the other side sent {defect}")
+
+    def lost(self) -> None:
+        """The other side is gone. Allowed in every state."""
+        self._node = self._node.following["Lost"]
+        self._waiting.clear()
+
+    @property
+    def oldest_request(self) -> Optional[int]:
+        """Id of the oldest request without a response; None if there is none (or it has no id)."""
+        return self._waiting[0] if self._waiting else None
+
+    def _advance(self, frame: Union[Ready, Request, Exit, Exiting]) -> str:
+        """Apply the frame; returns what is wrong with it, or nothing."""
+        node = self._node.following.get(type(frame))
+        if node is None:
+            return f"{type(frame).__name__} while {self.state.value}"
+        if isinstance(frame, Request):
+            self._waiting.append(frame.id)
+        self._node = node
+        return ""
+
+    def _answer(self, response: Response) -> str:
+        waiting = self._waiting
+        if not waiting:
+            return f"a response while {self.state.value}, and no request waits"
+        if response.id != waiting[0]:
+            return f"a response to request {response.id}, but request {waiting[0]} is the oldest"
+        node = self._node.following.get("LastResponse" if len(waiting) == 1 else "Response")
+        if node is None:
+            return f"a response while {self.state.value}"
+        waiting.popleft()
+        self._node = node
+        return ""

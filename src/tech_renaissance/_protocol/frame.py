@@ -1,0 +1,308 @@
+"""Frames as values, and their JSON texts in both dialects. No I/O, no clock. Contract: spec/protocol.md.
+
+A frame is what the two sides say to each other: Ready, Request, Response, Exit, Exiting. This module turns requests
+and responses into JSON and back; where a tensor's bytes live is the transport's business, so that here a response only
+names its tensors.
+"""
+
+import json
+import re
+from dataclasses import dataclass, replace
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, Union, cast
+
+from .._base.errors import LocalProtocolError, RemoteProtocolError
+from .._base.names import check_name
+
+LONG = "long"
+SHORT = "short"
+
+_MAX_DEPTH = 64
+_MAX_INT = 2**63 - 1
+# Strings, brackets, and the quote of a string that does not end: what the depth of nesting depends on.
+_TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|["\[\]{}]', re.DOTALL)
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_PLAIN = re.compile(r"[ \t\r\n\v\f]*([^ \t\r\n\v\f{][^ \t\r\n\v\f]*)[ \t\r\n\v\f]*(.*)", re.DOTALL)
+
+
+@dataclass
+class Ready:
+    """The worker can serve. ``info``: who it is (the keys of worker.json)."""
+
+    info: Dict[str, Any]
+
+
+@dataclass
+class Request:
+    """One call. ``id`` is None from older hosts. ``deadline_ns``: when it is over, on the machine's monotonic clock
+    (``time.perf_counter_ns``); None for never.
+    """
+
+    command: str
+    parameters: str = ""
+    id: Optional[int] = None
+    dialect: str = LONG
+    deadline_ns: Optional[int] = None
+
+
+@dataclass
+class Failure:
+    """Why a call failed: ``code`` as in spec/errors.md, and the worker's exception, where there was one."""
+
+    code: str
+    message: str
+    type: str = ""
+    traceback: str = ""
+
+
+@dataclass
+class Response:
+    """The answer to one request. ``tensors``: names in the codec, tensors above a transport."""
+
+    command: str
+    result: str = "ok"
+    message: str = ""
+    tensors: Sequence[Any] = ()
+    error: Optional[Failure] = None
+    id: Optional[int] = None
+    dialect: str = LONG
+
+
+@dataclass
+class Exit:
+    """The host asks the worker to leave."""
+
+
+@dataclass
+class Exiting:
+    """The worker leaves in order."""
+
+
+Frame = Union[Ready, Request, Response, Exit, Exiting]
+
+
+@dataclass
+class _Object:
+    """A JSON object that is read key by key, every defect a bad_frame."""
+
+    values: Dict[str, Any]
+
+    def text(self, key: str, default: Optional[str] = None) -> str:
+        value = self.values.get(key, default)
+        if not isinstance(value, str) or isinstance(value, _Number):
+            raise RemoteProtocolError(
+                "bad_frame", f"{key!r} is {'not a string' if key in self.values else 'missing'}"
+            )
+        return _SURROGATE.sub("\ufffd", value)
+
+    def positive(self, key: str) -> Optional[int]:
+        value = self.values.get(key)
+        if value is None:
+            return None
+        is_short_integer = isinstance(value, _Number) and value.isdigit() and len(value) <= len(str(_MAX_INT))
+        number = int(value) if is_short_integer else 0
+        if not 1 <= number <= _MAX_INT:
+            raise RemoteProtocolError("bad_frame", f"{key!r} is not a positive integer of 64 bits")
+        return number
+
+    def dialect(self) -> str:
+        return SHORT if "cmd" in self.values and "command" not in self.values else LONG
+
+
+class _Number(str):
+    """A number as it stands in the text: parameters keep their spelling, and no digit is lost."""
+
+    __slots__ = ()
+
+
+class MalformedRequest(RemoteProtocolError):
+    """A request that cannot be read; the error response to it needs ``id`` and ``dialect``."""
+
+    def __init__(self, error: RemoteProtocolError, request_id: Optional[int], dialect: str) -> None:
+        super().__init__(error.code, str(error))
+        self.id = request_id
+        self.dialect = dialect
+
+
+def parse_message(text: str) -> Union[Request, Exit]:
+    """What a user types, as a request without an id. Raises LocalProtocolError ``bad_message``."""
+    if not text.isascii() and _SURROGATE.search(text):
+        raise LocalProtocolError("bad_message", "the message is not Unicode text: it has a lone surrogate")
+    match = _PLAIN.fullmatch(text)
+    if match:
+        command, parameters = match.groups()
+        return Request(command, parameters) if command != "exit" else Exit()
+    if not text.strip(" \t\r\n\v\f"):
+        raise LocalProtocolError("bad_message", "the message is empty")
+    try:
+        request = decode_request(text)
+    except RemoteProtocolError as error:
+        raise LocalProtocolError("bad_message", f"the message is no request: {error}") from None
+    return request if isinstance(request, Exit) else replace(request, id=None, deadline_ns=None)
+
+
+def encode_request(request: Request, timestamp_ms: int) -> str:
+    """The JSON text of a request in its dialect."""
+    short = request.dialect == SHORT
+    values: Dict[str, Any] = {
+        "cmd" if short else "command": request.command,
+        "params" if short else "parameters": request.parameters,
+    }
+    if not short:
+        values["timestamp"] = timestamp_ms
+    if request.id is not None:
+        values["id"] = request.id
+    if request.deadline_ns is not None:
+        values["deadline"] = request.deadline_ns
+    return _dump(values)
+
+
+def decode_request(data: Union[str, bytes]) -> Union[Request, Exit]:
+    """A request, or Exit if its command is ``exit``. Raises MalformedRequest."""
+    message = _Object({})
+    request_id = None
+    try:
+        message = _load(data)
+        request_id = message.positive("id")
+        short = message.dialect() == SHORT
+        command = message.text("cmd" if short else "command")
+        if not command:
+            raise RemoteProtocolError("bad_frame", "the command is empty")
+        parameters = _parameters(message.values.get("params" if short else "parameters", ""))
+        deadline_ns = message.positive("deadline")
+    except RemoteProtocolError as error:
+        raise MalformedRequest(error, request_id, message.dialect()) from None
+    if command == "exit":
+        return Exit()
+    return Request(command, parameters, request_id, message.dialect(), deadline_ns)
+
+
+def encode_response(response: Response, names: Sequence[str], timestamp_ms: int) -> str:
+    """The JSON text of a response in its dialect; ``names`` are those of its tensors."""
+    values: Dict[str, Any]
+    if response.dialect == SHORT:
+        values = {"cmd": response.command, "params": _short_text(response, names)}
+        if response.id is not None:
+            values.update(result=response.result, message=response.message)
+    else:
+        values = {
+            "command": response.command,
+            "result": response.result,
+            "message": response.message,
+            "timestamp": timestamp_ms,
+        }
+    if response.id is not None:
+        values.update(id=response.id, tensors=list(names))
+    if response.error:
+        values["error"] = {
+            "code": response.error.code,
+            "type": response.error.type,
+            "message": response.error.message,
+            "traceback": response.error.traceback,
+        }
+    return _dump(values)
+
+
+def decode_response(data: Union[str, bytes]) -> Response:
+    """A response whose tensors are names. Raises RemoteProtocolError."""
+    message = _load(data)
+    short = message.dialect() == SHORT
+    # A short response without an id has its text in params only.
+    only_params = short and "result" not in message.values
+    return Response(
+        message.text("cmd" if short else "command"),
+        message.text("params" if only_params else "result"),
+        message.text("message", ""),
+        _names(message.values.get("tensors", [])),
+        _failure(message.values.get("error")),
+        message.positive("id"),
+        message.dialect(),
+    )
+
+
+def decode_failure(data: Union[str, bytes]) -> Failure:
+    """What stands under ``error`` in a response. Raises RemoteProtocolError."""
+    return _checked_failure(_load(data))
+
+
+def _short_text(response: Response, names: Sequence[str]) -> str:
+    if response.error:
+        return f"error: {response.error.message}"
+    return ",".join(names) if names else response.result
+
+
+def _parameters(value: Any) -> str:
+    if isinstance(value, list):
+        return " ".join(map(_scalar, cast("List[Any]", value)))
+    return _scalar(value)
+
+
+def _scalar(value: Any) -> str:
+    if value is True or value is False:
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return _SURROGATE.sub("\ufffd", value)
+    raise RemoteProtocolError(
+        "bad_frame", "parameters are a string, a number, a boolean or an array of those"
+    )
+
+
+def _names(value: Any) -> Tuple[str, ...]:
+    names: List[Any] = cast("List[Any]", value) if isinstance(value, list) else [None]
+    if not all(isinstance(name, str) and not isinstance(name, _Number) for name in names):
+        raise RemoteProtocolError("bad_frame", "'tensors' is not an array of strings")
+    try:  # transports turn names into file names
+        return tuple(check_name(_SURROGATE.sub("\ufffd", name), "tensor") for name in names)
+    except LocalProtocolError as error:
+        raise RemoteProtocolError("bad_frame", f"'tensors' has an element that is no name: {error}") from None
+
+
+def _failure(value: Any) -> Optional[Failure]:
+    return None if value is None else _checked_failure(_object(value, "'error'"))
+
+
+def _checked_failure(error: _Object) -> Failure:
+    if not error.text("code"):
+        raise RemoteProtocolError("bad_frame", "the 'code' of an error is empty")
+    return Failure(
+        error.text("code"), error.text("message", ""), error.text("type", ""), error.text("traceback", "")
+    )
+
+
+def _object(value: Any, what: str) -> _Object:
+    """A key with the value null counts as missing."""
+    if not isinstance(value, dict):
+        raise RemoteProtocolError("bad_frame", f"{what} is not a JSON object")
+    values = cast("Dict[str, Any]", value)
+    return _Object({key: member for key, member in values.items() if member is not None})
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _load(data: Union[str, bytes]) -> _Object:
+    try:
+        text = data if isinstance(data, str) else data.decode("utf-8")
+        text = text[1:] if text.startswith("\ufeff") else text
+        _check_depth(text)
+        number: Callable[[str], Any] = _Number
+        value = json.loads(text, parse_int=number, parse_float=number, parse_constant=_refuse_constant)
+    except ValueError as error:
+        raise RemoteProtocolError("bad_json", f"not a JSON text: {error}") from None
+    return _object(value, "the message")
+
+
+def _check_depth(text: str) -> None:
+    if text.count("[") + text.count("{") <= _MAX_DEPTH:
+        return
+    depth = 0
+    for token in _TOKEN.finditer(text):
+        if token.group() == '"':
+            return  # the parser stops here, too
+        depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(token.group(), 0)
+        if depth > _MAX_DEPTH:
+            raise ValueError(f"nested deeper than {_MAX_DEPTH} levels")
+
+
+def _dump(values: Dict[str, Any]) -> str:
+    return _SURROGATE.sub("\ufffd", json.dumps(values, ensure_ascii=False))

@@ -1,0 +1,229 @@
+"""The worker: a script's TechRenaissanceServer, which serves one request at a time until it is told to leave.
+
+What a script calls; what serves it is in _worker/. Contract: spec/protocol.md.
+"""
+
+import os
+import sys
+from typing import Any, Dict, Iterable, List, NoReturn, Optional, Sequence
+
+from ._base.errors import Cancelled, FormatError, LocalProtocolError
+from ._base.names import check_name
+from ._base.tensor import Library, choose_library, dtype_named
+from ._process.lifeline import hold_lifeline
+from ._protocol.frame import Failure, Request, Response
+from ._transport.choose import worker_transport
+from ._transport.session_directory import SessionDirectory, session_directory
+from ._transport.transport import WorkerTransport
+from ._worker.loop import ServingLoop
+from ._worker.reply import Leave, Reply, error_response, failure_response, remaining_seconds
+from ._worker.signals import hear_interrupts, orderly_signals
+
+if sys.platform == "win32":
+    from ._process.interrupt_windows import interruptible
+else:
+    from ._process.interrupt_posix import interruptible
+
+
+class TechRenaissanceServer:
+    """Base class of a worker. A script overrides ``main_logic``, makes one, and calls ``run(sys.argv[1])``.
+
+    Not thread-safe: call its methods from the handler's thread.
+    """
+
+    def __init__(self, debug: bool = False, library: Optional[Library] = None) -> None:
+        """``debug``: print what ``debug_message`` is given. ``library``: "torch" or "numpy", what tensors arrive as
+        (None: torch if it is installed, else numpy).
+        """
+        self.debug = debug
+        self.session_id = ""
+        self._library: Optional[Library] = library
+        self._transport: Optional[WorkerTransport] = None
+        self._reply: Optional[Reply] = None
+        # It was told to by a signal; the exception that says so may have been swallowed.
+        self.is_leaving = False
+        self._info: Dict[str, str] = {}
+
+    def main_logic(self, command: str, parameters: str) -> bool:
+        """Handle one request; override this. Return True if the command is known, False otherwise.
+
+        What ``send_tensors`` and ``write_response`` were given is sent when it returns. An exception becomes an error
+        reply with its type, message and traceback, and the worker serves on.
+        """
+        del command, parameters
+        return False
+
+    def commands(self) -> Iterable[str]:
+        """Names to suggest from when a command is unknown; override this, or do not."""
+        return ()
+
+    def run(self, session_id: str) -> None:
+        """Serve the session until its host says ``exit``, goes away, or the process is interrupted.
+
+        Raises LocalProtocolError for a bad session id and LaunchError ``session_in_use``. SystemExit from a handler is raised
+        again once the worker has left in order; so is the end by SIGTERM.
+        """
+        self.session_id = check_name(session_id, "session id")
+        path = session_directory(session_id, os.environ)
+        # Taken out of the environment: they are about this process, not about those that it starts.
+        host_pid, lifeline, offered = (
+            os.environ.pop(name, None) for name in ("TR_HOST_PID", "TR_LIFELINE", "TR_SHM")
+        )
+        owned = None if host_pid or lifeline else SessionDirectory(path, empty=False)
+        try:
+            hold_lifeline(lifeline)
+            if host_pid:
+                hear_interrupts()
+            with orderly_signals(self._leave), interruptible(path, self._interrupt, self._is_given_up):
+                choice = worker_transport(path, os.environ, offered)
+                self._info = {"transport": choice.name, "transport_reason": choice.reason}
+                self.serve(choice.end)
+        finally:
+            if owned:
+                owned.release()
+
+    def serve(self, transport: WorkerTransport) -> None:
+        """Serve on any transport, which is closed at the end: what ``run`` does with the session's own."""
+        self._transport = transport
+        try:
+            ServingLoop(self, transport).run(self._info)
+        finally:
+            self._transport = None
+            transport.close()
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the call in work is over: its deadline has passed, or the host has cancelled it. A handler that takes long asks now and
+        then, and returns. One that does not is interrupted by Cancelled, then ended with its process.
+        """
+        return self.remaining_s == 0 or self._is_given_up()
+
+    @property
+    def remaining_s(self) -> Optional[float]:
+        """Seconds until the deadline of the call in work, not below 0; None if it has none."""
+        return remaining_seconds((self._reply or self._no_reply()).request)
+
+    def get_tensors(self, parameters: str, count: Optional[int] = None) -> Optional[List[Any]]:
+        """The tensors named in ``parameters``, separated by spaces or commas; ``count`` of them (None: as many as there are).
+
+        Returns a list of torch tensors (numpy arrays where torch is not installed), the handler's to modify; or None on a wrong
+        count or a missing or broken tensor: the reply's message then says why.
+        """
+        reply, transport = self._reply or self._no_reply(), self._transport
+        assert transport is not None
+        names = parameters.replace(",", " ").split()
+        if count is not None and len(names) != count:
+            reply.reason = f"expected {count} tensor names, got {len(names)}: {parameters!r}"
+            return None
+        tensors: List[Any] = []
+        name = ""
+        reply.shielded = True
+        try:
+            for name in names:
+                tensors.append(transport.get_tensor(name, self._library))
+        except KeyError:
+            reply.reason = f"there is no tensor {name!r}"
+            return None
+        except (FormatError, LocalProtocolError, OSError) as error:
+            reply.reason = f"tensor {name!a}: {error}"
+            return None
+        finally:
+            self._unshield(reply)
+        return tensors
+
+    def get_tensor(self, parameters: str) -> Optional[Any]:
+        """The one tensor named in ``parameters``, or None as in ``get_tensors``."""
+        tensors = self.get_tensors(parameters, 1)
+        return tensors[0] if tensors else None
+
+    def empty(self, shape: Sequence[int], dtype: Any = "float32") -> Any:
+        """A new tensor, uninitialised, that ``send_tensors`` need not copy: over shared memory, the host sees this very memory.
+
+        ``dtype``: of torch or numpy, or a name ("float32", "FP32"). Torch or numpy as arriving tensors are. Write to it before it is
+        sent, not after. Raises ArenaFull, FormatError.
+        """
+        transport, library = self._transport, choose_library(self._library)
+        if transport is None:
+            raise LocalProtocolError("bad_state", "the server is not running: empty is for use in main_logic")
+        reply = self._reply or self._no_reply()
+        reply.shielded = True
+        try:
+            return transport.empty(dtype_named(dtype), shape, library)
+        finally:
+            self._unshield(reply)
+
+    def send_tensors(self, *tensors: Any) -> None:
+        """Add result tensors to the reply: torch, numpy, or anything with DLPack. Their values when the handler returns count."""
+        (self._reply or self._no_reply()).tensors.extend(tensors)
+
+    def write_response(self, command: str, result: str) -> None:
+        """Set the reply's text. ``command``: to answer under another command's name; normally empty."""
+        reply = self._reply or self._no_reply()
+        reply.command = command or reply.command
+        reply.result = str(result)
+
+    def debug_message(self, *words: object) -> None:
+        """Print, if the server was made with ``debug=True``."""
+        if self.debug:
+            print(*words, flush=True)
+
+    def respond(self, request: Request) -> Response:
+        """Run the handler for one request: its whole reply, whatever it did. Raises SystemExit and KeyboardInterrupt as Leave, and
+        Cancelled if that comes between the handler and here.
+        """
+        if request.deadline_ns is not None and not remaining_seconds(request):
+            return error_response(request, Failure("cancelled", "its deadline passed before its turn"))
+        self._reply = reply = Reply(request)
+        try:
+            if self.main_logic(request.command, request.parameters) or reply.said_something:
+                return reply.response(request)
+            return self._unknown(request)
+        except (Exception, Cancelled) as error:
+            return failure_response(request, error)
+        except BaseException as error:
+            raise Leave(failure_response(request, error), error) from error
+        finally:
+            self._reply = None
+
+    def _unknown(self, request: Request) -> Response:
+        import difflib
+
+        message = f"unknown command {request.command!r}"
+        near = difflib.get_close_matches(request.command, list(self.commands()), 3)
+        if near:
+            message += "; did you mean " + " or ".join(repr(name) for name in near) + "?"
+        return error_response(request, Failure("unknown_command", message))
+
+    @staticmethod
+    def _no_reply() -> NoReturn:
+        raise LocalProtocolError("bad_state", "there is no request to answer: this is for use in main_logic")
+
+    def _is_given_up(self) -> bool:
+        """Whether the host has given up the call in work."""
+        reply, transport = self._reply, self._transport
+        if reply is None or transport is None or reply.request.id is None:
+            return False
+        return transport.is_given_up(reply.request.id)
+
+    def _leave(self) -> None:
+        """The worker is told to end by a signal: an interrupt must not take the place of that."""
+        self.is_leaving = True
+        if self._reply is not None:
+            self._reply.interrupted = True
+
+    def _interrupt(self) -> None:
+        """Raise Cancelled in the handler of a call that is given up, once."""
+        reply = self._reply
+        if reply is None or reply.interrupted:
+            return
+        if reply.shielded:
+            reply.interrupt_is_due = True
+        elif self._is_given_up():
+            reply.interrupted = True
+            raise Cancelled("the host has given up this call")
+
+    def _unshield(self, reply: "Reply") -> None:
+        """After what must not be left halfway: an interrupt that came meanwhile is due now."""
+        reply.shielded = False
+        if reply.interrupt_is_due:
+            self._interrupt()

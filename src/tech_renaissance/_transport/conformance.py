@@ -1,0 +1,376 @@
+"""The Transport contract as a test: every mechanism passes it, and a new one is done when it does.
+
+``check_transport(make_pair)`` raises AssertionError at the first rule that is broken. Each check gets a pair of its own, after the
+worker has said that it is ready.
+"""
+
+import importlib
+import os
+import sys
+import threading
+import time
+from contextlib import closing
+from typing import Any, Callable, List, Optional, Tuple
+
+from .._base.errors import FormatError, RemoteProtocolError
+from .._protocol.frame import LONG, SHORT, Exit, Exiting, Failure, Frame, Ready, Request, Response
+from .transport import HostTransport, Transport, WorkerTransport
+
+# Two ends that are joined; the host's has been prepared, and the worker's has been made from its offer.
+Pair = Tuple[HostTransport, WorkerTransport]
+Check = Callable[[HostTransport, WorkerTransport], None]
+
+# How long a frame may take that is on its way. Only a transport that has lost it takes this long.
+_PATIENCE_S = 60.0
+
+# More than any mechanism has room for.
+_MANY = 100_000
+
+_TEXTS = (
+    "",
+    "plain",
+    'quotes " and \\ backslashes',
+    "汉字 😀 \u2028 \x00 \x1f\r\n",
+    "0123456789abcdef" * 65_536,
+)
+
+
+def check_transport(
+    make_pair: Callable[[], Pair], *, spoil: Optional[Callable[[HostTransport], None]] = None
+) -> None:
+    """Check a mechanism against the contract of ``Transport``.
+
+    ``make_pair`` makes a fresh pair, which is closed by the check. ``spoil``, for mechanisms that have bytes: puts bytes that are no
+    response where the host end of a pair will receive them.
+    """
+    for check in _CHECKS:
+        _run(check, make_pair)
+    if spoil is not None:
+        _run(_spoiled_by(spoil), make_pair)
+
+
+def _run(check: Check, make_pair: Callable[[], Pair]) -> None:
+    host, worker = make_pair()
+    with closing(host), closing(worker):
+        assert worker.try_send(Ready({"pid": 1})), "there is always room for Ready"
+        ready = _receive(host)
+        assert isinstance(ready, Ready), f"the first frame is Ready, not {ready!r}"
+        check(host, worker)
+
+
+def _receive(end: Transport) -> Frame:
+    """The next frame, which is on its way."""
+    deadline = time.monotonic() + _PATIENCE_S
+    while time.monotonic() < deadline:
+        frame = end.receive(1.0)
+        if frame is not None:
+            return frame
+    raise AssertionError("a frame was lost")
+
+
+def _send(end: Transport, frame: Frame) -> None:
+    assert end.try_send(frame), f"there is room for {frame!r:.200}"
+
+
+def _nothing_comes(end: Transport) -> None:
+    frame = end.receive(0)
+    assert frame is None, f"nothing was sent, but {frame!r} came"
+
+
+def _same(expected: Any, actual: Any) -> None:
+    assert expected == actual, f"{expected!r:.200} became {actual!r:.200}"
+
+
+def _numpy() -> Any:
+    return importlib.import_module("numpy")
+
+
+def _same_tensor(expected: Any, actual: Any) -> None:
+    np = _numpy()
+    expected, actual = np.asarray(expected), np.asarray(actual)
+    _same(
+        (expected.dtype, expected.shape, expected.tobytes()), (actual.dtype, actual.shape, actual.tobytes())
+    )
+
+
+# ------------------------------------------------------------------------------------------------------ frames
+
+
+def _requests_arrive_whole_and_once(host: HostTransport, worker: WorkerTransport) -> None:
+    for number, text in enumerate(_TEXTS, 1):
+        for request in (
+            Request("command", text, number, LONG, 2**62 + number),
+            Request("short", text, None, SHORT),
+        ):
+            _send(host, request)
+            _same(request, _receive(worker))
+    _nothing_comes(worker)
+
+
+def _responses_arrive_whole_and_once(host: HostTransport, worker: WorkerTransport) -> None:
+    for number, text in enumerate(_TEXTS, 1):
+        failure = Failure("command_failed", text, "ValueError", text)
+        _exchange_request(host, worker, number)
+        response = Response("command", text, text, [], failure, number, LONG)
+        _send(worker, response)
+        _same(response, _with_list(_receive(host)))
+    _nothing_comes(host)
+
+
+def _exit_and_exiting_arrive(host: HostTransport, worker: WorkerTransport) -> None:
+    _send(host, Exit())
+    _same(Exit(), _receive(worker))
+    _send(worker, Exiting())
+    _same(Exiting(), _receive(host))
+    _nothing_comes(host)
+
+
+def _requests_keep_their_order_whatever_the_room(host: HostTransport, worker: WorkerTransport) -> None:
+    sent = 0
+    while sent < _MANY and host.try_send(Request("command", str(sent), sent + 1)):
+        sent += 1
+    assert sent > 0, "there is room for a first request"
+    refused = sent < _MANY
+    _same([str(number) for number in range(sent)], [_parameters(_receive(worker)) for _ in range(sent)])
+    _nothing_comes(worker)
+    if refused:
+        _send(host, Request("command", "again", sent + 1))
+        _same("again", _parameters(_receive(worker)))
+
+
+def _a_response_is_not_lost_to_the_next(host: HostTransport, worker: WorkerTransport) -> None:
+    """Whether or not there is room for two."""
+    for number in (1, 2):
+        _exchange_request(host, worker, number)
+    _send(worker, Response("command", "first", id=1))
+    second = Response("command", "second", id=2)
+    was_sent = worker.try_send(second)
+    _same("first", _result(_receive(host)))
+    if not was_sent:
+        _send(worker, second)
+    _same("second", _result(_receive(host)))
+
+
+def _the_last_request_that_was_given_up_is_known(host: HostTransport, worker: WorkerTransport) -> None:
+    _same(False, worker.is_given_up(1))
+    for number in (1, 2):
+        _exchange_request(host, worker, number)
+        _same(True, host.may_have_begun(number))
+        host.give_up(number)
+        _same([number == given_up for given_up in (1, 2)], [worker.is_given_up(1), worker.is_given_up(2)])
+        _send(worker, Response("command", "", id=number))
+        _receive(host)
+
+
+# ----------------------------------------------------------------------------------------------------- waiting
+
+
+def _receive_0_does_not_wait(host: HostTransport, worker: WorkerTransport) -> None:
+    for end in (host, worker):
+        _nothing_comes(end)
+
+
+def _wake_ends_a_wait_or_the_next_one(host: HostTransport, worker: WorkerTransport) -> None:
+    for end in (host, worker):
+        end.wake()
+        _same(None, end.receive(_PATIENCE_S))
+        _ends(lambda: end.receive(_PATIENCE_S * 2), end.wake)  # noqa: B023 - called before the loop goes on
+
+
+def _a_frame_ends_a_wait(host: HostTransport, worker: WorkerTransport) -> None:
+    for number in range(1, 20):
+        request = Request("command", "", number)
+        _ends(lambda: _same(request, _receive(worker)), lambda: _send(host, request))  # noqa: B023
+        response = Response("command", "", id=number)
+        _ends(lambda: _same("", _result(_receive(host))), lambda: _send(worker, response))  # noqa: B023
+
+
+def _the_exit_handle_ends_waits(host: HostTransport, worker: WorkerTransport) -> None:
+    if sys.platform == "win32":
+        return  # handles of processes only
+    del worker
+    handle, signal = os.pipe()
+    try:
+        host.watch_exit(handle)
+        _ends(lambda: host.receive(_PATIENCE_S * 2), lambda: os.write(signal, b"!"))
+        host.prepare()
+    finally:
+        os.close(handle)
+        os.close(signal)
+
+
+def _ends(wait: Callable[[], Any], act: Callable[[], Any]) -> None:
+    """``wait`` ends because of ``act``, which comes from another thread at some moment."""
+    failures: List[BaseException] = []
+
+    def run() -> None:
+        try:
+            wait()
+        except BaseException as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    act()
+    thread.join(_PATIENCE_S)
+    assert not thread.is_alive(), "a wait did not end"
+    if failures:
+        raise failures[0]
+
+
+# ----------------------------------------------------------------------------------------------------- tensors
+
+
+def _tensors() -> List[Any]:
+    np = _numpy()
+    return [
+        np.arange(12, dtype=np.float32).reshape(3, 4),
+        np.arange(12, dtype=np.int64).reshape(3, 4)[::-1, ::2],
+        np.array(2.5),
+        np.zeros((2, 0, 3), np.int8),
+        np.array([True, False]),
+        np.ones((1, 2, 1, 2, 1, 2), np.complex64),
+        np.ones((600, 700), np.float64),
+    ]
+
+
+def _tags_keep_tensors_until_they_are_replaced_or_dropped(
+    host: HostTransport, worker: WorkerTransport
+) -> None:
+    for number, tensor in enumerate(_tensors(), 2):
+        host.put_tensor("tag", tensor)
+        _exchange_request(host, worker, number)
+        for _ in range(2):
+            _same_tensor(tensor, worker.get_tensor("tag", "numpy"))
+    host.drop_tensor("tag")
+    host.drop_tensor("tag")
+    _exchange_request(host, worker, 1)
+    try:
+        worker.get_tensor("tag", "numpy")
+    except KeyError:
+        return
+    raise AssertionError("a tag that was dropped is still there")
+
+
+def _a_handlers_tensor_is_its_own(host: HostTransport, worker: WorkerTransport) -> None:
+    tensor = _tensors()[0]
+    host.put_tensor("tag", tensor)
+    _exchange_request(host, worker, 1)
+    first = worker.get_tensor("tag", "numpy")
+    host.put_tensor("tag", tensor + 1)
+    _exchange_request(host, worker, 2)
+    _same_tensor(tensor, first)
+    first *= 2
+    _same_tensor(tensor + 1, worker.get_tensor("tag", "numpy"))
+
+
+def _results_arrive_and_stay(host: HostTransport, worker: WorkerTransport) -> None:
+    """More, fewer, none; the first are unharmed by the last."""
+    kept: List[Tuple[List[Any], List[Any]]] = []
+    for number, tensors in enumerate((_tensors(), _tensors()[:2], [], [_tensors()[0] + 1]), 1):
+        _exchange_request(host, worker, number)
+        _send(worker, Response("command", "ok", tensors=tensors, id=number))
+        response = _receive(host)
+        assert isinstance(response, Response), f"a response became {response!r}"
+        kept.append((tensors, list(response.tensors)))
+    for expected, actual in kept:
+        _same(len(expected), len(actual))
+        for one, other in zip(expected, actual):
+            _same_tensor(one, other)
+
+
+def _what_tsr_cannot_hold_is_refused_and_nothing_sent(host: HostTransport, worker: WorkerTransport) -> None:
+    np = _numpy()
+    no_tensor = np.array(["text"])
+    _exchange_request(host, worker, 1)
+    for send in (
+        lambda: host.put_tensor("tag", no_tensor),
+        lambda: worker.try_send(Response("command", "bad", tensors=[np.ones(1), no_tensor], id=1)),
+    ):
+        try:
+            send()
+        except FormatError:
+            continue
+        raise AssertionError("an array of texts was accepted as a tensor")
+    _nothing_comes(host)
+    _send(worker, Response("command", "good", id=1))
+    _same("good", _result(_receive(host)))
+
+
+# -------------------------------------------------------------------------------------------------- life
+
+
+def _prepare_forgets_what_was_said_and_keeps_tags(host: HostTransport, worker: WorkerTransport) -> None:
+    tensor = _tensors()[0]
+    host.put_tensor("tag", tensor)
+    _exchange_request(host, worker, 1)
+    _send(worker, Response("command", "old", id=1))
+    _send(host, Request("command", "old", 2))
+    host.prepare()
+    _nothing_comes(host)
+
+
+def _closing_twice_is_closing_once(host: HostTransport, worker: WorkerTransport) -> None:
+    for end in (worker, host):
+        end.close()
+        end.close()
+
+
+def _spoiled_by(spoil: Callable[[HostTransport], None]) -> Check:
+    def check(host: HostTransport, worker: WorkerTransport) -> None:
+        _exchange_request(host, worker, 1)
+        spoil(host)
+        try:
+            frame = host.receive(_PATIENCE_S)
+        except RemoteProtocolError:
+            _nothing_comes(host)
+            return
+        raise AssertionError(f"bytes that are no frame became {frame!r}")
+
+    return check
+
+
+# --------------------------------------------------------------------------------------------------- helpers
+
+
+def _exchange_request(host: HostTransport, worker: WorkerTransport, number: int) -> None:
+    _send(host, Request("command", "", number))
+    _same(Request("command", "", number), _receive(worker))
+
+
+def _with_list(frame: Frame) -> Frame:
+    """A response with all that may be left out, or in another form."""
+    if isinstance(frame, Response):
+        frame.tensors = list(frame.tensors)
+        frame.command = frame.command or "command"
+    return frame
+
+
+def _parameters(frame: Frame) -> str:
+    assert isinstance(frame, Request), f"a request became {frame!r}"
+    return frame.parameters
+
+
+def _result(frame: Frame) -> str:
+    assert isinstance(frame, Response), f"a response became {frame!r}"
+    return frame.result
+
+
+_CHECKS: Tuple[Check, ...] = (
+    _requests_arrive_whole_and_once,
+    _responses_arrive_whole_and_once,
+    _exit_and_exiting_arrive,
+    _requests_keep_their_order_whatever_the_room,
+    _a_response_is_not_lost_to_the_next,
+    _the_last_request_that_was_given_up_is_known,
+    _receive_0_does_not_wait,
+    _wake_ends_a_wait_or_the_next_one,
+    _a_frame_ends_a_wait,
+    _the_exit_handle_ends_waits,
+    _tags_keep_tensors_until_they_are_replaced_or_dropped,
+    _a_handlers_tensor_is_its_own,
+    _results_arrive_and_stay,
+    _what_tsr_cannot_hold_is_refused_and_nothing_sent,
+    _prepare_forgets_what_was_said_and_keeps_tags,
+    _closing_twice_is_closing_once,
+)

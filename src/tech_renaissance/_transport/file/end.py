@@ -1,0 +1,63 @@
+"""What both ends of the file transport share."""
+
+import os
+import time
+from typing import Optional
+
+from ..._protocol.frame import (
+    Frame,
+)
+from .watch import Backoff, watch_directory
+
+# Holds the id of the request that the host has given up.
+GIVEN_UP = "cancel.txt"
+
+
+class FileEnd:
+    """What both ends share: the directory, and waiting for it to change."""
+
+    def __init__(self, directory: str, poll_ms: Optional[str]) -> None:
+        self.directory = directory
+        self._backoff = Backoff.parse(poll_ms) if poll_ms else Backoff()
+        self._watch = watch_directory(directory, notify=not poll_ms)
+        self._exit_handle: Optional[int] = None
+        self._closed = False
+
+    def receive(self, timeout_s: float) -> Optional[Frame]:
+        """See Transport."""
+        deadline = time.monotonic() + timeout_s
+        while True:
+            frame = self._look()
+            if frame is not None:
+                self._backoff.reset()
+                return frame
+            remaining = deadline - time.monotonic()
+            if remaining <= 0:
+                return None
+            if self._watch.wait(min(self._backoff.next_s(), remaining), self._exit_handle):
+                self._backoff.reset()
+                return self._look()
+
+    def wake(self) -> None:
+        """See Transport."""
+        self._watch.wake()
+
+    def close(self) -> None:
+        """See Transport."""
+        if not self._closed:
+            self._closed = True
+            self._watch.close()
+
+    def _look(self) -> Optional[Frame]:
+        raise NotImplementedError
+
+    def _path(self, name: str) -> str:
+        return os.path.join(self.directory, name)
+
+    def _tensor_path(self, tag: str) -> str:
+        return self._path(f"{tag}.tsr")
+
+
+def now_ms() -> int:
+    """Milliseconds since 1970, for the time stamps of messages."""
+    return time.time_ns() // 1_000_000

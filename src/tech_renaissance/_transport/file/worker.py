@@ -1,0 +1,162 @@
+"""The file transport, worker's end.
+
+A request is claimed by renaming it, so each is read whole, once, by one reader, whatever dies when.
+"""
+
+import contextlib
+import os
+import time
+from typing import Any, Callable, List, Optional, Sequence
+
+from ..._base.errors import RemoteProtocolError
+from ..._base.names import check_name
+from ..._base.tensor import DType, Library, allocate
+from ..._protocol.frame import (
+    LONG,
+    Exit,
+    Exiting,
+    Frame,
+    MalformedRequest,
+    Ready,
+    Response,
+    decode_request,
+    encode_response,
+)
+from ..._protocol.tsr import export_tsr, read_tsr
+from ..._system import files
+from ..session_files import read_status, write_status, write_worker_info
+from ..transport import WorkerTransport
+from .end import GIVEN_UP, FileEnd, now_ms
+
+# An older host may write in place: how long its file must stand still before it counts as written.
+_SETTLE_S = 0.1
+
+_ID_NBYTES = 20
+
+
+class FileWorker(FileEnd, WorkerTransport):
+    """The worker's end."""
+
+    def __init__(self, directory: str, poll_ms: Optional[str] = None) -> None:
+        super().__init__(directory, poll_ms)
+        self._told_to_leave = False
+
+    def is_given_up(self, request_id: int) -> bool:
+        """See WorkerTransport."""
+        try:
+            return files.read(self._path(GIVEN_UP), _ID_NBYTES) == str(request_id).encode()
+        except OSError:
+            return False
+
+    def get_tensor(self, tag: str, library: Optional[Library]) -> Any:
+        """See WorkerTransport."""
+        try:
+            path = self._tensor_path(check_name(tag, "tag"))
+            with files.open_plain(path) as file:
+                return read_tsr(file, path, library)
+        except FileNotFoundError:
+            raise KeyError(tag) from None
+
+    def empty(self, dtype: DType, shape: Sequence[int], library: Library) -> Any:
+        """See WorkerTransport."""
+        return allocate(dtype, shape, library)[0]
+
+    def try_send(self, frame: Frame) -> bool:
+        """See Transport."""
+        if isinstance(frame, Response):
+            return self._try_respond(frame)
+        if isinstance(frame, Ready):
+            write_worker_info(self.directory, frame.info)
+            self._set_status("ready")
+        elif isinstance(frame, Exiting):
+            self._set_status("exiting")
+        else:
+            raise TypeError(f"a worker does not send {frame!r}")
+        return True
+
+    def close(self) -> None:
+        """See Transport. The last word in ``status.txt`` is ``terminated``."""
+        if not self._closed:
+            with contextlib.suppress(OSError):  # the directory may be gone, the disk full
+                write_status(self.directory, "terminated")
+        super().close()
+
+    def _try_respond(self, response: Response) -> bool:
+        path = self._path("response.json")
+        if os.path.exists(path) or not os.path.isdir(self.directory):
+            return False
+        names = [f"result_{index}" for index in range(len(response.tensors))]
+        for name, tensor in zip(names, response.tensors):
+            export_tsr(tensor, self._tensor_path(name))
+        self._remove_results_from(len(names))
+        files.write(path, encode_response(response, names, now_ms()).encode())
+        first_line = response.error.message.partition("\n")[0] if response.error else ""
+        self._set_status(f"error: {first_line}" if response.error else "ok")
+        return True
+
+    def _remove_results_from(self, index: int) -> None:
+        while os.path.lexists(self._tensor_path(f"result_{index}")):
+            files.discard(self._tensor_path(f"result_{index}"))
+            index += 1
+
+    def _look(self) -> Optional[Frame]:
+        if not self._told_to_leave and self._asked_to_leave():
+            self._told_to_leave = True  # "exit" stays in the file, but is one frame
+            return Exit()
+        claimed = self._path(".request.claimed")
+        try:
+            files.replace(self._path("request.json"), claimed)
+        except FileNotFoundError:
+            return None
+        try:
+            frame = self._read_claimed(claimed)
+        finally:
+            files.discard(claimed)
+            self._set_status("busy")
+        return frame
+
+    def _read_claimed(self, path: str) -> Frame:
+        mark = None
+        while True:
+            before = _mark(path)
+            try:
+                return decode_request(files.read(path) or b"")
+            except OSError as error:
+                defect = RemoteProtocolError("bad_frame", f"it cannot be read: {error}")
+                raise MalformedRequest(defect, None, LONG) from error
+            except MalformedRequest as error:
+                if error.code != "bad_json" or before == mark:
+                    raise
+            mark = before
+            time.sleep(_SETTLE_S)
+
+    def _asked_to_leave(self) -> bool:
+        status = read_status(self.directory)
+        return status == "exit" or (not status and not os.path.isdir(self.directory))
+
+    def _set_status(self, line: str) -> None:
+        """Our word must not cover a host's "exit": not one that stands there, nor one that is written in place just now."""
+        with files.held(self._path("status.txt")) as read:
+            if not _says_exit(read):
+                write_status(self.directory, line)
+                if _says_exit(read):
+                    write_status(self.directory, "exit")
+
+
+def _says_exit(read: Callable[[], Optional[bytes]]) -> bool:
+    """Whether the file says so, once whoever has emptied it to write into it has written."""
+    deadline = time.monotonic() + _SETTLE_S
+    text = read()
+    while text == b"" and time.monotonic() < deadline:
+        time.sleep(_SETTLE_S / 100)
+        text = read()
+    return (text or b"").strip() == b"exit"
+
+
+def _mark(path: str) -> Optional[List[int]]:
+    """Changes when someone writes the file."""
+    try:
+        status = os.stat(path)
+    except FileNotFoundError:
+        return None
+    return [status.st_ino, status.st_mtime_ns, status.st_size]

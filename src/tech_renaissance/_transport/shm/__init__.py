@@ -1,0 +1,1 @@
+"""The shared-memory transport: rings, arenas, leases. Contract: spec/transport-shm.md."""

@@ -1,0 +1,249 @@
+"""Frames as bytes of a ring. Layout: spec/transport-shm.md, Rings. No I/O.
+
+A decoder is given a private copy of a frame and believes nothing in it: everything that does not add up is a
+RemoteProtocolError ``bad_frame``.
+"""
+
+import functools
+import json
+import struct
+from typing import Any, Dict, Sequence, Tuple, cast
+
+from ..._base.errors import LocalProtocolError, RemoteProtocolError
+from ..._protocol.frame import LONG, SHORT, Failure, Request, Response, decode_failure
+
+PAD, REQUEST, EXIT, PUT, DROP = 0, 1, 2, 3, 4
+READY, RESPONSE, EXITING = 17, 18, 19
+
+FLAG_SHORT = 1
+FLAG_BODY_IN_BLOCK = 2
+FLAG_DEADLINE = 4
+# A larger frame's body travels in a block: the ring stays open for others.
+LARGEST_NBYTES = 65536
+
+_HEADER = struct.Struct("<IHHQ")
+_TWO = struct.Struct("<II")
+_REQUEST = struct.Struct("<IHHQII")
+_PUT = struct.Struct("<IHHQQQII")
+_RESPONSE = struct.Struct("<IHHQIIIIII")
+_RESULT = struct.Struct("<IHHQ4xI8xI4x")  # a Response whose only text is its result
+_BLOCK = struct.Struct("<QQ")
+_BODY_IN_BLOCK = struct.Struct("<IHHQQQQ")
+HEADER_NBYTES = _HEADER.size
+# A Put with the longest name, and more than a frame whose body is in a block.
+LARGEST_TAG_FRAME = 40 + 128
+_MOST_DIGITS = 20
+_PADDING = [b"\0" * (-length & 7) for length in range(8)]
+
+
+# A block that a frame names: its offset, and the number of its lease.
+Lent = Tuple[int, int]
+
+
+def encode_request(request: Request) -> bytes:
+    """A Request. Raises LocalProtocolError ``bad_message`` for a text that no frame can hold."""
+    command, parameters = (
+        request.command.encode("utf-8", "replace"),
+        request.parameters.encode("utf-8", "replace"),
+    )
+    length = len(command) + len(parameters)
+    if length >> 32:
+        raise LocalProtocolError("bad_message", "a text of 4 GiB or more")
+    flags = FLAG_SHORT if request.dialect == SHORT else 0
+    end = _PADDING[length & 7]
+    if request.deadline_ns is not None:
+        flags |= FLAG_DEADLINE
+        end += request.deadline_ns.to_bytes(8, "little")
+    head = _REQUEST.pack(
+        24 + length + len(end), REQUEST, flags, request.id or 0, len(command), len(parameters)
+    )
+    return head + command + parameters + end
+
+
+def decode_request(frame: bytes) -> Request:
+    """Raises RemoteProtocolError."""
+    try:
+        _, _, flags, request_id, n_command, n_parameters = _REQUEST.unpack_from(frame)
+        middle = 24 + n_command
+        end = middle + n_parameters
+        if not n_command or end > len(frame) or request_id >> 63:
+            raise RemoteProtocolError("bad_frame", "a request whose parts do not fit")
+        return Request(
+            frame[24:middle].decode(),
+            frame[middle:end].decode(),
+            request_id or None,
+            SHORT if flags & FLAG_SHORT else LONG,
+            int.from_bytes(frame[-8:], "little") if flags & FLAG_DEADLINE else None,
+        )
+    except (struct.error, UnicodeDecodeError) as error:
+        raise RemoteProtocolError("bad_frame", f"a request that cannot be read: {error}") from None
+
+
+def encode_simple(kind: int) -> bytes:
+    """Exit or Exiting."""
+    return _HEADER.pack(HEADER_NBYTES, kind, 0, 0)
+
+
+def encode_ready(info: Dict[str, Any]) -> bytes:
+    """Ready, with the contents of worker.json."""
+    text = json.dumps(info).encode()
+    return _padded(READY, _TWO.pack(len(text), 0) + text)
+
+
+def decode_ready(frame: bytes) -> Dict[str, Any]:
+    """Raises RemoteProtocolError."""
+    try:
+        nbytes, _ = _TWO.unpack_from(frame, HEADER_NBYTES)
+        info: Any = json.loads(_part(frame, HEADER_NBYTES + 8, nbytes), parse_int=_parse_int)
+    except (struct.error, ValueError, RecursionError) as error:
+        raise RemoteProtocolError("bad_frame", f"a Ready that cannot be read: {error}") from None
+    if not isinstance(info, dict):
+        raise RemoteProtocolError("bad_frame", "a Ready that is no object")
+    return cast("Dict[str, Any]", info)
+
+
+def encode_put(tag: str, lent: Lent) -> bytes:
+    """Put: the tensor under a tag is now this block."""
+    text = tag.encode()
+    return _padded(PUT, _BLOCK.pack(*lent) + _TWO.pack(len(text), 0) + text)
+
+
+def decode_put(frame: bytes) -> Tuple[str, Lent]:
+    """Raises RemoteProtocolError."""
+    try:
+        _, _, _, _, offset, lease, n_tag, _ = _PUT.unpack_from(frame)
+    except struct.error as error:
+        raise RemoteProtocolError("bad_frame", f"a Put that cannot be read: {error}") from None
+    return _tag(frame[40 : 40 + n_tag], n_tag), (offset, lease)
+
+
+@functools.lru_cache(maxsize=4096)  # the same tags come with every call
+def _tag(text: bytes, nbytes: int) -> str:
+    return _text(text, 0, nbytes)
+
+
+def encode_drop(tag: str) -> bytes:
+    """Drop: nothing is under the tag any more."""
+    text = tag.encode()
+    return _padded(DROP, _TWO.pack(len(text), 0) + text)
+
+
+def decode_drop(frame: bytes) -> str:
+    """Raises RemoteProtocolError."""
+    try:
+        n_tag, _ = _TWO.unpack_from(frame, HEADER_NBYTES)
+    except struct.error as error:
+        raise RemoteProtocolError("bad_frame", f"a Drop that cannot be read: {error}") from None
+    return _text(frame, HEADER_NBYTES + 8, n_tag)
+
+
+def encode_response(response: Response, lent: Sequence[Lent], request_command: str) -> bytes:
+    """A Response whose tensors are blocks. A command that is the request's is not repeated."""
+    flags = FLAG_SHORT if response.dialect == SHORT else 0
+    result = response.result.encode("utf-8", "replace")
+    if response.command == request_command and not (response.message or response.error):
+        end = _PADDING[len(result) & 7]
+        for block in lent:
+            end += _BLOCK.pack(*block)
+        nbytes = 40 + len(result) + len(end)
+        return _RESULT.pack(nbytes, RESPONSE, flags, response.id or 0, len(result), len(lent)) + result + end
+    command = b"" if response.command == request_command else response.command.encode("utf-8", "replace")
+    message = response.message.encode("utf-8", "replace") if response.message else b""
+    error = _encode_failure(response.error) if response.error else b""
+    texts = command + result + message + error
+    length = len(texts)
+    head = _RESPONSE.pack(
+        40 + (length + 7 & -8) + 16 * len(lent),
+        RESPONSE,
+        flags,
+        response.id or 0,
+        len(command),
+        len(result),
+        len(message),
+        len(error),
+        len(lent),
+        0,
+    )
+    return head + texts + _PADDING[length & 7] + b"".join(_BLOCK.pack(*block) for block in lent)
+
+
+def decode_response(frame: bytes) -> Tuple[Response, Sequence[Lent]]:
+    """A response without tensors yet, and the blocks where they are. Raises RemoteProtocolError."""
+    try:
+        _, _, flags, request_id, n_command, n_result, n_message, n_error, count, _ = _RESPONSE.unpack_from(
+            frame
+        )
+        result_start = 40 + n_command
+        message_start = result_start + n_result
+        error_start = message_start + n_message
+        error_end = error_start + n_error
+        blocks_start = error_end + 7 & -8
+        if blocks_start + 16 * count > len(frame):
+            raise RemoteProtocolError("bad_frame", "a response whose parts do not fit")
+        response = Response(
+            frame[40:result_start].decode() if n_command else "",
+            frame[result_start:message_start].decode(),
+            frame[message_start:error_start].decode() if n_message else "",
+            (),
+            decode_failure(frame[error_start:error_end].decode()) if n_error else None,
+            request_id or None,
+            SHORT if flags & FLAG_SHORT else LONG,
+        )
+    except (struct.error, UnicodeDecodeError) as error:
+        raise RemoteProtocolError("bad_frame", f"a response that cannot be read: {error}") from None
+    if not count:
+        return response, ()
+    return response, [_BLOCK.unpack_from(frame, blocks_start + 16 * index) for index in range(count)]
+
+
+def encode_body_in_block(frame: bytes, lent: Lent) -> bytes:
+    """What travels in place of a large frame whose body is in a block."""
+    _, kind, flags, frame_id = _HEADER.unpack_from(frame)
+    return _BODY_IN_BLOCK.pack(
+        40, kind, flags | FLAG_BODY_IN_BLOCK, frame_id, *lent, len(frame) - HEADER_NBYTES
+    )
+
+
+def decode_body_in_block(frame: bytes) -> Tuple[Lent, int]:
+    """The block and the size of the body of a frame with FLAG_BODY_IN_BLOCK. Raises RemoteProtocolError."""
+    try:
+        _, _, _, _, offset, lease, nbytes = _BODY_IN_BLOCK.unpack_from(frame)
+    except struct.error as error:
+        raise RemoteProtocolError("bad_frame", f"a frame that cannot be read: {error}") from None
+    return (offset, lease), nbytes
+
+
+def _padded(kind: int, body: bytes) -> bytes:
+    nbytes = HEADER_NBYTES + len(body)
+    return _HEADER.pack(nbytes + 7 & -8, kind, 0, 0) + body + _PADDING[nbytes & 7]
+
+
+def _part(frame: bytes, start: int, nbytes: int) -> bytes:
+    if start + nbytes > len(frame):
+        raise RemoteProtocolError("bad_frame", "a frame whose parts do not fit")
+    return frame[start : start + nbytes]
+
+
+def _text(frame: bytes, start: int, nbytes: int) -> str:
+    try:
+        return _part(frame, start, nbytes).decode()
+    except UnicodeDecodeError as error:
+        raise RemoteProtocolError("bad_frame", f"a text that is not UTF-8: {error}") from None
+
+
+def _encode_failure(failure: Failure) -> bytes:
+    return json.dumps(
+        {
+            "code": failure.code,
+            "type": failure.type,
+            "message": failure.message,
+            "traceback": failure.traceback,
+        }
+    ).encode()
+
+
+def _parse_int(digits: str) -> int:
+    """Older Pythons take as long as the square of the number of digits."""
+    if len(digits) > _MOST_DIGITS:
+        raise ValueError("a number of too many digits")
+    return int(digits)

@@ -1,0 +1,305 @@
+"""The shared-memory transport, host's end. Contract: spec/transport-shm.md.
+
+What a worker needs is made anew for each one: control segment, worker arena, doorbell. The host arena stays, and with it the
+tensors under tags. A worker that cannot use any of it says ``ready`` in the session directory, and is served over files.
+"""
+
+import contextlib
+import threading
+import time
+from typing import Any, Dict, List, Optional, Sequence
+
+from ..._base.errors import FormatError, LaunchError, RemoteProtocolError
+from ..._base.tensor import DType, Library, loaded_library
+from ..._protocol.frame import Exit, Exiting, Frame, Ready, Request, Response
+from ..file.host import FileHost
+from ..session_files import read_worker_info, says_ready
+from ..transport import HostTransport, Offer
+from . import frame as shm_frame
+from .arena import Block
+from .control import CONTROL_NBYTES, CURRENT_ID, GIVEN_UP, Side, write_magic
+from .doorbell import Doorbell
+from .frame import LARGEST_NBYTES
+from .lender import Lender
+from .lessee import Lessee
+from .segment import Segment
+
+# How often to see, while a worker starts, whether it serves over files.
+_FALLBACK_CHECK_S = 0.01
+
+
+class ShmHost(HostTransport):
+    """Offers shared memory to each worker; goes on over files with one that cannot use it."""
+
+    def __init__(
+        self, directory: str, poll_ms: Optional[str] = None, library: Optional[Library] = None
+    ) -> None:
+        """Raises OSError if there is no shared memory to be had."""
+        self._directory = directory
+        self._library: Optional[Library] = library
+        self._arena = Segment.create_arena()
+        try:
+            self._files = FileHost(directory, poll_ms, library)
+        except BaseException:
+            self._arena.close()
+            raise
+        self._lock = threading.RLock()  # the lender, the tags and the writing end of the ring
+        self._lender = Lender(self._arena)
+        self._tags: Dict[str, Block] = {}
+        self._unannounced: Dict[str, None] = {}  # tags that changed since the worker heard of them, in order
+        self._worker: Optional[_WorkerSide] = None
+        self._over_files = False
+        self._exit_handle: Optional[int] = None
+
+    def prepare(self) -> Offer:
+        """See HostTransport."""
+        self._files.prepare()
+        with self._lock:
+            self._hang_up()
+            self._over_files = False
+            self._lender.arena.forget_leases()
+            for block in self._tags.values():
+                self._lender.restore(block)
+            self._unannounced = dict.fromkeys(self._tags)
+            try:
+                self._worker = worker = _WorkerSide()
+            except OSError as error:
+                raise LaunchError("launch_failed", f"no shared memory for a worker: {error}") from error
+        numbers = [
+            worker.control.fileno(),
+            self._arena.fileno(),
+            worker.arena.fileno(),
+            worker.their_doorbell,
+        ]
+        return Offer({"TR_SHM": ",".join(map(str, numbers))}, numbers)
+
+    def watch_exit(self, handle: int) -> None:
+        """See HostTransport."""
+        assert self._worker is not None
+        self._worker.close_inherited()
+        self._worker.side.doorbell.watch_exit(handle)
+        self._files.watch_exit(handle)
+
+    def give_up(self, request_id: int) -> None:
+        """See HostTransport."""
+        with self._lock:
+            if self._over_files:
+                self._files.give_up(request_id)
+            elif self._worker:
+                self._worker.control.words[GIVEN_UP] = request_id
+
+    def may_have_begun(self, request_id: int) -> bool:
+        """See HostTransport."""
+        with self._lock:
+            if self._over_files:
+                return self._files.may_have_begun(request_id)
+            return self._worker is not None and self._worker.control.words[CURRENT_ID] == request_id
+
+    def put_tensor(self, tag: str, tensor: Any) -> None:
+        """See HostTransport. A tensor of ``empty`` is not copied; any other is, once."""
+        with self._lock:
+            if self._over_files:
+                self._files.put_tensor(tag, tensor)
+            self._replace(tag, self._lender.place(tensor))
+
+    def drop_tensor(self, tag: str) -> None:
+        """See HostTransport."""
+        with self._lock:
+            if self._over_files:
+                self._files.drop_tensor(tag)
+            self._replace(tag, None)
+
+    def tags(self) -> List[str]:
+        """See HostTransport."""
+        with self._lock:
+            return list(self._tags)
+
+    def empty(self, dtype: DType, shape: Sequence[int], library: Library) -> Any:
+        """See HostTransport. The tensor lives in shared memory."""
+        with self._lock:
+            return self._lender.empty(dtype, shape, library)
+
+    def try_send(self, frame: Frame) -> bool:
+        """See Transport."""
+        if self._over_files:
+            return self._files.try_send(frame)
+        assert self._worker is not None
+        with self._lock:
+            if isinstance(frame, Request):
+                sent = (not self._unannounced or self._announce()) and self._send_request(frame)
+            elif isinstance(frame, Exit):
+                sent = self._worker.side.writer.try_write(shm_frame.encode_simple(shm_frame.EXIT))
+            else:
+                raise TypeError(f"a host does not send {frame!r}")
+            self._worker.side.wake_other()  # also of tags, if there was room for no more
+            return sent
+
+    def receive(self, timeout_s: float) -> Optional[Frame]:
+        """See Transport."""
+        worker = self._worker
+        if self._over_files:
+            return self._files.receive(timeout_s)
+        assert worker is not None
+        if not timeout_s or worker.side.look():
+            frame = worker.read(self._library)
+            if frame is not None:
+                return frame
+        return self._wait(worker, timeout_s)
+
+    def wake(self) -> None:
+        """See Transport."""
+        self._files.wake()
+        worker = self._worker
+        if worker:
+            worker.side.doorbell.wake()
+
+    def close(self) -> None:
+        """See Transport. Tensors that live in shared memory stay readable."""
+        with self._lock:
+            self._hang_up()
+            self._arena.close()
+        self._files.close()
+
+    def _wait(self, worker: "_WorkerSide", timeout_s: float) -> Optional[Frame]:
+        deadline = time.monotonic() + timeout_s
+        while True:
+            remaining = deadline - time.monotonic()
+            if not worker.is_ready and self._serves_over_files():
+                return self._go_over_to_files()
+            if remaining <= 0:
+                return None
+            happened = worker.side.sleep(remaining if worker.is_ready else min(remaining, _FALLBACK_CHECK_S))
+            frame = worker.read(self._library)
+            if frame is not None or happened:
+                return frame
+            with self._lock:
+                self._lender.collect()
+                self._lender.arena.tidy()
+
+    def _serves_over_files(self) -> bool:
+        return says_ready(self._directory) and read_worker_info(self._directory).get("transport") != "shm"
+
+    def _go_over_to_files(self) -> Optional[Frame]:
+        frame = self._files.receive(0)
+        if isinstance(frame, Ready):
+            with self._lock:
+                for tag, block in self._tags.items():
+                    self._files.put_tsr(tag, self._lender.tsr(block))
+                self._over_files = True
+        return frame
+
+    def _replace(self, tag: str, block: Optional[Block]) -> None:
+        arena = self._lender.arena
+        old = self._tags.pop(tag, None)
+        if old is not None:
+            arena.release(old)
+        if block is not None:
+            self._tags[tag] = block
+        if block is not old and self._worker and not self._over_files:
+            self._unannounced[tag] = None
+        arena.tidy()
+
+    def _announce(self) -> bool:
+        """Tell the worker of all tags that changed; False if there is no room for all."""
+        assert self._worker is not None
+        writer = self._worker.side.writer
+        for tag in list(self._unannounced):
+            if not writer.has_room(shm_frame.LARGEST_TAG_FRAME):
+                return False
+            block = self._tags.get(tag)
+            if block is None:
+                frame = shm_frame.encode_drop(tag)
+            else:
+                frame = shm_frame.encode_put(tag, (block.offset, self._lender.arena.lend(block)))
+            writer.try_write(frame)
+            del self._unannounced[tag]
+        return True
+
+    def _send_request(self, request: Request) -> bool:
+        assert self._worker is not None
+        writer = self._worker.side.writer
+        data = shm_frame.encode_request(request)
+        if len(data) <= LARGEST_NBYTES:
+            return writer.try_write(data)
+        if not writer.has_room(shm_frame.LARGEST_TAG_FRAME):
+            return False
+        arena = self._lender.arena
+        block = self._lender.place_bytes(data[shm_frame.HEADER_NBYTES :])
+        lent = (block.offset, arena.lend(block))
+        arena.release(block)
+        return writer.try_write(shm_frame.encode_body_in_block(data, lent))
+
+    def _hang_up(self) -> None:
+        if self._worker:
+            self._worker.close()
+            self._worker = None
+
+
+class _WorkerSide:
+    """What belongs to one worker, and what it says."""
+
+    def __init__(self) -> None:
+        with contextlib.ExitStack() as undo:
+            self.control = Segment.create(CONTROL_NBYTES)
+            undo.callback(self.control.close)
+            write_magic(self.control)
+            self.arena = Segment.create_arena()
+            undo.callback(self.arena.close)
+            doorbell, self.their_doorbell = Doorbell.pair()
+            undo.pop_all()
+        self.side = Side(self.control, doorbell, is_host=True)
+        self.is_ready = False
+        self._lessee = Lessee(self.arena)
+
+    def read(self, library: Optional[Library]) -> Optional[Frame]:
+        """The next frame, if there is one. Raises RemoteProtocolError."""
+        reader = self.side.reader
+        data = reader.read()
+        if data is None:
+            return None
+        if self._lessee.dead:
+            self._lessee.collect()
+        if reader.is_crowded:
+            self.side.wake_other()
+        kind = data[4]
+        if len(data) >= shm_frame.HEADER_NBYTES and data[6] & shm_frame.FLAG_BODY_IN_BLOCK:
+            data = self._lessee.whole_frame(data)
+        if kind == shm_frame.RESPONSE:
+            return self._response(data, library)
+        if kind == shm_frame.READY:
+            self.is_ready = True
+            return Ready(shm_frame.decode_ready(data))
+        if kind == shm_frame.EXITING:
+            return Exiting()
+        raise RemoteProtocolError("bad_frame", f"a worker does not send frames of kind {kind}")
+
+    def close_inherited(self) -> None:
+        """The worker has its own descriptors now."""
+        Doorbell(self.their_doorbell).close()
+        self.their_doorbell = -1
+
+    def close(self) -> None:
+        """Hang up. Tensors in the worker's arena stay readable."""
+        if self.their_doorbell >= 0:
+            self.close_inherited()
+        self.side.close()
+        self.control.close()
+        self.arena.close()
+
+    def _response(self, data: bytes, library: Optional[Library]) -> Response:
+        response, blocks = shm_frame.decode_response(data)
+        if blocks:
+            library = loaded_library(library)
+            try:
+                response.tensors = [self._result(lent, library) for lent in blocks]
+            except FormatError as error:
+                raise RemoteProtocolError("bad_frame", f"a result tensor cannot be read: {error}") from error
+        return response
+
+    def _result(self, lent: shm_frame.Lent, library: Library) -> Any:
+        lessee = self._lessee
+        lease = lessee.hold(*lent)
+        try:
+            return lessee.tensor_once(lease, library)
+        finally:
+            lessee.let_go(lease)

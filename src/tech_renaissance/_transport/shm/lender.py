@@ -1,0 +1,202 @@
+"""The owner's side of an arena, with tensors: where they are placed, and what is kept for how long.
+
+Not thread-safe, but for one thing: tensors of ``empty`` may die in any thread at any moment. Then they only leave a note,
+which is dealt with at the next call.
+"""
+
+import ctypes
+import functools
+import operator
+import sys
+from collections import deque
+from typing import Any, Callable, Deque, Dict, Optional, Sequence, Tuple
+
+from ..._base.tensor import DTYPE_OF_ARRAY_NAME, DType, Library, describe
+from ..._protocol.tsr import header_for, peek_header
+from .arena import PREFIX_NBYTES, Arena, Block
+from .lessee import Watch
+from .segment import Segment
+from .view import view_of
+
+_MOST_FORMS = 4096
+_MOST_DIMS = 8
+# The C library's own, with its types told once: half the cost of ctypes.memmove.
+_copy = (ctypes.cdll.msvcrt if sys.platform == "win32" else ctypes.CDLL(None)).memmove
+_copy.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t]
+_copy.restype = None
+# Up to here a slice assignment is quicker; above, other threads shall run meanwhile.
+_MOST_SLICED_NBYTES = 65536
+
+# Torch dtypes whose tensors are plain memory when they are contiguous on the CPU.
+_PLAIN = {"float32", "float64", "int32", "int64", "uint8", "int8", "int16", "float16", "bfloat16"}
+
+
+class _Loan(Watch):
+    """A block whose tensor was handed out by ``empty``; ``offset`` is the address of the elements."""
+
+    __slots__ = ("block", "dtype", "shape")
+    block: Block
+    dtype: DType
+    shape: Tuple[int, ...]
+
+
+class _Form:
+    """What is the same for all tensors of a dtype and shape; ``dtype`` is None for those that are not plain memory.
+    ``elements`` makes something to copy from of an address, if they are few.
+    """
+
+    __slots__ = ("data_nbytes", "dtype", "elements", "header", "header_nbytes", "nbytes", "shape")
+
+    def __init__(
+        self, dtype: Optional[DType], shape: Tuple[int, ...], header: bytes, data_nbytes: int
+    ) -> None:
+        self.dtype = dtype
+        self.shape = shape
+        self.header = header
+        self.data_nbytes = data_nbytes
+        is_small = 0 < data_nbytes <= _MOST_SLICED_NBYTES
+        self.elements: Any = (ctypes.c_ubyte * data_nbytes).from_address if is_small else None
+        self.header_nbytes = len(header)
+        self.nbytes = len(header) + data_nbytes
+
+
+class Lender:
+    """Places tensors and bytes in blocks of an arena that this side owns."""
+
+    def __init__(self, segment: Segment) -> None:
+        self._segment = segment
+        self._bytes = segment.bytes
+        self.arena = Arena(segment)
+        self._loans: Dict[int, _Loan] = {}  # by the address of the elements
+        self._dead: Deque[_Loan] = deque()
+        self._forms: Dict[Any, _Form] = {}  # by torch dtype and shape
+        self._torch_tensor: Any = None  # torch.Tensor, once torch is there
+        self._strided: Any = None  # torch.strided
+        self._is_cpu: Callable[[Any], bool] = _is_cpu
+
+    def empty(self, dtype: DType, shape: Sequence[int], library: Library) -> Any:
+        """A new tensor, uninitialised, that lives in a block. Raises ArenaFull, FormatError."""
+        self.collect()
+        shape = tuple(shape)
+        block, start = self._block_for(dtype, shape)
+        if dtype.name == "BOOL":  # other bytes than 0 and 1 are undefined behaviour to the libraries
+            ctypes.memset(self._segment.address + start, 0, _header_of(dtype, shape)[1])
+        tensor, memory = view_of(self._segment, start, dtype, shape, library)
+        loan = _Loan(memory, self._dead.append)
+        loan.offset = address = self._segment.address + start
+        loan.block, loan.dtype, loan.shape = block, dtype, shape
+        self._loans[address] = loan  # kept, or it would note nothing
+        return tensor
+
+    def place(self, tensor: Any) -> Block:
+        """The block of a tensor of ``empty``, or a new one with a copy; held once more until ``arena.release``.
+
+        Raises ArenaFull, FormatError.
+        """
+        if self._dead:
+            self.collect()
+        if type(tensor) is not self._torch_tensor:
+            self._torch_tensor = getattr(sys.modules.get("torch"), "Tensor", None)
+            if type(tensor) is not self._torch_tensor:
+                return self._place_any(tensor)
+        # From here on the quickest way there is for a torch tensor that is plain memory.
+        form = self._forms.get((tensor.dtype, tensor.shape)) or self._learn(tensor)
+        plain = form.dtype is not None and tensor.layout is self._strided and self._is_cpu(tensor)
+        if not plain or not tensor.is_contiguous() or tensor.is_neg():
+            return self._place_any(tensor)
+        address = tensor.data_ptr()
+        if address in self._loans:
+            block = self._existing(address, form.dtype, form.shape)
+            if block is not None:
+                return block
+        block = self.arena.allocate(form.nbytes)
+        start = block.offset + PREFIX_NBYTES
+        data_start = start + form.header_nbytes
+        mapping = self._segment.mapping
+        mapping[start:data_start] = block.header = form.header
+        if form.elements:
+            mapping[data_start : data_start + form.data_nbytes] = form.elements(address)
+        else:
+            _copy(self._segment.address + data_start, address, form.data_nbytes)
+        return block
+
+    def restore(self, block: Block) -> None:
+        """Write the header of a block's tensor again, whatever the other side made of it."""
+        start = block.offset + PREFIX_NBYTES
+        self._bytes[start : start + len(block.header)] = block.header
+
+    def tsr(self, block: Block) -> memoryview:
+        """The tensor in a block as the bytes of a TSR file, valid while the block is held."""
+        self.restore(block)
+        header = peek_header(block.header, len(block.header))
+        start = block.offset + PREFIX_NBYTES
+        return self._bytes[start : start + header.header_nbytes + header.nbytes]
+
+    def place_bytes(self, data: bytes) -> Block:
+        """A block with these bytes, held once. Raises ArenaFull."""
+        block = self.arena.allocate(len(data))
+        start = block.offset + PREFIX_NBYTES
+        self._bytes[start : start + len(data)] = data
+        return block
+
+    def collect(self) -> None:
+        """Let go of the blocks whose tensors died."""
+        while self._dead:
+            loan = self._dead.popleft()
+            del self._loans[loan.offset]
+            self.arena.release(loan.block)
+
+    def _learn(self, tensor: Any) -> "_Form":
+        torch = sys.modules["torch"]
+        self._strided = torch.strided
+        if hasattr(torch.Tensor, "is_cpu"):  # since torch 1.13
+            self._is_cpu = operator.attrgetter("is_cpu")
+        name = str(tensor.dtype).replace("torch.", "")
+        dtype = DTYPE_OF_ARRAY_NAME[name] if name in _PLAIN else None
+        shape = tuple(tensor.shape)
+        header, nbytes = _header_of(dtype, shape) if dtype and len(shape) <= _MOST_DIMS else (b"", 0)
+        form = _Form(dtype if header else None, shape, header, nbytes)
+        if len(self._forms) >= _MOST_FORMS:
+            self._forms.clear()
+        self._forms[tensor.dtype, tensor.shape] = form
+        return form
+
+    def _place_any(self, tensor: Any) -> Block:
+        raw = describe(tensor)
+        nbytes = raw.data.nbytes
+        if nbytes:
+            address = ctypes.addressof(ctypes.c_ubyte.from_buffer(raw.data)) if not raw.data.readonly else 0
+            block = self._existing(address, raw.dtype, raw.shape)
+            if block is not None:
+                return block
+        block, start = self._block_for(raw.dtype, raw.shape)
+        self._bytes[start : start + nbytes] = raw.data
+        return block
+
+    def _existing(self, address: int, dtype: Optional[DType], shape: Sequence[int]) -> Optional[Block]:
+        loan = self._loans.get(address)
+        if loan is None or loan.dtype is not dtype or loan.shape != tuple(shape):
+            return None
+        loan.block.holders += 1
+        return loan.block
+
+    def _block_for(self, dtype: DType, shape: Tuple[int, ...]) -> Tuple[Block, int]:
+        """A block with the header of such a tensor, and where its elements go."""
+        header, nbytes = _header_of(dtype, shape)
+        block = self.arena.allocate(len(header) + nbytes)
+        start = block.offset + PREFIX_NBYTES
+        end = start + len(header)
+        self._bytes[start:end] = block.header = header
+        return block, end
+
+
+def _is_cpu(tensor: Any) -> bool:
+    return tensor.device.type == "cpu"
+
+
+@functools.lru_cache(maxsize=1024)
+def _header_of(dtype: DType, shape: Tuple[int, ...]) -> Tuple[bytes, int]:
+    count = 1
+    for dim in shape:
+        count *= dim
+    return header_for(dtype, shape), count * dtype.nbytes

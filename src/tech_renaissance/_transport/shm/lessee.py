@@ -1,0 +1,189 @@
+"""The reader's side of an arena: tensors that live in the other side's blocks, and giving the blocks back.
+
+A tensor made here is a view of its block. When nothing refers to the block any more (no tag, no tensor, no view or slice
+of one), its lease is returned by storing one word. Rules: spec/transport-shm.md, Blocks and leases.
+
+Making a view costs more than all else in a small call, so a view that nobody has is not thrown away with its lease: it is
+parked, and serves again when the block comes back with the same header.
+
+Not thread-safe, but for one thing: tensors may die in any thread at any moment. Then they only leave a note, which is dealt with
+at the next call.
+"""
+
+import functools
+import weakref
+from collections import deque
+from typing import Any, Callable, Deque, Dict, Optional
+
+from ..._base.errors import FormatError, RemoteProtocolError
+from ..._base.tensor import Library
+from ..._protocol.tsr import HEADER_NBYTES_MAX, Header, peek_header
+from . import frame as shm_frame
+from .arena import PREFIX_NBYTES
+from .segment import Segment
+from .view import StorageUse, alias_maker, view_of
+
+_LEAST_BLOCK = PREFIX_NBYTES + HEADER_NBYTES_MAX
+_MOST_PARKED = 64
+_NUMBERS_END = 1 << 63
+# What is not larger is believed to have memory.
+_UNCHECKED_NBYTES = 1 << 20
+
+
+class Watch(weakref.ref):  # type: ignore[type-arg]
+    """Notes that memory is not referred to any more; knows of which block it was (or, for a lender, at which address)."""
+
+    __slots__ = ("offset",)
+    offset: int
+
+
+class Lease:
+    """One block: the number to return, how many hold it here, its view, and the memory of all views that are watched."""
+
+    __slots__ = (
+        "alias",
+        "header",
+        "holders",
+        "is_known",
+        "library",
+        "number",
+        "offset",
+        "use",
+        "view",
+        "watches",
+    )
+
+    def __init__(self, offset: int) -> None:
+        self.offset = offset
+        self.number = 0
+        self.holders = 0
+        self.view: Any = None  # never given out itself, but aliases of it
+        self.alias: Callable[[Any], Any] = alias_maker("numpy")  # makes what is given out
+        self.library = ""
+        self.header = b""  # under which the view was made
+        self.is_known = False  # whether that is still the block's header
+        self.use: Optional[StorageUse] = None
+        self.watches: Dict[int, Watch] = {}
+
+
+class Lessee:
+    """Reads blocks of an arena that the other side owns."""
+
+    def __init__(self, segment: Segment) -> None:
+        self._segment = segment
+        self._words = segment.words
+        self._last_offset = segment.nbytes - _LEAST_BLOCK
+        self._leases: Dict[int, Lease] = {}
+        self._parked: Dict[int, Lease] = {}  # returned, but for their views
+        self.dead: Deque[Watch] = deque()  # for ``collect`` to deal with
+        self._populated = 0  # where the last range ends that was
+
+    def hold(self, offset: int, number: int) -> Lease:
+        """The other side has lent a block: keep it until ``let_go``. Raises RemoteProtocolError for one that cannot be."""
+        if offset & 63 or offset > self._last_offset or not 0 < number < _NUMBERS_END:
+            raise RemoteProtocolError("bad_frame", f"there is no block at {offset} in the arena")
+        if self.dead:
+            self.collect()
+        lease = self._leases.get(offset)
+        if lease is None:
+            lease = self._parked.pop(offset, None) or Lease(offset)
+            self._leases[offset] = lease
+        lease.number = number
+        lease.holders += 1
+        lease.is_known = False
+        return lease
+
+    def let_go(self, lease: Lease) -> None:
+        """Hold the block no longer; tensors of it may live on."""
+        lease.holders -= 1
+        if lease.holders:
+            return
+        use = lease.use
+        if use is not None and len(lease.watches) == 1 and use.is_sole():
+            self._park(lease)
+            return
+        lease.view = lease.use = None
+        lease.is_known = False
+        if self.dead:
+            self.collect()
+        self._return_if_unused(lease)
+
+    def tensor(self, lease: Lease, library: Library) -> Any:
+        """A tensor on the memory of a block that is held, quick to be had again. Raises FormatError if the block has none."""
+        if not lease.is_known or lease.library != library:
+            head = self._head(lease.offset)
+            if lease.view is None or lease.header != head or lease.library != library:
+                lease.view = self._view(lease, head, library)
+                lease.library, lease.header = library, head
+                lease.use = StorageUse.of(lease.view)
+                lease.alias = alias_maker(library)
+            lease.is_known = True
+        return lease.alias(lease.view)
+
+    def tensor_once(self, lease: Lease, library: Library) -> Any:
+        """The same for who will not ask again while the block is held."""
+        return self._view(lease, self._head(lease.offset), library)
+
+    def whole_frame(self, frame: bytes) -> bytes:
+        """A frame whose body is in a block, with its body; the block goes back. Raises RemoteProtocolError."""
+        (offset, number), nbytes = shm_frame.decode_body_in_block(frame)
+        lease = self.hold(offset, number)
+        try:
+            return frame[: shm_frame.HEADER_NBYTES] + self._body(offset, nbytes)
+        finally:
+            self.let_go(lease)
+
+    def collect(self) -> None:
+        """Return the blocks whose tensors died."""
+        while self.dead:
+            watch = self.dead.popleft()
+            lease = self._leases.get(watch.offset)
+            if lease is not None and lease.watches.pop(
+                id(watch), None
+            ):  # else its lease was parked, and thrown away
+                self._return_if_unused(lease)
+
+    def _head(self, offset: int) -> bytes:
+        start = offset + PREFIX_NBYTES
+        return self._segment.mapping[start : start + HEADER_NBYTES_MAX]
+
+    def _view(self, lease: Lease, head: bytes, library: Library) -> Any:
+        header, offset = _parse_header(head), lease.offset
+        start = offset + PREFIX_NBYTES + header.header_nbytes
+        end = start + header.nbytes
+        if end > self._segment.nbytes:
+            raise FormatError("short_data", "the tensor ends behind its arena", self._segment.nbytes - offset)
+        if header.nbytes > _UNCHECKED_NBYTES and not self._segment.has_taken(header.nbytes):
+            raise FormatError("short_data", "the tensor is larger than the memory in its arena")
+        if end > self._populated:
+            self._populated = end
+            self._segment.populate_taken(start, end)
+        view, memory = view_of(self._segment, start, header.dtype, header.shape, library)
+        watch = Watch(memory, self.dead.append)
+        watch.offset = offset
+        lease.watches[id(watch)] = watch
+        return view
+
+    def _body(self, offset: int, nbytes: int) -> bytes:
+        start = offset + PREFIX_NBYTES
+        if not 0 < nbytes <= self._segment.nbytes - start or not self._segment.has_taken(nbytes):
+            raise RemoteProtocolError("bad_frame", "the frame's body is larger than its arena")
+        return self._segment.mapping[start : start + nbytes]
+
+    def _park(self, lease: Lease) -> None:
+        offset = lease.offset
+        if len(self._parked) >= _MOST_PARKED:
+            del self._parked[next(iter(self._parked))]
+        self._parked[offset] = lease
+        del self._leases[offset]
+        self._words[offset >> 3] = lease.number
+
+    def _return_if_unused(self, lease: Lease) -> None:
+        if not lease.holders and not lease.watches and self._leases.pop(lease.offset, None):
+            self._words[lease.offset >> 3] = lease.number
+
+
+@functools.lru_cache(maxsize=1024)
+def _parse_header(head: bytes) -> Header:
+    """Headers repeat: the same dtype and shape is the same header."""
+    return peek_header(head, len(head))

@@ -1,0 +1,142 @@
+"""One direction of frames through a control segment. Layout and ordering: spec/transport-shm.md, Rings.
+
+The bytes are the other side's to scribble over at any moment, so a frame is copied out before anything in it is believed.
+"""
+
+import platform
+import threading
+from typing import Callable, Optional
+
+from ..._base.errors import RemoteProtocolError
+from ..transport import BROKEN_RING
+from .segment import Segment
+
+RING_NBYTES = 262144
+_MASK = RING_NBYTES - 1
+_CROWDED_NBYTES = RING_NBYTES // 4
+_LEAST_NBYTES = 8  # a Pad; every other frame has a whole header
+_HEADER_NBYTES = 16
+
+
+def _make_fence() -> Callable[[], None]:
+    """A full fence: an atomic read-modify-write of the C library, as good as Python gets. Safe in any number of threads, and however
+    it is interrupted: who finds the lock taken gives it back, which is as good a fence.
+    """
+    lock = threading.Lock()
+    acquire, release = lock.acquire, lock.release
+
+    def fence() -> None:
+        taken = acquire(False)
+        try:
+            release()
+        except RuntimeError:  # another thread gave it back
+            if not taken:
+                fence()
+
+    return fence
+
+
+full_fence = _make_fence()
+# x86 does not reorder stores with stores or loads with loads; others get the full fence.
+_X86 = platform.machine().lower() in ("x86_64", "amd64", "i386", "i686")
+
+
+class RingWriter:
+    """The writing end. ``head`` and ``tail`` are indices of words of the segment."""
+
+    def __init__(self, control: Segment, start: int, head: int, tail: int) -> None:
+        self._words = control.words
+        self._mapping = control.mapping  # its slices are quicker than a memoryview's
+        self._start = start
+        self._head_index = head
+        self._tail_index = tail
+        self._head = 0
+        self._full_at = -1  # the tail when there was no room last, -1: since then there was
+
+    def has_room(self, nbytes: int) -> bool:
+        """Whether a frame of so many bytes, or fewer, could be written now, wherever the ring ends."""
+        tail = self._words[self._tail_index]
+        if self._head + 2 * nbytes - tail <= RING_NBYTES:
+            return True
+        self._full_at = tail
+        return False
+
+    def has_new_room(self) -> bool:
+        """Whether the reader has taken something since there was no room last; says so once."""
+        if self._full_at < 0 or self._words[self._tail_index] == self._full_at:
+            return False
+        self._full_at = -1
+        return True
+
+    def try_write(self, frame: bytes) -> bool:
+        """Copy in a frame, a multiple of 8 bytes, and publish it; False if there is no room."""
+        head = self._head
+        nbytes = len(frame)
+        position = head & _MASK
+        to_end = RING_NBYTES - position
+        padding = to_end if nbytes > to_end else 0
+        tail = self._words[self._tail_index]
+        if head + padding + nbytes - tail > RING_NBYTES:
+            self._full_at = tail
+            return False
+        if padding:
+            start = self._start + position
+            self._mapping[start : start + 8] = padding.to_bytes(8, "little")  # size, and kind 0
+            position = 0
+        start = self._start + position
+        self._mapping[start : start + nbytes] = frame
+        if not _X86:
+            full_fence()
+        # Our own first: a signal between the two loses no frame that was published.
+        self._head = head = head + padding + nbytes
+        self._words[self._head_index] = head
+        return True
+
+    def close(self) -> None:
+        """Let go of the segment."""
+        del self._mapping
+
+
+class RingReader:
+    """The reading end."""
+
+    def __init__(self, control: Segment, start: int, head: int, tail: int) -> None:
+        self._words = control.words
+        self._sizes = control.bytes.cast("I")
+        self._mapping = control.mapping  # its slices are quicker than a memoryview's
+        self._start = start
+        self._end = start + RING_NBYTES
+        self._head_index = head
+        self._tail_index = tail
+        self.tail = 0
+        # Whether the writer may have been waiting for room when a frame was read last.
+        self.is_crowded = False
+
+    def read(self) -> Optional[bytes]:
+        """The next frame's bytes, or None. Raises RemoteProtocolError BROKEN_RING when nothing can be read any more."""
+        while True:
+            tail = self.tail
+            available = self._words[self._head_index] - tail
+            if not available:
+                return None
+            if not _X86:
+                full_fence()
+            start = self._start + (tail & _MASK)
+            nbytes = self._sizes[start >> 2]
+            end = start + nbytes
+            if not _LEAST_NBYTES <= nbytes <= available <= RING_NBYTES or nbytes & 7 or end > self._end:
+                raise RemoteProtocolError(BROKEN_RING, "the ring is broken: a frame of an impossible size")
+            frame = self._mapping[start:end]
+            self.tail = tail = tail + nbytes
+            self._words[self._tail_index] = tail
+            self.is_crowded = self._words[self._head_index] - tail > _CROWDED_NBYTES
+            if frame[4] and nbytes >= _HEADER_NBYTES:
+                return frame
+            # Else it is a Pad. One that is followed by another could go on for ever.
+            if frame[4] or end != self._end or start == self._start:
+                raise RemoteProtocolError(BROKEN_RING, "the ring is broken: padding that is none")
+
+    def close(self) -> None:
+        """Let go of the segment."""
+        self._sizes.release()
+        del self._mapping

@@ -1,0 +1,108 @@
+"""Tensors that are views of shared memory, made at the cost of one call into numpy and one into torch."""
+
+import functools
+import operator
+import sys
+from typing import Any, Callable, NamedTuple, Optional, Sequence, Tuple
+
+from ..._base.tensor import DType, Library, canonical_bools, native_dtype
+from .segment import Segment
+
+
+@functools.lru_cache(maxsize=None)
+def alias_maker(library: Library) -> Callable[[Any], Any]:
+    """Makes another tensor of the same memory: who changes its shape, or has it require gradients, changes no other."""
+    if library == "numpy":
+        return operator.methodcaller("view")
+    try:
+        sys.modules["torch"].empty(1).data.unsqueeze_(0)
+    except RuntimeError:  # an older torch, where the quickest alias does not let its shape be changed
+        return lambda view: view.view_as(view)
+    return operator.attrgetter("data")
+
+
+class _Form(NamedTuple):
+    """How a dtype becomes a view: numpy's element type that carries the bytes, and torch's to see them as, if that differs."""
+
+    carrier: Any
+    torch_dtype: Optional[Any]
+
+
+def view_of(
+    segment: Segment, start: int, dtype: DType, shape: Sequence[int], library: Library
+) -> Tuple[Any, Any]:
+    """A tensor on the segment's memory from ``start`` on, and the object that lives exactly as long as that memory is referred to.
+
+    The object is a numpy array, which can be watched by a weak reference; every tensor, view or slice made of the tensor keeps it alive.
+    Raises FormatError ``unsupported_dtype``.
+    """
+    form = _form(dtype, library)
+    numpy = sys.modules["numpy"]
+    memory = numpy.ndarray(shape, form.carrier, segment.bytes, start)
+    if library == "numpy":
+        return canonical_bools(memory, dtype), memory
+    torch = sys.modules["torch"]
+    try:
+        tensor = torch.from_numpy(memory)
+    except RuntimeError:  # this torch cannot talk to this numpy, but any torch can talk to a buffer
+        return _from_buffer(torch, segment, start, dtype, shape)
+    if form.torch_dtype is not None:
+        tensor = tensor.view(form.torch_dtype)
+    return (canonical_bools(tensor, dtype) if dtype.name == "BOOL" else tensor), memory
+
+
+class StorageUse:
+    """Tells whether anything else (a slice, an alias, a storage object) shares a torch view's memory."""
+
+    __slots__ = ("_count", "_own_references", "_own_uses", "_storage", "_storage_number")
+
+    def __init__(self, view: Any, count: Any) -> None:
+        """While nobody else has the view yet."""
+        self._storage = view.untyped_storage()
+        self._storage_number = self._storage._cdata  # noqa: SLF001 - as the counting function wants it
+        self._count = count
+        self._own_references = sys.getrefcount(self._storage)
+        self._own_uses = count(self._storage_number)
+
+    @classmethod
+    def of(cls, view: Any) -> Optional["StorageUse"]:
+        """None for a numpy view, and where this torch cannot tell."""
+        torch = sys.modules.get("torch")
+        if torch is None or type(view) is not torch.Tensor:
+            return None
+        # There is no public way to ask; without this one, views are simply made anew.
+        count = getattr(torch._C, "_storage_Use_Count", None)  # noqa: SLF001
+        return cls(view, count) if count and hasattr(view, "untyped_storage") else None
+
+    def is_sole(self) -> bool:
+        """Whether only the view and this object use the memory."""
+        return (
+            self._count(self._storage_number) == self._own_uses
+            and sys.getrefcount(self._storage) == self._own_references
+        )
+
+
+def _from_buffer(
+    torch: Any, segment: Segment, start: int, dtype: DType, shape: Sequence[int]
+) -> Tuple[Any, Any]:
+    numpy = sys.modules["numpy"]
+    count = 1
+    for dim in shape:
+        count *= dim
+    memory = numpy.ndarray((max(1, count * dtype.nbytes),), numpy.uint8, segment.bytes, start)
+    if not count:
+        return torch.empty(tuple(shape), dtype=native_dtype(dtype, "torch")), memory
+    return torch.frombuffer(memory, dtype=native_dtype(dtype, "torch")).reshape(tuple(shape)), memory
+
+
+@functools.lru_cache(maxsize=None)
+def _form(dtype: DType, library: Library) -> _Form:
+    import numpy as np
+
+    native = native_dtype(dtype, library)
+    if library == "numpy":
+        return _Form(native, None)
+    try:
+        return _Form(np.dtype(dtype.array_name), None)
+    except TypeError:
+        return _Form(np.dtype(f"int{8 * dtype.nbytes}"), native)

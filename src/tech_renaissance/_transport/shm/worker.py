@@ -1,0 +1,249 @@
+"""The shared-memory transport, worker's end. Contract: spec/transport-shm.md."""
+
+import contextlib
+import sys
+import time
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Tuple
+
+from ..._base.errors import RemoteProtocolError
+from ..._base.tensor import DType, Library, choose_library
+from ..._protocol.frame import LONG, Exit, Exiting, Frame, MalformedRequest, Ready, Response
+from ..session_files import write_status, write_worker_info
+from ..transport import WorkerTransport
+from . import frame as shm_frame
+from .control import (
+    CURRENT_ID,
+    CURRENT_SINCE_NS,
+    FAILED,
+    GIVEN_UP,
+    HISTOGRAM,
+    SERVED,
+    THREADS,
+    Side,
+    check_magic,
+)
+from .doorbell import Doorbell
+from .frame import FLAG_BODY_IN_BLOCK, LARGEST_NBYTES, REQUEST, Lent, decode_request, encode_response
+from .lender import Lender
+from .lessee import Lessee
+from .segment import Segment
+
+if TYPE_CHECKING:
+    from .arena import Block
+    from .lessee import Lease
+
+# How often to publish the number of threads, and to tidy up: at the first call, then after so many (a power of two, less 1).
+_OFTEN = 63
+
+
+class ShmWorker(WorkerTransport):
+    """Serves over segments that the host made and this process inherited."""
+
+    def __init__(self, directory: str, descriptors: Sequence[int]) -> None:
+        """``descriptors``: those of TR_SHM. Raises OSError or ValueError if they cannot be used."""
+        control, host_arena, worker_arena = (Segment.inherit(number) for number in descriptors[:3])
+        if not check_magic(control):
+            raise ValueError("the host's control segment has another layout")
+        self._directory = directory
+        self._side = Side(control, Doorbell(descriptors[3]), is_host=False)
+        self._segments = (control, host_arena, worker_arena)
+        self._words = control.words
+        self._lessee = Lessee(host_arena)
+        self._lender = Lender(worker_arena)
+        self._library: Library = choose_library(None)
+        self._tags: Dict[str, Lease] = {}
+        self._unsent_frame: Optional[Frame] = None  # encoded already, and waiting for room
+        self._unsent = b""
+        self._read_frame = self._side.reader.read
+        self._try_write = self._side.writer.try_write
+        self._wake_host = self._side.wake_other
+        self._placed: List[Block] = []  # with tensors of the response that is being sent
+        self._command = ""  # of the request in work
+        self._since_ns = 0  # when it began
+        self._served = 0
+        self._closed = False
+
+    def is_given_up(self, request_id: int) -> bool:
+        """See WorkerTransport."""
+        return self._words[GIVEN_UP] == request_id
+
+    def get_tensor(self, tag: str, library: Optional[Library]) -> Any:
+        """See WorkerTransport. The tensor is a view of shared memory."""
+        return self._lessee.tensor(self._tags[tag], library or self._library)
+
+    def empty(self, dtype: DType, shape: Sequence[int], library: Library) -> Any:
+        """See WorkerTransport. The tensor lives in shared memory."""
+        return self._lender.empty(dtype, shape, library)
+
+    def try_send(self, frame: Frame) -> bool:
+        """See Transport."""
+        if frame is self._unsent_frame:
+            data = self._unsent
+        elif not isinstance(frame, Response):
+            data = self._encode(frame)
+        elif frame.tensors:
+            data = self._encode_with_tensors(frame)
+        else:
+            data = encode_response(frame, (), self._command)
+        if len(data) > LARGEST_NBYTES:
+            data = self._in_block(data)
+        if not self._try_write(data):
+            self._unsent_frame, self._unsent = frame, data
+            return False
+        self._unsent_frame = None
+        self._wake_host()
+        if isinstance(frame, Response):  # the host reads it meanwhile
+            self._release_placed()
+            self._count(frame)
+        elif isinstance(frame, Exiting):
+            with contextlib.suppress(OSError):
+                write_status(self._directory, "exiting")
+        return True
+
+    def receive(self, timeout_s: float) -> Optional[Frame]:
+        """See Transport. While a frame waits for room nothing is read: the tensors of requests that wait must stay as they are."""
+        if self._unsent_frame is not None:
+            return self._wait_for_room(timeout_s)
+        frame = self._read()
+        if frame is not None or (self._side.look() and (frame := self._read()) is not None):
+            return frame
+        deadline = time.monotonic() + timeout_s
+        while not self._side.doorbell.is_cut:
+            remaining = deadline - time.monotonic()
+            if remaining <= 0:
+                return None
+            happened = self._side.sleep(remaining)
+            frame = self._read()
+            if frame is not None or happened:
+                return frame
+            self._tidy()
+        return Exit()
+
+    def wake(self) -> None:
+        """See Transport."""
+        self._side.doorbell.wake()
+
+    def close(self) -> None:
+        """See Transport. The last word in ``status.txt`` is ``terminated``."""
+        if self._closed:
+            return
+        self._closed = True
+        with contextlib.suppress(OSError):  # the directory may be gone, the disk full
+            write_status(self._directory, "terminated")
+        self._side.close()
+        for segment in self._segments:
+            segment.close()
+
+    def _wait_for_room(self, timeout_s: float) -> Optional[Frame]:
+        deadline = time.monotonic() + timeout_s
+        doorbell = self._side.doorbell
+        while not doorbell.is_cut:
+            remaining = deadline - time.monotonic()
+            if remaining <= 0 or self._side.sleep(remaining, for_room=True):
+                return None
+        return Exit()
+
+    def _tidy(self) -> None:
+        self._lessee.collect()
+        self._lender.collect()
+        self._lender.arena.tidy()
+
+    def _read(self) -> Optional[Frame]:
+        """The next frame for the worker; a request is in work from now on. Put and Drop are dealt with here.
+
+        Raises RemoteProtocolError, MalformedRequest for one that can be answered.
+        """
+        while True:
+            data = self._read_frame()
+            if data is None:
+                return None
+            kind = data[4]
+            if data[6] & FLAG_BODY_IN_BLOCK:
+                data = self._lessee.whole_frame(data)
+            if kind == REQUEST:
+                break
+            if kind == shm_frame.EXIT:
+                return Exit()
+            self._take(kind, data)
+        try:
+            request = decode_request(data)
+        except RemoteProtocolError as error:
+            raise MalformedRequest(error, int.from_bytes(data[8:16], "little"), LONG) from None
+        words = self._words
+        words[CURRENT_SINCE_NS] = self._since_ns = time.monotonic_ns()
+        words[CURRENT_ID] = request.id or 0
+        self._command = command = request.command
+        return request if command != "exit" else Exit()
+
+    def _take(self, kind: int, data: bytes) -> None:
+        if kind == shm_frame.PUT:
+            tag, lent = shm_frame.decode_put(data)
+            lease = self._lessee.hold(*lent)
+            old = self._tags.get(tag)
+            self._tags[tag] = lease
+        elif kind == shm_frame.DROP:
+            old = self._tags.pop(shm_frame.decode_drop(data), None)
+        else:
+            raise RemoteProtocolError("bad_frame", f"a host does not send frames of kind {kind}")
+        if old is not None:
+            self._lessee.let_go(old)
+        # The host may wait for room; a response would wake it, these have none.
+        if self._side.reader.is_crowded:
+            self._wake_host()
+
+    def _encode(self, frame: Frame) -> bytes:
+        if isinstance(frame, Ready):
+            info = {**frame.info, "control": self._segments[0].fileno()}
+            write_worker_info(self._directory, info)
+            write_status(self._directory, "ready")
+            return shm_frame.encode_ready(info)
+        if isinstance(frame, Exiting):
+            return shm_frame.encode_simple(shm_frame.EXITING)
+        raise TypeError(f"a worker does not send {frame!r}")
+
+    def _encode_with_tensors(self, response: Response) -> bytes:
+        place, lend = self._lender.place, self._lender.arena.lend
+        lent: List[Lent] = []
+        before: List[Tuple[Block, int]] = []  # each with the lease that it had
+        try:
+            for tensor in response.tensors:
+                block = place(tensor)
+                self._placed.append(block)
+                before.append((block, block.lease))
+                lent.append((block.offset, lend(block)))
+            data = encode_response(response, lent, self._command)
+            return data if len(data) <= LARGEST_NBYTES else self._in_block(data)
+        except BaseException:
+            for block, lease in reversed(before):  # the host will not hear of the new leases
+                block.lease = lease
+            self._release_placed()
+            raise
+
+    def _release_placed(self) -> None:
+        while self._placed:
+            self._lender.arena.release(self._placed.pop())
+
+    def _in_block(self, data: bytes) -> bytes:
+        """What travels in place of a large frame, whose body is in a block then."""
+        arena = self._lender.arena
+        block = self._lender.place_bytes(data[shm_frame.HEADER_NBYTES :])
+        lent = (block.offset, arena.lend(block))
+        arena.release(block)
+        return shm_frame.encode_body_in_block(data, lent)
+
+    def _count(self, response: Response) -> None:
+        words = self._words
+        words[HISTOGRAM + (time.monotonic_ns() - self._since_ns).bit_length() % 64] += 1
+        words[CURRENT_ID] = 0
+        words[SERVED] = self._served = served = self._served + 1
+        if response.error:
+            words[FAILED] += 1
+        if served & _OFTEN == 1:
+            words[THREADS] = _threads()
+            self._tidy()
+
+
+def _threads() -> int:
+    """How many threads torch computes with here, if it is loaded."""
+    count = getattr(sys.modules.get("torch"), "get_num_threads", None)
+    return count() if count else 1

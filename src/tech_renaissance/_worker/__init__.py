@@ -1,0 +1,1 @@
+"""The worker's side: what the server of a script is made of."""

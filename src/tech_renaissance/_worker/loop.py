@@ -1,0 +1,123 @@
+"""The serving loop: one request at a time, until the worker is told to leave."""
+
+import contextlib
+import os
+import sys
+import time
+from collections import deque
+from typing import Any, Deque, Dict, Optional, Protocol
+
+from .._base.errors import ArenaFull, Cancelled
+from .._protocol.connection import Connection
+from .._protocol.frame import Exit, Exiting, Failure, Frame, MalformedRequest, Ready, Request, Response
+from .._transport.transport import WorkerTransport
+from .._version import __version__
+from .reply import Leave, error_response, failure_response
+
+# How long to sleep at most before looking again; every wait is bounded.
+_RECHECK_S = 60.0
+
+# How long a host that asked to leave may take to make room for what it asked before.
+_LAST_ANSWER_S = 1.0
+
+PROTOCOL_VERSION = 1
+
+
+class Responder(Protocol):
+    """What answers requests: a TechRenaissanceServer."""
+
+    is_leaving: bool
+
+    def respond(self, request: Request) -> Response:
+        """See TechRenaissanceServer."""
+        ...
+
+
+class ServingLoop:
+    """Receives, has a server respond, sends, and leaves in order."""
+
+    def __init__(self, server: Responder, transport: WorkerTransport) -> None:
+        self._server = server
+        self._transport = transport
+        self._connection = Connection()
+        self._received: Deque[Frame] = deque()
+
+    def run(self, transport_info: Dict[str, str]) -> None:
+        """Serve until it is time to leave. ``transport_info``: what Ready says of the transport."""
+        self._send(Ready({**_worker_info(), **transport_info}))
+        try:
+            while not self._server.is_leaving and self._serve_one():
+                pass
+        except KeyboardInterrupt:
+            pass
+        finally:
+            with contextlib.suppress(OSError):  # the directory may be gone, the disk full: leave all the same
+                self._transport.try_send(Exiting())
+
+    def _serve_one(self) -> bool:
+        """False when it is time to leave."""
+        frame = self._received.popleft() if self._received else self._receive(_RECHECK_S)
+        if isinstance(frame, Request):
+            self._connection.received(frame)
+            try:
+                response = self._server.respond(frame)
+            except Cancelled as error:  # on the way out of the handler
+                response = failure_response(frame, error)
+            except Leave as leave:
+                self._send(leave.response)
+                raise leave.cause from None
+            return self._send(response)
+        if isinstance(frame, Response):  # to a request that could not be read
+            self._connection.received(Request("", id=frame.id))
+            return self._send(frame)
+        return not isinstance(frame, Exit)
+
+    def _receive(self, timeout_s: float) -> Optional[Frame]:
+        try:
+            return self._transport.receive(timeout_s)
+        except MalformedRequest as error:
+            request = Request("", id=error.id, dialect=error.dialect)
+            return error_response(request, Failure("malformed_request", f"malformed request: {error}"))
+
+    def _send(self, frame: Frame) -> bool:
+        """Send, waiting for room; False if the host asked to leave, and makes none."""
+        leave_by: Optional[float] = None
+        while not self._try_send(frame):
+            if leave_by is None and any(isinstance(waiting, Exit) for waiting in self._received):
+                leave_by = time.monotonic() + _LAST_ANSWER_S
+            remaining = _RECHECK_S if leave_by is None else leave_by - time.monotonic()
+            if remaining <= 0:
+                return False
+            received = self._receive(remaining)
+            if received is not None:
+                self._received.append(received)
+        self._connection.sent(frame)  # the host reads meanwhile
+        return True
+
+    def _try_send(self, frame: Frame) -> bool:
+        try:
+            return self._transport.try_send(frame)
+        except Exception as error:
+            if not isinstance(frame, Response) or not (frame.tensors or isinstance(error, ArenaFull)):
+                raise
+            # A result that cannot travel: the caller hears why.
+            request = Request(frame.command, id=frame.id, dialect=frame.dialect)
+            failed = failure_response(request, error)
+            frame.result, frame.tensors, frame.message, frame.error = (
+                failed.result,
+                (),
+                failed.message,
+                failed.error,
+            )
+            return self._transport.try_send(frame)
+
+
+def _worker_info() -> Dict[str, Any]:
+    return {
+        "pid": os.getpid(),
+        "interpreter": sys.executable,
+        "python": sys.version.partition(" ")[0],
+        "tech_renaissance": __version__,
+        "protocol": PROTOCOL_VERSION,
+        "start_time": time.time(),
+    }

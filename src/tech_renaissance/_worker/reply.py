@@ -1,0 +1,68 @@
+"""What a handler has said so far, and the response that is made of it. Contract: spec/protocol.md."""
+
+import time
+import traceback
+from typing import Any, List, Optional
+
+from .._base.errors import Cancelled
+from .._protocol.frame import Failure, Request, Response
+
+
+class Reply:
+    """What a handler has said so far."""
+
+    interrupted = False  # Cancelled was raised, or must not be
+    shielded = False  # from an interrupt, which is due then
+    interrupt_is_due = False
+    result: Optional[str] = None
+    reason = ""  # why get_tensors last returned None
+
+    def __init__(self, request: Request) -> None:
+        self.request = request
+        self.command = request.command
+        self.tensors: List[Any] = []
+
+    @property
+    def said_something(self) -> bool:
+        return self.result is not None or bool(self.tensors) or bool(self.reason)
+
+    def response(self, request: Request) -> Response:
+        result, failure = self.result, None
+        if self.reason and (result == "invalid" or (result is None and not self.tensors)):
+            result, failure = result or "invalid", Failure("invalid_tensors", self.reason)
+        if result is None:
+            result = "ok"
+        return Response(self.command, result, self.reason, self.tensors, failure, request.id, request.dialect)
+
+
+class Leave(Exception):
+    """The handler asked the worker to leave, by SystemExit or KeyboardInterrupt."""
+
+    def __init__(self, response: Response, cause: BaseException) -> None:
+        super().__init__()
+        self.response = response
+        self.cause = cause
+
+
+def remaining_seconds(request: Request) -> Optional[float]:
+    deadline_ns = request.deadline_ns
+    return None if deadline_ns is None else max(0.0, (deadline_ns - time.perf_counter_ns()) / 1e9)
+
+
+def error_response(request: Request, failure: Failure) -> Response:
+    return Response(request.command, "error", failure.message, (), failure, request.id, request.dialect)
+
+
+def failure_response(request: Request, error: BaseException) -> Response:
+    kind = type(error)
+    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    own_frame = error.__traceback__
+    handler = own_frame.tb_next if own_frame and own_frame.tb_next else own_frame
+    text = "".join(traceback.format_exception(kind, error, handler))
+    try:
+        message = str(error)
+    except Exception:
+        message = "(its message cannot be had: __str__ raised)"
+    code = "cancelled" if isinstance(error, Cancelled) else "command_failed"
+    failure = Failure(code, f"{name}: {message}" if message else name, name, text)
+    return error_response(request, failure)

@@ -1,0 +1,44 @@
+"""What signals mean to a worker while it serves."""
+
+import contextlib
+import faulthandler
+import os
+import signal
+import sys
+import threading
+from types import FrameType
+from typing import Any, Callable, List, Optional
+
+
+def hear_interrupts() -> None:
+    """A host that ignores SIGINT, as one in a shell's background does, has made this process ignore it, too."""
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    if in_main_thread and signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@contextlib.contextmanager
+def orderly_signals(on_leave: Callable[[], None]) -> Any:
+    """While serving, SIGTERM lets the worker leave in order, native crashes print a stack, prints are not held back."""
+    ended_by: List[int] = []
+
+    def leave(number: int, _: Optional[FrameType]) -> None:
+        on_leave()
+        ended_by.append(number)
+        raise SystemExit(128 + number)
+
+    with contextlib.suppress(AttributeError, ValueError, OSError):  # streams that a script replaced
+        faulthandler.enable()
+        sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    if not in_main_thread or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        if ended_by:
+            sys.stdout.flush()
+            os.kill(os.getpid(), ended_by[0])  # whoever waits for this process learns the true reason
