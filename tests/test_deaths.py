@@ -45,6 +45,16 @@ def test_an_exception_of_a_users_own_arrives_with_its_cause(start: Maker) -> Non
     assert "KeyError: 'the cause'" in caught.value.remote_traceback
 
 
+@pytest.mark.parametrize("name", ["GeneratorExit", "CancelledError", "Unstoppable"])
+def test_only_systemexit_and_keyboardinterrupt_end_the_worker(start: Maker, name: str) -> None:
+    """Whatever else a handler raises is an error of its command, also what is no Exception, and what has no message."""
+    session = start("crash.py")
+    with pytest.raises(CommandError) as caught:
+        session.fetch_response(f"raise-base {name}")
+    assert ("command_failed", name) == (caught.value.code, caught.value.remote_type.rpartition(".")[2])
+    assert "on" == session.fetch_response("echo on")
+
+
 @pytest.mark.files
 def test_a_failure_is_in_status_txt(start: Maker) -> None:
     """Its first line, for people."""

@@ -178,10 +178,10 @@ class TechRenaissanceServer:
             if self.main_logic(request.command, request.parameters) or reply.said_something:
                 return reply.response(request)
             return self._unknown(request)
-        except (Exception, Cancelled) as error:
-            return failure_response(request, error)
-        except BaseException as error:
+        except (SystemExit, KeyboardInterrupt) as error:
             raise Leave(failure_response(request, error), error) from error
+        except BaseException as error:
+            return failure_response(request, error)
         finally:
             self._reply = None
 

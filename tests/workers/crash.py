@@ -1,5 +1,6 @@
 """Fails in every way there is."""
 
+import asyncio
 import contextlib
 import faulthandler
 import os
@@ -16,6 +17,13 @@ class Unspeakable(Exception):
         raise RuntimeError
 
 
+class Unstoppable(BaseException):
+    """No Exception, and no request to leave."""
+
+    def __str__(self) -> str:
+        raise Unstoppable
+
+
 class CrashServer(EchoServer):
     def main_logic(self, command: str, parameters: str) -> bool:
         if command == "raise":
@@ -25,6 +33,9 @@ class CrashServer(EchoServer):
                 raise KeyError("the cause")
             except KeyError as error:
                 raise Unspeakable from error
+        if command == "raise-base":
+            known = {"GeneratorExit": GeneratorExit, "CancelledError": asyncio.CancelledError}
+            raise known.get(parameters, Unstoppable)("not an Exception")
         if command == "exit-in-order":
             sys.exit(int(parameters))
         if command == "interrupt":

@@ -61,7 +61,7 @@ def failure_response(request: Request, error: BaseException) -> Response:
     text = "".join(traceback.format_exception(kind, error, handler))
     try:
         message = str(error)
-    except Exception:
+    except BaseException:
         message = "(its message cannot be had: __str__ raised)"
     code = "cancelled" if isinstance(error, Cancelled) else "command_failed"
     failure = Failure(code, f"{name}: {message}" if message else name, name, text)
