@@ -25,7 +25,7 @@ if TYPE_CHECKING:
         WorkerLost,
     )
     from ._base.post_mortem import PostMortem
-    from ._host.life import CancelPatience, RestartPolicy
+    from ._host.options import CancelPatience, RestartPolicy
     from ._process.output import OutputLine
     from ._protocol.tsr import decode, encode, export_tsr, get_tsr_info, import_tsr
     from ._server import TechRenaissanceServer
@@ -62,11 +62,11 @@ __all__ = [
 
 # Where a name lives; an error's home is _base.errors.
 _HOME: Dict[str, str] = {
-    "CancelPatience": "_host.life",
+    "CancelPatience": "_host.options",
     "OutputLine": "_process.output",
     "PostMortem": "_base.post_mortem",
     "PythonSession": "_session",
-    "RestartPolicy": "_host.life",
+    "RestartPolicy": "_host.options",
     "SessionState": "_session",
     "TechRenaissanceServer": "_server",
     "decode": "_protocol.tsr",

@@ -12,8 +12,9 @@ from ._base.names import check_tag_to_send
 from ._base.post_mortem import PostMortem
 from ._base.tensor import Library, dtype_named, loaded_library
 from ._host.caller import TIMEOUT_MS, Caller
-from ._host.ladder import end_call
-from ._host.life import CancelPatience, Life, Options, RestartPolicy
+from ._host.end_call import end_call
+from ._host.life import Life
+from ._host.options import CancelPatience, Options, RestartPolicy
 from ._process.output import Output
 from ._protocol.connection import State
 from ._protocol.frame import Response

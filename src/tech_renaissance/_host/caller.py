@@ -8,14 +8,20 @@ from typing import Callable, Optional
 from .._base.errors import LaunchError, LocalProtocolError, SessionClosed, TimedOut, WorkerLost
 from .._protocol.frame import Exit, Response, parse_message
 from .call import Call, expired, with_stacks
+from .deadline_watch import DeadlineWatch
+from .end_call import end_call
 from .exchange import Exchange
-from .ladder import LONGEST_END_S, Deadlines, end_call
-from .life import CancelPatience, Life, Options, Worker
+from .ladder import call_ladder, longest_climb_s
+from .launched_worker import LaunchedWorker
+from .life import Life
+from .options import CancelPatience, Options
 from .supervisor import Supervisor
 
 TIMEOUT_MS = 10_000
 # A shorter wait that is in vain is a poll: its error does not tell where the worker stands.
 _POLL_S = 0.1
+# What ending a call may take beyond the patience of its steps: the stacks come first.
+_STACKS_S = 1.0
 
 
 class Caller:
@@ -27,12 +33,12 @@ class Caller:
         self._launch_timeout_s = options.launch_timeout_s
         self._patience = options.patience
         self._ids = itertools.count(1)
-        self._deadlines = Deadlines(lambda call: _end_overdue(life, call, options.patience))
+        self._deadlines = DeadlineWatch(lambda call: _end_overdue(life, call, options.patience))
         self.supervisor: Optional[Supervisor] = None
         if options.restart != "never":
             self.supervisor = Supervisor(life, options.restart_policy, options.launch_timeout_s, on_restart)
 
-    def worker(self) -> Worker:
+    def worker(self) -> LaunchedWorker:
         """The session's worker. Raises SessionClosed if there is none."""
         worker = self._life.worker
         if worker is None:
@@ -40,7 +46,7 @@ class Caller:
             raise SessionClosed("not_started", "the session has no worker: call start() first")
         return worker
 
-    def ready_worker(self, call: Optional[Call] = None) -> Worker:
+    def ready_worker(self, call: Optional[Call] = None) -> LaunchedWorker:
         """The worker, once it is ready; under supervision, the one that serves next. Waits no longer than a call's deadline.
 
         Raises LaunchError, WorkerLost, TimedOut.
@@ -58,7 +64,7 @@ class Caller:
             self._wait_started(worker, call)
         return worker
 
-    def _wait_started(self, worker: Worker, call: Optional[Call]) -> None:
+    def _wait_started(self, worker: LaunchedWorker, call: Optional[Call]) -> None:
         remaining_s = _remaining_s(worker.launched_at + self._launch_timeout_s)
         if not worker.exchange.wait_started(min(remaining_s, call.remaining_s() if call else math.inf)):
             _check_deadline(call)
@@ -102,7 +108,7 @@ class Caller:
             self._deadlines.watch(call)
         return until
 
-    def _try_submit(self, call: Call, worker: Worker, timeout_s: float, until: float) -> bool:
+    def _try_submit(self, call: Call, worker: LaunchedWorker, timeout_s: float, until: float) -> bool:
         """False if the worker ended before it took the call, and there is another."""
         supervisor = self.supervisor
         if supervisor:
@@ -133,7 +139,7 @@ class Caller:
         elif deadline_ms is None:
             timeout_s = TIMEOUT_MS / 1000
         else:
-            timeout_s = (deadline_ms + sum(self._patience)) / 1000 + LONGEST_END_S
+            timeout_s = deadline_ms / 1000 + longest_climb_s(call_ladder(self._patience)) + _STACKS_S
         until = self.submit(call, timeout_s)
         try:
             return self.answer(call, timeout_s, until)

@@ -1,24 +1,21 @@
 """Supervision: a thread that starts a crashed worker again, and hands its calls on. Contract: spec/life.md, Supervision."""
 
-import re
 import threading
 import time
-from typing import Callable, Dict, List, Optional, Tuple
+from typing import Callable, List, Optional
 
 from .._base.errors import TechRenaissanceError, WorkerLost
-from .._base.post_mortem import PostMortem
 from .._system.lazy_thread import LazyThread
 from .call import Call
-from .life import TERMINATE_LADDER, Life, RestartPolicy, Worker
+from .ladder import TERMINATE_LADDER
+from .launched_worker import LaunchedWorker
+from .life import Life
+from .options import RestartPolicy
+from .quarantine import Quarantine
+from .restart_schedule import RestartSchedule
 
-# Deaths in a request's time after which it is given to no worker any more.
-_MOST_DEATHS = 2
-_MOST_NOTED = 256
-# A worker that lived so long has started well: the back-off begins anew.
-_LONG_LIFE_S = 10.0
 # How often to see whether the watched worker is still the one.
 _RECHECK_S = 1.0
-_SYSTEM_TAG = re.compile(r"(?<!\S)_\d+_\d+(?!\S)")
 
 
 class Supervisor:
@@ -35,13 +32,11 @@ class Supervisor:
         self._changed = threading.Condition()
         self._thread = LazyThread("supervisor", self._run)
         self._restarting = False
-        self._worker: Optional[Worker] = None  # the one that is watched
+        self._worker: Optional[LaunchedWorker] = None  # the one that is watched
         self._given_up: Optional[TechRenaissanceError] = None
-        self._restarts: List[float] = []  # when, on the monotonic clock
+        self._schedule = RestartSchedule(policy)
+        self._quarantine = Quarantine()
         self._left_over: List[Call] = []  # that no worker has yet, oldest first
-        self._in_a_row = 0
-        # By request, the latest last: how many workers ended that had it in work, and how the last one did.
-        self._deaths: Dict[str, Tuple[int, PostMortem]] = {}
         self._closed = False
 
     @property
@@ -49,29 +44,27 @@ class Supervisor:
         """Whether a worker has crashed and the next is not ready yet."""
         return self._restarting
 
-    def watch(self, worker: Worker) -> None:
+    def watch(self, worker: LaunchedWorker) -> None:
         """Watch over a worker that its user has started."""
         with self._changed:
             self._worker = worker
             self._given_up = None
-            self._in_a_row = 0
-            self._restarts.clear()
+            self._schedule.reset()
             self._changed.notify_all()
             self._thread.start()
 
     def forgive(self) -> None:
         """Forget which requests are quarantined."""
         with self._changed:
-            self._deaths.clear()
+            self._quarantine.clear()
 
     def check_allowed(self, call: Call) -> None:
         """Raise WorkerLost ``quarantined`` if the request has ended too many workers."""
-        if self._deaths:
-            error = self._quarantine_of(call)
-            if error:
-                raise error
+        error = self._quarantine.refuse(call)
+        if error:
+            raise error
 
-    def wait_served(self, worker: Worker, timeout_s: float) -> bool:
+    def wait_served(self, worker: LaunchedWorker, timeout_s: float) -> bool:
         """After the end of a worker: wait until the next one serves; False if there is none in time. Raises why there will be none.
 
         In the supervisor's own thread, where the hook runs, nothing is waited for.
@@ -104,7 +97,7 @@ class Supervisor:
         """Wait for the thread."""
         self._thread.join()
 
-    def _is_coming(self, worker: Worker) -> bool:
+    def _is_coming(self, worker: LaunchedWorker) -> bool:
         if self._thread.is_current:
             return False
         return self._restarting or (self._worker is worker and worker.has_crashed)
@@ -120,14 +113,14 @@ class Supervisor:
             if worker.process.wait(_RECHECK_S):
                 self._take_over(worker)
 
-    def _take_over(self, worker: Worker) -> None:
+    def _take_over(self, worker: LaunchedWorker) -> None:
         """A worker has ended: start the next, or end what waits for it."""
         with self._changed:
             if self._worker is not worker:  # its user was quicker
                 return
             self._restarting = worker.has_crashed
         self._collect(worker)
-        following: Optional[Worker] = None
+        following: Optional[LaunchedWorker] = None
         given_up: Optional[TechRenaissanceError] = None
         if self._restarting:
             try:
@@ -146,21 +139,17 @@ class Supervisor:
             self._left_over.clear()
             self._changed.notify_all()
 
-    def _collect(self, worker: Worker) -> None:
+    def _collect(self, worker: LaunchedWorker) -> None:
         """Take the calls that a worker has not begun, and note which one ended it."""
         worker.exchange.wait_over(_RECHECK_S)
         calls = self._left_over + worker.exchange.take_unanswered()
         self._left_over = sorted(calls, key=lambda call: call.request.id or 0)
         call, record = worker.last_call, worker.post_mortem
         if call and record and not worker.was_stopped:
-            key = _key(call)
             with self._changed:
-                count, _ = self._deaths.pop(key, (0, None))
-                self._deaths[key] = (count + 1, record)
-                if len(self._deaths) > _MOST_NOTED:
-                    del self._deaths[next(iter(self._deaths))]
+                self._quarantine.note(call, record)
 
-    def _restart(self, worker: Worker) -> Worker:
+    def _restart(self, worker: LaunchedWorker) -> LaunchedWorker:
         """A new worker that is ready, has its weights, and what the last one had not begun. Raises why there is none."""
         while True:
             self._back_off(worker)
@@ -174,7 +163,7 @@ class Supervisor:
             worker = following
             self._collect(worker)
 
-    def _is_prepared(self, worker: Worker) -> bool:
+    def _is_prepared(self, worker: LaunchedWorker) -> bool:
         """Whether the new worker became ready and took what it is given. Raises what the hook raised, as WorkerLost."""
         if not worker.exchange.wait_started(self._launch_timeout_s):
             worker.stop(TERMINATE_LADDER, "it was not ready in time")
@@ -188,7 +177,7 @@ class Supervisor:
             return False
         while self._left_over:
             call = self._left_over[0]
-            error = self._quarantine_of(call)
+            error = self._quarantine.refuse(call)
             if error:
                 call.error = error
             elif not (call.done or call.abandoned or worker.exchange.send(call, self._launch_timeout_s)):
@@ -197,35 +186,17 @@ class Supervisor:
             del self._left_over[0]
         return True
 
-    def _back_off(self, worker: Worker) -> None:
+    def _back_off(self, worker: LaunchedWorker) -> None:
         """Wait as long as the policy says. Raises WorkerLost if it says that enough is enough, SessionClosed at the end."""
         record = worker.post_mortem
         lived_s = record.ended_at - record.started_at if record else 0.0
-        self._in_a_row = 1 if lived_s >= _LONG_LIFE_S else self._in_a_row + 1
-        now = time.monotonic()
-        self._restarts = [at for at in self._restarts if now - at < self._policy.window_s]
-        if len(self._restarts) >= self._policy.limit:
-            text = f"the worker was restarted {len(self._restarts)} times within {self._policy.window_s:g} s: given up"
-            raise _lost("worker_lost", text, record)
-        self._restarts.append(now)
-        wait_ms = min(self._policy.first_backoff_ms * 2 ** (self._in_a_row - 1), self._policy.max_backoff_ms)
+        wait_s = self._schedule.next_wait_s(lived_s, time.monotonic())
+        if wait_s is None:
+            policy = self._policy
+            text = f"the worker was restarted {policy.limit} times within {policy.window_s:g} s: given up"
+            if record is None:
+                raise WorkerLost("worker_lost", text)
+            text = f"{text}; the last one: {record}"
+            raise WorkerLost("worker_lost", text, record.exit_status, record.output_tail, record)
         with self._changed:
-            self._changed.wait_for(lambda: self._closed, wait_ms / 1000)
-
-    def _quarantine_of(self, call: Call) -> Optional[WorkerLost]:
-        count, record = self._deaths.get(_key(call), (0, None))
-        if count < _MOST_DEATHS:
-            return None
-        text = f"{call.message[:80]!r} was in work when {count} workers ended, and is given to no other until terminate()"
-        return _lost("quarantined", text, record)
-
-
-def _key(call: Call) -> str:
-    """What makes two requests the same: their text, without the tags of single calls."""
-    return _SYSTEM_TAG.sub("", call.message)
-
-
-def _lost(code: str, text: str, record: Optional[PostMortem]) -> WorkerLost:
-    if record is None:
-        return WorkerLost(code, text)
-    return WorkerLost(code, f"{text}; the last one: {record}", record.exit_status, record.output_tail, record)
+            self._changed.wait_for(lambda: self._closed, wait_s)

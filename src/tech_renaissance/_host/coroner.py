@@ -1,0 +1,92 @@
+"""Who sees the end of a worker's process makes the record of it: spec/life.md, Post-mortem."""
+
+import contextlib
+import os
+import time
+from typing import Optional
+
+from .._base.post_mortem import PostMortem, last_traceback, native_fault, shortened_command, signal_name
+from .._process.process import Process, have_grown, out_of_memory_kills, own_peak_nbytes, peak_nbytes
+from .._transport.session_files import read_worker_info, write_post_mortem, write_status
+from .._transport.transport import HostTransport
+from .call import Call
+from .exchange import Exchange
+
+_KILLED = -9
+
+
+class Coroner:
+    """For one worker; to be made just before its process. Thread-safe: it takes no lock, since others wait for the process under theirs."""
+
+    def __init__(self, path: str, interpreter: str, transport: HostTransport, exchange: Exchange) -> None:
+        """``path``: of the session directory. ``interpreter``: of the worker."""
+        self._path = path
+        self._interpreter = interpreter
+        self._transport = transport
+        self._exchange = exchange
+        self._started_at = time.time()
+        self._own_peak_nbytes = own_peak_nbytes()
+        self._kills_before = out_of_memory_kills(os.getpid())
+        self._ended_by = ""
+        self._has_left_directory = False
+        self.post_mortem: Optional[PostMortem] = None  # once the process has ended
+        self.last_call: Optional[Call] = None  # that was in work then
+
+    def ended_by_host(self, why: str) -> None:
+        """Note why its host ends it; the first reason counts."""
+        self._ended_by = self._ended_by or why
+
+    def leave_directory(self) -> None:
+        """From now on nothing is written there: it is the next worker's."""
+        self._has_left_directory = True
+
+    def process_ended(self, process: Process, status: Optional[int]) -> None:
+        """Make the record, and write it down if that can be done."""
+        self.last_call = call = self._begun_call()
+        info = read_worker_info(self._path)
+        stderr = process.stderr_tail()
+        peak = peak_nbytes(process.pid)
+        self.post_mortem = record = PostMortem(
+            pid=process.pid,
+            exit_status=status,
+            signal=signal_name(status),
+            moment=self._moment(call),
+            ended_by_host=self._ended_by,
+            command=shortened_command(call.message) if call else "",
+            running_s=round(time.monotonic() - call.since, 6) if call else 0.0,
+            traceback=last_traceback(stderr, status),
+            stack=native_fault(stderr),
+            output_tail=process.output_tail(),
+            memory_peak_nbytes=peak if peak and peak > self._own_peak_nbytes else None,
+            out_of_memory=status == _KILLED and not self._ended_by and have_grown(self._kills_before),
+            interpreter=self._interpreter,
+            python=str(info.get("python", "")),
+            tech_renaissance=str(info.get("tech_renaissance", "")),
+            started_at=self._started_at,
+            ended_at=time.time(),
+        )
+        if not self._has_left_directory:
+            self._write(record)
+
+    def _begun_call(self) -> Optional[Call]:
+        """The call in work; one that was sent, and that the worker never saw, is not what it was busy with."""
+        call = self._exchange.current
+        return call if call and (call.why or self._may_have_begun(call)) else None
+
+    def _may_have_begun(self, call: Call) -> bool:
+        try:
+            return self._transport.may_have_begun(call.request.id or 0)
+        except OSError:  # what cannot be told counts as begun
+            return True
+
+    def _moment(self, call: Optional[Call]) -> str:
+        if not self._exchange.was_ready:
+            return "starting"
+        if call:
+            return "busy"
+        return "exiting" if self._exchange.was_asked_to_leave else "idle"
+
+    def _write(self, record: PostMortem) -> None:
+        with contextlib.suppress(OSError):  # the disk is full, or the directory gone: the object is there
+            write_post_mortem(self._path, record.to_json())
+            write_status(self._path, "terminated")

@@ -1,0 +1,63 @@
+"""The thread that sees deadlines pass."""
+
+import heapq
+import itertools
+import threading
+from typing import Callable, List, Optional, Tuple
+
+from .._system.lazy_thread import LazyThread
+from .call import Call
+
+
+class DeadlineWatch:
+    """Watches over calls with a deadline; its thread starts with the first. Thread-safe."""
+
+    def __init__(self, end: Callable[[Call], None]) -> None:
+        """``end``: what to do with a call whose deadline has passed; in the thread."""
+        self._end = end
+        self._changed = threading.Condition()
+        self._waiting: List[Tuple[int, int, Call]] = []
+        self._order = itertools.count()
+        self._thread = LazyThread("deadlines", self._run)
+        self._closed = False
+
+    def watch(self, call: Call) -> None:
+        """Watch over a call that has a deadline."""
+        assert call.request.deadline_ns is not None
+        with self._changed:
+            heapq.heappush(self._waiting, (call.request.deadline_ns, next(self._order), call))
+            self._changed.notify()
+            if not self._closed:
+                self._thread.start()
+
+    def close(self) -> None:
+        """No more calls are ended. Does not wait for one that is being ended."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+
+    def join(self) -> None:
+        """Wait for the thread."""
+        self._thread.join()
+
+    def _run(self) -> None:
+        while True:
+            call = self._next()
+            if call is None:
+                return
+            if not call.done:
+                self._end(call)
+
+    def _next(self) -> Optional[Call]:
+        with self._changed:
+            while not self._closed:
+                self._forget_done()
+                remaining_s = self._waiting[0][2].remaining_s() if self._waiting else None
+                if remaining_s == 0:
+                    return heapq.heappop(self._waiting)[2]
+                self._changed.wait(remaining_s)
+            return None
+
+    def _forget_done(self) -> None:
+        while self._waiting and self._waiting[0][2].done:
+            heapq.heappop(self._waiting)

@@ -1,0 +1,155 @@
+"""A launched process and what is said to it: how it is asked to leave, interrupted, ended; and how its end is told."""
+
+import contextlib
+import os
+import threading
+import time
+from typing import Dict, List, NamedTuple, Optional
+
+from .._base.errors import LaunchError, SessionClosed, TechRenaissanceError, WorkerLost
+from .._base.post_mortem import PostMortem
+from .._process.output import Output
+from .._process.process import Process
+from .._process.stacks import take_stacks
+from .._transport.transport import HostTransport
+from .call import Call, call_ended
+from .coroner import Coroner
+from .exchange import Exchange
+from .ladder import Ladder
+
+# How long the process of a worker that has left may take to end, before its error is told without an exit status.
+_DEATH_S = 5.0
+
+
+class Launch(NamedTuple):
+    """What a process is started with."""
+
+    arguments: List[str]
+    environment: Dict[str, str]
+    directory: Optional[str]
+    output: Output
+    inherited: List[int]
+
+
+class LaunchedWorker:
+    """One worker's process, from its launch to its end. Thread-safe."""
+
+    def __init__(self, launch: Launch, transport: HostTransport, path: str, *, hands_over: bool) -> None:
+        """``path``: of the session directory. ``hands_over``: see Exchange. Raises LaunchError."""
+        self._path = path
+        self._stopped = False  # by its host, and not for a call
+        self._death_s = _DEATH_S
+        self._stacks_lock = threading.Lock()
+        self.ending = threading.Lock()  # of who ends a call
+        self.launched_at = time.monotonic()
+        self.transport = transport
+        self.exchange = Exchange(
+            transport,
+            lambda: not self.is_alive(),
+            self.death,
+            switch_output=self._switch_output if callable(launch.output) else None,
+            hands_over=hands_over,
+        )
+        self._coroner = Coroner(path, launch.arguments[0], transport, self.exchange)
+        self.process = Process(*launch, self._coroner.process_ended)
+        transport.watch_exit(self.process.exit_handle)
+
+    @property
+    def post_mortem(self) -> Optional[PostMortem]:
+        """The record of its end; None until the process has ended."""
+        return self._coroner.post_mortem
+
+    @property
+    def last_call(self) -> Optional[Call]:
+        """The call that was in work when the process ended."""
+        return self._coroner.last_call
+
+    def is_alive(self) -> bool:
+        """Whether the process runs, as the kernel says now."""
+        return self.process.is_alive()
+
+    def leave(self, timeout_s: float) -> bool:
+        """Ask it to leave and wait for the end of the process; False if it still runs."""
+        deadline = time.monotonic() + timeout_s
+        if self.is_alive() and self.exchange.ask_to_leave(timeout_s):
+            self.exchange.wait_left(max(0.0, deadline - time.monotonic()))
+        return self.process.wait(max(0.0, deadline - time.monotonic()))
+
+    def stop(self, ladder: Ladder, why: str) -> None:
+        """End the process by the steps of the ladder; every waiting call fails. ``why``: for the post-mortem."""
+        for step, patience_s in ladder:
+            if not self.is_alive():
+                break
+            self._stopped = True
+            self._coroner.ended_by_host(why)
+            if step == "exit":
+                # If it cannot be told, the next step needs no cooperation.
+                with contextlib.suppress(TechRenaissanceError):
+                    self.leave(patience_s)
+            else:
+                self.end_process(step, why)
+                if not self.process.wait(patience_s) and step == "kill":
+                    self.process.is_given_up = True
+                    self._death_s = 0.0
+        self.exchange.close()
+
+    def end_process(self, step: str, why: str) -> None:
+        """Terminate or kill it. ``why``: for the post-mortem."""
+        self._coroner.ended_by_host(why)
+        getattr(self.process, step)()
+
+    def interrupt(self) -> None:
+        """Interrupt the handler. The same signal asks for the stacks: one at a time."""
+        with self._stacks_lock:
+            self.process.interrupt()
+
+    def stacks(self) -> str:
+        """The Python stacks of all threads, or why they cannot be had; empty if the worker does not offer them."""
+        with self._stacks_lock:
+            return take_stacks(self.process, os.path.join(self._path, "stack.txt")) if self.is_alive() else ""
+
+    def close(self) -> None:
+        """End what still runs, and release what the process holds in the host. The directory is the next worker's then."""
+        self.stop((), "")
+        self.process.close()
+        self._coroner.leave_directory()
+
+    @property
+    def was_stopped(self) -> bool:
+        """Whether its host has stopped it, and not for a single call."""
+        return self._stopped
+
+    @property
+    def was_lost(self) -> bool:
+        """Whether its process has ended as nobody asked for."""
+        record = self.post_mortem
+        if record is None or self._stopped or self.exchange.was_asked_to_leave:
+            return False
+        return record.exit_status != 0 or record.moment in ("starting", "busy")
+
+    @property
+    def has_crashed(self) -> bool:
+        """Whether it was lost after it had been ready."""
+        return self.was_lost and self.exchange.was_ready
+
+    def death(self, call: Optional[Call]) -> TechRenaissanceError:
+        """The error that tells of the process's end, to a call or to whoever comes later."""
+        self.process.wait(self._death_s)
+        record = self.post_mortem
+        if record is None:
+            self._death_s = 0.0  # it will not be waited for again
+            text = "the worker left, but its process still runs"
+            return WorkerLost("worker_lost", text, None, self.process.output_tail())
+        if call and call.why:
+            return call_ended(call, record)
+        if self._stopped:
+            return SessionClosed(
+                "session_closed", "the worker was ended by its host: start the session again"
+            )
+        details = (record.exit_status, record.output_tail, record)
+        if not self.exchange.was_ready:
+            return LaunchError("died_at_start", f"the worker ended before it was ready: {record}", *details)
+        return WorkerLost("worker_lost", f"the worker ended: {record}", *details)
+
+    def _switch_output(self, command: str) -> None:
+        self.process.switch_output(command)

@@ -1,0 +1,50 @@
+"""The options of a session, as PythonSession is given them."""
+
+from dataclasses import dataclass
+from typing import Dict, NamedTuple, Optional
+
+from .._base.tensor import Library
+from .._process.output import Output
+
+RESTARTS = ("never", "on-crash")
+
+
+class CancelPatience(NamedTuple):
+    """How long each step that ends a call is given before the next one, in milliseconds; see spec/life.md."""
+
+    notice_ms: int = 200
+    interrupt_ms: int = 1000
+    terminate_ms: int = 1000
+
+
+class RestartPolicy(NamedTuple):
+    """How a crashed worker is restarted: back-off (doubled with each crash in a row), at most ``limit`` restarts in ``window_s``;
+    ``keep_tags``: the tensors under tags are there again.
+    """
+
+    first_backoff_ms: int = 100
+    max_backoff_ms: int = 10_000
+    limit: int = 5
+    window_s: float = 60.0
+    keep_tags: bool = True
+
+
+@dataclass
+class Options:
+    """The options of PythonSession; see there."""
+
+    script_path: str
+    session_id: str
+    quiet: bool
+    python: Optional[str]
+    environment: Dict[str, str]
+    working_directory: Optional[str]
+    workspace: Optional[str]
+    launch_timeout_s: float
+    output: Optional[Output]
+    poll_ms: Optional[str]
+    library: Optional[Library]
+    transport: Optional[str]
+    patience: CancelPatience
+    restart: str
+    restart_policy: RestartPolicy

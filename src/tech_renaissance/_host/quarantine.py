@@ -1,0 +1,54 @@
+"""Which requests were in work when workers died, and are given to no worker any more. Contract: spec/life.md, Supervision."""
+
+import re
+from typing import Dict, NamedTuple, Optional
+
+from .._base.errors import WorkerLost
+from .._base.post_mortem import PostMortem
+from .call import Call
+
+# Deaths in a request's time after which it is given to no worker any more.
+_MOST_DEATHS = 2
+# Requests that are remembered; the one that is noted the longest ago goes first.
+_MOST_NOTED = 256
+_CALL_TAG = re.compile(r"(?<!\S)_[0-9]+_[0-9]+(?!\S)")
+
+
+class _Case(NamedTuple):
+    deaths: int
+    last: PostMortem
+
+
+class Quarantine:
+    """Not thread-safe."""
+
+    def __init__(self) -> None:
+        self._cases: Dict[str, _Case] = {}  # by request, the latest last
+
+    def note(self, call: Call, death: PostMortem) -> None:
+        """A worker has died with this call in work."""
+        key = request_key(call.message)
+        case = self._cases.pop(key, None)
+        self._cases[key] = _Case(case.deaths + 1 if case else 1, death)
+        if len(self._cases) > _MOST_NOTED:
+            del self._cases[next(iter(self._cases))]
+
+    def clear(self) -> None:
+        """Forgive all of them."""
+        self._cases.clear()
+
+    def refuse(self, call: Call) -> Optional[WorkerLost]:
+        """The error of a request that is given to no worker any more; None if it may be."""
+        case = self._cases.get(request_key(call.message)) if self._cases else None
+        if case is None or case.deaths < _MOST_DEATHS:
+            return None
+        text = (
+            f"{call.message[:80]!r} was in work when {case.deaths} workers ended, and is given to no other until terminate(); "
+            f"the last one: {case.last}"
+        )
+        return WorkerLost("quarantined", text, case.last.exit_status, case.last.output_tail, case.last)
+
+
+def request_key(message: str) -> str:
+    """What makes two requests the same: their text, without the tags of single calls."""
+    return _CALL_TAG.sub("", message)

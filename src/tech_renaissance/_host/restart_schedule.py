@@ -1,0 +1,37 @@
+"""When the next worker is started after a crash, and whether. Contract: spec/life.md, Supervision."""
+
+from collections import deque
+from typing import Deque, Optional
+
+from .options import RestartPolicy
+
+# A worker that lived so long has started well: the back-off begins anew.
+_LONG_LIFE_S = 10.0
+
+
+class RestartSchedule:
+    """Not thread-safe."""
+
+    def __init__(self, policy: RestartPolicy) -> None:
+        self._policy = policy
+        self._restarts: Deque[float] = deque()  # when, on the monotonic clock
+        self._in_a_row = 0
+
+    def reset(self) -> None:
+        """Forget the crashes so far."""
+        self._restarts.clear()
+        self._in_a_row = 0
+
+    def next_wait_s(self, lived_s: float, now: float) -> Optional[float]:
+        """After the crash of a worker that lived so long: how long to wait before the restart; None: no more restarts."""
+        policy = self._policy
+        if lived_s >= _LONG_LIFE_S:
+            self._in_a_row = 0
+        while self._restarts and now - self._restarts[0] >= policy.window_s:
+            self._restarts.popleft()
+        if len(self._restarts) >= policy.limit:
+            return None
+        self._restarts.append(now)
+        wait_ms = min(policy.first_backoff_ms * 2**self._in_a_row, policy.max_backoff_ms)
+        self._in_a_row += 1
+        return wait_ms / 1000
