@@ -246,8 +246,8 @@ class DriverSession:
     def set_quiet_mode(self, quiet: bool) -> None:
         self._call("set_quiet_mode", quiet=quiet)
 
-    def start(self) -> None:
-        self._call("start")
+    def start(self, wait_ms: int = 0) -> None:
+        self._call("start", wait_ms=wait_ms)
 
     def is_alive(self) -> bool:
         return self._call("is_alive")

@@ -33,6 +33,32 @@ def test_a_started_worker_becomes_ready_and_answers(start: Maker) -> None:
     assert "hello" == session.fetch_response("echo hello")
 
 
+def test_start_may_wait_until_the_worker_is_ready(make_session: Maker) -> None:
+    """No longer than that takes."""
+    session = make_session()
+    session.start(60_000)
+    assert session.is_ready()
+    session.start(60_000)  # nothing to do
+    assert session.is_ready()
+
+
+def test_a_start_that_waits_goes_on_without_the_worker(make_session: Maker, gate: Gate) -> None:
+    """A worker that needs longer is no error: calls wait for it."""
+    session = make_session("slow_start.py", environment={"GATE": gate.path})
+    session.start(1)
+    assert not session.is_ready()
+    gate.open()
+    assert "there" == session.fetch_response("echo there", 60_000)
+
+
+def test_a_start_that_waits_hears_of_a_worker_that_dies(make_session: Maker) -> None:
+    """Where it was started."""
+    session = make_session("exits_at_start.py")
+    with pytest.raises(LaunchError) as caught:
+        session.start(60_000)
+    assert "died_at_start" == caught.value.code
+
+
 def test_nothing_happens_before_start(make_session: Maker) -> None:
     """A session that is not started has no process, and says so."""
     session = make_session()

@@ -5,9 +5,17 @@ from typing import Any, Callable
 
 import numpy as np
 import pytest
+from gates import Gate
 from hosts import NUMPY_DTYPES, WORKERS, worker_torch_has
 
-from tech_renaissance import CommandError, FormatError, LocalProtocolError, PythonSession, export_tsr
+from tech_renaissance import (
+    CommandError,
+    FormatError,
+    LocalProtocolError,
+    PythonSession,
+    TimedOut,
+    export_tsr,
+)
 
 Maker = Callable[..., Any]
 
@@ -227,6 +235,18 @@ def test_calculate_passes_on_what_stands_behind_the_command(start: Maker) -> Non
     session = start("default")
     session.send_tensor(np.full(2, 3.0, np.float32), "b")
     assert [4.0, 4.0] == session.calculate("add b", np.ones(2, np.float32), timeout_ms=60_000).tolist()
+
+
+def test_calculate_has_a_timeout(start: Maker, gate: Gate) -> None:
+    """With tensors and without; it only ends the wait."""
+    session = start("tensors.py")
+    one = np.ones(2, np.float32)
+    assert 4.0 == session.calculate("sum", one, one, timeout_ms=60_000).item()
+    assert [0.0, 0.0] == session.calculate("zeros 2", timeout_ms=60_000).tolist()
+    for tensors in ((), (one, one)):
+        with pytest.raises(TimedOut):
+            session.calculate(f"wait {gate.path}", *tensors, timeout_ms=1)
+    gate.open(2)
 
 
 def test_what_calculate_raises_leaves_no_tags(start: Maker) -> None:

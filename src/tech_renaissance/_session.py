@@ -126,17 +126,20 @@ class PythonSession:
         """Discard the worker's output, or pass it on; takes effect at the next ``start``."""
         self._options.quiet = quiet
 
-    def start(self) -> None:
-        """Start the worker; returns before it is ready. Does nothing if one runs.
+    def start(self, wait_ms: int = 0) -> None:
+        """Start the worker. Returns before it is ready, unless ``wait_ms`` says how long to wait for that at most; that it is not
+        ready by then is no error. Does nothing if one runs.
 
-        Works again after ``terminate``, an exit or a crash; tensors sent under tags are still there.
-        Raises LaunchError: no interpreter, no script, the session id in use, or refused by the system.
+        Works again after ``terminate``, an exit or a crash; tensors sent under tags are still there. Raises LaunchError: no
+        interpreter, no script, the session id in use, refused by the system, or died while it was waited for.
         """
         if self._life.start():
             with self._asked_lock:
                 self._asked.clear()
             if self._caller.supervisor:
                 self._caller.supervisor.watch(self._caller.worker())
+        if wait_ms > 0:
+            self.wait_until_ready(wait_ms)
 
     def is_alive(self) -> bool:
         """Whether the worker's process runs, as the kernel says now."""

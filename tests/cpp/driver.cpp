@@ -120,9 +120,13 @@ Value state(PythonSession& session) {
 
 Tensor calculate(PythonSession& session, const Arguments& a) {
     const std::vector<Tensor> tensors = load_all(a.texts("tensors"));
-    // Both forms that C++ has.
-    if (tensors.size() == 2 && !a.has("deadline_ms") && !a.has("idempotent"))
-        return session.calculate(a.text("command"), tensors[0], tensors[1]);
+    // All forms that C++ has.
+    if (!a.has("deadline_ms") && !a.has("idempotent")) {
+        if (tensors.empty() && a.has("timeout_ms")) return session.calculate(a.text("command"), a.number("timeout_ms"));
+        if (tensors.size() == 2 && a.has("timeout_ms"))
+            return session.calculate(a.text("command"), tensors[0], tensors[1], a.number("timeout_ms"));
+        if (tensors.size() == 2) return session.calculate(a.text("command"), tensors[0], tensors[1]);
+    }
     return session.calculate(a.text("command"), tensors, read_call_options(a));
 }
 
@@ -191,7 +195,7 @@ const std::map<std::string, Call> calls = {
     {"session_id", call([](Session& s, const Args&) { return s.session_id(); })},
     {"session_dir", call([](Session& s, const Args&) { return s.session_dir(); })},
     {"set_quiet_mode", call([](Session& s, const Args& a) { s.set_quiet_mode(a.flag("quiet")); })},
-    {"start", call([](Session& s, const Args&) { s.start(); })},
+    {"start", call([](Session& s, const Args& a) { s.start(a.number("wait_ms")); })},
     {"is_alive", call([](Session& s, const Args&) { return s.is_alive(); })},
     {"please_exit", call([](Session& s, const Args& a) { s.please_exit(a.number("timeout_ms"), a.flag("ensure")); })},
     {"terminate", call([](Session& s, const Args&) { s.terminate(); })},

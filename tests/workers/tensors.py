@@ -4,6 +4,7 @@ import os
 import sys
 
 import numpy as np
+from gate import pass_gate
 
 from tech_renaissance import TechRenaissanceServer
 
@@ -20,6 +21,10 @@ class TensorServer(TechRenaissanceServer):
 
     def do_pid(self, parameters):
         self.write_response("", str(os.getpid()))
+
+    def do_wait(self, parameters):
+        """At the gate that the last word names."""
+        pass_gate(parameters.split()[-1])
 
     def do_die(self, parameters):
         os._exit(7)

@@ -30,6 +30,8 @@ struct PostMortem;  // post_mortem.h
 class TRException : public std::runtime_error {
 public:
     TRException(std::string code, const std::string& message) : std::runtime_error(message), code_(std::move(code)) {}
+    // For a program's own errors; the code is "error".
+    explicit TRException(const std::string& message) : TRException("error", message) {}
 
     const std::string& code() const noexcept { return code_; }
 
@@ -72,7 +74,7 @@ public:
 
 class SessionClosed : public TRException {
 public:
-    using TRException::TRException;
+    SessionClosed(std::string code, const std::string& message) : TRException(std::move(code), message) {}
 };
 
 // How a call ended that got no answer.
@@ -116,7 +118,7 @@ public:
 
 class ProtocolError : public TRException {
 public:
-    using TRException::TRException;
+    ProtocolError(std::string code, const std::string& message) : TRException(std::move(code), message) {}
 };
 
 class LocalProtocolError : public ProtocolError {
@@ -173,7 +175,7 @@ public:
 // Codes: bad_dtype, bad_shape, bad_index, bad_device.
 class TensorError : public TRException {
 public:
-    using TRException::TRException;
+    TensorError(std::string code, const std::string& message) : TRException(std::move(code), message) {}
 };
 
 }  // namespace tr

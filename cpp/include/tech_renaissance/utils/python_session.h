@@ -35,6 +35,22 @@ struct SessionState {
     std::chrono::duration<double> busy_for{0};
 };
 
+namespace detail {
+
+// Whether these may follow the command in PythonSession::calculate: tensors, then perhaps a timeout or CallOptions.
+template <class... Arguments>
+constexpr bool can_calculate() {
+    constexpr bool is_tensor[] = {std::is_convertible_v<const Arguments&, Tensor>..., true};
+    constexpr bool is_last[] = {((std::is_integral_v<Arguments> && !std::is_same_v<Arguments, bool>) ||
+                                 std::is_same_v<Arguments, CallOptions>)...,
+                                true};
+    std::size_t tensors = 0;
+    while (tensors < sizeof...(Arguments) && is_tensor[tensors]) ++tensors;
+    return tensors == sizeof...(Arguments) || (tensors + 1 == sizeof...(Arguments) && is_last[tensors]);
+}
+
+}  // namespace detail
+
 // One worker process and everything said to it.
 //
 // Thread-safe: concurrent fetch_* and calculate calls each get their own answer; the worker serves one at a time, in
@@ -79,16 +95,13 @@ public:
 
     // ------------------------------------------------------------------ life
 
-    // Starts the worker; returns before it is ready. Does nothing if one runs. Works again after terminate(), an exit
-    // or a crash; tensors sent under tags are still there. Throws LaunchError: no interpreter, no script, the session
-    // id in use, or refused by the system.
-    void start() {
-        const auto& supervisor = caller_.supervisor();
-        if (supervisor) supervisor->prepare();
-        if (!life_.start()) return;
-        if (supervisor) supervisor->watch(life_.worker());
-        const std::lock_guard<std::mutex> lock(asked_mutex_);
-        asked_.clear();
+    // Starts the worker. Returns before it is ready, unless `wait_ms` says how long to wait for that at most; that it
+    // is not ready by then is no error. Does nothing if one runs. Works again after terminate(), an exit or a crash;
+    // tensors sent under tags are still there. Throws LaunchError: no interpreter, no script, the session id in use,
+    // refused by the system, or died while it was waited for.
+    void start(std::uint32_t wait_ms = 0) {
+        launch();
+        if (wait_ms > 0) wait_until_ready(wait_ms);
     }
 
     // Whether the worker's process runs, as the system says now.
@@ -236,10 +249,14 @@ public:
 
     // Calls a command with any number of tensors and returns the (first) tensor of its answer. The worker gets them
     // under tags of this call, before what stands behind the command's first word: calculate("softmax dim=1", x).
-    // Errors as above.
-    template <class... Tensors, std::enable_if_t<(std::is_convertible_v<const Tensors&, Tensor> && ...), int> = 0>
-    Tensor calculate(const std::string& command, const Tensors&... tensors) {
-        return calculate(command, std::vector<Tensor>{tensors...}, CallOptions{});
+    // After the tensors there may be an integer, the timeout in milliseconds, or CallOptions: calculate("add", a, b,
+    // 5000). Errors as above.
+    template <class... Arguments, std::enable_if_t<detail::can_calculate<Arguments...>(), int> = 0>
+    Tensor calculate(const std::string& command, const Arguments&... arguments) {
+        std::vector<Tensor> tensors;
+        CallOptions options;
+        (sort_argument(arguments, tensors, options), ...);
+        return calculate(command, tensors, options);
     }
     Tensor calculate(const std::string& command, const std::vector<Tensor>& tensors, std::uint32_t timeout_ms) {
         return calculate(command, tensors, within(timeout_ms));
@@ -349,6 +366,17 @@ private:
         if (const auto supervisor = bell.lock()) supervisor->worker_ended();
     }
 
+    // Puts an argument of calculate() where it belongs.
+    template <class Argument>
+    static void sort_argument(const Argument& argument, std::vector<Tensor>& tensors, CallOptions& options) {
+        if constexpr (std::is_convertible_v<const Argument&, Tensor>)
+            tensors.push_back(argument);
+        else if constexpr (std::is_integral_v<Argument>)
+            options = within(static_cast<std::uint32_t>(argument));
+        else
+            options = argument;
+    }
+
     static CallOptions within(std::uint32_t timeout_ms) { return {Milliseconds(timeout_ms), std::nullopt, false}; }
 
     detail::Reply wait(std::uint32_t timeout_ms) {
@@ -362,6 +390,15 @@ private:
             if (error.code() == "timed_out") asked_.push_front(call);
             throw;
         }
+    }
+
+    void launch() {
+        const auto& supervisor = caller_.supervisor();
+        if (supervisor) supervisor->prepare();
+        if (!life_.start()) return;
+        if (supervisor) supervisor->watch(life_.worker());
+        const std::lock_guard<std::mutex> lock(asked_mutex_);
+        asked_.clear();
     }
 
     // In the supervisor's thread.
