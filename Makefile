@@ -19,7 +19,7 @@ FUZZERS := $(patsubst fuzz/%.cpp,build/fuzz/%,$(wildcard fuzz/*.cpp))
 # Hosts started here run their workers in .venv.
 export TR_PYTHON := $(abspath $(PY))
 
-.PHONY: help demo test bench stress faults lint format vectors build sanitizers test-compat fuzz clean
+.PHONY: help demo test bench stress faults lint format vectors build without-sessions sanitizers test-compat fuzz clean
 .DELETE_ON_ERROR:
 
 help:  ## List these targets
@@ -30,7 +30,7 @@ demo: .venv/.torch build/plain/.configured  ## Show a worker with PyTorch at wor
 	build/plain/bin/demo
 	$(PY) examples/python/demo.py
 
-test: lint vectors build sanitizers .venv/.dev .venv/.torch .venv-workers/pythons.json  ## Run every test (TESTS=... for some)
+test: lint vectors build without-sessions sanitizers .venv/.dev .venv/.torch .venv-workers/pythons.json  ## Run every test (TESTS=... for some)
 	export TR_TEST_CPP_BUILDS="build/plain build/address build/thread" TR_TEST_PYTHONS="$$(cat .venv-workers/pythons.json)"; \
 	if [ -n "$(TESTS)" ]; then exec $(PY) -m pytest $(TESTS); fi; \
 	$(PY) -m pytest tests/faults tests/test_[a-o]*.py & first=$$!; \
@@ -85,14 +85,19 @@ vectors: .venv/.base
 build: build/plain/.configured  ## Build the C++ tests, examples and benchmarks
 	$(CMAKE) --build build/plain -j $(JOBS)
 
+# A debug build: that it compiles is the point, and the optimiser takes time.
+without-sessions: build/no-session/.configured
+	$(CMAKE) --build build/no-session -j $(JOBS)
+
 sanitizers: build/address/.configured build/thread/.configured
 	$(CMAKE) --build build/address --target unit_tests -j $(JOBS)
 	$(CMAKE) --build build/thread --target $(THREADED_TESTS) -j $(JOBS)
 
-build/address/.configured: SANITIZE = -DTR_SANITIZE="address;undefined" -DCMAKE_BUILD_TYPE=Debug
-build/thread/.configured: SANITIZE = -DTR_SANITIZE="thread" -DCMAKE_BUILD_TYPE=Debug
+build/no-session/.configured: OPTIONS = -DTR_BUILD_PYTHON_SESSION=OFF -DCMAKE_BUILD_TYPE=Debug
+build/address/.configured: OPTIONS = -DTR_SANITIZE="address;undefined" -DCMAKE_BUILD_TYPE=Debug
+build/thread/.configured: OPTIONS = -DTR_SANITIZE="thread" -DCMAKE_BUILD_TYPE=Debug
 build/%/.configured: .venv/.cmake
-	$(CMAKE) -S . -B $(@D) $(SANITIZE)
+	$(CMAKE) -S . -B $(@D) $(OPTIONS)
 	touch $@
 
 build/fuzz/%: fuzz/%.cpp $(HEADERS)

@@ -1,5 +1,4 @@
-# What a header-only library owes its users: every header compiles alone (and twice), and a program may include
-# everything in two translation units.
+# Every header compiles alone, and twice.
 
 file(GLOB_RECURSE headers CONFIGURE_DEPENDS RELATIVE "${CMAKE_CURRENT_SOURCE_DIR}/include" include/*.h)
 # A header of another platform is named after it.
@@ -20,9 +19,3 @@ foreach(header IN LISTS headers)
 endforeach()
 add_library(headers_alone OBJECT ${alone})
 tr_configure(headers_alone)
-
-set(umbrella "#include \"tech_renaissance.h\"\n")
-file(GENERATE OUTPUT "${generated}/odr_main.cpp" CONTENT "${umbrella}int other();\nint main() { return other(); }\n")
-file(GENERATE OUTPUT "${generated}/odr_other.cpp" CONTENT "${umbrella}int other();\nint other() { return 0; }\n")
-add_executable(odr_pair "${generated}/odr_main.cpp" "${generated}/odr_other.cpp")
-tr_configure(odr_pair)
