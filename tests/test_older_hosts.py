@@ -3,13 +3,15 @@
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator
 
 import numpy as np
 import pytest
+from gates import Gate
 from hosts import WORKERS
-from leaks import wait_until
+from leaks import is_alive, wait_until
 from older_host import OlderHost
 
 from tech_renaissance import export_tsr, import_tsr
@@ -29,7 +31,7 @@ def older(workspace: Path, worker_python: str) -> Iterator[Maker]:
         return hosts[-1]
 
     yield make
-    for host in hosts:
+    for host in reversed(hosts):
         host.close()
 
 
@@ -179,6 +181,19 @@ def test_requests_that_pile_up_are_answered_in_order(older: Maker) -> None:
     responses = [host.response() for _ in requests]
     assert [1, 2, 3, 4, 5] == [response["id"] for response in responses]
     assert ["1", "2", "3", "error", "5"] == [response["result"] for response in responses]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no forks")
+def test_a_child_that_outlives_its_worker_does_not_hold_the_session(older: Maker, gate: Gate) -> None:
+    """The lock is the worker's, which may be started again at once."""
+    host = older("forker.py")
+    child = int(host.ask(json.dumps({"cmd": "linger", "params": gate.path}))["params"])
+    gate.wait_for_arrival()
+    host.say_exit()
+    assert 0 == host.process.wait(60)
+    assert {"cmd": "echo", "params": "again"} == older().ask('{"cmd": "echo", "params": "again"}')
+    gate.open()
+    assert wait_until(lambda: not is_alive(child))
 
 
 @pytest.mark.parametrize("how", ["in place", "by rename", "with white space"])

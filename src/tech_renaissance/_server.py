@@ -3,6 +3,7 @@
 What a script calls; what serves it is in _worker/. Contract: spec/protocol.md.
 """
 
+import contextlib
 import os
 import sys
 from typing import Any, Dict, Iterable, List, NoReturn, Optional, Sequence
@@ -12,9 +13,11 @@ from ._base.names import check_name
 from ._base.tensor import Library, choose_library, dtype_named
 from ._process.lifeline import hold_lifeline
 from ._protocol.frame import Failure, Request, Response
+from ._system.fork import in_children
 from ._transport.choose import worker_transport
 from ._transport.session_directory import SessionDirectory, session_directory
 from ._transport.transport import WorkerTransport
+from ._worker.child import ChildEnd
 from ._worker.loop import ServingLoop
 from ._worker.reply import Leave, Reply, error_response, failure_response, remaining_seconds
 from ._worker.signals import hear_interrupts, orderly_signals
@@ -69,27 +72,31 @@ class TechRenaissanceServer:
         host_pid, lifeline, offered = (
             os.environ.pop(name, None) for name in ("TR_HOST_PID", "TR_LIFELINE", "TR_SHM")
         )
-        owned = None if host_pid or lifeline else SessionDirectory(path, empty=False)
-        try:
+        with contextlib.ExitStack() as undo:
+            if not (host_pid or lifeline):
+                owned = SessionDirectory(path, empty=False)
+                undo.callback(owned.release)
+                undo.callback(in_children(owned.disown))
             hold_lifeline(lifeline)
             if host_pid:
                 hear_interrupts()
-            with orderly_signals(self._leave), interruptible(path, self._interrupt, self._is_given_up):
-                choice = worker_transport(path, os.environ, offered)
-                self._info = {"transport": choice.name, "transport_reason": choice.reason}
-                self.serve(choice.end)
-        finally:
-            if owned:
-                owned.release()
+            undo.enter_context(orderly_signals(self._leave))
+            undo.enter_context(interruptible(path, self._interrupt, self._is_given_up))
+            choice = worker_transport(path, os.environ, offered)
+            self._info = {"transport": choice.name, "transport_reason": choice.reason}
+            self.serve(choice.end)
 
     def serve(self, transport: WorkerTransport) -> None:
         """Serve on any transport, which is closed at the end: what ``run`` does with the session's own."""
         self._transport = transport
+        loop = ServingLoop(self, transport)
+        forget = in_children(lambda: self._become_child(loop))
         try:
-            ServingLoop(self, transport).run(self._info)
+            loop.run(self._info)
         finally:
+            forget()
+            loop.transport.close()
             self._transport = None
-            transport.close()
 
     @property
     def cancelled(self) -> bool:
@@ -197,6 +204,10 @@ class TechRenaissanceServer:
     @staticmethod
     def _no_reply() -> NoReturn:
         raise LocalProtocolError("bad_state", "there is no request to answer: this is for use in main_logic")
+
+    def _become_child(self, loop: ServingLoop) -> None:
+        """This process is a fork of the worker."""
+        self._transport = loop.transport = ChildEnd(loop.transport)
 
     def _is_given_up(self) -> bool:
         """Whether the host has given up the call in work."""

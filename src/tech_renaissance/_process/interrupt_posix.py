@@ -12,6 +12,8 @@ import traceback
 from types import FrameType
 from typing import Callable, Generator, List, Optional
 
+from .._system.fork import in_children
+
 # Of the signal's handler, on top of what was interrupted.
 _OUR_FRAMES = 4
 
@@ -33,6 +35,7 @@ def interruptible(
             _handle(signal.SIGURG, lambda: _answer(stacks, interrupt), undo)
             # A host's mask is inherited.
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGURG, signal.SIGWINCH})
+        undo.callback(in_children(undo.close))  # where it is not ours to answer
         yield
 
 

@@ -61,6 +61,10 @@ class SessionDirectory:
         """Give up the directory; the files stay, but for the lock: nobody has left them behind."""
         remove_locked(self._lock, os.path.join(self.path, _LOCK))
 
+    def disown(self) -> None:
+        """This process is a fork of the owner: let go of the lock, which is the owner's. No other method may be called afterwards."""
+        os.close(self._lock)
+
     def remove(self) -> None:
         """Remove the directory with all files, and give up the lock; that even if something cannot be removed (OSError)."""
         _remove(self.path, self._lock)

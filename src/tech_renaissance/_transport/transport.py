@@ -98,6 +98,12 @@ class WorkerTransport(Transport):
     """The worker's end."""
 
     @abc.abstractmethod
+    def disown(self) -> None:
+        """This process is a fork of the worker: close what tells the host that the worker lives. Of all methods only ``is_given_up`` may be
+        called afterwards.
+        """
+
+    @abc.abstractmethod
     def is_given_up(self, request_id: int) -> bool:
         """Whether this request is the last one that the host has given up. May be called from a signal handler."""
 

@@ -34,11 +34,11 @@ class Responder(Protocol):
 
 
 class ServingLoop:
-    """Receives, has a server respond, sends, and leaves in order."""
+    """Receives, has a server respond, sends, and leaves in order. ``transport``: another one in a fork of the worker."""
 
     def __init__(self, server: Responder, transport: WorkerTransport) -> None:
         self._server = server
-        self._transport = transport
+        self.transport = transport
         self._connection = Connection()
         self._received: Deque[Frame] = deque()
 
@@ -52,7 +52,7 @@ class ServingLoop:
             pass
         finally:
             with contextlib.suppress(OSError):  # the directory may be gone, the disk full: leave all the same
-                self._transport.try_send(Exiting())
+                self.transport.try_send(Exiting())
 
     def _serve_one(self) -> bool:
         """False when it is time to leave."""
@@ -74,7 +74,7 @@ class ServingLoop:
 
     def _receive(self, timeout_s: float) -> Optional[Frame]:
         try:
-            return self._transport.receive(timeout_s)
+            return self.transport.receive(timeout_s)
         except MalformedRequest as error:
             request = Request("", id=error.id, dialect=error.dialect)
             return error_response(request, Failure("malformed_request", f"malformed request: {error}"))
@@ -96,7 +96,7 @@ class ServingLoop:
 
     def _try_send(self, frame: Frame) -> bool:
         try:
-            return self._transport.try_send(frame)
+            return self.transport.try_send(frame)
         except Exception as error:
             if not isinstance(frame, Response) or not (frame.tensors or isinstance(error, ArenaFull)):
                 raise
@@ -109,7 +109,7 @@ class ServingLoop:
                 failed.message,
                 failed.error,
             )
-            return self._transport.try_send(frame)
+            return self.transport.try_send(frame)
 
 
 def _worker_info() -> Dict[str, Any]:

@@ -9,6 +9,8 @@ import threading
 from types import FrameType
 from typing import Any, Callable, List, Optional
 
+from .._system.fork import in_children
+
 
 def hear_interrupts() -> None:
     """A host that ignores SIGINT, as one in a shell's background does, has made this process ignore it, too."""
@@ -35,9 +37,16 @@ def orderly_signals(on_leave: Callable[[], None]) -> Any:
         yield
         return
     signal.signal(signal.SIGTERM, leave)
+
+    def default_in_children() -> None:
+        if signal.getsignal(signal.SIGTERM) is leave:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+    forget = in_children(default_in_children)
     try:
         yield
     finally:
+        forget()
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         if ended_by:
             sys.stdout.flush()

@@ -134,6 +134,10 @@ class ShmWorker(WorkerTransport):
         for segment in self._segments:
             segment.close()
 
+    def disown(self) -> None:
+        """See WorkerTransport. The segments stay mapped: the child has tensors in them."""
+        self._side.doorbell.close()
+
     def _wait_for_room(self, timeout_s: float) -> Optional[Frame]:
         deadline = time.monotonic() + timeout_s
         doorbell = self._side.doorbell

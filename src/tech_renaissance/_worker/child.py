@@ -1,0 +1,83 @@
+"""A forked child of the worker that comes back from its handler: it leaves, and says nothing to the session. Contract: spec/life.md."""
+
+import os
+import sys
+import traceback
+from typing import Any, NoReturn, Optional, Sequence
+
+from .._base.errors import SessionClosed
+from .._base.tensor import DType, Library
+from .._protocol.frame import Frame, Response
+from .._transport.transport import WorkerTransport
+from .reply import Leave
+
+
+class ChildEnd(WorkerTransport):
+    """Stands in the place of its parent's end of the transport: who would speak on it, or listen, leaves instead."""
+
+    def __init__(self, parents: WorkerTransport) -> None:
+        parents.disown()
+        self._parents = parents
+
+    def try_send(self, frame: Frame) -> bool:
+        """See Transport."""
+        _leave(frame)
+
+    def receive(self, timeout_s: float) -> Optional[Frame]:
+        """See Transport."""
+        _leave()
+
+    def close(self) -> None:
+        """See Transport."""
+        _leave()
+
+    def wake(self) -> None:
+        """See Transport."""
+
+    def disown(self) -> None:
+        """See WorkerTransport. Children have children."""
+
+    def is_given_up(self, request_id: int) -> bool:
+        """See WorkerTransport."""
+        return self._parents.is_given_up(request_id)
+
+    def get_tensor(self, tag: str, library: Optional[Library]) -> Any:
+        """See WorkerTransport."""
+        raise _no_session("get_tensors")
+
+    def empty(self, dtype: DType, shape: Sequence[int], library: Library) -> Any:
+        """See WorkerTransport."""
+        raise _no_session("empty")
+
+
+def _no_session(name: str) -> SessionClosed:
+    return SessionClosed(
+        "session_closed",
+        f"{name}: this process is a fork of the worker, and the session is the worker's: call it before the fork",
+    )
+
+
+def _leave(frame: Optional[Frame] = None) -> NoReturn:
+    """End this process with the status that its program would have had; ``frame``: what it would have answered."""
+    status = 1
+    try:
+        error = sys.exc_info()[1]
+        status = _status(error.cause if isinstance(error, Leave) else error, frame)
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:
+        os._exit(status)  # no exit handlers: they are the parent's
+
+
+def _status(error: Optional[BaseException], frame: Optional[Frame]) -> int:
+    if isinstance(error, SystemExit):
+        if error.code is None or isinstance(error.code, int):
+            return error.code or 0
+        sys.stderr.write(f"{error.code}\n")
+    elif error is not None:
+        traceback.print_exception(type(error), error, error.__traceback__)
+    elif isinstance(frame, Response) and frame.error and frame.error.traceback:
+        sys.stderr.write(frame.error.traceback)
+    else:
+        return 0
+    return 1
