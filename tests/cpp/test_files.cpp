@@ -164,16 +164,16 @@ TEST("a tensor that cannot be put or dropped is told alike") {
 TEST("a request has begun when its file is gone, or is that of another") {
     Worker worker;
     CHECK(worker.host.try_send({"command", "", 1, tr::detail::Dialect::Long}));
-    CHECK(!worker.host.has_begun(1));
-    CHECK(worker.host.has_begun(2));
+    CHECK(!worker.host.may_have_begun(1));
+    CHECK(worker.host.may_have_begun(2));
     std::filesystem::remove(worker.directory / "request.json");
-    CHECK(worker.host.has_begun(1));
+    CHECK(worker.host.may_have_begun(1));
 }
 
 TEST("a given-up id stands in cancel.txt until the next worker") {
     Worker worker;
-    worker.host.cancel(17);
-    worker.host.cancel(18);
+    worker.host.give_up(17);
+    worker.host.give_up(18);
     CHECK_EQ("18", read_file(worker.directory / "cancel.txt").value_or(""));
     worker.host.prepare();
     CHECK(!std::filesystem::exists(worker.directory / "cancel.txt"));

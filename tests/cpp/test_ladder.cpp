@@ -11,6 +11,7 @@
 #include "check.h"
 #include "fake_transport.h"
 #include "tech_renaissance/detail/host/deadline_watch.h"
+#include "tech_renaissance/detail/host/end_call.h"
 
 using tr::CallCancelled;
 using tr::CancelPatience;
@@ -21,10 +22,11 @@ using tr::detail::Call;
 using tr::detail::CallPtr;
 using tr::detail::deadline_after;
 using tr::detail::DeadlineWatch;
-using tr::detail::end_request;
+using tr::detail::end_call;
 using tr::detail::Exchange;
 using tr::detail::GivenUp;
 using tr::detail::Ready;
+using tr::detail::Step;
 using tr::detail::WorkRecord;
 using namespace std::chrono_literals;
 
@@ -48,7 +50,7 @@ public:
         return call;
     }
     std::string end(std::int64_t id, GivenUp why, const CancelPatience& patience = impatient) {
-        return end_request(exchange, id, "command", why, patience, *this);
+        return end_call(exchange, id, "command", why, patience, *this);
     }
     void die() {
         death = std::make_shared<PostMortem>();
@@ -56,13 +58,13 @@ public:
         transport.go();
     }
 
-    void interrupt() override { take("interrupt"); }
-    void terminate(const std::string& why) override {
-        reason = why;
-        take("terminate");
+    void take(Step step, std::int64_t id, const std::string& why) override {
+        taken.push_back(name_of(step));
+        if (step == Step::notice) transport.give_up(id);
+        if (step >= Step::terminate) reason = why;
+        if (name_of(step) == obeys_at) obey();
     }
-    void kill(const std::string&) override { take("kill"); }
-    std::string stack() override { return "stacks"; }
+    std::string stacks() override { return "stacks"; }
     bool wait_end(std::chrono::milliseconds) override { return exited; }
     std::shared_ptr<const PostMortem> post_mortem() override { return death; }
 
@@ -78,11 +80,6 @@ public:
 
 private:
     static std::exception_ptr lost() { return std::make_exception_ptr(WorkerLost("worker_lost", "it died")); }
-
-    void take(const std::string& step) {
-        taken.push_back(step);
-        if (step == obeys_at) obey();
-    }
 };
 
 }  // namespace
@@ -92,8 +89,7 @@ TEST("a handler that sees that it is given up needs no more") {
     const CallPtr call = worker.send(1);
     worker.transport.say_reply(1, "seen");
     CHECK_EQ("notice", worker.end(1, GivenUp::cancel, {1min, 1min, 1min}));
-    CHECK(worker.taken.empty());
-    CHECK_EQ(1, worker.transport.cancelled.load());
+    CHECK_EQ(1, worker.transport.given_up.load());
     CHECK_THROWS(CallCancelled, "cancelled", call->take());
 }
 
@@ -102,7 +98,7 @@ TEST("an interrupted handler leaves the worker alive, and the error has the stac
     worker.obeys_at = "interrupt";
     const CallPtr call = worker.send(1);
     CHECK_EQ("interrupt", worker.end(1, GivenUp::deadline, {0ms, 1min, 1min}));
-    CHECK((worker.taken == std::vector<std::string>{"interrupt"}));
+    CHECK((worker.taken == std::vector<std::string>{"notice", "interrupt"}));
     try {
         call->take();
         CHECK(false);
@@ -122,7 +118,7 @@ TEST("a handler that obeys at no step is ended with its worker") {
     const CallPtr call = worker.send(1);
     const CallPtr other = worker.send(2);
     CHECK_EQ("kill", worker.end(1, GivenUp::deadline));
-    CHECK((worker.taken == std::vector<std::string>{"interrupt", "terminate", "kill"}));
+    CHECK((worker.taken == std::vector<std::string>{"notice", "interrupt", "terminate", "kill"}));
     CHECK_EQ("'command' passed its deadline", worker.reason);
     try {
         call->take();

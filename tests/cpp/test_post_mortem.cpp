@@ -27,9 +27,9 @@ namespace json = tr::detail::json;
 namespace {
 
 std::shared_ptr<const PostMortem> record_of(const Launch& what, const std::string& directory,
-                                            const std::shared_ptr<Call>& call = nullptr, bool has_begun = true) {
-    const auto coroner =
-        std::make_shared<Coroner>(directory, "/the/python", [has_begun](std::int64_t) { return has_begun; }, nullptr);
+                                            const std::shared_ptr<Call>& call = nullptr, bool may_have_begun = true) {
+    const auto coroner = std::make_shared<Coroner>(
+        directory, "/the/python", [may_have_begun](std::int64_t) { return may_have_begun; }, nullptr);
     coroner->work().set_ready();
     if (call) tr::detail::WorkRecord::Entry(coroner->work(), call).keep();
     const Process process(what, [coroner](const ProcessEnd& end) { coroner->process_ended(end); });

@@ -1,12 +1,12 @@
 // What supervision decides: when to restart, and what not to send again.
-#include "tech_renaissance/detail/host/supervisor.h"
-
 #include <chrono>
 #include <exception>
 #include <memory>
 #include <string>
 
 #include "check.h"
+#include "tech_renaissance/detail/host/quarantine.h"
+#include "tech_renaissance/detail/host/restart_schedule.h"
 
 using tr::PostMortem;
 using tr::RestartPolicy;
@@ -35,27 +35,27 @@ TEST("the back-off is doubled with each crash in a row, up to its maximum") {
     RestartSchedule schedule(policy);
     const Clock::time_point now{};
     for (const auto expected : {100ms, 200ms, 400ms, 800ms, 1600ms, 3200ms, 6400ms, 10000ms, 10000ms}) {
-        CHECK_EQ(expected.count(), schedule.next(0s, now)->count());
+        CHECK_EQ(expected.count(), schedule.next_wait(0s, now)->count());
     }
-    CHECK_EQ(100, schedule.next(10s, now)->count());
-    CHECK_EQ(200, schedule.next(9s, now)->count());
+    CHECK_EQ(100, schedule.next_wait(10s, now)->count());
+    CHECK_EQ(200, schedule.next_wait(9s, now)->count());
 }
 
 TEST("after so many restarts within the window no more are made") {
     RestartSchedule schedule(RestartPolicy{});
     const Clock::time_point now{};
-    for (int i = 0; i < 5; ++i) CHECK(schedule.next(0s, now + i * 1s).has_value());
-    CHECK(!schedule.next(0s, now + 59s).has_value());
-    CHECK(schedule.next(0s, now + 60s).has_value());
-    CHECK(!schedule.next(0s, now + 60s).has_value());
+    for (int i = 0; i < 5; ++i) CHECK(schedule.next_wait(0s, now + i * 1s).has_value());
+    CHECK(!schedule.next_wait(0s, now + 59s).has_value());
+    CHECK(schedule.next_wait(0s, now + 60s).has_value());
+    CHECK(!schedule.next_wait(0s, now + 60s).has_value());
     schedule.reset();
-    CHECK_EQ(100, schedule.next(0s, now + 60s)->count());
+    CHECK_EQ(100, schedule.next_wait(0s, now + 60s)->count());
 }
 
 TEST("a limit of none restarts nothing") {
     RestartPolicy policy;
     policy.limit = 0;
-    CHECK(!RestartSchedule(policy).next(0s, Clock::time_point{}).has_value());
+    CHECK(!RestartSchedule(policy).next_wait(0s, Clock::time_point{}).has_value());
 }
 
 TEST("requests are the same by their texts, without the tags of single calls") {

@@ -107,7 +107,7 @@ public:
     // Whether the worker's process runs, as the system says now.
     bool is_alive() const {
         const auto worker = life_.worker();
-        return worker && worker->process().is_alive();
+        return worker && worker->is_alive();
     }
 
     // Asks the worker to leave once it has served what it was sent, and waits for it. Throws TimedOut if it has not
@@ -139,7 +139,7 @@ public:
         const std::optional<std::int64_t> id = worker ? worker->exchange().in_work() : std::nullopt;
         const std::optional<detail::InWork> in_work = id ? worker->in_work() : std::nullopt;
         if (!in_work || in_work->call->request.id != id) return "";
-        return worker->end_request(*id, detail::message_of(in_work->call->request), detail::GivenUp::cancel);
+        return worker->end_call(*id, detail::message_of(in_work->call->request), detail::GivenUp::cancel);
     }
 
     // ----------------------------------------------------------------- state
@@ -149,10 +149,10 @@ public:
         const WorkerPtr worker = life_.worker();
         if (!worker) return {"none"};
         if (caller_.supervisor() && caller_.supervisor()->is_restarting()) return {"restarting"};
-        const bool alive = worker->process().is_alive();
+        if (!worker->is_alive()) return {worker->was_lost() ? "lost" : "exited"};
         const detail::State state = worker->exchange().state();
-        if (!alive) return {worker->was_stopped() || state == detail::State::exited ? "exited" : "lost"};
         const std::optional<detail::InWork> in_work = worker->in_work();
+        if (state == detail::State::exited) return {"exiting"};  // it has said so, and its process still runs
         if (state != detail::State::busy || !in_work) return {detail::name_of(state)};
         return {in_work->call->is_overdue() ? "hung" : "busy", detail::message_of(in_work->call->request),
                 detail::Clock::now() - in_work->since};
@@ -162,7 +162,7 @@ public:
     // cannot be had. Empty if it offers none.
     std::string stack() const {
         const WorkerPtr worker = life_.worker();
-        return worker ? worker->stack() : "";
+        return worker ? worker->stacks() : "";
     }
 
     // How the last worker ended; null if none has.

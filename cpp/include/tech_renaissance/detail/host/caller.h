@@ -14,6 +14,8 @@
 
 #include "tech_renaissance/call_options.h"
 #include "tech_renaissance/detail/host/deadline_watch.h"
+#include "tech_renaissance/detail/host/ladder.h"
+#include "tech_renaissance/detail/host/launched_worker.h"
 #include "tech_renaissance/detail/host/life.h"
 #include "tech_renaissance/detail/host/supervisor.h"
 #include "tech_renaissance/error.h"
@@ -151,6 +153,8 @@ public:
 private:
     // A wait of less than this is a look: it brings no stacks.
     static constexpr Milliseconds least_wait{100};
+    // What ending a call may take beyond the patience of its steps: the stacks come first.
+    static constexpr Milliseconds stacks_time{1000};
     static constexpr const char* too_early = "the deadline passed before the worker was ready";
 
     // How long the caller waits.
@@ -158,11 +162,12 @@ private:
         if (options.timeout) return *options.timeout;
         if (!options.deadline) return Milliseconds(default_timeout_ms);
         constexpr std::chrono::hours longest(24 * 36500);
-        return std::min<Milliseconds>(*options.deadline, longest) + 2 * longest_climb(life_.options().patience);
+        return std::min<Milliseconds>(*options.deadline, longest) +
+               longest_climb(call_ladder(life_.options().patience)) + stacks_time;
     }
 
     // False if the worker ended before it took the call, and there will be another.
-    bool try_submit(const CallPtr& call, Worker& worker, Clock::time_point until, Milliseconds timeout) {
+    bool try_submit(const CallPtr& call, LaunchedWorker& worker, Clock::time_point until, Milliseconds timeout) {
         if (supervisor_) supervisor_->check_allowed(call->request);
         try {
             const Clock::time_point last = call->deadline ? std::min(until, *call->deadline) : until;
@@ -176,7 +181,7 @@ private:
     }
 
     // Waits until the call is done, the time has passed, or another worker has it.
-    void wait_once(const CallPtr& call, Worker& worker, Clock::time_point until) {
+    void wait_once(const CallPtr& call, LaunchedWorker& worker, Clock::time_point until) {
         if (call->done()) return;
         if (call->exchange == &worker.exchange()) {
             worker.exchange().wait(call, left_until(until));
@@ -190,7 +195,7 @@ private:
         }
     }
 
-    Reply take_reply(const CallPtr& call, Worker& worker) {
+    Reply take_reply(const CallPtr& call, LaunchedWorker& worker) {
         deadlines_->remove(call);
         try {
             return call->take();
@@ -204,7 +209,7 @@ private:
     void end_overdue(const CallPtr& call) {
         const WorkerPtr worker = life_.worker();
         if (!worker || call->exchange != &worker->exchange() || worker->exchange().expire(call)) return;
-        worker->end_request(*call->request.id, message_of(call->request), GivenUp::deadline);
+        worker->end_call(*call->request.id, message_of(call->request), GivenUp::deadline);
     }
 
     static std::string quoted(const Call& call) { return "'" + call.request.command + "'"; }
@@ -213,16 +218,16 @@ private:
         return TimedOut(quoted(call) + " could not be sent within " + format_seconds(timeout) + ": the worker is busy");
     }
 
-    [[noreturn]] static void throw_expired(const Call& call, Worker& worker) {
+    [[noreturn]] static void throw_expired(const Call& call, LaunchedWorker& worker) {
         const bool has_waited = Clock::now() - call.made >= least_wait;
         std::rethrow_exception(
-            ended_call(call.request, GivenUp::deadline, {"queue", has_waited ? worker.stack() : "", nullptr}));
+            ended_call(call.request, GivenUp::deadline, {"queue", has_waited ? worker.stacks() : "", nullptr}));
     }
 
-    [[noreturn]] static void throw_timed_out(Call& call, Worker& worker, Milliseconds timeout) {
+    [[noreturn]] static void throw_timed_out(Call& call, LaunchedWorker& worker, Milliseconds timeout) {
         call.timed_out = true;
         std::string text = quoted(call) + " was not answered within " + format_seconds(timeout);
-        const std::string stack = timeout < least_wait ? "" : worker.stack();
+        const std::string stack = timeout < least_wait ? "" : worker.stacks();
         if (!stack.empty()) text += "; the worker's stacks:\n" + stack;
         throw TimedOut("timed_out", text, {"", stack, nullptr});
     }

@@ -29,13 +29,13 @@ namespace tr::detail {
 // takes no lock under which anybody waits for the process.
 class Coroner {
 public:
-    using HasBegun = std::function<bool(Connection::Id)>;
+    using MayHaveBegun = std::function<bool(Connection::Id)>;
 
-    // has_begun: as HostTransport. told: is called when the record is made.
-    Coroner(std::string directory, std::string interpreter, HasBegun has_begun, std::function<void()> told)
+    // may_have_begun: as HostTransport. told: is called when the record is made.
+    Coroner(std::string directory, std::string interpreter, MayHaveBegun may_have_begun, std::function<void()> told)
         : directory_(std::move(directory)),
           interpreter_(std::move(interpreter)),
-          has_begun_(std::move(has_begun)),
+          may_have_begun_(std::move(may_have_begun)),
           told_(std::move(told)) {}
 
     // What the worker is at, for whom it serves to tell.
@@ -69,7 +69,7 @@ public:
     // From now on nothing is written there.
     void leave_directory() noexcept { has_left_directory_ = true; }
 
-    // Makes the record, and writes it to post_mortem.json if it can.
+    // Makes the record, and writes it down if that can be done.
     void process_ended(const ProcessEnd& end) {
         std::optional<InWork> in_work = begun_call();
         {
@@ -99,7 +99,7 @@ private:
     std::optional<InWork> begun_call() const {
         return work_.newest([this](const InWork& sent) {
             try {
-                return has_begun_(*sent.call->request.id);
+                return may_have_begun_(*sent.call->request.id);
             } catch (const std::exception&) {  // what cannot be told counts as begun
                 return true;
             }
@@ -141,15 +141,19 @@ private:
 
     void write(const PostMortem& death) const noexcept {
         try {
-            const std::string text = json::write(to_json(death)) + "\n";
-            write_file(to_path(directory_) / "post_mortem.json", {{text.data(), text.size()}});
+            write("post_mortem.json", json::write(to_json(death)) + "\n");
+            write("status.txt", "terminated");
         } catch (const std::exception&) {  // the directory is gone, or the disk is full: the record is here
         }
     }
 
+    void write(const char* name, const std::string& text) const {
+        write_file(to_path(directory_) / name, {{text.data(), text.size()}});
+    }
+
     std::string directory_;
     std::string interpreter_;
-    HasBegun has_begun_;
+    MayHaveBegun may_have_begun_;
     std::function<void()> told_;
     double started_at_ = now_s();
     std::uint64_t host_peak_nbytes_ = own_peak_nbytes();

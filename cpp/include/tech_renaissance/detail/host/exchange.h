@@ -118,16 +118,12 @@ public:
         return is_over(call);
     }
 
-    // What the request in work is answered counts no more, and the worker is told so. `call` becomes the one to be
+    // The host is about to end the request in work: what it is answered counts no more. `call` becomes the one to be
     // ended when that is over, null if nobody waits for it. False if the request is over, or is not in work.
-    bool give_up(Id id, CallPtr& call) {
+    bool begin_end(Id id, CallPtr& call) {
         const Lock lock(mutex_);
         if (closed_ || connection_.oldest_request() != id) return false;
         call = forget(id);
-        try {
-            transport_.cancel(id);
-        } catch (const std::system_error&) {  // it cannot be told: the next step needs no cooperation
-        }
         return true;
     }
 
@@ -407,16 +403,16 @@ private:
     void hand_over() {
         for (const Id id : connection_.waiting()) {
             const auto found = calls_.find(id);
-            if (found == calls_.end() || (!found->second->idempotent && has_begun(id))) continue;
+            if (found == calls_.end() || (!found->second->idempotent && may_have_begun(id))) continue;
             found->second->exchange = nullptr;
             unanswered_.push_back(std::move(found->second));
             calls_.erase(found);
         }
     }
 
-    bool has_begun(Id id) {
+    bool may_have_begun(Id id) {
         try {
-            return transport_.has_begun(id);
+            return transport_.may_have_begun(id);
         } catch (const std::system_error&) {  // what cannot be told counts as begun
             return true;
         }

@@ -1,9 +1,6 @@
-// What a session owns from its first start to its end: the directory, the transport, the process. And how it stops
-// them.
+// What a session owns from its first start to its end: the directory, the transport, the worker. And how it stops them.
 #pragma once
 
-#include <atomic>
-#include <chrono>
 #include <exception>
 #include <functional>
 #include <memory>
@@ -11,219 +8,18 @@
 #include <new>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
-#include "tech_renaissance/detail/host/coroner.h"
-#include "tech_renaissance/detail/host/exchange.h"
 #include "tech_renaissance/detail/host/ladder.h"
-#include "tech_renaissance/detail/process/death.h"
+#include "tech_renaissance/detail/host/launched_worker.h"
 #include "tech_renaissance/detail/process/interpreter.h"
 #include "tech_renaissance/detail/process/launch.h"
-#include "tech_renaissance/detail/process/process.h"
-#include "tech_renaissance/detail/process/stack.h"
 #include "tech_renaissance/detail/transport/choose.h"
 #include "tech_renaissance/detail/transport/session_directory.h"
 #include "tech_renaissance/session_options.h"
 
 namespace tr::detail {
-
-// How a worker is stopped: each step, and how long it is given before the next one.
-struct StopStep {
-    enum class Action { exit, terminate, kill } action;
-    std::chrono::milliseconds patience;
-};
-inline constexpr StopStep stop_ladder[] = {
-    {StopStep::Action::exit, std::chrono::milliseconds(2000)},
-    {StopStep::Action::terminate, std::chrono::milliseconds(1000)},
-    {StopStep::Action::kill, std::chrono::milliseconds(5000)},
-};
-
-// How long the process of a worker that has left may take to end, before its error is told without an exit status.
-inline constexpr std::chrono::seconds death_patience(5);
-
-// What a worker is made of besides its launch.
-struct WorkerParts {
-    std::shared_ptr<HostTransport> transport;
-    std::string directory;  // of the session
-    CancelPatience patience;
-    bool supervised = false;
-    std::function<void()> told;  // is called when the process has ended and the record of that is made
-};
-
-// A launched process and what is said to it. Thread-safe.
-class Worker final : public LadderHands {
-public:
-    // Throws LaunchError.
-    Worker(const Launch& launch, const WorkerParts& parts)
-        : transport_(parts.transport),
-          directory_(parts.directory),
-          patience_(parts.patience),
-          supervised_(parts.supervised),
-          coroner_(std::make_shared<Coroner>(
-              parts.directory, launch.argv.front(),
-              [transport = parts.transport](Exchange::Id id) { return transport->has_begun(id); }, parts.told)),
-          process_(launch, [coroner = coroner_](const ProcessEnd& end) { coroner->process_ended(end); }),
-          exchange_(*transport_, coroner_->work(), hooks(launch)) {
-        transport_->watch_exit(process_.exit_handle());
-    }
-    ~Worker() override { exchange_.close(); }
-
-    const Process& process() const noexcept { return process_; }
-    Exchange& exchange() noexcept { return exchange_; }
-    const Coroner& coroner() const noexcept { return *coroner_; }
-    Clock::time_point launched_at() const noexcept { return launched_at_; }
-
-    // Null until the process has ended.
-    std::shared_ptr<const PostMortem> post_mortem() override { return coroner_->post_mortem(); }
-
-    // What it is at, and since when.
-    std::optional<InWork> in_work() { return coroner_->work().in_work(); }
-
-    // Whether its host has stopped it, and not for a single call.
-    bool was_stopped() const noexcept { return stopped_; }
-
-    // Whether it was ready once, and its process has ended as nobody asked for.
-    bool has_crashed() {
-        const std::shared_ptr<const PostMortem> death = post_mortem();
-        if (!death || stopped_ || !exchange_.was_ready() || exchange_.was_asked_to_leave()) return false;
-        return death->exit_status != 0 || death->moment == "busy";
-    }
-
-    // Steps of the ladder.
-    // The same signal asks for the stacks: one at a time.
-    void interrupt() override {
-        const std::lock_guard<std::mutex> lock(stack_mutex_);
-        process_.interrupt();
-    }
-    void terminate(const std::string& why) override {
-        coroner_->ended_for_call();
-        coroner_->ended_by_host(why);
-        process_.terminate();
-    }
-    void kill(const std::string& why) override {
-        coroner_->ended_by_host(why);
-        process_.kill();
-    }
-    bool wait_end(std::chrono::milliseconds timeout) override { return process_.wait(timeout); }
-
-    // The Python stacks of all threads, or why they cannot be had; empty if there are none.
-    std::string stack() override {
-        const std::lock_guard<std::mutex> lock(stack_mutex_);
-        return process_.is_alive() ? take_stacks(process_, to_path(directory_) / "stack.txt") : "";
-    }
-
-    // Ends the request in work. Returns the step that was needed; empty if it is over.
-    std::string end_request(Exchange::Id id, const std::string& message, GivenUp why) {
-        const std::lock_guard<std::mutex> lock(ladder_mutex_);
-        return detail::end_request(exchange_, id, message, why, patience_, *this);
-    }
-
-    // Asks it to leave and waits for the end of the process; false if it still runs.
-    bool leave(std::chrono::milliseconds timeout) {
-        const Clock::time_point deadline = deadline_after(timeout);
-        if (process_.is_alive() && exchange_.ask_to_leave(timeout)) exchange_.wait_left(left_until(deadline));
-        return process_.wait(deadline);
-    }
-
-    // Ends the process by the steps of the ladder from `first` on; every waiting call fails. why: for the post-mortem.
-    void stop(StopStep::Action first, const std::string& why) {
-        for (const StopStep& step : stop_ladder) {
-            if (step.action < first) continue;
-            if (!process_.is_alive()) break;
-            stopped_ = true;
-            take(step, why);
-        }
-        if (process_.is_alive()) process_.give_up();
-        close();
-    }
-
-    // Another worker gets the directory.
-    void leave_directory() noexcept { coroner_->leave_directory(); }
-
-    // REQUIRES: the process has ended, or was given up. Nobody is in the transport any more.
-    void close() {
-        exchange_.close();
-        say_last_word();
-    }
-
-    // The error that tells of the process's end. starting: it had never been ready.
-    std::exception_ptr death(bool starting) {
-        process_.wait(lives_on_ || process_.was_given_up() ? std::chrono::seconds(0) : death_patience);
-        const std::shared_ptr<const PostMortem> record = post_mortem();
-        if (!record) {
-            lives_on_ = true;
-            const char* text = "the worker left, but its process still runs";
-            return std::make_exception_ptr(WorkerLost("worker_lost", text, std::nullopt, process_.output_tail()));
-        }
-        say_last_word();
-        if (stopped_) {
-            const char* text = "the worker was ended by its host: start the session again";
-            return std::make_exception_ptr(SessionClosed("session_closed", text));
-        }
-        const std::string text =
-            (starting ? "the worker ended before it was ready: " : "the worker ended: ") + explain(*record);
-        return starting ? make_error<LaunchError>("died_at_start", text, record)
-                        : make_error<WorkerLost>("worker_lost", text, record);
-    }
-
-    template <class Error>
-    static std::exception_ptr make_error(const char* code, const std::string& text,
-                                         const std::shared_ptr<const PostMortem>& record) {
-        return std::make_exception_ptr(Error(code, text, record->exit_status, record->output_tail, record));
-    }
-
-private:
-    ExchangeHooks hooks(const Launch& launch) {
-        ExchangeHooks hooks;
-        hooks.has_exited = [this] { return !process_.is_alive(); };
-        hooks.death = [this](bool starting) { return death(starting); };
-        if (std::holds_alternative<OutputCallback>(launch.output))
-            hooks.switch_output = [this](const std::string& message) { process_.switch_output(message); };
-        if (supervised_) hooks.hands_over = [this] { return !stopped_; };
-        return hooks;
-    }
-
-    void take(const StopStep& step, const std::string& why) {
-        if (step.action == StopStep::Action::exit) {
-            try {
-                leave(step.patience);
-            } catch (const TRException&) {  // it cannot be told: the next step needs no cooperation
-            }
-            return;
-        }
-        coroner_->ended_by_host(why);
-        step.action == StopStep::Action::terminate ? process_.terminate() : process_.kill();
-        process_.wait(step.patience);
-    }
-
-    void say_last_word() {
-        std::call_once(last_word_said_, [this]() noexcept {
-            try {
-                constexpr std::string_view last_word = "terminated";
-                write_file(to_path(directory_) / "status.txt", {{last_word.data(), last_word.size()}});
-            } catch (const std::exception&) {  // for people to read, no more
-            }
-        });
-    }
-
-    std::shared_ptr<HostTransport> transport_;
-    std::string directory_;
-    CancelPatience patience_;
-    bool supervised_;
-    std::atomic<bool> stopped_{false};
-    std::atomic<bool> lives_on_{false};  // though it has left: its end was waited for once, and is not again
-    std::once_flag last_word_said_;
-    std::mutex ladder_mutex_;
-    std::mutex stack_mutex_;
-    Clock::time_point launched_at_ = Clock::now();
-    std::shared_ptr<Coroner> coroner_;
-    Process process_;
-    Exchange exchange_;
-};
-
-using WorkerPtr = std::shared_ptr<Worker>;
 
 // Thread-safe. The destructor leaves no process and no files; in a fork of the host it does nothing.
 class Life {
@@ -313,7 +109,7 @@ public:
     // Ends the process; the directory stays.
     void terminate() {
         const std::lock_guard<std::recursive_mutex> lock(mutex_);
-        if (const WorkerPtr last = worker()) last->stop(StopStep::Action::terminate, "terminate()");
+        if (const WorkerPtr last = worker()) last->stop(terminate_ladder, "terminate()");
     }
 
     // Ends the process, for good.
@@ -321,7 +117,7 @@ public:
         const std::lock_guard<std::recursive_mutex> lock(mutex_);
         ended_ = true;
         try {
-            if (const WorkerPtr last = worker()) last->stop(StopStep::Action::exit, "close()");
+            if (const WorkerPtr last = worker()) last->stop(end_ladder, "close()");
         } catch (const std::exception&) {  // its members go all the same, and the process with them
         }
     }
@@ -335,7 +131,7 @@ private:
     // REQUIRES: the lock.
     bool launch_worker() {
         const WorkerPtr last = worker();
-        if (last && last->process().is_alive() && !last->process().was_given_up()) return false;
+        if (last && last->is_alive() && !last->process().was_given_up()) return false;
         Launch launch{arguments(), worker_environment(), options_.working_directory, output()};
         HostTransport& end = transport();
         if (last) {
@@ -346,8 +142,8 @@ private:
         launch.inherited_variable = std::move(offer.variable);
         launch.inherited = std::move(offer.descriptors);
         const bool supervised = options_.restart == Restart::on_crash;
-        set_worker(
-            std::make_shared<Worker>(launch, WorkerParts{transport_, path_, options_.patience, supervised, told_}));
+        const WorkerParts parts{transport_, path_, options_.patience, supervised, told_};
+        set_worker(std::make_shared<LaunchedWorker>(launch, parts));
         return true;
     }
 

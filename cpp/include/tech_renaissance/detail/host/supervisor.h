@@ -7,103 +7,21 @@
 #include <deque>
 #include <exception>
 #include <functional>
-#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <thread>
 #include <utility>
 #include <vector>
 
+#include "tech_renaissance/detail/host/ladder.h"
+#include "tech_renaissance/detail/host/launched_worker.h"
 #include "tech_renaissance/detail/host/life.h"
+#include "tech_renaissance/detail/host/quarantine.h"
+#include "tech_renaissance/detail/host/restart_schedule.h"
 
 namespace tr::detail {
-
-// Whether it is a tag that the session itself made for the tensors of one call: _<digits>_<digits>.
-inline bool is_call_tag(std::string_view word) {
-    constexpr std::string_view digits = "0123456789";
-    if (word.empty() || word.front() != '_') return false;
-    const std::size_t middle = std::min(word.find_first_not_of(digits, 1), word.size());
-    if (middle == 1 || middle + 1 >= word.size() || word[middle] != '_') return false;
-    return word.find_first_not_of(digits, middle + 1) == std::string_view::npos;
-}
-
-// What makes two requests the same: their message, without the tags of single calls.
-inline std::string request_key(const Request& request) {
-    std::string key;
-    const std::string message = message_of(request);
-    for (std::string_view rest = message; !rest.empty();) {
-        const std::size_t word = std::min(rest.find_first_of(white_space), rest.size());
-        if (!is_call_tag(rest.substr(0, word))) key += rest.substr(0, word);
-        const std::size_t following = std::min(rest.find_first_not_of(white_space, word), rest.size());
-        key += rest.substr(word, following - word);
-        rest.remove_prefix(following);
-    }
-    return key;
-}
-
-// Which requests were in work when workers died. Not thread-safe.
-class Quarantine {
-public:
-    void note(const Request& request, std::shared_ptr<const PostMortem> death) {
-        Case& deaths = cases_[request_key(request)];
-        ++deaths.count;
-        deaths.last = std::move(death);
-    }
-    void clear() { cases_.clear(); }
-
-    // The error of a request that is given to no worker any more; null if it may be.
-    std::exception_ptr refuse(const Request& request) const {
-        if (cases_.empty()) return nullptr;
-        const auto found = cases_.find(request_key(request));
-        if (found == cases_.end() || found->second.count < most_deaths) return nullptr;
-        const std::string text =
-            "'" + shortened(message_of(request), 80) + "' was in work when " + std::to_string(found->second.count) +
-            " workers ended, and is given to no other until terminate(); the last one: " + explain(*found->second.last);
-        return Worker::make_error<WorkerLost>("quarantined", text, found->second.last);
-    }
-
-private:
-    static constexpr int most_deaths = 2;
-
-    struct Case {
-        int count = 0;
-        std::shared_ptr<const PostMortem> last;
-    };
-    std::map<std::string, Case> cases_;
-};
-
-// When the next worker is started, and whether. Not thread-safe.
-class RestartSchedule {
-public:
-    explicit RestartSchedule(const RestartPolicy& policy) : policy_(policy) {}
-
-    void reset() {
-        restarts_.clear();
-        in_a_row_ = 0;
-    }
-
-    // After a crash: how long to wait before the restart; nullopt: no more restarts.
-    std::optional<std::chrono::milliseconds> next(std::chrono::duration<double> lived, Clock::time_point now) {
-        if (lived >= long_life) in_a_row_ = 0;
-        while (!restarts_.empty() && now - restarts_.front() >= policy_.window) restarts_.pop_front();
-        if (static_cast<int>(restarts_.size()) >= policy_.limit) return std::nullopt;
-        restarts_.push_back(now);
-        std::chrono::milliseconds wait = policy_.first_backoff;
-        for (int i = 0; i < in_a_row_ && wait < policy_.max_backoff; ++i) wait *= 2;
-        ++in_a_row_;
-        return std::min(wait, policy_.max_backoff);
-    }
-
-private:
-    static constexpr std::chrono::seconds long_life{10};
-
-    RestartPolicy policy_;
-    std::deque<Clock::time_point> restarts_;
-    int in_a_row_ = 0;
-};
 
 // Watches one session's workers, from each start to an end that was asked for. Thread-safe.
 //
@@ -186,7 +104,7 @@ public:
 
     // Whether there will be another in place of a worker that cannot be used any more. Not to the supervisor's own
     // thread, where the hook runs.
-    bool is_coming_after(Worker& worker) const {
+    bool is_coming_after(LaunchedWorker& worker) const {
         const Lock lock(mutex_);
         if (is_own_thread() || closed_) return false;
         return restarting_ || (worker_ && worker_.get() != &worker) || worker.has_crashed();
@@ -271,7 +189,7 @@ private:
         std::vector<CallPtr> calls = dead->exchange().take_unanswered();
         const Lock lock(mutex_);
         left_over_.insert(left_over_.begin(), calls.begin(), calls.end());
-        const CallPtr last_call = dead->coroner().last_call();
+        const CallPtr last_call = dead->last_call();
         if (last_call && !dead->was_stopped()) quarantine_.note(last_call->request, dead->post_mortem());
     }
 
@@ -293,17 +211,17 @@ private:
     }
 
     // False if its user wants no restart any more. Throws WorkerLost if the policy says that enough is enough.
-    bool back_off(Worker& dead, int orders) {
+    bool back_off(LaunchedWorker& dead, int orders) {
         const std::shared_ptr<const PostMortem> death = dead.post_mortem();
         const std::chrono::duration<double> lived(death ? death->ended_at - death->started_at : 0);
         Lock lock(mutex_);
-        const auto wait = schedule_.next(lived, Clock::now());
+        const auto wait = schedule_.next_wait(lived, Clock::now());
         if (!wait) {
             const std::string text = "the worker was restarted " + std::to_string(policy_.limit) + " times within " +
                                      format_seconds(policy_.window) + ": given up";
             if (!death) throw WorkerLost("worker_lost", text);
-            std::rethrow_exception(
-                Worker::make_error<WorkerLost>("worker_lost", text + "; the last one: " + explain(*death), death));
+            throw WorkerLost("worker_lost", text + "; the last one: " + explain(*death), death->exit_status,
+                             death->output_tail, death);
         }
         return !changed_.wait_for(lock, *wait, [&] { return closed_ || stood_down_ != orders; });
     }
@@ -321,7 +239,7 @@ private:
         } catch (const TRException&) {
             close_door();
             if (has_ended_by_itself(*worker)) return false;
-            worker->stop(StopStep::Action::terminate, "its restart failed");
+            worker->stop(terminate_ladder, "its restart failed");
             throw;
         }
     }
@@ -339,7 +257,7 @@ private:
         restarting_ = true;
     }
 
-    bool has_run_hook(Worker& worker) {
+    bool has_run_hook(LaunchedWorker& worker) {
         try {
             hooks_.on_restart();
             return true;
@@ -350,13 +268,13 @@ private:
         }
     }
 
-    static bool hook_failed(Worker& worker, const std::string& why) {
+    static bool hook_failed(LaunchedWorker& worker, const std::string& why) {
         if (has_ended_by_itself(worker)) return false;
-        worker.stop(StopStep::Action::terminate, "on_restart failed");
+        worker.stop(terminate_ladder, "on_restart failed");
         throw WorkerLost("worker_lost", "on_restart failed: " + why);
     }
 
-    static bool has_ended_by_itself(Worker& worker) { return !worker.process().is_alive() && !worker.was_stopped(); }
+    static bool has_ended_by_itself(LaunchedWorker& worker) { return !worker.is_alive() && !worker.was_stopped(); }
 
     // Sends what is left over, in order, waiting for room.
     void send_left_over(Exchange& exchange) {

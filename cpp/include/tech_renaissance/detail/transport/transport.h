@@ -63,10 +63,10 @@ public:
     virtual bool try_send(const Request& request) = 0;
 
     // Lets the worker know that nobody wants the answer to this request any more; the last one counts.
-    virtual void cancel(std::int64_t id) = 0;
+    virtual void give_up(std::int64_t id) = 0;
 
     // Whether the worker may have begun with this request, one that has no response yet.
-    virtual bool has_begun(std::int64_t id) = 0;
+    virtual bool may_have_begun(std::int64_t id) = 0;
 
     // What the worker said, waiting for it up to the timeout (zero: not at all). None when nothing came; it may return
     // early, after wake(), or when there may be room to send again.

@@ -56,13 +56,13 @@ public:
         return true;
     }
 
-    void cancel(std::int64_t id) override {
+    void give_up(std::int64_t id) override {
         const std::string text = std::to_string(id);
         write_file(directory_ / cancel_name, {{text.data(), text.size()}});
     }
 
     // The worker takes a request by renaming its file away.
-    bool has_begun(std::int64_t id) override {
+    bool may_have_begun(std::int64_t id) override {
         try {
             const std::optional<std::string> unclaimed = read_file(directory_ / "request.json");
             return !unclaimed || decode_request(*unclaimed).id != id;

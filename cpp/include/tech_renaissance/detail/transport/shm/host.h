@@ -65,13 +65,13 @@ public:
         return sent;
     }
 
-    void cancel(std::int64_t id) override {
-        if (over_files_) return files_.cancel(id);
+    void give_up(std::int64_t id) override {
+        if (over_files_) return files_.give_up(id);
         if (worker_) worker_->control.give_up(id);
     }
 
-    bool has_begun(std::int64_t id) override {
-        if (over_files_) return files_.has_begun(id);
+    bool may_have_begun(std::int64_t id) override {
+        if (over_files_) return files_.may_have_begun(id);
         return worker_ && worker_->control.in_work() == static_cast<std::uint64_t>(id);
     }
 

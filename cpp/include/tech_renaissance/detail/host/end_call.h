@@ -1,0 +1,68 @@
+// Ending the call in work, step by step: spec/life.md, Deadlines.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <system_error>
+
+#include "tech_renaissance/detail/host/exchange.h"
+#include "tech_renaissance/detail/host/ladder.h"
+#include "tech_renaissance/detail/process/death.h"
+#include "tech_renaissance/session_options.h"
+
+namespace tr::detail {
+
+// What the ladder does to a worker. Safe to use from any thread.
+class LadderHands {
+public:
+    LadderHands() = default;
+    LadderHands(const LadderHands&) = delete;
+    LadderHands& operator=(const LadderHands&) = delete;
+    virtual ~LadderHands() = default;
+
+    // One step towards the end of the call in work. why: for the post-mortem.
+    virtual void take(Step step, Exchange::Id call, const std::string& why) = 0;
+    virtual std::string stacks() = 0;
+    // False if the process still runs after the timeout.
+    virtual bool wait_end(std::chrono::milliseconds timeout) = 0;
+    // Null until the process has ended.
+    virtual std::shared_ptr<const PostMortem> post_mortem() = 0;
+};
+
+// Whether a step was enough. After those that end the process, an answer is not. Where nothing can be received any
+// more, the end of the process is waited for.
+inline bool was_enough(const LadderStep& step, Exchange& exchange, Exchange::Id id, LadderHands& hands) {
+    if (step.step >= Step::terminate) return hands.wait_end(step.patience);
+    const Clock::time_point deadline = deadline_after(step.patience);
+    try {
+        return exchange.wait_over(id, step.patience);
+    } catch (const TRException&) {
+        return hands.wait_end(left_until(deadline));
+    }
+}
+
+// Ends the call in work, if it is the one with this id. Returns the step that was needed; empty if it was not in work
+// (any more).
+inline std::string end_call(Exchange& exchange, Exchange::Id id, const std::string& message, GivenUp why,
+                            const CancelPatience& patience, LadderHands& hands) {
+    CallPtr call;
+    if (!exchange.begin_end(id, call)) return "";
+    const std::string reason =
+        "'" + shortened(message, 80) + (why == GivenUp::cancel ? "' was cancelled" : "' passed its deadline");
+    CallEnd end;
+    end.stack = hands.stacks();
+    for (const LadderStep& step : call_ladder(patience)) {
+        end.step = name_of(step.step);
+        try {
+            hands.take(step.step, id, reason);
+        } catch (const std::system_error&) {  // it cannot be told: the next step needs no cooperation
+        }
+        if (was_enough(step, exchange, id, hands)) break;
+    }
+    end.post_mortem = hands.post_mortem();
+    if (call) exchange.fail(*call, ended_call(call->request, why, end));
+    return end.step;
+}
+
+}  // namespace tr::detail

@@ -1,0 +1,213 @@
+// A launched process and what is said to it: how it is asked to leave, interrupted, ended; and how its end is told.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+
+#include "tech_renaissance/detail/host/coroner.h"
+#include "tech_renaissance/detail/host/end_call.h"
+#include "tech_renaissance/detail/host/exchange.h"
+#include "tech_renaissance/detail/host/ladder.h"
+#include "tech_renaissance/detail/process/death.h"
+#include "tech_renaissance/detail/process/launch.h"
+#include "tech_renaissance/detail/process/process.h"
+#include "tech_renaissance/detail/process/stack.h"
+#include "tech_renaissance/detail/transport/transport.h"
+#include "tech_renaissance/error.h"
+#include "tech_renaissance/session_options.h"
+
+namespace tr::detail {
+
+// How long the process of a worker that has left may take to end, before its error is told without an exit status.
+inline constexpr std::chrono::seconds death_patience(5);
+
+// What a worker is made of besides its launch.
+struct WorkerParts {
+    std::shared_ptr<HostTransport> transport;
+    std::string directory;  // of the session
+    CancelPatience patience;
+    bool supervised = false;
+    std::function<void()> told;  // is called when the process has ended and the record of that is made
+};
+
+// One worker's process, from its launch to its end. Thread-safe.
+class LaunchedWorker final : public LadderHands {
+public:
+    // Throws LaunchError.
+    LaunchedWorker(const Launch& launch, const WorkerParts& parts)
+        : transport_(parts.transport),
+          directory_(parts.directory),
+          patience_(parts.patience),
+          supervised_(parts.supervised),
+          coroner_(std::make_shared<Coroner>(
+              parts.directory, launch.argv.front(),
+              [transport = parts.transport](Exchange::Id id) { return transport->may_have_begun(id); }, parts.told)),
+          process_(launch, [coroner = coroner_](const ProcessEnd& end) { coroner->process_ended(end); }),
+          exchange_(*transport_, coroner_->work(), hooks(launch)) {
+        transport_->watch_exit(process_.exit_handle());
+    }
+    ~LaunchedWorker() override { exchange_.close(); }
+
+    const Process& process() const noexcept { return process_; }
+    Exchange& exchange() noexcept { return exchange_; }
+    Clock::time_point launched_at() const noexcept { return launched_at_; }
+
+    // Whether the process runs, as the system says now.
+    bool is_alive() const { return process_.is_alive(); }
+
+    // Null until the process has ended.
+    std::shared_ptr<const PostMortem> post_mortem() override { return coroner_->post_mortem(); }
+
+    // The call that was in work when the process ended; null for none.
+    CallPtr last_call() const { return coroner_->last_call(); }
+
+    // What it is at, and since when.
+    std::optional<InWork> in_work() { return coroner_->work().in_work(); }
+
+    // Whether its host has stopped it, and not for a single call.
+    bool was_stopped() const noexcept { return stopped_; }
+
+    // Whether its process has ended as nobody asked for.
+    bool was_lost() {
+        const std::shared_ptr<const PostMortem> death = post_mortem();
+        if (!death || stopped_ || exchange_.was_asked_to_leave()) return false;
+        return death->exit_status != 0 || death->moment == "starting" || death->moment == "busy";
+    }
+
+    // Whether it was lost after it had been ready.
+    bool has_crashed() { return was_lost() && exchange_.was_ready(); }
+
+    // Asks it to leave and waits for the end of the process; false if it still runs.
+    bool leave(std::chrono::milliseconds timeout) {
+        const Clock::time_point deadline = deadline_after(timeout);
+        if (is_alive() && exchange_.ask_to_leave(timeout)) exchange_.wait_left(left_until(deadline));
+        return process_.wait(deadline);
+    }
+
+    // Ends the process by the steps of the ladder; every waiting call fails. why: for the post-mortem.
+    template <class Ladder>
+    void stop(const Ladder& ladder, const std::string& why) {
+        for (const LadderStep& step : ladder) {
+            if (!is_alive()) break;
+            stopped_ = true;
+            coroner_->ended_by_host(why);
+            if (step.step == Step::exit) {
+                try_to_leave(step.patience);
+            } else {
+                end_process(step.step, why);
+                process_.wait(step.patience);
+            }
+        }
+        if (is_alive()) process_.give_up();
+        close();
+    }
+
+    // Terminates or kills it. why: for the post-mortem.
+    void end_process(Step step, const std::string& why) {
+        coroner_->ended_by_host(why);
+        step == Step::terminate ? process_.terminate() : process_.kill();
+    }
+
+    // Ends the call in work, if it is the one with this id. Returns the step that was needed; empty if it was not in
+    // work (any more).
+    std::string end_call(Exchange::Id id, const std::string& message, GivenUp why) {
+        const std::lock_guard<std::mutex> lock(ending_mutex_);
+        return detail::end_call(exchange_, id, message, why, patience_, *this);
+    }
+
+    void take(Step step, Exchange::Id call, const std::string& why) override {
+        if (step == Step::notice) return transport_->give_up(call);
+        if (step == Step::interrupt) return interrupt();
+        coroner_->ended_for_call();
+        end_process(step, why);
+    }
+
+    // The Python stacks of all threads, or why they cannot be had; empty if there are none.
+    std::string stacks() override {
+        const std::lock_guard<std::mutex> lock(stacks_mutex_);
+        return is_alive() ? take_stacks(process_, to_path(directory_) / "stack.txt") : "";
+    }
+
+    bool wait_end(std::chrono::milliseconds timeout) override { return process_.wait(timeout); }
+
+    // REQUIRES: the process has ended, or was given up. Nobody is in the transport any more.
+    void close() { exchange_.close(); }
+
+    // Another worker gets the directory.
+    void leave_directory() noexcept { coroner_->leave_directory(); }
+
+    // The error that tells of the process's end. starting: it had never been ready.
+    std::exception_ptr death(bool starting) {
+        process_.wait(lives_on_ || process_.was_given_up() ? std::chrono::seconds(0) : death_patience);
+        const std::shared_ptr<const PostMortem> record = post_mortem();
+        if (!record) {
+            lives_on_ = true;
+            const char* text = "the worker left, but its process still runs";
+            return std::make_exception_ptr(WorkerLost("worker_lost", text, std::nullopt, process_.output_tail()));
+        }
+        if (stopped_) {
+            const char* text = "the worker was ended by its host: start the session again";
+            return std::make_exception_ptr(SessionClosed("session_closed", text));
+        }
+        const std::string text =
+            (starting ? "the worker ended before it was ready: " : "the worker ended: ") + explain(*record);
+        return starting ? make_error<LaunchError>("died_at_start", text, record)
+                        : make_error<WorkerLost>("worker_lost", text, record);
+    }
+
+private:
+    template <class Error>
+    static std::exception_ptr make_error(const char* code, const std::string& text,
+                                         const std::shared_ptr<const PostMortem>& record) {
+        return std::make_exception_ptr(Error(code, text, record->exit_status, record->output_tail, record));
+    }
+
+    ExchangeHooks hooks(const Launch& launch) {
+        ExchangeHooks hooks;
+        hooks.has_exited = [this] { return !is_alive(); };
+        hooks.death = [this](bool starting) { return death(starting); };
+        if (std::holds_alternative<OutputCallback>(launch.output))
+            hooks.switch_output = [this](const std::string& message) { process_.switch_output(message); };
+        if (supervised_) hooks.hands_over = [this] { return !stopped_; };
+        return hooks;
+    }
+
+    // If it cannot be told, the next step needs no cooperation.
+    void try_to_leave(std::chrono::milliseconds patience) {
+        try {
+            leave(patience);
+        } catch (const TRException&) {
+        }
+    }
+
+    // The same signal asks for the stacks: one at a time.
+    void interrupt() {
+        const std::lock_guard<std::mutex> lock(stacks_mutex_);
+        process_.interrupt();
+    }
+
+    std::shared_ptr<HostTransport> transport_;
+    std::string directory_;
+    CancelPatience patience_;
+    bool supervised_;
+    std::atomic<bool> stopped_{false};
+    std::atomic<bool> lives_on_{false};  // though it has left: its end was waited for once, and is not again
+    std::mutex ending_mutex_;            // of who ends a call
+    std::mutex stacks_mutex_;
+    Clock::time_point launched_at_ = Clock::now();
+    std::shared_ptr<Coroner> coroner_;
+    Process process_;
+    Exchange exchange_;
+};
+
+using WorkerPtr = std::shared_ptr<LaunchedWorker>;
+
+}  // namespace tr::detail

@@ -1,0 +1,93 @@
+// Which requests were in work when workers died, and are given to no worker any more: spec/life.md, Supervision.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <exception>
+#include <list>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "tech_renaissance/detail/host/call.h"
+#include "tech_renaissance/detail/process/death.h"
+#include "tech_renaissance/error.h"
+
+namespace tr::detail {
+
+// Whether it is a tag that the session itself made for the tensors of one call: _<digits>_<digits>.
+inline bool is_call_tag(std::string_view word) {
+    constexpr std::string_view digits = "0123456789";
+    if (word.empty() || word.front() != '_') return false;
+    const std::size_t middle = std::min(word.find_first_not_of(digits, 1), word.size());
+    if (middle == 1 || middle + 1 >= word.size() || word[middle] != '_') return false;
+    return word.find_first_not_of(digits, middle + 1) == std::string_view::npos;
+}
+
+// What makes two requests the same: their message, without the tags of single calls.
+inline std::string request_key(const Request& request) {
+    std::string key;
+    const std::string message = message_of(request);
+    for (std::string_view rest = message; !rest.empty();) {
+        const std::size_t word = std::min(rest.find_first_of(white_space), rest.size());
+        if (!is_call_tag(rest.substr(0, word))) key += rest.substr(0, word);
+        const std::size_t following = std::min(rest.find_first_not_of(white_space, word), rest.size());
+        key += rest.substr(word, following - word);
+        rest.remove_prefix(following);
+    }
+    return key;
+}
+
+// Not thread-safe.
+class Quarantine {
+public:
+    // A worker has died with this request in work.
+    void note(const Request& request, std::shared_ptr<const PostMortem> death) {
+        const std::string key = request_key(request);
+        const auto known = cases_.find(key);
+        if (known != cases_.end()) noted_.erase(known->second.noted);
+        Case& deaths = cases_[key];
+        ++deaths.count;
+        deaths.last = std::move(death);
+        deaths.noted = noted_.insert(noted_.end(), key);
+        if (cases_.size() <= most_noted) return;
+        cases_.erase(noted_.front());
+        noted_.pop_front();
+    }
+
+    // Forgives all of them.
+    void clear() {
+        cases_.clear();
+        noted_.clear();
+    }
+
+    // The error of a request that is given to no worker any more; null if it may be.
+    std::exception_ptr refuse(const Request& request) const {
+        if (cases_.empty()) return nullptr;
+        const auto found = cases_.find(request_key(request));
+        if (found == cases_.end() || found->second.count < most_deaths) return nullptr;
+        const std::shared_ptr<const PostMortem>& last = found->second.last;
+        const std::string text =
+            "'" + shortened(message_of(request), 80) + "' was in work when " + std::to_string(found->second.count) +
+            " workers ended, and is given to no other until terminate(); the last one: " + explain(*last);
+        return std::make_exception_ptr(WorkerLost("quarantined", text, last->exit_status, last->output_tail, last));
+    }
+
+private:
+    // Deaths in a request's time after which it is given to no worker any more.
+    static constexpr int most_deaths = 2;
+    // Requests that are remembered; the one that was noted the longest ago goes first.
+    static constexpr std::size_t most_noted = 256;
+
+    struct Case {
+        int count = 0;
+        std::shared_ptr<const PostMortem> last;
+        std::list<std::string>::iterator noted;
+    };
+    std::map<std::string, Case> cases_;
+    std::list<std::string> noted_;  // the latest last
+};
+
+}  // namespace tr::detail
