@@ -49,7 +49,9 @@ class PythonSession:
         session_id: str = "default",
         quiet_mode: bool = False,
         *,
+        arguments: Sequence[str] = (),
         python: Optional[str] = None,
+        python_arguments: Sequence[str] = (),
         environment: Optional[Mapping[str, str]] = None,
         working_directory: Optional[str] = None,
         workspace: Optional[str] = None,
@@ -67,7 +69,8 @@ class PythonSession:
 
         ``script_path``: the worker's script, or "default" for tech_renaissance.default_server. ``session_id``: a name, one living
         session each in a workspace. ``quiet_mode``: the worker's output is discarded (its last lines are kept for errors).
-        ``python``: the worker's interpreter; else TR_PYTHON, else the host's. ``environment``: variables added to the host's.
+        ``arguments``: for the script, after the session id; its ``sys.argv[2:]``. ``python``: the worker's interpreter; else TR_PYTHON,
+        else the host's. ``python_arguments``: options for it, before the script, such as ``["-X", "dev"]``. ``environment``: variables added to the host's.
         ``working_directory``: the worker's; else the host's. ``workspace``: folder of the session directories; else TR_WORKSPACE, else
         ``workspace`` in the current directory. ``output``: "inherit", "discard", the path of a file to append to, or a
         function that is given an OutputLine at a time, in another thread. ``poll_ms``: "first:max", wait by this schedule, without file
@@ -82,7 +85,9 @@ class PythonSession:
             script_path=os.fspath(script_path),
             session_id=session_id,
             quiet=quiet_mode,
+            arguments=arguments,
             python=python,
+            python_arguments=python_arguments,
             environment=dict(environment or {}),
             working_directory=working_directory,
             workspace=workspace,

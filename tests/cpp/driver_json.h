@@ -119,7 +119,9 @@ inline tr::SessionOptions read_options(const Arguments& arguments) {
     options.script_path = arguments.text("script_path");
     options.session_id = arguments.text("session_id");
     options.quiet_mode = arguments.flag("quiet_mode");
+    options.arguments = arguments.texts("arguments");
     options.python = arguments.text("python");
+    options.python_arguments = arguments.texts("python_arguments");
     options.environment = arguments.variables("environment");
     options.working_directory = arguments.text("working_directory");
     options.workspace = arguments.text("workspace");

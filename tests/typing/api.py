@@ -105,6 +105,8 @@ def host() -> None:
         quiet_mode=False,
         environment={"OMP_NUM_THREADS": "1"},
         working_directory=".",
+        arguments=["--verbose"],
+        python_arguments=["-X", "dev"],
         workspace="workspace",
         launch_timeout_ms=5000,
         output="inherit",

@@ -5,6 +5,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "tech_renaissance/detail/base/environment_variables.h"
 #include "tech_renaissance/output.h"
@@ -45,8 +46,12 @@ struct SessionOptions {
     std::string script_path = "default";
     // A name; one living session each in a workspace.
     std::string session_id = "default";
+    // Arguments for the script, after the session id: its sys.argv[2:].
+    std::vector<std::string> arguments;
     // The worker's interpreter. Default: TR_PYTHON, else the active virtual environment's, else python3 on PATH.
     std::string python;
+    // Options for the interpreter, before the script: {"-X", "dev"}, {"-O"}.
+    std::vector<std::string> python_arguments;
     // Variables added to the host's environment.
     Environment environment;
     // The worker's working directory. Default: the host's.

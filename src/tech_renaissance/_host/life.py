@@ -8,6 +8,7 @@ from typing import Dict, List, Optional
 from .._base.errors import LaunchError, LocalProtocolError, SessionClosed
 from .._base.names import is_reserved_tag
 from .._base.post_mortem import PostMortem
+from .._process.command_line import CommandLine, checked_arguments, checked_python_arguments
 from .._process.interpreter import find_interpreter
 from .._process.output import Output
 from .._transport.choose import check_transport_name, host_transport
@@ -35,6 +36,12 @@ class Life:
             Backoff.parse(self._poll_ms)
         self._transport_name = check_transport_name(
             options.transport or self._environment.get("TR_TRANSPORT")
+        )
+        self._command_line = CommandLine(
+            options.script_path,
+            options.session_id,
+            checked_python_arguments(options.python_arguments),
+            checked_arguments("arguments", options.arguments),
         )
         self.path = session_directory(options.session_id, self._environment, options.workspace)
         self._lock = threading.RLock()
@@ -148,14 +155,7 @@ class Life:
             self._worker = None
 
     def _arguments(self) -> List[str]:
-        options = self._options
-        interpreter = find_interpreter(options.python, self._environment)
-        if options.script_path == "default":
-            return [interpreter, "-m", "tech_renaissance.default_server", options.session_id]
-        script = os.path.abspath(options.script_path)
-        if not os.path.isfile(script):
-            raise LaunchError("script_not_found", f"there is no worker script {script!r}")
-        return [interpreter, script, options.session_id]
+        return self._command_line.after(find_interpreter(self._options.python, self._environment))
 
     def _worker_environment(self) -> Dict[str, str]:
         environment = {**self._environment, "TR_WORKSPACE": os.path.dirname(os.path.dirname(self.path))}

@@ -1,7 +1,7 @@
 """The options of a session, as PythonSession is given them."""
 
 from dataclasses import dataclass
-from typing import Dict, NamedTuple, Optional
+from typing import Dict, NamedTuple, Optional, Sequence
 
 from .._base.tensor import Library
 from .._process.output import Output
@@ -36,7 +36,9 @@ class Options:
     script_path: str
     session_id: str
     quiet: bool
+    arguments: Sequence[str]
     python: Optional[str]
+    python_arguments: Sequence[str]
     environment: Dict[str, str]
     working_directory: Optional[str]
     workspace: Optional[str]

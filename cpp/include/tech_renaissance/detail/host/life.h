@@ -13,6 +13,7 @@
 
 #include "tech_renaissance/detail/host/ladder.h"
 #include "tech_renaissance/detail/host/launched_worker.h"
+#include "tech_renaissance/detail/process/command_line.h"
 #include "tech_renaissance/detail/process/interpreter.h"
 #include "tech_renaissance/detail/process/launch.h"
 #include "tech_renaissance/detail/transport/choose.h"
@@ -34,6 +35,8 @@ public:
           path_(session_path(workspace_, options_.session_id)) {
         parse_schedule(poll_ms());
         check_transport_name(transport_name());
+        check_python_arguments(options_.python_arguments);
+        check_arguments("arguments", options_.arguments);
     }
     Life(const Life&) = delete;
     Life& operator=(const Life&) = delete;
@@ -163,14 +166,8 @@ private:
 
     std::vector<std::string> arguments() const {
         const std::string interpreter = find_interpreter(options_.python, environment_);
-        if (options_.script_path == "default") {
-            return {interpreter, "-m", "tech_renaissance.default_server", options_.session_id};
-        }
-        const std::string script = absolute_path(options_.script_path);
-        if (!std::filesystem::is_regular_file(to_path(script))) {
-            throw LaunchError("script_not_found", "there is no worker script '" + script + "'");
-        }
-        return {interpreter, script, options_.session_id};
+        return whole_command_line(
+            interpreter, {options_.script_path, options_.session_id, options_.python_arguments, options_.arguments});
     }
 
     Environment worker_environment() const {

@@ -1,0 +1,75 @@
+// What a worker's command line is made of, and what may stand in it.
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "tech_renaissance/detail/system/path.h"
+#include "tech_renaissance/error.h"
+
+namespace tr::detail {
+
+// A worker's command line without its interpreter.
+struct CommandLine {
+    std::string script_path;
+    std::string session_id;
+    std::vector<std::string> python_arguments;
+    std::vector<std::string> arguments;
+};
+
+// The whole. Throws LaunchError script_not_found.
+inline std::vector<std::string> whole_command_line(const std::string& interpreter, const CommandLine& line) {
+    std::vector<std::string> argv{interpreter};
+    argv.insert(argv.end(), line.python_arguments.begin(), line.python_arguments.end());
+    if (line.script_path == "default") {
+        argv.insert(argv.end(), {"-m", "tech_renaissance.default_server"});
+    } else {
+        argv.push_back(absolute_path(line.script_path));
+        if (!std::filesystem::is_regular_file(to_path(argv.back())))
+            throw LaunchError("script_not_found", "there is no worker script '" + argv.back() + "'");
+    }
+    argv.push_back(line.session_id);
+    argv.insert(argv.end(), line.arguments.begin(), line.arguments.end());
+    return argv;
+}
+
+// Throws LocalProtocolError bad_option, which names the option, for what no operating system can pass on.
+inline void check_arguments(const std::string& option, const std::vector<std::string>& arguments) {
+    for (const std::string& argument : arguments) {
+        if (argument.find('\0') == std::string::npos) continue;
+        const std::string text = argument.c_str();
+        throw LocalProtocolError("bad_option", option + ": an argument that contains a NUL character, after '" + text +
+                                                   "', cannot be passed to a process");
+    }
+}
+
+// Whether the value of an option of the interpreter is the next argument. Throws as check_python_arguments.
+inline bool takes_next_argument(const std::string& option) {
+    if (option.rfind("--", 0) == 0) return option == "--check-hash-based-pycs";
+    if (option.size() < 2 || option[0] != '-') {
+        throw LocalProtocolError("bad_option", "python_arguments stand before the script and begin with '-', unlike '" +
+                                                   option + "'; 'arguments' come after it");
+    }
+    for (std::size_t i = 1; i < option.size(); ++i) {
+        if (option[i] == 'c' || option[i] == 'm') {
+            throw LocalProtocolError("bad_option",
+                                     "python_arguments: '" + option + "' would run something else than the worker");
+        }
+        if (option[i] == 'X' || option[i] == 'W') return i + 1 == option.size();
+    }
+    return false;
+}
+
+// Throws LocalProtocolError bad_option unless these are options that stand before the script and leave it to be what
+// runs.
+inline void check_python_arguments(const std::vector<std::string>& arguments) {
+    check_arguments("python_arguments", arguments);
+    for (std::size_t i = 0; i < arguments.size(); ++i) {
+        if (takes_next_argument(arguments[i]) && ++i == arguments.size())
+            throw LocalProtocolError("bad_option", "python_arguments: '" + arguments.back() + "' lacks its value");
+    }
+}
+
+}  // namespace tr::detail

@@ -1,0 +1,83 @@
+"""What a worker's command line is made of, and what may stand in it."""
+
+import os
+from typing import Any, List, NamedTuple, Sequence, Tuple, cast
+
+from .._base.errors import LaunchError, LocalProtocolError
+
+# The interpreter's options whose value may be the next argument.
+_TAKES_VALUE = "XW"
+# Those that say what runs, in place of the script.
+_RUNS_SOMETHING_ELSE = "cm"
+
+
+class CommandLine(NamedTuple):
+    """A worker's command line without its interpreter. REQUIRES: the arguments are checked."""
+
+    script_path: str
+    session_id: str
+    python_arguments: Tuple[str, ...] = ()
+    arguments: Tuple[str, ...] = ()
+
+    def after(self, interpreter: str) -> List[str]:
+        """The whole. Raises LaunchError ``script_not_found``."""
+        return [interpreter, *self.python_arguments, *self._script(), self.session_id, *self.arguments]
+
+    def _script(self) -> List[str]:
+        if self.script_path == "default":
+            return ["-m", "tech_renaissance.default_server"]
+        script = os.path.abspath(self.script_path)
+        if not os.path.isfile(script):
+            raise LaunchError("script_not_found", f"there is no worker script {script!r}")
+        return [script]
+
+
+def checked_arguments(option: str, arguments: Sequence[str]) -> Tuple[str, ...]:
+    """What every operating system can pass on. Raises LocalProtocolError ``bad_option``, which names the option."""
+    if isinstance(arguments, (str, bytes)):
+        raise LocalProtocolError("bad_option", f"{option} is a list of texts, not the text {arguments!r}")
+    return tuple(_checked(option, argument) for argument in arguments)
+
+
+def checked_python_arguments(arguments: Sequence[str]) -> Tuple[str, ...]:
+    """Options that stand before the script and leave it to be what runs. Raises LocalProtocolError ``bad_option``."""
+    checked = checked_arguments("python_arguments", arguments)
+    rest = iter(checked)
+    for argument in rest:
+        value_is_next = _check_interpreter_option(argument)
+        if value_is_next and next(rest, None) is None:
+            raise LocalProtocolError("bad_option", f"python_arguments: {argument!r} lacks its value")
+    return checked
+
+
+def _checked(option: str, argument: object) -> str:
+    text = argument
+    if isinstance(argument, os.PathLike):
+        text = os.fspath(cast("os.PathLike[Any]", argument))
+    if not isinstance(text, str):
+        raise LocalProtocolError("bad_option", f"{option} is a list of texts, and {argument!r} is none")
+    try:
+        if b"\0" not in os.fsencode(text):
+            return text
+    except UnicodeEncodeError:
+        pass
+    raise LocalProtocolError("bad_option", f"{option}: {text!a} cannot be passed to a process")
+
+
+def _check_interpreter_option(argument: str) -> bool:
+    """Whether its value is the next argument."""
+    if argument.startswith("--"):
+        return argument == "--check-hash-based-pycs"
+    if argument in ("", "-") or not argument.startswith("-"):
+        raise LocalProtocolError(
+            "bad_option",
+            f"python_arguments stand before the script and begin with '-', unlike {argument!r}; 'arguments' come after it",
+        )
+    for place, letter in enumerate(argument[1:], 2):
+        if letter in _RUNS_SOMETHING_ELSE:
+            raise LocalProtocolError(
+                "bad_option", f"python_arguments: {argument!r} would run something else than the worker"
+            )
+        if letter in _TAKES_VALUE:
+            return place == len(argument)
+    return False
