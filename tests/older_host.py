@@ -13,18 +13,36 @@ from leaks import wait_until
 class OlderHost:
     """Starts a worker with ``python script.py session_id`` and talks to it through files."""
 
-    def __init__(self, python: str, script: Path, workspace: Path, *, from_directory: bool = False) -> None:
-        """``from_directory``: no variable tells the worker the workspace; it is ``workspace`` in the current directory."""
+    def __init__(
+        self,
+        python: str,
+        script: Path,
+        workspace: Path,
+        *,
+        from_directory: bool = False,
+        variables: Optional[Dict[str, str]] = None,
+    ) -> None:
+        """``from_directory``: no variable tells the worker the workspace; it is ``workspace`` in the current directory. ``variables``: for
+        the worker's environment. What the worker prints is in ``output``.
+        """
         self.directory = workspace / "python_session" / "tr_session_older"
         environment = {name: value for name, value in os.environ.items() if not name.startswith("TR_")}
         if not from_directory:
             environment["TR_WORKSPACE"] = str(workspace)
-        self.process = subprocess.Popen(
-            [python, str(script), "older"],
-            env=environment,
-            cwd=str(workspace.parent),
-            stdin=subprocess.DEVNULL,
-        )
+        self._output = workspace.parent / "older_output.txt"
+        with self._output.open("wb") as output:
+            self.process = subprocess.Popen(
+                [python, str(script), "older"],
+                env={**environment, **(variables or {})},
+                cwd=str(workspace.parent),
+                stdin=subprocess.DEVNULL,
+                stderr=output,
+            )
+
+    @property
+    def output(self) -> str:
+        """What the worker has written to stderr."""
+        return self._output.read_text()
 
     def wait_for_status(self, *words: str) -> bool:
         """Wait until status.txt has one of the words."""

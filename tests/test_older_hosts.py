@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,9 @@ from hosts import WORKERS
 from leaks import is_alive, wait_until
 from older_host import OlderHost
 
+import tech_renaissance
 from tech_renaissance import export_tsr, import_tsr
+from tech_renaissance._worker import unhosted
 
 Maker = Callable[..., OlderHost]
 
@@ -245,6 +248,80 @@ def test_a_worker_leaves_when_its_directory_does(older: Maker, tmp_path: Path) -
     host = older()
     os.rename(host.directory, tmp_path / "gone")
     assert 0 == host.process.wait(60)
+
+
+def test_a_worker_says_where_it_waits_and_what_it_runs(older: Maker) -> None:
+    """One line, for who looks elsewhere, or has another module of the same name."""
+    host = older(from_directory=True)
+    assert "there" == host.ask('{"cmd": "echo", "params": "there"}')["params"]
+    (line,) = host.output.splitlines()
+    package = Path(tech_renaissance.__file__).parent
+    expected = (
+        f"tech_renaissance {tech_renaissance.__version__} ({package}): the worker waits in {host.directory}"
+    )
+    assert expected == line
+
+
+def test_a_worker_to_which_nobody_comes_leaves(workspace: Path, worker_python: str) -> None:
+    """It has made the directory itself, and takes it away."""
+    host = OlderHost(
+        worker_python,
+        WORKERS / "impatient.py",
+        workspace,
+        from_directory=True,
+        variables={"PATIENCE_S": "0.1"},
+    )
+    assert 0 == host.process.wait(60)
+    assert not host.directory.exists()
+    assert f"nobody came to {host.directory} within 0.1 s, so the worker leaves" in host.output
+
+
+def test_a_worker_waits_in_a_directory_that_its_host_has_made(older: Maker, workspace: Path) -> None:
+    """For as long as it takes."""
+    (workspace / "python_session" / "tr_session_older").mkdir(parents=True)
+    host = older("impatient.py", variables={"PATIENCE_S": "0"})
+    assert "late" == host.ask('{"cmd": "echo", "params": "late"}')["params"]
+
+
+def test_a_worker_that_is_told_to_end_takes_its_directory_away(workspace: Path, worker_python: str) -> None:
+    """If it has made it, and nobody came."""
+    host = OlderHost(worker_python, WORKERS / "echo.py", workspace)
+    assert host.wait_for_status("ready")
+    host.process.terminate()
+    assert -signal.SIGTERM == host.process.wait(60)
+    assert not host.directory.exists()
+
+
+VISITS = {
+    "input_a.tsr": b"",
+    "request.tmp": b"{",
+    "readme": b"",
+    "request.json": b'{"command": "x"}',
+    "status.txt": b"exit",
+}
+
+
+@pytest.mark.parametrize("name", VISITS)
+def test_whatever_comes_into_the_directory_is_the_hosts(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The worker waits on, and leaves the directory to its host."""
+    monkeypatch.setattr(unhosted, "PATIENCE_S", 0.0)
+    directory = tmp_path / "tr_session_x"
+    session = unhosted.UnhostedSession(str(directory))
+    for own in ("status.txt", "worker.json", "stack.txt"):
+        (directory / own).write_text("ours")
+    assert 0.0 == session.remaining_s()
+    assert session.is_in_vain()
+    (directory / name).write_bytes(VISITS[name])
+    if name == "status.txt":  # the transport reads it
+        session.host_came()
+    assert not session.is_in_vain()
+    assert session.remaining_s() is None
+    (directory / name).unlink()
+    assert not session.is_in_vain()
+    session.end()
+    assert ["stack.txt", "status.txt", "worker.json"] == sorted({*os.listdir(directory), "status.txt"})
 
 
 def test_a_second_worker_of_a_session_is_refused(older: Maker, workspace: Path, worker_python: str) -> None:

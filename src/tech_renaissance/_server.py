@@ -15,12 +15,13 @@ from ._process.lifeline import hold_lifeline
 from ._protocol.frame import Failure, Request, Response
 from ._system.fork import in_children
 from ._transport.choose import worker_transport
-from ._transport.session_directory import SessionDirectory, session_directory
+from ._transport.session_directory import session_directory
 from ._transport.transport import WorkerTransport
 from ._worker.child import ChildEnd
 from ._worker.loop import ServingLoop
 from ._worker.reply import Leave, Reply, error_response, failure_response, remaining_seconds
 from ._worker.signals import hear_interrupts, orderly_signals
+from ._worker.unhosted import UnhostedSession
 
 if sys.platform == "win32":
     from ._process.interrupt_windows import interruptible
@@ -46,6 +47,7 @@ class TechRenaissanceServer:
         # It was told to by a signal; the exception that says so may have been swallowed.
         self.is_leaving = False
         self._info: Dict[str, str] = {}
+        self._unhosted: Optional[UnhostedSession] = None
 
     def main_logic(self, command: str, parameters: str) -> bool:
         """Handle one request; override this. Return True if the command is known, False otherwise.
@@ -73,14 +75,17 @@ class TechRenaissanceServer:
             os.environ.pop(name, None) for name in ("TR_HOST_PID", "TR_LIFELINE", "TR_SHM")
         )
         with contextlib.ExitStack() as undo:
+            undo.enter_context(
+                orderly_signals(self._leave)
+            )  # the first: it may end the process when all else is undone
             if not (host_pid or lifeline):
-                owned = SessionDirectory(path, empty=False)
-                undo.callback(owned.release)
-                undo.callback(in_children(owned.disown))
+                self._unhosted = UnhostedSession(path)
+                undo.callback(self._unhosted.end)
+                undo.callback(in_children(self._unhosted.disown))
+                self._unhosted.announce()
             hold_lifeline(lifeline)
             if host_pid:
                 hear_interrupts()
-            undo.enter_context(orderly_signals(self._leave))
             undo.enter_context(interruptible(path, self._interrupt, self._is_given_up))
             choice = worker_transport(path, os.environ, offered)
             self._info = {"transport": choice.name, "transport_reason": choice.reason}
@@ -92,7 +97,7 @@ class TechRenaissanceServer:
         loop = ServingLoop(self, transport)
         forget = in_children(lambda: self._become_child(loop))
         try:
-            loop.run(self._info)
+            loop.run(self._info, self._unhosted)
         finally:
             forget()
             loop.transport.close()

@@ -37,12 +37,14 @@ def sessions_folder(environment: Mapping[str, str], workspace: Optional[str] = N
 class SessionDirectory:
     """A session's directory and the lock that says who owns it: made when it is claimed, kept until ``release`` or ``remove``.
 
-    Raises LaunchError: ``session_in_use`` if a living process owns it, ``launch_failed`` if it cannot be made.
+    ``is_new``: it was not there before. Raises LaunchError: ``session_in_use`` if a living process owns it, ``launch_failed`` if it
+    cannot be made.
     """
 
     def __init__(self, path: str, *, empty: bool) -> None:
         """Claim the directory. ``empty``: make it private, and remove what a dead owner left."""
         self.path = path
+        self.is_new = False
         try:
             os.makedirs(os.path.dirname(path), exist_ok=True)
             self._lock = self._claim()
@@ -99,6 +101,7 @@ class SessionDirectory:
     def _make(self) -> None:
         with contextlib.suppress(FileExistsError):
             os.mkdir(self.path, 0o700)
+            self.is_new = True
         if os.path.islink(self.path):  # emptying it would empty a directory that is none of ours
             raise FileExistsError(f"{self.path!r} is a link")
 

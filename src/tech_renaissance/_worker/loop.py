@@ -13,6 +13,7 @@ from .._protocol.frame import Exit, Exiting, Failure, Frame, MalformedRequest, R
 from .._transport.transport import WorkerTransport
 from .._version import __version__
 from .reply import Leave, error_response, failure_response
+from .unhosted import UnhostedSession
 
 # How long to sleep at most before looking again; every wait is bounded.
 _RECHECK_S = 60.0
@@ -39,11 +40,15 @@ class ServingLoop:
     def __init__(self, server: Responder, transport: WorkerTransport) -> None:
         self._server = server
         self.transport = transport
+        self._unhosted: Optional[UnhostedSession] = None
         self._connection = Connection()
         self._received: Deque[Frame] = deque()
 
-    def run(self, transport_info: Dict[str, str]) -> None:
-        """Serve until it is time to leave. ``transport_info``: what Ready says of the transport."""
+    def run(self, transport_info: Dict[str, str], unhosted: Optional[UnhostedSession] = None) -> None:
+        """Serve until it is time to leave. ``transport_info``: what Ready says of the transport. ``unhosted``: a session whose host may
+        never come.
+        """
+        self._unhosted = unhosted
         self._send(Ready({**_worker_info(), **transport_info}))
         try:
             while not self._server.is_leaving and self._serve_one():
@@ -56,7 +61,7 @@ class ServingLoop:
 
     def _serve_one(self) -> bool:
         """False when it is time to leave."""
-        frame = self._received.popleft() if self._received else self._receive(_RECHECK_S)
+        frame = self._received.popleft() if self._received else self._await_frame()
         if isinstance(frame, Request):
             self._connection.received(frame)
             try:
@@ -71,6 +76,16 @@ class ServingLoop:
             self._connection.received(Request("", id=frame.id))
             return self._send(frame)
         return not isinstance(frame, Exit)
+
+    def _await_frame(self) -> Optional[Frame]:
+        """The next frame, if there is one in time; an Exit if the host never came."""
+        remaining_s = self._unhosted.remaining_s() if self._unhosted else None
+        if self._unhosted is None or remaining_s is None:
+            return self._receive(_RECHECK_S)
+        frame = self._receive(remaining_s)
+        if frame:
+            self._unhosted.host_came()
+        return Exit() if frame is None and self._unhosted.is_in_vain() else frame
 
     def _receive(self, timeout_s: float) -> Optional[Frame]:
         try:

@@ -1,0 +1,84 @@
+"""A session whose worker was not started by a host of this project: it finds its directory by place, and its host may never come there.
+
+Contract: spec/transport-file.md, A worker without a host of this project.
+"""
+
+import contextlib
+import os
+import sys
+import time
+from typing import Optional
+
+from .._transport.session_directory import SessionDirectory
+from .._version import __version__
+
+# How long a host may take to show itself: as long as a host of this project gives a worker to become ready.
+PATIENCE_S = 30.0
+
+_OWN_FILES = ("status.txt", "worker.json", "stack.txt", "session.lock")
+
+
+class UnhostedSession:
+    """Owns the directory until ``end``. The host is there once the directory holds anything that is not the worker's.
+
+    A host that has made the directory knows the place; the worker then waits for as long as it takes. Raises LaunchError as
+    SessionDirectory does.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._directory = SessionDirectory(path, empty=False)
+        self._host_is_there = not self._directory.is_new
+        self._until: Optional[float] = None
+
+    def announce(self) -> None:
+        """Say on stderr where the worker waits, and which package it runs: people who look elsewhere find out here."""
+        package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+        _say(f"tech_renaissance {__version__} ({package}): the worker waits in {self._directory.path}")
+
+    def remaining_s(self) -> Optional[float]:
+        """How long the host may still take to show itself, from the first call on; None once it is there."""
+        if self._host_is_there:
+            return None
+        if self._until is None:
+            self._until = time.monotonic() + PATIENCE_S
+        return max(0.0, self._until - time.monotonic())
+
+    def host_came(self) -> None:
+        """Something was heard from it."""
+        self._host_is_there = True
+
+    def is_in_vain(self) -> bool:
+        """Whether the time is over and the host has not shown itself; says so on stderr."""
+        self._host_is_there = self._host_is_there or self._has_visitors()
+        if self.remaining_s() != 0.0:
+            return False
+        _say(
+            f"tech_renaissance: nobody came to {self._directory.path} within {PATIENCE_S:g} s, so the worker leaves; "
+            "TR_WORKSPACE names the workspace of a host that looks elsewhere"
+        )
+        return True
+
+    def disown(self) -> None:
+        """This process is a fork of the worker."""
+        self._directory.disown()
+
+    def end(self) -> None:
+        """Leave the directory to its host; remove it if there is none."""
+        if self._host_is_there or self._has_visitors():
+            self._directory.release()
+            return
+        with contextlib.suppress(OSError):  # it is gone, or somebody has just come
+            self._directory.remove()
+
+    def _has_visitors(self) -> bool:
+        try:
+            names = os.listdir(self._directory.path)
+        except OSError:
+            return False
+        return any(name not in _OWN_FILES for name in names)
+
+
+def _say(line: str) -> None:
+    with contextlib.suppress(AttributeError, OSError, ValueError):  # there is no stderr, or it was closed
+        sys.stderr.write(f"{line}\n")
+        sys.stderr.flush()
