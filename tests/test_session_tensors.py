@@ -204,7 +204,16 @@ def test_a_result_that_cannot_travel_is_told(start: Maker) -> None:
     with pytest.raises(CommandError, match="FormatError") as caught:
         session.fetch_tensors("unsendable")
     assert "command_failed" == caught.value.code
+    assert "do_unsendable" in caught.value.remote_traceback
     assert 1 == len(session.fetch_tensors("zeros 5"))
+
+
+def test_a_handler_hears_at_once_of_a_result_that_cannot_travel(start: Maker) -> None:
+    """Where it hands it over; nothing of that is sent."""
+    session = start("tensors.py")
+    session.send_request("refused")
+    assert [[0.0]] == [tensor.tolist() for tensor in session.wait_for_tensors()]
+    assert "unsupported_dtype" == session.fetch_response("refused")
 
 
 def test_a_tag_is_replaced_and_dropped(start: Maker) -> None:

@@ -6,15 +6,17 @@ import os
 import subprocess
 import sys
 import textwrap
-from typing import Any, Callable, Dict, List, Tuple
+from typing import Any, Callable, Dict, Tuple
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tech_renaissance import PythonSession
 from tech_renaissance._base import tensor as tensor_module
 from tech_renaissance._base.errors import FormatError
+from tech_renaissance._base.sendable import check_sendable
 from tech_renaissance._base.tensor import DTYPES, describe, from_buffer, torch_installed
 from tech_renaissance._protocol.tsr import decode, encode, import_tsr
 
@@ -102,6 +104,65 @@ NO_TENSORS = {
 def test_no_tensor(value: Any) -> None:
     """What has no TSR dtype, or is no tensor at all, is refused by name."""
     assert "unsupported_dtype" == _code_of(lambda: encode(value))
+
+
+class _Table:
+    """As pandas' DataFrame, as far as it matters here."""
+
+    def __init__(self, values: Any) -> None:
+        self._values = np.asarray(values)
+
+    def __array__(self, *arguments: Any, **options: Any) -> Any:
+        """The columns."""
+        del arguments, options
+        return self._values
+
+    def to_numpy(self, dtype: Any) -> Any:
+        """The columns, of one dtype."""
+        return self._values.astype(dtype)
+
+
+CURES = {
+    "nothing": (None, "leave it out"),
+    "bytes": (b"ab", "numpy.frombuffer"),
+    "text": ("text", "text travels in messages"),
+    "table": (_Table(np.array([["a", 1]], object)), "to_numpy"),
+    "masked": (np.ma.masked_array([1, 2], [True, False]), "filled"),
+    "dates": (np.zeros(2, "datetime64[s]"), r"view\(numpy.int64\)"),
+    "records": (np.zeros(2, [("a", "f4")]), "each field by itself"),
+    "objects": (np.array([None]), "astype"),
+}
+
+
+@pytest.mark.parametrize(("value", "cure"), CURES.values(), ids=CURES.keys())
+def test_a_refusal_says_what_to_send_instead(value: Any, cure: str) -> None:
+    """Nothing loses its mask, its columns or its meaning in silence."""
+    for take in (encode, check_sendable):
+        with pytest.raises(FormatError, match=cure) as caught:
+            take(value)
+        assert "unsupported_dtype" == caught.value.code
+
+
+def test_a_table_of_numbers_is_an_array() -> None:
+    """What numpy makes numbers of is taken."""
+    assert [[1.5, 2]] == decode(encode(_Table([[1.5, 2]])), "numpy").tolist()
+
+
+@pytest.mark.parametrize(("tensor", "expected"), ARRAYS.values(), ids=ARRAYS.keys())
+def test_what_is_taken_passes_the_check(tensor: Any, expected: Any) -> None:
+    """The check at once refuses nothing that could travel. The second look is the quick one."""
+    del expected
+    check_sendable(tensor)
+    check_sendable(tensor)
+
+
+def test_the_check_sees_what_differs_from_the_tensor_before() -> None:
+    """A dtype that passed once is no pass for other tensors of it."""
+    check_sendable(np.zeros(2))
+    with pytest.raises(FormatError) as caught:
+        check_sendable(np.zeros((1,) * 9))
+    assert "too_many_dims" == caught.value.code
+    assert "unsupported_dtype" == _code_of(lambda: check_sendable(np.ma.masked_array([1.0], [True])))
 
 
 def test_longdouble_is_refused() -> None:
@@ -268,15 +329,45 @@ def test_old_torch_lacks_dtypes(torch: Any, monkeypatch: pytest.MonkeyPatch) -> 
     assert "unsupported_dtype" == caught.value.code
 
 
-@needs_torch
-@pytest.mark.filterwarnings("ignore:torch.quantize_per_tensor")
-def test_torch_tensors_without_dense_elements(torch: Any) -> None:
-    """Sparse, meta and quantized tensors are refused by name."""
-    tensors: List[Any] = [torch.eye(2).to_sparse(), torch.zeros(2, device="meta")]
+def _special_torch_tensors(torch: Any) -> Dict[str, Tuple[Any, str]]:
+    """As far as this torch has them, each with a piece of the advice."""
+    tensors: Dict[str, Tuple[Any, str]] = {
+        "sparse": (torch.eye(2).to_sparse(), "to_dense"),
+        "meta": (torch.zeros(2, device="meta"), "no elements"),
+    }
     if torch.backends.quantized.engine != "none":
-        tensors.append(torch.quantize_per_tensor(torch.zeros(2), 1.0, 0, torch.qint8))
-    for tensor in tensors:
-        assert "unsupported_dtype" == _code_of(lambda tensor=tensor: encode(tensor))
+        tensors["quantized"] = (torch.quantize_per_tensor(torch.zeros(2), 1.0, 0, torch.qint8), "dequantize")
+    rows = [torch.ones(2), torch.ones(3)]
+    if hasattr(torch, "nested"):
+        tensors["nested"] = (torch.nested.nested_tensor(rows), "to_padded_tensor")
+    if hasattr(torch, "jagged"):
+        tensors["jagged"] = (torch.nested.nested_tensor(rows, layout=torch.jagged), "to_padded_tensor")
+    if hasattr(torch, "masked") and hasattr(torch.masked, "masked_tensor"):
+        masked = torch.masked.masked_tensor(torch.ones(2), torch.tensor([True, False]))
+        tensors["masked"] = (masked, "to_tensor")
+    return tensors
+
+
+@needs_torch
+@pytest.mark.filterwarnings("ignore:torch.quantize_per_tensor", "ignore:The PyTorch API of")
+def test_torch_tensors_that_are_more_than_a_block_of_elements(torch: Any, workspace: Any) -> None:
+    """Sparse, meta, quantized, nested and masked tensors are refused with advice, wherever they are handed over."""
+    check_sendable(torch.ones(2))  # an ordinary tensor of the same dtype came before
+    session = PythonSession(session_id="never_started", workspace=str(workspace))
+    for name, (tensor, cure) in _special_torch_tensors(torch).items():
+        for take in (encode, check_sendable, lambda tensor: session.send_tensor(tensor, "x")):
+            with pytest.raises(FormatError, match=cure) as caught:
+                take(tensor)
+            assert (name, "unsupported_dtype") == (name, caught.value.code)
+    session.close()
+
+
+@needs_torch
+def test_ordinary_torch_tensors_pass_the_check(torch: Any) -> None:
+    """Whatever their strides, history or lazy bits."""
+    for tensor, _ in _torch_tensors(torch).values():
+        check_sendable(tensor)
+        check_sendable(tensor)
 
 
 @needs_torch

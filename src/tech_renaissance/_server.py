@@ -10,6 +10,7 @@ from typing import Any, Dict, Iterable, List, NoReturn, Optional, Sequence
 
 from ._base.errors import Cancelled, FormatError, LocalProtocolError
 from ._base.names import check_name
+from ._base.sendable import check_sendable
 from ._base.tensor import Library, choose_library, dtype_named
 from ._process.lifeline import hold_lifeline
 from ._protocol.frame import Failure, Request, Response
@@ -165,8 +166,14 @@ class TechRenaissanceServer:
             self._unshield(reply)
 
     def send_tensors(self, *tensors: Any) -> None:
-        """Add result tensors to the reply: torch, numpy, or anything with DLPack. Their values when the handler returns count."""
-        (self._reply or self._no_reply()).tensors.extend(tensors)
+        """Add result tensors to the reply: torch, numpy, or anything with DLPack. Their values when the handler returns count.
+
+        Raises FormatError for what cannot be sent, and adds nothing then.
+        """
+        reply = self._reply or self._no_reply()
+        for tensor in tensors:
+            check_sendable(tensor)
+        reply.tensors.extend(tensors)
 
     def write_response(self, command: str, result: str) -> None:
         """Set the reply's text. ``command``: to answer under another command's name; normally empty."""

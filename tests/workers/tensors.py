@@ -6,7 +6,7 @@ import sys
 import numpy as np
 from gate import pass_gate
 
-from tech_renaissance import TechRenaissanceServer
+from tech_renaissance import FormatError, TechRenaissanceServer
 
 
 class TensorServer(TechRenaissanceServer):
@@ -91,6 +91,14 @@ class TensorServer(TechRenaissanceServer):
 
     def do_unsendable(self, parameters):
         self.send_tensors(np.ones(2, np.float32), np.array(["text"]))
+
+    def do_refused(self, parameters):
+        """Is told where it hands over what cannot be sent, and sends something else."""
+        try:
+            self.send_tensors(np.ones(2, np.float32), np.ma.masked_array([1.0], [True]))
+        except FormatError as error:
+            self.write_response("", error.code)
+        self.send_tensors(np.zeros(1, np.float32))
 
     def do_type(self, parameters):
         self.write_response("", type(self.get_tensor(parameters)).__module__.partition(".")[0])

@@ -15,7 +15,7 @@ import importlib.util
 import sys
 from typing import Any, Callable, List, Literal, NamedTuple, Optional, Sequence, Tuple
 
-from .errors import FormatError
+from .no_tensor import check_array, check_torch, check_value, no_dtype, unsupported
 
 Library = Literal["torch", "numpy"]
 
@@ -74,24 +74,22 @@ def describe(tensor: Any) -> RawTensor:
     A tensor on another device is moved; one with strides, a foreign byte order or lazy conjugation is copied.
 
     Raises:
-        FormatError: ``unsupported_dtype``: no TSR dtype for it, or no dense elements (sparse, meta, nested).
+        FormatError: ``unsupported_dtype``: no TSR dtype for it, or no simple block of elements (sparse, meta, nested, masked, quantized).
     """
-    if _is_torch(tensor):
+    if is_torch(tensor):
         return _describe_torch(tensor)
     array = _to_array(tensor)
-    return _describe_torch(array) if _is_torch(array) else _describe_numpy(array)
+    return _describe_torch(array) if is_torch(array) else _describe_numpy(array)
 
 
 def _describe_torch(tensor: Any) -> RawTensor:
-    dtype = _dtype_of(str(tensor.dtype).replace("torch.", ""))
-    if str(tensor.layout) != "torch.strided" or tensor.is_meta or getattr(tensor, "is_nested", False):
-        raise _unsupported(f"a {tensor.layout} tensor on {tensor.device} has no dense elements")
+    dtype = torch_dtype(tensor)
     dense = tensor.detach().cpu().resolve_conj().resolve_neg().contiguous()
     return RawTensor(dtype, tuple(tensor.shape), _torch_memory(canonical_bools(dense, dtype)))
 
 
 def _describe_numpy(array: Any) -> RawTensor:
-    dtype = _dtype_of(array.dtype.name)
+    dtype = array_dtype(array)
     dense = _numpy().ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
     return RawTensor(dtype, tuple(array.shape), _numpy_memory(canonical_bools(dense, dtype)))
 
@@ -100,9 +98,12 @@ def _torch_memory(dense: Any) -> memoryview:
     nbytes = dense.numel() * dense.element_size()
     if nbytes == 0:
         return memoryview(bytearray())
-    address = dense.data_ptr()
+    try:
+        address = dense.data_ptr()
+    except RuntimeError:  # as in a trace, or inside vmap
+        address = 0
     if not address:
-        raise _unsupported(f"a {type(dense).__name__} has no elements in memory")
+        raise unsupported(f"a {type(dense).__name__} without memory of its own has no elements")
     memory: Any = (ctypes.c_ubyte * nbytes).from_address(address)
     memory.owner = dense  # ctypes only borrows the address; the memoryview keeps both alive
     return memoryview(memory).cast("B")
@@ -114,16 +115,20 @@ def _numpy_memory(dense: Any) -> memoryview:
 
 def _to_array(tensor: Any) -> Any:
     """A numpy array of what is no torch tensor, or a torch tensor where only torch can take it."""
-    numpy = _numpy()
-    if isinstance(tensor, (numpy.ndarray, numpy.generic)):
-        return numpy.asarray(tensor)
+    if is_array(tensor):
+        check_array(tensor)
+        return _numpy().asarray(tensor)
     failures: List[str] = []
     for convert in _converters(tensor):
         try:
-            return convert(tensor)
+            array = convert(tensor)
         except (AttributeError, BufferError, RuntimeError, TypeError, ValueError) as error:
             failures.append(str(error))
-    raise _unsupported(f"a {type(tensor).__name__} is no tensor: {'; '.join(failures)}")
+            continue
+        if not is_torch(array):
+            check_value(tensor, array)
+        return array
+    raise unsupported(f"{type(tensor).__name__} is no tensor: {'; '.join(failures)}")
 
 
 def _converters(tensor: Any) -> List[Callable[[Any], Any]]:
@@ -140,11 +145,23 @@ def _converters(tensor: Any) -> List[Callable[[Any], Any]]:
     return converters
 
 
-def _dtype_of(array_name: str) -> DType:
-    dtype = DTYPE_OF_ARRAY_NAME.get(array_name)
-    if dtype is None:
-        raise _unsupported(f"TSR has no dtype for {array_name}")
-    return dtype
+def torch_dtype(tensor: Any) -> DType:
+    """The dtype of a torch tensor that can be sent. Raises FormatError for one that cannot."""
+    check_torch(tensor)
+    return _known(str(tensor.dtype).replace("torch.", ""), tensor.dtype)
+
+
+def array_dtype(array: Any) -> DType:
+    """The same for a numpy array."""
+    check_array(array)
+    return _known(array.dtype.name, array.dtype)
+
+
+def _known(array_name: str, dtype: Any) -> DType:
+    known = DTYPE_OF_ARRAY_NAME.get(array_name)
+    if known is None:
+        raise no_dtype(dtype)
+    return known
 
 
 def canonical_bools(tensor: Any, dtype: DType) -> Any:
@@ -205,7 +222,7 @@ def native_dtype(dtype: DType, library: Library) -> Any:
             advice = 'use a newer torch, or library="numpy" if that has it'
         else:
             advice = 'ask for library="torch", or import ml_dtypes first'
-        raise _unsupported(f"{library} has no {dtype.array_name} ({dtype.name}): {advice}") from None
+        raise unsupported(f"{library} has no {dtype.array_name} ({dtype.name}): {advice}") from None
 
 
 # -------------------------------------------------------------------------------------------------- libraries
@@ -244,16 +261,26 @@ def dtype_named(dtype: Any) -> DType:
     for known in DTYPES:
         if name in (known.name, known.array_name):
             return known
-    return _dtype_of(_numpy().dtype(dtype).name)
+    try:
+        native = _numpy().dtype(dtype)
+    except TypeError:
+        raise unsupported(f"there is no dtype {name!r}: it is float32, int64 or the like") from None
+    return _known(native.name, native)
 
 
-def _is_torch(tensor: Any) -> bool:
+def is_torch(tensor: Any) -> bool:
+    """Whether it is a torch tensor; does not import torch."""
     # A torch tensor exists only if torch was imported; while it still is being imported it has no Tensor.
     return isinstance(tensor, getattr(sys.modules.get("torch"), "Tensor", ()))
 
 
+def is_array(tensor: Any) -> bool:
+    """Whether it is a numpy array, or one of numpy's numbers."""
+    return isinstance(tensor, (_numpy().ndarray, _numpy().generic))
+
+
 def _library_of(tensor: Any) -> Library:
-    return "torch" if _is_torch(tensor) else "numpy"
+    return "torch" if is_torch(tensor) else "numpy"
 
 
 def _module(library: Library) -> Any:
@@ -267,7 +294,3 @@ def _numpy() -> Any:
 
 def _torch() -> Any:
     return importlib.import_module("torch")
-
-
-def _unsupported(message: str) -> FormatError:
-    return FormatError("unsupported_dtype", message)

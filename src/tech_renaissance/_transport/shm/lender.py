@@ -100,7 +100,10 @@ class Lender:
             if type(tensor) is not self._torch_tensor:
                 return self._place_any(tensor)
         # From here on the quickest way there is for a torch tensor that is plain memory.
-        form = self._forms.get((tensor.dtype, tensor.shape)) or self._learn(tensor)
+        try:
+            form = self._forms.get((tensor.dtype, tensor.shape)) or self._learn(tensor)
+        except RuntimeError:  # a nested tensor has no shape
+            return self._place_any(tensor)
         plain = form.dtype is not None and tensor.layout is self._strided and self._is_cpu(tensor)
         if not plain or not tensor.is_contiguous() or tensor.is_neg():
             return self._place_any(tensor)
