@@ -106,16 +106,17 @@ def small_figures(bench: Bench) -> List[Figure]:
             ("text", 7000),
             ("sum_16_changed", 3000),
             ("sum_16_unchanged", 3000),
-            ("text_paced", 100),
+            ("text_every_1_ms", 1000),
+            ("text_every_20_ms", 100),
         ):
             jobs[job] += bench.samples(job, count)
-        jobs["echo"] += bench.samples("socket_paced", 100, ECHO)
-        jobs["worker behind a socket"] += bench.samples("socket_paced", 100, SOCKET_WORKER)
+        jobs["echo"] += bench.samples("socket_every_20_ms", 100, ECHO)
+        jobs["worker behind a socket"] += bench.samples("socket_every_20_ms", 100, SOCKET_WORKER)
         jobs["files"] += bench.samples("text", 700, transport="file")
         jobs["python echo"] += _python_socket(bench, 100)
         for name, samples in _python_calls(bench).items():
             jobs[name] += samples
-    paced = jobs["text_paced"]
+    paced = jobs["text_every_20_ms"]
     limit = {name: statistics.median(samples) for name, samples in jobs.items()}
     return [
         Figure("text call, C++", jobs["text"], None, 4),

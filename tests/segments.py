@@ -32,7 +32,7 @@ class Monitor:
         """The memory that the host's arena and the worker's have taken."""
         variables = Path(f"/proc/{self.info['pid']}/environ").read_bytes().split(b"\0")
         (offer,) = (value[len(b"TR_SHM=") :] for value in variables if value.startswith(b"TR_SHM="))
-        _, host, worker, _ = map(int, offer.split(b","))
+        _, host, worker, _, _ = map(int, offer.split(b","))
         return [os.stat(f"{self._folder}/{number}").st_blocks * 512 for number in (host, worker)]
 
 

@@ -1,7 +1,9 @@
 // Jobs of the benchmarks, C++ host. Each prints one JSON line: {"samples_us": [...], ...}. Usage: bench JOB
 // WORKER_SCRIPT [COUNT [ARGUMENTS OF THE SCRIPT]].
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include <algorithm>
 #include <chrono>
@@ -107,12 +109,12 @@ void small(tr::PythonSession& session, int count, bool changed) {
 }
 
 // From ordinary memory into ordinary use: a copy in per input.
-void ordinary(tr::PythonSession& session, std::int64_t size, int count) {
+void ordinary(tr::PythonSession& session, const std::string& command, std::int64_t size, int count) {
     const tr::Tensor a = tr::Tensor::uniform(tr::Shape(size, size), 0.0, 1.0);
     const tr::Tensor b = tr::Tensor::uniform(tr::Shape(size, size), 0.0, 1.0);
     sample(count, [&] {
         session.send_tensors({a, b}, {"a", "b"});
-        const tr::Tensor result = session.fetch_tensor("add a b", 60000);
+        const tr::Tensor result = session.fetch_tensor(command + " a b", 60000);
         if (result.data<float>()[0] < 0) std::abort();
     });
 }
@@ -216,12 +218,12 @@ int main(int argc, char** argv) {
     const std::string job = argc > 2 ? argv[1] : "";
     const std::string script = argc > 2 ? argv[2] : "";
     const int count = argc > 3 ? std::atoi(argv[3]) : 1000;
-    const std::chrono::milliseconds pace(20);
     if (job == "start") return start(script, count), 0;
     if (job == "copy") return copies(4096, count), 0;
-    if (job == "socket" || job == "socket_paced") {
+    const auto milliseconds = [](int number) { return std::chrono::milliseconds(number); };
+    if (job == "socket" || job == "socket_every_20_ms") {
         const std::vector<std::string> arguments(argv + std::min(argc, 4), argv + argc);
-        const std::chrono::milliseconds pause = job == "socket" ? std::chrono::milliseconds(0) : pace;
+        const std::chrono::milliseconds pause = milliseconds(job == "socket" ? 0 : 20);
         return socket_ping({std::getenv("TR_PYTHON"), script}, arguments, count, pause), 0;
     }
 
@@ -231,16 +233,19 @@ int main(int argc, char** argv) {
     if (const char* threads = std::getenv("TR_BENCH_THREADS");
         threads && script.find("bench_worker") != std::string::npos)
         session.fetch_response(std::string("threads ") + threads);
+    const auto hello = [&] { session.fetch_response("hello world"); };
     const std::map<std::string, std::function<void()>> jobs = {
-        {"text", [&] { sample(count, [&] { session.fetch_response("hello world"); }); }},
-        {"text_paced", [&] { sample(count, [&] { session.fetch_response("hello world"); }, pace); }},
+        {"text", [&] { sample(count, hello); }},
+        {"text_every_1_ms", [&] { sample(count, hello, milliseconds(1)); }},
+        {"text_every_20_ms", [&] { sample(count, hello, milliseconds(20)); }},
         {"idle", [&] { idle(session, 10); }},
         {"sum_16_changed", [&] { small(session, count, true); }},
         {"sum_16_unchanged", [&] { small(session, count, false); }},
         {"add_1024", [&] { tensors(session, "add", 1024, count); }},
         {"add_4096", [&] { tensors(session, "add", 4096, count); }},
         {"matmul_1024", [&] { tensors(session, "matmul", 1024, count); }},
-        {"ordinary_4096", [&] { ordinary(session, 4096, count); }},
+        {"ordinary_4096", [&] { ordinary(session, "add", 4096, count); }},
+        {"natural_4096", [&] { ordinary(session, "sum", 4096, count); }},
         {"memory", [&] { memory(session, count); }},
     };
     const auto found = jobs.find(job);

@@ -140,16 +140,15 @@ class ShmProxy(Proxy):
         theirs = Segment.inherit(numbers[0])
         assert check_magic(theirs)
         self.theirs = theirs.words
-        self.host = Side(theirs, Doorbell(numbers[3]), is_host=False)
+        self.host = Side(theirs, Doorbell(*numbers[3:]), is_host=False)
         control = Segment.create(CONTROL_NBYTES)
         write_magic(control)
         self.ours = control.words
-        doorbell, real_doorbell = Doorbell.pair()
+        doorbell, their_ends = Doorbell.pair()
         self.worker = Side(control, doorbell, is_host=True)
-        inherited = [control.fileno(), numbers[1], numbers[2], real_doorbell]
+        inherited = [control.fileno(), numbers[1], numbers[2], *their_ends]
         folder = tempfile.mkdtemp(dir=os.environ["TR_WORKSPACE"])
         self.launch({"TR_SHM": ",".join(map(str, inherited)), "TR_WORKSPACE": folder}, inherited)
-        os.close(real_doorbell)
         os.makedirs(f"{folder}/python_session/tr_session_{sys.argv[1]}")
         self.folder = folder
 

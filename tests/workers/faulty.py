@@ -53,7 +53,8 @@ def fail(fault: str) -> None:
 
 def hang_up():
     kept.extend(socket.socketpair())
-    os.dup2(kept[0].fileno(), FaultyServer.the_one._transport._side.doorbell._descriptor)
+    for descriptor in FaultyServer.the_one._transport._side.doorbell._held:
+        os.dup2(kept[0].fileno(), descriptor)
 
 
 class FaultyServer(ParentServer):

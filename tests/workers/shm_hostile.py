@@ -1,8 +1,6 @@
 """A worker that writes where it must not: into rings, words, headers, leases. Otherwise it answers as it should."""
 
-import ctypes
 import random
-import socket
 import sys
 import threading
 
@@ -167,8 +165,7 @@ class HostileServer(TechRenaissanceServer):
 
     def do_hang_up(self, parameters):
         """Close the doorbell, and live on for as long as asked."""
-        socket.socket(fileno=self._transport._side.doorbell._descriptor).detach()
-        ctypes.CDLL(None).shutdown(self._transport._side.doorbell._descriptor, socket.SHUT_RDWR)
+        self._transport._side.doorbell.close()
         threading.Event().wait(float(parameters))
 
     def do_ring_forever(self, parameters):

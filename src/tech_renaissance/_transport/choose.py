@@ -68,6 +68,6 @@ def worker_transport(directory: str, environment: Mapping[str, str], offered: Op
 
 def _numbers(text: str) -> List[int]:
     numbers = [int(number) for number in text.split(",")]
-    if len(numbers) != 4:
-        raise ValueError("TR_SHM names four descriptors")
+    if len(numbers) != 5:
+        raise ValueError("TR_SHM names five descriptors")
     return numbers

@@ -1,13 +1,14 @@
 """The control segment of a shared-memory session: where its words are, and waiting on them. Layout: spec/transport-shm.md."""
 
 import os
+import time
 
 from .doorbell import Doorbell
 from .ring import RING_NBYTES, RingReader, RingWriter, full_fence
 from .segment import Segment
 
 CONTROL_NBYTES = 1 << 20
-LAYOUT_VERSION = 1
+LAYOUT_VERSION = 2
 _MAGIC = int.from_bytes(b"TRCTRL\0\0", "little")
 
 # Indices of 64-bit words.
@@ -19,12 +20,17 @@ SERVED, FAILED = 48, 49
 HISTOGRAM = 64
 _REQUESTS, _RESPONSES = 4096, 4096 + RING_NBYTES
 
+# Not everywhere; sleeping for no time does the same.
+yield_processor = getattr(os, "sched_yield", lambda: time.sleep(0))
+
 _PROCESSORS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
-# How often to look at a word before going to sleep: about 50 us; 500 us for a host whose worker's threads leave it a processor.
-_LOOKS = 1500
-_LONG_LOOKS = range(15000)
+# How long to look at a word before going to sleep; longer for a host whose worker's threads leave it a processor.
+_LOOK_NS = 50_000
+_LONG_LOOK_NS = 500_000
 _MOST_SKIPS = 15
+# Looks between two glances at the clock: some microseconds.
+_LOOKS = range(200)
 # Every sleep is bounded, so that a lost wake-up could only delay.
 _SLEEP_S = 1.0
 
@@ -42,14 +48,21 @@ class Side:
         self._our_flag = HOST_ASLEEP if is_host else WORKER_ASLEEP
         self._their_flag = WORKER_ASLEEP if is_host else HOST_ASLEEP
         self._their_head = RESPONSE_HEAD if is_host else REQUEST_HEAD
-        self._looks = range(_LOOKS if _PROCESSORS > 1 else 0)
         self._skips = self._penalty = 0
+        self._may_share = False  # a processor with the other side
 
     def wake_other(self) -> None:
         """To be called after a new head, or a new tail in a crowded ring: rings if the other side sleeps."""
         full_fence()
         if self.words[self._their_flag]:
             self.doorbell.ring()
+            self._may_share = True
+
+    def give_way(self) -> None:
+        """Who wakes the other may get it onto its own processor, where it waits until we stop: let it run, once."""
+        if self._may_share:
+            self._may_share = False
+            yield_processor()
 
     def look(self) -> bool:
         """Look for a frame for a bounded time, without sleeping. After it was in vain, skip 1, 3, 7, then 15 times: who waits long
@@ -59,23 +72,36 @@ class Side:
         if self._skips:
             self._skips -= 1
             return words[index] != seen
-        for _ in (
-            self._looks if self._our_flag == WORKER_ASLEEP or words[THREADS] >= _PROCESSORS else _LONG_LOOKS
-        ):
-            if words[index] != seen:
-                self._penalty = 0
-                return True
+        self.give_way()
+        until = time.monotonic_ns() + self._look_ns()
+        while True:
+            for _ in _LOOKS:
+                if words[index] != seen:
+                    self._penalty = 0
+                    return True
+            if time.monotonic_ns() >= until:
+                break
         self._skips = self._penalty = min(2 * self._penalty + 1, _MOST_SKIPS)
         return words[index] != seen
 
+    def _look_ns(self) -> int:
+        """How long to look; not at all where there is one processor."""
+        if _PROCESSORS < 2:
+            return 0
+        has_processor = self._our_flag == HOST_ASLEEP and self.words[THREADS] < _PROCESSORS
+        return _LONG_LOOK_NS if has_processor else _LOOK_NS
+
     def sleep(self, timeout_s: float, *, for_room: bool = False) -> bool:
         """Sleep until something happens, at most so long; whether it did. ``for_room``: a frame that is there is nothing."""
+        if not self.doorbell.forget_rings():
+            return True
         words = self.words
         words[self._our_flag] = 1
         full_fence()
         happened = self.writer.has_new_room() or not (for_room or words[self._their_head] == self.reader.tail)
         if not happened:
             happened = self.doorbell.wait(min(timeout_s, _SLEEP_S))
+            self._may_share = True
         words[self._our_flag] = 0
         return happened
 

@@ -1,39 +1,58 @@
-"""The doorbell: wakes the other side when it sleeps, and tells when it is gone. A pair of connected sockets."""
+"""The doorbell: wakes the other side when it sleeps. A pipe in each direction.
+
+The host holds both ends of both pipes: so it never writes into a pipe that nobody reads, which is a fatal signal to many
+programs, and it wakes itself by its own bell. The worker holds the end that it hears and the end that it rings, so it also
+hears when the host is gone.
+"""
 
 import contextlib
 import os
 import select
-from typing import Tuple
+from typing import Sequence, Tuple
+
+_FORGET_NBYTES = 4096
 
 
 class Doorbell:
-    """One end. ``ring`` may be called from any thread, ``wait`` by one at a time."""
+    """One side's end. ``ring`` and ``wake`` may be called from any thread, ``wait`` and ``forget_rings`` by one at a time."""
 
-    def __init__(self, descriptor: int) -> None:
-        """Takes over the descriptor, also if this fails (OSError)."""
-        os.set_inheritable(descriptor, False)
-        os.set_blocking(descriptor, False)
-        self._descriptor = descriptor
-        self.is_cut = False
+    def __init__(self, hears: int, rings: int, *others: int) -> None:
+        """Takes over the descriptors, also if this fails (OSError). ``others``: the host's copies of the worker's two, if it is the
+        host's end.
+        """
+        self._held: Sequence[int] = (hears, rings, *others)
         self._poll = select.poll()
-        self._poll.register(descriptor, select.POLLIN)
         try:
-            self._wake_read, self._wake_write = os.pipe()
+            if others:
+                self._wakes = others[1]
+            else:
+                hears_wakes, self._wakes = os.pipe()
+                self._held = (*self._held, hears_wakes, self._wakes)
+                self._poll.register(hears_wakes, select.POLLIN)
+            for descriptor in self._held:
+                os.set_inheritable(descriptor, False)
+                os.set_blocking(descriptor, False)
+            self._poll.register(hears, select.POLLIN)
         except OSError:
-            os.close(descriptor)
+            self.close()
             raise
-        for end in (self._wake_read, self._wake_write):
-            os.set_blocking(end, False)
-        self._poll.register(self._wake_read, select.POLLIN)
+        self._hears = hears
+        self._rings = rings
+        self._heard = False  # what was rung is still in the pipe
+        self._is_woken = False
+        self.is_cut = False
 
     @classmethod
-    def pair(cls) -> Tuple["Doorbell", int]:
-        """Our end, and the other as a descriptor to be inherited."""
-        import socket  # a worker, which inherits its end, starts without it
-
-        ours, theirs = socket.socketpair()
-        with theirs:
-            return cls(ours.detach()), theirs.detach()
+    def pair(cls) -> "Tuple[Doorbell, Tuple[int, int]]":
+        """The host's end, and what the worker is to inherit: the descriptors that it hears and rings, open as long as the host's end."""
+        worker_hears, host_rings = os.pipe()
+        try:
+            host_hears, worker_rings = os.pipe()
+        except OSError:
+            os.close(worker_hears)
+            os.close(host_rings)
+            raise
+        return cls(host_hears, host_rings, worker_hears, worker_rings), (worker_hears, worker_rings)
 
     def watch_exit(self, handle: int) -> None:
         """From now on waits end when this descriptor polls readable, too."""
@@ -41,36 +60,40 @@ class Doorbell:
 
     def ring(self) -> None:
         """Wake the other side. It may be gone: that is found out elsewhere."""
-        with contextlib.suppress(BlockingIOError, BrokenPipeError, ConnectionError):
-            os.write(self._descriptor, b"!")
+        with contextlib.suppress(BlockingIOError, BrokenPipeError):
+            os.write(self._rings, b"!")
 
     def wake(self) -> None:
         """End our own wait, or the next one."""
+        self._is_woken = True  # before the byte, which may be forgotten with others
         with contextlib.suppress(BlockingIOError):
-            os.write(self._wake_write, b"!")
+            os.write(self._wakes, b"!")
 
     def wait(self, timeout_s: float) -> bool:
-        """Sleep until rung, woken, the exit handle fires, or the other side is gone (``is_cut``); False when the time passed.
-
-        Rings and wakes are forgotten then.
+        """Sleep until rung, woken, or the exit handle fires; False when the time passed. What ended it stays until ``forget_rings``: who
+        was woken has better things to do.
         """
-        ready = self._poll.poll(int(-(-timeout_s * 1000 // 1)))
-        for descriptor, _ in ready:
-            if descriptor == self._descriptor:
-                self.is_cut = not self._take_rings()
-                if self.is_cut:  # it would end every wait from now on, though the process may live
-                    self._poll.unregister(descriptor)
-            elif descriptor == self._wake_read:
-                os.read(descriptor, 4096)
-        return bool(ready)
+        heard = self._is_woken or bool(self._poll.poll(int(-(-timeout_s * 1000 // 1))))
+        self._is_woken = False
+        self._heard = heard
+        return heard
 
-    def _take_rings(self) -> bool:
-        try:
-            return bool(os.read(self._descriptor, 4096))
-        except ConnectionError:
-            return False
+    def forget_rings(self) -> bool:
+        """Before a wait is prepared: forget what ended the last one; False if nothing can be heard any more, because the other side
+        is gone (``is_cut``).
+        """
+        if self._heard:
+            self._heard = False
+            self._forget()
+        return not self.is_cut
+
+    def _forget(self) -> None:
+        for descriptor, _ in self._poll.poll(0):
+            if descriptor in self._held and not os.read(descriptor, _FORGET_NBYTES):
+                self.is_cut = True  # it would end every wait from now on, though the process may live
+                self._poll.unregister(descriptor)
 
     def close(self) -> None:
-        """Hang up; the other side sees it."""
-        for descriptor in (self._descriptor, self._wake_read, self._wake_write):
+        """Hang up; a worker sees it."""
+        for descriptor in self._held:
             os.close(descriptor)

@@ -69,14 +69,13 @@ class ShmHost(HostTransport):
             worker.control.fileno(),
             self._arena.fileno(),
             worker.arena.fileno(),
-            worker.their_doorbell,
+            *worker.their_doorbell,
         ]
         return Offer({"TR_SHM": ",".join(map(str, numbers))}, numbers)
 
     def watch_exit(self, handle: int) -> None:
         """See HostTransport."""
         assert self._worker is not None
-        self._worker.close_inherited()
         self._worker.side.doorbell.watch_exit(handle)
         self._files.watch_exit(handle)
 
@@ -273,15 +272,8 @@ class _WorkerSide:
             return Exiting()
         raise RemoteProtocolError("bad_frame", f"a worker does not send frames of kind {kind}")
 
-    def close_inherited(self) -> None:
-        """The worker has its own descriptors now."""
-        Doorbell(self.their_doorbell).close()
-        self.their_doorbell = -1
-
     def close(self) -> None:
         """Hang up. Tensors in the worker's arena stay readable."""
-        if self.their_doorbell >= 0:
-            self.close_inherited()
         self.side.close()
         self.control.close()
         self.arena.close()

@@ -45,7 +45,7 @@ class ShmWorker(WorkerTransport):
         if not check_magic(control):
             raise ValueError("the host's control segment has another layout")
         self._directory = directory
-        self._side = Side(control, Doorbell(descriptors[3]), is_host=False)
+        self._side = Side(control, Doorbell(*descriptors[3:]), is_host=False)
         self._segments = (control, host_arena, worker_arena)
         self._words = control.words
         self._lessee = Lessee(host_arena)
@@ -92,6 +92,7 @@ class ShmWorker(WorkerTransport):
             return False
         self._unsent_frame = None
         self._wake_host()
+        self._side.give_way()
         if isinstance(frame, Response):  # the host reads it meanwhile
             self._release_placed()
             self._count(frame)

@@ -57,7 +57,7 @@ struct Pipe {
 };
 
 // The most descriptors of ours that a child inherits.
-constexpr int max_inherited = 4;
+constexpr int max_inherited = 5;
 
 // Numbers 0 to 3, and those after them for inherited descriptors, have a meaning in a child, so nothing that is to be
 // copied there may have one of them in the host.

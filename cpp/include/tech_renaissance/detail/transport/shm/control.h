@@ -17,7 +17,7 @@
 namespace tr::detail::shm {
 
 inline constexpr std::size_t control_nbytes = 1 << 20;
-inline constexpr std::uint64_t layout_version = 1;
+inline constexpr std::uint64_t layout_version = 2;
 
 // Offsets of words.
 inline constexpr std::uint64_t version_word = 8;
@@ -67,7 +67,9 @@ public:
     // To be called after a new head, or a new tail in a crowded ring: rings if the worker sleeps.
     void wake_worker() noexcept {
         std::atomic_thread_fence(std::memory_order_seq_cst);
-        if (segment_.mapping()->word(worker_asleep_word).load(std::memory_order_relaxed) != 0) doorbell_.ring();
+        if (segment_.mapping()->word(worker_asleep_word).load(std::memory_order_relaxed) == 0) return;
+        doorbell_.ring();
+        may_share_.store(true, std::memory_order_relaxed);
     }
 
     // Looks for a frame for a bounded time, without sleeping. After it was in vain, skips 1, 3, 7, then 15 times: who
@@ -77,6 +79,7 @@ public:
             --skips_;
             return reader_.has_frame();
         }
+        give_way();
         const Clock::time_point end = Clock::now() + look_time();
         do {
             for (int i = 0; i < 64; ++i) {
@@ -93,17 +96,26 @@ public:
 
     // Sleeps until something happens, at most so long; whether it did.
     bool sleep(std::chrono::milliseconds timeout, WaitHandle exit) {
+        doorbell_.forget_rings();
         Word& asleep = segment_.mapping()->word(host_asleep_word);
         asleep.store(1, std::memory_order_relaxed);
         std::atomic_thread_fence(std::memory_order_seq_cst);
         const bool happened =
             reader_.has_frame() || writer_.has_new_room() || doorbell_.wait(std::min(timeout, longest_sleep), exit);
         asleep.store(0, std::memory_order_relaxed);
+        may_share_.store(true, std::memory_order_relaxed);
         return happened;
     }
 
 private:
     static constexpr int most_skips = 15;
+
+    // Who wakes the other may get it onto its own processor, where it waits until we stop: let it run, once.
+    void give_way() noexcept {
+        if (!may_share_.load(std::memory_order_relaxed)) return;
+        may_share_.store(false, std::memory_order_relaxed);
+        std::this_thread::yield();
+    }
 
     // Longer where the worker's threads leave us a processor; not at all where there is only one.
     std::chrono::microseconds look_time() const {
@@ -117,6 +129,7 @@ private:
     RingWriter writer_;
     RingReader reader_;
     Doorbell doorbell_;
+    std::atomic<bool> may_share_{false};  // a processor with the worker
     int penalty_ = 0;
     int skips_ = 0;
 };

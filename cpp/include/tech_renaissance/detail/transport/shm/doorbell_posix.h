@@ -1,82 +1,73 @@
-// The doorbell: wakes the other side when it sleeps, and tells when it is gone. A pair of connected sockets.
+// The doorbell: wakes the other side when it sleeps. A pipe in each direction.
+//
+// The host holds both ends of both pipes: so it never writes into a pipe that nobody reads, which is a fatal signal to
+// many programs, and it wakes itself by its own bell.
 #pragma once
 
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <chrono>
-#include <utility>
 
 #include "tech_renaissance/detail/base/deadline.h"
 #include "tech_renaissance/detail/system/descriptor_posix.h"
-#include "tech_renaissance/detail/system/event.h"
 
 namespace tr::detail::shm {
 
-// Our end. ring() and wake() from any thread, wait() by one at a time.
+// The host's end. ring() and wake() from any thread, wait() and forget_rings() by one at a time.
 class Doorbell {
 public:
     Doorbell() {
-        std::array<int, 2> ends{-1, -1};
-#if defined(__APPLE__)
-        if (::socketpair(AF_UNIX, SOCK_STREAM, 0, ends.data()) != 0) throw_os_error("cannot make a doorbell", errno);
-        for (const int end : ends) ::fcntl(end, F_SETFD, FD_CLOEXEC);
-#else
-        if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) != 0)
-            throw_os_error("cannot make a doorbell", errno);
-#endif
-        Descriptor ours(ends[0]);
-        Descriptor theirs(ends[1]);
-        ours_ = above_standard_streams(std::move(ours));
-        theirs_ = above_standard_streams(std::move(theirs));
-        set_nonblocking(ours_);
-    }
-
-    // The other end, for the worker to inherit; close_theirs() once it has.
-    int theirs() const noexcept { return theirs_.get(); }
-    void close_theirs() noexcept { theirs_.close(); }
-
-    // The other side may be gone: that is found out elsewhere.
-    void ring() noexcept {
-        const char byte = '!';
-        while (::send(ours_.get(), &byte, 1, send_flags) < 0 && errno == EINTR) {
+        for (const Pipe* pipe : {&to_host_, &to_worker_}) {
+            set_nonblocking(pipe->read);
+            set_nonblocking(pipe->write);
         }
     }
 
-    // Ends our own wait, or the next one.
-    void wake() noexcept { woken_.set(); }
+    // What the worker is to inherit: the descriptors that it hears and rings.
+    std::array<int, 2> theirs() const noexcept { return {to_worker_.read.get(), to_host_.write.get()}; }
 
-    // Sleeps until rung, woken, the other side is gone or the exit handle fires; false when the time has passed.
+    // The worker may be gone: that is found out elsewhere.
+    void ring() noexcept { write_byte(to_worker_); }
+
+    // Ends our own wait, or the next one.
+    void wake() noexcept {
+        is_woken_ = true;  // before the byte, which may be forgotten with others
+        write_byte(to_host_);
+    }
+
+    // Sleeps until rung, woken, or the exit handle fires; false when the time has passed. What ended it stays until
+    // forget_rings(): who was woken has better things to do.
     bool wait(std::chrono::milliseconds timeout, WaitHandle exit) {
-        const int bell = is_cut_ ? -1 : ours_.get();
-        std::array<pollfd, 3> entries{pollfd{bell, POLLIN, 0}, pollfd{woken_.handle(), POLLIN, 0},
-                                      pollfd{exit, POLLIN, 0}};
+        if (is_woken_.exchange(false)) return heard_ = true;
+        std::array<pollfd, 2> entries{pollfd{to_host_.read.get(), POLLIN, 0}, pollfd{exit, POLLIN, 0}};
         poll_until(entries, deadline_after(timeout));
-        if (entries[0].revents != 0) take_rings();
-        if (entries[1].revents != 0) woken_.reset();
-        return entries[0].revents != 0 || entries[1].revents != 0 || entries[2].revents != 0;
+        heard_ = heard_ || entries[0].revents != 0;
+        is_woken_ = false;
+        return entries[0].revents != 0 || entries[1].revents != 0;
+    }
+
+    // Before a wait is prepared: forgets what ended the last one.
+    void forget_rings() noexcept {
+        if (!heard_) return;
+        heard_ = false;
+        std::array<char, 4096> bytes;
+        while (::read(to_host_.read.get(), bytes.data(), bytes.size()) < 0 && errno == EINTR) {
+        }
     }
 
 private:
-#if defined(__APPLE__)
-    static constexpr int send_flags = 0;
-#else
-    static constexpr int send_flags = MSG_NOSIGNAL;
-#endif
-
-    // Once the other side has hung up, that would end every wait, though its process may live.
-    void take_rings() noexcept {
-        std::array<char, 4096> bytes;
-        const ssize_t count = ::recv(ours_.get(), bytes.data(), bytes.size(), 0);
-        is_cut_ = count == 0 || (count < 0 && errno != EAGAIN && errno != EINTR);
+    static void write_byte(const Pipe& pipe) noexcept {
+        while (::write(pipe.write.get(), "!", 1) < 0 && errno == EINTR) {
+        }
     }
 
-    bool is_cut_ = false;
-    Descriptor ours_;
-    Descriptor theirs_;
-    Event woken_;
+    Pipe to_host_ = make_pipe();
+    Pipe to_worker_ = make_pipe();
+    std::atomic<bool> is_woken_{false};
+    bool heard_ = false;  // what was rung is still in the pipe
 };
 
 }  // namespace tr::detail::shm

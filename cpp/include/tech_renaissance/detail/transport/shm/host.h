@@ -46,15 +46,15 @@ public:
             unannounced_.insert(tag);
         }
         worker_ = make_worker_side();
+        const auto [hears, rings] = worker_->control.doorbell().theirs();
         return {"TR_SHM",
                 {worker_->control.descriptor(), lender_.arena().segment().descriptor(), worker_->arena.descriptor(),
-                 worker_->control.doorbell().theirs()}};
+                 hears, rings}};
     }
 
     void watch_exit(WaitHandle handle) override {
         exit_handle_ = handle;
         files_.watch_exit(handle);
-        worker_->control.doorbell().close_theirs();
     }
 
     bool try_send(const Request& request) override {
