@@ -18,6 +18,7 @@ from ._system.fork import in_children
 from ._transport.choose import worker_transport
 from ._transport.session_directory import session_directory
 from ._transport.transport import WorkerTransport
+from ._worker.allocator import keep_freed_memory
 from ._worker.child import ChildEnd
 from ._worker.loop import ServingLoop
 from ._worker.reply import Leave, Reply, error_response, failure_response, remaining_seconds
@@ -88,6 +89,7 @@ class TechRenaissanceServer:
             if host_pid:
                 hear_interrupts()
             undo.enter_context(interruptible(path, self._interrupt, self._is_given_up))
+            keep_freed_memory(os.environ)
             choice = worker_transport(path, os.environ, offered)
             self._info = {"transport": choice.name, "transport_reason": choice.reason}
             self.serve(choice.end)

@@ -12,11 +12,12 @@ from .._protocol.connection import Connection
 from .._protocol.frame import Exit, Exiting, Failure, Frame, MalformedRequest, Ready, Request, Response
 from .._transport.transport import WorkerTransport
 from .._version import __version__
+from .allocator import give_back_memory
 from .reply import Leave, error_response, failure_response
 from .unhosted import UnhostedSession
 
-# How long to sleep at most before looking again; every wait is bounded.
-_RECHECK_S = 60.0
+# How long to sleep at most before looking again; every wait is bounded. Who has slept so long has nothing to do.
+_RECHECK_S = 10.0
 
 # How long a host that asked to leave may take to make room for what it asked before.
 _LAST_ANSWER_S = 1.0
@@ -43,6 +44,7 @@ class ServingLoop:
         self._unhosted: Optional[UnhostedSession] = None
         self._connection = Connection()
         self._received: Deque[Frame] = deque()
+        self._has_freed = False  # memory, perhaps, that the allocator keeps
 
     def run(self, transport_info: Dict[str, str], unhosted: Optional[UnhostedSession] = None) -> None:
         """Serve until it is time to leave. ``transport_info``: what Ready says of the transport. ``unhosted``: a session whose host may
@@ -64,6 +66,7 @@ class ServingLoop:
         frame = self._received.popleft() if self._received else self._await_frame()
         if isinstance(frame, Request):
             self._connection.received(frame)
+            self._has_freed = True
             try:
                 response = self._server.respond(frame)
             except Cancelled as error:  # on the way out of the handler
@@ -75,6 +78,9 @@ class ServingLoop:
         if isinstance(frame, Response):  # to a request that could not be read
             self._connection.received(Request("", id=frame.id))
             return self._send(frame)
+        if frame is None and self._has_freed:
+            self._has_freed = False
+            give_back_memory()
         return not isinstance(frame, Exit)
 
     def _await_frame(self) -> Optional[Frame]:
