@@ -15,12 +15,29 @@ from typing import Any, Callable, Dict, List, Set, Tuple
 import pytest
 
 import tech_renaissance
-from tech_renaissance import PythonSession, TechRenaissanceServer
+from tech_renaissance import (
+    CancelPatience,
+    OutputLine,
+    PythonSession,
+    RestartPolicy,
+    SessionState,
+    TechRenaissanceServer,
+)
 from tech_renaissance._base.tensor import DTYPES
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "spec").rglob("*.md")])
 READMES = ["README.md", "README.zh-CN.md"]
+API = ["docs/api.md", "docs/zh/api.md"]
+IN_BOTH_LANGUAGES = [tuple(READMES), tuple(API), ("docs/overview.md", "docs/zh/overview.md")]
+# Headings of the Chinese page that differ.
+CHINESE = {
+    "Calls": "调用",
+    "Options": "选项",
+    "Output": "输出",
+    "What a session tells": "会话能告诉你什么",
+    "Errors": "错误",
+}
 HEADERS = ROOT / "cpp" / "include" / "tech_renaissance"
 COMPILER = shlex.split(os.environ.get("CXX", "c++"))
 SESSION = ast.Name("session", ast.Load())
@@ -56,18 +73,26 @@ def outputs(page: str) -> List[str]:
     return [block for language, block in blocks_of(page) if language == "text"]
 
 
-def table(page: str, heading: str, columns: str = "") -> List[List[str]]:
-    """Rows of the table under a heading whose header row begins with ``columns``, without the header."""
-    section = text_of(page).partition(f"{heading}\n")[2]
+def tables(page: str) -> List[List[List[str]]]:
+    """The tables of a text, each a list of rows of cells; the first row is the header."""
+    found: List[List[List[str]]] = []
+    is_inside = False
+    for line in BLOCK.sub("", page).splitlines():
+        if line.startswith("|") and not line.startswith("|---"):
+            if not is_inside:
+                found.append([])
+            found[-1].append([cell.strip() for cell in line.strip("|").split("|")])
+        is_inside = line.startswith("|")
+    return found
+
+
+def table(page: str, heading: str, number: int = 0) -> List[List[str]]:
+    """Rows of the table under a heading, without the header."""
+    if "/zh/" in page:
+        heading = CHINESE.get(heading, heading)
+    section = re.split(rf"^#+ {heading}$", text_of(page), maxsplit=1, flags=re.MULTILINE)[1]
     section = re.split(r"^#", section, maxsplit=1, flags=re.MULTILINE)[0]
-    rows = [line for line in section.splitlines() if line.startswith("|")]
-    begin = next(index for index, row in enumerate(rows) if row.startswith(f"| {columns}"))
-    cells: List[List[str]] = []
-    for row in rows[begin + 2 :]:
-        if row.startswith("|---"):  # the next table's header was taken for a row
-            return cells[:-1]
-        cells.append([cell.strip() for cell in row.strip("|").split("|")])
-    return cells
+    return tables(section)[number][1:]
 
 
 def in_backticks(rows: List[List[str]], column: int = 0) -> Set[str]:
@@ -96,11 +121,16 @@ def write_named_blocks(page: str, folder: Path) -> None:
         (folder / name).write_text(block, encoding="utf-8")
 
 
+def compile_cpp(source: Path, program: Path) -> None:
+    """Make a C++ program."""
+    include = str(ROOT / "cpp" / "include")
+    run([*COMPILER, "-std=c++17", "-pthread", "-I", include, str(source), "-o", str(program)], source.parent)
+
+
 def compile_and_run(source: str, folder: Path) -> str:
     """What a C++ program prints."""
     (folder / "program.cpp").write_text(source, encoding="utf-8")
-    include = str(ROOT / "cpp" / "include")
-    run([*COMPILER, "-std=c++17", "-pthread", "-I", include, "program.cpp", "-o", "program"], folder)
+    compile_cpp(folder / "program.cpp", folder / "program")
     return run([str(folder / "program")], folder)
 
 
@@ -114,11 +144,54 @@ def test_the_readmes_python_programs_run(tmp_path: Path) -> None:
     assert run([sys.executable, "host.py"], tmp_path) in outputs("README.md")
 
 
-def test_the_readmes_call_by_name_runs(tmp_path: Path) -> None:
-    """The default server answers as the page says."""
+def test_what_goes_wrong_in_the_readme_goes_wrong_as_it_says(tmp_path: Path) -> None:
+    """The README's own worker fails, takes too long and crashes, and the Python host prints what the page shows."""
     write_named_blocks("README.md", tmp_path)
 
-    assert "Hello World\n[0. 2.]\n" == run([sys.executable, "names.py"], tmp_path)
+    assert run([sys.executable, "trouble.py"], tmp_path) == outputs("README.md")[-1]
+
+
+@needs_compiler
+def test_what_goes_wrong_in_the_readme_goes_wrong_in_cpp(tmp_path: Path) -> None:
+    """The C++ host prints the same."""
+    write_named_blocks("README.md", tmp_path)
+
+    assert compile_and_run((tmp_path / "trouble.cpp").read_text(), tmp_path) == outputs("README.md")[-1]
+
+
+def test_the_default_servers_program_runs(tmp_path: Path) -> None:
+    """It prints what the page shows."""
+    page = "docs/default-server.md"
+    write_named_blocks(page, tmp_path)
+
+    assert outputs(page)[0] == run([sys.executable, "names.py"], tmp_path)
+
+
+@pytest.mark.parametrize("name", ["beside.py", pytest.param("beside.cpp", marks=needs_compiler)])
+def test_the_deployment_pages_programs_find_their_worker(tmp_path: Path, name: str) -> None:
+    """It is beside the program, wherever that is started."""
+    program = tmp_path / "installed"
+    program.mkdir()
+    write_named_blocks("docs/deployment.md", program)
+    shutil.copy(ROOT / "examples" / "workers" / "hello_worker.py", program / "worker.py")
+    if name == "beside.py":
+        answer = run([sys.executable, str(program / name)], tmp_path)
+    else:
+        compile_cpp(program / name, program / "beside")
+        answer = run([str(program / "beside")], tmp_path)
+
+    assert answer.startswith("Hello")
+
+
+def test_the_deployment_pages_worker_gets_its_arguments(tmp_path: Path) -> None:
+    """With an interpreter that forbids what a careful program forbids."""
+    write_named_blocks("docs/deployment.md", tmp_path)
+    script, workspace = tmp_path / "model_worker.py", str(tmp_path / "workspace")
+    arguments, python_arguments = ["--model", "large model.pt"], ["-X", "dev", "-W", "error"]
+    with PythonSession(
+        script, workspace=workspace, arguments=arguments, python_arguments=python_arguments
+    ) as session:
+        assert "large model.pt" == session.fetch_response("which", 60_000)
 
 
 @needs_compiler
@@ -164,10 +237,10 @@ def test_the_error_examples_are_up_to_date(tmp_path: Path) -> None:
 @needs_compiler
 def test_cpp_snippets_compile(tmp_path: Path) -> None:
     """What these pages show in C++ is a valid body of a function, which has a session where it makes none."""
-    pages = ("README.md", "docs/errors.md", "docs/default-server.md")
+    pages = ("README.md", "docs/api.md", "docs/deployment.md", "docs/errors.md", "docs/default-server.md")
     blocks = [block for page in pages for language, block in blocks_of(page) if language == "cpp"]
     snippets = [block for block in blocks if "int main()" not in block]
-    source = '#include "tech_renaissance.h"\nusing namespace tr;\nTensor images, weights;\n'
+    source = '#include "tech_renaissance.h"\nusing namespace tr;\nTensor a, b, images, weights;\n'
     for number, snippet in enumerate(snippets):
         parameter = "" if "PythonSession session" in snippet else "[[maybe_unused]] PythonSession& session"
         source += f"void f{number}({parameter}) {{\n{snippet}}}\n"
@@ -208,15 +281,16 @@ def test_shell_blocks_name_targets_and_options_that_exist(tmp_path: Path) -> Non
     """``make x`` is a target, ``python -m tech_renaissance --x`` prints a folder, and ``x`` is an action."""
     shell = "\n".join(block for page in PAGES for kind, block in blocks_of(str(page)) if kind in ("bash", ""))
     targets = set(re.findall(r"^make (\w[\w-]*)", shell, re.MULTILINE))
-    options = set(re.findall(r"-m tech_renaissance (--[\w-]+)", "\n".join(map(text_of, READMES))))
+    written = "\n".join(map(text_of, READMES + API))
+    options = set(re.findall(r"-m tech_renaissance (--[\w-]+)", written))
 
     assert {"demo", "test"} <= targets <= set(re.findall(r"^([\w-]+):", text_of("Makefile"), re.MULTILINE))
-    actions = set(re.findall(r"-m tech_renaissance (\w+)", "\n".join(map(text_of, READMES))))
+    actions = set(re.findall(r"-m tech_renaissance (\w+)", written))
 
-    assert {"--cmake-dir", "--include-dir"} == options
+    assert {"--cmake-dir", "--include-dir", "--version"} == options
     assert {"clean"} == actions
     assert "" == run([sys.executable, "-m", "tech_renaissance", "clean"], tmp_path)
-    for option in options:
+    for option in options - {"--version"}:
         assert Path(run([sys.executable, "-m", "tech_renaissance", option], tmp_path).strip()).is_dir()
 
 
@@ -243,47 +317,134 @@ def cpp_fields(header: str, struct: str) -> Set[str]:
     )
 
 
-@pytest.mark.parametrize("page", READMES)
+def cpp_signatures(header: str, cls: str) -> List[str]:
+    """The public declarations of a C++ class as a user reads them: without bodies, initialisers and constraints."""
+    body = (HEADERS / header).read_text(encoding="utf-8").partition(f"class {cls} {{\npublic:\n")[2]
+    text = re.sub(r"//.*", "", body.partition("\nprivate:")[0])
+    while re.search(r"\{[^{}]*\}", text):
+        text = re.sub(r"\s*\{[^{}]*\}", ";", text)
+    declarations = [" ".join(declaration.split()) for declaration in text.split(";")]
+    copies = re.compile(rf"operator=\(|^~|{cls}\((const {cls}&|{cls}&&)")
+    return [
+        re.sub(
+            r", std::enable_if_t<.*?, int> = 0>",
+            ">",
+            re.sub(r"( noexcept)?( = default| :.*)?$", "", declaration),
+        )
+        for declaration in declarations
+        if "(" in declaration and not copies.search(declaration)
+    ]
+
+
+@pytest.mark.parametrize("page", API)
 def test_the_session_table_lists_the_python_methods(page: str) -> None:
     """Exactly the public methods and properties of PythonSession."""
-    assert public_names(PythonSession) == in_backticks(table(page, "### PythonSession"))
+    assert public_names(PythonSession) == in_backticks(table(page, "PythonSession"))
 
 
-@pytest.mark.parametrize("page", READMES)
+@pytest.mark.parametrize("page", API)
 def test_the_session_table_lists_the_cpp_methods(page: str) -> None:
     """Exactly the public methods of tr::PythonSession, and ``close``, which is the destructor there."""
     expected = cpp_public_methods("utils/python_session.h", "PythonSession") | {"close"}
 
-    assert expected == in_backticks(table(page, "### PythonSession"))
+    assert expected == in_backticks(table(page, "PythonSession"))
 
 
-@pytest.mark.parametrize("page", READMES)
+@pytest.mark.parametrize("page", API)
 def test_the_server_table_lists_the_methods(page: str) -> None:
     """Exactly the public methods of TechRenaissanceServer."""
-    assert public_names(TechRenaissanceServer) == in_backticks(table(page, "### TechRenaissanceServer"))
+    assert public_names(TechRenaissanceServer) == in_backticks(table(page, "TechRenaissanceServer"))
 
 
-@pytest.mark.parametrize("page", READMES)
+@pytest.mark.parametrize("page", API)
+@pytest.mark.parametrize(
+    ("heading", "cls"), [("PythonSession", PythonSession), ("TechRenaissanceServer", TechRenaissanceServer)]
+)
+def test_the_method_tables_name_the_parameters(page: str, heading: str, cls: type) -> None:
+    """Those without a keyword, in order, as Python has them."""
+    for row in table(page, heading):
+        call = re.match(r"`(\w+)\((.*)\)`", row[0])
+        if call is None:
+            continue
+        member = cls if call.group(1) == cls.__name__ else getattr(cls, call.group(1))
+        parameters = inspect.signature(member).parameters.values()
+        names = [p.name for p in parameters if p.kind is not p.KEYWORD_ONLY and p.name != "self"]
+        assert names == [name for name in re.findall(r"\w+", call.group(2)) if name], row[0]
+
+
+@pytest.mark.parametrize("page", API)
 def test_the_option_table_lists_the_options(page: str) -> None:
     """Exactly PythonSession's keyword-only parameters, and the fields of SessionOptions that have no other place."""
-    rows = table(page, "### PythonSession", "Python |")
-    parameters = inspect.signature(PythonSession).parameters.values()
+    rows = table(page, "Options")
     fields = cpp_fields("session_options.h", "SessionOptions")
 
-    assert {p.name for p in parameters if p.kind is p.KEYWORD_ONLY} == in_backticks(rows)
+    assert keywords_of(PythonSession) == in_backticks(rows)
     assert fields - {"script_path", "session_id", "quiet_mode"} == in_backticks(rows, 1)
 
 
-@pytest.mark.parametrize("page", READMES)
+@pytest.mark.parametrize("page", API)
 def test_the_call_table_lists_the_options_of_a_call(page: str) -> None:
     """Exactly the keywords of every call, and the fields of CallOptions."""
-    rows = table(page, "### PythonSession", "Python call" if page == "README.md" else "Python 调用")
+    rows = table(page, "Calls")
 
     for method in (PythonSession.fetch_response, PythonSession.fetch_tensor, PythonSession.fetch_tensors):
         assert set(inspect.signature(method).parameters) - {"self", "message"} == in_backticks(rows)
     assert keywords_of(PythonSession.calculate) == in_backticks(rows)
     assert keywords_of(PythonSession.send_request) == in_backticks(rows) - {"timeout_ms"}
     assert cpp_fields("call_options.h", "CallOptions") == in_backticks(rows, 1)
+
+
+@pytest.mark.parametrize("page", API)
+@pytest.mark.parametrize(
+    ("heading", "cls", "header", "struct"),
+    [
+        ("CancelPatience", CancelPatience, "session_options.h", "CancelPatience"),
+        ("RestartPolicy", RestartPolicy, "session_options.h", "RestartPolicy"),
+        ("What a session tells", SessionState, "utils/python_session.h", "SessionState"),
+    ],
+)
+def test_the_struct_tables_list_the_fields(
+    page: str, heading: str, cls: Any, header: str, struct: str
+) -> None:
+    """Exactly those of the Python tuple and of the C++ struct."""
+    rows = table(page, heading)
+
+    assert set(cls._fields) == in_backticks(rows)
+    assert cpp_fields(header, struct) == in_backticks(rows, 1)
+
+
+@pytest.mark.parametrize("page", API)
+def test_the_output_tables_list_what_there_is(page: str) -> None:
+    """Exactly the alternatives of Output in C++, and the fields of OutputLine."""
+    alternatives = re.search(
+        r"using Output = std::variant<(.*)>;", (HEADERS / "output.h").read_text(encoding="utf-8")
+    )
+    assert alternatives is not None
+    written = " ".join(row[1] for row in table(page, "Output"))
+    fields = in_backticks(table(page, "Output", 1))
+
+    assert alternatives.group(1).split(", ") == re.findall(r"(\w*Output\w*)", written)
+    assert set(OutputLine._fields) == fields == cpp_fields("output.h", "OutputLine")
+
+
+@pytest.mark.parametrize("page", API)
+@pytest.mark.parametrize(("cls", "header"), [("Tensor", "tensor.h"), ("Shape", "shape.h")])
+def test_the_tensor_tables_have_the_signatures(page: str, cls: str, header: str) -> None:
+    """Exactly those of the header, in its order."""
+    assert [f"`{signature}`" for signature in cpp_signatures(header, cls)] == [
+        row[0] for row in table(page, cls)
+    ]
+
+
+@pytest.mark.parametrize("page", API)
+def test_the_python_functions_are_listed(page: str) -> None:
+    """Each function of the package stands in the table of TSR files, with its parameters."""
+    rows = [row[0] for row in table(page, "TSR files" if page == API[0] else "TSR 文件")]
+    functions = {name: getattr(tech_renaissance, name) for name in tech_renaissance.__all__}
+
+    for name, function in functions.items():
+        if inspect.isfunction(function):
+            assert f"`{name}({', '.join(inspect.signature(function).parameters)})`" in rows
 
 
 def keywords_of(function: Callable[..., Any]) -> Set[str]:
@@ -298,12 +459,23 @@ def error_types() -> Set[str]:
     return {error.__name__ for error in classes if not set(error.__subclasses__()) & set(classes)}
 
 
-@pytest.mark.parametrize("page", READMES)
+@pytest.mark.parametrize("page", API)
 def test_the_error_table_lists_the_leaves(page: str) -> None:
-    """Exactly the leaves of the error tree, and the one that only C++ has."""
-    heading = "### Errors" if page == "README.md" else "### 错误"
+    """Exactly the leaves of the error tree, and the one that only C++ has; each with what its constructor takes besides code and message."""
+    rows = table(page, "Errors")
 
-    assert error_types() | {"TensorError"} == in_backticks(table(page, heading))
+    assert error_types() | {"TensorError"} == in_backticks(rows)
+    for row in rows[:-1]:
+        parameters = inspect.signature(getattr(tech_renaissance, row[0].strip("`"))).parameters
+        assert set(parameters) - {"code", "message"} == set(re.findall(r"`(\w+)`", row[2])), row[0]
+
+
+@pytest.mark.parametrize(
+    "page", [*READMES, *API, "docs/performance.md", "docs/migration.md", "docs/deployment.md"]
+)
+def test_no_cell_is_blank(page: str) -> None:
+    """Below the header."""
+    assert all(all(row) for rows in tables(text_of(page)) for row in rows[1:])
 
 
 def test_the_error_page_has_every_code_of_the_spec() -> None:
@@ -318,7 +490,7 @@ def test_the_error_page_has_every_code_of_the_spec() -> None:
 
 def test_the_dtype_table_lists_the_dtypes() -> None:
     """Exactly the dtypes of the code, in order, by TSR's and by torch's name."""
-    rows = table("docs/tensors.md", "## dtypes")
+    rows = table("docs/tensors.md", "dtypes")
 
     assert [(dtype.name, f"`{dtype.array_name}`") for dtype in DTYPES] == [(row[0], row[1]) for row in rows]
 
@@ -367,14 +539,18 @@ def test_every_decision_is_listed() -> None:
     assert titles == re.findall(r"\((0[\w.-]+)\) \| (.+) \|", text_of("docs/decisions/README.md"))
 
 
-def test_both_readmes_have_the_same_structure() -> None:
-    """As many headings of the same levels, the same code blocks, and tables of the same size, in the same order."""
-    english, chinese = map(text_of, READMES)
+@pytest.mark.parametrize("pages", IN_BOTH_LANGUAGES)
+def test_pages_in_both_languages_have_the_same_structure(pages: Tuple[str, str]) -> None:
+    """As many headings of the same levels, the same code blocks, tables of the same size, and links to the same pages, in the same order."""
+    english, chinese = (BLOCK.sub("", text_of(page)) for page in pages)
 
-    assert blocks_of("README.md") == blocks_of("README.zh-CN.md")
-    for pattern in (r"^(#+) ", r"^\|(?=-)", r"^(- )", r"\]\(((?:docs|spec)/[^)]*)\)"):
+    assert blocks_of(pages[0]) == blocks_of(pages[1])
+    assert [len(rows) for rows in tables(english)] == [len(rows) for rows in tables(chinese)]
+    for pattern in (r"^(#+) ", r"^(- )", r"^<!--.*", r"\]\(((?:\.\./)?(?!README)[\w/-]+\.md)"):
         find = re.compile(pattern, re.MULTILINE)
-        assert find.findall(BLOCK.sub("", english)) == find.findall(BLOCK.sub("", chinese))
+        assert find.findall(english) == find.findall(
+            chinese.replace("docs/zh/", "docs/").replace("(../", "(")
+        ), pattern
 
 
 def test_torch_is_not_needed_for_the_readmes_worker() -> None:
@@ -386,5 +562,5 @@ def test_torch_is_not_needed_for_the_readmes_worker() -> None:
         for alias in node.names
     }
 
-    assert {"sys", "tech_renaissance"} == imports
+    assert {"os", "sys", "time", "tech_renaissance"} == imports
     assert importlib.util.find_spec("tech_renaissance") is not None
