@@ -58,6 +58,7 @@ class PythonSession:
         launch_timeout_ms: int = 30_000,
         output: Optional[Output] = None,
         poll_ms: Optional[str] = None,
+        look_us: Optional[int] = None,
         library: Optional[Library] = None,
         transport: Optional[str] = None,
         patience: Optional[CancelPatience] = None,
@@ -74,7 +75,8 @@ class PythonSession:
         ``working_directory``: the worker's; else the host's. ``workspace``: folder of the session directories; else TR_WORKSPACE, else
         ``workspace`` in the current directory. ``output``: "inherit", "discard", the path of a file to append to, or a
         function that is given an OutputLine at a time, in another thread. ``poll_ms``: "first:max", wait by this schedule, without file
-        notifications. ``library``: "torch" or "numpy", what results arrive as; else torch if the host has imported it.
+        notifications. ``look_us``: shared memory, how long each side looks for the other's word before it sleeps; a call costs least while
+        the other side looks, but who looks uses a processor; else TR_LOOK_US, else as long as has paid. ``library``: "torch" or "numpy", what results arrive as; else torch if the host has imported it.
         ``transport``: "shm" or "file"; else TR_TRANSPORT, else shared memory where both sides can.
         ``patience``: of the steps that end a call. ``restart``: "never", or "on-crash", by ``restart_policy``; ``on_restart`` is then
         called with the session, in a thread of its own, whenever a new worker is ready, before calls go on: to send weights again.
@@ -94,6 +96,7 @@ class PythonSession:
             launch_timeout_s=launch_timeout_ms / 1000,
             output=output,
             poll_ms=poll_ms,
+            look_us=look_us,
             library=library,
             transport=transport,
             patience=patience or CancelPatience(),

@@ -127,6 +127,7 @@ inline tr::SessionOptions read_options(const Arguments& arguments) {
     options.workspace = arguments.text("workspace");
     options.transport = arguments.text("transport");
     options.poll_ms = arguments.text("poll_ms");
+    if (arguments.has("look_us")) options.look = std::chrono::microseconds(arguments.number("look_us"));
     if (arguments.number("launch_timeout_ms") > 0) {
         options.launch_timeout = std::chrono::milliseconds(arguments.number("launch_timeout_ms"));
     }

@@ -107,6 +107,7 @@ def host() -> None:
         working_directory=".",
         arguments=["--verbose"],
         python_arguments=["-X", "dev"],
+        look_us=200,
         workspace="workspace",
         launch_timeout_ms=5000,
         output="inherit",

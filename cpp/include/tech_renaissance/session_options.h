@@ -69,6 +69,11 @@ struct SessionOptions {
     // with them.
     std::string poll_ms;
 
+    // Shared memory: how long each side looks for the other's word before it sleeps, up to a second. A call costs least
+    // while the other side looks, but who looks uses a processor: for programs that have some to spare. Default:
+    // TR_LOOK_US, else tens to hundreds of microseconds, and less where looking has not paid.
+    std::optional<std::chrono::microseconds> look;
+
     // What happens when calls or workers do not end well.
 
     // How patiently calls are ended.

@@ -11,7 +11,7 @@ from .._base.post_mortem import PostMortem
 from .._process.command_line import CommandLine, checked_arguments, checked_python_arguments
 from .._process.interpreter import find_interpreter
 from .._process.output import Output
-from .._transport.choose import check_transport_name, host_transport
+from .._transport.choose import check_transport_name, checked_look_us, host_transport
 from .._transport.file.watch import Backoff
 from .._transport.session_directory import SessionDirectory, remove_leftovers, session_directory
 from .._transport.transport import HostTransport
@@ -34,6 +34,8 @@ class Life:
         self._poll_ms = options.poll_ms or self._environment.get("TR_POLL_MS")
         if self._poll_ms:
             Backoff.parse(self._poll_ms)
+        look_us = self._environment.get("TR_LOOK_US") if options.look_us is None else options.look_us
+        self._look_us = checked_look_us(look_us)
         self._transport_name = check_transport_name(
             options.transport or self._environment.get("TR_TRANSPORT")
         )
@@ -79,7 +81,7 @@ class Life:
             if self._transport is None:
                 try:
                     self._transport = host_transport(
-                        self._transport_name, self.path, self._poll_ms, self._options.library
+                        self._transport_name, self.path, self._poll_ms, self._look_us, self._options.library
                     )
                 except OSError as error:
                     raise LaunchError("launch_failed", f"cannot make a transport: {error}") from error
@@ -161,6 +163,8 @@ class Life:
         environment = {**self._environment, "TR_WORKSPACE": os.path.dirname(os.path.dirname(self.path))}
         if self._poll_ms:
             environment["TR_POLL_MS"] = self._poll_ms
+        if self._look_us is not None:
+            environment["TR_LOOK_US"] = str(self._look_us)
         if self._transport_name:
             environment["TR_TRANSPORT"] = self._transport_name
         if callable(self._options.output):  # what a call has written is there before its answer is

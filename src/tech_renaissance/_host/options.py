@@ -45,6 +45,7 @@ class Options:
     launch_timeout_s: float
     output: Optional[Output]
     poll_ms: Optional[str]
+    look_us: Optional[int]
     library: Optional[Library]
     transport: Optional[str]
     patience: CancelPatience

@@ -1,6 +1,7 @@
 """Which transport a session gets: shared memory where both sides can, else files. The default is named here and nowhere else."""
 
-from typing import List, Mapping, NamedTuple, Optional
+import re
+from typing import List, Mapping, NamedTuple, Optional, Union
 
 from .._base.errors import LaunchError, LocalProtocolError
 from .._base.tensor import Library
@@ -9,6 +10,10 @@ from .transport import HostTransport, WorkerTransport
 
 SHM = "shm"
 FILE = "file"
+
+# A side that looks for longer is a mistake in a unit.
+LONGEST_LOOK_US = 1_000_000
+_MICROSECONDS = re.compile("[0-9]{1,9}")
 
 
 class Choice(NamedTuple):
@@ -26,8 +31,24 @@ def check_transport_name(name: Optional[str]) -> Optional[str]:
     return name or None
 
 
+def checked_look_us(text: Union[int, str, None]) -> Optional[int]:
+    """How long to look before sleeping, in microseconds, if it is said. Raises LocalProtocolError ``bad_option``."""
+    if text is None or text == "":
+        return None
+    if isinstance(text, float) or not _MICROSECONDS.fullmatch(str(text)) or int(text) > LONGEST_LOOK_US:
+        raise LocalProtocolError(
+            "bad_option",
+            f"look_us is a number of microseconds, a whole one from 0 to {LONGEST_LOOK_US}, not {text!r}",
+        )
+    return int(text)
+
+
 def host_transport(
-    name: Optional[str], directory: str, poll_ms: Optional[str], library: Optional[Library]
+    name: Optional[str],
+    directory: str,
+    poll_ms: Optional[str],
+    look_us: Optional[int],
+    library: Optional[Library],
 ) -> HostTransport:
     """The host's end. ``name``: what was asked for, None for the best there is.
 
@@ -41,7 +62,7 @@ def host_transport(
     from .shm.host import ShmHost
 
     try:
-        return ShmHost(directory, poll_ms, library)
+        return ShmHost(directory, poll_ms, library, look_us)
     except OSError as error:
         if name == SHM:
             raise LaunchError("launch_failed", f"there is no shared memory: {error}") from error
@@ -59,7 +80,8 @@ def worker_transport(directory: str, environment: Mapping[str, str], offered: Op
             raise ValueError(UNAVAILABLE)
         from .shm.worker import ShmWorker
 
-        return Choice(ShmWorker(directory, _numbers(offered)), SHM, "both sides can")
+        look_us = checked_look_us(environment.get("TR_LOOK_US"))
+        return Choice(ShmWorker(directory, _numbers(offered), look_us), SHM, "both sides can")
     except (OSError, ValueError) as error:
         from .file.worker import FileWorker
 

@@ -2,6 +2,7 @@
 
 import os
 import time
+from typing import Optional
 
 from .doorbell import Doorbell
 from .ring import RING_NBYTES, RingReader, RingWriter, full_fence
@@ -38,7 +39,11 @@ _SLEEP_S = 1.0
 class Side:
     """One side of a control segment: its two ring ends, and sleeping until the other side has said something."""
 
-    def __init__(self, control: Segment, doorbell: Doorbell, *, is_host: bool) -> None:
+    def __init__(
+        self, control: Segment, doorbell: Doorbell, *, is_host: bool, look_us: Optional[int] = None
+    ) -> None:
+        """``look_us``: how long to look each time before going to sleep; None: as long as has paid."""
+        self._given_look_ns = None if look_us is None else look_us * 1000
         requests = (control, _REQUESTS, REQUEST_HEAD, REQUEST_TAIL)
         responses = (control, _RESPONSES, RESPONSE_HEAD, RESPONSE_TAIL)
         self.words = control.words
@@ -73,7 +78,8 @@ class Side:
             self._skips -= 1
             return words[index] != seen
         self.give_way()
-        until = time.monotonic_ns() + self._look_ns()
+        given_ns = self._given_look_ns
+        until = time.monotonic_ns() + (self._usual_look_ns() if given_ns is None else given_ns)
         while True:
             for _ in _LOOKS:
                 if words[index] != seen:
@@ -81,10 +87,11 @@ class Side:
                     return True
             if time.monotonic_ns() >= until:
                 break
-        self._skips = self._penalty = min(2 * self._penalty + 1, _MOST_SKIPS)
+        if given_ns is None:
+            self._skips = self._penalty = min(2 * self._penalty + 1, _MOST_SKIPS)
         return words[index] != seen
 
-    def _look_ns(self) -> int:
+    def _usual_look_ns(self) -> int:
         """How long to look; not at all where there is one processor."""
         if _PROCESSORS < 2:
             return 0

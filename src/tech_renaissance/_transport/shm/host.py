@@ -32,9 +32,14 @@ class ShmHost(HostTransport):
     """Offers shared memory to each worker; goes on over files with one that cannot use it."""
 
     def __init__(
-        self, directory: str, poll_ms: Optional[str] = None, library: Optional[Library] = None
+        self,
+        directory: str,
+        poll_ms: Optional[str] = None,
+        library: Optional[Library] = None,
+        look_us: Optional[int] = None,
     ) -> None:
-        """Raises OSError if there is no shared memory to be had."""
+        """``look_us``: see Side. Raises OSError if there is no shared memory to be had."""
+        self._look_us = look_us
         self._directory = directory
         self._library: Optional[Library] = library
         self._arena = Segment.create_arena()
@@ -62,7 +67,7 @@ class ShmHost(HostTransport):
                 self._lender.restore(block)
             self._unannounced = dict.fromkeys(self._tags)
             try:
-                self._worker = worker = _WorkerSide()
+                self._worker = worker = _WorkerSide(self._look_us)
             except OSError as error:
                 raise LaunchError("launch_failed", f"no shared memory for a worker: {error}") from error
         numbers = [
@@ -237,7 +242,7 @@ class ShmHost(HostTransport):
 class _WorkerSide:
     """What belongs to one worker, and what it says."""
 
-    def __init__(self) -> None:
+    def __init__(self, look_us: Optional[int]) -> None:
         with contextlib.ExitStack() as undo:
             self.control = Segment.create(CONTROL_NBYTES)
             undo.callback(self.control.close)
@@ -246,7 +251,7 @@ class _WorkerSide:
             undo.callback(self.arena.close)
             doorbell, self.their_doorbell = Doorbell.pair()
             undo.pop_all()
-        self.side = Side(self.control, doorbell, is_host=True)
+        self.side = Side(self.control, doorbell, is_host=True, look_us=look_us)
         self.is_ready = False
         self._lessee = Lessee(self.arena)
 

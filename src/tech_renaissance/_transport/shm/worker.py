@@ -39,13 +39,13 @@ _OFTEN = 63
 class ShmWorker(WorkerTransport):
     """Serves over segments that the host made and this process inherited."""
 
-    def __init__(self, directory: str, descriptors: Sequence[int]) -> None:
-        """``descriptors``: those of TR_SHM. Raises OSError or ValueError if they cannot be used."""
+    def __init__(self, directory: str, descriptors: Sequence[int], look_us: Optional[int] = None) -> None:
+        """``descriptors``: those of TR_SHM. ``look_us``: see Side. Raises OSError or ValueError if they cannot be used."""
         control, host_arena, worker_arena = (Segment.inherit(number) for number in descriptors[:3])
         if not check_magic(control):
             raise ValueError("the host's control segment has another layout")
         self._directory = directory
-        self._side = Side(control, Doorbell(*descriptors[3:]), is_host=False)
+        self._side = Side(control, Doorbell(*descriptors[3:]), is_host=False, look_us=look_us)
         self._segments = (control, host_arena, worker_arena)
         self._words = control.words
         self._lessee = Lessee(host_arena)

@@ -34,6 +34,7 @@ public:
           workspace_(find_workspace(options_.workspace, environment_)),
           path_(session_path(workspace_, options_.session_id)) {
         parse_schedule(poll_ms());
+        look();
         check_transport_name(transport_name());
         check_python_arguments(options_.python_arguments);
         check_arguments("arguments", options_.arguments);
@@ -67,7 +68,7 @@ public:
                 directory_.emplace(path_);
                 remove_leftovers(from_path(to_path(path_).parent_path()));
             }
-            transport_ = choose_transport(transport_name(), path_, poll_ms());
+            transport_ = choose_transport(transport_name(), path_, poll_ms(), look());
         }
         return *transport_;
     }
@@ -160,6 +161,10 @@ private:
         return options_.poll_ms.empty() ? variable(environment_, "TR_POLL_MS") : options_.poll_ms;
     }
 
+    std::optional<std::chrono::microseconds> look() const {
+        return choose_look(options_.look, variable(environment_, "TR_LOOK_US"));
+    }
+
     std::string transport_name() const {
         return options_.transport.empty() ? variable(environment_, "TR_TRANSPORT") : options_.transport;
     }
@@ -174,6 +179,7 @@ private:
         Environment environment = environment_;
         environment["TR_WORKSPACE"] = workspace_;
         if (!poll_ms().empty()) environment["TR_POLL_MS"] = poll_ms();
+        if (look()) environment["TR_LOOK_US"] = std::to_string(look()->count());
         if (!transport_name().empty()) environment["TR_TRANSPORT"] = transport_name();
         // What a call has written is there before its answer is.
         if (std::holds_alternative<OutputCallback>(output())) environment["PYTHONUNBUFFERED"] = "1";

@@ -2,7 +2,9 @@
 // else.
 #pragma once
 
+#include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
 #include <system_error>
 
@@ -21,15 +23,32 @@ inline void check_transport_name(const std::string& name) {
     }
 }
 
+// How long to look before sleeping, if it is said: by the option, else by the text of TR_LOOK_US. Throws
+// LocalProtocolError "bad_option".
+inline std::optional<std::chrono::microseconds> choose_look(std::optional<std::chrono::microseconds> option,
+                                                            const std::string& text) {
+    constexpr std::chrono::microseconds longest{1000000};
+    const bool is_number = text.size() <= 9 && text.find_first_not_of("0123456789") == std::string::npos;
+    std::optional<std::chrono::microseconds> look = option;
+    if (!look && is_number && !text.empty()) look = std::chrono::microseconds(std::stol(text));
+    if ((!option && !is_number) || (look && (look->count() < 0 || *look > longest))) {
+        throw LocalProtocolError("bad_option", "a look takes a whole number of microseconds from 0 to 1000000, not " +
+                                                   (option ? std::to_string(option->count()) : "'" + text + "'"));
+    }
+    return look;
+}
+
 // name: what was asked for, empty for the best there is. Throws LaunchError launch_failed if shared memory was asked
 // for and is not to be had.
 inline std::unique_ptr<HostTransport> choose_transport(const std::string& name, const std::string& directory,
-                                                       const std::string& poll_ms) {
+                                                       const std::string& poll_ms,
+                                                       std::optional<std::chrono::microseconds> look) {
     if (name != "file") {
         try {
 #if defined(__linux__)
-            return std::make_unique<ShmTransport>(directory, poll_ms);
+            return std::make_unique<ShmTransport>(directory, poll_ms, look);
 #else
+            static_cast<void>(look);
             throw std::system_error(std::make_error_code(std::errc::not_supported),
                                     "shared memory is not tested on this platform yet");
 #endif

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstdint>
 #include <cstring>
+#include <optional>
 #include <thread>
 
 #include "tech_renaissance/detail/base/deadline.h"
@@ -42,8 +43,10 @@ inline void relax_processor() noexcept {
 
 class Control {
 public:
-    Control()
-        : segment_(control_nbytes),
+    // look: how long to look each time before going to sleep; none: as long as has paid.
+    explicit Control(std::optional<std::chrono::microseconds> look = std::nullopt)
+        : look_(look),
+          segment_(control_nbytes),
           writer_(*segment_.mapping(), request_ring),
           reader_(*segment_.mapping(), response_ring) {
         segment_.mapping()->word(version_word).store(layout_version, std::memory_order_relaxed);
@@ -90,7 +93,7 @@ public:
                 relax_processor();
             }
         } while (Clock::now() < end);
-        skips_ = penalty_ = std::min(2 * penalty_ + 1, most_skips);
+        if (!look_) skips_ = penalty_ = std::min(2 * penalty_ + 1, most_skips);
         return false;
     }
 
@@ -119,12 +122,14 @@ private:
 
     // Longer where the worker's threads leave us a processor; not at all where there is only one.
     std::chrono::microseconds look_time() const {
+        if (look_) return *look_;
         static const unsigned processors = std::thread::hardware_concurrency();
         if (processors < 2) return std::chrono::microseconds(0);
         const std::uint64_t threads = segment_.mapping()->word(threads_word).load(std::memory_order_relaxed);
         return std::chrono::microseconds(threads < processors ? 500 : 50);
     }
 
+    const std::optional<std::chrono::microseconds> look_;
     Segment segment_;
     RingWriter writer_;
     RingReader reader_;

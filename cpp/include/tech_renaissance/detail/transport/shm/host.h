@@ -31,8 +31,9 @@ namespace tr::detail {
 class ShmTransport final : public HostTransport {
 public:
     // Throws std::system_error if there is no shared memory to be had.
-    ShmTransport(const std::string& directory, const std::string& poll_ms)
-        : directory_(to_path(directory)), lender_(shm::Segment::arena()), files_(directory, poll_ms) {}
+    ShmTransport(const std::string& directory, const std::string& poll_ms,
+                 std::optional<std::chrono::microseconds> look = std::nullopt)
+        : look_(look), directory_(to_path(directory)), lender_(shm::Segment::arena()), files_(directory, poll_ms) {}
 
     Offer prepare() override {
         files_.prepare();
@@ -116,6 +117,8 @@ public:
 private:
     // What belongs to one worker.
     struct WorkerSide {
+        explicit WorkerSide(std::optional<std::chrono::microseconds> look) : control(look) {}
+
         shm::Control control;
         shm::Segment arena = shm::Segment::arena();
         shm::Lessee lessee{arena};
@@ -126,9 +129,9 @@ private:
     // How often to see, while a worker starts, whether it serves over files.
     static constexpr std::chrono::milliseconds fallback_check{10};
 
-    static std::unique_ptr<WorkerSide> make_worker_side() {
+    std::unique_ptr<WorkerSide> make_worker_side() const {
         try {
-            return std::make_unique<WorkerSide>();
+            return std::make_unique<WorkerSide>(look_);
         } catch (const std::system_error& error) {
             throw_launch_failed(std::string("no shared memory for a worker: ") + error.what());
         }
@@ -228,6 +231,7 @@ private:
         return arrival;
     }
 
+    const std::optional<std::chrono::microseconds> look_;
     std::filesystem::path directory_;
     shm::Lender lender_;
     FileTransport files_;
