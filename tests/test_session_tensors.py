@@ -216,6 +216,18 @@ def test_a_handler_hears_at_once_of_a_result_that_cannot_travel(start: Maker) ->
     assert "unsupported_dtype" == session.fetch_response("refused")
 
 
+@pytest.mark.torch
+def test_tensors_arrive_as_torch_tensors_once_the_script_has_imported_torch(start: Maker) -> None:
+    """Until then as numpy arrays: a worker does not pay for an import that it did not ask for."""
+    session = start("tensors.py", environment={"LIBRARY": "as imported"})
+    session.send_tensor(np.ones(2, np.float32), "t")
+    kinds = [session.fetch_response(command) for command in ("type t", "empty-type", "imported torch")]
+    assert ["numpy", "numpy", "False"] == kinds
+    session.fetch_response("import torch", 60_000)
+    assert ["torch", "torch"] == [session.fetch_response(command) for command in ("type t", "empty-type")]
+    assert [2.0] == session.fetch_tensor("sum t").reshape(1).tolist()
+
+
 def test_a_tag_is_replaced_and_dropped(start: Maker) -> None:
     """Dropping what is not there is no error."""
     session = start("tensors.py")

@@ -13,8 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tech_renaissance import PythonSession
-from tech_renaissance._base import tensor as tensor_module
+from tech_renaissance import LocalProtocolError, PythonSession, TechRenaissanceServer
 from tech_renaissance._base.errors import FormatError
 from tech_renaissance._base.sendable import check_sendable
 from tech_renaissance._base.tensor import DTYPES, describe, from_buffer, torch_installed
@@ -425,8 +424,8 @@ def test_any_torch_view_round_trips(data: st.DataObject) -> None:
 
 
 @needs_torch
-def test_torch_is_the_default(torch: Any) -> None:
-    """Torch tensors come out where torch is installed."""
+def test_torch_is_the_default_once_it_is_imported(torch: Any) -> None:
+    """Torch tensors come out then."""
     assert isinstance(decode(encode([1.0])), torch.Tensor)
     assert isinstance(decode(encode([1.0]), "numpy"), np.ndarray)
 
@@ -434,13 +433,31 @@ def test_torch_is_the_default(torch: Any) -> None:
 def test_numpy_is_the_default_without_torch(monkeypatch: pytest.MonkeyPatch) -> None:
     """Numpy arrays come out where torch is missing; asking for torch then is an ImportError."""
     monkeypatch.setitem(sys.modules, "torch", None)
-    tensor_module.torch_installed.cache_clear()
-    try:
-        assert isinstance(decode(encode([1.0])), np.ndarray)
-        with pytest.raises(ImportError):
-            decode(encode([1.0]), "torch")
-    finally:
-        tensor_module.torch_installed.cache_clear()
+    assert isinstance(decode(encode([1.0])), np.ndarray)
+    with pytest.raises(ImportError):
+        decode(encode([1.0]), "torch")
+
+
+def test_torch_is_not_imported_for_what_comes_out() -> None:
+    """Though it may be installed."""
+    script = """
+        import sys
+        from tech_renaissance import decode, encode
+        print(type(decode(encode([1.0]))).__name__, "torch" in sys.modules)
+    """
+    assert "ndarray False" == _run(script)
+
+
+def test_a_library_that_does_not_exist_is_refused_where_it_is_given() -> None:
+    """And not at the first tensor."""
+    for take in (
+        lambda: PythonSession(library="pytorch"),  # type: ignore[arg-type]
+        lambda: TechRenaissanceServer(library="pytorch"),  # type: ignore[arg-type]
+        lambda: decode(encode([1.0]), "pytorch"),  # type: ignore[arg-type]
+    ):
+        with pytest.raises(LocalProtocolError, match="pytorch") as caught:
+            take()
+        assert "bad_option" == caught.value.code
 
 
 def test_import_loads_no_library() -> None:

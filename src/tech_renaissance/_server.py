@@ -11,7 +11,7 @@ from typing import Any, Dict, Iterable, List, NoReturn, Optional, Sequence
 from ._base.errors import Cancelled, FormatError, LocalProtocolError
 from ._base.names import check_name
 from ._base.sendable import check_sendable
-from ._base.tensor import Library, choose_library, dtype_named
+from ._base.tensor import Library, choose_library, dtype_named, imported_library
 from ._process.lifeline import hold_lifeline
 from ._protocol.frame import Failure, Request, Response
 from ._system.fork import in_children
@@ -38,9 +38,10 @@ class TechRenaissanceServer:
     """
 
     def __init__(self, debug: bool = False, library: Optional[Library] = None) -> None:
-        """``debug``: print what ``debug_message`` is given. ``library``: "torch" or "numpy", what tensors arrive as
-        (None: torch if it is installed, else numpy).
+        """``debug``: print what ``debug_message`` is given. ``library``: "torch" or "numpy", what tensors arrive as;
+        None: torch if this process has imported it when they are asked for, else numpy. Raises LocalProtocolError ``bad_option``.
         """
+        choose_library(library)
         self.debug = debug
         self.session_id = ""
         self._library: Optional[Library] = library
@@ -121,7 +122,7 @@ class TechRenaissanceServer:
     def get_tensors(self, parameters: str, count: Optional[int] = None) -> Optional[List[Any]]:
         """The tensors named in ``parameters``, separated by spaces or commas; ``count`` of them (None: as many as there are).
 
-        Returns a list of torch tensors (numpy arrays where torch is not installed), the handler's to modify; or None on a wrong
+        Returns a list of torch tensors if the script has imported torch, else of numpy arrays, the handler's to modify; or None on a wrong
         count or a missing or broken tensor: the reply's message then says why.
         """
         reply, transport = self._reply or self._no_reply(), self._transport
@@ -157,7 +158,7 @@ class TechRenaissanceServer:
         ``dtype``: of torch or numpy, or a name ("float32", "FP32"). Torch or numpy as arriving tensors are. Write to it before it is
         sent, not after. Raises ArenaFull, FormatError.
         """
-        transport, library = self._transport, choose_library(self._library)
+        transport, library = self._transport, self._library or imported_library()
         if transport is None:
             raise LocalProtocolError("bad_state", "the server is not running: empty is for use in main_logic")
         reply = self._reply or self._no_reply()

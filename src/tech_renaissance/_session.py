@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Callable, Deque, List, Mapping, NamedTupl
 from ._base.errors import CommandError, LocalProtocolError, TimedOut
 from ._base.names import check_tag_to_send
 from ._base.post_mortem import PostMortem
-from ._base.tensor import Library, dtype_named, loaded_library
+from ._base.tensor import Library, choose_library, dtype_named, imported_library
 from ._host.caller import TIMEOUT_MS, Caller
 from ._host.end_call import end_call
 from ._host.life import Life
@@ -83,6 +83,7 @@ class PythonSession:
 
         Raises LocalProtocolError ``bad_name`` or ``bad_option``.
         """
+        choose_library(library)
         self._options = Options(
             script_path=os.fspath(script_path),
             session_id=session_id,
@@ -351,7 +352,9 @@ class PythonSession:
 
         ``dtype``: of torch or numpy, or a name ("float32", "FP32"). Torch or numpy as results are. Raises ArenaFull, FormatError.
         """
-        return self._life.transport.empty(dtype_named(dtype), shape, loaded_library(self._options.library))
+        return self._life.transport.empty(
+            dtype_named(dtype), shape, self._options.library or imported_library()
+        )
 
     def send_tensor(self, tensor: Any, tag: str) -> None:
         """Put a tensor under a tag for the worker: numpy, torch, or anything with DLPack. It stays until replaced or dropped.

@@ -10,7 +10,7 @@ import sys
 import threading
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Sequence, cast
 
-from ._base.tensor import Library, choose_library
+from ._base.tensor import Library, torch_installed
 from ._server import TechRenaissanceServer
 from ._worker.default_arguments import Arguments, Tag
 
@@ -48,14 +48,15 @@ _BINARY: Dict[str, Callable[[Any, Any], Any]] = {
 class DefaultServer(TechRenaissanceServer):
     """Answers text commands, arithmetic, and any function that ``_worker.default_torch`` (or numpy's) offers.
 
-    ``library`` as for every worker: None takes torch where it is installed, else numpy. The library is
-    imported by the first command that needs it. Its import errors, and what the functions raise, reach the
+    ``library``: None takes torch where it is installed, else numpy: its commands are torch's functions, so it is
+    the script that imports torch. That happens at the first command that needs it. Its import errors, and what the functions raise, reach the
     caller as ``CommandError``.
     """
 
     def __init__(self, debug: bool = False, library: Optional[Library] = None) -> None:
+        library = library or ("torch" if torch_installed() else "numpy")
         super().__init__(debug, library)
-        self._functions = _Functions(choose_library(library))
+        self._functions = _Functions(library)
 
     def commands(self) -> Iterable[str]:
         """Every command there is, for the near matches of an unknown one."""

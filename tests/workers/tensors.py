@@ -1,5 +1,6 @@
 """Tensors: takes them, makes them, changes them, gives them back. Works with numpy arrays and torch tensors alike."""
 
+import importlib
 import os
 import sys
 
@@ -103,9 +104,19 @@ class TensorServer(TechRenaissanceServer):
     def do_type(self, parameters):
         self.write_response("", type(self.get_tensor(parameters)).__module__.partition(".")[0])
 
+    def do_import(self, parameters):
+        importlib.import_module(parameters)
+
+    def do_imported(self, parameters):
+        self.write_response("", str(parameters in sys.modules))
+
+    def do_empty_type(self, parameters):
+        self.write_response("", type(self.empty((2,))).__module__.partition(".")[0])
+
     def do_dtype(self, parameters):
         self.write_response("", str(self.get_tensor(parameters).dtype).replace("torch.", ""))
 
 
 if __name__ == "__main__":
-    TensorServer(library=os.environ.get("LIBRARY") or "numpy").run(sys.argv[1])
+    library = os.environ.get("LIBRARY") or "numpy"
+    TensorServer(library=None if library == "as imported" else library).run(sys.argv[1])

@@ -15,6 +15,7 @@ import importlib.util
 import sys
 from typing import Any, Callable, List, Literal, NamedTuple, Optional, Sequence, Tuple
 
+from .errors import LocalProtocolError
 from .no_tensor import check_array, check_torch, check_value, no_dtype, unsupported
 
 Library = Literal["torch", "numpy"]
@@ -180,8 +181,8 @@ def canonical_bools(tensor: Any, dtype: DType) -> Any:
 def allocate(dtype: DType, shape: Sequence[int], library: Optional[Library] = None) -> Tuple[Any, memoryview]:
     """A new uninitialised tensor on the CPU, C order, and its memory to fill, as bytes.
 
-    ``library`` None means torch where it is installed, else numpy. Whoever fills a BOOL tensor with bytes of
-    unknown origin passes it through ``canonical_bools``.
+    ``library``: as in ``choose_library``. Whoever fills a BOOL tensor with bytes of unknown origin passes it through
+    ``canonical_bools``.
 
     Raises:
         FormatError: ``unsupported_dtype``: the library (or this version of it) has no such dtype.
@@ -221,7 +222,7 @@ def native_dtype(dtype: DType, library: Library) -> Any:
         if library == "torch":
             advice = 'use a newer torch, or library="numpy" if that has it'
         else:
-            advice = 'ask for library="torch", or import ml_dtypes first'
+            advice = 'import torch first (or ml_dtypes), or ask for library="torch"'
         raise unsupported(f"{library} has no {dtype.array_name} ({dtype.name}): {advice}") from None
 
 
@@ -235,21 +236,18 @@ def torch_installed() -> bool:
 
 
 def choose_library(library: Optional[Library]) -> Library:
-    """The library that ``library`` means: itself, or for None torch where it is installed, else numpy.
+    """The library that ``library`` means: itself, or for None torch where this process has imported it, else numpy.
 
-    Raises:
-        ValueError: neither "torch" nor "numpy".
+    Raises LocalProtocolError ``bad_option`` (a ValueError): neither "torch" nor "numpy".
     """
-    if library is None:
-        return "torch" if torch_installed() else "numpy"
-    if library not in ("torch", "numpy"):
-        raise ValueError(f'library must be "torch", "numpy" or None, not {library!r}')
-    return library
+    if library not in ("torch", "numpy", None):
+        raise LocalProtocolError("bad_option", f'library must be "torch", "numpy" or None, not {library!r}')
+    return library or imported_library()
 
 
-def loaded_library(library: Optional[Library]) -> Library:
-    """``library``, or for None torch where this process has imported it, else numpy: what a host's results are."""
-    return library or ("torch" if hasattr(sys.modules.get("torch"), "Tensor") else "numpy")
+def imported_library() -> Library:
+    """Torch where this process has imported it, else numpy. While it is being imported it has no Tensor."""
+    return "torch" if hasattr(sys.modules.get("torch"), "Tensor") else "numpy"
 
 
 def dtype_named(dtype: Any) -> DType:

@@ -3,8 +3,8 @@
 Version law: a version number is a layout, and a reader refuses layouts it does not know. Dtype codes may be
 added; a reader refuses codes it does not know. The writer has no choice of version.
 
-A tensor is anything ``_tensor.describe`` takes. What comes out is a torch tensor where torch is installed, else
-a numpy array, or as ``library`` says; it is always writable. Everything here is safe to call from several
+A tensor is anything ``_tensor.describe`` takes. What comes out is a torch tensor where this process has imported torch,
+else a numpy array, or as ``library`` says; it is always writable. Everything here is safe to call from several
 threads at once. Bytes that are no TSR raise FormatError with the code and the offset of spec/errors.md; what the
 operating system refuses stays an OSError.
 """

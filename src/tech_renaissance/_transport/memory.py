@@ -9,7 +9,7 @@ from collections import deque
 from dataclasses import replace
 from typing import Any, Deque, Dict, List, Optional, Sequence, Tuple
 
-from .._base.tensor import DType, Library, allocate, loaded_library
+from .._base.tensor import DType, Library, allocate, imported_library
 from .._protocol.frame import Exit, Exiting, Frame, Ready, Request, Response
 from .._protocol.tsr import decode, encode
 from .file.watch import SleepWatch
@@ -147,7 +147,7 @@ class MemoryHost(_MemoryEnd, HostTransport):
     def _look(self) -> Optional[Frame]:
         frame = super()._look()
         if isinstance(frame, Response):
-            library = loaded_library(self._library)
+            library = self._library or imported_library()
             frame.tensors = [decode(data, library) for data in frame.tensors]
         return frame
 

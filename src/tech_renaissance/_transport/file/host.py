@@ -8,7 +8,7 @@ from typing import Any, List, Optional, Sequence
 
 from ..._base.errors import FormatError, RemoteProtocolError
 from ..._base.names import check_name
-from ..._base.tensor import DType, Library, allocate, loaded_library
+from ..._base.tensor import DType, Library, allocate, imported_library
 from ..._protocol.frame import (
     Exit,
     Exiting,
@@ -141,7 +141,7 @@ class FileHost(FileEnd, HostTransport):
         try:
             path = self._tensor_path(check_name(name, "result tensor"))
             with files.open_plain(path) as file:
-                return read_tsr(file, path, loaded_library(self._library))
+                return read_tsr(file, path, self._library or imported_library())
         except (FormatError, MemoryError, OSError, ValueError) as error:
             raise RemoteProtocolError(
                 "bad_frame", f"the response's tensor {name!a} cannot be read: {error}"

@@ -10,7 +10,7 @@ import time
 from typing import Any, Dict, List, Optional, Sequence
 
 from ..._base.errors import FormatError, LaunchError, RemoteProtocolError
-from ..._base.tensor import DType, Library, loaded_library
+from ..._base.tensor import DType, Library, imported_library
 from ..._protocol.frame import Exit, Exiting, Frame, Ready, Request, Response
 from ..file.host import FileHost
 from ..session_files import read_worker_info, says_ready
@@ -286,7 +286,7 @@ class _WorkerSide:
     def _response(self, data: bytes, library: Optional[Library]) -> Response:
         response, blocks = shm_frame.decode_response(data)
         if blocks:
-            library = loaded_library(library)
+            library = library or imported_library()
             try:
                 response.tensors = [self._result(lent, library) for lent in blocks]
             except FormatError as error:

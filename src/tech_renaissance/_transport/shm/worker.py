@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Tuple
 
 from ..._base.errors import RemoteProtocolError
-from ..._base.tensor import DType, Library, choose_library
+from ..._base.tensor import DType, Library, imported_library
 from ..._protocol.frame import LONG, Exit, Exiting, Frame, MalformedRequest, Ready, Response
 from ..session_files import write_status, write_worker_info
 from ..transport import WorkerTransport
@@ -50,7 +50,6 @@ class ShmWorker(WorkerTransport):
         self._words = control.words
         self._lessee = Lessee(host_arena)
         self._lender = Lender(worker_arena)
-        self._library: Library = choose_library(None)
         self._tags: Dict[str, Lease] = {}
         self._unsent_frame: Optional[Frame] = None  # encoded already, and waiting for room
         self._unsent = b""
@@ -69,7 +68,7 @@ class ShmWorker(WorkerTransport):
 
     def get_tensor(self, tag: str, library: Optional[Library]) -> Any:
         """See WorkerTransport. The tensor is a view of shared memory."""
-        return self._lessee.tensor(self._tags[tag], library or self._library)
+        return self._lessee.tensor(self._tags[tag], library or imported_library())
 
     def empty(self, dtype: DType, shape: Sequence[int], library: Library) -> Any:
         """See WorkerTransport. The tensor lives in shared memory."""
