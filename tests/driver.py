@@ -8,7 +8,13 @@ import json
 import os
 import sys
 import threading
+import time
+from pathlib import Path
 from typing import Any, Callable, Dict, List, TextIO
+
+sys.path.insert(0, str(Path(__file__).with_name("workers")))
+
+from gate import pass_gate
 
 from tech_renaissance import (
     CancelPatience,
@@ -113,7 +119,7 @@ class Driver:
 
     def _options(self, handle: str, options: Dict[str, Any]) -> Dict[str, Any]:
         if options.get("output") == "callback":
-            options["output"] = self._callback(handle)
+            options["output"] = self._callback(handle, **options.pop("callback", {}))
         if "patience_ms" in options:
             options["patience"] = CancelPatience(*options.pop("patience_ms"))
         if "restart_policy" in options:
@@ -123,10 +129,31 @@ class Driver:
             options["on_restart"] = lambda session: session.fetch_response(message)
         return options
 
-    def _callback(self, handle: str) -> Callable[[OutputLine], None]:
-        return lambda line: self._write(
-            {"session": handle, "output": line.text, "stream": line.stream, "command": line.command}
-        )
+    def _callback(
+        self, handle: str, gate: str = "", pause_us: int = 0, calls: bool = False
+    ) -> Callable[[OutputLine], None]:
+        gates = [gate] if gate else []
+
+        def callback(line: OutputLine) -> None:
+            self._report(handle, *line)
+            if gates:
+                pass_gate(gates.pop())
+            if pause_us:
+                time.sleep(pause_us / 1e6)
+            if calls and line.text.startswith("call "):
+                self._report(handle, self._called(handle, line.text[5:]), "called", line.command)
+
+        return callback
+
+    def _called(self, handle: str, request: str) -> str:
+        arguments = json.loads(request)
+        try:
+            return str(_plain(self._call(arguments.pop("op"), handle, arguments)))
+        except TechRenaissanceError as error:
+            return type(error).__name__
+
+    def _report(self, handle: str, text: str, stream: str, command: str) -> None:
+        self._write({"session": handle, "output": text, "stream": stream, "command": command})
 
     def _write(self, answer: Dict[str, Any]) -> None:
         with self._lock:

@@ -12,6 +12,10 @@
 // gets is {"session", "output", "stream", "command"}. The end of stdin ends the calls, then the sessions, then the
 // program.
 //
+// The option "callback" says what that callback does besides: {"gate"} lets its first line stand before a gate
+// (tests/gates.py), {"pause_us"} takes its time with each, {"calls"} makes the call that stands in a line behind "call
+// " and reports what that gave as a line of the stream "called".
+//
 // The option on_restart is the text of a message that the hook sends. A post-mortem is an object as in
 // post_mortem.json, or null; a state is {"name", "command", "busy_s"}.
 //
@@ -291,13 +295,36 @@ private:
 
     tr::SessionOptions options(const std::string& handle, const Arguments& arguments) {
         tr::SessionOptions options = read_options(arguments);
-        if (arguments.text("output") == "callback") {
-            options.output = [this, handle](const tr::OutputLine& line) {
-                answers_.write(
-                    {{"session", handle}, {"output", line.text}, {"stream", line.stream}, {"command", line.command}});
-            };
-        }
+        if (arguments.text("output") == "callback") options.output = callback(handle, arguments.object("callback"));
         return options;
+    }
+
+    tr::OutputCallback callback(const std::string& handle, const Arguments& how) {
+        const std::chrono::microseconds pause(how.number("pause_us"));
+        const bool makes_calls = how.flag("calls");
+        return [this, handle, pause, makes_calls, gate = how.text("gate")](const tr::OutputLine& line) mutable {
+            report(handle, line.text, line.stream, line.command);
+            if (!gate.empty()) pass_gate(std::exchange(gate, ""));
+            if (pause.count() != 0) std::this_thread::sleep_for(pause);
+            if (makes_calls && line.text.substr(0, 5) == "call ")
+                report(handle, called(handle, line.text.substr(5)), "called", line.command);
+        };
+    }
+
+    std::string called(const std::string& handle, std::string_view request) {
+        Object arguments = *tr::detail::json::parse(request).get_if<Object>();
+        arguments.set("session", handle);
+        try {
+            const Value value = call(Arguments(std::move(arguments)));
+            const auto* text = value.get_if<std::string>();
+            return text ? *text : tr::detail::json::write(value);
+        } catch (const tr::TRException& error) {
+            return type_name(error);
+        }
+    }
+
+    void report(const std::string& handle, std::string_view text, std::string_view stream, std::string_view command) {
+        answers_.write({{"session", handle}, {"output", text}, {"stream", stream}, {"command", command}});
     }
 
     Lines answers_;

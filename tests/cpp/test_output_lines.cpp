@@ -1,7 +1,8 @@
 // Output cut into lines, each with its stream and its call.
 #include "tech_renaissance/detail/process/output_lines.h"
 
-#include <stdexcept>
+#include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -11,7 +12,10 @@
 
 using namespace children;
 using tr::OutputLine;
+using tr::detail::CallText;
+using tr::detail::OutputBacklog;
 using tr::detail::OutputLines;
+using tr::detail::OutputPiece;
 using tr::detail::Stream;
 
 namespace {
@@ -20,51 +24,118 @@ namespace {
 class Seen {
 public:
     tr::OutputCallback callback() {
-        return [this](const OutputLine& line) {
-            lines.push_back(std::string(line.stream) + " " + std::string(line.command) + ": " + std::string(line.text));
+        return [this](const OutputLine& line) { add(line); };
+    }
+    OutputLines::Give give() {
+        return [this](const OutputLine& line, std::uint64_t count) {
+            add(line);
+            nbytes += count;
         };
     }
     std::vector<std::string> lines;
+    std::uint64_t nbytes = 0;
+
+private:
+    void add(const OutputLine& line) {
+        lines.push_back(std::string(line.stream) + " " + std::string(line.command) + ": " + std::string(line.text));
+    }
 };
 
 using Lines = std::vector<std::string>;
+using Kind = OutputPiece::Kind;
+
+CallText call(const std::string& message) { return std::make_shared<const std::string>(message); }
+
+OutputPiece bytes(Stream stream, const std::string& text, const std::string& message) {
+    return {Kind::bytes, call(message), stream, text};
+}
+
+std::vector<OutputPiece> all_of(OutputBacklog& backlog) {
+    std::vector<OutputPiece> pieces;
+    while (auto piece = backlog.take()) pieces.push_back(*piece);
+    return pieces;
+}
+
+const std::string half(OutputBacklog::most_nbytes / 2, 'a');
 
 }  // namespace
 
 TEST("lines are given without their newlines, as soon as they end, however they come") {
     Seen seen;
-    OutputLines output(seen.callback());
-    output.write(Stream::out, "one\ntw", "a");
+    OutputLines output(seen.give());
+    output.write(bytes(Stream::out, "one\ntw", "a"));
     CHECK((seen.lines == Lines{"stdout a: one"}));
-    output.write(Stream::out, "o", "a");
-    output.write(Stream::err, "error\n", "a");
-    output.write(Stream::out, "\n\nthree", "a");
+    output.write(bytes(Stream::out, "o", "a"));
+    output.write(bytes(Stream::err, "error\n", "a"));
+    output.write(bytes(Stream::out, "\n\nthree", "a"));
     CHECK((seen.lines == Lines{"stdout a: one", "stderr a: error", "stdout a: two", "stdout a: "}));
-    output.end_call("a");
+    output.write({Kind::end_of_call, call("a")});
     CHECK_EQ("stdout a: three", seen.lines.back());
-    output.end_call("a");
+    output.write({Kind::end_of_call, call("a")});
     CHECK_EQ(5, seen.lines.size());
+    CHECK_EQ(std::string("one\ntwo\nerror\n\nthree").size(), seen.nbytes);
 }
 
 TEST("a line is cut after 64 KiB") {
     std::vector<std::size_t> sizes;
-    OutputLines output([&](const OutputLine& line) { sizes.push_back(line.text.size()); });
-    output.write(Stream::out, std::string(OutputLines::longest, 'a') + "\n", "");
+    OutputLines output([&](const OutputLine& line, std::uint64_t) { sizes.push_back(line.text.size()); });
+    output.write(bytes(Stream::out, std::string(OutputLines::longest, 'a') + "\n", ""));
     CHECK((sizes == std::vector<std::size_t>{OutputLines::longest}));
     sizes.clear();
-    for (int i = 0; i < 3; ++i) output.write(Stream::out, std::string(50'000, 'a'), "");
-    output.write(Stream::out, "\n", "");
+    for (int i = 0; i < 3; ++i) output.write(bytes(Stream::out, std::string(50'000, 'a'), ""));
+    output.write(bytes(Stream::out, "\n", ""));
     CHECK((sizes == std::vector<std::size_t>{65'536, 65'536, 150'000 - 2 * 65'536}));
 }
 
-TEST("a callback that throws gets the next line, too") {
-    int count = 0;
-    OutputLines output([&](const OutputLine&) {
-        ++count;
-        throw std::runtime_error("no");
-    });
-    output.write(Stream::out, "one\ntwo\n", "");
-    CHECK_EQ(2, count);
+TEST("where bytes were dropped, a line says how many, and parts before it are lines") {
+    Seen seen;
+    OutputLines output(seen.give());
+    output.write(bytes(Stream::err, "cut o", "a"));
+    output.write({Kind::dropped, call("b"), Stream::out, "", 12345});
+    output.write(bytes(Stream::err, "ff\n", "c"));
+    CHECK((seen.lines == Lines{"stderr a: cut o",
+                               "dropped b: 12345 bytes of output were dropped: the callback was too slow",
+                               "stderr c: ff"}));
+    CHECK_EQ(5 + 12345 + 3, seen.nbytes);
+}
+
+TEST("a backlog is full at 1 MiB, keeps as much again, and then counts what comes until half is taken") {
+    OutputBacklog backlog;
+    backlog.add(Stream::out, half, call("a"));
+    CHECK(!backlog.is_full());
+    backlog.add(Stream::out, half, call("a"));
+    CHECK(backlog.is_full());
+    for (const char* message : {"a", "a", "b", "b", "c"}) backlog.add(Stream::out, half, call(message));
+    CHECK(!backlog.is_full());
+    for (int i = 0; i < 3; ++i) CHECK(backlog.take()->kind == Kind::bytes);
+    backlog.add(Stream::out, half, call("d"));
+    backlog.end_call(call("d"));
+    const std::vector<OutputPiece> rest = all_of(backlog);
+    CHECK_EQ(2, rest.size());
+    CHECK(rest[0].kind == Kind::bytes);
+    CHECK(rest[1].kind == Kind::dropped);
+    CHECK_EQ(4 * half.size(), rest[1].dropped);
+    CHECK_EQ("", *rest[1].call);
+    backlog.add(Stream::out, half, call("e"));
+    CHECK_EQ(1, all_of(backlog).size());
+}
+
+TEST("a backlog that drops says of which call that was, if it was only one") {
+    OutputBacklog backlog;
+    backlog.drop();
+    const CallText only = call("a");
+    for (int i = 0; i < 3; ++i) backlog.add(Stream::err, "text", only);
+    const OutputPiece dropped = *backlog.take();
+    CHECK_EQ(12, dropped.dropped);
+    CHECK_EQ("a", *dropped.call);
+}
+
+TEST("long messages, and calls that write nothing, fill no memory") {
+    OutputBacklog backlog;
+    for (int i = 0; i < 1000; ++i) backlog.end_call(call("silent"));
+    CHECK(backlog.empty());
+    backlog.add(Stream::out, "x", call(half + half));
+    CHECK(backlog.is_full());
 }
 
 TEST("what a process writes belongs to the call in whose time it is taken") {

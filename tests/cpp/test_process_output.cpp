@@ -5,12 +5,14 @@
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
 #include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <future>
 #include <memory>
 #include <stdexcept>
+#include <thread>
 
 #include "check.h"
 #include "children.h"
@@ -115,10 +117,55 @@ TEST("a slow callback delays neither the truth nor the tail") {
     CHECK_EQ("first\nsecond\n", received);
 }
 
-TEST("what a callback throws is dropped") {
-    Launch what = sh("echo hello");
-    what.output = OutputCallback([](const OutputLine&) { throw std::runtime_error("no"); });
-    CHECK_EQ("hello\n", output_of(what));
+TEST("what a callback throws is dropped, whatever it is, and it gets the next line, too") {
+    int count = 0;
+    Launch what = sh("echo one; echo two; echo three");
+    what.output = OutputCallback([&](const OutputLine&) {
+        if (++count == 1) throw std::runtime_error("no");
+        if (count == 2) throw 42;
+        throw "nothing that is known";
+    });
+    CHECK_EQ("one\ntwo\nthree\n", output_of(what));
+    CHECK_EQ(3, count);
+}
+
+TEST("a callback that does not return is given up by the destructor, and called no more") {
+    struct Kept {
+        std::promise<void> release;
+        std::promise<void> returned;
+        std::atomic<int> count{0};
+    };
+    const auto kept = std::make_shared<Kept>();
+    {
+        Launch what = sh("echo one; echo two; sleep 1000");
+        what.output = OutputCallback([kept, released = kept->release.get_future().share()](const OutputLine&) {
+            ++kept->count;
+            released.wait();
+            kept->returned.set_value();
+        });
+        const Process process(what);
+        while (kept->count == 0) std::this_thread::yield();
+    }
+    kept->release.set_value();
+    kept->returned.get_future().wait();
+    while (kept.use_count() > 1) std::this_thread::yield();  // its thread has ended
+    CHECK_EQ(1, kept->count.load());
+}
+
+TEST("a callback that is too slow is given up after a second, and told how much it missed") {
+    std::uint64_t given = 0;
+    std::uint64_t dropped = 0;
+    Launch what = python("import sys; sys.stdout.write('a line\\n' * 100_000)");
+    what.output = OutputCallback([&](const OutputLine& line) {
+        if (line.stream == "dropped")
+            dropped += std::stoull(std::string(line.text));
+        else
+            given += line.text.size() + 1;
+        std::this_thread::sleep_for(1ms);
+    });
+    output_of(what);
+    CHECK(dropped > 0);
+    CHECK_EQ(700'000, given + dropped);
 }
 
 TEST("a process can be destroyed in its own callback") {

@@ -1,5 +1,6 @@
-"""Writes in all ways: without a line break, much, from a child, when nobody asks."""
+"""Writes in all ways: without a line break, much, from a child, when nobody asks, and then dies."""
 
+import os
 import subprocess
 import sys
 import threading
@@ -17,16 +18,26 @@ class TalkerServer(EchoServer):
             for _ in range(int(parameters) // 1_000_000):
                 print("x" * 1_000_000, end="")
             print("x" * (int(parameters) % 1_000_000), end="")
+        elif command == "lines":  # so many of 60 bytes, of one letter each
+            letter, _, count = parameters.partition(" ")
+            sys.stdout.write((letter * 59 + "\n") * int(count))
+        elif command == "print-and-wait":
+            words, _, path = parameters.rpartition(" ")
+            print(words)
+            pass_gate(path)
+        elif command == "print-and-die":
+            print(parameters)
+            os._exit(3)
         elif command == "later":
-            threading.Thread(target=_speak, args=(parameters,)).start()
+            threading.Thread(target=_speak, args=parameters.split(" ", 1)).start()
         else:
             return super().main_logic(command, parameters)
         return True
 
 
-def _speak(path: str) -> None:
+def _speak(path: str, words: str = "from a child") -> None:
     pass_gate(path)
-    subprocess.run([sys.executable, "-c", "print('from a child')"], check=True)
+    subprocess.run([sys.executable, "-c", f"print({words!r})"], check=True)
 
 
 if __name__ == "__main__":

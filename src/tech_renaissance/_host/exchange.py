@@ -26,6 +26,7 @@ class Exchange:
 
     ``death(call)`` is called once the process has ended: the error that says why, to the call or (None) to whoever comes later.
     ``switch_output(message)``: if given, the output is told to which call it belongs, and one request is under way at a time.
+    ``wait_for_room(timeout_s)``: if given, holds up who is about to send, as long as what was written is not given on.
     ``hands_over``: calls whose requests had not begun, or are idempotent, do not end with the worker; ``take_unanswered`` has them.
     """
 
@@ -36,12 +37,14 @@ class Exchange:
         death: Callable[[Optional[Call]], TechRenaissanceError],
         *,
         switch_output: Optional[Callable[[str], None]] = None,
+        wait_for_room: Optional[Callable[[float], None]] = None,
         hands_over: bool = False,
     ) -> None:
         self._transport = transport
         self._has_exited = has_exited
         self._death = death
         self._switch_output = switch_output
+        self._wait_for_room = wait_for_room
         self._hands_over = hands_over
         self._connection = Connection()
         self._lock = threading.RLock()  # a signal handler may use the session, too
@@ -75,6 +78,10 @@ class Exchange:
 
     def send(self, call: Call, timeout_s: float) -> bool:
         """Hand a call to the worker, waiting for room; False if there was none. Raises what ended the worker."""
+        if self._wait_for_room:
+            until = time.monotonic() + timeout_s
+            self._wait_for_room(timeout_s)
+            timeout_s = max(0.0, until - time.monotonic())
         return self._until(lambda: self._try_send(call), timeout_s)
 
     def wait(self, call: Call, timeout_s: float) -> bool:

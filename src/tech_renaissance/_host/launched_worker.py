@@ -48,6 +48,7 @@ class LaunchedWorker:
             lambda: not self.is_alive(),
             self.death,
             switch_output=self._switch_output if callable(launch.output) else None,
+            wait_for_room=self._wait_for_room if callable(launch.output) else None,
             hands_over=hands_over,
         )
         self._coroner = Coroner(path, launch.arguments[0], transport, self.exchange)
@@ -153,3 +154,6 @@ class LaunchedWorker:
 
     def _switch_output(self, command: str) -> None:
         self.process.switch_output(command)
+
+    def _wait_for_room(self, timeout_s: float) -> None:
+        self.process.wait_for_room(timeout_s)

@@ -6,22 +6,24 @@ pipe, but nobody else.
 
 import os
 import threading
-import traceback
 from collections import deque
 from typing import Callable, Deque, List, NamedTuple, Sequence, Tuple, Union
 
 from .._base.errors import LaunchError
 
 TAIL_NBYTES = 64 * 1024
-_LONGEST_LINE = 64 * 1024
 STREAMS = ("stdout", "stderr")
+
+# What can be read now, each piece with its stream, an index of STREAMS.
+Reader = Callable[[], List[Tuple[int, bytes]]]
 
 
 class OutputLine(NamedTuple):
     """A line of a worker's output.
 
-    ``text`` is without its newline; what is longer than 64 KiB comes in parts. ``stream``: "stdout" or "stderr". ``command``: the
-    message of the call in whose time it was written; empty between calls.
+    ``text`` is without its newline; what is longer than 64 KiB comes in parts. ``stream``: "stdout" or "stderr"; or "dropped": then
+    the text says how much of the output was, because the function that is given the lines was too slow for it. ``command``: the message
+    of the call in whose time it was written; empty between calls.
     """
 
     text: str
@@ -37,7 +39,7 @@ class Tail:
     """The last TAIL_NBYTES of a stream. Thread-safe."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may use the session, too
         self._data = bytearray()
 
     def add(self, data: bytes) -> None:
@@ -52,14 +54,59 @@ class Tail:
             return self._data.decode("utf-8", "replace")
 
 
+class OutputFlow:
+    """Takes what comes, keeps tails, and has it given on in order. Thread-safe; one thread, the pump, takes and gives in turns."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()  # a signal handler may use the session, too
+        self._command = ""
+        self.tail = Tail()
+        self.stderr_tail = Tail()
+
+    def start(self) -> None:
+        """The process runs. Raises RuntimeError if there is no thread to be had."""
+
+    def take(self, read: Reader, *, last: bool = False) -> None:
+        """Take what can be read now, as written in the time of the present call. ``last``: the process has ended."""
+        del last
+        with self._lock:
+            self._take(read)
+
+    def switch(self, command: str, read: Reader) -> None:
+        """What can be read now belongs to the call so far; what comes later, to this one."""
+        with self._lock:
+            self._take(read)
+            self._end_call()
+            self._command = command
+
+    def wait_for_room(self, timeout_s: float) -> None:
+        """Hold up who is about to have more taken, or written, as long as it should be: where there is too much that was not given."""
+
+    def give(self) -> None:
+        """Give on what was taken; in the pump."""
+
+    def close(self) -> None:
+        """Give on the rest, within bounds, and release what is held. To be called once, after the pump's end."""
+
+    def _take(self, read: Reader) -> None:
+        for stream, data in read():
+            self.tail.add(data)
+            if stream:
+                self.stderr_tail.add(data)
+            self._keep(stream, data)
+
+    def _keep(self, stream: int, data: bytes) -> None:
+        """Have a piece given on; under the lock."""
+
+    def _end_call(self) -> None:
+        """What was written in the time of the present call is complete; under the lock."""
+
+
 class Sink:
-    """Where output goes. ``write`` may wait for its reader as long as the worker lives."""
+    """Where output goes that is not cut into lines. ``write`` may wait for its reader as long as the worker lives."""
 
-    def write(self, stream: int, data: bytes, command: str) -> None:
+    def write(self, stream: int, data: bytes) -> None:
         """Pass on. ``stream``: an index of STREAMS."""
-
-    def end_call(self, command: str) -> None:
-        """What was written in the time of a call is complete."""
 
     def close(self) -> None:
         """Release what the sink holds."""
@@ -79,13 +126,11 @@ class DescriptorSink(Sink):
             os.close(self._descriptors[0])
 
 
-def open_sink(output: Output, to_descriptors: Callable[..., Sink]) -> Sink:
+def open_sink(output: str, to_descriptors: Callable[..., Sink]) -> Sink:
     """Where output is to go. ``to_descriptors``: makes the platform's DescriptorSink, with the same arguments.
 
     Raises LaunchError ``launch_failed`` if a file cannot be opened.
     """
-    if callable(output):
-        return LineSink(output)
     if output == "inherit":
         return to_descriptors((1, 2), owned=False)
     if output == "discard":
@@ -98,89 +143,24 @@ def open_sink(output: Output, to_descriptors: Callable[..., Sink]) -> Sink:
     return to_descriptors((descriptor, descriptor), owned=True)
 
 
-class LineSink(Sink):
-    """Cuts output into lines for a callback; what the callback raises is printed, and that is all."""
-
-    def __init__(self, callback: Callable[[OutputLine], None]) -> None:
-        self._callback = callback
-        self._parts = [b"", b""]
-
-    def write(self, stream: int, data: bytes, command: str) -> None:
-        """See Sink."""
-        *lines, rest = (self._parts[stream] + data).split(b"\n")
-        for line in lines:
-            self._give(stream, line, command)
-        while len(rest) >= _LONGEST_LINE:
-            self._give(stream, rest[:_LONGEST_LINE], command)
-            rest = rest[_LONGEST_LINE:]
-        self._parts[stream] = rest
-
-    def end_call(self, command: str) -> None:
-        """See Sink."""
-        for stream, rest in enumerate(self._parts):
-            self._parts[stream] = b""
-            if rest:
-                self._give(stream, rest, command)
-
-    def _give(self, stream: int, line: bytes, command: str) -> None:
-        for start in range(0, max(len(line), 1), _LONGEST_LINE):
-            text = line[start : start + _LONGEST_LINE].decode("utf-8", "replace")
-            try:
-                self._callback(OutputLine(text, STREAMS[stream], command))
-            except Exception:
-                traceback.print_exc()
-
-
-class OutputFlow:
-    """Takes what comes, keeps tails, and gives it to a sink in order. Thread-safe."""
+class SinkFlow(OutputFlow):
+    """Gives what it takes to a sink, in the pump: the next is taken when the last was given."""
 
     def __init__(self, sink: Sink) -> None:
+        super().__init__()
         self._sink = sink
-        self._lock = threading.Lock()
-        self._giving = threading.Lock()  # taken first
-        self._taken: Deque[Tuple[int, bytes, str]] = deque()  # a stream of -1: the end of a call
-        self._command = ""
-        self.tail = Tail()
-        self.stderr_tail = Tail()
-
-    def take(self, pieces: Callable[[], List[Tuple[int, bytes]]]) -> None:
-        """Take what a function can read now, as written in the time of the present call."""
-        with self._lock:
-            self._take(pieces)
-
-    def switch(self, command: str, pieces: Callable[[], List[Tuple[int, bytes]]]) -> None:
-        """What can be read now belongs to the call so far; what comes later, to this one."""
-        with self._lock:
-            self._take(pieces)
-            if self._command:
-                self._taken.append((-1, b"", self._command))
-            self._command = command
+        self._giving = threading.Lock()  # taken first; where each stream has a pump
+        self._taken: Deque[Tuple[int, bytes]] = deque()
 
     def give(self) -> None:
-        """Give on what was taken."""
+        """See OutputFlow."""
         with self._giving:
-            while True:
-                with self._lock:
-                    if not self._taken:
-                        return
-                    stream, data, command = self._taken.popleft()
-                if stream < 0:
-                    self._sink.end_call(command)
-                else:
-                    self._sink.write(stream, data, command)
-
-    def end(self) -> None:
-        """Give on the rest."""
-        self.give()
-        self._sink.end_call(self._command)
+            while self._taken:
+                self._sink.write(*self._taken.popleft())
 
     def close(self) -> None:
-        """Release the sink."""
+        """See OutputFlow."""
         self._sink.close()
 
-    def _take(self, pieces: Callable[[], List[Tuple[int, bytes]]]) -> None:
-        for stream, data in pieces():
-            self.tail.add(data)
-            if stream:
-                self.stderr_tail.add(data)
-            self._taken.append((stream, data, self._command))
+    def _keep(self, stream: int, data: bytes) -> None:
+        self._taken.append((stream, data))

@@ -2,7 +2,8 @@
 
 The worker leads a session of its own, so that a signal to its group reaches its children and Ctrl+C in the host's terminal does
 not reach it. Two threads serve it: the watcher waits for its end, takes what it still had to say, and only then makes the end
-public; the pump gives its output on. Both sleep in the kernel while nothing happens.
+public; the pump takes its output, and gives it on. Both sleep in the kernel while nothing happens. A callback that gets the output
+by lines has a third.
 
 A dead process is not reaped at once. Until it is, its number cannot become another's, and the rest of its group can be killed
 by it. Processes that clean up after a crash (the resource tracker of multiprocessing, for one) have _HELPER_GRACE_S for it.
@@ -13,6 +14,7 @@ worker ends itself (_process/lifeline.py).
 
 import contextlib
 import functools
+import math
 import os
 import select
 import signal
@@ -23,7 +25,8 @@ from typing import Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from .._base.errors import LaunchError
 from .base import BaseProcess
-from .output import DescriptorSink, Output, OutputFlow, open_sink
+from .output import DescriptorSink, Output, OutputFlow, SinkFlow, open_sink
+from .output_lines import LineFlow
 
 if sys.platform == "linux":
     from .lifeline import arm
@@ -38,7 +41,7 @@ _CHUNK = 4096
 _TAKE_NBYTES = 1 << 20
 # How long what a dead worker left behind may live on.
 _HELPER_GRACE_S = 0.5
-# How long to wait for a killed process, or for a callback. Only a process in uninterruptible sleep takes longer.
+# How long to wait for a killed process. Only one in uninterruptible sleep takes longer.
 _GIVE_UP_S = 5.0
 
 
@@ -77,6 +80,7 @@ class Process(BaseProcess):
         try:
             self._watcher.start()
             self._pump.start()
+            self._output.start()
         except RuntimeError as error:  # the system has no threads left
             self.close()
             raise LaunchError("launch_failed", f"cannot start a thread: {error}") from error
@@ -93,7 +97,10 @@ class Process(BaseProcess):
     def switch_output(self, command: str) -> None:
         """What was written until now belongs to the call so far, what comes to the one with this message."""
         self._output.switch(command, self._read)
-        self._wake_pump()
+
+    def wait_for_room(self, timeout_s: float) -> None:
+        """Before the worker is given more to do: wait while its output is not given on quickly enough, for a moment at most."""
+        self._output.wait_for_room(timeout_s)
 
     def interrupt(self) -> None:
         """Interrupt the handler, or have it write its stacks, if the worker knows how (spec/life.md)."""
@@ -117,7 +124,7 @@ class Process(BaseProcess):
 
     def close(self) -> None:
         """End what still runs, and release threads and descriptors. Bounded: a process that not even SIGKILL ends is given up, and
-        keeps them until it does end; a callback that does not return keeps them for good. Safe to call twice.
+        keeps them until it does end; a callback that does not return keeps its thread. Safe to call twice.
         """
         if self._closed:
             return
@@ -145,12 +152,8 @@ class Process(BaseProcess):
     ) -> None:
         # The exit handle can be read, and never is, once the process has ended.
         self.exit_handle, self._exit_signal = _pipe(held)
-        self._wake_read, self._wake_write = _pipe(held)
-        for end in (self._wake_read, self._wake_write):
-            os.set_blocking(end, False)
-        sink = open_sink(output, functools.partial(_DescriptorSink, exit_handle=self.exit_handle))
-        held.callback(sink.close)
-        self._output = OutputFlow(sink)
+        self._output = self._flow(output)
+        held.callback(self._output.close)
         lifeline_read, lifeline_write = os.pipe()
         held.callback(os.close, lifeline_write)
         try:
@@ -174,6 +177,11 @@ class Process(BaseProcess):
             os.set_blocking(stream.fileno(), False)
             self._streams[stream.fileno()] = number
 
+    def _flow(self, output: Output) -> OutputFlow:
+        if callable(output):
+            return LineFlow(output)
+        return SinkFlow(open_sink(output, functools.partial(_DescriptorSink, exit_handle=self.exit_handle)))
+
     def _signal_leader(self, number: int) -> None:
         with self._lock, contextlib.suppress(ProcessLookupError, PermissionError):
             if self._popen.returncode is None:
@@ -187,7 +195,7 @@ class Process(BaseProcess):
 
     def _watch(self) -> None:
         status = wait_for_end(self.pid)
-        self._output.take(self._read)
+        self._output.take(self._read, last=True)
         self._status = status
         try:
             self._on_end(self, status)
@@ -204,23 +212,18 @@ class Process(BaseProcess):
 
     def _give_output(self) -> None:
         poll = select.poll()
-        for descriptor in (*self._streams, self.exit_handle, self._wake_read):
+        for descriptor in (*self._streams, self.exit_handle):
             poll.register(descriptor, select.POLLIN)
         watched = set(self._streams)
         while not self._ended.is_set():
             poll.poll()
-            with contextlib.suppress(BlockingIOError):
-                os.read(self._wake_read, 4096)
+            self._output.wait_for_room(math.inf)
             self._output.take(self._read)
             self._output.give()
             for descriptor in watched - set(self._streams):  # it has ended, and would end every wait
                 poll.unregister(descriptor)
                 watched.discard(descriptor)
-        self._output.end()
-
-    def _wake_pump(self) -> None:
-        with contextlib.suppress(BlockingIOError):
-            os.write(self._wake_write, b"!")
+        self._output.give()
 
     def _read(self) -> List[Tuple[int, bytes]]:
         """What the streams hold now, each with its stream; under the lock of the flow."""
@@ -247,7 +250,7 @@ class _DescriptorSink(DescriptorSink):
         super().__init__(descriptors, owned=owned)
         self._exit_handle = exit_handle
 
-    def write(self, stream: int, data: bytes, command: str) -> None:
+    def write(self, stream: int, data: bytes) -> None:
         """See Sink. Once the worker has ended, what cannot be written at once is dropped."""
         descriptor = self._descriptors[stream]
         view = memoryview(data)

@@ -6,6 +6,7 @@ went; its children are in the job too. Two threads move the output, one stream e
 
 import contextlib
 import ctypes
+import math
 import os
 import subprocess
 import threading
@@ -14,7 +15,8 @@ from typing import Callable, Mapping, Optional, Sequence
 
 from .._base.errors import LaunchError
 from .base import BaseProcess
-from .output import DescriptorSink, Output, OutputFlow, open_sink
+from .output import DescriptorSink, Output, OutputFlow, SinkFlow, open_sink
+from .output_lines import LineFlow
 
 _DRAIN_S = 5.0
 _KILLED = 1
@@ -59,8 +61,9 @@ class Process(BaseProcess):
     ) -> None:
         del inherited  # only shared memory has some, and that is not offered on Windows yet
         super().__init__(on_end)
-        self._sink = open_sink(output, _DescriptorSink)
-        self._output = OutputFlow(self._sink)
+        self._output: OutputFlow = (
+            LineFlow(output) if callable(output) else SinkFlow(open_sink(output, _DescriptorSink))
+        )
         self._job = _create_job()
         try:
             self._popen = subprocess.Popen(
@@ -74,7 +77,7 @@ class Process(BaseProcess):
             )
         except (OSError, ValueError) as error:
             _kernel32.CloseHandle(self._job)
-            self._sink.close()
+            self._output.close()
             raise LaunchError(
                 "launch_failed", f"cannot start {arguments[0]!r} in {directory or '.'!r}: {error}"
             ) from error
@@ -88,6 +91,7 @@ class Process(BaseProcess):
         self._threads.append(threading.Thread(target=self._watch, name="tech_renaissance exit", daemon=True))
         for thread in self._threads:
             thread.start()
+        self._output.start()
 
     def is_alive(self) -> bool:
         """See posix.py."""
@@ -99,6 +103,10 @@ class Process(BaseProcess):
     def switch_output(self, command: str) -> None:
         """See posix.py. What is still in the pipes counts as the next call's: anonymous pipes cannot be read without waiting."""
         self._output.switch(command, list)
+
+    def wait_for_room(self, timeout_s: float) -> None:
+        """See posix.py."""
+        self._output.wait_for_room(timeout_s)
 
     def interrupt(self) -> None:
         """Nothing: the worker watches for the request that is given up."""
@@ -123,13 +131,13 @@ class Process(BaseProcess):
                     thread.join(0.0 if self.is_given_up else _DRAIN_S)
             _kernel32.CloseHandle(self._job)
             self._job = None
-            self._sink.close()
+            self._output.close()
 
     def _watch(self) -> None:
         status = self._popen.wait()
         for thread in self._threads[:2]:
             thread.join(_DRAIN_S)
-        self._output.end()
+        self._output.take(list, last=True)
         self._status = status
         try:
             self._on_end(self, status)
@@ -143,6 +151,7 @@ class Process(BaseProcess):
             data = os.read(source.fileno(), 65536)
             if not data:
                 break
+            self._output.wait_for_room(math.inf)
             self._output.take(lambda: [(stream, data)])  # noqa: B023 - called at once
             self._output.give()
         source.close()
@@ -158,7 +167,7 @@ def _create_job() -> int:
 
 
 class _DescriptorSink(DescriptorSink):
-    def write(self, stream: int, data: bytes, command: str) -> None:
+    def write(self, stream: int, data: bytes) -> None:
         """See Sink."""
         view = memoryview(data)
         with contextlib.suppress(OSError):  # the host closed its own output: that is its business

@@ -37,6 +37,8 @@ struct ExchangeHooks {
     // The output is told to which call it belongs, by its message, empty between calls; one request is under way at a
     // time then.
     std::function<void(const std::string& message)> switch_output;
+    // Holds up who is about to send, as long as what was written is not given on.
+    std::function<void(std::chrono::milliseconds timeout)> wait_for_room;
     // Whether calls outlive this worker: those whose requests had not begun, and idempotent ones. take_unanswered() has
     // them.
     std::function<bool()> hands_over;
@@ -88,7 +90,9 @@ public:
 
     // Hands a call to the worker, waiting for room; false if there was none. Throws what ended the worker.
     bool send(const CallPtr& call, Milliseconds timeout) {
-        return until([&] { return try_send(call); }, timeout);
+        const Clock::time_point deadline = deadline_after(timeout);
+        if (hooks_.wait_for_room) hooks_.wait_for_room(timeout);
+        return until([&] { return try_send(call); }, left_until(deadline));
     }
 
     // Waits until the call is done, or this exchange has it no more; false if it is not. It stays known: abandon it, or

@@ -174,8 +174,10 @@ private:
         ExchangeHooks hooks;
         hooks.has_exited = [this] { return !is_alive(); };
         hooks.death = [this](bool starting) { return death(starting); };
-        if (std::holds_alternative<OutputCallback>(launch.output))
+        if (std::holds_alternative<OutputCallback>(launch.output)) {
             hooks.switch_output = [this](const std::string& message) { process_.switch_output(message); };
+            hooks.wait_for_room = [this](std::chrono::milliseconds timeout) { process_.wait_for_room(timeout); };
+        }
         if (supervised_) hooks.hands_over = [this] { return !stopped_; };
         return hooks;
     }

@@ -140,6 +140,7 @@ private:
         HostTransport& end = transport();
         if (last) {
             last->close();
+            last->process().finish_output();  // a callback is called by one worker at a time
             last->leave_directory();
         }
         Offer offer = end.prepare();

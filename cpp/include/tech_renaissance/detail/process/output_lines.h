@@ -4,63 +4,77 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <utility>
 
-#include "tech_renaissance/detail/process/output.h"
+#include "tech_renaissance/detail/process/output_backlog.h"
 
 namespace tr::detail {
 
-// Cuts what comes into lines. One thread uses it. What the callback throws is dropped: a thread that carries output has
-// nobody to throw to.
+// Cuts pieces into lines. One thread uses it.
 class OutputLines {
 public:
     static constexpr std::size_t longest = 64 * 1024;
 
-    explicit OutputLines(OutputCallback callback) : callback_(std::move(callback)) {}
+    // Gets each line, and of how many bytes it tells.
+    using Give = std::function<void(const OutputLine&, std::uint64_t nbytes)>;
 
-    void write(Stream stream, std::string_view bytes, std::string_view command) {
-        std::string& part = parts_[index_of(stream)];
-        for (std::size_t end = 0; (end = bytes.find('\n')) != std::string_view::npos; bytes.remove_prefix(end + 1)) {
-            add(part, bytes.substr(0, end), stream, command);
-            give(part, stream, command);
-            part.clear();
+    explicit OutputLines(Give give) : give_(std::move(give)) {}
+
+    // Gives the lines that end in it. The end of a call, and where bytes were dropped, end those that had not.
+    void write(const OutputPiece& piece) {
+        if (piece.kind != OutputPiece::Kind::bytes) {
+            end();
+            if (piece.kind == OutputPiece::Kind::dropped) give_dropped(piece.dropped, *piece.call);
+            return;
         }
-        add(part, bytes, stream, command);
+        call_ = piece.call;
+        std::string& part = parts_[index_of(piece.stream)];
+        std::string_view bytes = piece.bytes;
+        for (std::size_t end = 0; (end = bytes.find('\n')) != std::string_view::npos; bytes.remove_prefix(end + 1)) {
+            add(part, bytes.substr(0, end), piece.stream);
+            give(part, piece.stream, part.size() + 1);
+        }
+        add(part, bytes, piece.stream);
     }
 
     // Parts that have not ended are lines now.
-    void end_call(std::string_view command) {
+    void end() {
         for (const Stream stream : {Stream::out, Stream::err}) {
             std::string& part = parts_[index_of(stream)];
-            if (!part.empty()) give(part, stream, command);
-            part.clear();
+            if (!part.empty()) give(part, stream, part.size());
         }
+    }
+
+    // Says how much of the output was dropped.
+    void give_dropped(std::uint64_t nbytes, std::string_view command) const {
+        const std::string text = std::to_string(nbytes) + " bytes of output were dropped: the callback was too slow";
+        give_({text, "dropped", command}, nbytes);
     }
 
 private:
     // Gives what is too long as lines of their own, as soon as there is more.
-    void add(std::string& part, std::string_view bytes, Stream stream, std::string_view command) {
+    void add(std::string& part, std::string_view bytes, Stream stream) {
         while (part.size() + bytes.size() > longest) {
             const std::size_t fits = longest - part.size();
             part.append(bytes.substr(0, fits));
             bytes.remove_prefix(fits);
-            give(part, stream, command);
-            part.clear();
+            give(part, stream, part.size());
         }
         part.append(bytes);
     }
 
-    void give(std::string_view text, Stream stream, std::string_view command) const noexcept {
-        try {
-            if (callback_) callback_({text, stream == Stream::out ? "stdout" : "stderr", command});
-        } catch (...) {
-        }
+    void give(std::string& part, Stream stream, std::uint64_t nbytes) const {
+        give_({part, stream == Stream::out ? "stdout" : "stderr", *call_}, nbytes);
+        part.clear();
     }
 
-    OutputCallback callback_;
+    Give give_;
     std::array<std::string, 2> parts_;
+    CallText call_;  // of the parts
 };
 
 }  // namespace tr::detail

@@ -26,9 +26,9 @@ public:
         for (Pipe& pipe : pipes_) pipe.write.close();
     }
 
-    // Blocks until there is something to read, a stream has ended, or one of these is set; `more` may be no_handle.
-    void wait_readable(WaitHandle stop, WaitHandle more) const noexcept {
-        std::array<pollfd, 4> entries{pollfd{stop, POLLIN, 0}, pollfd{more, POLLIN, 0}, entry(0), entry(1)};
+    // Blocks until there is something to read, a stream has ended, or `stop` is set.
+    void wait_readable(WaitHandle stop) const noexcept {
+        std::array<pollfd, 3> entries{pollfd{stop, POLLIN, 0}, entry(0), entry(1)};
         poll_until(entries);
     }
 

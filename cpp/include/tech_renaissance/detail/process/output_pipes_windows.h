@@ -88,11 +88,10 @@ public:
         for (OutputPipe& pipe : pipes_) pipe.close_writing_end();
     }
 
-    // Blocks until there is something to read, a stream has ended, or one of these is set; `more` may be no_handle.
-    void wait_readable(WaitHandle stop, WaitHandle more) const noexcept {
-        std::array<HANDLE, 4> handles{stop};
+    // Blocks until there is something to read, a stream has ended, or `stop` is set.
+    void wait_readable(WaitHandle stop) const noexcept {
+        std::array<HANDLE, 3> handles{stop};
         DWORD count = 1;
-        if (more != no_handle) handles[count++] = more;
         for (const OutputPipe& pipe : pipes_) {
             const WaitHandle readable = pipe.readable();
             if (readable != no_handle) handles[count++] = readable;

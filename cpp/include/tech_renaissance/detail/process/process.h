@@ -2,7 +2,8 @@
 //
 // Two threads belong to each process. The watcher blocks until the process has ended, takes what it still had to say,
 // and only then makes the end public: whoever learns of the end can read all of the output. The pump carries output to
-// where it goes; it may be held up by a slow reader or callback, the watcher never is.
+// where it goes; it may be held up by a slow reader or callback, the watcher never is. A callback that gets the output
+// by lines has a third thread, the giver.
 //
 // A dead process is not reaped at once. Until it is, its number cannot become another's, and the rest of its group can
 // be killed by it. Processes that clean up after a crash (the resource tracker of multiprocessing, for one) have
@@ -34,6 +35,9 @@ constexpr std::chrono::milliseconds helper_grace(500);
 // How long the destructor waits for a killed process. Only a process in uninterruptible sleep takes longer; it is given
 // up then.
 constexpr std::chrono::seconds kill_patience(5);
+
+// How long the destructor waits for a callback that does not return.
+constexpr std::chrono::seconds callback_give_up(5);
 
 // What is known of a process at its end.
 struct ProcessEnd {
@@ -109,10 +113,16 @@ public:
     }
 
     void switch_output(const std::string& message) {
-        if (!output_.gives_lines()) return;
-        output_.switch_call(child_.output(), message);
-        taken_.set();
+        if (output_.lines()) output_.switch_call(child_.output(), message);
     }
+
+    void wait_for_room(std::chrono::milliseconds timeout) { output_.wait_for_room(deadline_after(timeout)); }
+
+    // Null unless a callback gets the output by lines.
+    OutputGiver* lines() const noexcept { return output_.lines(); }
+
+    // False if the callback does not return.
+    bool finish_output() { return !lines() || lines()->finish(callback_give_up); }
 
     // The pump ends, whatever became of the process. Output that finds its target full is dropped from here on.
     void stop_pump() noexcept {
@@ -123,7 +133,7 @@ public:
     // Body of the watcher thread.
     void watch() {
         const std::optional<int> status = child_.wait_exit();
-        output_.take(child_.output());
+        output_.take_last(child_.output());
         tell_end(status);
         std::unique_lock<std::mutex> lock(mutex_);
         ended_ = true;
@@ -138,12 +148,12 @@ public:
     // Body of the pump thread.
     void pump() {
         while (!finished_.is_set()) {
-            child_.output().wait_readable(finished_.handle(), taken_.handle());
-            taken_.reset();
+            child_.output().wait_readable(finished_.handle());
+            output_.wait_for_room(Clock::time_point::max());
             output_.take(child_.output());
             output_.give(stop_.handle());
         }
-        output_.end(stop_.handle());
+        output_.give(stop_.handle());
     }
 
 private:
@@ -163,7 +173,6 @@ private:
     OutputFlow output_;
     Event finished_;
     Event stop_;
-    Event taken_;
     mutable std::mutex mutex_;  // everything below
     std::condition_variable changed_;
     bool ended_ = false;
@@ -185,6 +194,7 @@ public:
         try {
             watcher_ = std::make_unique<std::thread>([state = state_] { state->watch(); });
             pump_ = std::make_unique<std::thread>([state = state_] { state->pump(); });
+            if (state_->lines()) giver_ = std::make_unique<std::thread>([state = state_] { state->lines()->run(); });
         } catch (const std::exception& error) {
             stop();
             throw_launch_failed(std::string("cannot make a thread: ") + error.what());
@@ -194,8 +204,7 @@ public:
     Process& operator=(const Process&) = delete;
 
     // Kills the process and its group, takes and delivers its last output. Bounded: a target that takes no output any
-    // more is given up, and so is a process that not even SIGKILL ends; only a callback that does not return is waited
-    // for.
+    // more is given up, and so is a process that not even SIGKILL ends, or a callback that does not return.
     ~Process() { host_pid_ == current_process_id() ? stop() : abandon(); }
 
     std::int64_t pid() const noexcept { return state_->pid(); }
@@ -232,6 +241,14 @@ public:
     // by lines; else it does nothing.
     void switch_output(const std::string& message) const { state_->switch_output(message); }
 
+    // Before the process is given more to do: waits while its output is not given on quickly enough, for a moment at
+    // most.
+    void wait_for_room(std::chrono::milliseconds timeout) const { state_->wait_for_room(timeout); }
+
+    // Once the process has ended, or was given up: has a callback given the rest of the lines, and called no more.
+    // Bounded.
+    void finish_output() const { state_->finish_output(); }
+
     // Lets the worker see what it would see if the host died.
     void close_lifeline() const { state_->close_lifeline(); }
 
@@ -248,7 +265,8 @@ private:
         const bool ended = state_->wait(deadline_after(given_up_ ? std::chrono::seconds(0) : kill_patience));
         state_->stop_pump();
         if (watcher_) finish(*watcher_, ended);
-        if (pump_) finish(*pump_, pump_->get_id() != std::this_thread::get_id());
+        if (pump_) finish(*pump_, true);
+        if (giver_) finish(*giver_, state_->finish_output());
     }
 
     // In a fork there are no threads to join, and a mutex may be locked for ever.
@@ -256,6 +274,7 @@ private:
         static_cast<void>(new std::shared_ptr<ProcessState>(std::move(state_)));
         static_cast<void>(watcher_.release());
         static_cast<void>(pump_.release());
+        static_cast<void>(giver_.release());
     }
 
     static void finish(std::thread& thread, bool will_end) { will_end ? thread.join() : thread.detach(); }
@@ -265,6 +284,7 @@ private:
     std::shared_ptr<ProcessState> state_;
     std::unique_ptr<std::thread> watcher_;
     std::unique_ptr<std::thread> pump_;
+    std::unique_ptr<std::thread> giver_;
 };
 
 }  // namespace tr::detail

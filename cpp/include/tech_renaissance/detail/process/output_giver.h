@@ -1,0 +1,158 @@
+// Gives the output to a callback by lines, in a thread of its own: spec/life.md, Output by lines.
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include "tech_renaissance/detail/base/deadline.h"
+#include "tech_renaissance/detail/process/output_backlog.h"
+#include "tech_renaissance/detail/process/output_lines.h"
+
+namespace tr::detail {
+
+// How long a callback may hold up its worker; and how long it is given the rest at the end.
+inline constexpr std::chrono::milliseconds callback_patience(1000);
+
+// Thread-safe.
+class OutputGiver {
+public:
+    explicit OutputGiver(OutputCallback callback) : callback_(std::move(callback)) {}
+
+    // What was written in the time of the present call.
+    void add(Stream stream, std::string bytes) {
+        const Lock lock(mutex_);
+        backlog_.add(stream, std::move(bytes), call_);
+        if (backlog_.is_full() && !full_since_) full_since_ = Clock::now();
+        changed_.notify_all();
+    }
+
+    // What comes from now on belongs to the call with this message; an empty message is no call.
+    void switch_call(const std::string& message) {
+        CallText call = std::make_shared<const std::string>(message);
+        const Lock lock(mutex_);
+        if (!call_->empty()) backlog_.end_call(call_);
+        call_ = std::move(call);
+        changed_.notify_all();
+    }
+
+    // Nothing more comes.
+    void complete() noexcept {
+        const Lock lock(mutex_);
+        complete_ = true;
+        changed_.notify_all();
+    }
+
+    // Waits while there is too much that was not given, but no longer than a callback may hold up anybody. Not in the
+    // callback itself: it alone makes room.
+    void wait_for_room(Clock::time_point deadline) {
+        Lock lock(mutex_);
+        while (backlog_.is_full() && !complete_ && std::this_thread::get_id() != giver_) {
+            const Clock::time_point now = Clock::now();
+            const Clock::time_point patience = *full_since_ + callback_patience;
+            if (now >= patience) return backlog_.drop();
+            if (now >= deadline) return;
+            changed_.wait_until(lock, std::min(deadline, patience));
+        }
+    }
+
+    // Body of the thread; to its end nothing more is given.
+    void run() {
+        {
+            const Lock lock(mutex_);
+            giver_ = std::this_thread::get_id();
+        }
+        OutputLines lines([this](const OutputLine& line, std::uint64_t nbytes) { give(line, nbytes); });
+        while (const std::optional<OutputPiece> piece = next()) {
+            try {
+                lines.write(*piece);
+            } catch (const std::exception&) {  // no memory: output is lost rather than the host
+                left_nbytes_ += piece->bytes.size();
+            }
+        }
+        give_rest(lines);
+        const Lock lock(mutex_);
+        done_ = true;
+        changed_.notify_all();
+    }
+
+    // Lets it come to its end: what can be given in time is. False if the callback does not return, or the caller runs
+    // in it; it is called no more then.
+    bool finish(std::chrono::milliseconds patience) {
+        Lock lock(mutex_);
+        complete_ = true;
+        if (!give_until_) give_until_ = Clock::now() + callback_patience;
+        changed_.notify_all();
+        if (std::this_thread::get_id() != giver_ && !given_up_)
+            changed_.wait_until(lock, deadline_after(patience), [this] { return done_; });
+        given_up_ = !done_;
+        return done_;
+    }
+
+private:
+    using Lock = std::unique_lock<std::mutex>;
+
+    // Waits for the next piece; none after the last.
+    std::optional<OutputPiece> next() {
+        Lock lock(mutex_);
+        changed_.wait(lock, [this] { return complete_ || !backlog_.empty(); });
+        std::optional<OutputPiece> piece = backlog_.take();
+        if (!backlog_.is_full()) {
+            full_since_.reset();
+            changed_.notify_all();
+        }
+        return piece;
+    }
+
+    void give(const OutputLine& line, std::uint64_t nbytes) {
+        {
+            const Lock lock(mutex_);
+            if (given_up_) return;  // or ended in the callback itself: it is called no more
+            if (give_until_ && Clock::now() > *give_until_) {
+                left_nbytes_ += nbytes;
+                return;
+            }
+        }
+        call(line);
+    }
+
+    void give_rest(OutputLines& lines) noexcept {
+        try {
+            lines.end();
+            if (left_nbytes_ == 0) return;
+            OutputLines([this](const OutputLine& line, std::uint64_t) { call(line); }).give_dropped(left_nbytes_, "");
+        } catch (const std::exception&) {
+        }
+    }
+
+    // What it throws is dropped: a thread that carries output has nobody to throw to.
+    void call(const OutputLine& line) const noexcept {
+        try {
+            if (callback_) callback_(line);
+        } catch (...) {
+        }
+    }
+
+    OutputCallback callback_;
+    std::uint64_t left_nbytes_ = 0;  // not given, since the time was over; the thread's own
+    std::mutex mutex_;               // everything below
+    std::condition_variable changed_;
+    std::thread::id giver_;
+    OutputBacklog backlog_;
+    CallText call_ = std::make_shared<const std::string>();
+    std::optional<Clock::time_point> full_since_;
+    std::optional<Clock::time_point> give_until_;
+    bool complete_ = false;
+    bool done_ = false;
+    bool given_up_ = false;
+};
+
+}  // namespace tr::detail

@@ -1,0 +1,251 @@
+"""Output by lines: what a callback has not been given yet is kept, within bounds, and given to it in a thread of its own.
+
+Contract: spec/life.md, Output by lines.
+"""
+
+import contextlib
+import math
+import threading
+import time
+import traceback
+from collections import deque
+from typing import Callable, Deque, NamedTuple, Optional
+
+from .output import STREAMS, OutputFlow, OutputLine, Reader
+
+_LONGEST_LINE = 64 * 1024
+# So much is kept that a callback has not been given. What an answer brings along may exceed it, at most by as much again.
+_MOST_NBYTES = 1 << 20
+# What a piece takes besides its bytes, about.
+_PIECE_NBYTES = 256
+# How long a callback may hold up its worker; and how long it is given the rest at the end.
+_PATIENCE_S = 1.0
+# How long one that does not return is waited for at the end.
+_GIVE_UP_S = 5.0
+
+
+class Piece(NamedTuple):
+    """Bytes of a stream; or, of stream -1, the end of a call; or how many bytes were ``dropped`` in its place."""
+
+    command: str
+    stream: int
+    data: bytes
+    dropped: int
+    cost: int  # how much memory it takes, about
+
+
+class Backlog:
+    """Pieces that a callback has not been given yet, oldest first. Not thread-safe.
+
+    Who sees that it is full waits for room as long as it likes, and then has it ``drop`` what comes, until half of it was taken.
+    """
+
+    def __init__(self) -> None:
+        self._pieces: Deque[Piece] = deque()
+        self._nbytes = 0
+        self._last_command = ""
+        self._is_dropping = False
+        self._is_ended = True  # nothing was added since the end of a call
+
+    def __bool__(self) -> bool:
+        return bool(self._pieces)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether nothing more should come; it would be kept all the same, up to twice the bound."""
+        return self._nbytes >= _MOST_NBYTES and not self._is_dropping
+
+    def drop(self) -> None:
+        """From now on what comes is only counted, until half is taken."""
+        self._is_dropping = True
+
+    def add(self, stream: int, data: bytes, command: str) -> None:
+        """What was written in the time of a call."""
+        if self._nbytes >= 2 * _MOST_NBYTES:
+            self.drop()
+        if not self._is_dropping:
+            self._append(stream, data, command)
+        elif self._pieces and self._pieces[-1].dropped:
+            last = self._pieces[-1]
+            only = command if command == last.command else ""  # of several calls: of none
+            self._pieces[-1] = last._replace(dropped=last.dropped + len(data), command=only)
+        else:
+            self._append(-1, b"", command, len(data))
+        self._is_ended = self._is_dropping
+
+    def end_call(self, command: str) -> None:
+        """What was written in the time of a call is complete."""
+        if not self._is_ended:
+            self._append(-1, b"", command)
+            self._is_ended = True
+
+    def take(self) -> Optional[Piece]:
+        """The oldest piece; None if there is none."""
+        if not self._pieces:
+            return None
+        piece = self._pieces.popleft()
+        self._nbytes -= piece.cost
+        if self._nbytes <= _MOST_NBYTES // 2:
+            self._is_dropping = False
+        return piece
+
+    def _append(self, stream: int, data: bytes, command: str, dropped: int = 0) -> None:
+        cost = _PIECE_NBYTES + len(data)
+        if command is not self._last_command:  # the pieces of one call share its message
+            cost += 4 * len(command)
+        self._last_command = command
+        self._pieces.append(Piece(command, stream, data, dropped, cost))
+        self._nbytes += cost
+
+
+class Lines:
+    """Cuts pieces into lines. ``give``: gets each, and of how many bytes it tells."""
+
+    def __init__(self, give: Callable[[OutputLine, int], None]) -> None:
+        self._give = give
+        self._parts = [b"", b""]
+        self._command = ""  # of the parts
+
+    def write(self, piece: Piece) -> None:
+        """Give the lines that end in it. The end of a call, and where bytes were dropped, end those that had not."""
+        if piece.stream < 0:
+            self.end()
+            if piece.dropped:
+                self._give(dropped_line(piece.dropped, piece.command), piece.dropped)
+            return
+        self._command = piece.command
+        *lines, rest = (self._parts[piece.stream] + piece.data).split(b"\n")
+        self._parts[piece.stream] = b""
+        for line in lines:
+            self._give_line(piece.stream, line, len(line) + 1)
+        while len(rest) >= _LONGEST_LINE:
+            self._give_line(piece.stream, rest[:_LONGEST_LINE], _LONGEST_LINE)
+            rest = rest[_LONGEST_LINE:]
+        self._parts[piece.stream] = rest
+
+    def end(self) -> None:
+        """Parts that have not ended are lines now."""
+        for stream, rest in enumerate(self._parts):
+            self._parts[stream] = b""
+            if rest:
+                self._give_line(stream, rest, len(rest))
+
+    def _give_line(self, stream: int, line: bytes, nbytes: int) -> None:
+        """In parts, if it is too long. ``nbytes``: with its newline, if it has one."""
+        while len(line) > _LONGEST_LINE:
+            self._give_line(stream, line[:_LONGEST_LINE], _LONGEST_LINE)
+            line, nbytes = line[_LONGEST_LINE:], nbytes - _LONGEST_LINE
+        text = line.decode("utf-8", "replace")
+        self._give(OutputLine(text, STREAMS[stream], self._command), nbytes)
+
+
+def dropped_line(nbytes: int, command: str) -> OutputLine:
+    """What a callback is given in place of output that it was too slow for."""
+    text = f"{nbytes} bytes of output were dropped: the callback was too slow"
+    return OutputLine(text, "dropped", command)
+
+
+class LineFlow(OutputFlow):
+    """Gives lines to a callback, in a thread of its own. What that raises is printed, and that is all."""
+
+    def __init__(self, callback: Callable[[OutputLine], None]) -> None:
+        super().__init__()
+        self._callback = callback
+        self._changed = threading.Condition(self._lock)
+        self._backlog = Backlog()
+        self._full_since = math.inf
+        self._is_complete = False  # nothing more comes
+        self._give_until = math.inf
+        self._left_nbytes = 0  # not given, since the time was over
+        self._is_given_up = False
+        self._thread = threading.Thread(target=self._run, name="tech_renaissance lines", daemon=True)
+
+    def start(self) -> None:
+        """See OutputFlow."""
+        self._thread.start()
+
+    def take(self, read: Reader, *, last: bool = False) -> None:
+        """See OutputFlow."""
+        with self._changed:
+            self._take(read)
+            self._is_complete = self._is_complete or last
+            self._changed.notify_all()
+
+    def switch(self, command: str, read: Reader) -> None:
+        """See OutputFlow."""
+        with self._changed:
+            super().switch(command, read)
+            self._changed.notify_all()
+
+    def wait_for_room(self, timeout_s: float) -> None:
+        """See OutputFlow. No longer than a callback may hold up anybody, and not in the callback itself: it alone makes room."""
+        until = time.monotonic() + timeout_s
+        with self._changed:
+            while self._backlog.is_full and not self._is_complete and not self._is_own_thread:
+                now = time.monotonic()
+                if now >= self._full_since + _PATIENCE_S:
+                    self._backlog.drop()
+                elif now >= until:
+                    return
+                else:
+                    self._changed.wait(min(until, self._full_since + _PATIENCE_S) - now)
+
+    def close(self) -> None:
+        """See OutputFlow. A callback that does not return is given up."""
+        with self._changed:
+            self._is_complete = True
+            self._give_until = time.monotonic() + _PATIENCE_S
+            self._changed.notify_all()
+        if self._thread.ident is not None and not self._is_own_thread:
+            self._thread.join(_GIVE_UP_S)
+        self._is_given_up = True
+
+    @property
+    def _is_own_thread(self) -> bool:
+        return threading.current_thread() is self._thread
+
+    def _keep(self, stream: int, data: bytes) -> None:
+        self._backlog.add(stream, data, self._command)
+        if self._backlog.is_full:
+            self._full_since = min(self._full_since, time.monotonic())
+
+    def _end_call(self) -> None:
+        if self._command:
+            self._backlog.end_call(self._command)
+
+    def _run(self) -> None:
+        lines = Lines(self._give)
+        while True:
+            piece = self._next()
+            if piece is None:
+                break
+            lines.write(piece)
+        lines.end()
+        if self._left_nbytes:
+            self._call(dropped_line(self._left_nbytes, ""))
+
+    def _next(self) -> Optional[Piece]:
+        """The next piece, waiting for it; None after the last."""
+        with self._changed:
+            while not (self._backlog or self._is_complete):
+                self._changed.wait()
+            piece = self._backlog.take()
+            if not self._backlog.is_full:
+                self._full_since = math.inf
+                self._changed.notify_all()
+            return piece
+
+    def _give(self, line: OutputLine, nbytes: int) -> None:
+        if time.monotonic() <= self._give_until:
+            self._call(line)
+        else:
+            self._left_nbytes += nbytes
+
+    def _call(self, line: OutputLine) -> None:
+        if self._is_given_up:  # or was closed by the callback itself: it is called no more
+            return
+        try:
+            self._callback(line)
+        except BaseException:  # it has nobody to raise it to
+            with contextlib.suppress(BaseException):  # nor has print
+                traceback.print_exc()
