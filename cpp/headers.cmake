@@ -1,4 +1,4 @@
-# Every header compiles alone, and twice.
+# Every header compiles alone, and twice; those of the surface in both forms of the library.
 
 file(GLOB_RECURSE headers CONFIGURE_DEPENDS RELATIVE "${CMAKE_CURRENT_SOURCE_DIR}/include" include/*.h)
 # A header of another platform is named after it.
@@ -12,10 +12,18 @@ endif()
 
 set(generated "${CMAKE_CURRENT_BINARY_DIR}/headers")
 set(alone)
+set(surface_alone)
 foreach(header IN LISTS headers)
     string(MAKE_C_IDENTIFIER "${header}" name)
     file(GENERATE OUTPUT "${generated}/${name}.cpp" CONTENT "#include \"${header}\"\n#include \"${header}\"\n")
     list(APPEND alone "${generated}/${name}.cpp")
+    if(NOT header MATCHES "/detail/")
+        list(APPEND surface_alone "${generated}/${name}.cpp")
+    endif()
 endforeach()
 add_library(headers_alone OBJECT ${alone})
+target_link_libraries(headers_alone PRIVATE tech_renaissance::header_only)
 tr_configure(headers_alone)
+add_library(surface_alone OBJECT ${surface_alone})
+target_link_libraries(surface_alone PRIVATE tech_renaissance::tech_renaissance)
+tr_configure(surface_alone)

@@ -306,7 +306,7 @@ def cpp_public_methods(header: str, cls: str) -> Set[str]:
     """The public methods of a C++ class, and its own name for the constructor."""
     body = (HEADERS / header).read_text(encoding="utf-8").partition(f"class {cls} {{\npublic:\n")[2]
     public = body.partition("\nprivate:")[0]
-    return set(re.findall(r"^    (?=\w)(?:[\w:<>&*,. ]+ )?(\w+)\([^;]*[{:]", public, re.MULTILINE))
+    return set(re.findall(r"^    (?=\w)(?:[\w:<>&*,. ]+ )?(\w+)\([^;]*[{:;]", public, re.MULTILINE))
 
 
 def cpp_fields(header: str, struct: str) -> Set[str]:

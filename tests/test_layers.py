@@ -25,7 +25,7 @@ LAYERS = (
 )
 
 # The same in C++, below detail/; the headers beside it are the surface.
-FOLDERS = ("base", "system", "protocol", "transport", "process", "host")
+FOLDERS = ("base", "system", "protocol", "transport", "process", "host", "surface")
 
 # Modules and headers that must be testable without a process, a file or a clock.
 PURE = (
@@ -116,7 +116,7 @@ def _folder(header: Path) -> int:
     parts = header.relative_to(HEADERS).parts
     if parts[0] == "detail":
         return FOLDERS.index(parts[1])
-    return len(FOLDERS) if parts[0] == "utils" else -1
+    return FOLDERS.index("surface") if parts[0] == "utils" else -1
 
 
 @pytest.mark.parametrize(

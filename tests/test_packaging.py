@@ -18,8 +18,13 @@ ROOT = Path(__file__).resolve().parents[1]
 CONSUMERS = ROOT / "tests" / "consumers"
 CXX = os.environ.get("CXX") or shutil.which("c++") or "g++"
 
-WITH_SESSION = "shape=(4, 3) macro=on session=consumer\n"
-WITHOUT_SESSION = "shape=(4, 3) macro=off session=none\n"
+WITH_SESSION = "form=compiled shape=(4, 3) macro=on session=consumer\n"
+WITHOUT_SESSION = "form=compiled shape=(4, 3) macro=off session=none\n"
+
+
+def header_only(expected: str) -> str:
+    """What the program prints when it is made of the headers alone."""
+    return expected.replace("compiled", "headers")
 
 
 def run(*command: object) -> str:
@@ -81,7 +86,7 @@ def test_wheel_holds_the_package_and_every_header(wheel: Path) -> None:
     }
     cpp = {
         f"tech_renaissance/{path.relative_to(ROOT).as_posix()}"
-        for folder in ("include", "cmake")
+        for folder in ("include", "src", "cmake")
         for path in (ROOT / "cpp" / folder).rglob("*")
         if path.is_file()
     }
@@ -129,19 +134,20 @@ def test_checkout_headers_are_located_in_the_checkout() -> None:
     assert ROOT / "cpp" / "cmake" == locate(Path(sys.executable), "--cmake-dir")
 
 
-SESSION_OPTIONS: List[Tuple[List[str], str]] = [
+OPTIONS: List[Tuple[List[str], str]] = [
     ([], WITH_SESSION),
     (["-DTR_BUILD_PYTHON_SESSION=OFF"], WITHOUT_SESSION),
+    (["-DFORM=header_only"], header_only(WITH_SESSION)),
 ]
-with_and_without_session = pytest.mark.parametrize(
-    ("options", "expected"), SESSION_OPTIONS, ids=["session", "no-session"]
+in_every_form = pytest.mark.parametrize(
+    ("options", "expected"), OPTIONS, ids=["compiled", "no-session", "header-only"]
 )
 
 
 @pytest.mark.parametrize("name", ["add_subdirectory", "fetch_content"])
-@with_and_without_session
+@in_every_form
 def test_source_consumer_builds(name: str, options: List[str], expected: str, tmp_path: Path) -> None:
-    """A project that brings in the sources of this one builds and runs, with and without the session."""
+    """A project that brings in the sources of this one builds and runs, compiled and header-only, with and without the session."""
     assert expected == build_consumer(name, tmp_path, f"-DTECH_RENAISSANCE_SOURCE={ROOT}", *options)
 
 
@@ -165,17 +171,17 @@ def prefix(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return (folder / "first").rename(folder / "moved")
 
 
-@with_and_without_session
+@in_every_form
 def test_prefix_consumer_builds(prefix: Path, options: List[str], expected: str, tmp_path: Path) -> None:
-    """find_package finds an installed prefix, wherever it was moved to, with and without the session."""
+    """find_package finds an installed prefix, wherever it was moved to."""
     assert expected == build_consumer("find_package", tmp_path, f"-DCMAKE_PREFIX_PATH={prefix}", *options)
 
 
-@with_and_without_session
+@in_every_form
 def test_wheel_consumer_builds(
     installed_python: Path, options: List[str], expected: str, tmp_path: Path
 ) -> None:
-    """find_package finds the folder that the installed wheel names, with and without the session."""
+    """find_package finds the folder that the installed wheel names."""
     folder = locate(installed_python, "--cmake-dir")
 
     assert expected == build_consumer("find_package", tmp_path, f"-Dtech_renaissance_DIR={folder}", *options)
@@ -206,9 +212,10 @@ def test_find_package_honours_the_version(wanted: str, found: bool, tmp_path: Pa
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        ([], WITH_SESSION.replace("macro=on", "macro=off")),  # nobody defined it before the first include
-        (["-DTR_BUILD_PYTHON_SESSION"], WITH_SESSION),
-        (["-DTR_NO_PYTHON_SESSION"], WITHOUT_SESSION),
+        # Nobody defined the macro before the first include.
+        ([], header_only(WITH_SESSION).replace("macro=on", "macro=off")),
+        (["-DTR_BUILD_PYTHON_SESSION"], header_only(WITH_SESSION)),
+        (["-DTR_NO_PYTHON_SESSION"], header_only(WITHOUT_SESSION)),
     ],
     ids=["default", "session", "no-session"],
 )
@@ -219,6 +226,7 @@ def test_plain_compiler_builds(
     include = locate(installed_python, "--include-dir")
     executable = tmp_path / "consumer"
 
-    run(CXX, "-std=c++17", *options, "-I", include, CONSUMERS / "main.cpp", "-o", executable, "-pthread")
+    sources = (CONSUMERS / "main.cpp", CONSUMERS / "other.cpp")
+    run(CXX, "-std=c++17", *options, "-I", include, *sources, "-o", executable, "-pthread")
 
     assert expected == run(executable)

@@ -17,6 +17,7 @@
 #include <thread>
 
 #include "tech_renaissance.h"
+#include "tech_renaissance/detail/transport/shm/arena.h"
 
 namespace {
 

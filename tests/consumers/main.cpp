@@ -9,9 +9,16 @@
 #include "tech_renaissance.h"
 using namespace tr;
 
+#ifdef TR_COMPILED
+#define FORM "compiled"
+#else
+#define FORM "headers"
+#endif
+
+Tensor other();
+
 int main() {
-    Tensor tensor = Tensor::full(Shape(4, 3), 1.5f, DType::FP32, tr::CPU);
-    std::cout << "shape=" << tensor.shape().to_string() << " macro=" << MACRO_FIRST << " session=";
+    std::cout << "form=" << FORM << " shape=" << other().shape().to_string() << " macro=" << MACRO_FIRST << " session=";
 #ifdef TR_BUILD_PYTHON_SESSION
     PythonSession session("default", "consumer");
     std::cout << session.session_id() << std::endl;

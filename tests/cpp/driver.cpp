@@ -43,6 +43,7 @@
 #include "driver_io.h"
 #include "driver_json.h"
 #include "tech_renaissance.h"
+#include "tech_renaissance/detail/protocol/connection.h"
 
 namespace {
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "tech_renaissance.h"
+#include "tech_renaissance/detail/process/death.h"
 #include "tech_renaissance/detail/protocol/json.h"
 
 // A JSON object as the arguments of a call; what is missing is empty, false or zero.

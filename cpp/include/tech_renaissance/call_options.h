@@ -2,9 +2,17 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <optional>
 
 namespace tr {
+
+namespace detail {
+
+// How long a caller waits who says nothing else.
+inline constexpr std::uint32_t default_timeout_ms = 10000;
+
+}  // namespace detail
 
 // How a call is made.
 struct CallOptions {

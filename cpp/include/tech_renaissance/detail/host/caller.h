@@ -28,8 +28,6 @@ class Caller {
 public:
     using Milliseconds = std::chrono::milliseconds;
 
-    static constexpr std::uint32_t default_timeout_ms = 10000;
-
     Caller(Life& life, Supervisor::Hooks hooks)
         : life_(life), deadlines_(std::make_unique<DeadlineWatch>([this](const CallPtr& call) { end_overdue(call); })) {
         if (life_.options().restart != Restart::never)

@@ -1,0 +1,368 @@
+// PythonSession behind its pointer: a life and its calls.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <exception>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "tech_renaissance/call_options.h"
+#include "tech_renaissance/config.h"
+#include "tech_renaissance/detail/base/deadline.h"
+#include "tech_renaissance/detail/base/names.h"
+#include "tech_renaissance/detail/host/caller.h"
+#include "tech_renaissance/detail/host/life.h"
+#include "tech_renaissance/detail/host/supervisor.h"
+#include "tech_renaissance/detail/protocol/frame.h"
+#include "tech_renaissance/detail/transport/transport.h"
+#include "tech_renaissance/error.h"
+#include "tech_renaissance/post_mortem.h"
+#include "tech_renaissance/session_options.h"
+#include "tech_renaissance/tensor.h"
+#include "tech_renaissance/utils/python_session.h"
+
+namespace tr {
+
+namespace detail {
+
+// The tensors of one calculate(), under tags of its own until it ends.
+class CallTensors {
+public:
+    CallTensors(HostTransport& transport, std::int64_t call, const std::vector<Tensor>& tensors)
+        : transport_(transport) {
+        for (std::size_t i = 0; i < tensors.size(); ++i) {
+            tags_.push_back("_" + std::to_string(call) + "_" + std::to_string(i));
+            transport_.put_tensor(tags_.back(), tensors[i]);
+        }
+    }
+    ~CallTensors() {
+        try {
+            for (const std::string& tag : tags_) transport_.drop_tensor(tag);
+        } catch (const std::exception&) {  // they go with the session
+        }
+    }
+    CallTensors(const CallTensors&) = delete;
+    CallTensors& operator=(const CallTensors&) = delete;
+
+    const std::vector<std::string>& tags() const noexcept { return tags_; }
+
+private:
+    HostTransport& transport_;
+    std::vector<std::string> tags_;
+};
+
+inline SessionOptions options_of(const std::string& script_path, const std::string& session_id, bool quiet_mode) {
+    SessionOptions options;
+    options.script_path = script_path;
+    options.session_id = session_id;
+    options.quiet_mode = quiet_mode;
+    return options;
+}
+
+inline CallOptions within(std::uint32_t timeout_ms) {
+    return {std::chrono::milliseconds(timeout_ms), std::nullopt, false};
+}
+
+inline void check(const Response& response) {
+    if (!response.error) return;
+    const Failure& error = *response.error;
+    std::string text = response.command + ": " + error.message;
+    if (!error.traceback.empty()) text += "\n" + error.traceback;
+    throw CommandError(error.code, text, {error.type, error.message, error.traceback}, response.result);
+}
+
+inline std::string text_of(Reply reply) {
+    check(reply.response);
+    return std::move(reply.response.result);
+}
+
+inline std::vector<Tensor> tensors_of(Reply reply) {
+    check(reply.response);
+    if (reply.tensors.empty()) {
+        const std::string text =
+            "'" + reply.response.command + "' answered '" + reply.response.result + "' and no tensor";
+        throw CommandError("no_tensor", text, {}, reply.response.result);
+    }
+    return std::move(reply.tensors);
+}
+
+}  // namespace detail
+
+struct PythonSession::Impl {
+    using Milliseconds = std::chrono::milliseconds;
+    using Bell = std::weak_ptr<detail::Supervisor>;  // the supervisor is told of ends, as long as it is there
+
+    Impl(PythonSession& its_session, SessionOptions options)
+        : session(its_session),
+          life(std::move(options), [bell = bell] { ring(*bell); }),
+          caller(life, {[this] { prepare_restart(); }, [this] { run_hook(); }}) {
+        *bell = caller.supervisor();
+    }
+    Impl(const Impl&) = delete;
+    Impl& operator=(const Impl&) = delete;
+    ~Impl() {
+        if (!life.is_ours()) {
+            caller.leave_threads();
+            return;
+        }
+        caller.close();
+        life.end();
+    }
+
+    static void ring(const Bell& bell) {
+        if (const auto supervisor = bell.lock()) supervisor->worker_ended();
+    }
+
+    // In the supervisor's thread.
+    void prepare_restart() {
+        if (life.options().restart_policy.keep_tags) return;
+        for (const std::string& tag : life.transport().tags()) {
+            if (!detail::is_reserved_tag(tag)) life.transport().drop_tensor(tag);  // those are of calls that wait
+        }
+    }
+
+    void run_hook() {
+        if (life.options().on_restart) life.options().on_restart(session);
+    }
+
+    void launch() {
+        const auto& supervisor = caller.supervisor();
+        if (supervisor) supervisor->prepare();
+        if (!life.start()) return;
+        if (supervisor) supervisor->watch(life.worker());
+        const std::lock_guard<std::mutex> lock(asked_mutex);
+        asked.clear();
+    }
+
+    detail::CallPtr take_asked() {
+        const std::lock_guard<std::mutex> lock(asked_mutex);
+        if (asked.empty())
+            throw LocalProtocolError("no_request", "there is no request to wait for: send_request comes first");
+        detail::CallPtr call = asked.front();
+        asked.pop_front();
+        return call;
+    }
+
+    detail::Reply wait(std::uint32_t timeout_ms) {
+        caller.worker();
+        const detail::CallPtr call = take_asked();
+        const Milliseconds timeout(timeout_ms);
+        try {
+            return caller.answer(call, detail::deadline_after(timeout), timeout);
+        } catch (const TimedOut& error) {
+            const std::lock_guard<std::mutex> lock(asked_mutex);
+            if (error.code() == "timed_out") asked.push_front(call);
+            throw;
+        }
+    }
+
+    void forget_timed_out() {
+        const std::lock_guard<std::mutex> lock(asked_mutex);
+        for (auto call = asked.begin(); call != asked.end();) {
+            if ((*call)->timed_out) {
+                caller.abandon(*call);
+                call = asked.erase(call);
+            } else {
+                ++call;
+            }
+        }
+    }
+
+    PythonSession& session;
+    std::shared_ptr<Bell> bell = std::make_shared<Bell>();
+    detail::Life life;
+    detail::Caller caller;
+    std::mutex asked_mutex;
+    std::deque<detail::CallPtr> asked;  // calls of send_request whose answers nobody has fetched
+};
+
+TR_INLINE PythonSession::PythonSession(const std::string& script_path, const std::string& session_id, bool quiet_mode)
+    : PythonSession(detail::options_of(script_path, session_id, quiet_mode)) {}
+TR_INLINE PythonSession::PythonSession(SessionOptions options)
+    : impl_(std::make_unique<Impl>(*this, std::move(options))) {}
+TR_INLINE PythonSession::~PythonSession() = default;
+
+TR_INLINE const std::string& PythonSession::session_id() const noexcept { return impl_->life.options().session_id; }
+
+TR_INLINE const std::string& PythonSession::session_dir() const noexcept { return impl_->life.path(); }
+
+TR_INLINE void PythonSession::set_quiet_mode(bool quiet) { impl_->life.set_quiet(quiet); }
+
+// ---------------------------------------------------------------------- life
+
+TR_INLINE void PythonSession::start(std::uint32_t wait_ms) {
+    impl_->launch();
+    if (wait_ms > 0) wait_until_ready(wait_ms);
+}
+
+TR_INLINE bool PythonSession::is_alive() const {
+    const detail::WorkerPtr worker = impl_->life.worker();
+    return worker && worker->is_alive();
+}
+
+TR_INLINE void PythonSession::please_exit(std::uint32_t timeout_ms, bool ensure) {
+    const detail::WorkerPtr worker = impl_->life.worker();
+    if (!worker || worker->leave(std::chrono::milliseconds(timeout_ms))) return;
+    if (!ensure) throw TimedOut("the worker did not exit within " + std::to_string(timeout_ms) + " ms");
+    terminate();
+}
+
+TR_INLINE void PythonSession::terminate() {
+    if (impl_->caller.supervisor()) impl_->caller.supervisor()->stand_down();
+    impl_->life.terminate();
+}
+
+TR_INLINE bool PythonSession::join(std::uint32_t timeout_ms) const {
+    const detail::WorkerPtr worker = impl_->life.worker();
+    return !worker || worker->process().wait(std::chrono::milliseconds(timeout_ms));
+}
+
+TR_INLINE std::string PythonSession::cancel() {
+    const detail::WorkerPtr worker = impl_->life.worker();
+    const std::optional<std::int64_t> id = worker ? worker->exchange().in_work() : std::nullopt;
+    const std::optional<detail::InWork> in_work = id ? worker->in_work() : std::nullopt;
+    if (!in_work || in_work->call->request.id != id) return "";
+    return worker->end_call(*id, detail::message_of(in_work->call->request), detail::GivenUp::cancel);
+}
+
+// --------------------------------------------------------------------- state
+
+TR_INLINE SessionState PythonSession::state() const {
+    const detail::WorkerPtr worker = impl_->life.worker();
+    if (!worker) return {"none"};
+    const auto& supervisor = impl_->caller.supervisor();
+    if (supervisor && supervisor->is_restarting()) return {"restarting"};
+    if (!worker->is_alive()) return {worker->was_lost() ? "lost" : "exited"};
+    const detail::State state = worker->exchange().state();
+    const std::optional<detail::InWork> in_work = worker->in_work();
+    if (state == detail::State::exited) return {"exiting"};  // it has said so, and its process still runs
+    if (state != detail::State::busy || !in_work) return {detail::name_of(state)};
+    return {in_work->call->is_overdue() ? "hung" : "busy", detail::message_of(in_work->call->request),
+            detail::Clock::now() - in_work->since};
+}
+
+TR_INLINE std::string PythonSession::stack() const {
+    const detail::WorkerPtr worker = impl_->life.worker();
+    return worker ? worker->stacks() : "";
+}
+
+TR_INLINE std::shared_ptr<const PostMortem> PythonSession::post_mortem() const { return impl_->life.post_mortem(); }
+
+TR_INLINE bool PythonSession::is_ready() const {
+    return is_alive() && impl_->caller.worker()->exchange().state() == detail::State::ready;
+}
+
+TR_INLINE bool PythonSession::is_busy() const {
+    return is_alive() && impl_->caller.worker()->exchange().state() == detail::State::busy;
+}
+
+TR_INLINE bool PythonSession::wait_until_ready(std::uint32_t timeout_ms) const {
+    return impl_->caller.worker()->exchange().wait_started(std::chrono::milliseconds(timeout_ms));
+}
+
+TR_INLINE bool PythonSession::wait_until_ok(std::uint32_t timeout_ms) const {
+    const detail::WorkerPtr worker = impl_->caller.ready_worker();
+    return worker->exchange().wait_idle(std::chrono::milliseconds(timeout_ms)) && !worker->exchange().last_failed();
+}
+
+TR_INLINE bool PythonSession::new_response() const {
+    const detail::WorkerPtr worker = impl_->caller.worker();
+    const std::lock_guard<std::mutex> lock(impl_->asked_mutex);
+    return !impl_->asked.empty() && worker->exchange().is_done(impl_->asked.front());
+}
+
+// --------------------------------------------------------------------- calls
+
+TR_INLINE void PythonSession::send_request(const std::string& message, const CallOptions& options) {
+    detail::Caller& caller = impl_->caller;
+    const auto forget_timed_out = [this] { impl_->forget_timed_out(); };
+    const detail::CallPtr call = caller.make_call(message, options);
+    const auto timeout = options.timeout.value_or(impl_->life.options().launch_timeout);
+    if (call->request.is_exit()) return caller.ask_to_leave(forget_timed_out);
+    caller.submit(call, timeout, forget_timed_out);
+    const std::lock_guard<std::mutex> lock(impl_->asked_mutex);
+    impl_->asked.push_back(call);
+}
+
+TR_INLINE std::string PythonSession::read_response() { return wait_for_response(0); }
+
+TR_INLINE std::string PythonSession::wait_for_response(std::uint32_t timeout_ms) {
+    return detail::text_of(impl_->wait(timeout_ms));
+}
+
+TR_INLINE Tensor PythonSession::wait_for_tensor(std::uint32_t timeout_ms) {
+    return wait_for_tensors(timeout_ms).front();
+}
+
+TR_INLINE std::vector<Tensor> PythonSession::wait_for_tensors(std::uint32_t timeout_ms) {
+    return detail::tensors_of(impl_->wait(timeout_ms));
+}
+
+TR_INLINE std::string PythonSession::fetch_response(const std::string& message, std::uint32_t timeout_ms) {
+    return fetch_response(message, detail::within(timeout_ms));
+}
+TR_INLINE std::string PythonSession::fetch_response(const std::string& message, const CallOptions& options) {
+    return detail::text_of(impl_->caller.fetch(message, options));
+}
+
+TR_INLINE Tensor PythonSession::fetch_tensor(const std::string& message, std::uint32_t timeout_ms) {
+    return fetch_tensor(message, detail::within(timeout_ms));
+}
+TR_INLINE Tensor PythonSession::fetch_tensor(const std::string& message, const CallOptions& options) {
+    return fetch_tensors(message, options).front();
+}
+
+TR_INLINE std::vector<Tensor> PythonSession::fetch_tensors(const std::string& message, std::uint32_t timeout_ms) {
+    return fetch_tensors(message, detail::within(timeout_ms));
+}
+TR_INLINE std::vector<Tensor> PythonSession::fetch_tensors(const std::string& message, const CallOptions& options) {
+    return detail::tensors_of(impl_->caller.fetch(message, options));
+}
+
+TR_INLINE Tensor PythonSession::calculate(const std::string& command, const std::vector<Tensor>& tensors,
+                                          std::uint32_t timeout_ms) {
+    return calculate(command, tensors, detail::within(timeout_ms));
+}
+TR_INLINE Tensor PythonSession::calculate(const std::string& command, const std::vector<Tensor>& tensors,
+                                          const CallOptions& options) {
+    const detail::CallTensors sent(impl_->life.transport(), impl_->caller.next_id(), tensors);
+    const detail::Request request = detail::parse_message(command);
+    std::string message = request.command;
+    for (const std::string& tag : sent.tags()) message += " " + tag;
+    if (!request.parameters.empty()) message += " " + request.parameters;
+    return fetch_tensor(message, options);
+}
+
+// ------------------------------------------------------------------- tensors
+
+TR_INLINE Tensor PythonSession::empty(const Shape& shape, DType dtype) {
+    return impl_->life.transport().empty(shape, dtype);
+}
+
+TR_INLINE void PythonSession::send_tensor(const Tensor& tensor, const std::string& tag) {
+    detail::check_tag_to_send(tag);
+    impl_->life.transport().put_tensor(tag, tensor);
+}
+
+TR_INLINE void PythonSession::send_tensors(const std::vector<Tensor>& tensors, const std::vector<std::string>& tags) {
+    if (tensors.size() != tags.size()) {
+        throw LocalProtocolError("bad_name", std::to_string(tensors.size()) + " tensors need as many tags, not " +
+                                                 std::to_string(tags.size()));
+    }
+    for (const std::string& tag : tags) detail::check_tag_to_send(tag);
+    for (std::size_t i = 0; i < tensors.size(); ++i) send_tensor(tensors[i], tags[i]);
+}
+
+TR_INLINE void PythonSession::drop_tensor(const std::string& tag) {
+    detail::check_tag_to_send(tag);
+    impl_->life.transport().drop_tensor(tag);
+}
+
+}  // namespace tr

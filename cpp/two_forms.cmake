@@ -1,0 +1,7 @@
+# A program that links the library may link objects, too, that were made of the headers alone. (Microsoft's linker refuses.)
+if(NOT MSVC)
+    add_library(header_only_form OBJECT "${tests}/header_only_form.cpp")
+    target_link_libraries(header_only_form PRIVATE tech_renaissance::header_only)
+    tr_configure(header_only_form)
+    target_link_libraries(test_two_forms PRIVATE header_only_form)
+endif()
