@@ -87,7 +87,7 @@ def test_what_no_process_can_be_given_is_refused(make_session: Maker) -> None:
 
 def test_arguments_are_a_list_of_texts() -> None:
     """In Python, where a text would be a list of letters; a path is taken as text."""
-    for wrong in ("--verbose", b"--verbose", [5], [b"bytes"], [None], ["\udfff\ud800"]):
+    for wrong in ("--verbose", b"--verbose", None, 5, [5], [b"bytes"], [None], ["\udfff\ud800"]):
         with pytest.raises(
             LocalProtocolError, match=r"arguments.*(list of texts|cannot be passed)"
         ) as caught:

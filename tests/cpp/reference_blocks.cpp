@@ -33,8 +33,14 @@ static void recovery(PythonSession& session, Tensor& result) {
 static_assert(detail::can_calculate<Tensor, int>() && !detail::can_calculate<Tensor, double>());
 static_assert(!detail::can_calculate<int, Tensor>() && !detail::can_calculate<bool>());
 
-static float calculations(PythonSession& session) {
+static float calculations(const PythonSession& session) {
     const Tensor one = Tensor::ones(Shape(2, 2));
+    session.send_tensor(one, "a");
+    session.send_tensor(one, "b");
+    session.send_tensor(one, "c");
+    if (session.fetch_tensor(R"({"cmd": "batch_process", "params": "a,b,c"})", 5000) !=
+        session.calculate("batch_process", one, one, one))
+        return 0;
     Tensor sum = session.calculate("batch_process", one, one, one, 5000);
     sum = session.calculate("batch_process", one, one, sum, CallOptions{std::chrono::seconds(5)});
     return session.calculate("data", 10000).item<float>() + sum.to_vector<float>()[0];

@@ -1,7 +1,7 @@
 """What a worker's command line is made of, and what may stand in it."""
 
 import os
-from typing import Any, List, NamedTuple, Sequence, Tuple, cast
+from typing import Any, Iterable, List, NamedTuple, Tuple, cast
 
 from .._base.errors import LaunchError, LocalProtocolError
 
@@ -32,14 +32,14 @@ class CommandLine(NamedTuple):
         return [script]
 
 
-def checked_arguments(option: str, arguments: Sequence[str]) -> Tuple[str, ...]:
-    """What every operating system can pass on. Raises LocalProtocolError ``bad_option``, which names the option."""
-    if isinstance(arguments, (str, bytes)):
-        raise LocalProtocolError("bad_option", f"{option} is a list of texts, not the text {arguments!r}")
-    return tuple(_checked(option, argument) for argument in arguments)
+def checked_arguments(option: str, arguments: Any) -> Tuple[str, ...]:
+    """What every operating system can pass on, of what a user gave. Raises LocalProtocolError ``bad_option``, which names the option."""
+    if isinstance(arguments, (str, bytes)) or not isinstance(arguments, Iterable):
+        raise LocalProtocolError("bad_option", f"{option} is a list of texts, not {arguments!r}")
+    return tuple(_checked(option, argument) for argument in cast("Iterable[object]", arguments))
 
 
-def checked_python_arguments(arguments: Sequence[str]) -> Tuple[str, ...]:
+def checked_python_arguments(arguments: Any) -> Tuple[str, ...]:
     """Options that stand before the script and leave it to be what runs. Raises LocalProtocolError ``bad_option``."""
     checked = checked_arguments("python_arguments", arguments)
     rest = iter(checked)

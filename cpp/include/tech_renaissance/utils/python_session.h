@@ -51,6 +51,8 @@ constexpr bool can_calculate() {
 // while it still starts waits for it, up to SessionOptions::launch_timeout. A call whose timeout passes throws
 // TimedOut, and its late answer is discarded.
 //
+// Members that start, stop or set up the worker are not const. Calls and tensors are: they leave the session as it is.
+//
 // The destructor leaves no process and no files. All errors are TRExceptions; after one the session can be used on, or
 // started again.
 class PythonSession {
@@ -132,62 +134,62 @@ public:
     // Sends a request; its answer is for wait_for_*. Waits for room when earlier requests fill the transport, at most
     // `timeout`, or as long as a launch may take. The message is plain text (command, then parameters), or a JSON
     // object in one of the two dialects. Answers that a wait_for_* gave up on are discarded from now on.
-    void send_request(const std::string& message, const CallOptions& options = {});
+    void send_request(const std::string& message, const CallOptions& options = {}) const;
 
     // The text of the answer that is there; like wait_for_response(0).
-    std::string read_response();
+    std::string read_response() const;
 
     // The text of the answer to the oldest send_request. Throws TimedOut (waiting again is possible until the next
     // request), CommandError if the command failed, WorkerLost, LocalProtocolError "no_request".
-    std::string wait_for_response(std::uint32_t timeout_ms = default_timeout_ms);
+    std::string wait_for_response(std::uint32_t timeout_ms = default_timeout_ms) const;
 
     // The (first) tensor of the answer to the oldest send_request; errors as above.
-    Tensor wait_for_tensor(std::uint32_t timeout_ms = default_timeout_ms);
+    Tensor wait_for_tensor(std::uint32_t timeout_ms = default_timeout_ms) const;
 
     // All tensors of the answer to the oldest send_request; errors as above.
-    std::vector<Tensor> wait_for_tensors(std::uint32_t timeout_ms = default_timeout_ms);
+    std::vector<Tensor> wait_for_tensors(std::uint32_t timeout_ms = default_timeout_ms) const;
 
     // Sends a request and returns the text of its answer; errors as above.
-    std::string fetch_response(const std::string& message, std::uint32_t timeout_ms = default_timeout_ms);
-    std::string fetch_response(const std::string& message, const CallOptions& options);
+    std::string fetch_response(const std::string& message, std::uint32_t timeout_ms = default_timeout_ms) const;
+    std::string fetch_response(const std::string& message, const CallOptions& options) const;
 
     // Sends a request and returns the (first) tensor of its answer; errors as above.
-    Tensor fetch_tensor(const std::string& message, std::uint32_t timeout_ms = default_timeout_ms);
-    Tensor fetch_tensor(const std::string& message, const CallOptions& options);
+    Tensor fetch_tensor(const std::string& message, std::uint32_t timeout_ms = default_timeout_ms) const;
+    Tensor fetch_tensor(const std::string& message, const CallOptions& options) const;
 
     // Sends a request and returns all tensors of its answer; errors as above.
-    std::vector<Tensor> fetch_tensors(const std::string& message, std::uint32_t timeout_ms = default_timeout_ms);
-    std::vector<Tensor> fetch_tensors(const std::string& message, const CallOptions& options);
+    std::vector<Tensor> fetch_tensors(const std::string& message, std::uint32_t timeout_ms = default_timeout_ms) const;
+    std::vector<Tensor> fetch_tensors(const std::string& message, const CallOptions& options) const;
 
     // Calls a command with any number of tensors and returns the (first) tensor of its answer. The worker gets them
     // under tags of this call, before what stands behind the command's first word: calculate("softmax dim=1", x).
     // After the tensors there may be an integer, the timeout in milliseconds, or CallOptions: calculate("add", a, b,
     // 5000). Errors as above.
     template <class... Arguments, std::enable_if_t<detail::can_calculate<Arguments...>(), int> = 0>
-    Tensor calculate(const std::string& command, const Arguments&... arguments) {
+    Tensor calculate(const std::string& command, const Arguments&... arguments) const {
         std::vector<Tensor> tensors;
         CallOptions options;
         (sort_argument(arguments, tensors, options), ...);
         return calculate(command, tensors, options);
     }
-    Tensor calculate(const std::string& command, const std::vector<Tensor>& tensors, std::uint32_t timeout_ms);
-    Tensor calculate(const std::string& command, const std::vector<Tensor>& tensors, const CallOptions& options);
+    Tensor calculate(const std::string& command, const std::vector<Tensor>& tensors, std::uint32_t timeout_ms) const;
+    Tensor calculate(const std::string& command, const std::vector<Tensor>& tensors, const CallOptions& options) const;
 
     // --------------------------------------------------------------- tensors
 
     // A new tensor, uninitialised, that send_tensor need not copy: over shared memory, the worker sees this very
     // memory. It stays valid after the session is gone. Throws ArenaFull.
-    Tensor empty(const Shape& shape, DType dtype = DType::FP32);
+    Tensor empty(const Shape& shape, DType dtype = DType::FP32) const;
 
     // Puts a tensor under a tag for the worker. It stays until replaced or dropped. Throws LocalProtocolError for a tag
     // that is no name.
-    void send_tensor(const Tensor& tensor, const std::string& tag);
+    void send_tensor(const Tensor& tensor, const std::string& tag) const;
 
     // Puts several tensors under as many tags; all tags are checked first.
-    void send_tensors(const std::vector<Tensor>& tensors, const std::vector<std::string>& tags);
+    void send_tensors(const std::vector<Tensor>& tensors, const std::vector<std::string>& tags) const;
 
     // Forgets the tensor under a tag; that there is none is no error.
-    void drop_tensor(const std::string& tag);
+    void drop_tensor(const std::string& tag) const;
 
 private:
     struct Impl;

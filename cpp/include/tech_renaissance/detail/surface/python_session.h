@@ -280,7 +280,7 @@ TR_INLINE bool PythonSession::new_response() const {
 
 // --------------------------------------------------------------------- calls
 
-TR_INLINE void PythonSession::send_request(const std::string& message, const CallOptions& options) {
+TR_INLINE void PythonSession::send_request(const std::string& message, const CallOptions& options) const {
     detail::Caller& caller = impl_->caller;
     const auto forget_timed_out = [this] { impl_->forget_timed_out(); };
     const detail::CallPtr call = caller.make_call(message, options);
@@ -291,47 +291,48 @@ TR_INLINE void PythonSession::send_request(const std::string& message, const Cal
     impl_->asked.push_back(call);
 }
 
-TR_INLINE std::string PythonSession::read_response() { return wait_for_response(0); }
+TR_INLINE std::string PythonSession::read_response() const { return wait_for_response(0); }
 
-TR_INLINE std::string PythonSession::wait_for_response(std::uint32_t timeout_ms) {
+TR_INLINE std::string PythonSession::wait_for_response(std::uint32_t timeout_ms) const {
     return detail::text_of(impl_->wait(timeout_ms));
 }
 
-TR_INLINE Tensor PythonSession::wait_for_tensor(std::uint32_t timeout_ms) {
+TR_INLINE Tensor PythonSession::wait_for_tensor(std::uint32_t timeout_ms) const {
     return wait_for_tensors(timeout_ms).front();
 }
 
-TR_INLINE std::vector<Tensor> PythonSession::wait_for_tensors(std::uint32_t timeout_ms) {
+TR_INLINE std::vector<Tensor> PythonSession::wait_for_tensors(std::uint32_t timeout_ms) const {
     return detail::tensors_of(impl_->wait(timeout_ms));
 }
 
-TR_INLINE std::string PythonSession::fetch_response(const std::string& message, std::uint32_t timeout_ms) {
+TR_INLINE std::string PythonSession::fetch_response(const std::string& message, std::uint32_t timeout_ms) const {
     return fetch_response(message, detail::within(timeout_ms));
 }
-TR_INLINE std::string PythonSession::fetch_response(const std::string& message, const CallOptions& options) {
+TR_INLINE std::string PythonSession::fetch_response(const std::string& message, const CallOptions& options) const {
     return detail::text_of(impl_->caller.fetch(message, options));
 }
 
-TR_INLINE Tensor PythonSession::fetch_tensor(const std::string& message, std::uint32_t timeout_ms) {
+TR_INLINE Tensor PythonSession::fetch_tensor(const std::string& message, std::uint32_t timeout_ms) const {
     return fetch_tensor(message, detail::within(timeout_ms));
 }
-TR_INLINE Tensor PythonSession::fetch_tensor(const std::string& message, const CallOptions& options) {
+TR_INLINE Tensor PythonSession::fetch_tensor(const std::string& message, const CallOptions& options) const {
     return fetch_tensors(message, options).front();
 }
 
-TR_INLINE std::vector<Tensor> PythonSession::fetch_tensors(const std::string& message, std::uint32_t timeout_ms) {
+TR_INLINE std::vector<Tensor> PythonSession::fetch_tensors(const std::string& message, std::uint32_t timeout_ms) const {
     return fetch_tensors(message, detail::within(timeout_ms));
 }
-TR_INLINE std::vector<Tensor> PythonSession::fetch_tensors(const std::string& message, const CallOptions& options) {
+TR_INLINE std::vector<Tensor> PythonSession::fetch_tensors(const std::string& message,
+                                                           const CallOptions& options) const {
     return detail::tensors_of(impl_->caller.fetch(message, options));
 }
 
 TR_INLINE Tensor PythonSession::calculate(const std::string& command, const std::vector<Tensor>& tensors,
-                                          std::uint32_t timeout_ms) {
+                                          std::uint32_t timeout_ms) const {
     return calculate(command, tensors, detail::within(timeout_ms));
 }
 TR_INLINE Tensor PythonSession::calculate(const std::string& command, const std::vector<Tensor>& tensors,
-                                          const CallOptions& options) {
+                                          const CallOptions& options) const {
     const detail::CallTensors sent(impl_->life.transport(), impl_->caller.next_id(), tensors);
     const detail::Request request = detail::parse_message(command);
     std::string message = request.command;
@@ -342,16 +343,17 @@ TR_INLINE Tensor PythonSession::calculate(const std::string& command, const std:
 
 // ------------------------------------------------------------------- tensors
 
-TR_INLINE Tensor PythonSession::empty(const Shape& shape, DType dtype) {
+TR_INLINE Tensor PythonSession::empty(const Shape& shape, DType dtype) const {
     return impl_->life.transport().empty(shape, dtype);
 }
 
-TR_INLINE void PythonSession::send_tensor(const Tensor& tensor, const std::string& tag) {
+TR_INLINE void PythonSession::send_tensor(const Tensor& tensor, const std::string& tag) const {
     detail::check_tag_to_send(tag);
     impl_->life.transport().put_tensor(tag, tensor);
 }
 
-TR_INLINE void PythonSession::send_tensors(const std::vector<Tensor>& tensors, const std::vector<std::string>& tags) {
+TR_INLINE void PythonSession::send_tensors(const std::vector<Tensor>& tensors,
+                                           const std::vector<std::string>& tags) const {
     if (tensors.size() != tags.size()) {
         throw LocalProtocolError("bad_name", std::to_string(tensors.size()) + " tensors need as many tags, not " +
                                                  std::to_string(tags.size()));
@@ -360,7 +362,7 @@ TR_INLINE void PythonSession::send_tensors(const std::vector<Tensor>& tensors, c
     for (std::size_t i = 0; i < tensors.size(); ++i) send_tensor(tensors[i], tags[i]);
 }
 
-TR_INLINE void PythonSession::drop_tensor(const std::string& tag) {
+TR_INLINE void PythonSession::drop_tensor(const std::string& tag) const {
     detail::check_tag_to_send(tag);
     impl_->life.transport().drop_tensor(tag);
 }
