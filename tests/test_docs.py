@@ -382,6 +382,15 @@ def test_the_option_table_lists_the_options(page: str) -> None:
     assert fields - {"script_path", "session_id", "quiet_mode"} == in_backticks(rows, 1)
 
 
+def test_the_deployment_page_lists_the_variables() -> None:
+    """Exactly those that stand in for an option, each beside its option."""
+    options = {
+        (variable, row[0]) for row in table(API[0], "Options") for variable in re.findall(r"`TR_\w+`", row[3])
+    }
+
+    assert options == {(row[0], row[1]) for row in tables(text_of("docs/deployment.md"))[0][1:]}
+
+
 @pytest.mark.parametrize("page", API)
 def test_the_call_table_lists_the_options_of_a_call(page: str) -> None:
     """Exactly the keywords of every call, and the fields of CallOptions."""
