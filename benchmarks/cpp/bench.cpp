@@ -99,13 +99,13 @@ void tensors(tr::PythonSession& session, const std::string& command, std::int64_
     });
 }
 
-void small(tr::PythonSession& session, int count, bool changed) {
+void small(tr::PythonSession& session, const std::string& command, int count, bool changed) {
     const tr::Tensor a = tr::Tensor::full(tr::Shape(16, 16), 1.5f);
     const tr::Tensor b = tr::Tensor::full(tr::Shape(16, 16), 2.0f);
     session.send_tensors({a, b}, {"a", "b"});
     sample(count, [&] {
         if (changed) session.send_tensors({a, b}, {"a", "b"});
-        if (session.fetch_tensor("sum a b").data<float>()[0] != 3.5f) std::abort();
+        if (session.fetch_tensor(command + " a b").data<float>()[0] != 3.5f) std::abort();
     });
 }
 
@@ -237,14 +237,17 @@ int main(int argc, char** argv) {
     const auto hello = [&] { session.fetch_response("hello world"); };
     const std::map<std::string, std::function<void()>> jobs = {
         {"text", [&] { sample(count, hello); }},
+        {"text_every_5_ms", [&] { sample(count, hello, milliseconds(5)); }},
         {"text_every_1_ms", [&] { sample(count, hello, milliseconds(1)); }},
         {"text_every_20_ms", [&] { sample(count, hello, milliseconds(20)); }},
         {"idle", [&] { idle(session, 10); }},
-        {"sum_16_changed", [&] { small(session, count, true); }},
-        {"sum_16_unchanged", [&] { small(session, count, false); }},
+        {"sum_16_changed", [&] { small(session, "sum", count, true); }},
+        {"add_16_changed", [&] { small(session, "add", count, true); }},
+        {"sum_16_unchanged", [&] { small(session, "sum", count, false); }},
         {"add_1024", [&] { tensors(session, "add", 1024, count); }},
         {"add_4096", [&] { tensors(session, "add", 4096, count); }},
         {"matmul_1024", [&] { tensors(session, "matmul", 1024, count); }},
+        {"ordinary_1024", [&] { ordinary(session, "add", 1024, count); }},
         {"ordinary_4096", [&] { ordinary(session, "add", 4096, count); }},
         {"natural_4096", [&] { ordinary(session, "sum", 4096, count); }},
         {"memory", [&] { memory(session, count); }},

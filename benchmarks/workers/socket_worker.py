@@ -37,6 +37,9 @@ class SocketWorker(WorkerTransport):
     def wake(self) -> None:
         """See Transport."""
 
+    def disown(self) -> None:
+        """It does not fork."""
+
     def close(self) -> None:
         """See Transport."""
         self._end.close()
