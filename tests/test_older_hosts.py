@@ -100,6 +100,14 @@ def test_errors_are_told_in_params(older: Maker) -> None:
     assert "raise ValueError" in response["error"]["traceback"]
 
 
+@pytest.mark.parametrize("handler", ["pair", "pair-without-a-word"])
+def test_missing_tensors_are_the_word_invalid(older: Maker, handler: str) -> None:
+    """Hosts compare ``params`` with what such handlers have always written; the reason stands beside it."""
+    response = older("tensors.py").ask(json.dumps({"cmd": handler, "params": "missing gone"}))
+    assert "invalid" == response["params"]
+    assert "there is no tensor 'missing'" == response["error"]["message"]
+
+
 MALFORMED = {
     "": "not a JSON text",
     "not json": "not a JSON text",

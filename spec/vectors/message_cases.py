@@ -204,6 +204,10 @@ VALID_RESPONSES: Dict[str, Tuple[Text, Json]] = {
         '{"cmd":"x","params":"error: no","error":{"code":"command_failed","message":"no"}}',
         short_response("x", "error: no", error=failure("command_failed", "no")),
     ),
+    "short-invalid-without-id": (
+        '{"cmd":"x","params":"invalid","error":{"code":"invalid_tensors","message":"no"}}',
+        short_response("x", "invalid", error=failure("invalid_tensors", "no")),
+    ),
     "short-text": (
         '{"cmd":"hello","params":"Hello World","result":"Hello World","message":"","id":1,"tensors":[]}',
         short_response("hello", "Hello World", id=1),
@@ -214,7 +218,7 @@ VALID_RESPONSES: Dict[str, Tuple[Text, Json]] = {
     ),
     "short-error": (
         (
-            '{"cmd":"x","params":"error: no","result":"invalid","message":"no tensor","id":3,"tensors":[],'
+            '{"cmd":"x","params":"invalid","result":"invalid","message":"no tensor","id":3,"tensors":[],'
             '"error":{"code":"invalid_tensors","type":"","message":"no","traceback":""}}'
         ),
         short_response("x", "invalid", id=3, message="no tensor", error=failure("invalid_tensors", "no")),

@@ -15,6 +15,8 @@ from .._base.names import check_name
 
 LONG = "long"
 SHORT = "short"
+# The failure whose result is a word that older hosts know: "invalid".
+INVALID_TENSORS = "invalid_tensors"
 
 _MAX_DEPTH = 64
 _MAX_INT = 2**63 - 1
@@ -225,9 +227,9 @@ def decode_failure(data: Union[str, bytes]) -> Failure:
 
 
 def _short_text(response: Response, names: Sequence[str]) -> str:
-    if response.error:
+    if response.error and response.error.code != INVALID_TENSORS:
         return f"error: {response.error.message}"
-    return ",".join(names) if names else response.result
+    return ",".join(names) if names and not response.error else response.result
 
 
 def _parameters(value: Any) -> str:

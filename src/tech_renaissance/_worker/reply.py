@@ -5,7 +5,7 @@ import traceback
 from typing import Any, List, Optional
 
 from .._base.errors import Cancelled
-from .._protocol.frame import Failure, Request, Response
+from .._protocol.frame import INVALID_TENSORS, Failure, Request, Response
 
 
 class Reply:
@@ -29,7 +29,7 @@ class Reply:
     def response(self, request: Request) -> Response:
         result, failure = self.result, None
         if self.reason and (result == "invalid" or (result is None and not self.tensors)):
-            result, failure = result or "invalid", Failure("invalid_tensors", self.reason)
+            result, failure = result or "invalid", Failure(INVALID_TENSORS, self.reason)
         if result is None:
             result = "ok"
         return Response(self.command, result, self.reason, self.tensors, failure, request.id, request.dialect)

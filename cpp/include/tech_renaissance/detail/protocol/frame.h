@@ -170,10 +170,10 @@ inline json::Object encode_failure(const Failure& failure) {
         {"code", failure.code}, {"type", failure.type}, {"message", failure.message}, {"traceback", failure.traceback}};
 }
 
-// What hosts that know only cmd and params see of a response.
+// What hosts that know only cmd and params see of a response. They know the word "invalid".
 inline std::string short_text(const Response& response) {
-    if (response.error) return "error: " + response.error->message;
-    if (response.tensors.empty()) return response.result;
+    if (response.error && response.error->code != "invalid_tensors") return "error: " + response.error->message;
+    if (response.error || response.tensors.empty()) return response.result;
     std::string joined;
     for (const std::string& name : response.tensors) (joined += joined.empty() ? "" : ",") += name;
     return joined;
