@@ -2,10 +2,12 @@
 
 from typing import Any, Callable
 
+import numpy as np
 import pytest
 from gates import Gate
+from hosts import WORKERS
 
-from tech_renaissance import CommandError, LocalProtocolError, SessionClosed, TimedOut
+from tech_renaissance import CommandError, LocalProtocolError, PythonSession, SessionClosed, TimedOut
 
 Maker = Callable[..., Any]
 
@@ -77,6 +79,17 @@ def test_what_is_no_request_is_refused_before_it_is_sent(start: Maker, call: str
             getattr(session, call)(message)
         assert "bad_message" == caught.value.code
     assert "fine" == session.fetch_response("echo fine")
+
+
+def test_a_message_is_a_text(workspace: Any) -> None:
+    """What is none is refused in a sentence that says how to make one of it. C++ has a type for that."""
+    with PythonSession(WORKERS / "echo.py", "text", workspace=str(workspace)) as session:
+        for message, cure in (({"cmd": "echo"}, "json.dumps"), (b"echo", "decode"), (None, "not NoneType")):
+            with pytest.raises(LocalProtocolError, match=cure) as caught:
+                session.fetch_response(message)  # type: ignore[arg-type]
+            assert "bad_message" == caught.value.code
+        with pytest.raises(LocalProtocolError, match="a tag is a str, not ndarray"):
+            session.send_tensor("tag", np.zeros(2))  # type: ignore[arg-type]
 
 
 def test_sending_and_waiting_are_two_steps(start: Maker) -> None:

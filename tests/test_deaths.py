@@ -1,20 +1,27 @@
 """Workers that fail: each failure is one typed error that says what happened; none harms the host."""
 
 import os
+import runpy
 import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any, Callable, List
 
 import pytest
 from gates import Gate
 from hosts import WORKERS, drop_file
 from leaks import is_alive, wait_until
 
+import tech_renaissance
 from tech_renaissance import CommandError, LaunchError, RemoteProtocolError, WorkerLost
 
 Maker = Callable[..., Any]
+
+PACKAGE = os.path.dirname(tech_renaissance.__file__)
+TOO_OLD_PYTHONS: List[str] = runpy.run_path(str(Path(__file__).parents[1] / "tools" / "interpreters.py"))[
+    "too_old"
+]()
 
 
 @pytest.mark.interpreters
@@ -217,6 +224,55 @@ def test_an_interpreter_without_the_package_is_told_with_the_advice(start: Maker
     with pytest.raises(LaunchError) as caught:
         session.fetch_response("hello")
     assert f"{python} -m pip install tech-renaissance" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("mistake", "status", "text"),
+    [
+        ("does not run", 0, r"call run\(sys.argv\[1\]\)"),
+        ("misspelt", 1, "defines main_logik, and not main_logic"),
+        ("empty", 1, "Empty does not define main_logic"),
+    ],
+)
+def test_a_script_that_cannot_serve_is_told_why(start: Maker, mistake: str, status: int, text: str) -> None:
+    """The mistakes of a first script, each with its cure."""
+    session = start("mistaken.py", environment={"MISTAKE": mistake})
+    with pytest.raises(LaunchError, match=text) as caught:
+        session.wait_until_ready()
+    assert ("died_at_start", status) == (caught.value.code, caught.value.exit_status)
+
+
+def test_a_server_need_not_call_the_init_of_its_base(start: Maker) -> None:
+    """It is forgotten easily, and does no harm."""
+    session = start("mistaken.py", environment={"MISTAKE": "uninitialised"})
+    assert "hello you test" == session.fetch_response("greet you")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the interpreter is a shell script")
+def test_an_interpreter_that_is_too_old_is_told_as_such(start: Maker, tmp_path: Path) -> None:
+    """It cannot say so itself where the package is not installed; its name does."""
+    python = tmp_path / "python3.7"
+    python.write_text(
+        "#!/bin/sh\necho \"ModuleNotFoundError: No module named 'tech_renaissance'\" >&2; exit 1\n"
+    )
+    python.chmod(0o700)
+    (tmp_path / "python").symlink_to(python)
+    session = start(python=str(tmp_path / "python"))
+    with pytest.raises(
+        LaunchError, match=r"Python is 3.7, and tech_renaissance needs 3.8 or later"
+    ) as caught:
+        session.wait_until_ready()
+    assert "pip install" not in str(caught.value)
+    assert "3.7" == caught.value.post_mortem.python
+
+
+@pytest.mark.parametrize("python", TOO_OLD_PYTHONS, ids=os.path.basename)
+def test_an_interpreter_that_is_too_old_says_so_itself(start: Maker, tmp_path: Path, python: str) -> None:
+    """Where it finds the package: in one sentence, and not by a SyntaxError."""
+    session = start("default", python=python, environment={"PYTHONPATH": os.path.dirname(PACKAGE)})
+    with pytest.raises(LaunchError, match=r"tech_renaissance needs Python 3\.8 or later") as caught:
+        session.wait_until_ready()
+    assert "SyntaxError" not in str(caught.value)
 
 
 def test_an_end_before_readiness_is_a_launch_error(start: Maker) -> None:

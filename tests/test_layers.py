@@ -20,7 +20,7 @@ LAYERS = (
     {"_process"},
     {"_host", "_worker"},
     {"_session", "_server"},
-    {"__init__", "__main__", "default_server"},
+    {"_lazy", "__init__", "__main__", "default_server"},
     {"testing"},
 )
 

@@ -59,6 +59,20 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.skipif(shutil.which(CXX) is None, reason="there is no C++ compiler")
+@pytest.mark.parametrize(
+    "header", ["tech_renaissance.h", "tech_renaissance/utils/python_session.h", "tech_renaissance/tensor.h"]
+)
+def test_an_older_cpp_is_told_what_is_needed(tmp_path: Path, header: str) -> None:
+    """By the first error; from the header that everybody includes it is the only one."""
+    (tmp_path / "main.cpp").write_text(f'#include "{header}"\nint main() {{}}\n')
+    command = [CXX, "-std=c++14", "-fsyntax-only", "-I", ROOT / "cpp" / "include", tmp_path / "main.cpp"]
+    done = subprocess.run([str(word) for word in command], stderr=subprocess.PIPE, text=True, check=False)
+    errors = [line for line in done.stderr.splitlines() if "error:" in line]
+    assert "needs C++17" in errors[0]
+    assert header != "tech_renaissance.h" or len(errors) == 1
+
+
 @pytest.fixture(scope="module")
 def installed_python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The interpreter of a fresh environment with the wheel in it, and the numpy of this one."""

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import re
 import signal
 import sys
 import time
@@ -114,13 +115,14 @@ def test_a_python_error_has_its_traceback(start: Maker) -> None:
 
 
 def test_an_end_at_the_start_has_a_record(start: Maker) -> None:
-    """With the traceback of the script."""
+    """With the traceback of the script; of its Python, what the interpreter's name tells."""
     session = start("import_error.py", quiet_mode=True)
     with pytest.raises(LaunchError) as caught:
         session.wait_until_ready()
     record = caught.value.post_mortem
     assert record is not None
-    assert ("starting", 1, "") == (record.moment, record.exit_status, record.python)
+    assert ("starting", 1, "") == (record.moment, record.exit_status, record.tech_renaissance)
+    assert re.fullmatch(r"(3\.\d+)?", record.python)
     assert "ModuleNotFoundError" in record.traceback
 
 

@@ -208,6 +208,15 @@ def test_a_result_that_cannot_travel_is_told(start: Maker) -> None:
     assert 1 == len(session.fetch_tensors("zeros 5"))
 
 
+def test_a_handler_that_fails_for_want_of_a_tensor_tells_the_true_reason(start: Maker) -> None:
+    """Not only that None has no such attribute."""
+    session = start("tensors.py")
+    with pytest.raises(CommandError, match="'NoneType' object has no attribute 'sum'") as caught:
+        session.fetch_tensor("careless missing")
+    assert "command_failed" == caught.value.code
+    assert "there is no tensor 'missing'" in caught.value.remote_message
+
+
 def test_a_handler_hears_at_once_of_a_result_that_cannot_travel(start: Maker) -> None:
     """Where it hands it over; nothing of that is sent."""
     session = start("tensors.py")

@@ -25,6 +25,17 @@ def supported_versions() -> List[str]:
     return re.findall(r"Programming Language :: Python :: (3\.\d+)", project)
 
 
+def too_old() -> List[str]:
+    """Interpreters that the project does not support any more, one a minor version: they are to be told so."""
+    home = os.path.expanduser("~")
+    versions = os.path.join(os.environ.get("PYENV_ROOT", os.path.join(home, ".pyenv")), "versions")
+    found: List[str] = []
+    for version in ("2.7", "3.5", "3.6", "3.7"):
+        pattern = os.path.join(glob.escape(versions), f"{version}.*", "bin", f"python{version}")
+        found += [*filter(None, [shutil.which(f"python{version}")]), *sorted(glob.glob(pattern))][-1:]
+    return found
+
+
 def _candidates() -> Iterator[str]:
     """Commands that may be interpreters, best first."""
     yield sys.executable

@@ -1,14 +1,16 @@
 // Everything a program needs, by name. `using namespace tr;` is fine.
 #pragma once
 
+#include "tech_renaissance/config.h"  // before all else: it says which C++ is needed
+
+#ifndef TR_CPP_IS_TOO_OLD
+
 // What programs with sessions use of the standard library, so that this header is enough for them.
 #include <filesystem>
 #include <future>
 #include <iostream>
 #include <string>
 #include <vector>
-
-#include "tech_renaissance/config.h"
 
 #include "tech_renaissance/error.h"  // TRException and its leaves
 
@@ -21,4 +23,6 @@
 
 #ifdef TR_BUILD_PYTHON_SESSION
 #include "tech_renaissance/utils/python_session.h"  // PythonSession
+#endif
+
 #endif

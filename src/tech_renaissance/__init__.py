@@ -2,10 +2,22 @@
 
 A worker is a script with a TechRenaissanceServer; a host is a program with a PythonSession. Names are loaded when first
 used, so that a worker pays nothing for the host's side and the other way round.
+
+This file is the first that an interpreter reads, and must make sense to those that are too old for the others: no annotations.
 """
 
-from typing import TYPE_CHECKING, Any, Dict, List
+import sys
 
+if sys.version_info < (3, 8):  # noqa: UP036 - nothing else keeps a checkout or a copied folder from them
+    version = sys.version.split()[0]
+    raise ImportError(
+        "tech_renaissance needs Python 3.8 or later; " + str(sys.executable) + " is Python " + version
+    )
+
+from typing import TYPE_CHECKING
+
+from ._lazy import __dir__ as __dir__
+from ._lazy import __getattr__ as __getattr__
 from ._version import __version__
 
 if TYPE_CHECKING:
@@ -59,33 +71,3 @@ __all__ = [
     "get_tsr_info",
     "import_tsr",
 ]
-
-# Where a name lives; an error's home is _base.errors.
-_HOME: Dict[str, str] = {
-    "CancelPatience": "_host.options",
-    "OutputLine": "_process.output",
-    "PostMortem": "_base.post_mortem",
-    "PythonSession": "_session",
-    "RestartPolicy": "_host.options",
-    "SessionState": "_session",
-    "TechRenaissanceServer": "_server",
-    "decode": "_protocol.tsr",
-    "encode": "_protocol.tsr",
-    "export_tsr": "_protocol.tsr",
-    "get_tsr_info": "_protocol.tsr",
-    "import_tsr": "_protocol.tsr",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    value = getattr(import_module(f"{__name__}.{_HOME.get(name, '_base.errors')}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> List[str]:
-    return sorted([*globals(), *__all__])

@@ -37,20 +37,23 @@ class TechRenaissanceServer:
     Not thread-safe: call its methods from the handler's thread.
     """
 
+    # Here for scripts whose own __init__ does not call this one.
+    debug = False
+    session_id = ""
+    is_leaving = False  # it was told to by a signal; the exception that says so may have been swallowed
+    _library: Optional[Library] = None
+    _transport: Optional[WorkerTransport] = None
+    _reply: Optional[Reply] = None
+    _transport_info: Optional[Dict[str, str]] = None
+    _unhosted: Optional[UnhostedSession] = None
+
     def __init__(self, debug: bool = False, library: Optional[Library] = None) -> None:
         """``debug``: print what ``debug_message`` is given. ``library``: "torch" or "numpy", what tensors arrive as;
         None: torch if this process has imported it when they are asked for, else numpy. Raises LocalProtocolError ``bad_option``.
         """
         choose_library(library)
         self.debug = debug
-        self.session_id = ""
-        self._library: Optional[Library] = library
-        self._transport: Optional[WorkerTransport] = None
-        self._reply: Optional[Reply] = None
-        # It was told to by a signal; the exception that says so may have been swallowed.
-        self.is_leaving = False
-        self._info: Dict[str, str] = {}
-        self._unhosted: Optional[UnhostedSession] = None
+        self._library = library
 
     def main_logic(self, command: str, parameters: str) -> bool:
         """Handle one request; override this. Return True if the command is known, False otherwise.
@@ -68,9 +71,10 @@ class TechRenaissanceServer:
     def run(self, session_id: str) -> None:
         """Serve the session until its host says ``exit``, goes away, or the process is interrupted.
 
-        Raises LocalProtocolError for a bad session id and LaunchError ``session_in_use``. SystemExit from a handler is raised
-        again once the worker has left in order; so is the end by SIGTERM.
+        Raises LocalProtocolError for a bad session id, LaunchError ``session_in_use``, and TypeError if there is no ``main_logic``. SystemExit from
+        a handler is raised again once the worker has left in order; so is the end by SIGTERM.
         """
+        self._check_handler()
         self.session_id = check_name(session_id, "session id")
         path = session_directory(session_id, os.environ)
         # Taken out of the environment: they are about this process, not about those that it starts.
@@ -92,7 +96,7 @@ class TechRenaissanceServer:
             undo.enter_context(interruptible(path, self._interrupt, self._is_given_up))
             keep_freed_memory(os.environ)
             choice = worker_transport(path, os.environ, offered)
-            self._info = {"transport": choice.name, "transport_reason": choice.reason}
+            self._transport_info = {"transport": choice.name, "transport_reason": choice.reason}
             self.serve(choice.end)
 
     def serve(self, transport: WorkerTransport) -> None:
@@ -101,7 +105,7 @@ class TechRenaissanceServer:
         loop = ServingLoop(self, transport)
         forget = in_children(lambda: self._become_child(loop))
         try:
-            loop.run(self._info, self._unhosted)
+            loop.run(self._transport_info or {}, self._unhosted)
         finally:
             forget()
             loop.transport.close()
@@ -181,7 +185,7 @@ class TechRenaissanceServer:
     def write_response(self, command: str, result: str) -> None:
         """Set the reply's text. ``command``: to answer under another command's name; normally empty."""
         reply = self._reply or self._no_reply()
-        reply.command = command or reply.command
+        reply.command = str(command or reply.command)
         reply.result = str(result)
 
     def debug_message(self, *words: object) -> None:
@@ -203,7 +207,7 @@ class TechRenaissanceServer:
         except (SystemExit, KeyboardInterrupt) as error:
             raise Leave(failure_response(request, error), error) from error
         except BaseException as error:
-            return failure_response(request, error)
+            return failure_response(request, error, reply.reason)
         finally:
             self._reply = None
 
@@ -215,6 +219,21 @@ class TechRenaissanceServer:
         if near:
             message += "; did you mean " + " or ".join(repr(name) for name in near) + "?"
         return error_response(request, Failure("unknown_command", message))
+
+    def _check_handler(self) -> None:
+        """The mistake of a script that would know no command at all."""
+        ours, theirs = TechRenaissanceServer, type(self)
+        if theirs.main_logic is not ours.main_logic or "main_logic" in vars(self):
+            return
+        import difflib
+
+        near = difflib.get_close_matches(
+            "main_logic", [name for name in dir(theirs) if not hasattr(ours, name)], 1
+        )
+        what = f"defines {near[0]}, and not" if near else "does not define"
+        raise TypeError(
+            f"{theirs.__name__} {what} main_logic(self, command, parameters), which answers requests"
+        )
 
     @staticmethod
     def _no_reply() -> NoReturn:

@@ -330,8 +330,9 @@ class PythonSession:
     ) -> Any:
         """Call a command with tensors and return the (first) tensor of its answer.
 
-        The worker gets them under tags of this call, before what stands behind the command's first word:
-        ``calculate("softmax dim=1", x)``. The rest is as in ``fetch_response``.
+        ``calculate("softmax dim=1", x)`` sends the request ``softmax _7_0 dim=1``: each tensor is under a tag of this call, the tags stand
+        between the command's first word and the rest, and are dropped when the call ends. A handler gets ``_7_0 dim=1`` as its parameters.
+        The rest is as in ``fetch_response``.
         """
         name, _, rest = command.strip().partition(" ")
         number = self._caller.next_id()

@@ -14,6 +14,7 @@ using tr::detail::command_line;
 using tr::detail::current_environment;
 using tr::detail::default_python;
 using tr::detail::find_interpreter;
+using tr::detail::named_version;
 using tr::detail::path_separator;
 using tr::detail::virtual_environment_python;
 using tr::detail::with_executable_suffix;
@@ -41,6 +42,17 @@ std::string message_of_refusal(const std::string& option, const Environment& env
 bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 }  // namespace
+
+TEST("an interpreter's name tells its version, links followed") {
+    const TemporaryDirectory directory;
+    const std::string file = make_executable(directory / "bin" / "python3.7");
+    std::filesystem::create_symlink(file, directory / "bin" / "python");
+    CHECK_EQ("3.7", named_version((directory / "bin" / "python").string()));
+    CHECK_EQ("3.11", named_version("/no/such/Python311/python.exe"));
+    CHECK_EQ("2.7", named_version("/no/such/python-2.7m"));
+    CHECK_EQ("", named_version("/no/such/python3"));
+    CHECK_EQ("", named_version("/python27/bin/pypy"));
+}
 
 TEST("the option comes before TR_PYTHON, that before the virtual environment, that before PATH") {
     const TemporaryDirectory directory;

@@ -102,6 +102,28 @@ TEST("the explanation says how it ended, what it did, and its last lines") {
     CHECK(text.find("/the/python -m pip install some-package") != std::string::npos);
 }
 
+TEST("an end before readiness is explained by what is most likely to be its reason") {
+    PostMortem death;
+    death.moment = "starting";
+    death.exit_status = 1;
+    death.python = "3.7";
+    death.output_tail = "No module named 'tech_renaissance'";
+    CHECK(explain(death).find("The worker's Python is 3.7, and tech_renaissance needs 3.8 or later") !=
+          std::string::npos);
+    CHECK(explain(death).find("pip install") == std::string::npos);
+    for (const char* python : {"", "3.8", "3.8.18", "3.13.0", "x", "3.x", "10.1", "3"}) {
+        death.python = python;
+        CHECK(explain(death).find("pip install tech-renaissance") != std::string::npos);
+    }
+    death.python = "2.7.18";
+    CHECK(explain(death).find("Python is 2.7.18") != std::string::npos);
+    death.python = "";
+    death.exit_status = 0;
+    CHECK(explain(death).find("ended without serving") != std::string::npos);
+    death.ended_by_host = "close";
+    CHECK(explain(death).find("ended without serving") == std::string::npos);
+}
+
 TEST("a traceback ends in the record, and in the file") {
     const TemporaryDirectory directory;
     std::ofstream(directory / "worker.json") << R"({"python": "3.9.1", "tech_renaissance": "2.0"})";

@@ -15,6 +15,8 @@
 // └── TensorError              a tensor operation that makes no sense: wrong dtype, shape or index
 #pragma once
 
+#include "tech_renaissance/config.h"  // before all else: it says which C++ is needed
+
 #include <cstdint>
 #include <memory>
 #include <optional>

@@ -18,6 +18,8 @@ def check_name(name: str, what: str) -> str:
 
     Raises LocalProtocolError ``bad_name``.
     """
+    if not isinstance(name, str):  # pyright: ignore[reportUnnecessaryIsInstance] - users mix up arguments
+        raise LocalProtocolError("bad_name", f"a {what} is a str, not {type(name).__name__}")
     defect = _defect(name)
     if defect:
         raise LocalProtocolError("bad_name", f"{what} {name!a} {defect}")

@@ -11,6 +11,8 @@ _TEXT_LENGTH = 64 * 1024
 _COMMAND_LENGTH = 1000
 _LINES = 20
 _NO_MODULE = re.compile(r"No module named '?([\w.]+)'?")
+_NUMBERS = re.compile(r"(\d{1,3})\.(\d{1,3})")
+_OLDEST_PYTHON = (3, 8)
 _TRACEBACK = "Traceback (most recent call last):"
 _FAULT = "Fatal Python error: "
 
@@ -49,16 +51,33 @@ class PostMortem:
         lines = self.output_tail.rstrip().splitlines()[-_LINES:]
         if lines:
             text += "; its last lines:\n" + "\n".join(f"    {line}" for line in lines)
+        advice = self._advice()
+        return f"{text}\n{advice}" if advice else text
+
+    def _advice(self) -> str:
+        """What to do about it, if that is known."""
+        if self.moment == "starting":
+            if _is_too_old(self.python):
+                return (
+                    f"The worker's Python is {self.python}, and tech_renaissance needs 3.8 or later: "
+                    "choose another by the option python, or by TR_PYTHON"
+                )
+            if self.exit_status == 0 and not self.ended_by_host:
+                return "The script ended without serving: it is to make its server, and to call run(sys.argv[1]) of it"
         missing = _NO_MODULE.findall(self.output_tail)
-        if missing:
-            package = missing[-1].partition(".")[0].replace("_", "-")
-            text += "\nThe worker's interpreter lacks a package; this installs it: "
-            text += f"{self.interpreter} -m pip install {package}"
-        return text
+        if not missing:
+            return ""
+        package = missing[-1].partition(".")[0].replace("_", "-")
+        return f"The worker's interpreter lacks a package; this installs it: {self.interpreter} -m pip install {package}"
 
     def to_json(self) -> str:
         """The text of post_mortem.json."""
         return json.dumps(dataclasses.asdict(self), indent=4)
+
+
+def _is_too_old(version: str) -> bool:
+    numbers = _NUMBERS.match(version)
+    return numbers is not None and (int(numbers.group(1)), int(numbers.group(2))) < _OLDEST_PYTHON
 
 
 def shortened_command(text: str) -> str:

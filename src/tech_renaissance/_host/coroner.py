@@ -6,6 +6,7 @@ import time
 from typing import Optional
 
 from .._base.post_mortem import PostMortem, last_traceback, native_fault, shortened_command, signal_name
+from .._process.interpreter import named_version
 from .._process.process import Process, have_grown, out_of_memory_kills, own_peak_nbytes, peak_nbytes
 from .._transport.session_files import read_worker_info, write_post_mortem, write_status
 from .._transport.transport import HostTransport
@@ -60,7 +61,7 @@ class Coroner:
             memory_peak_nbytes=peak if peak and peak > self._own_peak_nbytes else None,
             out_of_memory=status == _KILLED and not self._ended_by and have_grown(self._kills_before),
             interpreter=self._interpreter,
-            python=str(info.get("python", "")),
+            python=str(info.get("python", "")) or named_version(self._interpreter),
             tech_renaissance=str(info.get("tech_renaissance", "")),
             started_at=self._started_at,
             ended_at=time.time(),

@@ -1,11 +1,14 @@
 """Which Python runs the worker."""
 
 import os
+import re
 import shutil
 import sys
 from typing import Mapping, Optional
 
 from .._base.errors import LaunchError
+
+_VERSION_IN_NAME = re.compile(r"python-?(\d)\.?(\d+)", re.IGNORECASE)
 
 
 def find_interpreter(python: Optional[str], environment: Mapping[str, str]) -> str:
@@ -23,3 +26,13 @@ def find_interpreter(python: Optional[str], environment: Mapping[str, str]) -> s
             f"there is no Python interpreter {wanted!r}: give PythonSession(python=...) or TR_PYTHON the path of one",
         )
     return os.path.abspath(found)
+
+
+def named_version(interpreter: str) -> str:
+    """The version that an interpreter's own name tells, or that of its folder, as in ``python3.11`` and ``Python311``; empty if neither does.
+
+    For one that did not live to tell its version.
+    """
+    folder, name = os.path.split(os.path.realpath(interpreter))
+    found = _VERSION_IN_NAME.search(name) or _VERSION_IN_NAME.search(os.path.basename(folder))
+    return ".".join(found.groups()) if found else ""

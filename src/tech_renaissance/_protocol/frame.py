@@ -127,6 +127,8 @@ class MalformedRequest(RemoteProtocolError):
 
 def parse_message(text: str) -> Union[Request, Exit]:
     """What a user types, as a request without an id. Raises LocalProtocolError ``bad_message``."""
+    if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance] - users give what they have
+        raise _no_text(text)
     if not text.isascii() and _SURROGATE.search(text):
         raise LocalProtocolError("bad_message", "the message is not Unicode text: it has a lone surrogate")
     match = _PLAIN.fullmatch(text)
@@ -140,6 +142,12 @@ def parse_message(text: str) -> Union[Request, Exit]:
     except RemoteProtocolError as error:
         raise LocalProtocolError("bad_message", f"the message is no request: {error}") from None
     return request if isinstance(request, Exit) else replace(request, id=None, deadline_ns=None)
+
+
+def _no_text(message: Any) -> LocalProtocolError:
+    kind = type(message).__name__
+    cure = {"dict": ": json.dumps(message) makes one of it", "bytes": ": message.decode() makes one of it"}
+    return LocalProtocolError("bad_message", f"a message is a str, not {kind}{cure.get(kind, '')}")
 
 
 def encode_request(request: Request, timestamp_ms: int) -> str:

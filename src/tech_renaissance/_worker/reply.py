@@ -53,7 +53,8 @@ def error_response(request: Request, failure: Failure) -> Response:
     return Response(request.command, "error", failure.message, (), failure, request.id, request.dialect)
 
 
-def failure_response(request: Request, error: BaseException) -> Response:
+def failure_response(request: Request, error: BaseException, reason: str = "") -> Response:
+    """The response to a request whose handler raised; ``reason``: why it did not get its tensors, if it did not."""
     kind = type(error)
     name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
     own_frame = error.__traceback__
@@ -64,5 +65,8 @@ def failure_response(request: Request, error: BaseException) -> Response:
     except BaseException:
         message = "(its message cannot be had: __str__ raised)"
     code = "cancelled" if isinstance(error, Cancelled) else "command_failed"
-    failure = Failure(code, f"{name}: {message}" if message else name, name, text)
+    what = f"{name}: {message}" if message else name
+    if reason:
+        what += f" (get_tensors had returned None: {reason})"
+    failure = Failure(code, what, name, text)
     return error_response(request, failure)

@@ -1,6 +1,8 @@
 // PythonSession: starts a Python worker, calls it, shares tensors with it, watches it, stops it.
 #pragma once
 
+#include "tech_renaissance/config.h"  // before all else: it says which C++ is needed
+
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -161,10 +163,11 @@ public:
     std::vector<Tensor> fetch_tensors(const std::string& message, std::uint32_t timeout_ms = default_timeout_ms) const;
     std::vector<Tensor> fetch_tensors(const std::string& message, const CallOptions& options) const;
 
-    // Calls a command with any number of tensors and returns the (first) tensor of its answer. The worker gets them
-    // under tags of this call, before what stands behind the command's first word: calculate("softmax dim=1", x).
-    // After the tensors there may be an integer, the timeout in milliseconds, or CallOptions: calculate("add", a, b,
-    // 5000). Errors as above.
+    // Calls a command with any number of tensors and returns the (first) tensor of its answer.
+    // calculate("softmax dim=1", x) sends the request "softmax _7_0 dim=1": each tensor is under a tag of this call,
+    // the tags stand between the command's first word and the rest, and are dropped when the call ends. A handler gets
+    // "_7_0 dim=1" as its parameters. After the tensors there may be an integer, the timeout in milliseconds, or
+    // CallOptions: calculate("add", a, b, 5000). Errors as above.
     template <class... Arguments, std::enable_if_t<detail::can_calculate<Arguments...>(), int> = 0>
     Tensor calculate(const std::string& command, const Arguments&... arguments) const {
         std::vector<Tensor> tensors;

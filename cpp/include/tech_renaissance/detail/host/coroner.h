@@ -14,6 +14,7 @@
 
 #include "tech_renaissance/detail/host/work_record.h"
 #include "tech_renaissance/detail/process/death.h"
+#include "tech_renaissance/detail/process/interpreter.h"
 #include "tech_renaissance/detail/process/memory.h"
 #include "tech_renaissance/detail/process/process.h"
 #include "tech_renaissance/detail/protocol/connection.h"
@@ -137,6 +138,7 @@ private:
             death.tech_renaissance = optional_string(info, "tech_renaissance");
         } catch (const std::exception&) {  // it has written nonsense
         }
+        if (death.python.empty()) death.python = named_version(interpreter_);
     }
 
     void write(const PostMortem& death) const noexcept {

@@ -149,6 +149,28 @@ inline std::string format_seconds(std::chrono::milliseconds time) {
     return format_number(std::chrono::duration<double>(time).count(), 6) + " s";
 }
 
+// Whether a version of Python, as "3.7.16", is older than this package can use. What is no version is not.
+inline bool is_too_old(std::string_view version) {
+    const std::size_t point = version.find('.');
+    if (point != 1 || version[0] < '0' || version[0] > '3') return false;
+    if (version[0] < '3') return true;
+    const std::string_view minor = version.substr(2, version.find_first_not_of("0123456789", 2) - 2);
+    return minor.size() == 1 && minor[0] < '8';
+}
+
+// What to do about an end; empty if that is not known.
+inline std::string advice(const PostMortem& death) {
+    if (death.moment == "starting" && is_too_old(death.python))
+        return "The worker's Python is " + death.python +
+               ", and tech_renaissance needs 3.8 or later: choose another by the option python, or by TR_PYTHON";
+    if (death.moment == "starting" && death.exit_status == 0 && death.ended_by_host.empty())
+        return "The script ended without serving: it is to make its server, and to call run(sys.argv[1]) of it";
+    const std::string package = missing_package(death.output_tail);
+    if (package.empty()) return "";
+    return "The worker's interpreter lacks a package; this installs it: " + death.interpreter + " -m pip install " +
+           package;
+}
+
 // What a person needs to know: how it ended, what it did, its last lines, and what to do about it.
 inline std::string explain(const PostMortem& death) {
     std::string text = describe_exit(death.exit_status);
@@ -158,10 +180,8 @@ inline std::string explain(const PostMortem& death) {
         text += ", " + format_number(death.running_s, 3) + " s into '" + shortened(death.command, 80) + "'";
     const std::string lines = last_lines(death.output_tail, post_mortem_lines);
     if (!lines.empty()) text += "; its last lines:" + lines;
-    const std::string package = missing_package(death.output_tail);
-    if (package.empty()) return text;
-    return text + "\nThe worker's interpreter lacks a package; this installs it: " + death.interpreter +
-           " -m pip install " + package;
+    const std::string what_to_do = advice(death);
+    return what_to_do.empty() ? text : text + "\n" + what_to_do;
 }
 
 // As in post_mortem.json.

@@ -1,8 +1,12 @@
 // Which Python a worker runs on.
 #pragma once
 
+#include <algorithm>
+#include <cstddef>
+#include <filesystem>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <vector>
 
 #include "tech_renaissance/detail/base/environment_variables.h"
@@ -65,6 +69,32 @@ inline std::string find_interpreter(const std::string& option, const Environment
     throw LaunchError("interpreter_not_found",
                       "no Python found: tried " + tried +
                           "; set TR_PYTHON or SessionOptions.python to the path of a Python executable");
+}
+
+// The version in a file's name, as in python3.11 and Python311; empty if there is none.
+inline std::string version_in(const std::string& name) {
+    constexpr std::string_view word = "python";
+    const auto is_digit = [&name](std::size_t at) { return at < name.size() && name[at] >= '0' && name[at] <= '9'; };
+    const auto same_letter = [](char a, char b) { return (a | 0x20) == b; };
+    const auto found = std::search(name.begin(), name.end(), word.begin(), word.end(), same_letter);
+    if (found == name.end()) return "";
+    std::size_t major = static_cast<std::size_t>(found - name.begin()) + word.size();
+    if (major < name.size() && name[major] == '-') ++major;
+    std::size_t minor = major + 1;
+    if (minor < name.size() && name[minor] == '.') ++minor;
+    if (!is_digit(major) || !is_digit(minor)) return "";
+    std::size_t end = minor;
+    while (is_digit(end)) ++end;
+    return name.substr(major, 1) + "." + name.substr(minor, end - minor);
+}
+
+// The version that an interpreter's own name tells, or that of its folder; empty if neither does. For one that did not
+// live to tell its version.
+inline std::string named_version(const std::string& interpreter) {
+    std::error_code ignored;
+    const std::filesystem::path path = std::filesystem::weakly_canonical(to_path(interpreter), ignored);
+    const std::string version = version_in(from_path(path.filename()));
+    return version.empty() ? version_in(from_path(path.parent_path().filename())) : version;
 }
 
 }  // namespace tr::detail

@@ -1,0 +1,36 @@
+"""The package's names, each loaded when it is first used."""
+
+import sys
+from importlib import import_module
+from typing import Any, Dict, List
+
+_PACKAGE = __name__.rpartition(".")[0]
+# Where a name lives; an error's home is _base.errors.
+_HOME: Dict[str, str] = {
+    "CancelPatience": "_host.options",
+    "OutputLine": "_process.output",
+    "PostMortem": "_base.post_mortem",
+    "PythonSession": "_session",
+    "RestartPolicy": "_host.options",
+    "SessionState": "_session",
+    "TechRenaissanceServer": "_server",
+    "decode": "_protocol.tsr",
+    "encode": "_protocol.tsr",
+    "export_tsr": "_protocol.tsr",
+    "get_tsr_info": "_protocol.tsr",
+    "import_tsr": "_protocol.tsr",
+}
+
+
+def __getattr__(name: str) -> Any:
+    package = sys.modules[_PACKAGE]
+    if name not in package.__all__:
+        raise AttributeError(f"module {_PACKAGE!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{_PACKAGE}.{_HOME.get(name, '_base.errors')}"), name)
+    setattr(package, name, value)
+    return value
+
+
+def __dir__() -> List[str]:
+    package = sys.modules[_PACKAGE]
+    return sorted({*vars(package), *package.__all__})
