@@ -7,6 +7,7 @@ from typing import Any, Callable
 
 import numpy as np
 import pytest
+from gates import Gate
 from leaks import wait_until
 
 from tech_renaissance import CommandError, PythonSession, WorkerLost
@@ -37,6 +38,24 @@ def session(start: Maker) -> Any:
     session = start("shm_tensors.py", transport="shm", environment={"NO_RECHECKS": "1"})
     assert session.wait_until_ready(60_000)
     return session
+
+
+def test_status_txt_claims_nothing_that_is_not_kept(start: Maker, gate: Gate) -> None:
+    """Ready at first, then serving, busy or not, and whatever became of the last call."""
+    session = start("faulty.py", environment={"GATE": gate.path})
+    status = Path(session.session_dir) / "status.txt"
+    assert session.wait_until_ready()
+    assert "ready" == status.read_text()
+    session.send_request("poll")
+    gate.wait_for_arrival()
+    assert "serving" == status.read_text()
+    gate.open()
+    session.cancel()
+    with pytest.raises(CommandError):
+        session.fetch_response("no-such-command")
+    assert "serving" == status.read_text()
+    session.please_exit()
+    assert "terminated" == status.read_text()
 
 
 # -------------------------------------------------------------------------------------------------------- contract

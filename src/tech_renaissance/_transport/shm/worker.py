@@ -96,8 +96,7 @@ class ShmWorker(WorkerTransport):
             self._release_placed()
             self._count(frame)
         elif isinstance(frame, Exiting):
-            with contextlib.suppress(OSError):
-                write_status(self._directory, "exiting")
+            self._say("exiting")
         return True
 
     def receive(self, timeout_s: float) -> Optional[Frame]:
@@ -128,8 +127,7 @@ class ShmWorker(WorkerTransport):
         if self._closed:
             return
         self._closed = True
-        with contextlib.suppress(OSError):  # the directory may be gone, the disk full
-            write_status(self._directory, "terminated")
+        self._say("terminated")
         self._side.close()
         for segment in self._segments:
             segment.close()
@@ -137,6 +135,11 @@ class ShmWorker(WorkerTransport):
     def disown(self) -> None:
         """See WorkerTransport. The segments stay mapped: the child has tensors in them."""
         self._side.doorbell.close()
+
+    def _say(self, word: str) -> None:
+        """Write it into status.txt."""
+        with contextlib.suppress(OSError):  # the directory may be gone, the disk full
+            write_status(self._directory, word)
 
     def _wait_for_room(self, timeout_s: float) -> Optional[Frame]:
         deadline = time.monotonic() + timeout_s
@@ -173,6 +176,8 @@ class ShmWorker(WorkerTransport):
             request = decode_request(data)
         except RemoteProtocolError as error:
             raise MalformedRequest(error, int.from_bytes(data[8:16], "little"), LONG) from None
+        if not self._since_ns:  # the first: from now on the file tells no more than that
+            self._say("serving")
         words = self._words
         words[CURRENT_SINCE_NS] = self._since_ns = time.monotonic_ns()
         words[CURRENT_ID] = request.id or 0
