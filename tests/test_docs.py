@@ -299,7 +299,12 @@ def test_shell_blocks_name_targets_and_options_that_exist(tmp_path: Path) -> Non
 
 def public_names(cls: type) -> Set[str]:
     """The public methods and properties of a Python class, and its own name for the constructor."""
-    return {name for name in vars(cls) if not name.startswith("_")} | {cls.__name__}
+    members = {
+        name
+        for name, value in vars(cls).items()
+        if callable(value) or isinstance(value, (property, staticmethod))
+    }
+    return {name for name in members if not name.startswith("_")} | {cls.__name__}
 
 
 def cpp_public_methods(header: str, cls: str) -> Set[str]:
