@@ -171,6 +171,7 @@ def test_a_deadline_holds_before_the_call_is_sent(start: Maker, gate: Gate) -> N
 def test_a_deadline_holds_though_nobody_waits(start: Maker, gate: Gate) -> None:
     """A shorter timeout lets go of the call, not of its deadline."""
     session = start("stubborn.py", patience=CancelPatience(0, interrupt_ms=_LONG_MS))
+    assert session.wait_until_ready(_LONG_MS)
     with pytest.raises(TimedOut) as caught:
         session.fetch_response(f"sleeps {gate.path}", 50, deadline_ms=300)
     assert ("timed_out", "") == (caught.value.code, caught.value.step)
@@ -300,6 +301,7 @@ def test_nobody_writes_into_a_directory_that_is_being_removed(
     with PythonSession(
         str(WORKERS / "stubborn.py"), "test", True, python=worker_python, transport="file"
     ) as session:
+        assert session.fetch_response("pid", _LONG_MS)
         with pytest.raises(TimedOut):
             session.fetch_response("obeys", deadline_ms=100)
         assert wait_until(lambda: bool(writing))

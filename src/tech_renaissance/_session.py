@@ -17,7 +17,7 @@ from ._host.life import Life
 from ._host.options import CancelPatience, Options, RestartPolicy
 from ._process.output import Output
 from ._protocol.connection import State
-from ._protocol.frame import Response
+from ._protocol.frame import Exit, Response, parse_message
 
 if TYPE_CHECKING:
     from ._host.call import Call
@@ -142,11 +142,7 @@ class PythonSession:
         Works again after ``terminate``, an exit or a crash; tensors sent under tags are still there. Raises LaunchError: no
         interpreter, no script, the session id in use, refused by the system, or died while it was waited for.
         """
-        if self._life.start():
-            with self._asked_lock:
-                self._asked.clear()
-            if self._caller.supervisor:
-                self._caller.supervisor.watch(self._caller.worker())
+        self._launch()
         if wait_ms > 0:
             self.wait_until_ready(wait_ms)
 
@@ -158,8 +154,10 @@ class PythonSession:
     def please_exit(self, timeout_ms: int = 5000, ensure: bool = False) -> None:
         """Ask the worker to leave once it has served what it was sent, and wait for it.
 
-        Raises TimedOut if it has not left in time; with ``ensure`` it is terminated instead. No worker, no error.
+        Raises TimedOut if it has not left in time; with ``ensure`` it is terminated instead. No worker, no error. A restart that is on its
+        way is called off, and quarantined requests are forgiven.
         """
+        self._stand_down()
         worker = self._life.worker
         if worker is None or worker.leave(timeout_ms / 1000):
             return
@@ -168,10 +166,11 @@ class PythonSession:
         self._life.terminate()
 
     def terminate(self) -> None:
-        """End the worker now, for certain. Its directory and tensors stay, for the next ``start``. Quarantined requests are forgiven."""
+        """End the worker now, for certain. Its directory and tensors stay, for the next ``start``. A restart that is on its way is called
+        off, and quarantined requests are forgiven.
+        """
+        self._stand_down()
         self._life.terminate()
-        if self._caller.supervisor:
-            self._caller.supervisor.forgive()
 
     def join(self, timeout_ms: int = TIMEOUT_MS) -> bool:
         """Wait for the worker's process to end by itself; False if it still runs."""
@@ -189,10 +188,12 @@ class PythonSession:
         worker = self._life.worker
         if worker is None:
             return SessionState("none")
-        if self._caller.supervisor and self._caller.supervisor.is_restarting:
+        supervisor = self._caller.supervisor
+        if supervisor and supervisor.is_restarting:
             return SessionState("restarting")
         if not worker.is_alive():
-            return SessionState("lost" if worker.was_lost else "exited")
+            is_lost = worker.was_lost or (supervisor is not None and supervisor.has_given_up)
+            return SessionState("lost" if is_lost else "exited")
         state = worker.exchange.state
         call = worker.exchange.current
         if state is not State.BUSY or call is None:
@@ -334,13 +335,15 @@ class PythonSession:
         between the command's first word and the rest, and are dropped when the call ends. A handler gets ``_7_0 dim=1`` as its parameters.
         The rest is as in ``fetch_response``.
         """
-        name, _, rest = command.strip().partition(" ")
+        request = parse_message(command)
+        if isinstance(request, Exit):
+            raise LocalProtocolError("bad_message", "'exit' has no answer: use please_exit")
         number = self._caller.next_id()
         tags = [f"_{number}_{index}" for index in range(len(tensors))]
         try:
             for tag, tensor in zip(tags, tensors):
                 self._life.transport.put_tensor(tag, tensor)
-            message = " ".join([name, *tags, rest.strip()]).rstrip()
+            message = " ".join([request.command, *tags, request.parameters]).rstrip()
             return _tensors(self._caller.fetch(message, timeout_ms, deadline_ms, idempotent))[0]
         finally:
             for tag in tags:
@@ -380,6 +383,25 @@ class PythonSession:
         self._life.transport.drop_tensor(tag)
 
     # -------------------------------------------------------------- internal
+
+    def _launch(self) -> None:
+        supervisor = self._caller.supervisor
+        if supervisor:
+            self._life.check_open()
+            supervisor.prepare()
+            if supervisor.hurry():
+                return
+        if not self._life.start():
+            return
+        with self._asked_lock:
+            self._asked.clear()
+        if supervisor:
+            supervisor.watch(self._caller.worker())
+
+    def _stand_down(self) -> None:
+        """The user wants no worker."""
+        if self._caller.supervisor:
+            self._caller.supervisor.stand_down()
 
     def _state(self) -> Optional[State]:
         worker = self._life.worker

@@ -14,7 +14,7 @@ from .exchange import Exchange
 from .ladder import call_ladder, longest_climb_s
 from .launched_worker import LaunchedWorker
 from .life import Life
-from .options import CancelPatience, Options
+from .options import Options
 from .supervisor import Supervisor
 
 TIMEOUT_MS = 10_000
@@ -33,10 +33,11 @@ class Caller:
         self._launch_timeout_s = options.launch_timeout_s
         self._patience = options.patience
         self._ids = itertools.count(1)
-        self._deadlines = DeadlineWatch(lambda call: _end_overdue(life, call, options.patience))
+        self._deadlines = DeadlineWatch(self._end_overdue)
         self.supervisor: Optional[Supervisor] = None
         if options.restart != "never":
             self.supervisor = Supervisor(life, options.restart_policy, options.launch_timeout_s, on_restart)
+            life.told = self.supervisor.worker_ended
 
     def worker(self) -> LaunchedWorker:
         """The session's worker. Raises SessionClosed if there is none."""
@@ -100,6 +101,8 @@ class Caller:
         """
         if timeout_s is None:
             timeout_s = self._launch_timeout_s
+        if call.request.deadline_ns is not None:
+            self._deadlines.prepare()
         worker = self.ready_worker(call)
         until = time.monotonic() + timeout_s
         while not self._try_submit(call, worker, timeout_s, until):
@@ -114,12 +117,11 @@ class Caller:
         if supervisor:
             supervisor.check_allowed(call)
         try:
-            if worker.exchange.send(call, min(_remaining_s(until), call.remaining_s())):
+            is_its_turn = not supervisor or supervisor.wait_turn(min(_remaining_s(until), call.remaining_s()))
+            if is_its_turn and worker.exchange.send(call, min(_remaining_s(until), call.remaining_s())):
                 return True
         except WorkerLost:
-            if not (supervisor and supervisor.wait_served(worker, _remaining_s(until))):
-                raise
-            if self._life.worker is worker:
+            if not (supervisor and supervisor.is_coming_after(worker)):
                 raise
             return False
         _check_deadline(call)
@@ -173,6 +175,14 @@ class Caller:
         stack = worker.stacks()
         return TimedOut(with_stacks(text, stack), stack=stack)
 
+    def _end_overdue(self, call: Call) -> None:
+        """The deadline of a call has passed; in the thread that watches over deadlines."""
+        if self.supervisor and self.supervisor.expire(call):
+            return
+        worker = self._life.worker
+        if worker and call.exchange is worker.exchange and not worker.exchange.expire(call):
+            end_call(worker, call, "deadline", self._patience)
+
     def close(self) -> None:
         """No call is ended or handed over any more. To be called before the end of the life; ``join`` after it."""
         self._deadlines.close()
@@ -201,10 +211,3 @@ def _check_deadline(call: Optional[Call]) -> None:
     """Raise TimedOut if the deadline of a call that was not sent has passed."""
     if call and call.is_overdue():
         raise expired(call)
-
-
-def _end_overdue(life: Life, call: Call, patience: CancelPatience) -> None:
-    """The deadline of a call has passed."""
-    worker = life.worker
-    if worker and call.exchange is worker.exchange and not worker.exchange.expire(call):
-        end_call(worker, call, "deadline", patience)

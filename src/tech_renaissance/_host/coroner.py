@@ -3,7 +3,7 @@
 import contextlib
 import os
 import time
-from typing import Optional
+from typing import Callable, Optional
 
 from .._base.post_mortem import PostMortem, last_traceback, native_fault, shortened_command, signal_name
 from .._process.interpreter import named_version
@@ -19,12 +19,20 @@ _KILLED = -9
 class Coroner:
     """For one worker; to be made just before its process. Thread-safe: it takes no lock, since others wait for the process under theirs."""
 
-    def __init__(self, path: str, interpreter: str, transport: HostTransport, exchange: Exchange) -> None:
-        """``path``: of the session directory. ``interpreter``: of the worker."""
+    def __init__(
+        self,
+        path: str,
+        interpreter: str,
+        transport: HostTransport,
+        exchange: Exchange,
+        told: Callable[[], None],
+    ) -> None:
+        """``path``: of the session directory. ``interpreter``: of the worker. ``told``: is called when the record is made."""
         self._path = path
         self._interpreter = interpreter
         self._transport = transport
         self._exchange = exchange
+        self._told = told
         self._started_at = time.time()
         self._own_peak_nbytes = own_peak_nbytes()
         self._kills_before = out_of_memory_kills(os.getpid())
@@ -68,11 +76,17 @@ class Coroner:
         )
         if not self._has_left_directory:
             self._write(record)
+        self._told()
 
     def _begun_call(self) -> Optional[Call]:
-        """The call in work; one that was sent, and that the worker never saw, is not what it was busy with."""
-        call = self._exchange.current
-        return call if call and (call.why or self._may_have_begun(call)) else None
+        """The call in work. One that was sent, and that the worker never saw, is not what it was busy with. It serves one after the other,
+        so that is the newest one that it began: the answers to those before may be there, and not taken yet.
+        """
+        calls = self._exchange.under_way
+        for call in calls:
+            if call.step in ("terminate", "kill"):  # why it ends, also if it was answered on the way out
+                return call
+        return next((call for call in reversed(calls) if self._may_have_begun(call)), None)
 
     def _may_have_begun(self, call: Call) -> bool:
         try:

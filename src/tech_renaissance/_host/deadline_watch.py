@@ -21,14 +21,18 @@ class DeadlineWatch:
         self._thread = LazyThread("deadlines", self._run)
         self._closed = False
 
+    def prepare(self) -> None:
+        """Make sure that there is a thread. Raises LaunchError ``launch_failed`` if the system has none left."""
+        with self._changed:
+            if not self._closed:
+                self._thread.start()
+
     def watch(self, call: Call) -> None:
-        """Watch over a call that has a deadline."""
+        """Watch over a call that has a deadline; after ``prepare``."""
         assert call.request.deadline_ns is not None
         with self._changed:
             heapq.heappush(self._waiting, (call.request.deadline_ns, next(self._order), call))
             self._changed.notify()
-            if not self._closed:
-                self._thread.start()
 
     def close(self) -> None:
         """No more calls are ended. Does not wait for one that is being ended."""

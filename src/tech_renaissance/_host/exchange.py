@@ -68,6 +68,11 @@ class Exchange:
         self.take_in()
         return self._connection.state
 
+    @property
+    def under_way(self) -> List[Call]:
+        """The calls that have no response yet, oldest first. Takes no lock."""
+        return list(self._calls.values())
+
     def take_in(self) -> None:
         """Give what has arrived to the calls it belongs to; does not wait."""
         self._until(lambda: False, 0)

@@ -4,7 +4,7 @@ import contextlib
 import os
 import threading
 import time
-from typing import Dict, List, NamedTuple, Optional
+from typing import Callable, Dict, List, NamedTuple, Optional
 
 from .._base.errors import LaunchError, SessionClosed, TechRenaissanceError, WorkerLost
 from .._base.post_mortem import PostMortem
@@ -34,8 +34,16 @@ class Launch(NamedTuple):
 class LaunchedWorker:
     """One worker's process, from its launch to its end. Thread-safe."""
 
-    def __init__(self, launch: Launch, transport: HostTransport, path: str, *, hands_over: bool) -> None:
-        """``path``: of the session directory. ``hands_over``: see Exchange. Raises LaunchError."""
+    def __init__(
+        self,
+        launch: Launch,
+        transport: HostTransport,
+        path: str,
+        told: Callable[[], None],
+        *,
+        hands_over: bool,
+    ) -> None:
+        """``path``: of the session directory. ``told``: see Coroner. ``hands_over``: see Exchange. Raises LaunchError."""
         self._path = path
         self._stopped = False  # by its host, and not for a call
         self._death_s = _DEATH_S
@@ -51,7 +59,7 @@ class LaunchedWorker:
             wait_for_room=self._wait_for_room if callable(launch.output) else None,
             hands_over=hands_over,
         )
-        self._coroner = Coroner(path, launch.arguments[0], transport, self.exchange)
+        self._coroner = Coroner(path, launch.arguments[0], transport, self.exchange, told)
         self.process = Process(*launch, self._coroner.process_ended)
         transport.watch_exit(self.process.exit_handle)
 

@@ -3,7 +3,7 @@
 import contextlib
 import os
 import threading
-from typing import Dict, List, Optional
+from typing import Callable, Dict, List, Optional
 
 from .._base.errors import LaunchError, LocalProtocolError, SessionClosed
 from .._base.names import is_reserved_tag
@@ -53,6 +53,8 @@ class Life:
         self._worker: Optional[LaunchedWorker] = None
         self._last_post_mortem: Optional[PostMortem] = None  # of a worker that is released
         self._closed = False
+        # Is called when a worker's process has ended, and the record of that is made, by the thread that saw it.
+        self.told: Callable[[], None] = lambda: None
 
     @property
     def is_ours(self) -> bool:
@@ -101,22 +103,25 @@ class Life:
             directory, output = self._options.working_directory, self._output()
             launch = Launch(arguments, environment, directory, output, offer.descriptors)
             hands_over = self._options.restart != "never"
-            self._worker = LaunchedWorker(launch, transport, self.path, hands_over=hands_over)
+            self._worker = LaunchedWorker(launch, transport, self.path, self.told, hands_over=hands_over)
             return True
 
-    def restart(self, crashed: LaunchedWorker, *, keep_tags: bool) -> LaunchedWorker:
-        """Launch a worker in place of one that has crashed; or the one that its user has launched meanwhile. Raises LaunchError,
-        SessionClosed.
+    def restart(
+        self, crashed: LaunchedWorker, check_wanted: Callable[[], None], *, keep_tags: bool
+    ) -> Optional[LaunchedWorker]:
+        """Launch a worker in place of one that has crashed; None if its user was quicker. Raises LaunchError, SessionClosed, and what
+        ``check_wanted`` raises.
         """
         with self._lock:
             self.check_open()
-            if self._worker is crashed:
-                if not keep_tags:
-                    for tag in self.transport.tags():
-                        if not is_reserved_tag(tag):  # as those of calls that wait are
-                            self.transport.drop_tensor(tag)
-                self.start()
-            assert self._worker is not None
+            if self._worker is not crashed:
+                return None
+            check_wanted()
+            if not keep_tags:
+                for tag in self.transport.tags():
+                    if not is_reserved_tag(tag):  # as those of calls that wait are
+                        self.transport.drop_tensor(tag)
+            self.start()
             return self._worker
 
     def terminate(self) -> None:

@@ -1,21 +1,34 @@
 """Supervision: a thread that starts a crashed worker again, and hands its calls on. Contract: spec/life.md, Supervision."""
 
+import enum
 import threading
 import time
-from typing import Callable, List, Optional
+from typing import Callable, NoReturn, Optional
 
-from .._base.errors import TechRenaissanceError, WorkerLost
+from .._base.errors import SessionClosed, TechRenaissanceError, WorkerLost
+from .._base.post_mortem import PostMortem
 from .._system.lazy_thread import LazyThread
-from .call import Call
+from .call import Call, expired
+from .exchange import Exchange
 from .ladder import TERMINATE_LADDER
 from .launched_worker import LaunchedWorker
+from .left_over import LeftOver
 from .life import Life
 from .options import RestartPolicy
 from .quarantine import Quarantine
 from .restart_schedule import RestartSchedule
 
-# How often to see whether the watched worker is still the one.
-_RECHECK_S = 1.0
+# How long to wait for the end of a process that has died, and for what it still said.
+_DEATH_S = 5.0
+# How often to look whether a call that waits for room is still wanted.
+_LOOK_S = 1.0
+
+
+class _Phase(enum.Enum):
+    WATCHING = enum.auto()
+    RESTARTING = enum.auto()
+    # Calls go on, behind those that were left over.
+    SENDING_AGAIN = enum.auto()
 
 
 class Supervisor:
@@ -31,18 +44,42 @@ class Supervisor:
         self._on_restart = on_restart
         self._changed = threading.Condition()
         self._thread = LazyThread("supervisor", self._run)
-        self._restarting = False
-        self._worker: Optional[LaunchedWorker] = None  # the one that is watched
-        self._given_up: Optional[TechRenaissanceError] = None
         self._schedule = RestartSchedule(policy)
         self._quarantine = Quarantine()
-        self._left_over: List[Call] = []  # that no worker has yet, oldest first
+        self._left_over = LeftOver()
+        self._worker: Optional[LaunchedWorker] = None  # the one that is watched
+        self._phase = _Phase.WATCHING
+        self._wish = 0  # changes when the user wants no worker any more
+        self._restart_wish = 0  # at the end of the worker that is replaced
+        self._hurried = False  # the back-off is over
+        # Why there is no worker any more, if it is of no use to start another.
+        self._given_up: Optional[TechRenaissanceError] = None
         self._closed = False
 
-    @property
-    def is_restarting(self) -> bool:
-        """Whether a worker has crashed and the next is not ready yet."""
-        return self._restarting
+    # ------------------------------------------------------------ what the user wants
+
+    def prepare(self) -> None:
+        """Make sure that there is a thread. Raises LaunchError ``launch_failed`` if the system has none left."""
+        with self._changed:
+            if not self._closed:
+                self._thread.start()
+
+    def hurry(self) -> bool:
+        """The user wants a worker. True if one is on its way anyway: then it comes without waiting any longer."""
+        last = self._life.worker
+        if last:
+            last.is_alive()  # if it has ended, that is known then
+        if self._thread.is_current:
+            return True
+        with self._changed:
+            # What has been called off, and the end of a worker, are seen to first.
+            self._changed.wait_for(self._is_settled, _DEATH_S)
+            if not self._is_wanted_restart():
+                return False
+            self._hurried = True
+            self._schedule.reset()
+            self._changed.notify_all()
+            return True
 
     def watch(self, worker: LaunchedWorker) -> None:
         """Watch over a worker that its user has started."""
@@ -51,152 +88,276 @@ class Supervisor:
             self._given_up = None
             self._schedule.reset()
             self._changed.notify_all()
-            self._thread.start()
 
-    def forgive(self) -> None:
-        """Forget which requests are quarantined."""
+    def stand_down(self) -> None:
+        """The user wants none: a restart that is on its way is called off, and quarantine is forgiven."""
         with self._changed:
+            self._wish += 1
             self._quarantine.clear()
-
-    def check_allowed(self, call: Call) -> None:
-        """Raise WorkerLost ``quarantined`` if the request has ended too many workers."""
-        error = self._quarantine.refuse(call)
-        if error:
-            raise error
-
-    def wait_served(self, worker: LaunchedWorker, timeout_s: float) -> bool:
-        """After the end of a worker: wait until the next one serves; False if there is none in time. Raises why there will be none.
-
-        In the supervisor's own thread, where the hook runs, nothing is waited for.
-        """
-        deadline = time.monotonic() + timeout_s
-        with self._changed:
-            while not self._closed:
-                if self._given_up:
-                    raise self._given_up
-                if not self._is_coming(worker):
-                    return True
-                remaining_s = deadline - time.monotonic()
-                if remaining_s <= 0:
-                    return False
-                self._changed.wait(remaining_s)
-        return True
-
-    def wait_sent(self, call: Call, timeout_s: float) -> bool:
-        """Wait until a call that was handed over is under way again, or done; False if it is not in time."""
-        with self._changed:
-            return self._changed.wait_for(lambda: call.exchange is not None or call.done, timeout_s)
+            self._changed.notify_all()
 
     def close(self) -> None:
-        """Restart no more; the calls that wait fail."""
+        """The same, for good; the calls that wait fail."""
         with self._changed:
             self._closed = True
+            self._wish += 1
             self._changed.notify_all()
 
     def join(self) -> None:
         """Wait for the thread."""
         self._thread.join()
 
-    def _is_coming(self, worker: LaunchedWorker) -> bool:
+    # ------------------------------------------------------------ what calls ask
+
+    def worker_ended(self) -> None:
+        """A worker's process has ended; by any thread, which does not wait."""
+        with self._changed:
+            self._changed.notify_all()
+
+    @property
+    def is_restarting(self) -> bool:
+        """Whether a worker has crashed, and the next one does not serve yet."""
+        with self._changed:
+            return self._phase is _Phase.RESTARTING and self._is_wanted_restart()
+
+    @property
+    def has_given_up(self) -> bool:
+        """Whether there is no worker because it is of no use to start another."""
+        return self._given_up is not None
+
+    def check_allowed(self, call: Call) -> None:
+        """Raise WorkerLost ``quarantined`` if the request has ended too many workers."""
+        with self._changed:
+            error = self._quarantine.refuse(call)
+        if error:
+            raise error
+
+    def is_coming_after(self, worker: LaunchedWorker) -> bool:
+        """Whether there will be another in place of a worker that cannot be used any more. Not to the supervisor's own thread, where the
+        hook runs.
+        """
+        with self._changed:
+            if self._thread.is_current or self._closed:
+                return False
+            watched = self._worker
+            return self._is_wanted_restart() or (
+                watched is not None and (watched is not worker or worker.has_crashed)
+            )
+
+    def wait_served(self, worker: LaunchedWorker, timeout_s: float) -> bool:
+        """Wait while the next worker is on its way; False if it is not there in time. Raises why there will be none.
+
+        The supervisor's own thread, where the hook runs, does not wait.
+        """
         if self._thread.is_current:
-            return False
-        return self._restarting or (self._worker is worker and worker.has_crashed)
+            return True
+        with self._changed:
+            in_time = self._changed.wait_for(lambda: self._closed or not self._is_coming(worker), timeout_s)
+            if self._given_up:
+                raise self._given_up.with_traceback(None)
+            return in_time
+
+    def wait_turn(self, timeout_s: float) -> bool:
+        """Wait until what a dead worker left has been sent again: that comes first. False if it is not in time."""
+        if self._phase is not _Phase.SENDING_AGAIN:
+            return True
+        with self._changed:
+            return self._changed.wait_for(
+                lambda: self._phase is not _Phase.SENDING_AGAIN or not self._is_wanted_restart(), timeout_s
+            )
+
+    def wait_sent(self, call: Call, timeout_s: float) -> bool:
+        """Wait until a call that was handed over is under way again, or done; False if it is not in time."""
+        with self._changed:
+            return self._changed.wait_for(lambda: call.exchange is not None or call.done, timeout_s)
+
+    def expire(self, call: Call) -> bool:
+        """The deadline of a call has passed; False if it is not here, or is just being sent."""
+        with self._changed:
+            if not self._left_over.expire(call):
+                return False
+            self._changed.notify_all()
+            return True
+
+    # ----------------------------------------------------------------- its own thread
+
+    def _has_ended_worker(self) -> bool:
+        return self._worker is not None and self._worker.post_mortem is not None
+
+    def _is_settled(self) -> bool:
+        """Whether it is clear that a worker is on its way, or that none is."""
+        if self._closed or self._is_wanted_restart():
+            return True
+        return self._phase is _Phase.WATCHING and not self._has_ended_worker()
+
+    def _is_wanted_restart(self) -> bool:
+        """Whether a worker is on its way, and its user has not called it off."""
+        return self._phase is not _Phase.WATCHING and self._restart_wish == self._wish
+
+    def _is_coming(self, worker: LaunchedWorker) -> bool:
+        if self._phase is _Phase.RESTARTING and self._is_wanted_restart():
+            return True
+        return self._worker is worker and worker.has_crashed
 
     def _run(self) -> None:
         while True:
             with self._changed:
-                while self._worker is None and not self._closed:
-                    self._changed.wait()
-                worker = self._worker
-            if worker is None or self._closed:
-                return
-            if worker.process.wait(_RECHECK_S):
-                self._take_over(worker)
+                self._changed.wait_for(lambda: self._closed or self._has_ended_worker())
+                dead = self._worker
+                if dead is None or self._closed:
+                    self._left_over.fail_all(_closed_error())
+                    self._changed.notify_all()
+                    return
+                has_crashed = dead.has_crashed
+                if has_crashed:
+                    self._phase = _Phase.RESTARTING
+                self._restart_wish = self._wish
+                self._hurried = False
+            self._take_over(dead, has_crashed)
 
-    def _take_over(self, worker: LaunchedWorker) -> None:
+    def _take_over(self, dead: LaunchedWorker, has_crashed: bool) -> None:
         """A worker has ended: start the next, or end what waits for it."""
-        with self._changed:
-            if self._worker is not worker:  # its user was quicker
-                return
-            self._restarting = worker.has_crashed
-        self._collect(worker)
         following: Optional[LaunchedWorker] = None
-        given_up: Optional[TechRenaissanceError] = None
-        if self._restarting:
-            try:
-                following = self._restart(worker)
-            except TechRenaissanceError as error:
-                given_up = error
-            except OSError as error:
-                given_up = WorkerLost("worker_lost", f"the worker cannot be restarted: {error}")
+        error: Optional[TechRenaissanceError] = None
+        try:
+            self._inherit(dead)
+            if has_crashed:
+                following = self._restart(dead)
+            error = None if following else dead.death(None)
+        except TechRenaissanceError as reason:
+            error = reason
+        except BaseException as reason:
+            error = WorkerLost("worker_lost", f"the worker cannot be restarted: {_described(reason)}")
         with self._changed:
-            if self._worker is worker:
+            is_wanted = self._restart_wish == self._wish
+            if not is_wanted:
+                error = _closed_error() if self._closed else _stopped_error()
+            if self._worker is dead:
                 self._worker = following
-                self._given_up = given_up
-            self._restarting = False
-            for call in self._left_over:
-                call.error = given_up or worker.death(None)
-            self._left_over.clear()
+                self._given_up = error if has_crashed and not following and is_wanted else None
+            self._phase = _Phase.WATCHING
+            self._left_over.fail_all(error or _stopped_error())
             self._changed.notify_all()
 
-    def _collect(self, worker: LaunchedWorker) -> None:
-        """Take the calls that a worker has not begun, and note which one ended it."""
-        worker.exchange.wait_over(_RECHECK_S)
-        calls = self._left_over + worker.exchange.take_unanswered()
-        self._left_over = sorted(calls, key=lambda call: call.request.id or 0)
-        call, record = worker.last_call, worker.post_mortem
-        if call and record and not worker.was_stopped:
-            with self._changed:
-                self._quarantine.note(call, record)
-
-    def _restart(self, worker: LaunchedWorker) -> LaunchedWorker:
-        """A new worker that is ready, has its weights, and what the last one had not begun. Raises why there is none."""
-        while True:
-            self._back_off(worker)
-            following = self._life.restart(worker, keep_tags=self._policy.keep_tags)
-            try:
-                if self._is_prepared(following):
-                    return following
-            except TechRenaissanceError:
-                if not following.has_crashed and following.exchange.was_ready:
-                    raise
-            worker = following
-            self._collect(worker)
-
-    def _is_prepared(self, worker: LaunchedWorker) -> bool:
-        """Whether the new worker became ready and took what it is given. Raises what the hook raised, as WorkerLost."""
-        if not worker.exchange.wait_started(self._launch_timeout_s):
-            worker.stop(TERMINATE_LADDER, "it was not ready in time")
-            return False
+    def _inherit(self, dead: LaunchedWorker) -> None:
+        """Take what a dead worker leaves. What it had answered before is an answer; all of its other calls have failed then."""
         try:
-            self._on_restart()
-        except Exception as error:
-            if worker.is_alive() or not worker.has_crashed:
-                worker.stop(TERMINATE_LADDER, "on_restart failed")
-                raise WorkerLost("worker_lost", f"on_restart failed: {error}") from error
-            return False
-        while self._left_over:
-            call = self._left_over[0]
-            error = self._quarantine.refuse(call)
-            if error:
-                call.error = error
-            elif not (call.done or call.abandoned or worker.exchange.send(call, self._launch_timeout_s)):
-                worker.stop(TERMINATE_LADDER, "it took no requests")
+            dead.exchange.wait_over(_DEATH_S)
+        except TechRenaissanceError:  # nothing can be received any more
+            pass
+        dead.exchange.close()
+        calls = dead.exchange.take_unanswered()
+        with self._changed:
+            self._left_over.put_first(calls)
+            for call in calls:
+                if call.is_overdue():
+                    self._left_over.expire(call)
+            self._changed.notify_all()
+            if dead.last_call and dead.post_mortem and not dead.was_stopped:
+                self._quarantine.note(dead.last_call, dead.post_mortem)
+
+    def _restart(self, dead: LaunchedWorker) -> Optional[LaunchedWorker]:
+        """A worker that is ready, has what the hook gives it, and what the last one had not begun. None if its user wants none any more,
+        or was quicker. Raises why there is none.
+        """
+        while self._back_off(dead.post_mortem):
+            following = self._life.restart(dead, self._check_wanted, keep_tags=self._policy.keep_tags)
+            if following is None or self._serves(following):
+                return following
+            self._inherit(following)
+            dead = following
+        return None
+
+    def _back_off(self, record: Optional[PostMortem]) -> bool:
+        """False if its user wants no restart any more. Raises WorkerLost if the policy says that enough is enough."""
+        lived_s = record.ended_at - record.started_at if record else 0.0
+        with self._changed:
+            wait_s = self._schedule.next_wait_s(lived_s, time.monotonic())
+            if wait_s is None:
+                self._give_up(record)
+            self._changed.wait_for(lambda: self._hurried or not self._is_wanted_restart(), wait_s)
+            return self._is_wanted_restart()
+
+    def _give_up(self, record: Optional[PostMortem]) -> NoReturn:
+        text = f"the worker was restarted {self._policy.limit} times within {self._policy.window_s:g} s: given up"
+        if record is None:
+            raise WorkerLost("worker_lost", text)
+        text = f"{text}; the last one: {record}"
+        raise WorkerLost("worker_lost", text, record.exit_status, record.output_tail, record)
+
+    def _serves(self, worker: LaunchedWorker) -> bool:
+        """Whether the new worker became ready and took what it is given; False if it has crashed, or took too long. Raises why it does not
+        serve, and has ended it then.
+        """
+        why = "its restart failed"
+        try:
+            if not worker.exchange.wait_started(self._launch_timeout_s):
+                worker.stop(TERMINATE_LADDER, "it was not ready in time")
                 return False
-            del self._left_over[0]
+            why = "on_restart failed"
+            self._run_hook()
+            why = "it took no requests"
+            self._set_phase(_Phase.SENDING_AGAIN)
+            self._send_again(worker.exchange)
+        except BaseException:
+            self._set_phase(_Phase.RESTARTING)
+            if not worker.is_alive() and worker.was_lost:
+                return False
+            worker.stop(TERMINATE_LADDER, why)
+            raise
         return True
 
-    def _back_off(self, worker: LaunchedWorker) -> None:
-        """Wait as long as the policy says. Raises WorkerLost if it says that enough is enough, SessionClosed at the end."""
-        record = worker.post_mortem
-        lived_s = record.ended_at - record.started_at if record else 0.0
-        wait_s = self._schedule.next_wait_s(lived_s, time.monotonic())
-        if wait_s is None:
-            policy = self._policy
-            text = f"the worker was restarted {policy.limit} times within {policy.window_s:g} s: given up"
-            if record is None:
-                raise WorkerLost("worker_lost", text)
-            text = f"{text}; the last one: {record}"
-            raise WorkerLost("worker_lost", text, record.exit_status, record.output_tail, record)
+    def _run_hook(self) -> None:
+        try:
+            self._on_restart()
+        except BaseException as error:
+            raise WorkerLost("worker_lost", f"on_restart failed: {_described(error)}") from error
+
+    def _set_phase(self, phase: _Phase) -> None:
         with self._changed:
-            self._changed.wait_for(lambda: self._closed, wait_s)
+            self._phase = phase
+            self._changed.notify_all()
+
+    def _send_again(self, exchange: Exchange) -> None:
+        """Send what is left over, in order, each as soon as there is room."""
+        while True:
+            call = self._next_to_send()
+            if call is None:
+                return
+            sent = False
+            try:
+                sent = exchange.send(call, min(_LOOK_S, call.remaining_s()))
+            finally:
+                with self._changed:
+                    if not sent:
+                        self._left_over.put_first([call])
+                    self._changed.notify_all()
+
+    def _next_to_send(self) -> Optional[Call]:
+        """The next call that is still to be sent; None if there is none, or none is wanted."""
+        with self._changed:
+            while self._is_wanted_restart():
+                call = self._left_over.take()
+                error = call and (expired(call) if call.is_overdue() else self._quarantine.refuse(call))
+                if call is None or error is None:
+                    return call
+                call.error = error
+                self._changed.notify_all()
+            return None
+
+    def _check_wanted(self) -> None:
+        with self._changed:
+            if not self._is_wanted_restart():
+                raise _stopped_error()
+
+
+def _described(error: BaseException) -> str:
+    return str(error) if isinstance(error, TechRenaissanceError) else f"{type(error).__name__}: {error}"
+
+
+def _stopped_error() -> SessionClosed:
+    return SessionClosed("session_closed", "the worker was ended by its host: start the session again")
+
+
+def _closed_error() -> SessionClosed:
+    return SessionClosed("session_closed", "the session was closed")

@@ -3,6 +3,8 @@
 import threading
 from typing import Callable, Optional
 
+from .._base.errors import LaunchError
+
 
 class LazyThread:
     """Does not keep the interpreter alive. ``start`` is not thread-safe: its callers hold a lock."""
@@ -18,10 +20,14 @@ class LazyThread:
         return self._thread is threading.current_thread()
 
     def start(self) -> None:
-        """Start it, if it has not been."""
+        """Start it, if it has not been. Raises LaunchError ``launch_failed`` if the system has no thread left."""
         if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+            try:
+                thread.start()
+            except RuntimeError as error:
+                raise LaunchError("launch_failed", f"cannot start a thread: {error}") from error
+            self._thread = thread
 
     def join(self) -> None:
         """Wait for its end, unless it never began, or the caller runs in it."""

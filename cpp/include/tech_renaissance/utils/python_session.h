@@ -90,11 +90,12 @@ public:
     bool is_alive() const;
 
     // Asks the worker to leave once it has served what it was sent, and waits for it. Throws TimedOut if it has not
-    // left in time; with `ensure` it is terminated instead. No worker, no error.
+    // left in time; with `ensure` it is terminated instead. No worker, no error. A restart that is on its way is called
+    // off, and quarantined requests are forgiven.
     void please_exit(std::uint32_t timeout_ms = 5000, bool ensure = false);
 
-    // Ends the worker now, for certain. Its directory and tensors stay, for the next start(). Quarantined requests are
-    // forgiven.
+    // Ends the worker now, for certain. Its directory and tensors stay, for the next start(). A restart that is on its
+    // way is called off, and quarantined requests are forgiven.
     void terminate();
 
     // Waits for the worker's process to end by itself; false if it still runs.

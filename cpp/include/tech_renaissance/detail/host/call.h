@@ -36,6 +36,8 @@ public:
     std::atomic<const Exchange*> exchange{nullptr};
     // Somebody waited for it in vain.
     std::atomic<bool> timed_out{false};
+    // Nobody waits for it any more: it is not handed over.
+    std::atomic<bool> abandoned{false};
 
     void set_deadline(Clock::time_point when) {
         using std::chrono::nanoseconds;
@@ -88,6 +90,11 @@ inline std::exception_ptr ended_call(const Request& request, GivenUp why, const 
         return std::make_exception_ptr(CallCancelled("cancelled", name + " was cancelled: " + describe_end(end), end));
     return std::make_exception_ptr(
         TimedOut("deadline_passed", name + " passed its deadline: " + describe_end(end), end));
+}
+
+// The error of a call whose deadline has passed before its turn.
+inline std::exception_ptr expired(const Call& call) {
+    return ended_call(call.request, GivenUp::deadline, {"queue", "", nullptr});
 }
 
 }  // namespace tr::detail

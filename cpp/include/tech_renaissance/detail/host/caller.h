@@ -144,7 +144,7 @@ public:
 
     // Nobody waits for the call any more; a deadline of its stays.
     void abandon(const CallPtr& call) {
-        if (supervisor_) supervisor_->withdraw(call);
+        call->abandoned = true;
         if (const WorkerPtr worker = life_.worker()) worker->exchange().abandon(call);
     }
 
@@ -166,10 +166,11 @@ private:
 
     // False if the worker ended before it took the call, and there will be another.
     bool try_submit(const CallPtr& call, LaunchedWorker& worker, Clock::time_point until, Milliseconds timeout) {
+        const Clock::time_point last = call->deadline ? std::min(until, *call->deadline) : until;
         if (supervisor_) supervisor_->check_allowed(call->request);
         try {
-            const Clock::time_point last = call->deadline ? std::min(until, *call->deadline) : until;
-            if (worker.exchange().send(call, left_until(last))) return true;
+            const bool is_its_turn = !supervisor_ || supervisor_->wait_turn(last);
+            if (is_its_turn && worker.exchange().send(call, left_until(last))) return true;
         } catch (const WorkerLost&) {
             if (!supervisor_ || !supervisor_->is_coming_after(worker)) throw;
             return false;
@@ -184,10 +185,7 @@ private:
         if (call->exchange == &worker.exchange()) {
             worker.exchange().wait(call, left_until(until));
         } else if (supervisor_) {
-            if (call->is_overdue() && supervisor_->withdraw(call)) throw_expired(*call, worker);
-            const Clock::time_point look = Clock::now() + least_wait;
-            const Clock::time_point last = call->deadline ? std::max(look, *call->deadline) : until;
-            supervisor_->wait_sent(call, std::min(until, last));
+            supervisor_->wait_sent(call, until);
         } else if (!call->done()) {
             throw SessionClosed("session_closed", "the worker of this call is gone: start the session again");
         }
@@ -205,6 +203,7 @@ private:
 
     // In the thread that watches over deadlines.
     void end_overdue(const CallPtr& call) {
+        if (supervisor_ && supervisor_->expire(call)) return;
         const WorkerPtr worker = life_.worker();
         if (!worker || call->exchange != &worker->exchange() || worker->exchange().expire(call)) return;
         worker->end_call(*call->request.id, message_of(call->request), GivenUp::deadline);

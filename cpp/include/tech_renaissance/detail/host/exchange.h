@@ -407,7 +407,8 @@ private:
     void hand_over() {
         for (const Id id : connection_.waiting()) {
             const auto found = calls_.find(id);
-            if (found == calls_.end() || (!found->second->idempotent && may_have_begun(id))) continue;
+            if (found == calls_.end() || found->second->abandoned) continue;
+            if (!found->second->idempotent && may_have_begun(id)) continue;
             found->second->exchange = nullptr;
             unanswered_.push_back(std::move(found->second));
             calls_.erase(found);

@@ -85,15 +85,14 @@ public:
         }
     }
 
-    // Launches a worker in place of one that crashed, after `prepare`; or gives the one that its user has started
-    // meanwhile. Throws SessionClosed once the session ends.
+    // Launches a worker in place of one that crashed, after `prepare`; null if its user was quicker. Throws
+    // LaunchError, SessionClosed once the session ends.
     WorkerPtr restart(const WorkerPtr& crashed, const std::function<void()>& prepare) {
         const std::lock_guard<std::recursive_mutex> lock(mutex_);
         if (ended_) throw SessionClosed("session_closed", "the session was closed");
-        if (worker() == crashed && !crashed->was_stopped()) {
-            prepare();
-            start();
-        }
+        if (worker() != crashed) return nullptr;
+        prepare();
+        start();
         return worker();
     }
 

@@ -71,7 +71,8 @@ public:
         const std::shared_ptr<const PostMortem>& last = found->second.last;
         const std::string text =
             "'" + shortened(message_of(request), 80) + "' was in work when " + std::to_string(found->second.count) +
-            " workers ended, and is given to no other until terminate(); the last one: " + explain(*last);
+            " workers ended, and is given to no other until terminate() or please_exit(); the last one: " +
+            explain(*last);
         return std::make_exception_ptr(WorkerLost("quarantined", text, last->exit_status, last->output_tail, last));
     }
 

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <chrono>
 #include <condition_variable>
-#include <deque>
 #include <exception>
 #include <functional>
 #include <memory>
@@ -13,10 +12,10 @@
 #include <string>
 #include <thread>
 #include <utility>
-#include <vector>
 
 #include "tech_renaissance/detail/host/ladder.h"
 #include "tech_renaissance/detail/host/launched_worker.h"
+#include "tech_renaissance/detail/host/left_over.h"
 #include "tech_renaissance/detail/host/life.h"
 #include "tech_renaissance/detail/host/quarantine.h"
 #include "tech_renaissance/detail/host/restart_schedule.h"
@@ -24,9 +23,6 @@
 namespace tr::detail {
 
 // Watches one session's workers, from each start to an end that was asked for. Thread-safe.
-//
-// While a worker is on its way, calls wait at the door (wait_served), those that the dead worker had not begun in
-// `left_over_`.
 class Supervisor {
 public:
     struct Hooks {
@@ -48,6 +44,8 @@ public:
         if (thread_.joinable()) thread_.join();
     }
 
+    // ------------------------------------------------------------ what the user wants
+
     // Makes sure that there is a thread. Throws LaunchError launch_failed if the system has none left.
     void prepare() {
         const Lock lock(mutex_);
@@ -60,15 +58,48 @@ public:
         }
     }
 
+    // The user wants a worker. True if one is on its way anyway: then it comes without waiting any longer.
+    bool hurry() {
+        if (const WorkerPtr last = life_.worker()) last->is_alive();  // if it has ended, that is known then
+        Lock lock(mutex_);
+        if (is_own_thread()) return true;
+        // What has been called off, and the end of a worker, are seen to first.
+        changed_.wait_for(lock, death_patience, [this] {
+            return closed_ || is_wanted_restart() || (phase_ == Phase::watching && !has_ended_worker());
+        });
+        if (!is_wanted_restart()) return false;
+        hurried_ = true;
+        schedule_.reset();
+        changed_.notify_all();
+        return true;
+    }
+
     // Watches over a worker that its user has started.
     void watch(WorkerPtr worker) {
         const Lock lock(mutex_);
-        ++starts_;
         worker_ = std::move(worker);
         given_up_ = nullptr;
         schedule_.reset();
         changed_.notify_all();
     }
+
+    // The user wants none: a restart that is on its way is called off, and quarantine is forgiven.
+    void stand_down() {
+        const Lock lock(mutex_);
+        ++wish_;
+        quarantine_.clear();
+        changed_.notify_all();
+    }
+
+    // The same, for good; the calls that wait fail.
+    void close() {
+        const Lock lock(mutex_);
+        closed_ = true;
+        ++wish_;
+        changed_.notify_all();
+    }
+
+    // ------------------------------------------------------------ what calls ask
 
     // A worker's process has ended; by any thread, which does not wait.
     void worker_ended() {
@@ -76,24 +107,16 @@ public:
         changed_.notify_all();
     }
 
-    // No restart that is on its way is made any more.
-    void stand_down() {
-        const Lock lock(mutex_);
-        ++stood_down_;
-        quarantine_.clear();
-        changed_.notify_all();
-    }
-
-    // Restarts no more; the calls that wait fail.
-    void close() {
-        const Lock lock(mutex_);
-        closed_ = true;
-        changed_.notify_all();
-    }
-
+    // Whether a worker has crashed, and the next one does not serve yet.
     bool is_restarting() const {
         const Lock lock(mutex_);
-        return restarting_;
+        return phase_ == Phase::restarting && is_wanted_restart();
+    }
+
+    // Whether there is no worker because it is of no use to start another.
+    bool has_given_up() const {
+        const Lock lock(mutex_);
+        return given_up_ != nullptr;
     }
 
     // Throws WorkerLost quarantined if the request has ended too many workers.
@@ -107,16 +130,24 @@ public:
     bool is_coming_after(LaunchedWorker& worker) const {
         const Lock lock(mutex_);
         if (is_own_thread() || closed_) return false;
-        return restarting_ || (worker_ && worker_.get() != &worker) || worker.has_crashed();
+        return is_wanted_restart() || (worker_ && (worker_.get() != &worker || worker.has_crashed()));
     }
 
     // Waits while the next worker is on its way; false if it is not there in time. Throws why there will be none. The
     // supervisor's own thread, where the hook runs, does not wait.
     bool wait_served(const WorkerPtr& worker, Clock::time_point deadline) {
         Lock lock(mutex_);
+        if (is_own_thread()) return true;
         const bool in_time = changed_.wait_until(lock, deadline, [&] { return closed_ || !is_coming(worker); });
-        if (given_up_ && !is_own_thread()) std::rethrow_exception(given_up_);
+        if (given_up_) std::rethrow_exception(given_up_);
         return in_time;
+    }
+
+    // Waits until what a dead worker left has been sent again: that comes first. False if it is not in time.
+    bool wait_turn(Clock::time_point deadline) {
+        Lock lock(mutex_);
+        return changed_.wait_until(
+            lock, deadline, [&] { return phase_ != Phase::sending_again || !is_wanted_restart() || is_own_thread(); });
     }
 
     // Waits until a call that was handed over is under way again, or done; false if it is not in time.
@@ -125,93 +156,113 @@ public:
         return changed_.wait_until(lock, deadline, [&] { return call->done() || call->exchange != nullptr; });
     }
 
-    // Nobody waits for a call that was handed over any more; false if it is not here (any more).
-    bool withdraw(const CallPtr& call) {
+    // The deadline of a call has passed; false if it is not here, or is just being sent.
+    bool expire(const CallPtr& call) {
         const Lock lock(mutex_);
-        const auto found = std::find(left_over_.begin(), left_over_.end(), call);
-        if (found == left_over_.end()) return false;
-        left_over_.erase(found);
+        if (!left_over_.expire(call)) return false;
+        changed_.notify_all();
         return true;
     }
 
 private:
     using Lock = std::unique_lock<std::mutex>;
+    // While the phase is sending_again, calls go on, behind those that were left over.
+    enum class Phase { watching, restarting, sending_again };
 
     bool is_own_thread() const { return std::this_thread::get_id() == thread_.get_id(); }
 
+    bool has_ended_worker() const { return worker_ && worker_->post_mortem(); }
+
+    // Whether a worker is on its way, and its user has not called it off.
+    bool is_wanted_restart() const { return phase_ != Phase::watching && restart_wish_ == wish_; }
+
     bool is_coming(const WorkerPtr& worker) const {
-        if (is_own_thread()) return false;
-        return restarting_ || (worker_ == worker && worker && worker->has_crashed());
+        return (phase_ == Phase::restarting && is_wanted_restart()) ||
+               (worker_ == worker && worker && worker->has_crashed());
     }
 
     void run() {
         Lock lock(mutex_);
         while (true) {
-            changed_.wait(lock, [this] { return closed_ || (worker_ && worker_->post_mortem()); });
+            changed_.wait(lock, [this] { return closed_ || has_ended_worker(); });
             if (closed_) break;
             const WorkerPtr dead = worker_;
-            restarting_ = dead->has_crashed();
-            const int orders = stood_down_;
-            const int starts = starts_;
+            const bool has_crashed = dead->has_crashed();
+            if (has_crashed) phase_ = Phase::restarting;
+            restart_wish_ = wish_;
+            hurried_ = false;
             lock.unlock();
-            take_over(dead, orders, starts);
+            take_over(dead, has_crashed);
             lock.lock();
         }
-        restarting_ = false;
-        settle_left_over(closed_error());
+        left_over_.fail_all(closed_error());
+        changed_.notify_all();
     }
 
     // A worker has ended: starts the next, or ends what waits for it.
-    void take_over(const WorkerPtr& dead, int orders, int starts) {
+    void take_over(const WorkerPtr& dead, bool has_crashed) noexcept {
         WorkerPtr next;
         std::exception_ptr error;
         try {
             inherit(dead);
-            if (is_restarting()) next = restart(dead, orders);
-            if (!next) error = is_wanted(orders) ? dead->death(!dead->exchange().was_ready()) : stopped_error();
-        } catch (const std::exception&) {
+            if (has_crashed) next = restart(dead);
+            if (!next) error = dead->death(!dead->exchange().was_ready());
+        } catch (const TRException&) {
             error = std::current_exception();
+        } catch (const std::exception& reason) {
+            error = not_restarted(reason.what());
+        } catch (...) {
+            error = not_restarted("what was thrown is no std::exception");
         }
         const Lock lock(mutex_);
-        if (starts == starts_) {  // else its user was quicker
+        const bool is_wanted = restart_wish_ == wish_;
+        if (!is_wanted) error = closed_ ? closed_error() : stopped_error();
+        if (worker_ == dead) {
             worker_ = next;
-            given_up_ = restarting_ && orders == stood_down_ ? error : nullptr;
+            given_up_ = has_crashed && !next && is_wanted ? error : nullptr;
         }
-        restarting_ = false;
-        settle_left_over(error);
+        phase_ = Phase::watching;
+        left_over_.fail_all(error);
         changed_.notify_all();
     }
 
-    // Takes what a dead worker leaves. All of its other calls have failed then.
+    // Takes what a dead worker leaves. What it had answered before is an answer; all of its other calls have failed
+    // then.
     void inherit(const WorkerPtr& dead) {
         dead->process().wait(death_patience);
+        try {
+            dead->exchange().wait_left(death_patience);
+        } catch (const TRException&) {  // nothing can be received any more
+        }
         dead->close();
-        std::vector<CallPtr> calls = dead->exchange().take_unanswered();
+        const std::vector<CallPtr> calls = dead->exchange().take_unanswered();
         const Lock lock(mutex_);
-        left_over_.insert(left_over_.begin(), calls.begin(), calls.end());
+        left_over_.put_first(calls);
+        for (const CallPtr& call : calls) {
+            if (call->is_overdue()) left_over_.expire(call);
+        }
+        changed_.notify_all();
         const CallPtr last_call = dead->last_call();
         if (last_call && !dead->was_stopped()) quarantine_.note(last_call->request, dead->post_mortem());
     }
 
     // A worker that is ready, has what the hook gives it, and what the last one had not begun. Null if its user wants
-    // none any more. Throws why there is none.
-    WorkerPtr restart(WorkerPtr dead, int orders) {
-        while (true) {
-            if (!back_off(*dead, orders)) return nullptr;
-            WorkerPtr next = life_.restart(dead, [&] {
-                if (!is_wanted(orders)) std::rethrow_exception(stopped_error());
+    // none any more, or was quicker. Throws why there is none.
+    WorkerPtr restart(WorkerPtr dead) {
+        while (back_off(*dead)) {
+            WorkerPtr next = life_.restart(dead, [this] {
+                if (!is_wanted()) std::rethrow_exception(stopped_error());
                 hooks_.prepare();
             });
-            if (next == dead) return nullptr;
-            if (is_prepared(next)) return next;
-            if (next->was_stopped()) return nullptr;
+            if (!next || serves(*next)) return next;
             inherit(next);
             dead = std::move(next);
         }
+        return nullptr;
     }
 
     // False if its user wants no restart any more. Throws WorkerLost if the policy says that enough is enough.
-    bool back_off(LaunchedWorker& dead, int orders) {
+    bool back_off(LaunchedWorker& dead) {
         const std::shared_ptr<const PostMortem> death = dead.post_mortem();
         const std::chrono::duration<double> lived(death ? death->ended_at - death->started_at : 0);
         Lock lock(mutex_);
@@ -223,93 +274,95 @@ private:
             throw WorkerLost("worker_lost", text + "; the last one: " + explain(*death), death->exit_status,
                              death->output_tail, death);
         }
-        return !changed_.wait_for(lock, *wait, [&] { return closed_ || stood_down_ != orders; });
+        changed_.wait_until(lock, deadline_after(*wait), [this] { return hurried_ || !is_wanted_restart(); });
+        return is_wanted_restart();
     }
 
-    // Whether the new worker became ready and took what it is given; false if it has crashed. Throws why it did not,
-    // and has ended it then.
-    bool is_prepared(const WorkerPtr& worker) {
+    // Whether the new worker became ready and took what it is given; false if it has crashed, or took too long. Throws
+    // why it does not serve, and has ended it then.
+    bool serves(LaunchedWorker& worker) {
+        const char* why = "its restart failed";
         try {
-            if (!worker->exchange().wait_started(life_.options().launch_timeout))
-                throw WorkerLost("worker_lost", "a restarted worker was not ready in time");
-            if (!has_run_hook(*worker)) return false;
-            open_door(worker);
-            send_left_over(worker->exchange());
+            if (!worker.exchange().wait_started(life_.options().launch_timeout)) {
+                worker.stop(terminate_ladder, "it was not ready in time");
+                return false;
+            }
+            why = "on_restart failed";
+            run_hook();
+            why = "it took no requests";
+            set_phase(Phase::sending_again);
+            send_again(worker.exchange());
             return true;
-        } catch (const TRException&) {
-            close_door();
-            if (has_ended_by_itself(*worker)) return false;
-            worker->stop(terminate_ladder, "its restart failed");
+        } catch (...) {
+            set_phase(Phase::restarting);
+            if (!worker.is_alive() && worker.was_lost()) return false;
+            worker.stop(terminate_ladder, why);
             throw;
         }
     }
 
-    // Calls go on. What is left over is sent meanwhile: that may wait long for room.
-    void open_door(const WorkerPtr& worker) {
-        const Lock lock(mutex_);
-        worker_ = worker;
-        restarting_ = false;
-        changed_.notify_all();
-    }
-
-    void close_door() {
-        const Lock lock(mutex_);
-        restarting_ = true;
-    }
-
-    bool has_run_hook(LaunchedWorker& worker) {
+    void run_hook() {
         try {
             hooks_.on_restart();
-            return true;
         } catch (const std::exception& error) {
-            return hook_failed(worker, error.what());
+            throw WorkerLost("worker_lost", std::string("on_restart failed: ") + error.what());
         } catch (...) {
-            return hook_failed(worker, "it threw what is no std::exception");
+            throw WorkerLost("worker_lost", "on_restart failed: it threw what is no std::exception");
         }
     }
 
-    static bool hook_failed(LaunchedWorker& worker, const std::string& why) {
-        if (has_ended_by_itself(worker)) return false;
-        worker.stop(terminate_ladder, "on_restart failed");
-        throw WorkerLost("worker_lost", "on_restart failed: " + why);
+    void set_phase(Phase phase) {
+        const Lock lock(mutex_);
+        phase_ = phase;
+        changed_.notify_all();
     }
 
-    static bool has_ended_by_itself(LaunchedWorker& worker) { return !worker.is_alive() && !worker.was_stopped(); }
-
-    // Sends what is left over, in order, waiting for room.
-    void send_left_over(Exchange& exchange) {
-        while (const CallPtr call = first_left_over()) {
-            std::exception_ptr error = error_of(*call);
-            if (error)
-                call->fail(std::move(error));
-            else if (!exchange.send(call, life_.options().launch_timeout))
-                continue;
+    // Sends what is left over, in order, each as soon as there is room.
+    void send_again(Exchange& exchange) {
+        while (const CallPtr call = next_to_send()) {
+            bool sent = false;
+            try {
+                const Clock::time_point look = Clock::now() + longest_look;
+                sent = exchange.send(call, left_until(call->deadline ? std::min(*call->deadline, look) : look));
+            } catch (const std::exception&) {
+                put_back(call);
+                throw;
+            }
+            if (!sent) put_back(call);
             const Lock lock(mutex_);
-            if (!left_over_.empty() && left_over_.front() == call) left_over_.pop_front();
             changed_.notify_all();
         }
     }
 
-    CallPtr first_left_over() const {
+    // The next call that is still to be sent; null if there is none, or none is wanted.
+    CallPtr next_to_send() {
         const Lock lock(mutex_);
-        return left_over_.empty() ? nullptr : left_over_.front();
+        while (is_wanted_restart()) {
+            CallPtr call = left_over_.take();
+            const std::exception_ptr error = call ? refusal_of(*call) : nullptr;
+            if (!error) return call;
+            call->fail(error);
+            changed_.notify_all();
+        }
+        return nullptr;
     }
 
-    std::exception_ptr error_of(const Call& call) const {
-        if (call.is_overdue()) return ended_call(call.request, GivenUp::deadline, {"queue", "", nullptr});
-        const Lock lock(mutex_);
-        return quarantine_.refuse(call.request);
+    std::exception_ptr refusal_of(const Call& call) const {
+        return call.is_overdue() ? expired(call) : quarantine_.refuse(call.request);
     }
 
-    void settle_left_over(const std::exception_ptr& error) {
-        for (const CallPtr& call : left_over_) call->fail(error ? error : closed_error());
-        left_over_.clear();
-        changed_.notify_all();
+    void put_back(const CallPtr& call) {
+        const Lock lock(mutex_);
+        left_over_.put_back(call);
     }
 
-    bool is_wanted(int orders) const {
+    bool is_wanted() const {
         const Lock lock(mutex_);
-        return !closed_ && stood_down_ == orders;
+        return is_wanted_restart();
+    }
+
+    static std::exception_ptr not_restarted(const std::string& why) {
+        return std::make_exception_ptr(WorkerLost("worker_lost", "the worker cannot be restarted: " + why));
     }
 
     static std::exception_ptr stopped_error() {
@@ -321,6 +374,9 @@ private:
         return std::make_exception_ptr(SessionClosed("session_closed", "the session was closed"));
     }
 
+    // How often to look whether a call that waits for room is still wanted.
+    static constexpr std::chrono::seconds longest_look{1};
+
     Life& life_;
     Hooks hooks_;
     RestartPolicy policy_;
@@ -328,12 +384,13 @@ private:
     std::condition_variable changed_;
     RestartSchedule schedule_;
     Quarantine quarantine_;
+    LeftOver left_over_;
     WorkerPtr worker_;  // the one that is watched
-    bool restarting_ = false;
-    int starts_ = 0;                 // by its user
-    int stood_down_ = 0;             // how often
-    std::exception_ptr given_up_;    // why there is no worker any more, if the supervisor has given up
-    std::deque<CallPtr> left_over_;  // that no worker has yet, oldest first
+    Phase phase_ = Phase::watching;
+    int wish_ = 0;                 // changes when the user wants no worker any more
+    int restart_wish_ = 0;         // at the end of the worker that is replaced
+    bool hurried_ = false;         // the back-off is over
+    std::exception_ptr given_up_;  // why there is no worker any more, if it is of no use to start another
     bool closed_ = false;
     std::thread thread_;
 };

@@ -135,10 +135,16 @@ struct PythonSession::Impl {
     void launch() {
         const auto& supervisor = caller.supervisor();
         if (supervisor) supervisor->prepare();
+        if (supervisor && supervisor->hurry()) return;
         if (!life.start()) return;
         if (supervisor) supervisor->watch(life.worker());
         const std::lock_guard<std::mutex> lock(asked_mutex);
         asked.clear();
+    }
+
+    // The user wants no worker.
+    void stand_down() {
+        if (caller.supervisor()) caller.supervisor()->stand_down();
     }
 
     detail::CallPtr take_asked() {
@@ -208,6 +214,7 @@ TR_INLINE bool PythonSession::is_alive() const {
 }
 
 TR_INLINE void PythonSession::please_exit(std::uint32_t timeout_ms, bool ensure) {
+    impl_->stand_down();
     const detail::WorkerPtr worker = impl_->life.worker();
     if (!worker || worker->leave(std::chrono::milliseconds(timeout_ms))) return;
     if (!ensure) throw TimedOut("the worker did not exit within " + std::to_string(timeout_ms) + " ms");
@@ -215,7 +222,7 @@ TR_INLINE void PythonSession::please_exit(std::uint32_t timeout_ms, bool ensure)
 }
 
 TR_INLINE void PythonSession::terminate() {
-    if (impl_->caller.supervisor()) impl_->caller.supervisor()->stand_down();
+    impl_->stand_down();
     impl_->life.terminate();
 }
 
@@ -239,7 +246,10 @@ TR_INLINE SessionState PythonSession::state() const {
     if (!worker) return {"none"};
     const auto& supervisor = impl_->caller.supervisor();
     if (supervisor && supervisor->is_restarting()) return {"restarting"};
-    if (!worker->is_alive()) return {worker->was_lost() ? "lost" : "exited"};
+    if (!worker->is_alive()) {
+        const bool is_lost = worker->was_lost() || (supervisor && supervisor->has_given_up());
+        return {is_lost ? "lost" : "exited"};
+    }
     const detail::State state = worker->exchange().state();
     const std::optional<detail::InWork> in_work = worker->in_work();
     if (state == detail::State::exited) return {"exiting"};  // it has said so, and its process still runs

@@ -1,0 +1,150 @@
+"""Whole sessions: what the host asks, what the system does, which states and errors follow. The same from both languages, on every
+transport; the sessions are in spec/vectors/session, which spec/vectors/README.md explains.
+"""
+
+import json
+import re
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Callable, Dict, Iterator, List
+
+import numpy as np
+import pytest
+from leaks import wait_until
+from stage import Stage
+
+import tech_renaissance
+from tech_renaissance import CancelPatience, RestartPolicy
+
+ROOT = Path(__file__).resolve().parents[1]
+VECTORS = sorted((ROOT / "spec" / "vectors" / "session").glob("*.json"))
+
+_PATIENCE_MS = 60_000
+# What is part of a longer text.
+_PARTS = ("text", "stack", "ended_by_host")
+
+
+@pytest.fixture
+def stage() -> Iterator[Stage]:
+    """Where the workers say what they do."""
+    stage = Stage()
+    yield stage
+    stage.close()
+
+
+class Performance:
+    """One session, step by step."""
+
+    def __init__(self, session: Any, stage: Stage, threads: ThreadPoolExecutor) -> None:
+        self._session = session
+        self._stage = stage
+        self._threads = threads
+        self._running: Dict[str, Future[Any]] = {}
+
+    def play(self, step: Dict[str, Any]) -> None:
+        """Take a step of a vector."""
+        step = dict(step)
+        if "do" in step:
+            self._do(step)
+        elif "end" in step:
+            _check(self._running.pop(step.pop("end")).result, step)
+        elif "becomes" in step:
+            wait_until(lambda: self._session.state().name == step["becomes"])
+            assert step["becomes"] == self._session.state().name
+        elif "state" in step:
+            state = self._session.state()
+            assert (step["state"], step.get("command", "")) == (state.name, state.command)
+        elif "worker" in step:
+            assert {"message": "", **step} == self._stage.wait()
+        else:
+            self._stage.tell(step)
+
+    def _do(self, step: Dict[str, Any]) -> None:
+        name, thread = step.pop("do"), step.pop("as", None)
+        expected = {key: step.pop(key) for key in ("gives", "raises") if key in step}
+        tensors = [np.ones(2, np.float32)] * step.pop("tensors", 0)
+        if name == "calculate":
+            step = {"timeout_ms": _PATIENCE_MS, **step}
+            call: Callable[[], Any] = lambda: self._session.calculate(step.pop("command"), *tensors, **step)  # noqa: E731
+        else:
+            if name in ("fetch_response", "wait_for_response"):
+                step = {"timeout_ms": _PATIENCE_MS, **step}
+            call = lambda: getattr(self._session, name)(**step)  # noqa: E731
+        if thread:
+            self._running[thread] = self._threads.submit(call)
+        else:
+            _check(call, expected)
+
+
+def _check(call: Callable[[], Any], expected: Dict[str, Any]) -> None:
+    if "raises" not in expected:
+        value = call()
+        if "gives" in expected:
+            assert _fits(value, expected["gives"]), value
+        return
+    wanted = dict(expected["raises"])
+    with pytest.raises(getattr(tech_renaissance, wanted.pop("type"))) as caught:
+        call()
+    found = {**vars(caught.value), "text": str(caught.value)}
+    assert _fits(found, wanted), found
+
+
+def _fits(found: Any, wanted: Any) -> bool:
+    """Whether a value is as a vector has it: an object, at least in what stands there."""
+    if not isinstance(wanted, dict) or found is None:
+        return found == wanted
+    values = found if isinstance(found, dict) else vars(found)
+    return all(
+        re.search(part, values[key]) is not None if key in _PARTS and part else _fits(values[key], part)
+        for key, part in wanted.items()
+    )
+
+
+def _options(vector: Dict[str, Any], stage: Stage, host: str) -> Dict[str, Any]:
+    options = dict(vector.get("options", {}))
+    holds = " ".join(options.pop("hold", []))
+    if "patience_ms" in options:
+        options["patience"] = CancelPatience(*options.pop("patience_ms"))
+    if "restart_policy" in options:
+        options["restart_policy"] = RestartPolicy(**options["restart_policy"])
+    message = options.get("on_restart")
+    if message and host == "python":
+        options["on_restart"] = lambda session: _hook(session, message)
+    environment = {"TR_PROMPTER": str(stage.port), "TR_HOLDS": holds}
+    return {"quiet_mode": True, "environment": environment, **options}
+
+
+def _hook(session: Any, message: str) -> None:
+    if message == "raise":
+        raise KeyboardInterrupt
+    session.fetch_response(message)
+
+
+@pytest.mark.parametrize("path", VECTORS, ids=lambda path: path.stem)
+def test_a_session_goes_as_its_vector_says(
+    path: Path, host: str, make_session: Callable[..., Any], stage: Stage
+) -> None:
+    """Step by step; in the end the session is closed, and nobody stands where no step has asked for him."""
+    vector = json.loads(path.read_text("utf-8"))
+    session = make_session("scripted.py", **_options(vector, stage, host))
+    with ThreadPoolExecutor(8) as threads:
+        performance = Performance(session, stage, threads)
+        try:
+            for number, step in enumerate(vector["steps"], 1):
+                try:
+                    performance.play(step)
+                except BaseException as error:
+                    raise AssertionError(f"step {number}, {step}: {error!r}") from error
+        finally:
+            session.close()
+    assert stage.is_quiet()
+
+
+def test_every_state_is_reached() -> None:
+    """Those of spec/life.md."""
+    table = (ROOT / "spec" / "life.md").read_text("utf-8").partition("## State\n")[2].partition("\n## ")[0]
+    steps: List[Dict[str, Any]] = [
+        step for path in VECTORS for step in json.loads(path.read_text("utf-8"))["steps"]
+    ]
+    reached = {step.get("state") or step.get("becomes") for step in steps}
+    assert set(re.findall(r"^\| `(\w+)`", table, re.MULTILINE)) == reached - {None}

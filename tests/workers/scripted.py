@@ -1,0 +1,99 @@
+"""Does what it is told, step by step: the worker of spec/vectors/session. tests/stage.py tells it."""
+
+import json
+import os
+import signal
+import socket
+import sys
+import time
+from typing import Any, Dict
+
+from tech_renaissance import Cancelled, TechRenaissanceServer
+
+HOLDS = os.environ["TR_HOLDS"].split()
+
+
+class Prompter:
+    """Who says what to do: a socket, one JSON object a line in each direction."""
+
+    def __init__(self, port: int) -> None:
+        self._lines = socket.create_connection(("127.0.0.1", port)).makefile("rw")
+
+    def say(self, place: str, message: str = "") -> None:
+        """Where we are."""
+        self._lines.write(json.dumps({"worker": place, "message": message}) + "\n")
+        self._lines.flush()
+
+    def stand(self, place: str, message: str = "") -> Dict[str, Any]:
+        """Say where we are, and wait for what to do there."""
+        self.say(place, message)
+        return json.loads(self._lines.readline() or '{"tell": "go"}')
+
+
+class ScriptedServer(TechRenaissanceServer):
+    def __init__(self, prompter: Prompter) -> None:
+        super().__init__(library="numpy")
+        self._prompter = prompter
+
+    def main_logic(self, command: str, parameters: str) -> bool:
+        if command == "say":  # at once
+            self.write_response("", parameters)
+            return True
+        order = self._prompter.stand("begins", f"{command} {parameters}".rstrip())
+        getattr(self, order.pop("tell"))(**order)
+        return True
+
+    def answer(self, text: str) -> None:
+        self.write_response("", text)
+
+    def fail(self) -> None:
+        raise ValueError("as told")
+
+    def leave(self, status: int) -> None:
+        sys.exit(status)
+
+    def die(self, status: int) -> None:
+        os._exit(status)
+
+    def be_killed(self) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def obey(self) -> None:
+        self.works_until_told()
+        if "notice" in HOLDS:
+            self._prompter.stand("sees")
+
+    def works_until_told(self) -> None:
+        self._prompter.say("works")
+        while not self.cancelled:
+            time.sleep(0.005)
+
+    def sleep(self) -> None:
+        time.sleep(3600)
+
+    def swallow(self) -> None:
+        while True:
+            try:
+                time.sleep(3600)
+            except Cancelled:
+                continue
+
+    def be_deaf(self) -> None:
+        while True:
+            try:
+                time.sleep(3600)
+            except BaseException:
+                continue
+
+
+if __name__ == "__main__":
+    prompter = Prompter(int(os.environ["TR_PROMPTER"]))
+    if "launch" in HOLDS:
+        order = prompter.stand("launches")
+        if order["tell"] == "die":
+            os._exit(order["status"])
+    try:
+        ScriptedServer(prompter).run(sys.argv[1])
+    finally:
+        if "leave" in HOLDS:
+            prompter.stand("leaves")
