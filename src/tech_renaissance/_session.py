@@ -1,17 +1,18 @@
 """The host's side: PythonSession starts a worker, calls it, shares tensors with it, watches it, stops it."""
 
-import os
 import threading
 import time
 import weakref
 from collections import deque
 from typing import TYPE_CHECKING, Any, Callable, Deque, List, Mapping, NamedTuple, Optional, Sequence, Union
 
+from ._base.durations import option_seconds, seconds
 from ._base.errors import CommandError, LocalProtocolError, TimedOut
 from ._base.names import check_tag_to_send
 from ._base.post_mortem import PostMortem
-from ._base.tensor import Library, choose_library, dtype_named, imported_library
+from ._base.tensor import Library, dtype_named, imported_library
 from ._host.caller import TIMEOUT_MS, Caller
+from ._host.checked_options import checked, checked_hook
 from ._host.end_call import end_call
 from ._host.life import Life
 from ._host.options import CancelPatience, Options, RestartPolicy
@@ -20,6 +21,8 @@ from ._protocol.connection import State
 from ._protocol.frame import Exit, Response, parse_message
 
 if TYPE_CHECKING:
+    import os
+
     from ._host.call import Call
 
 
@@ -55,7 +58,7 @@ class PythonSession:
         environment: Optional[Mapping[str, str]] = None,
         working_directory: Optional[str] = None,
         workspace: Optional[str] = None,
-        launch_timeout_ms: int = 30_000,
+        launch_timeout_ms: float = 30_000,
         output: Optional[Output] = None,
         poll_ms: Optional[str] = None,
         look_us: Optional[int] = None,
@@ -83,29 +86,29 @@ class PythonSession:
 
         Raises LocalProtocolError ``bad_name`` or ``bad_option``.
         """
-        choose_library(library)
-        self._options = Options(
-            script_path=os.fspath(script_path),
+        options = Options(
+            script_path=script_path,
             session_id=session_id,
             quiet=quiet_mode,
             arguments=arguments,
             python=python,
             python_arguments=python_arguments,
-            environment=dict(environment or {}),
+            environment={} if environment is None else environment,
             working_directory=working_directory,
             workspace=workspace,
-            launch_timeout_s=launch_timeout_ms / 1000,
+            launch_timeout_s=option_seconds("launch_timeout_ms", launch_timeout_ms),
             output=output,
             poll_ms=poll_ms,
             look_us=look_us,
             library=library,
             transport=transport,
-            patience=patience or CancelPatience(),
+            patience=CancelPatience() if patience is None else patience,
             restart=restart,
-            restart_policy=restart_policy or RestartPolicy(),
+            restart_policy=RestartPolicy() if restart_policy is None else restart_policy,
         )
+        self._options = checked(options)
         self._life = life = Life(self._options)
-        self._caller = Caller(life, self._options, _weakly(self, on_restart))
+        self._caller = Caller(life, self._options, _weakly(self, checked_hook(on_restart)))
         self._finalizer = weakref.finalize(self, _end, life, self._caller)
         self._asked: Deque[Call] = deque()  # calls of send_request whose answers nobody has fetched
         self._asked_lock = threading.Lock()
@@ -135,23 +138,24 @@ class PythonSession:
         """Discard the worker's output, or pass it on; takes effect at the next ``start``."""
         self._options.quiet = quiet
 
-    def start(self, wait_ms: int = 0) -> None:
+    def start(self, wait_ms: float = 0) -> None:
         """Start the worker. Returns before it is ready, unless ``wait_ms`` says how long to wait for that at most; that it is not
         ready by then is no error. Does nothing if one runs.
 
         Works again after ``terminate``, an exit or a crash; tensors sent under tags are still there. Raises LaunchError: no
         interpreter, no script, the session id in use, refused by the system, or died while it was waited for.
         """
+        wait_s = seconds("wait_ms", wait_ms)
         self._launch()
-        if wait_ms > 0:
-            self.wait_until_ready(wait_ms)
+        if wait_s:
+            self._caller.worker().exchange.wait_started(wait_s)
 
     def is_alive(self) -> bool:
         """Whether the worker's process runs, as the kernel says now."""
         worker = self._life.worker
         return worker is not None and worker.is_alive()
 
-    def please_exit(self, timeout_ms: int = 5000, ensure: bool = False) -> None:
+    def please_exit(self, timeout_ms: float = 5000, ensure: bool = False) -> None:
         """Ask the worker to leave once it has served what it was sent, and wait for it.
 
         Raises TimedOut if it has not left in time; with ``ensure`` it is terminated instead. No worker, no error. A restart that is on its
@@ -159,7 +163,7 @@ class PythonSession:
         """
         self._stand_down()
         worker = self._life.worker
-        if worker is None or worker.leave(timeout_ms / 1000):
+        if worker is None or worker.leave(seconds("timeout_ms", timeout_ms)):
             return
         if not ensure:
             raise TimedOut(f"the worker did not exit within {timeout_ms} ms")
@@ -172,10 +176,10 @@ class PythonSession:
         self._stand_down()
         self._life.terminate()
 
-    def join(self, timeout_ms: int = TIMEOUT_MS) -> bool:
+    def join(self, timeout_ms: float = TIMEOUT_MS) -> bool:
         """Wait for the worker's process to end by itself; False if it still runs."""
         worker = self._life.worker
-        return worker is None or worker.process.wait(timeout_ms / 1000)
+        return worker is None or worker.process.wait(seconds("timeout_ms", timeout_ms))
 
     def close(self) -> None:
         """End the worker, in order if it can, and remove the session directory. Safe to call twice."""
@@ -229,14 +233,14 @@ class PythonSession:
         """Whether the worker has a request that it has not answered."""
         return self._state() is State.BUSY
 
-    def wait_until_ready(self, timeout_ms: int = TIMEOUT_MS) -> bool:
+    def wait_until_ready(self, timeout_ms: float = TIMEOUT_MS) -> bool:
         """Wait until the worker can serve; False if it cannot yet. Raises LaunchError or WorkerLost if it died."""
-        return self._caller.worker().exchange.wait_started(timeout_ms / 1000)
+        return self._caller.worker().exchange.wait_started(seconds("timeout_ms", timeout_ms))
 
-    def wait_until_ok(self, timeout_ms: int = TIMEOUT_MS) -> bool:
+    def wait_until_ok(self, timeout_ms: float = TIMEOUT_MS) -> bool:
         """Wait until all requests are answered; True if the last one succeeded. Raises WorkerLost."""
         exchange = self._caller.ready_worker().exchange
-        return exchange.wait_idle(timeout_ms / 1000) and not exchange.last_failed
+        return exchange.wait_idle(seconds("timeout_ms", timeout_ms)) and not exchange.last_failed
 
     def new_response(self) -> bool:
         """Whether the answer to the oldest ``send_request`` is there to be read."""
@@ -247,7 +251,7 @@ class PythonSession:
     # ----------------------------------------------------------------- calls
 
     def send_request(
-        self, message: str, *, deadline_ms: Optional[int] = None, idempotent: bool = False
+        self, message: str, *, deadline_ms: Optional[float] = None, idempotent: bool = False
     ) -> None:
         """Send a request; its answer is for ``wait_for_*``. Waits for room when earlier requests fill the transport.
 
@@ -268,7 +272,7 @@ class PythonSession:
         """The text of the answer that is there; like ``wait_for_response(0)``."""
         return self.wait_for_response(0)
 
-    def wait_for_response(self, timeout_ms: int = TIMEOUT_MS) -> str:
+    def wait_for_response(self, timeout_ms: float = TIMEOUT_MS) -> str:
         """The text of the answer to the oldest ``send_request``.
 
         Raises TimedOut (waiting again is possible until the next request), CommandError if the command failed,
@@ -276,20 +280,20 @@ class PythonSession:
         """
         return _text(self._wait(timeout_ms))
 
-    def wait_for_tensor(self, timeout_ms: int = TIMEOUT_MS) -> Any:
+    def wait_for_tensor(self, timeout_ms: float = TIMEOUT_MS) -> Any:
         """The (first) tensor of the answer to the oldest ``send_request``; errors as in ``wait_for_response``."""
         return _tensors(self._wait(timeout_ms))[0]
 
-    def wait_for_tensors(self, timeout_ms: int = TIMEOUT_MS) -> List[Any]:
+    def wait_for_tensors(self, timeout_ms: float = TIMEOUT_MS) -> List[Any]:
         """All tensors of the answer to the oldest ``send_request``; errors as in ``wait_for_response``."""
         return _tensors(self._wait(timeout_ms))
 
     def fetch_response(
         self,
         message: str,
-        timeout_ms: Optional[int] = None,
+        timeout_ms: Optional[float] = None,
         *,
-        deadline_ms: Optional[int] = None,
+        deadline_ms: Optional[float] = None,
         idempotent: bool = False,
     ) -> str:
         """Send a request and return the text of its answer; errors as in ``wait_for_response``.
@@ -302,9 +306,9 @@ class PythonSession:
     def fetch_tensor(
         self,
         message: str,
-        timeout_ms: Optional[int] = None,
+        timeout_ms: Optional[float] = None,
         *,
-        deadline_ms: Optional[int] = None,
+        deadline_ms: Optional[float] = None,
         idempotent: bool = False,
     ) -> Any:
         """Send a request and return the (first) tensor of its answer; as ``fetch_response``."""
@@ -313,9 +317,9 @@ class PythonSession:
     def fetch_tensors(
         self,
         message: str,
-        timeout_ms: Optional[int] = None,
+        timeout_ms: Optional[float] = None,
         *,
-        deadline_ms: Optional[int] = None,
+        deadline_ms: Optional[float] = None,
         idempotent: bool = False,
     ) -> List[Any]:
         """Send a request and return all tensors of its answer; as ``fetch_response``."""
@@ -325,8 +329,8 @@ class PythonSession:
         self,
         command: str,
         *tensors: Any,
-        timeout_ms: Optional[int] = None,
-        deadline_ms: Optional[int] = None,
+        timeout_ms: Optional[float] = None,
+        deadline_ms: Optional[float] = None,
         idempotent: bool = False,
     ) -> Any:
         """Call a command with tensors and return the (first) tensor of its answer.
@@ -407,7 +411,8 @@ class PythonSession:
         worker = self._life.worker
         return worker.exchange.state if worker and worker.is_alive() else None
 
-    def _wait(self, timeout_ms: int) -> Response:
+    def _wait(self, timeout_ms: float) -> Response:
+        timeout_s = seconds("timeout_ms", timeout_ms)
         self._caller.worker()
         with self._asked_lock:
             if not self._asked:
@@ -416,7 +421,7 @@ class PythonSession:
                 )
             call = self._asked.popleft()
         try:
-            return self._caller.answer(call, timeout_ms / 1000, time.monotonic() + timeout_ms / 1000)
+            return self._caller.answer(call, timeout_s, time.monotonic() + timeout_s)
         except TimedOut as error:
             if error.code == "timed_out":
                 with self._asked_lock:

@@ -37,7 +37,7 @@ public:
 
     std::optional<std::chrono::milliseconds> milliseconds(const std::string& key) const {
         if (!has(key)) return std::nullopt;
-        return std::chrono::milliseconds(number(key));
+        return std::chrono::milliseconds(object_.find(key)->get_if<tr::detail::json::Number>()->as_int64().value());
     }
 
     // From seconds, with a fraction or without.
@@ -132,9 +132,7 @@ inline tr::SessionOptions read_options(const Arguments& arguments) {
     options.transport = arguments.text("transport");
     options.poll_ms = arguments.text("poll_ms");
     if (arguments.has("look_us")) options.look = std::chrono::microseconds(arguments.number("look_us"));
-    if (arguments.number("launch_timeout_ms") > 0) {
-        options.launch_timeout = std::chrono::milliseconds(arguments.number("launch_timeout_ms"));
-    }
+    options.launch_timeout = arguments.milliseconds("launch_timeout_ms").value_or(options.launch_timeout);
     read_life_options(arguments, options);
     const std::string output = arguments.text("output");
     if (output == "inherit")

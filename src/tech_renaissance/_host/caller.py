@@ -5,6 +5,7 @@ import math
 import time
 from typing import Callable, Optional
 
+from .._base.durations import seconds
 from .._base.errors import LaunchError, LocalProtocolError, SessionClosed, TimedOut, WorkerLost
 from .._protocol.frame import Exit, Response, parse_message
 from .call import Call, expired, with_stacks
@@ -80,14 +81,14 @@ class Caller:
         """A number that no other call of the session has."""
         return next(self._ids)
 
-    def make_call(self, message: str, deadline_ms: Optional[int], idempotent: bool) -> Optional[Call]:
+    def make_call(self, message: str, deadline_ms: Optional[float], idempotent: bool) -> Optional[Call]:
         """A new call; None for a request to leave. Raises LocalProtocolError ``bad_message``."""
         request = parse_message(message)
         if isinstance(request, Exit):
             return None
         request.id = next(self._ids)
         if deadline_ms is not None:
-            request.deadline_ns = time.perf_counter_ns() + deadline_ms * 1_000_000
+            request.deadline_ns = time.perf_counter_ns() + int(seconds("deadline_ms", deadline_ms) * 1e9)
         return Call(request, idempotent=idempotent)
 
     def ask_to_leave(self) -> None:
@@ -130,18 +131,20 @@ class Caller:
         )
 
     def fetch(
-        self, message: str, timeout_ms: Optional[int], deadline_ms: Optional[int], idempotent: bool
+        self, message: str, timeout_ms: Optional[float], deadline_ms: Optional[float], idempotent: bool
     ) -> Response:
         """Make a call and wait for its answer; nobody else waits for it."""
         call = self.make_call(message, deadline_ms, idempotent)
         if call is None:
             raise LocalProtocolError("bad_message", "'exit' has no answer: use please_exit")
         if timeout_ms is not None:
-            timeout_s = timeout_ms / 1000
+            timeout_s = seconds("timeout_ms", timeout_ms)
         elif deadline_ms is None:
             timeout_s = TIMEOUT_MS / 1000
         else:
-            timeout_s = deadline_ms / 1000 + longest_climb_s(call_ladder(self._patience)) + _STACKS_S
+            timeout_s = (
+                seconds("deadline_ms", deadline_ms) + longest_climb_s(call_ladder(self._patience)) + _STACKS_S
+            )
         until = self.submit(call, timeout_s)
         try:
             return self.answer(call, timeout_s, until)

@@ -6,6 +6,7 @@ import threading
 from typing import Callable, List, Optional, Tuple
 
 from .._system.lazy_thread import LazyThread
+from .._system.waits import at_once
 from .call import Call
 
 
@@ -59,7 +60,7 @@ class DeadlineWatch:
                 remaining_s = self._waiting[0][2].remaining_s() if self._waiting else None
                 if remaining_s == 0:
                     return heapq.heappop(self._waiting)[2]
-                self._changed.wait(remaining_s)
+                self._changed.wait(None if remaining_s is None else at_once(remaining_s))
             return None
 
     def _forget_done(self) -> None:

@@ -12,6 +12,7 @@ from typing import Callable, Dict, List, Optional, Union
 from .._base.errors import RemoteProtocolError, SessionClosed, TechRenaissanceError, WorkerLost
 from .._protocol.connection import Connection, State
 from .._protocol.frame import Exit, Frame, Ready, Response
+from .._system.waits import at_once
 from .._transport.transport import BROKEN_RING, HostTransport
 from .call import Call, call_ended, expired
 
@@ -225,7 +226,7 @@ class Exchange:
         """Let another thread change something, at most so long; called and left with the lock held."""
         self._waiting += 1
         try:
-            return self._changed.wait(timeout_s)
+            return self._changed.wait(at_once(timeout_s))
         finally:
             self._waiting -= 1
 

@@ -5,7 +5,7 @@ import os
 import threading
 from typing import Callable, Dict, List, Optional
 
-from .._base.errors import LaunchError, LocalProtocolError, SessionClosed
+from .._base.errors import LaunchError, SessionClosed
 from .._base.names import is_reserved_tag
 from .._base.post_mortem import PostMortem
 from .._process.command_line import CommandLine, checked_arguments, checked_python_arguments
@@ -17,7 +17,7 @@ from .._transport.session_directory import SessionDirectory, remove_leftovers, s
 from .._transport.transport import HostTransport
 from .ladder import END_LADDER, TERMINATE_LADDER
 from .launched_worker import Launch, LaunchedWorker
-from .options import RESTARTS, Options
+from .options import Options
 
 
 class Life:
@@ -25,10 +25,6 @@ class Life:
 
     def __init__(self, options: Options) -> None:
         """Raises LocalProtocolError ``bad_name`` or ``bad_option``; nothing is made yet."""
-        if options.restart not in RESTARTS:
-            raise LocalProtocolError(
-                "bad_option", f"restart is 'never' or 'on-crash', not {options.restart!r}"
-            )
         self._options = options
         self._environment = {**os.environ, **options.environment}
         self._poll_ms = options.poll_ms or self._environment.get("TR_POLL_MS")
@@ -40,7 +36,7 @@ class Life:
             options.transport or self._environment.get("TR_TRANSPORT")
         )
         self._command_line = CommandLine(
-            options.script_path,
+            os.fspath(options.script_path),
             options.session_id,
             checked_python_arguments(options.python_arguments),
             checked_arguments("arguments", options.arguments),

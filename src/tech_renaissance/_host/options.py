@@ -1,10 +1,13 @@
 """The options of a session, as PythonSession is given them."""
 
 from dataclasses import dataclass
-from typing import Dict, NamedTuple, Optional, Sequence
+from typing import TYPE_CHECKING, Mapping, NamedTuple, Optional, Sequence, Union
 
 from .._base.tensor import Library
 from .._process.output import Output
+
+if TYPE_CHECKING:
+    import os
 
 RESTARTS = ("never", "on-crash")
 
@@ -12,9 +15,9 @@ RESTARTS = ("never", "on-crash")
 class CancelPatience(NamedTuple):
     """How long each step that ends a call is given before the next one, in milliseconds; see spec/life.md."""
 
-    notice_ms: int = 200
-    interrupt_ms: int = 1000
-    terminate_ms: int = 1000
+    notice_ms: float = 200
+    interrupt_ms: float = 1000
+    terminate_ms: float = 1000
 
 
 class RestartPolicy(NamedTuple):
@@ -22,8 +25,8 @@ class RestartPolicy(NamedTuple):
     ``keep_tags``: the tensors under tags are there again.
     """
 
-    first_backoff_ms: int = 100
-    max_backoff_ms: int = 10_000
+    first_backoff_ms: float = 100
+    max_backoff_ms: float = 10_000
     limit: int = 5
     window_s: float = 60.0
     keep_tags: bool = True
@@ -33,13 +36,13 @@ class RestartPolicy(NamedTuple):
 class Options:
     """The options of PythonSession; see there."""
 
-    script_path: str
+    script_path: "Union[str, os.PathLike[str]]"
     session_id: str
     quiet: bool
     arguments: Sequence[str]
     python: Optional[str]
     python_arguments: Sequence[str]
-    environment: Dict[str, str]
+    environment: Mapping[str, str]
     working_directory: Optional[str]
     workspace: Optional[str]
     launch_timeout_s: float

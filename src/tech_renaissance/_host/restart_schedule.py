@@ -15,23 +15,23 @@ class RestartSchedule:
     def __init__(self, policy: RestartPolicy) -> None:
         self._policy = policy
         self._restarts: Deque[float] = deque()  # when, on the monotonic clock
-        self._in_a_row = 0
+        self._next_ms = policy.first_backoff_ms
 
     def reset(self) -> None:
         """Forget the crashes so far."""
         self._restarts.clear()
-        self._in_a_row = 0
+        self._next_ms = self._policy.first_backoff_ms
 
     def next_wait_s(self, lived_s: float, now: float) -> Optional[float]:
         """After the crash of a worker that lived so long: how long to wait before the restart; None: no more restarts."""
         policy = self._policy
         if lived_s >= _LONG_LIFE_S:
-            self._in_a_row = 0
+            self._next_ms = policy.first_backoff_ms
         while self._restarts and now - self._restarts[0] >= policy.window_s:
             self._restarts.popleft()
         if len(self._restarts) >= policy.limit:
             return None
         self._restarts.append(now)
-        wait_ms = min(policy.first_backoff_ms * 2**self._in_a_row, policy.max_backoff_ms)
-        self._in_a_row += 1
+        wait_ms = min(self._next_ms, policy.max_backoff_ms)
+        self._next_ms = 2 * wait_ms
         return wait_ms / 1000

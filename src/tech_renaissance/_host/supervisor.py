@@ -8,6 +8,7 @@ from typing import Callable, NoReturn, Optional
 from .._base.errors import SessionClosed, TechRenaissanceError, WorkerLost
 from .._base.post_mortem import PostMortem
 from .._system.lazy_thread import LazyThread
+from .._system.waits import wait_for
 from .call import Call, expired
 from .exchange import Exchange
 from .ladder import TERMINATE_LADDER
@@ -152,7 +153,7 @@ class Supervisor:
         if self._thread.is_current:
             return True
         with self._changed:
-            in_time = self._changed.wait_for(lambda: self._closed or not self._is_coming(worker), timeout_s)
+            in_time = wait_for(self._changed, lambda: self._closed or not self._is_coming(worker), timeout_s)
             if self._given_up:
                 raise self._given_up.with_traceback(None)
             return in_time
@@ -162,14 +163,16 @@ class Supervisor:
         if self._phase is not _Phase.SENDING_AGAIN:
             return True
         with self._changed:
-            return self._changed.wait_for(
-                lambda: self._phase is not _Phase.SENDING_AGAIN or not self._is_wanted_restart(), timeout_s
+            return wait_for(
+                self._changed,
+                lambda: self._phase is not _Phase.SENDING_AGAIN or not self._is_wanted_restart(),
+                timeout_s,
             )
 
     def wait_sent(self, call: Call, timeout_s: float) -> bool:
         """Wait until a call that was handed over is under way again, or done; False if it is not in time."""
         with self._changed:
-            return self._changed.wait_for(lambda: call.exchange is not None or call.done, timeout_s)
+            return wait_for(self._changed, lambda: call.exchange is not None or call.done, timeout_s)
 
     def expire(self, call: Call) -> bool:
         """The deadline of a call has passed; False if it is not here, or is just being sent."""
@@ -275,7 +278,7 @@ class Supervisor:
             wait_s = self._schedule.next_wait_s(lived_s, time.monotonic())
             if wait_s is None:
                 self._give_up(record)
-            self._changed.wait_for(lambda: self._hurried or not self._is_wanted_restart(), wait_s)
+            wait_for(self._changed, lambda: self._hurried or not self._is_wanted_restart(), wait_s)
             return self._is_wanted_restart()
 
     def _give_up(self, record: Optional[PostMortem]) -> NoReturn:

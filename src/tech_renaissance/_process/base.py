@@ -3,6 +3,7 @@
 import threading
 from typing import Callable, Optional
 
+from .._system.waits import wait_set
 from .output import OutputFlow
 
 
@@ -25,7 +26,7 @@ class BaseProcess:
 
     def wait(self, timeout_s: float) -> bool:
         """Wait for the end; False if it still runs after the timeout."""
-        return self._ended.wait(timeout_s)
+        return wait_set(self._ended, timeout_s)
 
     def output_tail(self) -> str:
         """The last 64 KiB of stdout and stderr."""

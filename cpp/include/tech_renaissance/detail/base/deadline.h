@@ -1,18 +1,30 @@
-// Points in time at which a wait ends.
+// Durations as users give them, and the points in time at which waits end: spec/life.md, Durations.
 #pragma once
 
 #include <algorithm>
 #include <chrono>
+#include <string>
+
+#include "tech_renaissance/error.h"
 
 namespace tr::detail {
 
 using Clock = std::chrono::steady_clock;
 
-// Any timeout is fine: one that is negative has passed, one that the clock cannot hold is cut to a century.
-inline Clock::time_point deadline_after(std::chrono::milliseconds timeout) {
+// Of a wait: one that is negative has passed, one that is longer than a century is one.
+inline std::chrono::milliseconds bounded(std::chrono::milliseconds duration) {
     constexpr std::chrono::hours century(24 * 36500);
-    return Clock::now() + std::clamp<std::chrono::milliseconds>(timeout, std::chrono::milliseconds::zero(), century);
+    return std::clamp<std::chrono::milliseconds>(duration, std::chrono::milliseconds::zero(), century);
 }
+
+// The same for an option of a session, which cannot be negative: throws LocalProtocolError bad_option.
+inline std::chrono::milliseconds bounded_option(const char* name, std::chrono::milliseconds duration) {
+    if (duration.count() >= 0) return bounded(duration);
+    const std::string text = std::string(name) + " is a number of milliseconds, not ";
+    throw LocalProtocolError("bad_option", text + std::to_string(duration.count()));
+}
+
+inline Clock::time_point deadline_after(std::chrono::milliseconds timeout) { return Clock::now() + bounded(timeout); }
 
 // What is left, rounded up so that a wait never ends early; zero when the deadline has passed.
 inline std::chrono::milliseconds left_until(Clock::time_point deadline) {

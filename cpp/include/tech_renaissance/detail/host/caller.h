@@ -159,9 +159,7 @@ private:
     Milliseconds timeout_of(const CallOptions& options) const {
         if (options.timeout) return *options.timeout;
         if (!options.deadline) return Milliseconds(default_timeout_ms);
-        constexpr std::chrono::hours longest(24 * 36500);
-        return std::min<Milliseconds>(*options.deadline, longest) +
-               longest_climb(call_ladder(life_.options().patience)) + stacks_time;
+        return bounded(*options.deadline) + longest_climb(call_ladder(life_.options().patience)) + stacks_time;
     }
 
     // False if the worker ended before it took the call, and there will be another.

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "tech_renaissance/detail/host/checked_options.h"
 #include "tech_renaissance/detail/host/ladder.h"
 #include "tech_renaissance/detail/host/launched_worker.h"
 #include "tech_renaissance/detail/process/command_line.h"
@@ -28,7 +29,7 @@ public:
     // told: is called when a worker's process has ended, by the thread that saw it. Throws LocalProtocolError bad_name
     // or bad_option; nothing is made yet.
     Life(SessionOptions options, std::function<void()> told)
-        : options_(std::move(options)),
+        : options_(checked(std::move(options))),
           told_(std::move(told)),
           environment_(merged(current_environment(), options_.environment)),
           workspace_(find_workspace(options_.workspace, environment_)),
@@ -36,8 +37,6 @@ public:
         parse_schedule(poll_ms());
         look();
         check_transport_name(transport_name());
-        check_python_arguments(options_.python_arguments);
-        check_arguments("arguments", options_.arguments);
     }
     Life(const Life&) = delete;
     Life& operator=(const Life&) = delete;

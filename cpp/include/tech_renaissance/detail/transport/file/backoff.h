@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <charconv>
 #include <chrono>
+#include <cstddef>
 #include <optional>
 #include <string_view>
 
@@ -43,9 +44,11 @@ public:
 
 private:
     static std::optional<Milliseconds> parse_milliseconds(std::string_view digits) {
+        constexpr std::size_t most_digits = 9;
         int value = 0;
         const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
-        if (error != std::errc() || end != digits.data() + digits.size() || value <= 0) return std::nullopt;
+        if (error != std::errc() || end != digits.data() + digits.size() || value <= 0 || digits.size() > most_digits)
+            return std::nullopt;
         return Milliseconds(value);
     }
 
