@@ -7,10 +7,13 @@ g++:    g++ -std=c++17 main.cpp -I "$(python -m tech_renaissance --include-dir)"
 """
 
 import argparse
+import contextlib
 import os
+import sys
 from pathlib import Path
 from typing import Optional
 
+from ._base.errors import LaunchError
 from ._transport.session_directory import remove_leftovers, sessions_folder
 from ._version import __version__
 
@@ -24,8 +27,12 @@ def _cpp_dir() -> Path:
 
 def _clean(workspace: Optional[str]) -> None:
     folder = sessions_folder(os.environ, workspace)
-    for path in remove_leftovers(folder):
-        print(f"removed {path}")
+    try:
+        with contextlib.suppress(FileNotFoundError):  # there was never a session
+            for path in remove_leftovers(folder):
+                print(f"removed {path}")
+    except (OSError, LaunchError) as error:
+        sys.exit(f"cannot clean {folder!r}: {error}")
 
 
 def main() -> None:

@@ -1,9 +1,14 @@
 // What dead hosts left behind, and what is not theirs.
 #include "tech_renaissance/detail/transport/session_directory.h"
 
+#include <atomic>
+#include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <optional>
 #include <string>
+#include <system_error>
+#include <thread>
 
 #include "check.h"
 #include "temporary_directory.h"
@@ -11,6 +16,7 @@
 using tr::LaunchError;
 using tr::detail::from_path;
 using tr::detail::LockFile;
+using tr::detail::OpenFolder;
 using tr::detail::remove_leftovers;
 using tr::detail::SessionDirectory;
 
@@ -65,10 +71,52 @@ TEST("links are not followed") {
 }
 #endif
 
+TEST("a lock that has named nobody for a minute is left over") {
+    const TemporaryDirectory workspace;
+    const auto old = left_behind(workspace, "tr_session_old");
+    std::ofstream(old / "session.lock", std::ios::trunc).close();
+    std::filesystem::last_write_time(old / "session.lock",
+                                     std::filesystem::file_time_type::clock::now() - std::chrono::seconds(61));
+    remove_leftovers(workspace.path());
+    CHECK(!std::filesystem::exists(old));
+}
+
+#if !defined(_WIN32)
+TEST("a directory that is swapped by a link during a sweep costs the link's target nothing") {
+    const TemporaryDirectory workspace;
+    const TemporaryDirectory elsewhere;
+    const auto target = left_behind(elsewhere, "target");
+    const auto link = elsewhere / "link";
+    std::filesystem::create_directory_symlink(target, link);
+    std::atomic<bool> done{false};
+    std::thread swapper([&] {
+        const auto name = workspace / "tr_session_x";
+        while (!done) {
+            std::error_code ignored;
+            std::filesystem::rename(name, workspace / "aside", ignored);
+            std::filesystem::rename(link, name, ignored);
+            std::filesystem::rename(name, link, ignored);
+            std::filesystem::rename(workspace / "aside", name, ignored);
+        }
+    });
+    for (int i = 0; i < 300; ++i) {
+        std::error_code ignored;
+        std::filesystem::create_directories(workspace / "aside" / "folder", ignored);
+        std::ofstream(workspace / "aside" / "folder" / "file") << "text";
+        std::ofstream(workspace / "aside" / "session.lock") << "4194304";
+        for (int j = 0; j < 10; ++j) remove_leftovers(workspace.path());
+    }
+    done = true;
+    swapper.join();
+    CHECK(std::filesystem::exists(target / "folder" / "file"));
+    CHECK(std::filesystem::exists(target / "session.lock"));
+}
+#endif
+
 TEST("who claims a directory waits for one that removes it, not for one that owns it") {
     const TemporaryDirectory workspace;
     const auto dead = left_behind(workspace, "tr_session_dead");
-    std::optional<LockFile> sweeper = LockFile::take_over(from_path(dead / "session.lock"));
+    std::optional<LockFile> sweeper = LockFile::take_over(OpenFolder(dead), "session.lock");
     CHECK(sweeper.has_value());
     CHECK_THROWS(LaunchError, "session_in_use", SessionDirectory(from_path(dead)));
     sweeper.reset();

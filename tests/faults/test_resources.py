@@ -85,6 +85,7 @@ def test_a_session_on_a_full_disk_does_not_start_or_says_why(disk: Path, make_se
         session.start()
         session.fetch_response("pid", LONG_MS)
     assert caught.value.code in ("launch_failed", "died_at_start")
+    assert [] == list((disk / "python_session").iterdir())  # a lock that names nobody would stay
     filler.unlink()
     session.start()
     assert session.fetch_response("pid", LONG_MS)

@@ -75,7 +75,8 @@ class Life:
             self.check_open()
             if self._directory is None:
                 self._directory = SessionDirectory(self.path, empty=True)
-                remove_leftovers(os.path.dirname(self.path))
+                with contextlib.suppress(OSError, LaunchError):  # they are not what was asked for
+                    remove_leftovers(os.path.dirname(self.path))
             if self._transport is None:
                 try:
                     self._transport = host_transport(

@@ -1,8 +1,9 @@
 """Locking a file on POSIX: flock, which the kernel gives up when the last descriptor of the owner is closed."""
 
-import contextlib
 import fcntl
 import os
+
+from .open_folder import OpenFolder, identity_of
 
 
 def try_lock(descriptor: int) -> bool:
@@ -14,10 +15,10 @@ def try_lock(descriptor: int) -> bool:
     return True
 
 
-def remove_locked(descriptor: int, path: str) -> None:
-    """Remove the file, then give up the lock: nobody can lock the file that goes and believe to own its name."""
+def remove_locked(descriptor: int, folder: OpenFolder, name: str) -> None:
+    """Remove the file if it still bears this name, then give up the lock: nobody can lock the file that goes and believe to own its name."""
     try:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(path)
+        if folder.identity_at(name) == identity_of(descriptor):
+            folder.remove_file(name)
     finally:
         os.close(descriptor)

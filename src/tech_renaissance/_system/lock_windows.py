@@ -5,6 +5,8 @@ import msvcrt
 import os
 from ctypes import wintypes
 
+from .open_folder import OpenFolder, identity_of
+
 _EXCLUSIVE_NOW = 0x2 | 0x1  # LOCKFILE_EXCLUSIVE_LOCK, LOCKFILE_FAIL_IMMEDIATELY
 _OFFSET_HIGH = 1 << 30  # byte 2^62
 
@@ -37,7 +39,9 @@ def try_lock(descriptor: int) -> bool:
     return bool(_kernel32.LockFileEx(handle, _EXCLUSIVE_NOW, 0, 1, 0, ctypes.byref(position)))
 
 
-def remove_locked(descriptor: int, path: str) -> None:
-    """Give up the lock, then remove the file: Windows does not remove a file that is open."""
+def remove_locked(descriptor: int, folder: OpenFolder, name: str) -> None:
+    """Give up the lock, then remove the file if it still bears this name: Windows does not remove a file that is open."""
+    identity = identity_of(descriptor)
     os.close(descriptor)
-    os.unlink(path)
+    if folder.identity_at(name) == identity:
+        folder.remove_file(name)

@@ -8,6 +8,7 @@ from typing import List, Mapping, Optional
 
 from .._base.errors import LaunchError
 from .._base.names import check_name
+from .._system.open_folder import OpenFolder, identity_of
 
 if sys.platform == "win32":
     from .._system.lock_windows import remove_locked, try_lock
@@ -18,6 +19,8 @@ _LOCK = "session.lock"
 _PREFIX = "tr_session_"
 # Who removes what a dead owner left holds its lock, too, but not for long.
 _SWEEP_S = 0.2
+# A lock file that names nobody for so long was left by one who died while making it.
+_UNSIGNED_S = 60.0
 
 
 def session_directory(
@@ -38,129 +41,185 @@ class SessionDirectory:
     """A session's directory and the lock that says who owns it: made when it is claimed, kept until ``release`` or ``remove``.
 
     ``is_new``: it was not there before. Raises LaunchError: ``session_in_use`` if a living process owns it, ``launch_failed`` if it
-    cannot be made.
+    cannot be made, or if others could put something else in its place.
     """
 
     def __init__(self, path: str, *, empty: bool) -> None:
         """Claim the directory. ``empty``: make it private, and remove what a dead owner left."""
         self.path = path
         self.is_new = False
-        try:
-            os.makedirs(os.path.dirname(path), exist_ok=True)
-            self._lock = self._claim()
-        except OSError as error:
-            raise self._failed(error) from error
-        try:
-            self._write_pid()
-            if empty:
-                os.chmod(path, 0o700)
-                _remove_files(path)
-        except OSError as error:
-            os.close(self._lock)
-            raise self._failed(error) from error
+        patience_until = time.monotonic() + _SWEEP_S
+        while True:
+            try:
+                self._held = self._claim(empty=empty)
+            except LaunchError as error:
+                if error.code != "session_in_use" or time.monotonic() >= patience_until:
+                    raise
+            except OSError as error:
+                # It may have been removed while we were about to lock it.
+                if not isinstance(error, FileNotFoundError) or time.monotonic() >= patience_until:
+                    text = f"cannot make the session directory {path!r}: {error}"
+                    raise LaunchError("launch_failed", text) from error
+            else:
+                return
+            time.sleep(_SWEEP_S / 20)
+
+    def is_in_place(self) -> bool:
+        """Whether the path still names this directory, and the lock in it is still ours."""
+        with contextlib.suppress(OSError), OpenFolder(os.path.dirname(self.path)) as parent:
+            return self._held.is_in_place(parent)
+        return False
 
     def release(self) -> None:
         """Give up the directory; the files stay, but for the lock: nobody has left them behind."""
-        remove_locked(self._lock, os.path.join(self.path, _LOCK))
+        self._held.release()
 
     def disown(self) -> None:
         """This process is a fork of the owner: let go of the lock, which is the owner's. No other method may be called afterwards."""
-        os.close(self._lock)
+        self._held.close()
 
     def remove(self) -> None:
-        """Remove the directory with all files, and give up the lock; that even if something cannot be removed (OSError)."""
-        _remove(self.path, self._lock)
+        """Remove the directory with all files, and give up the lock; that even if something cannot be removed (OSError). What is no
+        longer ours stays.
+        """
+        try:
+            parent = OpenFolder(os.path.dirname(self.path))
+        except OSError:
+            self._held.close()
+            raise
+        with parent:
+            self._held.remove(parent)
 
-    def _failed(self, error: OSError) -> LaunchError:
-        return LaunchError("launch_failed", f"cannot make the session directory {self.path!r}: {error}")
-
-    def _claim(self) -> int:
-        patience_until = time.monotonic() + _SWEEP_S
-        while True:
-            self._make()
-            path = os.path.join(self.path, _LOCK)
+    def _claim(self, *, empty: bool) -> "_Held":
+        name = os.path.basename(self.path)
+        with _made_sessions_folder(os.path.dirname(self.path)) as parent:
+            if empty:
+                _check_trust(parent)
+            self.is_new = parent.make_folder(name) or self.is_new
+            held = _Held(parent, name, ours_only=empty)
             try:
-                lock = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600)
-            except FileNotFoundError:
-                continue  # the last owner has just removed the directory
-            if not try_lock(lock):
-                if time.monotonic() < patience_until:
-                    os.close(lock)
-                    time.sleep(_SWEEP_S / 20)
-                    continue
-                pid = os.read(lock, 32).decode("ascii", "replace").strip() or "unknown"
-                os.close(lock)
-                raise LaunchError(
-                    "session_in_use",
-                    f"process {pid} holds the session {os.path.basename(self.path)[len(_PREFIX) :]!r} ({self.path})",
-                )
-            if _names(path, lock):
-                return lock
-            os.close(lock)
+                if empty:
+                    held.take_over()
+                held.sign()
+            except BaseException:  # such as a full disk: nothing of ours stays
+                with contextlib.suppress(OSError):
+                    if empty or self.is_new:
+                        held.remove(parent)
+                    else:
+                        held.release()
+                raise
+            return held
 
-    def _make(self) -> None:
-        with contextlib.suppress(FileExistsError):
-            os.mkdir(self.path, 0o700)
-            self.is_new = True
-        if os.path.islink(self.path):  # emptying it would empty a directory that is none of ours
-            raise FileExistsError(f"{self.path!r} is a link")
 
-    def _write_pid(self) -> None:
+class _Held:
+    """A session directory that is held open, with its lock, which is ours."""
+
+    def __init__(
+        self, parent: OpenFolder, name: str, *, ours_only: bool = True, make_lock: bool = True
+    ) -> None:
+        """``ours_only``: refuse another user's. Raises LaunchError ``session_in_use``, and OSError: FileNotFoundError if there is none, or
+        it is being removed.
+        """
+        with contextlib.ExitStack() as undo:
+            self._name = name
+            self._folder = undo.enter_context(OpenFolder(name, parent))
+            if ours_only and not self._folder.is_ours():
+                raise PermissionError("it belongs to another user")
+            self._lock = self._folder.open_lock(_LOCK, make=make_lock)
+            undo.callback(os.close, self._lock)
+            if not try_lock(self._lock):
+                raise self._in_use()
+            if not self.is_in_place(parent):
+                raise FileNotFoundError("it does not stay in its place")
+            undo.pop_all()
+
+    def is_in_place(self, parent: OpenFolder) -> bool:
+        """Whether its name is still that of this directory, and the lock's of this lock."""
+        return self._is_named(parent) and self._folder.identity_at(_LOCK) == identity_of(self._lock)
+
+    def take_over(self) -> None:
+        """Make it private, and remove what a dead owner left. Raises OSError."""
+        os.ftruncate(self._lock, 0)  # it names the dead one
+        self._folder.make_private()
+        self._folder.empty(keep=_LOCK)
+
+    def is_being_made(self) -> bool:
+        """Whether somebody has just made the lock file, and is about to lock it."""
+        status = os.fstat(self._lock)
+        return not status.st_size and time.time() - status.st_mtime < _UNSIGNED_S
+
+    def sign(self) -> None:
+        """Write this process's id into the lock. Raises OSError."""
         os.ftruncate(self._lock, 0)
         os.write(self._lock, str(os.getpid()).encode())
 
+    def remove(self, parent: OpenFolder) -> None:
+        """Remove it, unless it or its lock is somebody else's by now, and give up the lock in any case. Raises OSError if something cannot
+        be removed: then the lock file stays, too, for who tries again.
+        """
+        try:
+            is_named = self._is_named(parent)
+            if is_named and self._folder.identity_at(_LOCK) in (None, identity_of(self._lock)):
+                self._folder.empty(keep=_LOCK)  # until that goes, the directory has an owner
+        except BaseException:
+            self.close()
+            raise
+        self.release()
+        if is_named:
+            parent.remove_empty_folder(self._name)
 
-def remove_leftovers(folder: str) -> List[str]:
+    def release(self) -> None:
+        """Give up the lock, and remove that alone."""
+        with self._folder:
+            remove_locked(self._lock, self._folder, _LOCK)
+
+    def close(self) -> None:
+        """Give up the lock, and remove nothing."""
+        self._folder.close()
+        os.close(self._lock)
+
+    def _is_named(self, parent: OpenFolder) -> bool:
+        return parent.identity_at(self._name) == self._folder.identity
+
+    def _in_use(self) -> LaunchError:
+        pid = os.read(self._lock, 32).decode("ascii", "replace").strip()
+        owner = f"process {pid}" if pid.isdecimal() else "another process"
+        return LaunchError(
+            "session_in_use",
+            f"{owner} holds the session in {self._folder.path!r}: end it, or give this one another session id",
+        )
+
+
+def remove_leftovers(path: str) -> List[str]:
     """Remove the session directories in a folder whose owners are dead; returns their paths. What cannot be removed stays.
 
-    A directory without a lock file is none of ours, and stays.
+    A directory without a lock file is none of ours, and stays; so is another user's. Raises OSError, or LaunchError, if the folder itself
+    cannot be looked through, or is none of ours.
     """
     removed: List[str] = []
-    with contextlib.suppress(FileNotFoundError):
-        for entry in list(os.scandir(folder)):
-            if entry.name.startswith(_PREFIX) and entry.is_dir(follow_symlinks=False):
+    with OpenFolder(path) as folder:
+        _check_trust(folder)
+        for name in folder.names():
+            if name.startswith(_PREFIX):
                 with contextlib.suppress(OSError, LaunchError):
-                    if _remove_leftover(entry.path):
-                        removed.append(entry.path)
+                    held = _Held(folder, name, make_lock=False)
+                    if held.is_being_made():
+                        held.close()
+                        continue
+                    held.remove(folder)
+                    removed.append(os.path.join(path, name))
     return removed
 
 
-def _remove_leftover(path: str) -> bool:
-    lock_path = os.path.join(path, _LOCK)
-    if not os.path.lexists(lock_path):
-        return False
-    lock = os.open(lock_path, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
-    # An empty one was made just now, and is about to be locked.
-    if not (try_lock(lock) and _names(lock_path, lock) and os.fstat(lock).st_size):
-        os.close(lock)
-        return False
-    _remove(path, lock)
-    return True
+def _made_sessions_folder(path: str) -> OpenFolder:
+    workspace, name = os.path.split(path)
+    os.makedirs(workspace, exist_ok=True)
+    with OpenFolder(workspace) as folder:
+        folder.make_folder(name)
+    return OpenFolder(path)
 
 
-def _remove(path: str, lock: int) -> None:
-    """Remove the directory of the owner that has this lock, which is given up in any case. Raises OSError."""
-    try:
-        _remove_files(path)
-    finally:
-        remove_locked(lock, os.path.join(path, _LOCK))
-    os.rmdir(path)
-
-
-def _remove_files(path: str) -> None:
-    """All but the lock: until that goes, the directory has an owner."""
-    for entry in list(os.scandir(path)):
-        if entry.is_dir(follow_symlinks=False):
-            import shutil
-
-            shutil.rmtree(entry.path, ignore_errors=True)
-        elif entry.name != _LOCK:
-            os.unlink(entry.path)
-
-
-def _names(path: str, descriptor: int) -> bool:
-    """Whether the path is the name of this open file."""
-    try:
-        return os.path.samestat(os.fstat(descriptor), os.stat(path))
-    except FileNotFoundError:
-        return False
+def _check_trust(folder: OpenFolder) -> None:
+    reason = folder.distrust()
+    if reason:
+        raise LaunchError("launch_failed", reason)

@@ -3,31 +3,36 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <array>
+#include <chrono>
 #include <cstdint>
+#include <ctime>
 #include <string>
 
 #include "tech_renaissance/detail/system/descriptor_posix.h"
 #include "tech_renaissance/detail/system/environment_posix.h"
+#include "tech_renaissance/detail/system/open_folder.h"
 
 namespace tr::detail {
 
-// A small file that can be locked with flock. Errors of the system are LaunchError launch_failed.
+// A small file that can be locked with flock. Errors of the system are LaunchError launch_failed, those of the
+// constructor std::system_error.
 class LockedDescriptor {
 public:
     enum class Make { if_missing, never };
 
     // A file that is made is readable and writable for its user alone. Refuses links and what is no file.
-    explicit LockedDescriptor(const std::string& path, Make make = Make::if_missing)
-        : descriptor_(::open(path.c_str(), flags(make), 0600)) {
-        if (!descriptor_) throw_os_error("cannot open '" + path + "'", errno);
-        if (!S_ISREG(status().st_mode)) throw_launch_failed("'" + path + "' is not a file");
+    LockedDescriptor(const OpenFolder& folder, const std::string& name, Make make)
+        : descriptor_(::openat(folder.descriptor(), name.c_str(), flags(make), 0600)) {
+        if (!descriptor_) throw_file_error(errno, "open", folder.path() / name);
+        if (!S_ISREG(status().st_mode)) refuse_file(EINVAL, "lock what is no regular file:", folder.path() / name);
     }
     LockedDescriptor(LockedDescriptor&&) noexcept = default;
     LockedDescriptor& operator=(LockedDescriptor&&) = delete;
     // A fork shares the lock: it must not give up what is its parent's.
     ~LockedDescriptor() {
-        if (descriptor_ && owner_ == current_process_id()) ::flock(descriptor_.get(), LOCK_UN);
+        if (descriptor_ && !is_in_fork()) ::flock(descriptor_.get(), LOCK_UN);
     }
 
     // False when another holds the lock.
@@ -39,12 +44,10 @@ public:
         return result == 0;
     }
 
-    bool is_at(const std::string& path) const {
-        struct stat there{};
-        if (::lstat(path.c_str(), &there) != 0) return false;
-        const struct stat here = status();
-        return here.st_dev == there.st_dev && here.st_ino == there.st_ino;
-    }
+    FileIdentity identity() const { return identity_of(status()); }
+
+    // Since it was last written to.
+    std::chrono::seconds age() const { return std::chrono::seconds(::time(nullptr) - status().st_mtime); }
 
     std::string read() const {
         std::array<char, 32> text{};
@@ -59,9 +62,8 @@ public:
         if (!written) throw_os_error("cannot write the owner of a session", errno);
     }
 
-    void remove(const std::string& path) {
-        if (owner_ == current_process_id() && is_at(path)) ::unlink(path.c_str());
-    }
+    // Whether this process is a fork of the one that opened it.
+    bool is_in_fork() const { return owner_ != current_process_id(); }
 
 private:
     static int flags(Make make) {

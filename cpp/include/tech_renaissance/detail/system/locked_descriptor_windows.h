@@ -1,23 +1,25 @@
 #pragma once
 
 #include <array>
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
 #include <string>
-#include <utility>
 
 #include "tech_renaissance/detail/system/handle_windows.h"
-#include "tech_renaissance/detail/system/text_windows.h"
+#include "tech_renaissance/detail/system/open_folder.h"
 
 namespace tr::detail {
 
-// A small file that can be locked with LockFileEx. Errors of the system are LaunchError launch_failed.
+// A small file that can be locked with LockFileEx. Errors of the system are LaunchError launch_failed, those of the
+// constructor std::system_error.
 class LockedDescriptor {
 public:
     enum class Make { if_missing, never };
 
     // Does not follow links.
-    explicit LockedDescriptor(const std::string& path, Make make = Make::if_missing)
-        : file_(checked(open(path, make == Make::if_missing ? OPEN_ALWAYS : OPEN_EXISTING),
-                        "cannot open '" + path + "'")) {}
+    LockedDescriptor(const OpenFolder& folder, const std::string& name, Make make)
+        : file_(open(folder.path() / to_path(name), make == Make::if_missing ? OPEN_ALWAYS : OPEN_EXISTING)) {}
 
     // False when another holds the lock.
     bool try_lock() {
@@ -29,9 +31,13 @@ public:
         return false;
     }
 
-    bool is_at(const std::string& path) const {
-        const Handle there(open(path, OPEN_EXISTING));
-        return there && identity(there) == identity(file_);
+    FileIdentity identity() const { return identity_of(information()); }
+
+    // Since it was last written to.
+    std::chrono::seconds age() const {
+        FILETIME now{};
+        ::GetSystemTimeAsFileTime(&now);
+        return std::chrono::seconds((ticks(now) - ticks(information().ftLastWriteTime)) / ticks_per_second);
     }
 
     std::string read() const {
@@ -50,9 +56,8 @@ public:
         if (!done) throw_os_error("cannot write the owner of a session", ::GetLastError());
     }
 
-    void remove(const std::string& path) {
-        if (is_at(path)) ::DeleteFileW(to_utf16(path).c_str());
-    }
+    // There are no forks.
+    bool is_in_fork() const { return false; }
 
 private:
     // The byte at 2^62, far behind the text, so that others can read the text while it is locked.
@@ -62,16 +67,25 @@ private:
         return place;
     }
 
-    static HANDLE open(const std::string& path, DWORD disposition) {
+    static Handle open(const std::filesystem::path& path, DWORD disposition) {
         constexpr DWORD share = FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE;
-        return ::CreateFileW(to_utf16(path).c_str(), GENERIC_READ | GENERIC_WRITE, share, nullptr, disposition,
-                             FILE_FLAG_OPEN_REPARSE_POINT, nullptr);
+        Handle file(::CreateFileW(path.c_str(), GENERIC_READ | GENERIC_WRITE, share, nullptr, disposition,
+                                  FILE_FLAG_OPEN_REPARSE_POINT, nullptr));
+        if (!file) throw_file_error(::GetLastError(), "open", path);
+        return file;
     }
 
-    static std::array<DWORD, 3> identity(const Handle& file) {
+    BY_HANDLE_FILE_INFORMATION information() const {
         BY_HANDLE_FILE_INFORMATION about{};
-        ::GetFileInformationByHandle(file.get(), &about);
-        return {about.dwVolumeSerialNumber, about.nFileIndexHigh, about.nFileIndexLow};
+        if (!::GetFileInformationByHandle(file_.get(), &about))
+            throw_os_error("cannot look at a session's lock", ::GetLastError());
+        return about;
+    }
+
+    static constexpr std::int64_t ticks_per_second = 10000000;
+
+    static std::int64_t ticks(const FILETIME& time) {
+        return (static_cast<std::int64_t>(time.dwHighDateTime) << 32) + time.dwLowDateTime;
     }
 
     // Closing it gives up the lock.

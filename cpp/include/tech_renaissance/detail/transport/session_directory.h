@@ -2,6 +2,8 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
+#include <exception>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -11,10 +13,12 @@
 
 #include "tech_renaissance/detail/base/deadline.h"
 #include "tech_renaissance/detail/base/environment_variables.h"
+#include "tech_renaissance/detail/base/launch_failed.h"
 #include "tech_renaissance/detail/base/names.h"
 #include "tech_renaissance/detail/system/environment.h"
-#include "tech_renaissance/detail/system/files.h"
 #include "tech_renaissance/detail/system/lock_file.h"
+#include "tech_renaissance/detail/system/open_folder.h"
+#include "tech_renaissance/detail/system/path.h"
 
 namespace tr::detail {
 
@@ -33,23 +37,99 @@ inline std::string session_path(const std::string& workspace, const std::string&
     return from_path(to_path(workspace) / "python_session" / to_path(session_prefix + session_id));
 }
 
+// The folder of all session directories of a workspace. Throws std::system_error, and LaunchError launch_failed if
+// others could put something else in the place of what is in it.
+inline OpenFolder open_sessions_folder(const std::filesystem::path& path) {
+    OpenFolder folder(path);
+    const std::string distrust = folder.distrust();
+    if (!distrust.empty()) throw_launch_failed(distrust);
+    return folder;
+}
+
+// A session directory that is held open, with its lock, which is ours.
+class HeldDirectory {
+public:
+    // The one of this name, whose lock file is made if there is none. Throws LaunchError and std::system_error.
+    static HeldDirectory claim(const OpenFolder& parent, const std::string& name) {
+        OpenFolder folder(parent, name);
+        if (!folder.is_ours()) throw_launch_failed("'" + from_path(folder.path()) + "' belongs to another user");
+        LockFile lock = LockFile::acquire(folder, lock_name);
+        HeldDirectory held(std::move(folder), std::move(lock));
+        if (!held.is_named(parent)) {
+            throw std::system_error(std::make_error_code(std::errc::no_such_file_or_directory),
+                                    "'" + from_path(held.folder_.path()) + "' does not stay in its place");
+        }
+        return held;
+    }
+
+    // The one of this name, if a dead owner left it. Throws as claim.
+    static std::optional<HeldDirectory> take_over(const OpenFolder& parent, const std::string& name) {
+        OpenFolder folder(parent, name);
+        if (!folder.is_ours()) return std::nullopt;
+        std::optional<LockFile> lock = LockFile::take_over(folder, lock_name);
+        if (!lock) return std::nullopt;
+        HeldDirectory held(std::move(folder), std::move(*lock));
+        if (!held.is_in_place(parent)) return std::nullopt;
+        return held;
+    }
+
+    // Whether its name is still that of this directory, and the lock's of this lock.
+    bool is_in_place(const OpenFolder& parent) const { return is_named(parent) && lock_.is_in_place(folder_); }
+
+    // Makes it private and removes what a dead owner left. Throws std::system_error.
+    void begin() {
+        lock_.blank();
+        folder_.make_private();
+        folder_.empty(lock_name);
+        lock_.sign();
+    }
+
+    // Removes it, unless it or its lock is somebody else's by now; the lock is given up in any case. Throws
+    // std::system_error if something cannot be removed: then the lock file stays, too, for who tries again.
+    static void remove(std::optional<HeldDirectory> held, const OpenFolder& parent) {
+        const std::string name = held->name();
+        const bool is_named = held->is_named(parent);
+        // Until the lock goes, the directory has an owner.
+        if (is_named && !held->lock_.was_replaced(held->folder_)) held->folder_.empty(lock_name);
+        held->lock_.remove(held->folder_);
+        held.reset();  // Windows removes nothing that is open
+        if (is_named) parent.remove_empty_folder(name);
+    }
+
+private:
+    static constexpr const char* lock_name = "session.lock";
+
+    HeldDirectory(OpenFolder folder, LockFile lock) : folder_(std::move(folder)), lock_(std::move(lock)) {}
+
+    std::string name() const { return from_path(folder_.path().filename()); }
+    bool is_named(const OpenFolder& parent) const { return parent.identity_at(name()) == folder_.identity(); }
+
+    OpenFolder folder_;
+    LockFile lock_;
+};
+
 // A session's directory and the lock that says who owns it: made when claimed, with what a dead owner left removed;
-// gone with this object. Throws LaunchError: session_in_use if a living process owns it, launch_failed if it cannot be
-// made.
+// gone with this object, unless it is somebody else's by then. Throws LaunchError: session_in_use if a living process
+// owns it, launch_failed if it cannot be made, or if others could put something else in its place.
 class SessionDirectory {
 public:
     explicit SessionDirectory(const std::string& path) : path_(to_path(path)) {
-        try {
-            std::filesystem::create_directories(path_.parent_path());
-            lock_.emplace(claim());
-            std::filesystem::permissions(path_, std::filesystem::perms::owner_all);
-            remove_files();
-        } catch (const std::system_error& error) {
-            throw_launch_failed("cannot make the session directory '" + path + "': " + error.what());
+        const Clock::time_point patience = deadline_after(sweep_patience);
+        while (true) {
+            try {
+                held_.emplace(claim());
+                return;
+            } catch (const LaunchError& error) {
+                if (error.code() != "session_in_use" || Clock::now() >= patience) throw;
+            } catch (const std::system_error& error) {
+                // It may have been removed while we were about to lock it.
+                const bool is_gone = error.code() == std::errc::no_such_file_or_directory;
+                if (!is_gone || Clock::now() >= patience)
+                    throw_launch_failed("cannot make the session directory '" + path + "': " + error.what());
+            }
+            std::this_thread::sleep_for(sweep_look);
         }
     }
-    // One that a dead owner left, with the lock on it.
-    SessionDirectory(std::filesystem::path path, LockFile lock) : path_(std::move(path)), lock_(std::move(lock)) {}
     SessionDirectory(const SessionDirectory&) = delete;
     SessionDirectory& operator=(const SessionDirectory&) = delete;
 
@@ -57,68 +137,63 @@ public:
     ~SessionDirectory() {
         if (owner_ != current_process_id()) return;
         try {
-            remove_files();
-            lock_->remove();
-            std::error_code ignored;  // someone else's file in it: nothing more can be done
-            std::filesystem::remove(path_, ignored);
-        } catch (const std::exception&) {
+            HeldDirectory::remove(std::move(held_), OpenFolder(path_.parent_path()));
+        } catch (const std::exception&) {  // someone else's file in it, or it is gone: nothing more can be done
+        }
+    }
+
+    // Whether the path still names this directory, and the lock in it is still ours.
+    bool is_in_place() const {
+        try {
+            return held_->is_in_place(OpenFolder(path_.parent_path()));
+        } catch (const std::system_error&) {
+            return false;
         }
     }
 
 private:
-    std::string lock_path() const { return from_path(path_ / "session.lock"); }
-
     // Who removes what a dead owner left holds its lock, too, but not for long.
     static constexpr std::chrono::milliseconds sweep_patience{200};
     static constexpr std::chrono::milliseconds sweep_look{10};
 
-    LockFile claim() const {
-        const Clock::time_point patience = deadline_after(sweep_patience);
-        for (int attempt = 0;; ++attempt) {
-            std::filesystem::create_directory(path_);
-            // Emptying it would empty a directory that is none of ours.
-            if (std::filesystem::is_symlink(path_)) throw_launch_failed("'" + from_path(path_) + "' is a link");
-            try {
-                return LockFile::acquire(lock_path());
-            } catch (const LaunchError& error) {
-                const bool in_use = error.code() == "session_in_use";
-                if (in_use ? Clock::now() >= patience : !may_try_again(error, attempt)) throw;
-                if (in_use) std::this_thread::sleep_for(sweep_look);
-            }
+    HeldDirectory claim() const {
+        const std::filesystem::path folder = path_.parent_path();
+        std::filesystem::create_directories(folder.parent_path());
+        OpenFolder(folder.parent_path()).make_folder(from_path(folder.filename()));
+        const OpenFolder parent = open_sessions_folder(folder);
+        parent.make_folder(from_path(path_.filename()));
+        HeldDirectory held = HeldDirectory::claim(parent, from_path(path_.filename()));
+        try {
+            held.begin();
+        } catch (const std::exception&) {  // such as a full disk: nothing of ours stays
+            remove_quietly(std::move(held), parent);
+            throw;
         }
+        return held;
     }
 
-    // The last owner may remove the directory between our making it and our locking it.
-    bool may_try_again(const LaunchError& error, int attempt) const {
-        return error.code() == "launch_failed" && !std::filesystem::exists(path_) && attempt < 100;
-    }
-
-    // All but the lock: until that goes, the directory has an owner.
-    void remove_files() const {
-        for (const auto& entry : std::filesystem::directory_iterator(path_)) {
-            if (entry.path().filename() != "session.lock") std::filesystem::remove_all(entry.path());
+    static void remove_quietly(HeldDirectory held, const OpenFolder& parent) noexcept {
+        try {
+            HeldDirectory::remove(std::move(held), parent);
+        } catch (const std::exception&) {  // someone else's file in it: nothing more can be done
         }
     }
 
     std::filesystem::path path_;
-    std::optional<LockFile> lock_;
+    std::optional<HeldDirectory> held_;
     std::int64_t owner_ = current_process_id();
 };
 
-// Removes a session directory whose owner is dead. One without a lock file is none of ours, and stays.
-inline void remove_leftover(const std::filesystem::path& directory) {
-    std::optional<LockFile> lock = LockFile::take_over(from_path(directory / "session.lock"));
-    if (lock) const SessionDirectory removed(directory, std::move(*lock));
-}
-
-// Removes what dead hosts left in a folder of session directories. What cannot be removed stays.
-inline void remove_leftovers(const std::string& folder) noexcept {
+// Removes what dead hosts left in a folder of session directories. What cannot be removed stays; what has no lock file
+// is none of ours, and what is another user's neither.
+inline void remove_leftovers(const std::string& path) noexcept {
     try {
-        for (const auto& entry : std::filesystem::directory_iterator(to_path(folder))) {
-            const bool is_session = from_path(entry.path().filename()).rfind(session_prefix, 0) == 0;
-            if (!is_session || entry.symlink_status().type() != std::filesystem::file_type::directory) continue;
+        const OpenFolder folder = open_sessions_folder(to_path(path));
+        for (const std::string& name : folder.names()) {
+            if (name.rfind(session_prefix, 0) != 0) continue;
             try {
-                remove_leftover(entry.path());
+                std::optional<HeldDirectory> held = HeldDirectory::take_over(folder, name);
+                if (held) HeldDirectory::remove(std::move(held), folder);
             } catch (const std::exception&) {
             }
         }

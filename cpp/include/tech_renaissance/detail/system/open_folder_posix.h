@@ -1,0 +1,144 @@
+// Open directories on POSIX: each operation is relative to a descriptor, and follows no link.
+#pragma once
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "tech_renaissance/detail/system/descriptor_posix.h"
+#include "tech_renaissance/detail/system/files_posix.h"
+#include "tech_renaissance/detail/system/path.h"
+
+namespace tr::detail {
+
+// What tells one file or directory of this machine from all others.
+using FileIdentity = std::pair<dev_t, ino_t>;
+
+inline FileIdentity identity_of(const struct stat& status) { return {status.st_dev, status.st_ino}; }
+
+// The operations that need the platform.
+class OpenFolderBase {
+public:
+    // By its path.
+    explicit OpenFolderBase(const std::filesystem::path& path) : path_(path), folder_(opened(AT_FDCWD, path, 0)) {}
+    // By its name in another folder; no link is followed.
+    OpenFolderBase(const OpenFolderBase& parent, const std::string& name)
+        : path_(parent.path_ / name), folder_(opened(parent.descriptor(), name, O_NOFOLLOW)) {}
+
+    // For messages.
+    const std::filesystem::path& path() const noexcept { return path_; }
+    int descriptor() const noexcept { return folder_.get(); }
+    FileIdentity identity() const { return identity_of(own_status()); }
+
+    // Whether it belongs to this process's user.
+    bool is_ours() const { return own_status().st_uid == ::geteuid(); }
+
+    // Why others could put something else in the place of what we make in it; empty if they cannot.
+    std::string distrust() const {
+        struct stat name{};  // it may be a link's
+        if (::lstat(path_.c_str(), &name) != 0) throw_file_error(errno, "look at", path_);
+        const struct stat folder = own_status();
+        const std::string quoted = "'" + from_path(path_) + "'";
+        for (const uid_t owner : {name.st_uid, folder.st_uid}) {
+            if (owner == ::geteuid() || owner == 0) continue;
+            return quoted + " belongs to another user (" + std::to_string(owner) + "): use a workspace of your own";
+        }
+        const mode_t mode = folder.st_mode & 07777;
+        if ((mode & 022) == 0 || (mode & S_ISVTX) != 0) return "";
+        std::array<char, 8> octal{};
+        std::snprintf(octal.data(), octal.size(), "%o", static_cast<unsigned>(mode));
+        return "others may write to " + quoted + " (mode " + octal.data() +
+               "): 'chmod go-w' it, or use another workspace";
+    }
+
+    // Nobody but its user may enter it.
+    void make_private() const {
+        if (::fchmod(descriptor(), 0700) != 0) throw_file_error(errno, "make private", path_);
+    }
+
+    // Makes a private folder in it, unless something bears this name already.
+    void make_folder(const std::string& name) const {
+        if (::mkdirat(descriptor(), name.c_str(), 0700) != 0 && errno != EEXIST) fail("make", name);
+    }
+
+    // Of all that is in it.
+    std::vector<std::string> names() const {
+        // A descriptor of its own, since it is closed with the list.
+        const int again = uninterrupted([&] { return ::openat(descriptor(), ".", open_flags); });
+        const std::unique_ptr<DIR, int (*)(DIR*)> list(again < 0 ? nullptr : ::fdopendir(again), ::closedir);
+        if (!list) {
+            const int error = errno;
+            if (again >= 0) ::close(again);
+            throw_file_error(error, "look through", path_);
+        }
+        std::vector<std::string> names;
+        while (const dirent* entry = ::readdir(list.get())) {
+            const std::string name = entry->d_name;
+            if (name != "." && name != "..") names.push_back(name);
+        }
+        return names;
+    }
+
+    // Of what bears this name in it now; none if nothing does.
+    std::optional<FileIdentity> identity_at(const std::string& name) const {
+        const std::optional<struct stat> status = status_of(name);
+        if (!status) return std::nullopt;
+        return identity_of(*status);
+    }
+
+    // Whether this name in it is that of a folder, and not of a link to one.
+    bool is_folder(const std::string& name) const {
+        const std::optional<struct stat> status = status_of(name);
+        return status && S_ISDIR(status->st_mode);
+    }
+
+    // That there is none is no error.
+    void remove_file(const std::string& name) const {
+        if (::unlinkat(descriptor(), name.c_str(), 0) != 0 && errno != ENOENT) fail("remove", name);
+    }
+    void remove_empty_folder(const std::string& name) const {
+        if (::unlinkat(descriptor(), name.c_str(), AT_REMOVEDIR) != 0 && errno != ENOENT) fail("remove", name);
+    }
+
+private:
+    static constexpr int open_flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
+
+    static Descriptor opened(int parent, const std::filesystem::path& path, int more_flags) {
+        Descriptor folder(uninterrupted([&] { return ::openat(parent, path.c_str(), open_flags | more_flags); }));
+        if (!folder) throw_file_error(errno, "open the folder", path);
+        return folder;
+    }
+
+    struct stat own_status() const {
+        struct stat status{};
+        if (::fstat(descriptor(), &status) != 0) throw_file_error(errno, "look at", path_);
+        return status;
+    }
+
+    std::optional<struct stat> status_of(const std::string& name) const {
+        struct stat status{};
+        if (::fstatat(descriptor(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0) return status;
+        if (errno != ENOENT) fail("look at", name);
+        return std::nullopt;
+    }
+
+    [[noreturn]] void fail(const char* what, const std::string& name) const {
+        throw_file_error(errno, what, path_ / name);
+    }
+
+    std::filesystem::path path_;
+    Descriptor folder_;
+};
+
+}  // namespace tr::detail

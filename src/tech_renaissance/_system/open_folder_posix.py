@@ -1,0 +1,100 @@
+"""Open directories on POSIX: each operation is relative to a descriptor, and follows no link."""
+
+import contextlib
+import os
+import stat
+from typing import List, Optional, Tuple
+
+# What tells one file or directory of this machine from all others.
+Identity = Tuple[int, int]
+
+
+def identity_of(descriptor: int) -> Identity:
+    """Of an open file."""
+    return _identity(os.fstat(descriptor))
+
+
+def _identity(status: os.stat_result) -> Identity:
+    return status.st_dev, status.st_ino
+
+
+class OpenFolderBase:
+    """The operations that need the platform. ``path`` is for messages."""
+
+    def __init__(self, path: str, parent: "Optional[OpenFolderBase]" = None) -> None:
+        """Open a directory by its path; with ``parent``, by its name in there, where no link is followed."""
+        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+        if parent is None:
+            self.path = path
+            self.descriptor = os.open(path, flags)
+        else:
+            self.path = os.path.join(parent.path, path)
+            self.descriptor = os.open(path, flags | os.O_NOFOLLOW, dir_fd=parent.descriptor)
+        self.identity = identity_of(self.descriptor)
+
+    def close(self) -> None:
+        """Safe to call twice."""
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+            self.descriptor = -1
+
+    def is_ours(self) -> bool:
+        """Whether it belongs to this process's user."""
+        return os.fstat(self.descriptor).st_uid == os.geteuid()
+
+    def distrust(self) -> str:
+        """Why others could put something else in the place of what we make in it; empty if they cannot."""
+        for status in (os.lstat(self.path), os.fstat(self.descriptor)):  # the first may be a link's
+            if status.st_uid not in (os.geteuid(), 0):
+                return f"{self.path!r} belongs to another user ({status.st_uid}): use a workspace of your own"
+        mode = stat.S_IMODE(status.st_mode)
+        if mode & 0o022 and not mode & stat.S_ISVTX:
+            return f"others may write to {self.path!r} (mode {mode:o}): 'chmod go-w' it, or use another workspace"
+        return ""
+
+    def make_private(self) -> None:
+        """Nobody but its user may enter it."""
+        os.fchmod(self.descriptor, 0o700)
+
+    def make_folder(self, name: str) -> bool:
+        """Make a private folder in it; False if something bears this name already."""
+        try:
+            os.mkdir(name, 0o700, dir_fd=self.descriptor)
+        except FileExistsError:
+            return False
+        return True
+
+    def open_lock(self, name: str, *, make: bool = True) -> int:
+        """A descriptor of a file that can be locked; ``make``: if it is not there."""
+        flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | (os.O_CREAT if make else 0)
+        return os.open(name, flags, 0o600, dir_fd=self.descriptor)
+
+    def names(self) -> List[str]:
+        """Of all that is in it."""
+        return os.listdir(self.descriptor)
+
+    def identity_at(self, name: str) -> Optional[Identity]:
+        """Of what bears this name in it now; None if nothing does."""
+        status = self._status(name)
+        return _identity(status) if status else None
+
+    def is_folder(self, name: str) -> bool:
+        """Whether this name in it is that of a folder, and not of a link to one."""
+        status = self._status(name)
+        return status is not None and stat.S_ISDIR(status.st_mode)
+
+    def remove_file(self, name: str) -> None:
+        """That there is none is no error."""
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name, dir_fd=self.descriptor)
+
+    def remove_empty_folder(self, name: str) -> None:
+        """That there is none is no error."""
+        with contextlib.suppress(FileNotFoundError):
+            os.rmdir(name, dir_fd=self.descriptor)
+
+    def _status(self, name: str) -> Optional[os.stat_result]:
+        try:
+            return os.stat(name, dir_fd=self.descriptor, follow_symlinks=False)
+        except FileNotFoundError:
+            return None

@@ -1,0 +1,134 @@
+"""Open directories on Windows: while one is held open, nobody can rename it, remove it, or put a link in its place, so its path is safe."""
+
+import ctypes
+import os
+import stat
+from ctypes import wintypes
+from typing import List, Optional, Tuple
+
+from .files_windows import patiently
+
+# What tells one file or directory of this machine from all others.
+Identity = Tuple[int, int]
+
+_LIST_AND_READ_ATTRIBUTES = 0x1 | 0x80  # the share mode does not count for who reads only attributes
+_SHARE_READ_AND_WRITE = 0x1 | 0x2  # and not deletion, of which renaming is a kind
+_OPEN_EXISTING = 3
+_BACKUP_SEMANTICS = 0x02000000  # which directories need
+_OPEN_REPARSE_POINT = 0x00200000
+_INVALID_HANDLE = ctypes.c_void_p(-1).value
+
+_kernel32 = ctypes.WinDLL("kernel32", use_last_error=True)
+_kernel32.CreateFileW.restype = wintypes.HANDLE
+_kernel32.CreateFileW.argtypes = [
+    wintypes.LPCWSTR,
+    wintypes.DWORD,
+    wintypes.DWORD,
+    wintypes.LPVOID,
+    wintypes.DWORD,
+    wintypes.DWORD,
+    wintypes.HANDLE,
+]
+_kernel32.CloseHandle.argtypes = [wintypes.HANDLE]
+
+
+def identity_of(descriptor: int) -> Identity:
+    """Of an open file."""
+    return _identity(os.fstat(descriptor))
+
+
+def _identity(status: os.stat_result) -> Identity:
+    return status.st_dev, status.st_ino
+
+
+class OpenFolderBase:
+    """The operations that need the platform. ``path`` is for messages, too."""
+
+    def __init__(self, path: str, parent: "Optional[OpenFolderBase]" = None) -> None:
+        """Open a directory by its path; with ``parent``, by its name in there, where no link is followed."""
+        self.path = os.path.join(parent.path, path) if parent else path
+        flags = _BACKUP_SEMANTICS | (_OPEN_REPARSE_POINT if parent else 0)
+        self._handle = _kernel32.CreateFileW(
+            self.path, _LIST_AND_READ_ATTRIBUTES, _SHARE_READ_AND_WRITE, None, _OPEN_EXISTING, flags, None
+        )
+        if self._handle == _INVALID_HANDLE:
+            raise ctypes.WinError(ctypes.get_last_error())
+        status = os.lstat(self.path) if parent else os.stat(self.path)
+        if not _is_folder(status):
+            self.close()
+            raise NotADirectoryError(f"{self.path!r} is no folder")
+        self.identity = _identity(status)
+
+    def close(self) -> None:
+        """Safe to call twice."""
+        if self._handle != _INVALID_HANDLE:
+            _kernel32.CloseHandle(self._handle)
+            self._handle = _INVALID_HANDLE
+
+    def is_ours(self) -> bool:
+        """Who may write in it is told by access control lists, which are inherited."""
+        return True
+
+    def distrust(self) -> str:
+        """Why others could put something else in the place of what we make in it: see ``is_ours``."""
+        return ""
+
+    def make_private(self) -> None:
+        """As its parent is."""
+
+    def make_folder(self, name: str) -> bool:
+        """Make a folder in it; False if something bears this name already."""
+        try:
+            os.mkdir(os.path.join(self.path, name))
+        except FileExistsError:
+            return False
+        return True
+
+    def open_lock(self, name: str, *, make: bool = True) -> int:
+        """A descriptor of a file that can be locked; ``make``: if it is not there."""
+        path = os.path.join(self.path, name)
+        if os.path.islink(path):
+            raise OSError(f"{path!r} is a link")
+        return os.open(path, os.O_RDWR | os.O_BINARY | os.O_NOINHERIT | (os.O_CREAT if make else 0))
+
+    def names(self) -> List[str]:
+        """Of all that is in it."""
+        return os.listdir(self.path)
+
+    def identity_at(self, name: str) -> Optional[Identity]:
+        """Of what bears this name in it now; None if nothing does."""
+        status = self._status(name)
+        return _identity(status) if status else None
+
+    def is_folder(self, name: str) -> bool:
+        """Whether this name in it is that of a folder, and not of a link or a junction to one."""
+        status = self._status(name)
+        return status is not None and _is_folder(status)
+
+    def remove_file(self, name: str) -> None:
+        """Also a link, of whatever kind. That there is none is no error."""
+        path = os.path.join(self.path, name)
+        status = self._status(name)
+        if status is not None:
+            is_folder_link = status.st_file_attributes & stat.FILE_ATTRIBUTE_DIRECTORY
+            patiently(lambda: os.rmdir(path) if is_folder_link else os.unlink(path))
+
+    def remove_empty_folder(self, name: str) -> None:
+        """That there is none is no error."""
+        path = os.path.join(self.path, name)
+        if os.path.lexists(path):
+            patiently(lambda: os.rmdir(path))
+
+    def _status(self, name: str) -> Optional[os.stat_result]:
+        try:
+            return os.lstat(os.path.join(self.path, name))
+        except FileNotFoundError:
+            return None
+
+
+def _is_folder(status: os.stat_result) -> bool:
+    attributes = status.st_file_attributes
+    return (
+        bool(attributes & stat.FILE_ATTRIBUTE_DIRECTORY)
+        and not attributes & stat.FILE_ATTRIBUTE_REPARSE_POINT
+    )

@@ -1,0 +1,259 @@
+"""What is removed is what is ours: session directories that somebody swaps, removes, or puts where he likes."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Callable, Iterator, List
+
+import pytest
+from hosts import WORKERS, Driver
+
+from tech_renaissance import LaunchError
+from tech_renaissance._system.open_folder import OpenFolder
+from tech_renaissance._transport.session_directory import remove_leftovers
+
+Maker = Callable[..., Any]
+MakeDriver = Callable[[], Driver]
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="links, owners and modes of POSIX")
+as_root = pytest.mark.skipif(
+    sys.platform != "win32" and os.geteuid() != 0, reason="only root can give files to others"
+)
+
+STRANGER = 54321  # some user
+
+
+@pytest.fixture
+def precious(tmp_path: Path) -> Iterator[Path]:
+    """Somebody's folder, with names that a session has, too; it may not change."""
+    folder = tmp_path / "precious"
+    (folder / "folder").mkdir(parents=True)
+    for name in ("file", "request.json", "response.json", "a.tsr", "folder/file"):
+        (folder / name).write_text("precious")
+    before = _contents(folder)
+    yield folder
+    assert before == _contents(folder)
+
+
+def _contents(folder: Path) -> List[str]:
+    return sorted(f"{path}: {path.read_text() if path.is_file() else ''}" for path in folder.rglob("*"))
+
+
+def leave_behind(path: Path, lock: str = "4711") -> Path:
+    """A directory as a dead host leaves it."""
+    (path / "folder").mkdir(parents=True)
+    (path / "a.tsr").write_text("left")
+    (path / "folder" / "file").write_text("left")
+    (path / "session.lock").write_text(lock)
+    return path
+
+
+def clean(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    """Run the command."""
+    command = [sys.executable, "-m", "tech_renaissance", "clean", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+# ------------------------------------------------------------------------------------------------- swapped or taken over
+
+
+@pytest.mark.parametrize("what", ["session", "folder", "workspace"])
+def test_a_link_in_place_of_a_session_costs_its_target_nothing(
+    start: Maker, workspace: Path, tmp_path: Path, what: str
+) -> None:
+    """Nor a link above it: the close removes what it made, or nothing."""
+    session = start()
+    assert session.wait_until_ready()
+    directory = Path(session.session_dir)
+    swapped = {"session": directory, "folder": directory.parent, "workspace": workspace}[what]
+    target = leave_behind(tmp_path / "other" / directory.relative_to(swapped), lock="")
+    swapped.rename(tmp_path / "moved")
+    swapped.symlink_to(tmp_path / "other")
+    session.close()
+    assert swapped.is_symlink()
+    assert ("left", "left") == ((target / "a.tsr").read_text(), (target / "folder" / "file").read_text())
+    swapped.unlink()
+
+
+def test_a_session_id_that_a_second_host_took_is_the_seconds(
+    make_driver: MakeDriver, workspace: Path
+) -> None:
+    """Once somebody has removed the workspace under the first: its close leaves the second's files alone."""
+    first, second = make_driver(), make_driver()
+    session = first.session(str(WORKERS / "echo.py"), "shared")
+    session.start()
+    assert session.wait_until_ready()
+    shutil.rmtree(workspace)
+    with second.session(str(WORKERS / "echo.py"), "shared") as taken:
+        assert "mine" == taken.fetch_response("echo mine")
+        session.close()
+        assert Path(taken.session_dir, "session.lock").read_text() == str(second.process.pid)
+        assert "still mine" == taken.fetch_response("echo still mine")
+
+
+def test_a_replaced_lock_leaves_the_directory_to_who_replaced_it(start: Maker) -> None:
+    """Whoever that is."""
+    session = start()
+    assert session.wait_until_ready()
+    directory = Path(session.session_dir)
+    (directory / "new.lock").write_text("1")
+    (directory / "new.lock").replace(directory / "session.lock")
+    session.close()
+    assert (directory / "session.lock").read_text() == "1"
+    shutil.rmtree(directory)
+
+
+def test_a_directory_that_is_swapped_during_a_sweep_costs_nothing(
+    tmp_path: Path, precious: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At each step of it; tests/cpp/test_session_directory.cpp swaps at random moments."""
+    steps = (
+        "is_ours",
+        "open_lock",
+        "identity_at",
+        "names",
+        "is_folder",
+        "remove_file",
+        "remove_empty_folder",
+    )
+    for step in steps:
+        folder = tmp_path / step
+        left = leave_behind(folder / "tr_session_x")
+        moved = tmp_path / f"moved_{step}"
+        operation = getattr(OpenFolder, step)
+
+        def swap_first(
+            self: OpenFolder,
+            *args: Any,
+            _do: Any = operation,
+            _left: Path = left,
+            _to: Path = moved,
+            **more: Any,
+        ) -> Any:
+            if not _to.exists():
+                _left.rename(_to)
+                _left.symlink_to(precious)
+            return _do(self, *args, **more)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(OpenFolder, step, swap_first)
+            remove_leftovers(str(folder))
+        assert left.is_symlink()
+
+
+# ----------------------------------------------------------------------------------------------------- who may swap them
+
+
+@as_root
+@pytest.mark.parametrize("what", ["folder", "link", "session"])
+def test_a_place_that_belongs_to_another_user_is_refused(
+    make_session: Maker, workspace: Path, tmp_path: Path, what: str
+) -> None:
+    """He could swap whatever is made there."""
+    folder = workspace / "python_session"
+    owned = folder / "tr_session_test" if what == "session" else folder
+    if what == "link":
+        (tmp_path / "ours").mkdir()
+        workspace.mkdir()
+        folder.symlink_to(tmp_path / "ours")
+    else:
+        owned.mkdir(parents=True)
+    os.lchown(owned, STRANGER, STRANGER)
+    with pytest.raises(LaunchError, match="belongs to another user") as caught:
+        make_session().start()
+    assert "launch_failed" == caught.value.code
+    assert [] == [path for path in folder.iterdir() if path != owned]
+    assert [] == list((folder / "tr_session_test").glob("*"))
+    if what == "link":
+        folder.unlink()
+    else:
+        owned.rmdir()
+
+
+@pytest.mark.parametrize("mode", [0o775, 0o707, 0o777])
+def test_a_folder_that_others_may_write_to_is_refused(
+    make_session: Maker, workspace: Path, mode: int
+) -> None:
+    """The message has the cure."""
+    folder = workspace / "python_session"
+    folder.mkdir(parents=True)
+    folder.chmod(mode)
+    session = make_session()
+    with pytest.raises(LaunchError, match="chmod go-w") as caught:
+        session.start()
+    assert "launch_failed" == caught.value.code
+    assert [] == list(folder.iterdir())
+    folder.chmod(mode & ~0o022)
+    session.start()
+    assert "on" == session.fetch_response("echo on")
+
+
+def test_a_shared_folder_with_the_sticky_bit_is_good(start: Maker, workspace: Path) -> None:
+    """As /tmp is: what we make there, others cannot rename."""
+    folder = workspace / "python_session"
+    folder.mkdir(parents=True)
+    folder.chmod(0o1777)
+    assert "on" == start().fetch_response("echo on")
+
+
+def test_the_folder_is_made_for_its_user_alone(start: Maker, workspace: Path) -> None:
+    """Whatever the umask: the second start must not refuse what the first has made."""
+    before = os.umask(0)
+    try:
+        start(session_id="first").close()
+        assert "on" == start(session_id="second").fetch_response("echo on")
+    finally:
+        os.umask(before)
+    assert not (workspace / "python_session").stat().st_mode & 0o022
+
+
+@as_root
+def test_what_another_user_left_is_his(make_session: Maker, workspace: Path) -> None:
+    """In a shared folder; neither a start nor the command removes it."""
+    folder = workspace / "python_session"
+    left = leave_behind(folder / "tr_session_his")
+    folder.chmod(0o1777)
+    os.chown(left, STRANGER, STRANGER)
+    with make_session():
+        pass
+    assert "" == clean().stdout
+    assert (left / "folder" / "file").exists()
+    shutil.rmtree(left)
+
+
+# -------------------------------------------------------------------------------------------------------------- cleaning
+
+
+def test_cleaning_what_is_no_workspace_says_so(tmp_path: Path) -> None:
+    """In a line, without a traceback."""
+    (tmp_path / "file").write_text("text")
+    done = clean("--workspace", str(tmp_path / "file"))
+    assert (1, "") == (done.returncode, done.stdout)
+    assert done.stderr.startswith("cannot clean ")
+    assert 1 == len(done.stderr.splitlines())
+
+
+def test_cleaning_where_others_may_write_is_refused(workspace: Path) -> None:
+    """As a start is."""
+    left = leave_behind(workspace / "python_session" / "tr_session_left")
+    left.parent.chmod(0o777)
+    done = clean()
+    assert 1 == done.returncode
+    assert "chmod go-w" in done.stderr
+    assert left.exists()
+    left.parent.chmod(0o755)
+    assert f"removed {left}\n" == clean().stdout
+
+
+def test_a_lock_that_names_nobody_is_left_over_after_a_minute(make_session: Maker, workspace: Path) -> None:
+    """Its owner died while making it, or its disk was full. A new one is about to be locked."""
+    folder = workspace / "python_session"
+    old, new = (leave_behind(folder / f"tr_session_{name}", lock="") for name in ("old", "new"))
+    stamp = os.stat(old / "session.lock").st_mtime - 61
+    os.utime(old / "session.lock", (stamp, stamp))
+    with make_session():
+        pass
+    assert (False, True) == (old.exists(), new.exists())
+    shutil.rmtree(new)
