@@ -1,7 +1,7 @@
 """Measures every job next to its limit, in the same run on the same machine, prints one table, and keeps the raw data.
 
 Jobs with a C++ host are those of ``cpp/bench.cpp``; limits are a bare socket, the same torch operation in one process, and
-``python -c "import numpy"``. A bar compares medians. See README.md in this folder for what the figures do not say.
+``python -c "import numpy"``. A bar compares medians. docs/performance.md says what the figures mean.
 """
 
 import argparse
@@ -308,6 +308,36 @@ def start_figure(bench: Bench) -> Figure:
     return Figure("session start to first answer", samples, statistics.median(limit), 1.25)
 
 
+# What a file that uses a session would include anyway, and a program of a few lines: see benchmarks/compile.
+_FORMS = {
+    "standard headers": ("standard_headers.cpp", []),
+    "compiled target": ("session.cpp", ["-DTR_COMPILED", "-DTR_BUILD_PYTHON_SESSION"]),
+    "header-only": ("session.cpp", []),
+}
+
+
+def compile_figures(bench: Bench) -> List[Figure]:
+    """One more file that includes the header, in both forms; processor time, so that a busy machine counts less."""
+    compiler = os.environ.get("CXX", "c++")
+    include = str(HERE.parent / "cpp" / "include")
+    samples: Dict[str, List[float]] = defaultdict(list)
+    with tempfile.TemporaryDirectory() as folder:
+        for _ in range(ROUNDS):
+            for name, (source, definitions) in _FORMS.items():
+                command = [compiler, "-std=c++17", "-O2", "-I", include, *definitions, "-c"]
+                command += [str(HERE / "compile" / source), "-o", os.path.join(folder, "out.o")]
+                before = os.times().children_user
+                subprocess.run(command, check=True)
+                samples[name].append((os.times().children_user - before) * 1e6)
+    bench.raw["compile"].append(dict(samples))
+    standard = statistics.median(samples["standard headers"])
+    return [
+        Figure("one more file with the header, -O2", samples["compiled target"], standard, 5),
+        Figure("  in seconds", samples["compiled target"], None, 1_200_000),
+        Figure("  header-only", samples["header-only"], None, 5_000_000),
+    ]
+
+
 def show(figures: List[Figure]) -> bool:
     """Print the table; whether every bar was met."""
     print(f"{'job':42} {'p50':>11} {'p99':>11} {'limit':>11} {'measured':>9} {'bar':>6}  met")
@@ -355,6 +385,7 @@ def main() -> int:
             f"{platform.machine()}, {os.cpu_count()} processors, Linux {platform.release()}, Python {platform.python_version()}"
         )
         figures = [*small_figures(bench), *numpy_figures(bench), start_figure(bench)]
+        figures += compile_figures(bench)
         for threads in sorted({max(1, bench.processors - 1), bench.processors}):
             figures += tensor_figures(bench, threads)
         met = show(figures)

@@ -4,26 +4,20 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <initializer_list>
-#include <iostream>
 #include <memory>
-#include <new>
+#include <ostream>
 #include <string>
 #include <type_traits>
 #include <utility>
 #include <vector>
 
+#include "tech_renaissance/config.h"
 #include "tech_renaissance/detail/base/dtype_convert.h"
-#include "tech_renaissance/detail/base/random.h"
-#include "tech_renaissance/detail/base/tensor_compare.h"
-#include "tech_renaissance/detail/protocol/tsr_file.h"
 #include "tech_renaissance/detail/system/path_argument.h"
 #include "tech_renaissance/device.h"
 #include "tech_renaissance/dtype.h"
-#include "tech_renaissance/error.h"
 #include "tech_renaissance/shape.h"
-#include "tech_renaissance/tensor_print.h"
 
 namespace tr {
 
@@ -54,23 +48,9 @@ public:
     ~Tensor() = default;
 
     // Elements that are not initialised.
-    static Tensor empty(const Shape& shape, DType dtype = DType::FP32, Device device = CPU) {
-        require_cpu(device);
-        const auto nbytes = static_cast<std::size_t>(shape.nbytes(dtype_info(dtype).nbytes));
-        const std::shared_ptr<void> memory(::operator new(nbytes, alignment),
-                                           [](void* p) { ::operator delete(p, alignment); });
-        return from_storage(memory, memory.get(), shape, dtype);
-    }
-
-    static Tensor zeros(const Shape& shape, DType dtype = DType::FP32, Device device = CPU) {
-        const Tensor tensor = empty(shape, dtype, device);
-        std::memset(tensor.data_ptr(), 0, tensor.memory_size());
-        return tensor;
-    }
-
-    static Tensor ones(const Shape& shape, DType dtype = DType::FP32, Device device = CPU) {
-        return full(shape, 1, dtype, device);
-    }
+    static Tensor empty(const Shape& shape, DType dtype = DType::FP32, Device device = CPU);
+    static Tensor zeros(const Shape& shape, DType dtype = DType::FP32, Device device = CPU);
+    static Tensor ones(const Shape& shape, DType dtype = DType::FP32, Device device = CPU);
 
     template <class T>
     static Tensor full(const Shape& shape, T value, DType dtype = DType::FP32, Device device = CPU) {
@@ -79,27 +59,15 @@ public:
 
     // Normally distributed, mean 0, variance 1. Floating-point dtypes only (`bad_dtype`). Here and below, a seed gives
     // the same numbers on every platform.
-    static Tensor randn(const Shape& shape, std::uint64_t seed = 0, DType dtype = DType::FP32, Device device = CPU) {
-        require_float(dtype);
-        detail::Random random(seed);
-        return generate(shape, dtype, device, [&] { return random.normal(); });
-    }
+    static Tensor randn(const Shape& shape, std::uint64_t seed = 0, DType dtype = DType::FP32, Device device = CPU);
 
     // Evenly distributed from low to high. Floating-point dtypes only (`bad_dtype`).
     static Tensor uniform(const Shape& shape, double low = 0, double high = 1, std::uint64_t seed = 0,
-                          DType dtype = DType::FP32, Device device = CPU) {
-        require_float(dtype);
-        detail::Random random(seed);
-        return generate(shape, dtype, device, [&] { return random.uniform(low, high); });
-    }
+                          DType dtype = DType::FP32, Device device = CPU);
 
     // Integers from low to high - 1, all equally likely. TensorError `bad_shape` if there are none.
     static Tensor randint(const Shape& shape, std::int64_t low, std::int64_t high, std::uint64_t seed = 0,
-                          DType dtype = DType::FP32, Device device = CPU) {
-        if (low >= high) throw TensorError("bad_shape", "randint needs low < high");
-        detail::Random random(seed);
-        return generate(shape, dtype, device, [&] { return random.integer(low, high); });
-    }
+                          DType dtype = DType::FP32, Device device = CPU);
 
     // The values in C order, copied; of T's own dtype unless another is given.
     template <class T>
@@ -111,21 +79,11 @@ public:
     }
 
     // Borrows memory: `data` holds the elements in C order and must outlive every copy of the tensor.
-    static Tensor from_blob(void* data, const Shape& shape, DType dtype = DType::FP32, Device device = CPU) {
-        require_cpu(device);
-        return from_storage(nullptr, data, shape, dtype);
-    }
+    static Tensor from_blob(void* data, const Shape& shape, DType dtype = DType::FP32, Device device = CPU);
 
     // Memory that belongs to `owner`, which is kept until the last copy of the tensor goes. `data` need not be what
     // `owner` points to. REQUIRES: data is aligned for the dtype's elements.
-    static Tensor from_storage(const std::shared_ptr<void>& owner, void* data, const Shape& shape, DType dtype) {
-        Tensor tensor;
-        tensor.nbytes_ = static_cast<std::size_t>(shape.nbytes(dtype_info(dtype).nbytes));
-        tensor.memory_ = std::shared_ptr<void>(owner, data);
-        tensor.shape_ = shape;
-        tensor.dtype_ = dtype;
-        return tensor;
-    }
+    static Tensor from_storage(const std::shared_ptr<void>& owner, void* data, const Shape& shape, DType dtype);
 
     const Shape& shape() const noexcept { return shape_; }
     DType dtype() const noexcept { return dtype_; }
@@ -149,16 +107,14 @@ public:
     // The elements as what they are: T must be the type of the dtype, else TensorError `bad_dtype`.
     template <class T>
     T* data() const {
-        if (dtype_of<T>() == dtype_) return static_cast<T*>(data_ptr());
-        throw TensorError("bad_dtype",
-                          "the elements are " + tr::to_string(dtype_) + ", not " + tr::to_string(dtype_of<T>()));
+        require_dtype(dtype_of<T>());
+        return static_cast<T*>(data_ptr());
     }
 
     // The only element, converted like those of `to_vector`. TensorError `bad_shape` unless there is exactly one.
     template <class T>
     T item() const {
-        if (numel() != 1)
-            throw TensorError("bad_shape", "item needs one element, and shape " + shape_.to_string() + " has others");
+        require_one_element();
         T value{};
         visit([&](const auto* elements) { value = detail::convert<T>(*elements); });
         return value;
@@ -176,76 +132,39 @@ public:
     }
 
     // Copies all elements in or out. TensorError `bad_shape` unless nbytes is memory_size().
-    void from_cpu_data(const void* data, std::size_t nbytes) {
-        require_nbytes(nbytes);
-        if (nbytes > 0) std::memcpy(data_ptr(), data, nbytes);
-    }
-    void to_cpu_data(void* data, std::size_t nbytes) const {
-        require_nbytes(nbytes);
-        if (nbytes > 0) std::memcpy(data, data_ptr(), nbytes);
-    }
+    void from_cpu_data(const void* data, std::size_t nbytes);
+    void to_cpu_data(void* data, std::size_t nbytes) const;
 
     // The same memory in another shape of as many elements. One dimension of the list may be -1: what is left over.
-    Tensor reshape(const Shape& shape) const {
-        require_count(numel(), shape);
-        Tensor tensor = *this;
-        tensor.shape_ = shape;
-        return tensor;
-    }
-    Tensor reshape(std::initializer_list<std::int64_t> dims) const { return reshape(infer(dims)); }
+    Tensor reshape(const Shape& shape) const;
+    Tensor reshape(std::initializer_list<std::int64_t> dims) const;
 
     // A copy in memory of its own.
-    Tensor clone() const {
-        Tensor copy = empty(shape_, dtype_);
-        copy.from_cpu_data(data_ptr(), nbytes_);
-        return copy;
-    }
+    Tensor clone() const;
 
     // Whether |a - b| <= atol + rtol * |b| for every element a of this and b of the other. Infinities are close to
     // themselves, NaN to NaN only if asked for. Compared as doubles: the dtypes may differ, the shapes may not
     // (`bad_shape`).
-    bool is_close(const Tensor& other, double rtol = 1e-5, double atol = 1e-8, bool equal_nan = false) const {
-        if (shape_ != other.shape_)
-            throw TensorError("bad_shape",
-                              "cannot compare shapes " + shape_.to_string() + " and " + other.shape_.to_string());
-        const detail::Elements a{data_ptr(), dtype_};
-        const detail::Elements b{other.data_ptr(), other.dtype_};
-        return detail::all_close(a, b, numel(), {rtol, atol, equal_nan});
-    }
+    bool is_close(const Tensor& other, double rtol = 1e-5, double atol = 1e-8, bool equal_nan = false) const;
 
     // Same dtype, shape and values; NaN differs from itself.
-    friend bool operator==(const Tensor& a, const Tensor& b) {
-        return a.dtype_ == b.dtype_ && a.shape_ == b.shape_ &&
-               detail::all_equal(a.data_ptr(), b.data_ptr(), a.dtype_, a.numel());
-    }
+    friend bool operator==(const Tensor& a, const Tensor& b) { return a.is_equal(b); }
     friend bool operator!=(const Tensor& a, const Tensor& b) { return !(a == b); }
 
     // The text that PyTorch prints, e.g. `tensor([1.5000, 2.0000])`. REQUIRES: precision >= 0.
-    std::string to_string(int precision = 4) const { return format_tensor(data_ptr(), dtype_, shape_, precision); }
+    std::string to_string(int precision = 4) const;
     friend std::ostream& operator<<(std::ostream& out, const Tensor& tensor) { return out << tensor.to_string(); }
 
     // Prints the name and a colon on a line of its own (nothing for an empty name), then the text and a newline.
-    void print(const std::string& name = "", int precision = 4) const {
-        if (!name.empty()) std::cout << name << ":\n";
-        std::cout << to_string(precision) << "\n" << std::flush;
-    }
+    void print(const std::string& name = "", int precision = 4) const;
 
     // A TSR file, by its path in UTF-8 or a std::filesystem::path. A reader sees the old file or the new one, whole; if
     // `save` fails, nothing is left behind. FormatError: `io_error` from the operating system, else what is wrong with
     // the file.
-    void save(const detail::PathArgument& path) const {
-        detail::write_tsr_file(path.get(), dtype_, shape_, data_ptr());
-    }
-    static Tensor load(const detail::PathArgument& path) {
-        const detail::TsrReader file(path.get());
-        Tensor tensor = empty(file.header().shape, file.header().dtype);
-        file.read(tensor.data_ptr());
-        return tensor;
-    }
+    void save(const detail::PathArgument& path) const;
+    static Tensor load(const detail::PathArgument& path);
 
 private:
-    static constexpr std::align_val_t alignment{64};
-
     void swap(Tensor& other) noexcept {
         std::swap(memory_, other.memory_);
         std::swap(shape_, other.shape_);
@@ -253,25 +172,14 @@ private:
         std::swap(dtype_, other.dtype_);
     }
 
-    static void require_cpu(Device device) {
-        if (device != CPU) throw TensorError("bad_device", "there is no device " + device.to_string());
-    }
+    bool is_equal(const Tensor& other) const;
 
-    static void require_float(DType dtype) {
-        if (dtype_info(dtype).kind != DTypeKind::Float)
-            throw TensorError("bad_dtype", "not a floating-point dtype: " + tr::to_string(dtype));
-    }
-
-    static void require_count(std::int64_t count, const Shape& shape) {
-        if (count != shape.numel())
-            throw TensorError("bad_shape", std::to_string(count) + " elements do not fit shape " + shape.to_string());
-    }
-
-    void require_nbytes(std::size_t nbytes) const {
-        if (nbytes != nbytes_)
-            throw TensorError("bad_shape",
-                              std::to_string(nbytes) + " bytes for a tensor of " + std::to_string(nbytes_));
-    }
+    static void require_cpu(Device device);
+    static void require_float(DType dtype);
+    static void require_count(std::int64_t count, const Shape& shape);
+    void require_nbytes(std::size_t nbytes) const;
+    void require_dtype(DType dtype) const;
+    void require_one_element() const;
 
     // A tensor of what `next` returns, call by call.
     template <class Next>
@@ -291,15 +199,6 @@ private:
                             [&](auto element) { action(static_cast<typename decltype(element)::type*>(data_ptr())); });
     }
 
-    Shape infer(std::vector<std::int64_t> dims) const {
-        const auto unknown = std::find(dims.begin(), dims.end(), -1);
-        if (unknown == dims.end()) return Shape(dims);
-        *unknown = 1;
-        const std::int64_t known = Shape(dims).numel();
-        *unknown = known == 0 ? -1 : numel() / known;
-        return Shape(dims);
-    }
-
     std::shared_ptr<void> memory_;
     Shape shape_;
     std::size_t nbytes_ = 0;
@@ -307,3 +206,7 @@ private:
 };
 
 }  // namespace tr
+
+#ifndef TR_COMPILED
+#include "tech_renaissance/detail/surface/tensor.h"
+#endif
