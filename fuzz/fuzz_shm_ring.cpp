@@ -56,8 +56,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t nbyt
     data += head_nbytes;
     nbytes -= head_nbytes;
 
-    shm::Segment segment(shm::control_nbytes);
-    const shm::Mapping& mapping = *segment.mapping();
+    const shm::MappedSegment control(shm::control_nbytes);
+    const shm::Mapping& mapping = control.mapping;
     shm::RingWriter writer(mapping, shm::request_ring);
     shm::RingReader reader(mapping, shm::request_ring);
     pass(writer, reader, 8 * static_cast<std::uint64_t>(before));

@@ -20,7 +20,7 @@ from tech_renaissance._transport.shm.control import (
     write_magic,
 )
 from tech_renaissance._transport.shm.ring import RING_NBYTES, RingReader, RingWriter
-from tech_renaissance._transport.shm.segment import Segment
+from tech_renaissance._transport.shm.segment import MappedSegment, Segment
 
 START = 4096
 HEADS = [0, 1, 4, 8, 16, RING_NBYTES - 8, RING_NBYTES, RING_NBYTES + 8, 2**32, 2**63, 2**64 - 8, 2**64 - 1]
@@ -45,7 +45,7 @@ SIZES = [
 class Ring:
     """Both ends, as they are after some traffic."""
 
-    def __init__(self, segment: Segment, chance: random.Random) -> None:
+    def __init__(self, segment: MappedSegment, chance: random.Random) -> None:
         self.segment = segment
         segment.words[REQUEST_HEAD] = segment.words[REQUEST_TAIL] = 0
         place = (segment, START, REQUEST_HEAD, REQUEST_TAIL)
@@ -81,7 +81,7 @@ class Ring:
                 data[position] = chance.randrange(256)
 
 
-def check(segment: Segment, chance: random.Random) -> None:
+def check(segment: MappedSegment, chance: random.Random) -> None:
     """One ring: damage it, and read it to its end."""
     ring = Ring(segment, chance)
     ring.damage(chance)
@@ -105,7 +105,7 @@ def check(segment: Segment, chance: random.Random) -> None:
     ring.reader.close()
 
 
-def check_layout(segment: Segment, chance: random.Random) -> None:
+def check_layout(segment: MappedSegment, chance: random.Random) -> None:
     """A control segment with other words at its beginning is not ours."""
     write_magic(segment)
     assert check_magic(segment)
@@ -116,7 +116,7 @@ def check_layout(segment: Segment, chance: random.Random) -> None:
 
 def main() -> int:
     """Run the loop."""
-    segment = Segment.create(CONTROL_NBYTES)
+    segment = MappedSegment(Segment.create(CONTROL_NBYTES))
 
     def attempt(chance: random.Random) -> None:
         check(segment, chance)

@@ -1,6 +1,7 @@
 """The arena's books against a simple model, and blocks that come and go with their leases."""
 
-from typing import Dict, List, Tuple
+from types import SimpleNamespace
+from typing import Any, Dict, List, Tuple
 
 import pytest
 from hypothesis import given, settings
@@ -10,7 +11,7 @@ pytest.importorskip("fcntl")
 
 from tech_renaissance import ArenaFull
 from tech_renaissance._transport.shm import arena as arena_module
-from tech_renaissance._transport.shm.arena import PREFIX_NBYTES, Arena, Block, size_class
+from tech_renaissance._transport.shm.arena import PREFIX_NBYTES, Arena, Block, LentBlocks, size_class
 from tech_renaissance._transport.shm.segment import PAGE, UNAVAILABLE, Segment
 
 pytestmark = pytest.mark.skipif(UNAVAILABLE is not None, reason="no shared memory here")
@@ -39,7 +40,7 @@ class Model:
         ] = {}  # offset and size of blocks that the other side has -> lease
 
     def close(self) -> None:
-        self.segment.close()
+        self.arena.close()
 
     def taken(self) -> List[Tuple[int, int]]:
         """Ranges that may not be given to anybody else."""
@@ -47,7 +48,7 @@ class Model:
 
     def give_back(self, place: Tuple[int, int]) -> None:
         """The other side returns a block."""
-        self.segment.words[place[0] >> 3] = self.lent.pop(place)
+        self.segment.store(place[0], self.lent.pop(place))  # as a reader that has nothing mapped
 
     def step(self, what: str, number: int) -> None:
         if what == "allocate":
@@ -59,7 +60,7 @@ class Model:
             )
             self.held.append(block)
         elif what == "tidy":
-            self.arena._tidied_at -= arena_module._TIDY_S
+            self.arena._tidied_at -= arena_module.TIDY_S
             self.arena.tidy()
         elif what == "forget":
             self.arena.forget_leases()
@@ -118,9 +119,40 @@ def test_a_block_is_used_again_only_when_both_sides_let_go() -> None:
     model.arena.release(block)
     other = model.arena.allocate(1000)
     assert block.offset != other.offset
-    model.segment.words[block.offset >> 3] = lease
+    model.segment.store(block.offset, lease)
     assert block.offset == model.arena.allocate(1000).offset
     model.close()
+
+
+def test_what_was_returned_is_found_in_few_looks_among_any_number_of_blocks() -> None:
+    """The newest and the oldest at once, any other in turn: a call does not take longer because the other side keeps results."""
+    looks = 0
+
+    class Words:
+        """Those of a window where one block is returned."""
+
+        def __getitem__(self, word: int) -> int:
+            nonlocal looks
+            looks += 1
+            return 1 if word == returned else 0
+
+    blocks = LentBlocks()
+    window: Any = SimpleNamespace(begin=0, words=Words())
+    for number in range(20_000):
+        block = Block(window, 8 * number, 256)
+        block.lease = 1
+        blocks.add(block)
+    for returned, most_looks in ((19_998, 4), (0, 5), (1, 5), (20_000, 16)):
+        looks = 0
+        found = blocks.take_returned(12, 0)
+        assert (returned == 20_000) == (found is None)
+        assert looks <= most_looks
+    returned, looks = 10_000, 0
+    searches = 1
+    while blocks.take_returned(12, 0) is None:
+        searches += 1
+    assert looks <= 16 * searches
+    assert searches <= 20_000 / 12
 
 
 def test_an_old_lease_does_not_free_a_block_that_was_lent_again() -> None:
@@ -130,7 +162,7 @@ def test_an_old_lease_does_not_free_a_block_that_was_lent_again() -> None:
     first = model.arena.lend(block)
     model.arena.lend(block)
     model.arena.release(block)
-    model.segment.words[block.offset >> 3] = first
+    model.segment.store(block.offset, first)
     assert block.offset != model.arena.allocate(1000).offset
     model.close()
 
@@ -147,9 +179,9 @@ def test_a_full_arena_says_so_and_can_be_used_on() -> None:
 def test_unused_memory_goes_back_to_the_system(monkeypatch: pytest.MonkeyPatch) -> None:
     """Memory that was not needed between two tidyings is returned."""
     model = Model()
-    block = model.arena.allocate(32 << 20)
+    block = model.arena.allocate(20 << 20)
     model.arena.release(block)
-    monkeypatch.setattr(arena_module, "_TIDY_S", 0.0)
+    monkeypatch.setattr(arena_module, "TIDY_S", 0.0)
     model.arena.tidy()
     model.arena.tidy()
     assert model.arena.committed_nbytes < 1 << 20
@@ -172,7 +204,7 @@ def test_what_stood_in_memory_is_not_taken_for_a_returned_lease() -> None:
     """A new block may begin in the middle of an old one's elements, which look like anything."""
     model = Model()
     old = model.arena.allocate(1 << 19)
-    model.segment.words[old.offset >> 3 : (old.offset + old.nbytes) >> 3] = memoryview(
+    old.window.words[old.word : old.word + (old.nbytes >> 3)] = memoryview(
         b"\x01\0\0\0\0\0\0\0" * (old.nbytes // 8)
     ).cast("Q")
     model.arena.release(old)

@@ -16,7 +16,7 @@ pytest.importorskip("fcntl")
 from tech_renaissance import RemoteProtocolError
 from tech_renaissance._transport.shm.control import CONTROL_NBYTES, REQUEST_HEAD, REQUEST_TAIL
 from tech_renaissance._transport.shm.ring import RING_NBYTES, RingReader, RingWriter, full_fence
-from tech_renaissance._transport.shm.segment import UNAVAILABLE, Segment
+from tech_renaissance._transport.shm.segment import UNAVAILABLE, MappedSegment, Segment
 
 pytestmark = pytest.mark.skipif(UNAVAILABLE is not None, reason="no shared memory here")
 
@@ -25,7 +25,7 @@ class Ring:
     """Both ends on one segment."""
 
     def __init__(self) -> None:
-        self.segment = Segment.create(CONTROL_NBYTES)
+        self.segment = MappedSegment(Segment.create(CONTROL_NBYTES))
         place = (self.segment, 4096, REQUEST_HEAD, REQUEST_TAIL)
         self.writer = RingWriter(*place)
         self.reader = RingReader(*place)

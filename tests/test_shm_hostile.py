@@ -31,6 +31,8 @@ LIES = [
     "0xffffffffffffffc0 8 3",
     "0x10000000000 8 3",
     "0xfffffffff00 8 3",
+    "0xffffc0 8 3",  # a header over the border of a window
+    "0xffff00 8 1000",  # elements over it
 ]
 
 

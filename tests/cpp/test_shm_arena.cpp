@@ -3,6 +3,7 @@
 
 #ifdef TR_HAS_SHARED_MEMORY
 
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -23,6 +24,7 @@ namespace shm = tr::detail::shm;
 namespace {
 
 std::atomic<bool> famine{false};
+std::atomic<int> windows_left{-1};  // that can be mapped before address space runs out; negative: any number
 
 struct Fixture {
     std::shared_ptr<shm::Arena> arena = std::make_shared<shm::Arena>(shm::Segment(std::size_t{64} << 20));
@@ -30,7 +32,8 @@ struct Fixture {
     // What the other side has: offset and size -> lease.
     std::map<std::pair<std::uint64_t, std::uint64_t>, std::uint64_t> lent;
 
-    void give_back(std::uint64_t offset, std::uint64_t lease) { arena->segment().mapping()->word(offset).store(lease); }
+    // As a reader that has nothing mapped.
+    void give_back(std::uint64_t offset, std::uint64_t lease) { arena->segment().store(offset, lease); }
 
     std::map<std::uint64_t, std::uint64_t> taken() const {
         std::map<std::uint64_t, std::uint64_t> taken;
@@ -89,6 +92,16 @@ extern "C" int fallocate(int descriptor, int mode, off_t offset, off_t nbytes) {
     return static_cast<int>(::syscall(SYS_fallocate, descriptor, mode, offset, nbytes));
 }
 
+// The same for a process that may not map much more.
+extern "C" void* mmap(void* where, std::size_t nbytes, int protection, int flags, int descriptor, off_t offset) {
+    if ((flags & MAP_SHARED) != 0 && windows_left >= 0 && windows_left-- == 0) {
+        windows_left = 0;
+        errno = ENOMEM;
+        return MAP_FAILED;
+    }
+    return reinterpret_cast<void*>(::syscall(SYS_mmap, where, nbytes, protection, flags, descriptor, offset));
+}
+
 TEST("whatever is allocated, lent, released and returned, live blocks never overlap and the books add up") {
     for (std::uint64_t seed = 0; seed < 30; ++seed) {
         std::mt19937_64 random(seed);
@@ -129,10 +142,9 @@ TEST("blocks may be let go of in other threads") {
             std::mt19937_64 random(thread);
             for (int i = 0; i < 2000; ++i) {
                 const shm::BlockPtr block = f.arena->allocate(random() % 100000);
-                std::byte* bytes = f.arena->segment().mapping()->at(block->offset());
-                bytes[shm::block_prefix_nbytes] = static_cast<std::byte>(thread);
+                *block->contents() = static_cast<std::byte>(thread);
                 std::this_thread::yield();
-                CHECK(bytes[shm::block_prefix_nbytes] == static_cast<std::byte>(thread));
+                CHECK(*block->contents() == static_cast<std::byte>(thread));
             }
         });
     }
@@ -144,10 +156,90 @@ TEST("a full arena says so, and can be used on") {
     Fixture f;
     CHECK_THROWS(ArenaFull, "arena_full", f.arena->allocate(std::uint64_t{65} << 20));
     CHECK_THROWS(ArenaFull, "arena_full", f.arena->allocate(~std::uint64_t{0} >> 1));
-    for (int i = 0; i < 3; ++i) f.held.push_back(f.arena->allocate(16 << 20));
-    CHECK_THROWS(ArenaFull, "arena_full", f.arena->allocate(16 << 20));
+    for (int i = 0; i < 4; ++i) f.held.push_back(f.arena->allocate(15 << 20));
+    CHECK_THROWS(ArenaFull, "arena_full", f.arena->allocate(15 << 20));
     f.held.pop_back();
-    CHECK(f.arena->allocate(16 << 20) != nullptr);
+    CHECK(f.arena->allocate(15 << 20) != nullptr);
+}
+
+TEST("each window is as large as all before it, and no block reaches over a border") {
+    constexpr std::uint64_t first = shm::first_window_nbytes;
+    std::uint64_t end = 0;
+    for (std::size_t number = 0; number < 18; ++number) {
+        CHECK_EQ(end, shm::window_begin(number));
+        CHECK(shm::is_window_begin(end));
+        CHECK_EQ(number, shm::window_number(end));
+        CHECK_EQ(number, shm::window_number(end + first - 1));
+        end = number == 0 ? first : 2 * end;
+        CHECK_EQ(end, shm::window_end(end - 1));
+    }
+    CHECK(!shm::is_window_begin(3 * first));
+    CHECK(!shm::is_window_begin(first - 64));
+    Fixture f;
+    for (int i = 0; i < 9; ++i) {
+        const shm::BlockPtr block = f.arena->allocate(5 << 20);
+        CHECK(block->offset() + block->nbytes() <= shm::window_end(block->offset()));
+        f.held.push_back(block);
+    }
+}
+
+TEST("a part of an arena that cannot be mapped is not given out, and what is mapped serves on") {
+    Fixture f;
+    const shm::BlockPtr large = f.arena->allocate(20 << 20);
+    windows_left = 0;
+    f.held.push_back(f.arena->allocate(14 << 20));
+    CHECK_THROWS(ArenaFull, "arena_full", f.arena->allocate(14 << 20));
+    f.held.push_back(f.arena->allocate(1 << 20));
+    windows_left = -1;
+    f.held.push_back(f.arena->allocate(14 << 20));
+}
+
+TEST("windows that nothing needs are unmapped, at once where address space is short") {
+    const shm::Segment segment(std::uint64_t{256} << 20);
+    shm::Windows windows(segment);
+    std::weak_ptr<shm::Mapping> needed = windows.at(16 << 20);
+    const std::shared_ptr<shm::Mapping> used = windows.at(32 << 20);
+    windows.tidy();
+    CHECK(!needed.expired());
+    windows.tidy();
+    CHECK(needed.expired());
+    CHECK(used == windows.at(33 << 20));
+    needed = windows.at(16 << 20);
+    windows_left = 0;
+    bool refused = false;
+    try {
+        windows.at(100 << 20);
+    } catch (const std::system_error&) {
+        refused = true;
+    }
+    CHECK(refused);
+    CHECK(needed.expired());
+    windows_left = -1;
+}
+
+TEST("what the other side has returned is found in few looks among any number of blocks") {
+    shm::LentBlocks blocks;
+    for (std::uint64_t number = 0; number < 20000; ++number) blocks.add({nullptr, number, 1});
+    std::size_t looks = 0;
+    const auto find = [&](std::uint64_t returned) {
+        looks = 0;
+        const auto block = blocks.take_returned(12, [&](const auto& candidate) {
+            ++looks;
+            return candidate.offset == returned;
+        });
+        return block.has_value();
+    };
+    CHECK(find(19998));
+    CHECK(looks <= 4);
+    CHECK(find(0));  // the oldest
+    CHECK(looks <= 5);
+    CHECK(find(1));
+    CHECK(looks <= 5);
+    CHECK(!find(20000));
+    CHECK(looks <= 16);
+    int searches = 1;
+    for (; !find(10000); ++searches) CHECK(looks <= 16);
+    CHECK(searches <= 20000 / 12);
 }
 
 TEST("a system without memory is a full arena, not a signal") {
@@ -165,7 +257,7 @@ TEST("a limit of file sizes makes arenas smaller, and is no signal") {
     ::getrlimit(RLIMIT_FSIZE, &before);
     const rlimit limit{std::size_t{100} << 20, before.rlim_max};
     ::setrlimit(RLIMIT_FSIZE, &limit);
-    CHECK_EQ(std::size_t{64} << 20, shm::Segment::arena().mapping()->nbytes());
+    CHECK_EQ(std::size_t{64} << 20, shm::Segment::arena().nbytes());
     bool refused = false;
     try {
         shm::Segment segment(std::size_t{101} << 20);

@@ -20,18 +20,18 @@ namespace {
 
 // Both ends on one segment.
 struct Ring {
-    shm::Segment segment{shm::control_nbytes};
-    shm::RingWriter writer{*segment.mapping(), shm::request_ring};
-    shm::RingReader reader{*segment.mapping(), shm::request_ring};
+    shm::MappedSegment control{shm::control_nbytes};
+    shm::RingWriter writer{control.mapping, shm::request_ring};
+    shm::RingReader reader{control.mapping, shm::request_ring};
 
     std::string read() {
         std::string frame;
         return reader.read(frame) ? frame : "";
     }
     void set_size(std::uint32_t size, std::uint64_t position = 0) {
-        std::memcpy(segment.mapping()->at(shm::request_ring.start + position), &size, sizeof size);
+        std::memcpy(control.mapping.at(shm::request_ring.start + position), &size, sizeof size);
     }
-    void set_head(std::uint64_t head) { segment.mapping()->word(shm::request_ring.head).store(head); }
+    void set_head(std::uint64_t head) { control.mapping.word(shm::request_ring.head).store(head); }
 };
 
 // A frame of so many bytes that can be told from others.

@@ -36,7 +36,7 @@ namespace {
 std::shared_ptr<shm::Mapping> map_again(int descriptor) {
     struct stat status{};
     ::fstat(descriptor, &status);
-    return std::make_shared<shm::Mapping>(descriptor, static_cast<std::size_t>(status.st_size));
+    return std::make_shared<shm::Mapping>(descriptor, 0, static_cast<std::uint64_t>(status.st_size));
 }
 
 struct Put {
@@ -229,11 +229,12 @@ TEST("of two leases on one block the later one is returned, when both are gone")
 
 TEST("a lease that ends late does not cover one that was returned after it") {
     const shm::Segment segment(std::size_t{1} << 20);
-    auto early = std::make_unique<shm::Lease>(segment.mapping(), shm::Lent{0, 1});
-    auto late = std::make_unique<shm::Lease>(segment.mapping(), shm::Lent{0, 2});
+    const auto window = std::make_shared<shm::Mapping>(segment.descriptor(), 0, segment.nbytes());
+    auto early = std::make_unique<shm::Lease>(window, shm::Lent{0, 1});
+    auto late = std::make_unique<shm::Lease>(window, shm::Lent{0, 2});
     late = nullptr;
     early = nullptr;
-    CHECK_EQ(2, segment.mapping()->word(0).load());
+    CHECK_EQ(2, window->word(0).load());
 }
 
 TEST("results that are let go of in other threads while new ones come are all returned") {

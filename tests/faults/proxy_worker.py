@@ -24,7 +24,7 @@ from tech_renaissance._process.lifeline import hold_lifeline
 from tech_renaissance._transport.shm import control as words
 from tech_renaissance._transport.shm.control import CONTROL_NBYTES, Side, check_magic, write_magic
 from tech_renaissance._transport.shm.doorbell import Doorbell
-from tech_renaissance._transport.shm.segment import Segment
+from tech_renaissance._transport.shm.segment import MappedSegment, Segment
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workers"))
 
@@ -137,11 +137,11 @@ class ShmProxy(Proxy):
     def __init__(self, offer: str) -> None:
         super().__init__()
         numbers = [int(number) for number in offer.split(",")]
-        theirs = Segment.inherit(numbers[0])
+        theirs = MappedSegment(Segment.inherit(numbers[0]))
         assert check_magic(theirs)
         self.theirs = theirs.words
         self.host = Side(theirs, Doorbell(*numbers[3:]), is_host=False)
-        control = Segment.create(CONTROL_NBYTES)
+        control = MappedSegment(Segment.create(CONTROL_NBYTES))
         write_magic(control)
         self.ours = control.words
         doorbell, their_ends = Doorbell.pair()

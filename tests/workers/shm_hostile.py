@@ -26,7 +26,16 @@ class HostileServer(TechRenaissanceServer):
     def ring(self):
         """Our own ring, as bytes."""
         start = control._RESPONSES
-        return self._transport._segments[0].bytes[start : start + ring.RING_NBYTES]
+        return self._transport._control.bytes[start : start + ring.RING_NBYTES]
+
+    @property
+    def host_arena(self):
+        """Its first window."""
+        return self._transport._lessee._windows.first
+
+    @property
+    def worker_arena(self):
+        return self._transport._lender.arena._windows.first
 
     @property
     def head(self):
@@ -90,7 +99,7 @@ class HostileServer(TechRenaissanceServer):
     def do_scribble(self, parameters):
         """Random bytes, all over the words that are ours, our ring, and both arenas' headers and leases, without end."""
         numbers = np.random.default_rng(int(parameters))
-        control_words, arenas = self.words, self._transport._segments[1:]
+        control_words, arenas = self.words, (self.host_arena, self.worker_arena)
 
         def scribble():
             while True:
@@ -111,13 +120,13 @@ class HostileServer(TechRenaissanceServer):
         """Those of tensors that were sent to us."""
         for tag in parameters.split():
             lease = self._transport._tags[tag]
-            self._transport._segments[1].bytes[lease.offset + 64 : lease.offset + 128] = b"\xff" * 64
+            self.host_arena.bytes[lease.offset + 64 : lease.offset + 128] = b"\xff" * 64
             lease.is_known = False
 
     def do_lie(self, parameters):
         """A result at a place, and with a header, that are made up: offset, then dtype, then dimensions."""
         offset, code, *dims = (int(word, 0) for word in parameters.split())
-        arena = self._transport._segments[2]
+        arena = self.worker_arena
         header = bytearray(128)
         header[:24] = b"TSR!" + b"".join(n.to_bytes(4, "little") for n in (2, 128, 0, code, len(dims)))
         padded = [1] * (8 - len(dims)) + dims

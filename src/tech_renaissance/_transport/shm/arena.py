@@ -4,31 +4,39 @@ Its books are in memory of its own; in the segment it reads one word per block, 
 returned. Rules: spec/transport-shm.md, Blocks and leases. Not thread-safe: a transport calls it under its lock.
 """
 
+import contextlib
 import functools
+import sys
 import time
-from collections import defaultdict
-from typing import DefaultDict, List, Optional, Tuple
+from collections import defaultdict, deque
+from typing import DefaultDict, Deque, List, Optional
 
 from ..._base.errors import ArenaFull
-from .segment import PAGE, Segment, page_up
+from .ranges import Ranges
+from .segment import PAGE, Mapping, Segment, page_up
+from .window import Windows, window_begin
 
 PREFIX_NBYTES = 64  # before a block's contents: the word with the returned lease
 _GROWTH = 1 << 16  # a multiple of every page size
-_TIDY_S = 10.0
-
-Range = Tuple[int, int]  # offset, nbytes
+TIDY_S = 10.0
+_MOST_NEWEST = 4
+_SOME_LOOKS = 12
 
 
 class Block:
     """A range of the arena. ``holders``: how many on the owner's side use it; ``lease``: the last number it was lent under, or 0;
-    ``header``: that of the tensor in it, our own copy. The same object may serve again once it is free.
+    ``header``: that of the tensor in it, our own copy; ``start``: where in its window the contents are, ``word``: which word of
+    the window its first is. The same object may serve again once it is free.
     """
 
-    __slots__ = ("header", "holders", "lease", "nbytes", "offset")
+    __slots__ = ("header", "holders", "lease", "nbytes", "offset", "start", "window", "word")
 
-    def __init__(self, offset: int, nbytes: int) -> None:
+    def __init__(self, window: Mapping, offset: int, nbytes: int) -> None:
+        self.window = window
         self.offset = offset
         self.nbytes = nbytes
+        self.word = (offset - window.begin) >> 3
+        self.start = offset - window.begin + PREFIX_NBYTES
         self.holders = 0
         self.lease = 0
         self.header = b""
@@ -41,6 +49,41 @@ def size_class(nbytes: int) -> int:
     return -(-nbytes // step) * step
 
 
+class LentBlocks:
+    """Blocks of one size that this side has let go of, and the other side had then not returned. To find one that it has returned
+    since costs a bounded number of looks, however many there are.
+    """
+
+    __slots__ = ("_newest", "_others")
+
+    def __init__(self) -> None:
+        self._newest: List[Block] = []
+        self._others: Deque[Block] = deque()
+
+    def add(self, block: Block) -> None:
+        """One more."""
+        newest = self._newest
+        newest.append(block)
+        if len(newest) > _MOST_NEWEST:
+            self._others.append(newest.pop(0))
+
+    def take_returned(self, most_looks: int, first_lease: int) -> Optional[Block]:
+        """One that was returned, or lent before ``first_lease``: of the newest, which are looked at each time, or of the others, which are
+        looked at in turn, so many each time.
+        """
+        newest, others = self._newest, self._others
+        for block in reversed(newest):
+            if block.window.words[block.word] == block.lease or block.lease < first_lease:
+                newest.remove(block)
+                return block
+        for _ in range(min(most_looks, len(others))):
+            block = others.popleft()
+            if block.window.words[block.word] == block.lease or block.lease < first_lease:
+                return block
+            others.append(block)
+        return None
+
+
 class Arena:
     """Allocates blocks in a segment that this side owns.
 
@@ -48,13 +91,19 @@ class Arena:
     """
 
     def __init__(self, segment: Segment) -> None:
+        """Raises OSError if not even the first window can be mapped."""
         self._segment = segment
-        self._words = segment.words
+        self._windows = Windows(segment)
         # By size: free blocks, the hottest last; and blocks that only the other side still has.
         self._pool: DefaultDict[int, List[Block]] = defaultdict(list)
-        self._lent: DefaultDict[int, List[Block]] = defaultdict(list)
-        self._gaps: List[Range] = []
-        self._holes: List[Range] = [(0, segment.nbytes)]  # of whole pages
+        self._lent: DefaultDict[int, LentBlocks] = defaultdict(LentBlocks)
+        self._gaps = Ranges()
+        self._holes = Ranges()  # of whole pages
+        number = 0
+        while window_begin(number) < segment.nbytes:
+            begin, end = window_begin(number), min(window_begin(number + 1), segment.nbytes)
+            self._holes.add(begin, end - begin)
+            number += 1
         self._live = 0  # bytes in blocks
         self._most_live = 0  # the most since the last tidying, when memory was taken
         self._free = 0  # bytes of memory in the pool and in gaps
@@ -66,7 +115,7 @@ class Arena:
     @property
     def live_nbytes(self) -> int:
         """Bytes in blocks that either side has."""
-        self._join()
+        self._take_back_returned(sys.maxsize)
         return self._live
 
     @property
@@ -78,7 +127,11 @@ class Arena:
         """A block with room for ``nbytes`` after its prefix, held once. Raises ArenaFull."""
         size = size_class(nbytes + PREFIX_NBYTES)
         pool = self._pool.get(size)
-        block = None if pool else self._returned(size)
+        block = None
+        if not pool and size in self._lent:
+            block = self._lent[size].take_returned(
+                _SOME_LOOKS, self._first_lease
+            )  # live, as it was all the time
         if block is None:
             block = pool.pop() if pool else self._carve(size)
             self._live += size
@@ -102,28 +155,32 @@ class Arena:
         if self._is_returned(block):
             self._take_back(block)
         else:
-            self._lent[block.nbytes].append(block)
+            self._lent[block.nbytes].add(block)
 
     def forget_leases(self) -> None:
         """The other side is gone: what it had is returned."""
-        lent, self._lent = self._lent, defaultdict(list)
-        for blocks in lent.values():
-            for block in blocks:
-                self._take_back(block)
         self._first_lease = self._next_lease
+        self._take_back_returned(sys.maxsize)
 
     def tidy(self) -> None:
         """Give memory back to the system that was not needed for ten seconds. Cheap when called often."""
         now = time.monotonic()
-        if now - self._tidied_at >= _TIDY_S:
+        if now - self._tidied_at >= TIDY_S:
             self._tidied_at = now
+            self._take_back_returned(sys.maxsize)
             self._join()
             self._give_back(self._least_free)
             self._least_free = self._free
             self._most_live = self._live
+            self._windows.tidy()
+
+    def close(self) -> None:
+        """Let go of the segment. Its tensors stay."""
+        self._windows.close()
+        self._segment.close()
 
     def _is_returned(self, block: Block) -> bool:
-        return block.lease < self._first_lease or self._words[block.offset >> 3] == block.lease
+        return block.lease < self._first_lease or block.window.words[block.word] == block.lease
 
     def _take_back(self, block: Block) -> None:
         size = block.nbytes
@@ -131,94 +188,80 @@ class Arena:
         self._live -= size
         self._free += size
 
-    def _returned(self, size: int) -> Optional[Block]:
-        """A block of this size that the other side has returned; it counts as live, as it has all the time."""
-        blocks = self._lent.get(size)
-        if blocks:
-            words = self._words
-            for index, block in enumerate(blocks):
-                if words[block.offset >> 3] == block.lease:
-                    del blocks[index]
-                    return block
-        return None
-
     def _carve(self, size: int) -> Block:
         """A new block: from the gaps, from all that is free, or from memory that is new."""
-        offset = _best_fit(self._gaps, size)
+        offset = self._gaps.take(size)
         if offset < 0:
+            self._take_back_returned(_SOME_LOOKS)
             self._join()
-            offset = _best_fit(self._gaps, size)
+            offset = self._gaps.take(size)
         if offset < 0:
             offset = self._commit(size)
+        try:
+            block = Block(self._windows.at(offset), offset, size)
+        except OSError as error:
+            self._gaps.add(offset, size)
+            raise _full(size, error) from error
         # Where a block begins now there may have been elements: they must not be taken for a returned lease.
-        self._words[offset >> 3] = 0
-        return Block(offset, size)
+        block.window.words[block.word] = 0
+        return block
+
+    def _take_back_returned(self, most_looks: int) -> None:
+        for blocks in self._lent.values():
+            block = blocks.take_returned(most_looks, self._first_lease)
+            while block is not None:
+                self._take_back(block)
+                block = blocks.take_returned(most_looks, self._first_lease)
 
     def _join(self) -> None:
-        """Make gaps of all that is free, neighbours joined."""
-        for blocks in list(self._lent.values()):
-            for block in [block for block in blocks if self._is_returned(block)]:
-                blocks.remove(block)
-                self._take_back(block)
+        """Make gaps of all that is free."""
         for size, blocks in self._pool.items():
-            self._gaps += [(block.offset, size) for block in blocks]
+            for block in blocks:
+                self._gaps.add(block.offset, size)
         self._pool.clear()
-        self._gaps = _joined(self._gaps)
 
     def _commit(self, size: int) -> int:
         """Take memory from the system; before that, give back what there would be beyond a 32nd more than was live at once."""
         wanted = page_up(max(size, _GROWTH))
         self._most_live = most_live = max(self._most_live, self._live + size)
         self._give_back(self.committed_nbytes + wanted - most_live - max(most_live // 32, _GROWTH))
-        offset = _best_fit(self._holes, wanted)
+        offset = self._holes.take(wanted)
         try:
             if offset < 0:
-                raise OSError(f"the arena has {self._segment.nbytes} bytes of address space")
+                raise OSError(f"no address space left in an arena of {self._segment.nbytes} bytes")
+            window = self._windows.at(offset)
             self._segment.commit(offset, offset + wanted)
         except OSError as error:
             if offset >= 0:
-                self._holes = _joined([*self._holes, (offset, wanted)])
-            raise ArenaFull(f"no shared memory for {size} more bytes: {error}") from error
+                self._holes.add(offset, wanted)
+            raise _full(size, error) from error
+        start = offset - window.begin
+        window.populate(start, start + wanted)
         self._free += wanted
-        if wanted > size:
-            self._gaps.append((offset + size, wanted - size))
+        self._gaps.add(offset + size, wanted - size)
         return offset
 
     def _give_back(self, nbytes: int) -> None:
         """Turn the largest gaps into holes, about so many bytes."""
-        for offset, size in sorted(self._gaps, key=lambda gap: -gap[1]):
-            start, end = page_up(offset), (offset + size) // PAGE * PAGE
-            if nbytes < PAGE or end <= start:
+        while nbytes >= PAGE:
+            gap = self._gaps.take_largest()
+            if gap is None:
                 break
-            end = min(end, start + nbytes // PAGE * PAGE)
-            self._segment.give_back(start, end)
-            self._gaps.remove((offset, size))
-            self._gaps += [gap for gap in ((offset, start - offset), (end, offset + size - end)) if gap[1]]
-            self._holes.append((start, end - start))
-            self._free -= end - start
-            nbytes -= end - start
-        self._holes = _joined(self._holes)
+            offset, size = gap
+            begin = page_up(offset)
+            end = min((offset + size) // PAGE * PAGE, begin + nbytes // PAGE * PAGE)
+            if end <= begin:
+                self._gaps.add(offset, size)
+                break
+            with contextlib.suppress(OSError):
+                window = self._windows.at(begin)
+                window.give_back(begin - window.begin, end - window.begin)
+            self._gaps.add(offset, begin - offset)
+            self._gaps.add(end, offset + size - end)
+            self._holes.add(begin, end - begin)
+            self._free -= end - begin
+            nbytes -= end - begin
 
 
-def _best_fit(ranges: List[Range], size: int) -> int:
-    """Take ``size`` bytes from the start of the smallest range that has them; the offset, or -1."""
-    fits = [(range_size, offset) for offset, range_size in ranges if range_size >= size]
-    if not fits:
-        return -1
-    range_size, offset = min(fits)
-    ranges.remove((offset, range_size))
-    if range_size > size:
-        ranges.append((offset + size, range_size - size))
-    return offset
-
-
-def _joined(ranges: List[Range]) -> List[Range]:
-    """The same ranges, sorted, neighbours made one."""
-    joined: List[Range] = []
-    for offset, size in sorted(ranges):
-        if joined and sum(joined[-1]) == offset:
-            start, before = joined.pop()
-            joined.append((start, before + size))
-        else:
-            joined.append((offset, size))
-    return joined
+def _full(size: int, error: OSError) -> ArenaFull:
+    return ArenaFull(f"no shared memory for {size} more bytes: {error}")

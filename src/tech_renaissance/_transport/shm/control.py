@@ -6,7 +6,7 @@ from typing import Optional
 
 from .doorbell import Doorbell
 from .ring import RING_NBYTES, RingReader, RingWriter, full_fence
-from .segment import Segment
+from .segment import MappedSegment
 
 CONTROL_NBYTES = 1 << 20
 LAYOUT_VERSION = 2
@@ -40,7 +40,7 @@ class Side:
     """One side of a control segment: its two ring ends, and sleeping until the other side has said something."""
 
     def __init__(
-        self, control: Segment, doorbell: Doorbell, *, is_host: bool, look_us: Optional[int] = None
+        self, control: MappedSegment, doorbell: Doorbell, *, is_host: bool, look_us: Optional[int] = None
     ) -> None:
         """``look_us``: how long to look each time before going to sleep; None: as long as has paid."""
         self._given_look_ns = None if look_us is None else look_us * 1000
@@ -119,13 +119,13 @@ class Side:
         self.reader.close()
 
 
-def write_magic(control: Segment) -> None:
+def write_magic(control: MappedSegment) -> None:
     """Mark a new control segment."""
     control.words[VERSION] = LAYOUT_VERSION
     control.words[MAGIC] = _MAGIC
 
 
-def check_magic(control: Segment) -> bool:
+def check_magic(control: MappedSegment) -> bool:
     """Whether this is a control segment of our layout."""
     return (
         control.nbytes == CONTROL_NBYTES

@@ -9,9 +9,9 @@ import threading
 import time
 from typing import Any, Dict, List, Optional, Sequence
 
-from ..._base.errors import FormatError, LaunchError, RemoteProtocolError
+from ..._base.errors import ArenaFull, FormatError, LaunchError, RemoteProtocolError
 from ..._base.tensor import DType, Library, imported_library
-from ..._protocol.frame import Exit, Exiting, Frame, Ready, Request, Response
+from ..._protocol.frame import Exit, Exiting, Failure, Frame, Ready, Request, Response
 from ..file.host import FileHost
 from ..session_files import read_worker_info, says_ready
 from ..transport import HostTransport, Offer
@@ -22,7 +22,7 @@ from .doorbell import Doorbell
 from .frame import LARGEST_NBYTES
 from .lender import Lender
 from .lessee import Lessee
-from .segment import Segment
+from .segment import MappedSegment, Segment
 
 # How often to see, while a worker starts, whether it serves over files.
 _FALLBACK_CHECK_S = 0.01
@@ -45,11 +45,11 @@ class ShmHost(HostTransport):
         self._arena = Segment.create_arena()
         try:
             self._files = FileHost(directory, poll_ms, library)
+            self._lender = Lender(self._arena)
         except BaseException:
             self._arena.close()
             raise
         self._lock = threading.RLock()  # the lender, the tags and the writing end of the ring
-        self._lender = Lender(self._arena)
         self._tags: Dict[str, Block] = {}
         self._unannounced: Dict[str, None] = {}  # tags that changed since the worker heard of them, in order
         self._worker: Optional[_WorkerSide] = None
@@ -161,7 +161,7 @@ class ShmHost(HostTransport):
         """See Transport. Tensors that live in shared memory stay readable."""
         with self._lock:
             self._hang_up()
-            self._arena.close()
+            self._lender.arena.close()
         self._files.close()
 
     def _wait(self, worker: "_WorkerSide", timeout_s: float) -> Optional[Frame]:
@@ -179,6 +179,7 @@ class ShmHost(HostTransport):
             with self._lock:
                 self._lender.collect()
                 self._lender.arena.tidy()
+            worker.lessee.tidy()
 
     def _serves_over_files(self) -> bool:
         return says_ready(self._directory) and read_worker_info(self._directory).get("transport") != "shm"
@@ -244,16 +245,17 @@ class _WorkerSide:
 
     def __init__(self, look_us: Optional[int]) -> None:
         with contextlib.ExitStack() as undo:
-            self.control = Segment.create(CONTROL_NBYTES)
+            self.control = MappedSegment(Segment.create(CONTROL_NBYTES))
             undo.callback(self.control.close)
             write_magic(self.control)
             self.arena = Segment.create_arena()
             undo.callback(self.arena.close)
+            self.lessee = Lessee(self.arena)
+            undo.callback(self.lessee.close)
             doorbell, self.their_doorbell = Doorbell.pair()
             undo.pop_all()
         self.side = Side(self.control, doorbell, is_host=True, look_us=look_us)
         self.is_ready = False
-        self._lessee = Lessee(self.arena)
 
     def read(self, library: Optional[Library]) -> Optional[Frame]:
         """The next frame, if there is one. Raises RemoteProtocolError."""
@@ -261,13 +263,13 @@ class _WorkerSide:
         data = reader.read()
         if data is None:
             return None
-        if self._lessee.dead:
-            self._lessee.collect()
+        if self.lessee.dead:
+            self.lessee.collect()
         if reader.is_crowded:
             self.side.wake_other()
         kind = data[4]
         if len(data) >= shm_frame.HEADER_NBYTES and data[6] & shm_frame.FLAG_BODY_IN_BLOCK:
-            data = self._lessee.whole_frame(data)
+            data = self.lessee.whole_frame(data)
         if kind == shm_frame.RESPONSE:
             return self._response(data, library)
         if kind == shm_frame.READY:
@@ -281,22 +283,24 @@ class _WorkerSide:
         """Hang up. Tensors in the worker's arena stay readable."""
         self.side.close()
         self.control.close()
-        self.arena.close()
+        self.lessee.close()
 
     def _response(self, data: bytes, library: Optional[Library]) -> Response:
         response, blocks = shm_frame.decode_response(data)
         if blocks:
             library = library or imported_library()
             try:
-                response.tensors = [self._result(lent, library) for lent in blocks]
+                response.tensors = self.lessee.tensors(blocks, library)
             except FormatError as error:
                 raise RemoteProtocolError("bad_frame", f"a result tensor cannot be read: {error}") from error
+            except ArenaFull as error:
+                return _without_room(response, error)
         return response
 
-    def _result(self, lent: shm_frame.Lent, library: Library) -> Any:
-        lessee = self._lessee
-        lease = lessee.hold(*lent)
-        try:
-            return lessee.tensor_once(lease, library)
-        finally:
-            lessee.let_go(lease)
+
+def _without_room(response: Response, error: ArenaFull) -> Response:
+    """What a response becomes whose results find no room here: as where they found none in the worker."""
+    name = "tech_renaissance.ArenaFull"
+    response.result, response.message = "error", f"{name}: {error}"
+    response.error = Failure("command_failed", response.message, name)
+    return response

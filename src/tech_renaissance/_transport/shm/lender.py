@@ -13,7 +13,7 @@ from typing import Any, Callable, Deque, Dict, Optional, Sequence, Tuple
 
 from ..._base.tensor import DTYPE_OF_ARRAY_NAME, DType, Library, describe
 from ..._protocol.tsr import header_for, peek_header
-from .arena import PREFIX_NBYTES, Arena, Block
+from .arena import Arena, Block
 from .lessee import Watch
 from .segment import Segment
 from .view import view_of
@@ -64,8 +64,7 @@ class Lender:
     """Places tensors and bytes in blocks of an arena that this side owns."""
 
     def __init__(self, segment: Segment) -> None:
-        self._segment = segment
-        self._bytes = segment.bytes
+        """Raises OSError if the segment cannot be mapped."""
         self.arena = Arena(segment)
         self._loans: Dict[int, _Loan] = {}  # by the address of the elements
         self._dead: Deque[_Loan] = deque()
@@ -80,10 +79,10 @@ class Lender:
         shape = tuple(shape)
         block, start = self._block_for(dtype, shape)
         if dtype.name == "BOOL":  # other bytes than 0 and 1 are undefined behaviour to the libraries
-            ctypes.memset(self._segment.address + start, 0, _header_of(dtype, shape)[1])
-        tensor, memory = view_of(self._segment, start, dtype, shape, library)
+            ctypes.memset(block.window.address + start, 0, _header_of(dtype, shape)[1])
+        tensor, memory = view_of(block.window, start, dtype, shape, library)
         loan = _Loan(memory, self._dead.append)
-        loan.offset = address = self._segment.address + start
+        loan.offset = address = block.window.address + start
         loan.block, loan.dtype, loan.shape = block, dtype, shape
         self._loans[address] = loan  # kept, or it would note nothing
         return tensor
@@ -113,33 +112,31 @@ class Lender:
             if block is not None:
                 return block
         block = self.arena.allocate(form.nbytes)
-        start = block.offset + PREFIX_NBYTES
+        start = block.start
         data_start = start + form.header_nbytes
-        mapping = self._segment.mapping
+        window = block.window
+        mapping = window.mapping
         mapping[start:data_start] = block.header = form.header
         if form.elements:
             mapping[data_start : data_start + form.data_nbytes] = form.elements(address)
         else:
-            _copy(self._segment.address + data_start, address, form.data_nbytes)
+            _copy(window.address + data_start, address, form.data_nbytes)
         return block
 
     def restore(self, block: Block) -> None:
         """Write the header of a block's tensor again, whatever the other side made of it."""
-        start = block.offset + PREFIX_NBYTES
-        self._bytes[start : start + len(block.header)] = block.header
+        block.window.bytes[block.start : block.start + len(block.header)] = block.header
 
     def tsr(self, block: Block) -> memoryview:
         """The tensor in a block as the bytes of a TSR file, valid while the block is held."""
         self.restore(block)
         header = peek_header(block.header, len(block.header))
-        start = block.offset + PREFIX_NBYTES
-        return self._bytes[start : start + header.header_nbytes + header.nbytes]
+        return block.window.bytes[block.start : block.start + header.header_nbytes + header.nbytes]
 
     def place_bytes(self, data: bytes) -> Block:
         """A block with these bytes, held once. Raises ArenaFull."""
         block = self.arena.allocate(len(data))
-        start = block.offset + PREFIX_NBYTES
-        self._bytes[start : start + len(data)] = data
+        block.window.bytes[block.start : block.start + len(data)] = data
         return block
 
     def collect(self) -> None:
@@ -173,7 +170,7 @@ class Lender:
             if block is not None:
                 return block
         block, start = self._block_for(raw.dtype, raw.shape)
-        self._bytes[start : start + nbytes] = raw.data
+        block.window.bytes[start : start + nbytes] = raw.data
         return block
 
     def _existing(self, address: int, dtype: Optional[DType], shape: Sequence[int]) -> Optional[Block]:
@@ -184,12 +181,11 @@ class Lender:
         return loan.block
 
     def _block_for(self, dtype: DType, shape: Tuple[int, ...]) -> Tuple[Block, int]:
-        """A block with the header of such a tensor, and where its elements go."""
+        """A block with the header of such a tensor, and where in its window its elements go."""
         header, nbytes = _header_of(dtype, shape)
         block = self.arena.allocate(len(header) + nbytes)
-        start = block.offset + PREFIX_NBYTES
-        end = start + len(header)
-        self._bytes[start:end] = block.header = header
+        end = block.start + len(header)
+        block.window.bytes[block.start : end] = block.header = header
         return block, end
 
 

@@ -11,17 +11,19 @@ at the next call.
 """
 
 import functools
+import time
 import weakref
 from collections import deque
-from typing import Any, Callable, Deque, Dict, Optional
+from typing import Any, Callable, Deque, Dict, List, Optional, Sequence
 
-from ..._base.errors import FormatError, RemoteProtocolError
+from ..._base.errors import ArenaFull, FormatError, RemoteProtocolError
 from ..._base.tensor import Library
 from ..._protocol.tsr import HEADER_NBYTES_MAX, Header, peek_header
 from . import frame as shm_frame
-from .arena import PREFIX_NBYTES
-from .segment import Segment
+from .arena import PREFIX_NBYTES, TIDY_S
+from .segment import Mapping, Segment
 from .view import StorageUse, alias_maker, view_of
+from .window import Windows
 
 _LEAST_BLOCK = PREFIX_NBYTES + HEADER_NBYTES_MAX
 _MOST_PARKED = 64
@@ -51,6 +53,7 @@ class Lease:
         "use",
         "view",
         "watches",
+        "window",
     )
 
     def __init__(self, offset: int) -> None:
@@ -64,23 +67,24 @@ class Lease:
         self.is_known = False  # whether that is still the block's header
         self.use: Optional[StorageUse] = None
         self.watches: Dict[int, Watch] = {}
+        self.window: Optional[Mapping] = None  # once somebody wants the tensor
 
 
 class Lessee:
     """Reads blocks of an arena that the other side owns."""
 
     def __init__(self, segment: Segment) -> None:
+        """Raises OSError if the segment cannot be mapped."""
         self._segment = segment
-        self._words = segment.words
-        self._last_offset = segment.nbytes - _LEAST_BLOCK
+        self._windows = Windows(segment)
         self._leases: Dict[int, Lease] = {}
         self._parked: Dict[int, Lease] = {}  # returned, but for their views
         self.dead: Deque[Watch] = deque()  # for ``collect`` to deal with
-        self._populated = 0  # where the last range ends that was
+        self._tidied_at = time.monotonic()
 
     def hold(self, offset: int, number: int) -> Lease:
         """The other side has lent a block: keep it until ``let_go``. Raises RemoteProtocolError for one that cannot be."""
-        if offset & 63 or offset > self._last_offset or not 0 < number < _NUMBERS_END:
+        if offset & 63 or offset >= self._segment.nbytes or not 0 < number < _NUMBERS_END:
             raise RemoteProtocolError("bad_frame", f"there is no block at {offset} in the arena")
         if self.dead:
             self.collect()
@@ -109,9 +113,11 @@ class Lessee:
         self._return_if_unused(lease)
 
     def tensor(self, lease: Lease, library: Library) -> Any:
-        """A tensor on the memory of a block that is held, quick to be had again. Raises FormatError if the block has none."""
+        """A tensor on the memory of a block that is held, quick to be had again. Raises FormatError if the block has none, ArenaFull if
+        this process cannot map it.
+        """
         if not lease.is_known or lease.library != library:
-            head = self._head(lease.offset)
+            head = self._head(lease)
             if lease.view is None or lease.header != head or lease.library != library:
                 lease.view = self._view(lease, head, library)
                 lease.library, lease.header = library, head
@@ -120,9 +126,26 @@ class Lessee:
             lease.is_known = True
         return lease.alias(lease.view)
 
-    def tensor_once(self, lease: Lease, library: Library) -> Any:
-        """The same for who will not ask again while the block is held."""
-        return self._view(lease, self._head(lease.offset), library)
+    def tensors(self, blocks: Sequence[shm_frame.Lent], library: Library) -> List[Any]:
+        """Tensors in blocks that were lent, for who will not ask for them again. Raises RemoteProtocolError, FormatError and ArenaFull as
+        above; then all blocks go back.
+        """
+        tensors: List[Any] = []
+        failure: Optional[Exception] = None
+        for offset, number in blocks:
+            lease = self.hold(offset, number)
+            try:
+                tensors.append(self._view(lease, self._head(lease), library))
+            except Exception as error:
+                failure = failure or error
+            finally:
+                self.let_go(lease)
+        if failure is None:
+            return tensors
+        try:
+            raise failure
+        finally:
+            del failure, tensors  # or the error would keep them
 
     def whole_frame(self, frame: bytes) -> bytes:
         """A frame whose body is in a block, with its body; the block goes back. Raises RemoteProtocolError."""
@@ -143,22 +166,47 @@ class Lessee:
             ):  # else its lease was parked, and thrown away
                 self._return_if_unused(lease)
 
-    def _head(self, offset: int) -> bytes:
-        start = offset + PREFIX_NBYTES
-        return self._segment.mapping[start : start + HEADER_NBYTES_MAX]
+    def tidy(self) -> None:
+        """Unmap what was not needed for a while. Cheap when called often."""
+        now = time.monotonic()
+        if now - self._tidied_at >= TIDY_S:
+            self._tidied_at = now
+            self._parked.clear()
+            self._windows.tidy()
+
+    def close(self) -> None:
+        """Let go of the segment. Its tensors stay."""
+        self._windows.close()
+        self._segment.close()
+
+    def _head(self, lease: Lease) -> bytes:
+        window = lease.window
+        if window is None:
+            lease.window = window = self._window(lease.offset)
+        start = lease.offset - window.begin + PREFIX_NBYTES
+        return window.mapping[start : start + HEADER_NBYTES_MAX]
+
+    def _window(self, offset: int) -> Mapping:
+        try:
+            return self._windows.at(offset)
+        except OSError as error:
+            raise ArenaFull(f"this process cannot map a tensor: {error}") from error
 
     def _view(self, lease: Lease, head: bytes, library: Library) -> Any:
+        window = lease.window
+        assert window is not None
         header, offset = _parse_header(head), lease.offset
-        start = offset + PREFIX_NBYTES + header.header_nbytes
+        start = offset - window.begin + PREFIX_NBYTES + header.header_nbytes
         end = start + header.nbytes
-        if end > self._segment.nbytes:
-            raise FormatError("short_data", "the tensor ends behind its arena", self._segment.nbytes - offset)
+        if end > window.nbytes:
+            raise FormatError("short_data", "the tensor ends behind its window", window.nbytes - start)
         if header.nbytes > _UNCHECKED_NBYTES and not self._segment.has_taken(header.nbytes):
             raise FormatError("short_data", "the tensor is larger than the memory in its arena")
-        if end > self._populated:
-            self._populated = end
-            self._segment.populate_taken(start, end)
-        view, memory = view_of(self._segment, start, header.dtype, header.shape, library)
+        if end > window.populated_to:
+            window.populated_to = end
+            if self._segment.has_all(window.begin + start, window.begin + end):  # else that would take memory
+                window.populate(start, end)
+        view, memory = view_of(window, start, header.dtype, header.shape, library)
         watch = Watch(memory, self.dead.append)
         watch.offset = offset
         lease.watches[id(watch)] = watch
@@ -168,7 +216,7 @@ class Lessee:
         start = offset + PREFIX_NBYTES
         if not 0 < nbytes <= self._segment.nbytes - start or not self._segment.has_taken(nbytes):
             raise RemoteProtocolError("bad_frame", "the frame's body is larger than its arena")
-        return self._segment.mapping[start : start + nbytes]
+        return self._segment.read(start, nbytes)
 
     def _park(self, lease: Lease) -> None:
         offset = lease.offset
@@ -176,11 +224,18 @@ class Lessee:
             del self._parked[next(iter(self._parked))]
         self._parked[offset] = lease
         del self._leases[offset]
-        self._words[offset >> 3] = lease.number
+        self._give_back(lease)
 
     def _return_if_unused(self, lease: Lease) -> None:
         if not lease.holders and not lease.watches and self._leases.pop(lease.offset, None):
-            self._words[lease.offset >> 3] = lease.number
+            self._give_back(lease)
+
+    def _give_back(self, lease: Lease) -> None:
+        window = lease.window
+        if window is None:
+            self._segment.store(lease.offset, lease.number)
+        else:
+            window.words[lease.offset - window.begin >> 3] = lease.number
 
 
 @functools.lru_cache(maxsize=1024)

@@ -9,7 +9,7 @@ from typing import Callable, Optional
 
 from ..._base.errors import RemoteProtocolError
 from ..transport import BROKEN_RING
-from .segment import Segment
+from .segment import MappedSegment
 
 RING_NBYTES = 262144
 _MASK = RING_NBYTES - 1
@@ -44,7 +44,7 @@ _X86 = platform.machine().lower() in ("x86_64", "amd64", "i386", "i686")
 class RingWriter:
     """The writing end. ``head`` and ``tail`` are indices of words of the segment."""
 
-    def __init__(self, control: Segment, start: int, head: int, tail: int) -> None:
+    def __init__(self, control: MappedSegment, start: int, head: int, tail: int) -> None:
         self._words = control.words
         self._mapping = control.mapping  # its slices are quicker than a memoryview's
         self._start = start
@@ -100,7 +100,7 @@ class RingWriter:
 class RingReader:
     """The reading end."""
 
-    def __init__(self, control: Segment, start: int, head: int, tail: int) -> None:
+    def __init__(self, control: MappedSegment, start: int, head: int, tail: int) -> None:
         self._words = control.words
         self._sizes = control.bytes.cast("I")
         self._mapping = control.mapping  # its slices are quicker than a memoryview's

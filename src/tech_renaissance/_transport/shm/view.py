@@ -6,7 +6,7 @@ import sys
 from typing import Any, Callable, NamedTuple, Optional, Sequence, Tuple
 
 from ..._base.tensor import DType, Library, canonical_bools, native_dtype
-from .segment import Segment
+from .segment import Mapping
 
 
 @functools.lru_cache(maxsize=None)
@@ -29,23 +29,23 @@ class _Form(NamedTuple):
 
 
 def view_of(
-    segment: Segment, start: int, dtype: DType, shape: Sequence[int], library: Library
+    window: Mapping, start: int, dtype: DType, shape: Sequence[int], library: Library
 ) -> Tuple[Any, Any]:
-    """A tensor on the segment's memory from ``start`` on, and the object that lives exactly as long as that memory is referred to.
+    """A tensor on a window's memory from ``start`` on, and the object that lives exactly as long as that memory is referred to.
 
     The object is a numpy array, which can be watched by a weak reference; every tensor, view or slice made of the tensor keeps it alive.
     Raises FormatError ``unsupported_dtype``.
     """
     form = _form(dtype, library)
     numpy = sys.modules["numpy"]
-    memory = numpy.ndarray(shape, form.carrier, segment.bytes, start)
+    memory = numpy.ndarray(shape, form.carrier, window.bytes, start)
     if library == "numpy":
         return canonical_bools(memory, dtype), memory
     torch = sys.modules["torch"]
     try:
         tensor = torch.from_numpy(memory)
     except RuntimeError:  # this torch cannot talk to this numpy, but any torch can talk to a buffer
-        return _from_buffer(torch, segment, start, dtype, shape)
+        return _from_buffer(torch, window, start, dtype, shape)
     if form.torch_dtype is not None:
         tensor = tensor.view(form.torch_dtype)
     return (canonical_bools(tensor, dtype) if dtype.name == "BOOL" else tensor), memory
@@ -83,13 +83,13 @@ class StorageUse:
 
 
 def _from_buffer(
-    torch: Any, segment: Segment, start: int, dtype: DType, shape: Sequence[int]
+    torch: Any, window: Mapping, start: int, dtype: DType, shape: Sequence[int]
 ) -> Tuple[Any, Any]:
     numpy = sys.modules["numpy"]
     count = 1
     for dim in shape:
         count *= dim
-    memory = numpy.ndarray((max(1, count * dtype.nbytes),), numpy.uint8, segment.bytes, start)
+    memory = numpy.ndarray((max(1, count * dtype.nbytes),), numpy.uint8, window.bytes, start)
     if not count:
         return torch.empty(tuple(shape), dtype=native_dtype(dtype, "torch")), memory
     return torch.frombuffer(memory, dtype=native_dtype(dtype, "torch")).reshape(tuple(shape)), memory

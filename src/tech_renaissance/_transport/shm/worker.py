@@ -26,7 +26,7 @@ from .doorbell import Doorbell
 from .frame import FLAG_BODY_IN_BLOCK, LARGEST_NBYTES, REQUEST, Lent, decode_request, encode_response
 from .lender import Lender
 from .lessee import Lessee
-from .segment import Segment
+from .segment import MappedSegment, Segment
 
 if TYPE_CHECKING:
     from .arena import Block
@@ -41,12 +41,12 @@ class ShmWorker(WorkerTransport):
 
     def __init__(self, directory: str, descriptors: Sequence[int], look_us: Optional[int] = None) -> None:
         """``descriptors``: those of TR_SHM. ``look_us``: see Side. Raises OSError or ValueError if they cannot be used."""
-        control, host_arena, worker_arena = (Segment.inherit(number) for number in descriptors[:3])
+        segment, host_arena, worker_arena = (Segment.inherit(number) for number in descriptors[:3])
+        self._control = control = MappedSegment(segment)
         if not check_magic(control):
             raise ValueError("the host's control segment has another layout")
         self._directory = directory
         self._side = Side(control, Doorbell(*descriptors[3:]), is_host=False, look_us=look_us)
-        self._segments = (control, host_arena, worker_arena)
         self._words = control.words
         self._lessee = Lessee(host_arena)
         self._lender = Lender(worker_arena)
@@ -129,8 +129,9 @@ class ShmWorker(WorkerTransport):
         self._closed = True
         self._say("terminated")
         self._side.close()
-        for segment in self._segments:
-            segment.close()
+        self._control.close()
+        self._lessee.close()
+        self._lender.arena.close()
 
     def disown(self) -> None:
         """See WorkerTransport. The segments stay mapped: the child has tensors in them."""
@@ -152,6 +153,7 @@ class ShmWorker(WorkerTransport):
 
     def _tidy(self) -> None:
         self._lessee.collect()
+        self._lessee.tidy()
         self._lender.collect()
         self._lender.arena.tidy()
 
@@ -202,7 +204,7 @@ class ShmWorker(WorkerTransport):
 
     def _encode(self, frame: Frame) -> bytes:
         if isinstance(frame, Ready):
-            info = {**frame.info, "control": self._segments[0].fileno()}
+            info = {**frame.info, "control": self._control.fileno()}
             write_worker_info(self._directory, info)
             write_status(self._directory, "ready")
             return shm_frame.encode_ready(info)

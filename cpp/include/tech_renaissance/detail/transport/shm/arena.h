@@ -8,13 +8,13 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <map>
+#include <deque>
+#include <iterator>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
 #include <system_error>
-#include <tuple>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -22,7 +22,9 @@
 #include "tech_renaissance/detail/base/deadline.h"
 #include "tech_renaissance/detail/protocol/tsr_header.h"
 #include "tech_renaissance/detail/transport/shm/frame.h"
+#include "tech_renaissance/detail/transport/shm/ranges.h"
 #include "tech_renaissance/detail/transport/shm/segment.h"
+#include "tech_renaissance/detail/transport/shm/window.h"
 #include "tech_renaissance/error.h"
 
 namespace tr::detail::shm {
@@ -38,53 +40,48 @@ inline std::uint64_t size_class(std::uint64_t nbytes) {
     return (nbytes + step - 1) / step * step;
 }
 
-// Free address space: from, nbytes. Sorted when joined.
-class Ranges {
+// Blocks of one size that this side has let go of, and the other side had then not returned. To find one that it has
+// returned since costs a bounded number of looks, however many there are.
+class LentBlocks {
 public:
-    void add(std::uint64_t offset, std::uint64_t nbytes) {
-        if (nbytes != 0) ranges_.emplace_back(offset, nbytes);
+    struct LentBlock {
+        std::shared_ptr<Mapping> window;
+        std::uint64_t offset;
+        std::uint64_t lease;
+    };
+
+    void add(LentBlock block) {
+        newest_.push_back(std::move(block));
+        if (newest_.size() <= most_newest) return;
+        others_.push_back(std::move(newest_.front()));
+        newest_.erase(newest_.begin());
     }
 
-    // Takes bytes from the start of the smallest range that has them.
-    std::optional<std::uint64_t> take(std::uint64_t nbytes) {
-        auto best = ranges_.end();
-        for (auto range = ranges_.begin(); range != ranges_.end(); ++range) {
-            if (range->second < nbytes) continue;
-            if (best == ranges_.end() || std::tie(range->second, range->first) < std::tie(best->second, best->first))
-                best = range;
+    // One that satisfies `is_returned`: of the newest, which are looked at each time, or of the others, which are
+    // looked at in turn, so many each time.
+    template <class IsReturned>
+    std::optional<LentBlock> take_returned(std::size_t most_looks, const IsReturned& is_returned) {
+        const auto found = std::find_if(newest_.rbegin(), newest_.rend(), is_returned);
+        if (found != newest_.rend()) {
+            LentBlock block = std::move(*found);
+            newest_.erase(std::prev(found.base()));
+            return block;
         }
-        if (best == ranges_.end()) return std::nullopt;
-        const std::uint64_t offset = best->first;
-        best->first += nbytes;
-        best->second -= nbytes;
-        if (best->second == 0) ranges_.erase(best);
-        return offset;
-    }
-
-    std::optional<std::pair<std::uint64_t, std::uint64_t>> take_largest() {
-        const auto largest = std::max_element(ranges_.begin(), ranges_.end(),
-                                              [](const auto& a, const auto& b) { return a.second < b.second; });
-        if (largest == ranges_.end()) return std::nullopt;
-        const auto range = *largest;
-        ranges_.erase(largest);
-        return range;
-    }
-
-    void join() {
-        std::sort(ranges_.begin(), ranges_.end());
-        std::vector<std::pair<std::uint64_t, std::uint64_t>> joined;
-        for (const auto& range : ranges_) {
-            if (!joined.empty() && joined.back().first + joined.back().second == range.first) {
-                joined.back().second += range.second;
-            } else {
-                joined.push_back(range);
-            }
+        most_looks = std::min(most_looks, others_.size());
+        for (std::size_t looks = 0; looks < most_looks; ++looks) {
+            LentBlock block = std::move(others_.front());
+            others_.pop_front();
+            if (is_returned(block)) return block;
+            others_.push_back(std::move(block));
         }
-        ranges_ = std::move(joined);
+        return std::nullopt;
     }
 
 private:
-    std::vector<std::pair<std::uint64_t, std::uint64_t>> ranges_;
+    static constexpr std::size_t most_newest = 4;
+
+    std::vector<LentBlock> newest_;
+    std::deque<LentBlock> others_;
 };
 
 class Arena;
@@ -92,14 +89,15 @@ class Arena;
 // A range of an arena, free again when this object is gone and its lease is returned. May be destroyed in any thread.
 class Block {
 public:
-    Block(std::shared_ptr<Arena> arena, std::uint64_t offset, std::uint64_t nbytes)
-        : arena_(std::move(arena)), offset_(offset), nbytes_(nbytes) {}
+    Block(std::shared_ptr<Arena> arena, std::shared_ptr<Mapping> window, std::uint64_t offset, std::uint64_t nbytes)
+        : arena_(std::move(arena)), window_(std::move(window)), offset_(offset), nbytes_(nbytes) {}
     Block(const Block&) = delete;
     Block& operator=(const Block&) = delete;
     ~Block();
 
     std::uint64_t offset() const noexcept { return offset_; }
     std::uint64_t nbytes() const noexcept { return nbytes_; }
+    std::byte* contents() const noexcept { return window_->at(offset_ + block_prefix_nbytes); }
     // Of the tensor in it: our own copy, which the other side cannot spoil.
     const TsrHeaderBytes& header() const noexcept { return header_; }
     void set_header(const TsrHeaderBytes& header) noexcept { header_ = header; }
@@ -107,6 +105,7 @@ public:
 private:
     friend class Arena;
     std::shared_ptr<Arena> arena_;
+    std::shared_ptr<Mapping> window_;
     std::uint64_t offset_;
     std::uint64_t nbytes_;
     std::uint64_t lease_ = 0;  // the last number it was lent under, or 0
@@ -119,22 +118,28 @@ using BlockPtr = std::shared_ptr<Block>;
 // space only. All of a new arena is one hole. Thread-safe.
 class Arena : public std::enable_shared_from_this<Arena> {
 public:
-    explicit Arena(Segment segment) : segment_(std::move(segment)) { holes_.add(0, segment_.mapping()->nbytes()); }
+    // Throws std::system_error.
+    explicit Arena(Segment segment) : segment_(std::move(segment)) {
+        for (std::size_t number = 0; window_begin(number) < segment_.nbytes(); ++number) {
+            const std::uint64_t begin = window_begin(number);
+            holes_.add(begin, std::min(window_begin(number + 1), segment_.nbytes()) - begin);
+        }
+    }
 
     const Segment& segment() const noexcept { return segment_; }
 
     // A block with room for `nbytes` after its prefix. Throws ArenaFull.
     BlockPtr allocate(std::uint64_t nbytes) {
         const std::uint64_t size = size_class(nbytes + block_prefix_nbytes);
-        std::uint64_t offset = 0;
+        Place place;
         {
             const std::lock_guard<std::mutex> lock(mutex_);
-            offset = find(size);
+            place = find(size);
             live_ += size;
             free_ -= size;
             least_free_ = std::min(least_free_, free_);
         }
-        return std::make_shared<Block>(shared_from_this(), offset, size);
+        return std::make_shared<Block>(shared_from_this(), std::move(place.window), place.offset, size);
     }
 
     // Names the block to the other side: the lease number under which it gets it now.
@@ -147,11 +152,8 @@ public:
     // The other side is gone: what it had is returned.
     void forget_leases() {
         const std::lock_guard<std::mutex> lock(mutex_);
-        for (auto& [size, blocks] : lent_) {
-            for (const LentBlock& block : blocks) take_back(block.offset, size);
-        }
-        lent_.clear();
         first_lease_ = next_lease_;
+        take_back_returned(all_looks);
     }
 
     // Gives memory back to the system that was not needed for ten seconds. Cheap when called often.
@@ -160,40 +162,48 @@ public:
         const Clock::time_point now = Clock::now();
         if (now - tidied_at_ < tidy_interval) return;
         tidied_at_ = now;
+        take_back_returned(all_looks);
         join();
         give_back(least_free_);
         least_free_ = free_;
         most_live_ = live_;
+        windows_.tidy();
     }
 
     // Bytes in blocks that either side has, and memory taken from the system.
     std::pair<std::uint64_t, std::uint64_t> usage() {
         const std::lock_guard<std::mutex> lock(mutex_);
-        join();
+        take_back_returned(all_looks);
         return {live_, live_ + free_};
     }
 
 private:
     friend class Block;
 
-    struct LentBlock {
-        std::uint64_t offset;
-        std::uint64_t lease;
+    static constexpr std::size_t some_looks = 12;
+    static constexpr std::size_t all_looks = ~std::size_t{0};
+
+    // Where a block is.
+    struct Place {
+        std::shared_ptr<Mapping> window;
+        std::uint64_t offset = 0;
     };
 
     // The owner's side lets go; the block is free when the other side has, too.
     void release(const Block& block) {
         const std::lock_guard<std::mutex> lock(mutex_);
-        if (is_returned(block.offset_, block.lease_)) {
+        LentBlocks::LentBlock lent{block.window_, block.offset_, block.lease_};
+        if (is_returned(lent)) {
             take_back(block.offset_, block.nbytes_);
         } else {
-            lent_[block.nbytes_].push_back({block.offset_, block.lease_});
+            lent_[block.nbytes_].add(std::move(lent));
         }
     }
 
     // A lease to a reader that is gone counts as returned.
-    bool is_returned(std::uint64_t offset, std::uint64_t lease) const {
-        return lease < first_lease_ || segment_.mapping()->word(offset).load(std::memory_order_acquire) == lease;
+    bool is_returned(const LentBlocks::LentBlock& block) const {
+        return block.lease < first_lease_ ||
+               block.window->word(block.offset).load(std::memory_order_acquire) == block.lease;
     }
 
     void take_back(std::uint64_t offset, std::uint64_t size) {
@@ -204,51 +214,60 @@ private:
 
     // A free block: of the pool, of those that the other side has returned, from the gaps, from all that is free, or of
     // new memory.
-    std::uint64_t find(std::uint64_t size) {
-        if (const auto pooled = take_pooled(size)) return *pooled;
+    Place find(std::uint64_t size) {
+        if (const auto pooled = take_pooled(size)) return place(*pooled, size);
         std::optional<std::uint64_t> offset = gaps_.take(size);
         if (!offset) {
+            take_back_returned(some_looks);
             join();
             offset = gaps_.take(size);
         }
-        if (!offset) offset = commit(size);
+        const Place found = place(offset ? *offset : commit(size), size);
         // Where a block begins now there may have been elements: they must not be taken for a returned lease.
-        segment_.mapping()->word(*offset).store(0, std::memory_order_relaxed);
-        return *offset;
+        found.window->word(found.offset).store(0, std::memory_order_relaxed);
+        return found;
+    }
+
+    // Its window is mapped, unless it was given up since the block was used last.
+    Place place(std::uint64_t offset, std::uint64_t size) {
+        try {
+            return {windows_.at(offset), offset};
+        } catch (const std::system_error& error) {
+            gaps_.add(offset, size);
+            throw_full(size, error);
+        }
     }
 
     std::optional<std::uint64_t> take_pooled(std::uint64_t size) {
         std::vector<std::uint64_t>& pool = pool_[size];
         if (pool.empty()) {
-            std::vector<LentBlock>& lent = lent_[size];
-            const auto returned = std::find_if(lent.begin(), lent.end(), [this](const LentBlock& block) {
-                return is_returned(block.offset, block.lease);
-            });
-            if (returned == lent.end()) return std::nullopt;
+            const auto returned =
+                lent_[size].take_returned(some_looks, [this](const auto& block) { return is_returned(block); });
+            if (!returned) return std::nullopt;
             take_back(returned->offset, size);
-            lent.erase(returned);
         }
         const std::uint64_t offset = pool.back();  // the hottest
         pool.pop_back();
         return offset;
     }
 
-    // Makes gaps of all that is free, neighbours joined.
-    void join() {
+    void take_back_returned(std::size_t most_looks) {
+        const auto returned = [this](const auto& block) { return is_returned(block); };
         for (auto& [size, blocks] : lent_) {
-            const std::uint64_t nbytes = size;
-            const auto kept = std::remove_if(blocks.begin(), blocks.end(), [&](const LentBlock& block) {
-                const bool returned = is_returned(block.offset, block.lease);
-                if (returned) take_back(block.offset, nbytes);
-                return returned;
-            });
-            blocks.erase(kept, blocks.end());
+            while (const auto block = blocks.take_returned(most_looks, returned)) take_back(block->offset, size);
         }
+    }
+
+    // Makes gaps of all that is free.
+    void join() {
         for (auto& [size, offsets] : pool_) {
             for (const std::uint64_t offset : offsets) gaps_.add(offset, size);
             offsets.clear();
         }
-        gaps_.join();
+    }
+
+    [[noreturn]] static void throw_full(std::uint64_t size, const std::system_error& error) {
+        throw ArenaFull("no shared memory for " + std::to_string(size) + " more bytes: " + error.what());
     }
 
     // Takes memory from the system; before that, gives back what there would be beyond a 32nd more than was live at
@@ -263,11 +282,12 @@ private:
             if (!offset)
                 throw std::system_error(std::make_error_code(std::errc::not_enough_memory),
                                         "no address space left in the arena");
+            const std::shared_ptr<Mapping> window = windows_.at(*offset);
             segment_.commit(*offset, *offset + wanted);
+            window->populate(*offset, *offset + wanted);
         } catch (const std::system_error& error) {
             if (offset) holes_.add(*offset, wanted);
-            holes_.join();
-            throw ArenaFull("no shared memory for " + std::to_string(size) + " more bytes: " + error.what());
+            throw_full(size, error);
         }
         free_ += wanted;
         gaps_.add(*offset + size, wanted - size);
@@ -292,13 +312,13 @@ private:
             free_ -= end - begin;
             nbytes -= end - begin;
         }
-        holes_.join();
     }
 
     Segment segment_;
     std::mutex mutex_;  // everything below
+    Windows windows_{segment_};
     std::unordered_map<std::uint64_t, std::vector<std::uint64_t>> pool_;
-    std::unordered_map<std::uint64_t, std::vector<LentBlock>> lent_;
+    std::unordered_map<std::uint64_t, LentBlocks> lent_;
     Ranges gaps_;
     Ranges holes_;
     std::uint64_t live_ = 0;
@@ -311,8 +331,7 @@ private:
 };
 
 inline Block::~Block() {
-    if (arena_->segment().mapping()->is_ours())
-        arena_->release(*this);  // else another thread's lock may be held for ever
+    if (window_->is_ours()) arena_->release(*this);  // else another thread's lock may be held for ever
 }
 
 }  // namespace tr::detail::shm

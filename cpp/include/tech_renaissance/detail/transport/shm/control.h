@@ -45,32 +45,29 @@ class Control {
 public:
     // look: how long to look each time before going to sleep; none: as long as has paid.
     explicit Control(std::optional<std::chrono::microseconds> look = std::nullopt)
-        : look_(look),
-          segment_(control_nbytes),
-          writer_(*segment_.mapping(), request_ring),
-          reader_(*segment_.mapping(), response_ring) {
-        segment_.mapping()->word(version_word).store(layout_version, std::memory_order_relaxed);
-        std::memcpy(segment_.mapping()->at(0), "TRCTRL\0", 8);
+        : look_(look), writer_(memory_.mapping, request_ring), reader_(memory_.mapping, response_ring) {
+        memory_.mapping.word(version_word).store(layout_version, std::memory_order_relaxed);
+        std::memcpy(memory_.mapping.at(0), "TRCTRL\0", 8);
     }
 
-    int descriptor() const noexcept { return segment_.descriptor(); }
+    int descriptor() const noexcept { return memory_.segment.descriptor(); }
     RingWriter& writer() noexcept { return writer_; }
     RingReader& reader() noexcept { return reader_; }
     Doorbell& doorbell() noexcept { return doorbell_; }
 
     void give_up(std::int64_t id) noexcept {
-        segment_.mapping()->word(given_up_word).store(static_cast<std::uint64_t>(id), std::memory_order_release);
+        memory_.mapping.word(given_up_word).store(static_cast<std::uint64_t>(id), std::memory_order_release);
     }
 
     // The request that the worker says it is at; 0 for none.
     std::uint64_t in_work() const noexcept {
-        return segment_.mapping()->word(in_work_word).load(std::memory_order_acquire);
+        return memory_.mapping.word(in_work_word).load(std::memory_order_acquire);
     }
 
     // To be called after a new head, or a new tail in a crowded ring: rings if the worker sleeps.
     void wake_worker() noexcept {
         std::atomic_thread_fence(std::memory_order_seq_cst);
-        if (segment_.mapping()->word(worker_asleep_word).load(std::memory_order_relaxed) == 0) return;
+        if (memory_.mapping.word(worker_asleep_word).load(std::memory_order_relaxed) == 0) return;
         doorbell_.ring();
         may_share_.store(true, std::memory_order_relaxed);
     }
@@ -100,7 +97,7 @@ public:
     // Sleeps until something happens, at most so long; whether it did.
     bool sleep(std::chrono::milliseconds timeout, WaitHandle exit) {
         doorbell_.forget_rings();
-        Word& asleep = segment_.mapping()->word(host_asleep_word);
+        Word& asleep = memory_.mapping.word(host_asleep_word);
         asleep.store(1, std::memory_order_relaxed);
         std::atomic_thread_fence(std::memory_order_seq_cst);
         const bool happened =
@@ -125,12 +122,12 @@ private:
         if (look_) return *look_;
         static const unsigned processors = std::thread::hardware_concurrency();
         if (processors < 2) return std::chrono::microseconds(0);
-        const std::uint64_t threads = segment_.mapping()->word(threads_word).load(std::memory_order_relaxed);
+        const std::uint64_t threads = memory_.mapping.word(threads_word).load(std::memory_order_relaxed);
         return std::chrono::microseconds(threads < processors ? 500 : 50);
     }
 
     const std::optional<std::chrono::microseconds> look_;
-    Segment segment_;
+    MappedSegment memory_{control_nbytes};
     RingWriter writer_;
     RingReader reader_;
     Doorbell doorbell_;

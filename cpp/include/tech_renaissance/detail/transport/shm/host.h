@@ -175,6 +175,7 @@ private:
             std::optional<Arrival> arrival = read();
             if (arrival || happened) return arrival;
             lender_.arena().tidy();
+            worker_->lessee.tidy();
         }
     }
 
@@ -206,9 +207,21 @@ private:
 
     Reply reply(const std::string& frame) {
         auto [response, lent] = shm::decode_response_frame(frame);
-        Reply reply{std::move(response), {}};
-        for (const shm::Lent block : lent) reply.tensors.push_back(worker_->lessee.tensor(block));
-        return reply;
+        try {
+            std::vector<Tensor> tensors = worker_->lessee.tensors(lent);
+            return {std::move(response), std::move(tensors)};
+        } catch (const ArenaFull& error) {
+            return without_room(std::move(response), error);
+        }
+    }
+
+    // What a response becomes whose results find no room here: as where they found none in the worker.
+    static Reply without_room(Response response, const ArenaFull& error) {
+        const std::string type = "tech_renaissance.ArenaFull";
+        response.result = "error";
+        response.message = type + ": " + error.what();
+        response.error = Failure{"command_failed", response.message, type, ""};
+        return {std::move(response), {}};
     }
 
     // Whether the worker says that it is ready, and in worker.json, which was there before, another transport than

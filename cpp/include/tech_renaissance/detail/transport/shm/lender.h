@@ -42,13 +42,13 @@ public:
 
     BlockPtr place_bytes(std::string_view bytes) {
         BlockPtr block = arena_->allocate(bytes.size());
-        std::memcpy(contents(*block), bytes.data(), bytes.size());
+        std::memcpy(block->contents(), bytes.data(), bytes.size());
         return block;
     }
 
     // Writes the header of a block's tensor again, whatever the other side made of it.
     void restore(const Block& block) const {
-        std::memcpy(contents(block), block.header().bytes.data(), block.header().nbytes);
+        std::memcpy(block.contents(), block.header().bytes.data(), block.header().nbytes);
     }
 
     // The tensor in a block as the bytes of a TSR file, valid as long as the block.
@@ -56,14 +56,10 @@ public:
         restore(block);
         const TsrHeader header = read_tsr_header(block.header().bytes.data(), block.header().nbytes);
         const auto nbytes = static_cast<std::size_t>(header.header_nbytes + header.data_nbytes);
-        return {reinterpret_cast<const char*>(contents(block)), nbytes};
+        return {reinterpret_cast<const char*>(block.contents()), nbytes};
     }
 
 private:
-    std::byte* contents(const Block& block) const {
-        return arena_->segment().mapping()->at(block.offset() + block_prefix_nbytes);
-    }
-
     // A block with the header of such a tensor, and where its elements go.
     std::pair<BlockPtr, std::byte*> block_for(const Shape& shape, DType dtype) const {
         const auto header = write_tsr_header(dtype, shape);
@@ -71,7 +67,8 @@ private:
             arena_->allocate(header.nbytes + static_cast<std::uint64_t>(shape.nbytes(dtype_info(dtype).nbytes)));
         block->set_header(header);
         restore(*block);
-        return {block, contents(*block) + header.nbytes};
+        std::byte* data = block->contents() + header.nbytes;
+        return {std::move(block), data};
     }
 
     static std::uint64_t key(const void* data) { return reinterpret_cast<std::uintptr_t>(data); }

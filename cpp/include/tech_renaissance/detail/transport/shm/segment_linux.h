@@ -12,7 +12,6 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <system_error>
 #include <utility>
 
@@ -28,31 +27,6 @@ static_assert(sizeof(Word) == 8 && Word::is_always_lock_free, "words of shared m
     throw std::system_error(errno, std::generic_category(), what);
 }
 
-// The mapped bytes; unmapped when the last tensor in them, or segment, is gone.
-class Mapping {
-public:
-    Mapping(int descriptor, std::size_t nbytes)
-        : owner_(process_id()),
-          nbytes_(nbytes),
-          data_(::mmap(nullptr, nbytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, descriptor, 0)) {
-        if (data_ == MAP_FAILED) throw_system("cannot map shared memory");
-    }
-    Mapping(const Mapping&) = delete;
-    Mapping& operator=(const Mapping&) = delete;
-    ~Mapping() { ::munmap(data_, nbytes_); }
-
-    // False in a fork: what its copies of our objects do is no business of the other side.
-    bool is_ours() const noexcept { return process_id() == owner_; }
-    std::size_t nbytes() const noexcept { return nbytes_; }
-    std::byte* at(std::uint64_t offset) const noexcept { return static_cast<std::byte*>(data_) + offset; }
-    Word& word(std::uint64_t offset) const noexcept { return *reinterpret_cast<Word*>(at(offset)); }
-
-private:
-    pid_t owner_;
-    std::size_t nbytes_;
-    void* data_;
-};
-
 inline std::uint64_t page_nbytes() {
     static const auto nbytes = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
     return nbytes;
@@ -63,18 +37,17 @@ inline std::uint64_t page_up(std::uint64_t offset) {
 }
 inline std::uint64_t page_down(std::uint64_t offset) { return offset / page_nbytes() * page_nbytes(); }
 
-// A segment that this process made. Throws std::system_error.
+// A segment that this process made.
 class Segment {
 public:
-    explicit Segment(std::size_t nbytes) : descriptor_(make(nbytes)) {
-        mapping_ = std::make_shared<Mapping>(descriptor_.get(), nbytes);
-    }
+    // Throws std::system_error.
+    explicit Segment(std::uint64_t nbytes) : descriptor_(make(nbytes)), nbytes_(nbytes) {}
 
-    // A sparse segment: as much address space as this process may map.
+    // A sparse segment, as large as this process may make a file. Throws std::system_error.
     static Segment arena() {
-        constexpr std::size_t largest = std::size_t{1} << 40;
-        constexpr std::size_t smallest = std::size_t{64} << 20;
-        for (std::size_t nbytes = largest;; nbytes /= 2) {
+        constexpr std::uint64_t largest = std::uint64_t{1} << 40;
+        constexpr std::uint64_t smallest = std::uint64_t{64} << 20;
+        for (std::uint64_t nbytes = largest;; nbytes /= 2) {
             try {
                 return Segment(nbytes);
             } catch (const std::system_error&) {
@@ -84,27 +57,21 @@ public:
     }
 
     int descriptor() const noexcept { return descriptor_.get(); }
-    const std::shared_ptr<Mapping>& mapping() const noexcept { return mapping_; }
+    std::uint64_t nbytes() const noexcept { return nbytes_; }
 
-    // Takes memory for a range of whole pages, and maps it. Throws std::system_error if there is none, instead of a
-    // signal later.
+    // Takes memory for a range of whole pages. Throws std::system_error if there is none, instead of a signal later.
     void commit(std::uint64_t begin, std::uint64_t end) const {
-        int result = 0;
-        do result = ::fallocate(descriptor_.get(), 0, static_cast<off_t>(begin), static_cast<off_t>(end - begin));
-        while (result != 0 && errno == EINTR);
-        if (result != 0) throw_system("cannot take shared memory");
-        populate(begin, end);
+        if (allocate(0, begin, end) != 0) throw_system("cannot take shared memory");
     }
 
     // Returns the memory of a range of whole pages to the system; what stood there is gone.
     void give_back(std::uint64_t begin, std::uint64_t end) const {
-        ::madvise(mapping_->at(begin), end - begin, MADV_REMOVE);
+        allocate(FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, begin, end);
     }
 
-    // Maps the pages of a range in one step, unless some of it has no memory: then that would take it.
-    void populate_taken(std::uint64_t begin, std::uint64_t end) const {
-        const off_t hole = ::lseek(descriptor_.get(), static_cast<off_t>(begin), SEEK_HOLE);
-        if (hole >= static_cast<off_t>(end)) populate(page_down(begin), std::min(page_up(end), mapping_->nbytes()));
+    // Whether every page of a range has memory.
+    bool has_all(std::uint64_t begin, std::uint64_t end) const {
+        return ::lseek(descriptor_.get(), static_cast<off_t>(begin), SEEK_HOLE) >= static_cast<off_t>(end);
     }
 
     // Whether the segment has taken so much memory in all. Nothing that is larger can be in it.
@@ -113,14 +80,33 @@ public:
         return ::fstat(descriptor_.get(), &status) == 0 && static_cast<std::uint64_t>(status.st_blocks) >= nbytes / 512;
     }
 
-private:
-    // An older kernel maps pages as they are touched.
-    void populate(std::uint64_t begin, std::uint64_t end) const {
-        constexpr int populate_write = 23;  // MADV_POPULATE_WRITE, since Linux 5.14
-        ::madvise(mapping_->at(begin), end - begin, populate_write);
+    // Copies out of what nobody has to map for it. Throws std::system_error. REQUIRES: the bytes are in the segment.
+    void read(std::uint64_t begin, char* bytes, std::size_t nbytes) const {
+        while (nbytes > 0) {
+            const ssize_t count = ::pread(descriptor_.get(), bytes, nbytes, static_cast<off_t>(begin));
+            if (count < 0 && errno == EINTR) continue;
+            if (count <= 0) throw_system("cannot read shared memory");
+            bytes += count;
+            begin += static_cast<std::uint64_t>(count);
+            nbytes -= static_cast<std::size_t>(count);
+        }
     }
 
-    static Descriptor make(std::size_t nbytes) {
+    // Stores a word that need not be mapped.
+    void store(std::uint64_t offset, std::uint64_t word) const noexcept {
+        while (::pwrite(descriptor_.get(), &word, sizeof word, static_cast<off_t>(offset)) < 0 && errno == EINTR) {
+        }
+    }
+
+private:
+    int allocate(int mode, std::uint64_t begin, std::uint64_t end) const {
+        int result = 0;
+        do result = ::fallocate(descriptor_.get(), mode, static_cast<off_t>(begin), static_cast<off_t>(end - begin));
+        while (result != 0 && errno == EINTR);
+        return result;
+    }
+
+    static Descriptor make(std::uint64_t nbytes) {
         rlimit limit{};
         if (::getrlimit(RLIMIT_FSIZE, &limit) == 0 &&
             nbytes > limit.rlim_cur) {  // trying would be answered by a signal
@@ -138,7 +124,53 @@ private:
     }
 
     Descriptor descriptor_;
-    std::shared_ptr<Mapping> mapping_;
+    std::uint64_t nbytes_;
+};
+
+// A part of a segment that is mapped, until this object is gone. Offsets are those of the segment.
+class Mapping {
+public:
+    // Throws std::system_error.
+    Mapping(int descriptor, std::uint64_t begin, std::uint64_t end)
+        : owner_(process_id()),
+          begin_(begin),
+          end_(end),
+          data_(::mmap(nullptr, end - begin, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, descriptor,
+                       static_cast<off_t>(begin))) {
+        if (data_ == MAP_FAILED) throw_system("cannot map shared memory");
+    }
+    Mapping(const Mapping&) = delete;
+    Mapping& operator=(const Mapping&) = delete;
+    ~Mapping() { ::munmap(data_, end_ - begin_); }
+
+    // False in a fork: what its copies of our objects do is no business of the other side.
+    bool is_ours() const noexcept { return process_id() == owner_; }
+    std::uint64_t end() const noexcept { return end_; }
+    std::byte* at(std::uint64_t offset) const noexcept { return static_cast<std::byte*>(data_) + (offset - begin_); }
+    Word& word(std::uint64_t offset) const noexcept { return *reinterpret_cast<Word*>(at(offset)); }
+
+    // Makes the pages of a range present in one step. An older kernel does it as they are touched.
+    void populate(std::uint64_t begin, std::uint64_t end) const noexcept {
+        constexpr int populate_write = 23;  // MADV_POPULATE_WRITE, since Linux 5.14
+        const std::uint64_t first = page_down(begin);
+        ::madvise(at(first), std::min(page_up(end), end_) - first, populate_write);
+    }
+
+    std::uint64_t populated_to = 0;  // as far as a reader has seen to that
+
+private:
+    pid_t owner_;
+    std::uint64_t begin_;
+    std::uint64_t end_;
+    void* data_;
+};
+
+// A segment that is mapped as a whole.
+struct MappedSegment {
+    explicit MappedSegment(std::uint64_t nbytes) : segment(nbytes) {}
+
+    Segment segment;
+    Mapping mapping{segment.descriptor(), 0, segment.nbytes()};
 };
 
 }  // namespace tr::detail::shm
