@@ -3,23 +3,30 @@
 Who waits reads. There is no thread of our own: the first thread that waits for anything becomes the reader, gives every frame
 that comes to the call it belongs to, and wakes the others; when it has what it wanted, another becomes the reader. So a
 reply reaches a single waiting thread without a switch between threads.
+
+An exception may come at any moment: a KeyboardInterrupt out of a signal handler, say. What it interrupts is finished by whoever has the
+lock next (``_mend``). So a request is noted before the worker can see it, the transport keeps what it took and knows what it sent, and
+whatever is done with either can be done twice.
 """
 
 import threading
 import time
-from typing import Callable, Dict, List, Optional, Union
+from typing import Callable, Dict, List, Optional, Tuple
 
 from .._base.errors import RemoteProtocolError, SessionClosed, TechRenaissanceError, WorkerLost
 from .._protocol.connection import Connection, State
-from .._protocol.frame import Exit, Frame, Ready, Response
-from .._system.waits import at_once
-from .._transport.transport import BROKEN_RING, HostTransport
+from .._protocol.frame import Exit, Frame, Ready, Request, Response
+from .._system.waiters import Waiters
+from .._transport.transport import BROKEN_RING, HostTransport, Taken
 from .call import Call, call_ended, expired
 
 # A worker that never stops talking is listened to for so long after the time has passed.
 _LAST_WORDS_S = 0.5
 
 _OVER = (State.EXITED, State.LOST)
+
+# Of one wait: a new object, with its thread.
+_Mark = Tuple[int]
 
 
 class Exchange:
@@ -49,9 +56,14 @@ class Exchange:
         self._hands_over = hands_over
         self._connection = Connection()
         self._lock = threading.RLock()  # a signal handler may use the session, too
-        self._changed = threading.Condition(self._lock)
-        self._waiting = 0  # threads that sleep until it changes
-        self._reading = False
+        self._waiters = Waiters()
+        self._reader: Optional[Tuple[int]] = (
+            None  # who is in the transport: a mark of its own, with its thread
+        )
+        self._receiving = False  # since a frame was looked for, none has been dealt with to the end
+        self._sending: Optional[Frame] = None  # it is noted, and perhaps not sent
+        self._begun: Taken = None  # is being dealt with
+        self._unread = Response("")  # in place of one that cannot be read
         self._closed = False
         self._broken = ""  # why nothing can be received any more, if so
         self._calls: Dict[Optional[int], Call] = {}  # that have no response yet, oldest first
@@ -110,7 +122,7 @@ class Exchange:
             if call.done or call is self.current:
                 return False
             call.error = expired(call)
-            self._wake_all()
+            self._waiters.wake_all()
             return True
 
     def wait_over(self, timeout_s: float) -> bool:
@@ -139,10 +151,15 @@ class Exchange:
         """The worker is gone: every waiting call fails, and no thread is in the transport any more."""
         with self._lock:
             self._closed = True
+            self._mend()
             self._lose()
-            while self._reading:
-                self._transport.wake()
-                self._sleep(0.1)
+        while True:
+            with self._lock:
+                if self._reader is None:
+                    return
+                sleeper = self._waiters.enter()
+            self._transport.wake()
+            self._waiters.sleep(sleeper, 0.1)
 
     def _try_send(self, call: Call) -> bool:
         self._check_usable()
@@ -150,30 +167,30 @@ class Exchange:
             if self._calls:
                 return False
             self._switch_output(call.message)
-        # Before the worker can have it: it may die of it at once.
-        before = self.current
         call.exchange = self
         call.since = time.monotonic()
         self._calls[call.request.id] = call
-        if before is None:
+        if self.current is None:
             self.current = call
-        sent = False
-        try:
-            sent = self._try_hand_over(call.request)
-        finally:
-            if not sent:
-                del self._calls[call.request.id]
-                self.current = before
-        return sent
+        return self._try_hand_over(call.request)
 
     def _try_hand_over(self, frame: Frame) -> bool:
+        """Noted first: the worker may answer at once, or die of it."""
+        self._sending = frame
         try:
-            if not self._transport.try_send(frame):
-                return False
+            self._connection.sent(frame)
+            sent = self._transport.try_send(frame)
         except OSError as error:
+            self._mend_sending()
             raise _broken(error) from error
-        self._connection.sent(frame)
-        return True
+        except BaseException:
+            self._mend_sending()
+            raise
+        if sent:
+            self._sending = None
+        else:
+            self._mend_sending()
+        return sent
 
     def _has_started(self) -> bool:
         if self._connection.state is State.STARTING:
@@ -189,7 +206,7 @@ class Exchange:
 
     def _try_ask_to_leave(self) -> bool:
         if self._connection.state in (State.READY, State.BUSY):
-            self.was_asked_to_leave = self._try_hand_over(Exit())
+            self.was_asked_to_leave = self._try_hand_over(Exit()) or self.was_asked_to_leave
         return self._connection.state in (State.EXITING, State.EXITED, State.LOST)
 
     def _check_usable(self) -> None:
@@ -201,59 +218,86 @@ class Exchange:
             raise self._death(None)
 
     def _until(self, done: Callable[[], bool], timeout_s: float) -> bool:
-        """Run the exchange until ``done()``, which is called under the lock; False after the timeout. 0 takes in what is there."""
-        with self._lock:
-            if done():
-                return True
-            until = time.monotonic() + timeout_s
-            remaining_s = timeout_s
-            while not (self._closed or self._broken):  # then the transport is another's, or of no use
-                if not self._reading:
-                    came = self._read(remaining_s)
-                elif remaining_s:
-                    came = self._sleep(remaining_s)
-                else:
-                    return False
-                if done():
-                    return True
-                now = time.monotonic()
-                if not remaining_s and (not came or now > until + _LAST_WORDS_S):
-                    return False
-                remaining_s = max(0.0, until - now)
-            return False
+        """Run the exchange until ``done()``, which is called under the lock; False after the timeout. 0 takes in what is there.
 
-    def _sleep(self, timeout_s: float) -> bool:
-        """Let another thread change something, at most so long; called and left with the lock held."""
-        self._waiting += 1
-        try:
-            return self._changed.wait(at_once(timeout_s))
-        finally:
-            self._waiting -= 1
-
-    def _wake_all(self) -> None:
-        if self._waiting:
-            self._changed.notify_all()
-
-    def _read(self, timeout_s: float) -> bool:
-        """Be the reader for one frame; called and left with the lock held. False if nothing came."""
-        self._reading = True
-        self._lock.release()
-        frame: Union[Frame, RemoteProtocolError, None] = None
+        Once closed, the transport is another's; once broken, it is of no use.
+        """
+        until: Optional[float] = None
+        left_s = timeout_s if timeout_s > 0 else 0.0
+        mark: Optional[_Mark] = None
+        taken: Taken = None
         gone = False
         try:
-            frame, gone = self._receive(timeout_s)
-        finally:
-            self._lock.acquire()
-            self._reading = False
-            self._wake_all()
-            if frame is not None:
-                self._dispatch(frame)
-            elif gone:
-                self._lose()
-        return frame is not None
+            while True:
+                with self._lock:
+                    if mark:
+                        mark = self._end_reading(taken, gone)
+                    elif self._sending is not None or self._receiving:
+                        self._mend()
+                    if done():
+                        return True
+                    if until is None:
+                        until = time.monotonic() + timeout_s
+                    else:
+                        left_s = _left_s(until, left_s, came=taken is not None)
+                    if left_s < 0 or self._closed or self._broken:
+                        return False
+                    sleeper = None if self._reader is None else self._waiters.enter()
+                    if sleeper is None:
+                        mark = (threading.get_ident(),)
+                        self._reader = mark
+                        self._receiving = True
+                if sleeper is None:
+                    taken, gone = self._receive(left_s)
+                else:
+                    taken = None
+                    self._waiters.sleep(sleeper, left_s)
+        except BaseException:
+            self._stop_reading(mark)
+            raise
 
-    def _receive(self, timeout_s: float) -> "tuple[Union[Frame, RemoteProtocolError, None], bool]":
-        """A frame or None, and whether the worker is gone. What it said before it died comes first."""
+    def _stop_reading(self, mark: Optional[_Mark]) -> None:
+        """Let another thread read, and finish what this one has begun."""
+        if self._reader is mark:
+            self._reader = None
+        self._waiters.wake_all()
+
+    def _end_reading(self, taken: Taken, gone: bool) -> None:
+        self._reader = None
+        if taken is not None:
+            self._dispatch(taken)
+        elif gone:
+            self._lose()
+        self._receiving = False
+        if self._waiters.sleepers:
+            self._waiters.wake_all()
+
+    def _mend(self) -> None:
+        """Finish what an exception has interrupted, in any thread."""
+        if self._sending is not None:
+            self._mend_sending()
+        if self._receiving and self._reader is None:
+            taken = self._transport.taken
+            if taken is not None:
+                self._dispatch(taken)
+            self._receiving = False
+            self._waiters.wake_all()
+
+    def _mend_sending(self) -> None:
+        frame = self._sending
+        if frame is None:
+            return
+        if self._transport.has_sent(frame):
+            self.was_asked_to_leave = self.was_asked_to_leave or isinstance(frame, Exit)
+        else:
+            self._connection.unsent(frame)
+            if isinstance(frame, Request):
+                self._calls.pop(frame.id, None)
+                self.current = next(iter(self._calls.values()), None)
+        self._sending = None
+
+    def _receive(self, timeout_s: float) -> "Tuple[Taken, bool]":
+        """What came, or None, and whether the worker is gone. What it said before it died comes first."""
         try:
             frame = self._transport.receive(timeout_s)
             if frame is None and self._has_exited():
@@ -265,52 +309,55 @@ class Exchange:
             raise _broken(error) from error
         return frame, False
 
-    def _dispatch(self, frame: Union[Frame, RemoteProtocolError]) -> None:
+    def _dispatch(self, taken: Taken) -> None:
+        """Deal with what came; ``again``, if that was begun, and interrupted."""
+        again = self._begun is taken
         try:
-            if isinstance(frame, Response):
-                self._settle(frame, None)
-            elif isinstance(frame, RemoteProtocolError):
-                self._take_unreadable(frame)
-            else:
-                self._connection.received(frame)
-                self.was_ready = self.was_ready or isinstance(frame, Ready)
+            if isinstance(taken, Response):
+                self._begun = taken
+                self._settle(taken, None, again)
+            elif isinstance(taken, RemoteProtocolError):
+                self._take_unreadable(taken, again)
+            elif taken is not None:
+                self._begun = taken
+                self.was_ready = self.was_ready or isinstance(taken, Ready)
+                (self._connection.received_again if again else self._connection.received)(taken)
         except RemoteProtocolError as error:
             broken_rule = error
             self._end_all(lambda _: broken_rule)
+        self._transport.forget_taken()
+        self._begun = None
 
-    def _take_unreadable(self, error: RemoteProtocolError) -> None:
+    def _take_unreadable(self, error: RemoteProtocolError, again: bool) -> None:
         """It is the answer to the oldest call, since they come in order; or nothing more will come."""
         if error.code == BROKEN_RING:
             self._broken = str(error)
             self._connection.lost()
             raise error
-        self._settle(Response("", id=self._connection.oldest_request), error)
+        if not again:
+            self._unread = Response("", id=self._connection.oldest_request)
+            self._begun = error
+        self._settle(self._unread, error, again)
 
-    def _settle(self, response: Response, error: Optional[RemoteProtocolError]) -> None:
-        self._connection.received(response)
+    def _settle(self, response: Response, error: Optional[RemoteProtocolError], again: bool) -> None:
+        if again:
+            self._connection.received_again(response)
+        else:
+            self._connection.received(response)
         self.last_failed = bool(error or response.error)
         call = self._calls.get(response.id)
-        if call:
-            if call.step in ("terminate", "kill"):  # its last word; it ends with its worker
-                return
-            del self._calls[response.id]
+        if call and call.step in ("terminate", "kill"):  # its last word; it ends with its worker
+            return
         if self._switch_output:
             self._switch_output("")
+        if call and not call.done:
+            _fulfil(call, response, error)
+        self._calls.pop(response.id, None)
         if self._calls:
             self.current = following = next(iter(self._calls.values()))
             following.since = time.monotonic()
         else:
             self.current = None
-        if call is None or call.done:
-            return
-        if not call.why and call.is_overdue():  # the worker was quicker to see it than we
-            was_begun = not response.error or response.error.code != "cancelled" or response.error.type
-            call.why, call.step = "deadline", "notice" if was_begun else "queue"
-        if call.why:
-            call.error = call_ended(call)
-        else:
-            response.command = response.command or call.request.command
-            call.response, call.error = (None, error) if error else (response, None)
 
     def _lose(self) -> None:
         self._over = True
@@ -318,12 +365,14 @@ class Exchange:
             return
         self._connection.lost()
         if self._hands_over:
-            self._unanswered += [call for call in self._calls.values() if self._is_handed_over(call)]
-            for call in self._unanswered:
-                self._calls.pop(call.request.id, None)
-                call.exchange = None
+            for call in list(self._calls.values()):
+                if self._is_handed_over(call):
+                    if call not in self._unanswered:
+                        self._unanswered.append(call)
+                    self._calls.pop(call.request.id, None)
+                    call.exchange = None
         self._end_all(self._death)
-        self._wake_all()
+        self._waiters.wake_all()
 
     def _is_handed_over(self, call: Call) -> bool:
         if call.done or call.why or call.abandoned:
@@ -337,6 +386,28 @@ class Exchange:
                 call.error = error(call)
         self._calls.clear()
         self.current = None
+
+
+def _fulfil(call: Call, response: Response, error: Optional[RemoteProtocolError]) -> None:
+    if not call.why and call.is_overdue():  # the worker was quicker to see it than we
+        was_begun = not response.error or response.error.code != "cancelled" or response.error.type
+        call.step = "notice" if was_begun else "queue"
+        call.why = "deadline"
+    if call.why:
+        call.error = call_ended(call)
+    elif error:
+        call.error = error
+    else:
+        response.command = response.command or call.request.command
+        call.response = response
+
+
+def _left_s(until: float, before_s: float, *, came: bool) -> float:
+    """The seconds that are left for the next turn; below 0 after the last one."""
+    now = time.monotonic()
+    if not before_s and (not came or now > until + _LAST_WORDS_S):
+        return -1.0
+    return until - now if until > now else 0.0
 
 
 def _broken(error: OSError) -> WorkerLost:

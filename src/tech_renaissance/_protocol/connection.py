@@ -94,6 +94,25 @@ class Connection:
         if defect:
             raise RemoteProtocolError("bad_state", f"the other side sent {defect}")
 
+    def unsent(self, frame: Frame) -> None:
+        """What was noted as sent was not: undo ``sent``, as far as that got. It was the last one."""
+        if isinstance(frame, Request) and self._waiting and self._waiting[-1] == frame.id:
+            self._waiting.pop()
+        if self.state in (State.READY, State.BUSY) or (
+            isinstance(frame, Exit) and self.state is State.EXITING
+        ):
+            self._node = _NODES[State.BUSY if self._waiting else State.READY]
+
+    def received_again(self, frame: Frame) -> None:
+        """The rest of a ``received`` that was interrupted; nothing, if there is none."""
+        if not isinstance(frame, Response):
+            self._advance(frame)
+            return
+        if self._waiting and self._waiting[0] == frame.id:
+            self._waiting.popleft()
+        if self.state is State.BUSY and not self._waiting:
+            self._node = _NODES[State.READY]
+
     def lost(self) -> None:
         """The other side is gone. Allowed in every state."""
         self._node = self._node.following["Lost"]

@@ -1,6 +1,7 @@
 """Small files, whole or not at all: what the session directory is made of."""
 
 import contextlib
+import io
 import itertools
 import os
 import sys
@@ -11,7 +12,17 @@ if sys.platform == "win32":
 else:
     from .files_posix import held, open_plain, patiently
 
-__all__ = ["discard", "held", "open_plain", "read", "remove", "replace", "temporary_path", "write"]
+__all__ = [
+    "discard",
+    "held",
+    "open_plain",
+    "read",
+    "remove",
+    "replace",
+    "temporary_path",
+    "write",
+    "write_new",
+]
 
 _counter = itertools.count()
 
@@ -36,17 +47,25 @@ def remove(path: str) -> None:
 def write(path: str, data: Union[bytes, memoryview]) -> None:
     """Write a file so that a reader sees the old one or the new one, whole. On failure nothing is left behind."""
     temporary = temporary_path(path)
+    write_new(temporary, data)
     try:
-        descriptor = os.open(
-            temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600
-        )
-        with open(descriptor, "wb", buffering=0) as file:
-            view = memoryview(data)
-            while view:
-                view = view[file.write(view) :]
         replace(temporary, path)
     except BaseException:
         remove(temporary)
+        raise
+
+
+def write_new(path: str, data: Union[bytes, memoryview]) -> None:
+    """Write a file that is not there yet. On failure nothing is left behind."""
+    try:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+        # In one step: an interruption loses no descriptor.
+        with io.FileIO(*map(os.open, [path], [flags], [0o600]), mode="wb") as file:
+            view = memoryview(data)
+            while view:
+                view = view[file.write(view) :]
+    except BaseException:
+        remove(path)
         raise
 
 

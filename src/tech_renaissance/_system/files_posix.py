@@ -27,9 +27,10 @@ def open_plain(path: str) -> io.FileIO:
     Raises OSError: there is none (FileNotFoundError), it is no regular file (ELOOP, EISDIR, EINVAL), or far larger than the disk holds of it
     (EFBIG).
     """
+    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
     file = io.FileIO(
-        path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
-    )
+        *map(os.open, [path], [flags]), mode="rb"
+    )  # in one step: an interruption loses no descriptor
     try:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):

@@ -13,7 +13,7 @@ from .._base.tensor import DType, Library, allocate, imported_library
 from .._protocol.frame import Exit, Exiting, Frame, Ready, Request, Response
 from .._protocol.tsr import decode, encode
 from .file.watch import SleepWatch
-from .transport import HostTransport, Offer, WorkerTransport
+from .transport import HostTransport, Offer, Taken, WorkerTransport
 
 # One request in work and one waiting; one response that is not consumed: as over files.
 _REQUESTS = 2
@@ -103,6 +103,17 @@ class MemoryHost(_MemoryEnd, HostTransport):
     ) -> None:
         super().__init__(own, others, tags)
         self._library: Optional[Library] = library
+        self._sent: Optional[Frame] = None
+        self._taken: Taken = None
+
+    @property
+    def taken(self) -> Taken:
+        """See HostTransport."""
+        return self._taken
+
+    def forget_taken(self) -> None:
+        """See HostTransport."""
+        self._taken = None
 
     def try_send(self, frame: Frame) -> bool:
         """See Transport."""
@@ -111,7 +122,12 @@ class MemoryHost(_MemoryEnd, HostTransport):
         if len(self._others.frames) >= _REQUESTS:
             return False
         self._others.put(replace(frame))
+        self._sent = frame
         return True
+
+    def has_sent(self, frame: Frame) -> bool:
+        """See HostTransport."""
+        return self._sent is frame
 
     def put_tensor(self, tag: str, tensor: Any) -> None:
         """See HostTransport."""
@@ -127,7 +143,7 @@ class MemoryHost(_MemoryEnd, HostTransport):
 
     def prepare(self) -> Offer:
         """See HostTransport."""
-        self._exit_handle = None
+        self._exit_handle = self._taken = None
         self._own.frames.clear()
         self._others.frames.clear()
         return Offer({}, [])
@@ -149,6 +165,8 @@ class MemoryHost(_MemoryEnd, HostTransport):
         if isinstance(frame, Response):
             library = self._library or imported_library()
             frame.tensors = [decode(data, library) for data in frame.tensors]
+        if frame is not None:
+            self._taken = frame
         return frame
 
 

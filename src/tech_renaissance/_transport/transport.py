@@ -5,13 +5,18 @@ is room for it, and waits. ``tech_renaissance.testing.check_transport`` is the c
 """
 
 import abc
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Union
 
+from .._base.errors import RemoteProtocolError
 from .._base.tensor import DType, Library
 from .._protocol.frame import Frame
 
 # The code of a RemoteProtocolError after which an end can receive nothing any more.
 BROKEN_RING = "broken_ring"
+
+
+# What a host receives: a frame, or why what came is none.
+Taken = Union[Frame, RemoteProtocolError, None]
 
 
 class Offer(NamedTuple):
@@ -55,7 +60,24 @@ class Transport(abc.ABC):
 
 
 class HostTransport(Transport):
-    """The host's end: it also keeps tensors under tags, from before the worker starts until the session ends."""
+    """The host's end: it also keeps tensors under tags, from before the worker starts until the session ends.
+
+    An exception, such as a KeyboardInterrupt out of a signal handler, may leave any method at any moment. No frame is lost by it: what
+    ``receive`` could not return is in ``taken``, or comes again; ``has_sent`` says what became of ``try_send``.
+    """
+
+    @property
+    @abc.abstractmethod
+    def taken(self) -> Taken:
+        """What ``receive`` took last, whether it could return it or not; it does not come again. None since ``forget_taken`` or ``prepare``."""
+
+    @abc.abstractmethod
+    def forget_taken(self) -> None:
+        """It has been dealt with."""
+
+    @abc.abstractmethod
+    def has_sent(self, frame: Frame) -> bool:
+        """Whether the last ``try_send``, which was of this very frame, has handed it over. After one that was interrupted."""
 
     @abc.abstractmethod
     def put_tensor(self, tag: str, tensor: Any) -> None:

@@ -4,7 +4,7 @@ A response is read whole, with the results that it names, and consumed by deleti
 """
 
 import os
-from typing import Any, List, Optional, Sequence
+from typing import Any, List, NamedTuple, Optional, Sequence, Tuple
 
 from ..._base.errors import FormatError, RemoteProtocolError
 from ..._base.names import check_name
@@ -22,8 +22,16 @@ from ..._protocol.frame import (
 from ..._protocol.tsr import export_tsr, read_tsr
 from ..._system import files
 from ..session_files import read_status, read_worker_info, says_ready
-from ..transport import HostTransport, Offer
+from ..transport import HostTransport, Offer, Taken
 from .end import GIVEN_UP, FileEnd, now_ms
+
+
+class _Sending(NamedTuple):
+    """A frame on its way, and the file that becomes its own by a new name once it is whole."""
+
+    frame: Frame
+    path: str
+    is_whole: bool
 
 
 class FileHost(FileEnd, HostTransport):
@@ -36,6 +44,9 @@ class FileHost(FileEnd, HostTransport):
         self._library: Optional[Library] = library
         self._ready = False
         self._left = False
+        self._taken: Tuple[Taken, Optional[bytes]] = (None, None)  # with the response's bytes
+        self._is_removed = True  # that response
+        self._sending: Optional[_Sending] = None
 
     def empty(self, dtype: DType, shape: Sequence[int], library: Library) -> Any:
         """See HostTransport."""
@@ -43,7 +54,8 @@ class FileHost(FileEnd, HostTransport):
 
     def prepare(self) -> Offer:
         """See HostTransport."""
-        self._exit_handle = None
+        self._exit_handle = self._sending = None
+        self._taken = (None, None)
         self._ready = self._left = False
         for name in (
             "request.json",
@@ -101,13 +113,46 @@ class FileHost(FileEnd, HostTransport):
             text = encode_request(frame, now_ms())
         else:
             raise TypeError(f"a host does not send {frame!r}")
-        files.write(path, text.encode())
+        temporary = files.temporary_path(path)
+        self._sending = _Sending(frame, temporary, is_whole=False)
+        files.write_new(temporary, text.encode())
+        self._sending = _Sending(frame, temporary, is_whole=True)
+        try:
+            files.replace(temporary, path)
+        except OSError:
+            self._sending = None
+            files.remove(temporary)
+            raise
         return True
+
+    def has_sent(self, frame: Frame) -> bool:
+        """See HostTransport. A file that was whole, and is gone, has got its name."""
+        sending = self._sending
+        if sending is None or sending.frame is not frame:
+            return False
+        if sending.is_whole and not os.path.exists(sending.path):
+            return True
+        files.remove(sending.path)
+        return False
+
+    @property
+    def taken(self) -> Taken:
+        """See HostTransport."""
+        return self._taken[0]
+
+    def forget_taken(self) -> None:
+        """See HostTransport."""
+        self._ready = self._ready or isinstance(self.taken, Ready)
+        self._left = self._left or isinstance(self.taken, Exiting)
+        self._taken = (None, self._taken[1])
 
     def _look(self) -> Optional[Frame]:
         if not self._ready:
-            return self._look_for_ready()
+            if not isinstance(self.taken, Ready):
+                return self._look_for_ready()
+            self._ready = True
         path = self._path("response.json")
+        data: Optional[bytes] = None
         try:
             data = files.read(path)
             if data is None:
@@ -115,27 +160,44 @@ class FileHost(FileEnd, HostTransport):
                     return None
                 data = files.read(path)  # its last response came before that word
                 if data is None:
-                    self._left = True
-                    return Exiting()
+                    return self._take(Exiting())
+            if not self._is_removed and data == self._taken[1]:  # an exception came in between
+                files.remove(path)
+                self._is_removed = True
+                return None
             response = decode_response(data)
             response.tensors = [self._load(name) for name in response.tensors]
         except OSError as error:
-            files.discard(path)
-            raise RemoteProtocolError("bad_frame", f"the response cannot be read: {error}") from error
-        except BaseException:
-            files.discard(path)
+            raise self._refuse(
+                RemoteProtocolError("bad_frame", f"the response cannot be read: {error}"), data
+            ) from error
+        except RemoteProtocolError as error:
+            self._refuse(error, data)
             raise
+        self._is_removed = False
+        self._take(response, data)
         files.remove(path)
+        self._is_removed = True
         return response
 
+    def _take(self, frame: Frame, data: Optional[bytes] = None) -> Frame:
+        self._taken = (frame, data)
+        return frame
+
+    def _refuse(self, error: RemoteProtocolError, data: Optional[bytes]) -> RemoteProtocolError:
+        self._is_removed = False
+        self._taken = (error, data)
+        files.discard(self._path("response.json"))
+        self._is_removed = True
+        return error
+
     def _look_for_ready(self) -> Optional[Frame]:
-        if not says_ready(self.directory):
-            return None
-        self._ready = True
-        return Ready(read_worker_info(self.directory))
+        return self._take(Ready(read_worker_info(self.directory))) if says_ready(self.directory) else None
 
     def _says_that_it_leaves(self) -> bool:
-        return not self._left and read_status(self.directory) in ("exiting", "terminated")
+        if self._left or isinstance(self.taken, Exiting):
+            return False
+        return read_status(self.directory) in ("exiting", "terminated")
 
     def _load(self, name: str) -> Any:
         try:

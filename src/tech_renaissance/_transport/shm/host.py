@@ -7,21 +7,21 @@ tensors under tags. A worker that cannot use any of it says ``ready`` in the ses
 import contextlib
 import threading
 import time
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from ..._base.errors import ArenaFull, FormatError, LaunchError, RemoteProtocolError
 from ..._base.tensor import DType, Library, imported_library
 from ..._protocol.frame import Exit, Exiting, Failure, Frame, Ready, Request, Response
 from ..file.host import FileHost
 from ..session_files import read_worker_info, says_ready
-from ..transport import HostTransport, Offer
+from ..transport import HostTransport, Offer, Taken
 from . import frame as shm_frame
 from .arena import Block
 from .control import CONTROL_NBYTES, CURRENT_ID, GIVEN_UP, Side, write_magic
 from .doorbell import Doorbell
 from .frame import LARGEST_NBYTES
 from .lender import Lender
-from .lessee import Lessee
+from .lessee import Lease, Lessee
 from .segment import MappedSegment, Segment
 
 # How often to see, while a worker starts, whether it serves over files.
@@ -54,6 +54,7 @@ class ShmHost(HostTransport):
         self._unannounced: Dict[str, None] = {}  # tags that changed since the worker heard of them, in order
         self._worker: Optional[_WorkerSide] = None
         self._over_files = False
+        self._sending: Optional[Tuple[Frame, int]] = None  # and where the ring's head was then
         self._exit_handle: Optional[int] = None
 
     def prepare(self) -> Offer:
@@ -132,11 +133,41 @@ class ShmHost(HostTransport):
             if isinstance(frame, Request):
                 sent = (not self._unannounced or self._announce()) and self._send_request(frame)
             elif isinstance(frame, Exit):
+                self._sending = (frame, self._worker.side.writer.head)
                 sent = self._worker.side.writer.try_write(shm_frame.encode_simple(shm_frame.EXIT))
             else:
                 raise TypeError(f"a host does not send {frame!r}")
             self._worker.side.wake_other()  # also of tags, if there was room for no more
             return sent
+
+    def has_sent(self, frame: Frame) -> bool:
+        """See HostTransport."""
+        if self._over_files:
+            return self._files.has_sent(frame)
+        with self._lock:
+            worker = self._worker
+            if worker is None or self._sending is None:
+                return False
+            sending, head = self._sending
+            if sending is not frame or worker.side.writer.head == head:
+                return False
+            worker.side.writer.publish()
+            worker.side.wake_other()
+            return True
+
+    @property
+    def taken(self) -> Taken:
+        """See HostTransport."""
+        if self._over_files:
+            return self._files.taken
+        return self._worker.last[0] if self._worker else None
+
+    def forget_taken(self) -> None:
+        """See HostTransport."""
+        if self._over_files:
+            self._files.forget_taken()
+        elif self._worker:
+            self._worker.last = (None, self._worker.last[1])
 
     def receive(self, timeout_s: float) -> Optional[Frame]:
         """See Transport."""
@@ -185,13 +216,14 @@ class ShmHost(HostTransport):
         return says_ready(self._directory) and read_worker_info(self._directory).get("transport") != "shm"
 
     def _go_over_to_files(self) -> Optional[Frame]:
-        frame = self._files.receive(0)
+        frame = self._files.taken or self._files.receive(0)
         if isinstance(frame, Ready):
             with self._lock:
                 for tag, block in self._tags.items():
                     self._files.put_tsr(tag, self._lender.tsr(block))
                 self._over_files = True
-        return frame
+            return frame
+        return None
 
     def _replace(self, tag: str, block: Optional[Block]) -> None:
         arena = self._lender.arena
@@ -224,6 +256,7 @@ class ShmHost(HostTransport):
         assert self._worker is not None
         writer = self._worker.side.writer
         data = shm_frame.encode_request(request)
+        self._sending = (request, writer.head)
         if len(data) <= LARGEST_NBYTES:
             return writer.try_write(data)
         if not writer.has_room(shm_frame.LARGEST_TAG_FRAME):
@@ -256,19 +289,47 @@ class _WorkerSide:
             undo.pop_all()
         self.side = Side(self.control, doorbell, is_host=True, look_us=look_us)
         self.is_ready = False
+        self.last: Tuple[Taken, int] = (None, 0)  # what was taken last, and where it ends in the ring
+        # Blocks of the frame that is being read. Until it is taken: it may have to be read again.
+        self._held: List[Lease] = []
 
     def read(self, library: Optional[Library]) -> Optional[Frame]:
         """The next frame, if there is one. Raises RemoteProtocolError."""
         reader = self.side.reader
-        data = reader.read()
+        if reader.tail < self.last[1]:  # an exception came in between
+            reader.advance(self.last[1])
+        data = reader.peek()
         if data is None:
             return None
         if self.lessee.dead:
             self.lessee.collect()
+        end = reader.tail + len(data)
+        try:
+            frame = self._decode(data, library)
+        except RemoteProtocolError as error:
+            self._take(error, end)
+            raise
+        self._take(frame, end)
+        return frame
+
+    def _take(self, taken: Taken, end: int) -> None:
+        self.last = (taken, end)
+        reader = self.side.reader
+        reader.advance(end)
+        while self._held:
+            self.lessee.let_go(self._held.pop())
         if reader.is_crowded:
             self.side.wake_other()
+
+    def _hold(self, blocks: Sequence[shm_frame.Lent]) -> None:
+        for offset, number in blocks:
+            with contextlib.suppress(RemoteProtocolError):  # who reads it is told
+                self._held.append(self.lessee.hold(offset, number))
+
+    def _decode(self, data: bytes, library: Optional[Library]) -> Frame:
         kind = data[4]
-        if len(data) >= shm_frame.HEADER_NBYTES and data[6] & shm_frame.FLAG_BODY_IN_BLOCK:
+        if data[6] & shm_frame.FLAG_BODY_IN_BLOCK:
+            self._hold([shm_frame.decode_body_in_block(data)[0]])
             data = self.lessee.whole_frame(data)
         if kind == shm_frame.RESPONSE:
             return self._response(data, library)
@@ -288,6 +349,7 @@ class _WorkerSide:
     def _response(self, data: bytes, library: Optional[Library]) -> Response:
         response, blocks = shm_frame.decode_response(data)
         if blocks:
+            self._hold(blocks)
             library = library or imported_library()
             try:
                 response.tensors = self.lessee.tensors(blocks, library)

@@ -9,15 +9,50 @@ Range = Tuple[int, int]  # offset, nbytes
 
 
 class Ranges:
-    """Free ranges. None reaches over the border of a window."""
+    """Free ranges. None reaches over the border of a window. An exception in the middle (Ctrl+C) may cost a range, and nothing else."""
 
     def __init__(self) -> None:
         self._by_nbytes: List[Tuple[int, int]] = []  # and by offset
         self._nbytes: Dict[int, int] = {}  # by where a range begins
         self._begins: Dict[int, int] = {}  # by where it ends
+        self._is_torn = False  # a change has begun, and not ended
 
     def add(self, offset: int, nbytes: int) -> None:
         """A range of one window, of which nothing is here yet."""
+        self._begin()
+        self._add(offset, nbytes)
+        self._is_torn = False
+
+    def take(self, nbytes: int) -> int:
+        """Take bytes from the start of the smallest range that has them; the offset, or -1."""
+        self._begin()
+        index = bisect_left(self._by_nbytes, (nbytes, 0))
+        offset = -1
+        if index < len(self._by_nbytes):
+            size, offset = self._by_nbytes[index]
+            self._remove(offset)
+            self._add(offset + nbytes, size - nbytes)
+        self._is_torn = False
+        return offset
+
+    def take_largest(self) -> Optional[Range]:
+        """The largest range, if there is any."""
+        self._begin()
+        largest: Optional[Range] = None
+        if self._by_nbytes:
+            nbytes, offset = self._by_nbytes[-1]
+            self._remove(offset)
+            largest = offset, nbytes
+        self._is_torn = False
+        return largest
+
+    def _begin(self) -> None:
+        if self._is_torn:
+            self._begins = {offset + nbytes: offset for offset, nbytes in self._nbytes.items()}
+            self._by_nbytes = sorted((nbytes, offset) for offset, nbytes in self._nbytes.items())
+        self._is_torn = True
+
+    def _add(self, offset: int, nbytes: int) -> None:
         if not nbytes:
             return
         before = self._begins.get(offset)
@@ -30,24 +65,6 @@ class Ranges:
         self._nbytes[offset] = nbytes
         self._begins[offset + nbytes] = offset
         insort(self._by_nbytes, (nbytes, offset))
-
-    def take(self, nbytes: int) -> int:
-        """Take bytes from the start of the smallest range that has them; the offset, or -1."""
-        index = bisect_left(self._by_nbytes, (nbytes, 0))
-        if index == len(self._by_nbytes):
-            return -1
-        size, offset = self._by_nbytes[index]
-        self._remove(offset)
-        self.add(offset + nbytes, size - nbytes)
-        return offset
-
-    def take_largest(self) -> Optional[Range]:
-        """The largest range, if there is any."""
-        if not self._by_nbytes:
-            return None
-        nbytes, offset = self._by_nbytes[-1]
-        self._remove(offset)
-        return offset, nbytes
 
     def _remove(self, offset: int) -> int:
         nbytes = self._nbytes.pop(offset)

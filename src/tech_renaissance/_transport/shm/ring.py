@@ -92,6 +92,15 @@ class RingWriter:
         self._words[self._head_index] = head
         return True
 
+    @property
+    def head(self) -> int:
+        """Where the next frame begins."""
+        return self._head
+
+    def publish(self) -> None:
+        """Publish what ``try_write`` has written, if something came in between."""
+        self._words[self._head_index] = self._head
+
     def close(self) -> None:
         """Let go of the segment."""
         del self._mapping
@@ -113,7 +122,20 @@ class RingReader:
         self.is_crowded = False
 
     def read(self) -> Optional[bytes]:
-        """The next frame's bytes, or None. Raises RemoteProtocolError BROKEN_RING when nothing can be read any more."""
+        """Take the next frame's bytes; None if there is none. Raises RemoteProtocolError BROKEN_RING when nothing can be read any more."""
+        frame = self.peek()
+        if frame is not None:
+            self.advance(self.tail + len(frame))
+        return frame
+
+    def advance(self, tail: int) -> None:
+        """What came before ``tail`` is taken. May be said twice."""
+        self.tail = tail
+        self._words[self._tail_index] = tail
+        self.is_crowded = self._words[self._head_index] - tail > _CROWDED_NBYTES
+
+    def peek(self) -> Optional[bytes]:
+        """The same, and leave it there."""
         while True:
             tail = self.tail
             available = self._words[self._head_index] - tail
@@ -127,11 +149,9 @@ class RingReader:
             if not _LEAST_NBYTES <= nbytes <= available <= RING_NBYTES or nbytes & 7 or end > self._end:
                 raise RemoteProtocolError(BROKEN_RING, "the ring is broken: a frame of an impossible size")
             frame = self._mapping[start:end]
-            self.tail = tail = tail + nbytes
-            self._words[self._tail_index] = tail
-            self.is_crowded = self._words[self._head_index] - tail > _CROWDED_NBYTES
             if frame[4] and nbytes >= _HEADER_NBYTES:
                 return frame
+            self.advance(tail + nbytes)
             # Else it is a Pad. One that is followed by another could go on for ever.
             if frame[4] or end != self._end or start == self._start:
                 raise RemoteProtocolError(BROKEN_RING, "the ring is broken: padding that is none")

@@ -1,0 +1,146 @@
+"""Exceptions at any moment of a call, as Ctrl+C raises them: the next call is right."""
+
+import itertools
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any, Callable, Dict, List
+
+import numpy as np
+import pytest
+from hosts import WORKERS
+from interrupt import interrupted
+
+from tech_renaissance import PythonSession
+
+# A file that was opened, and not yet in use, is closed by the garbage collector.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
+Action = Callable[[Any, int], object]
+
+X = np.arange(4, dtype=np.float32)
+
+
+def _ask(session: Any, number: int) -> object:
+    return session.fetch_response(f"echo {number}") == str(number)
+
+
+def _ask_apart(session: Any, number: int) -> object:
+    session.send_request(f"echo {number}")
+    return session.wait_for_response().endswith(str(number))
+
+
+def _fetch(session: Any, number: int) -> object:
+    session.send_tensor(X + number, "x")
+    return (session.fetch_tensor("same x") == X + number).all()
+
+
+def _calculate(session: Any, number: int) -> object:
+    return (session.calculate("same", X + number) == X + number).all()
+
+
+ACTIONS: Dict[str, Action] = {"ask": _ask, "apart": _ask_apart, "fetch": _fetch, "calculate": _calculate}
+
+
+@pytest.fixture
+def session(workspace: Path, transport: str, worker_python: str) -> Any:
+    """A session of this process: the interruptions happen here."""
+    with PythonSession(WORKERS / "echo_tensors.py", "interrupted", True, library="numpy") as session:
+        session.wait_until_ready()
+        yield session
+
+
+@pytest.mark.parametrize("name", ACTIONS)
+def test_the_call_after_an_interrupted_one_is_right(session: Any, name: str) -> None:
+    """At whatever moment it was interrupted; and the worker is the same."""
+    action = ACTIONS[name]
+    pid = session.fetch_response("pid")
+    for moment in itertools.count():
+        was_interrupted = interrupted(lambda: action(session, moment), moment)  # noqa: B023
+        assert _ask(session, -moment), moment
+        assert _fetch(session, -moment), moment
+        assert "ready" == session.state().name
+        _drain(session)
+        if not was_interrupted:
+            break
+    assert moment > 50
+    assert pid == session.fetch_response("pid")
+
+
+def _drain(session: Any) -> None:
+    """Answers that an interrupted ``_ask_apart`` has left."""
+    while session.new_response():
+        session.read_response()
+
+
+def test_an_interruption_loses_nobody_elses_answer(session: Any) -> None:
+    """Another thread waits for its own, while the one that reads for both is interrupted."""
+    for moment in itertools.count():
+        results: List[str] = []
+        thread = threading.Thread(target=_count, args=(session, results))
+        thread.start()
+        was_interrupted = interrupted(lambda: _ask(session, moment), moment)  # noqa: B023
+        thread.join()
+        assert ["0", "1", "2"] == results, moment
+        assert _ask(session, -moment), moment
+        if not was_interrupted:
+            break
+
+
+def _count(session: Any, results: List[str]) -> None:
+    for number in range(3):
+        results.append(session.fetch_response(f"echo {number}"))  # noqa: PERF401
+
+
+LOOP = """
+import signal, sys
+from tech_renaissance import PythonSession
+
+calling = False
+
+def interrupt(*_):
+    global calling
+    if calling:
+        calling = False
+        raise KeyboardInterrupt
+
+signal.signal(signal.SIGINT, interrupt)
+with PythonSession(sys.argv[1], "loop", True) as session:
+    session.wait_until_ready()
+    interruptions = calls = 0
+    print("ready", flush=True)
+    while interruptions < 200:
+        try:
+            calling = True
+            while True:
+                calls += 1
+                answer = session.fetch_response(f"echo {calls}")
+                assert answer == str(calls), (answer, calls)
+                print(flush=True)
+        except KeyboardInterrupt:
+            interruptions += 1
+    assert session.fetch_response("echo last") == "last"
+print("closed", flush=True)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="SIGINT to a process")
+def test_ctrl_c_in_a_loop_of_calls_breaks_nothing(
+    workspace: Path, transport: str, worker_python: str
+) -> None:
+    """Two hundred times, each after a few answers, wherever it finds the host."""
+    host = subprocess.Popen(
+        [sys.executable, "-c", LOOP, str(WORKERS / "echo.py")], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert host.stdout is not None
+    lines = []
+    for line in host.stdout:
+        lines.append(line)
+        if b"closed" not in line:
+            host.send_signal(signal.SIGINT)
+    _, errors = host.communicate()
+    assert b"closed\n" in lines, errors.decode()
+    assert 0 == host.returncode, errors.decode()
