@@ -93,7 +93,7 @@ class TechRenaissanceServer:
             hold_lifeline(lifeline)
             if host_pid:
                 hear_interrupts()
-            undo.enter_context(interruptible(path, self._interrupt, self._is_given_up))
+            undo.enter_context(interruptible(path, self._interrupt, self._is_cancelled))
             keep_freed_memory(os.environ)
             choice = worker_transport(path, os.environ, offered)
             self._transport_info = {"transport": choice.name, "transport_reason": choice.reason}
@@ -116,7 +116,7 @@ class TechRenaissanceServer:
         """Whether the call in work is over: its deadline has passed, or the host has cancelled it. A handler that takes long asks now and
         then, and returns. One that does not is interrupted by Cancelled, then ended with its process.
         """
-        return self.remaining_s == 0 or self._is_given_up()
+        return self.remaining_s == 0 or self._is_cancelled()
 
     @property
     def remaining_s(self) -> Optional[float]:
@@ -243,12 +243,12 @@ class TechRenaissanceServer:
         """This process is a fork of the worker."""
         self._transport = loop.transport = ChildEnd(loop.transport)
 
-    def _is_given_up(self) -> bool:
-        """Whether the host has given up the call in work."""
+    def _is_cancelled(self) -> bool:
+        """Whether the host has cancelled the call in work."""
         reply, transport = self._reply, self._transport
         if reply is None or transport is None or reply.request.id is None:
             return False
-        return transport.is_given_up(reply.request.id)
+        return transport.is_cancelled(reply.request.id)
 
     def _leave(self) -> None:
         """The worker is told to end by a signal: an interrupt must not take the place of that."""
@@ -257,15 +257,15 @@ class TechRenaissanceServer:
             self._reply.interrupted = True
 
     def _interrupt(self) -> None:
-        """Raise Cancelled in the handler of a call that is given up, once."""
+        """Raise Cancelled in the handler of a call that is cancelled, once."""
         reply = self._reply
         if reply is None or reply.interrupted:
             return
         if reply.shielded:
             reply.interrupt_is_due = True
-        elif self._is_given_up():
+        elif self._is_cancelled():
             reply.interrupted = True
-            raise Cancelled("the host has given up this call")
+            raise Cancelled("the host has ended this call")
 
     def _unshield(self, reply: "Reply") -> None:
         """After what must not be left halfway: an interrupt that came meanwhile is due now."""

@@ -63,7 +63,7 @@ public:
         }
         return true;
     }
-    void give_up(std::int64_t id) override { given_up = id; }
+    void cancel(std::int64_t id) override { cancelled = id; }
     bool may_have_begun(std::int64_t id) override { return id <= begun; }
     std::optional<Arrival> receive(std::chrono::milliseconds timeout) override {
         if (deaf_) throw std::system_error(std::make_error_code(std::errc::io_error));
@@ -96,8 +96,8 @@ public:
     std::vector<std::string> tags() override { return {}; }
     tr::Tensor empty(const tr::Shape& shape, tr::DType dtype) override { return tr::Tensor::empty(shape, dtype); }
 
-    std::atomic<std::int64_t> given_up{0};  // the last one
-    std::atomic<std::int64_t> begun{0};     // the worker has begun with these: all up to
+    std::atomic<std::int64_t> cancelled{0};  // the last one
+    std::atomic<std::int64_t> begun{0};      // the worker has begun with these: all up to
 
 private:
     std::mutex mutex_;

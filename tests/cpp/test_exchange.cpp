@@ -284,9 +284,9 @@ TEST("what a dead worker had not begun is handed over in its order, and so is wh
     const auto done = f.sent(1);
     const auto begun = f.sent(2);
     const auto third = f.sent(3);
-    const auto given_up_on = f.sent(4);
+    const auto abandoned = f.sent(4);
     const auto fifth = f.sent(5);
-    f.exchange.abandon(given_up_on);
+    f.exchange.abandon(abandoned);
     f.transport.begun = 2;
     f.transport.say_reply(1, "last words");
     f.end();
@@ -368,10 +368,10 @@ TEST("the answer to a call that is given up counts no more, and who waits is tol
     ReadyFixture f;
     const auto call = f.sent(1);
     const auto next = f.sent(2);
-    std::shared_ptr<Call> given_up;
-    CHECK(!f.exchange.begin_end(2, given_up));
-    CHECK(f.exchange.begin_end(1, given_up));
-    CHECK(given_up == call);
+    std::shared_ptr<Call> ended;
+    CHECK(!f.exchange.begin_end(2, ended));
+    CHECK(f.exchange.begin_end(1, ended));
+    CHECK(ended == call);
     f.transport.say_reply(1, "too late");
     CHECK(f.exchange.wait_over(1, 1min));
     CHECK(!call->done());
@@ -385,8 +385,8 @@ TEST("the answer to a call that is given up counts no more, and who waits is tol
 TEST("a call that is given up outlives its exchange until it is told") {
     ReadyFixture f;
     const auto call = f.sent(1);
-    std::shared_ptr<Call> given_up;
-    CHECK(f.exchange.begin_end(1, given_up));
+    std::shared_ptr<Call> ended;
+    CHECK(f.exchange.begin_end(1, ended));
     std::thread waiter([&] { CHECK_THROWS(SessionClosed, "code", f.reply(call)); });
     f.exchange.close();
     CHECK(f.exchange.wait_over(1, 1min));

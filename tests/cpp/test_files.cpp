@@ -172,8 +172,8 @@ TEST("a request has begun when its file is gone, or is that of another") {
 
 TEST("a given-up id stands in cancel.txt until the next worker") {
     Worker worker;
-    worker.host.give_up(17);
-    worker.host.give_up(18);
+    worker.host.cancel(17);
+    worker.host.cancel(18);
     CHECK_EQ("18", read_file(worker.directory / "cancel.txt").value_or(""));
     worker.host.prepare();
     CHECK(!std::filesystem::exists(worker.directory / "cancel.txt"));

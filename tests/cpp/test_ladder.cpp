@@ -23,8 +23,8 @@ using tr::detail::CallPtr;
 using tr::detail::deadline_after;
 using tr::detail::DeadlineWatch;
 using tr::detail::end_call;
+using tr::detail::EndReason;
 using tr::detail::Exchange;
-using tr::detail::GivenUp;
 using tr::detail::Ready;
 using tr::detail::Step;
 using tr::detail::WorkRecord;
@@ -49,7 +49,7 @@ public:
         CHECK(exchange.send(call, 1min));
         return call;
     }
-    std::string end(std::int64_t id, GivenUp why, const CancelPatience& patience = impatient) {
+    std::string end(std::int64_t id, EndReason why, const CancelPatience& patience = impatient) {
         return end_call(exchange, id, "command", why, patience, *this);
     }
     void die() {
@@ -60,7 +60,7 @@ public:
 
     void take(Step step, std::int64_t id, const std::string& why) override {
         taken.push_back(name_of(step));
-        if (step == Step::notice) transport.give_up(id);
+        if (step == Step::notice) transport.cancel(id);
         if (step >= Step::terminate) reason = why;
         if (name_of(step) == obeys_at) obey();
     }
@@ -88,8 +88,8 @@ TEST("a handler that sees that it is given up needs no more") {
     FakeWorker worker;
     const CallPtr call = worker.send(1);
     worker.transport.say_reply(1, "seen");
-    CHECK_EQ("notice", worker.end(1, GivenUp::cancel, {1min, 1min, 1min}));
-    CHECK_EQ(1, worker.transport.given_up.load());
+    CHECK_EQ("notice", worker.end(1, EndReason::cancel, {1min, 1min, 1min}));
+    CHECK_EQ(1, worker.transport.cancelled.load());
     CHECK_THROWS(CallCancelled, "cancelled", call->take());
 }
 
@@ -97,7 +97,7 @@ TEST("an interrupted handler leaves the worker alive, and the error has the stac
     FakeWorker worker;
     worker.obeys_at = "interrupt";
     const CallPtr call = worker.send(1);
-    CHECK_EQ("interrupt", worker.end(1, GivenUp::deadline, {0ms, 1min, 1min}));
+    CHECK_EQ("interrupt", worker.end(1, EndReason::deadline, {0ms, 1min, 1min}));
     CHECK((worker.taken == std::vector<std::string>{"notice", "interrupt"}));
     try {
         call->take();
@@ -117,7 +117,7 @@ TEST("a handler that obeys at no step is ended with its worker") {
     worker.obey = [&] { worker.die(); };
     const CallPtr call = worker.send(1);
     const CallPtr other = worker.send(2);
-    CHECK_EQ("kill", worker.end(1, GivenUp::deadline));
+    CHECK_EQ("kill", worker.end(1, EndReason::deadline));
     CHECK((worker.taken == std::vector<std::string>{"notice", "interrupt", "terminate", "kill"}));
     CHECK_EQ("'command' passed its deadline", worker.reason);
     try {
@@ -135,7 +135,7 @@ TEST("an answer on the way out does not save a worker that was told to end") {
     FakeWorker worker;
     worker.obeys_at = "terminate";
     worker.send(1);
-    CHECK_EQ("kill", worker.end(1, GivenUp::deadline));
+    CHECK_EQ("kill", worker.end(1, EndReason::deadline));
 }
 
 TEST("a transport that is broken keeps no call from being ended") {
@@ -144,7 +144,7 @@ TEST("a transport that is broken keeps no call from being ended") {
     worker.obey = [&] { worker.die(); };
     const CallPtr call = worker.send(1);
     worker.transport.break_receiving();
-    CHECK_EQ("kill", worker.end(1, GivenUp::cancel));
+    CHECK_EQ("kill", worker.end(1, EndReason::cancel));
     CHECK_THROWS(CallCancelled, "cancelled", call->take());
 }
 
@@ -152,8 +152,8 @@ TEST("what is over, or was never in work, needs no step") {
     FakeWorker worker;
     worker.send(1);
     worker.send(2);
-    CHECK_EQ("", worker.end(2, GivenUp::cancel));
-    CHECK_EQ("", worker.end(7, GivenUp::cancel));
+    CHECK_EQ("", worker.end(2, EndReason::cancel));
+    CHECK_EQ("", worker.end(7, EndReason::cancel));
     CHECK(worker.taken.empty());
 }
 
@@ -161,7 +161,7 @@ TEST("a call that nobody waits for can be ended") {
     FakeWorker worker;
     worker.obeys_at = "interrupt";
     worker.exchange.abandon(worker.send(1));
-    CHECK_EQ("interrupt", worker.end(1, GivenUp::cancel, {0ms, 1min, 1min}));
+    CHECK_EQ("interrupt", worker.end(1, EndReason::cancel, {0ms, 1min, 1min}));
 }
 
 TEST("deadlines pass in their order, each at its time, whatever the order in which they came") {

@@ -28,7 +28,7 @@ def end_call(worker: LaunchedWorker, call: Call, why: str, patience: CancelPatie
 
 def _take(step: str, worker: LaunchedWorker, call: Call) -> None:
     if step == "notice":
-        worker.transport.give_up(call.request.id or 0)
+        worker.transport.cancel(call.request.id or 0)
     elif step == "interrupt":
         worker.interrupt()
     else:

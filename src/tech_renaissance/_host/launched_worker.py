@@ -98,7 +98,7 @@ class LaunchedWorker:
             else:
                 self.end_process(step, why)
                 if not self.process.wait(patience_s) and step == "kill":
-                    self.process.is_given_up = True
+                    self.process.is_unkillable = True
                     self._death_s = 0.0
         self.exchange.close()
 

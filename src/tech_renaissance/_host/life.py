@@ -87,10 +87,10 @@ class Life:
             return self._transport
 
     def start(self) -> bool:
-        """Launch a worker; False if one runs already, and has not been given up."""
+        """Launch a worker; False if one runs already, and is not unkillable."""
         with self._lock:
             self.check_open()
-            if self._worker and self._worker.is_alive() and not self._worker.process.is_given_up:
+            if self._worker and self._worker.is_alive() and not self._worker.process.is_unkillable:
                 return False
             arguments = self._arguments()
             transport = self.transport

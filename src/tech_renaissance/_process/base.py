@@ -17,7 +17,7 @@ class BaseProcess:
         self._ended = threading.Event()
         self._status: Optional[int] = None
         # It was killed, and waited for in vain: it is in uninterruptible sleep.
-        self.is_given_up = False
+        self.is_unkillable = False
 
     @property
     def exit_status(self) -> Optional[int]:

@@ -20,10 +20,10 @@ _OUR_FRAMES = 4
 
 @contextlib.contextmanager
 def interruptible(
-    directory: str, interrupt: Callable[[], None], is_given_up: Callable[[], bool]
+    directory: str, interrupt: Callable[[], None], is_cancelled: Callable[[], bool]
 ) -> Generator[None, None, None]:
     """While serving, ``interrupt`` runs in the main thread when the host asks for it; the host can have the stacks."""
-    del is_given_up  # the host sends a signal when it is time
+    del is_cancelled  # the host sends a signal when it is time
     with contextlib.ExitStack() as undo:
         stacks = _open_new(os.path.join(directory, "stack.txt"))
         if stacks is not None:

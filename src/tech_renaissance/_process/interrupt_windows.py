@@ -1,5 +1,5 @@
 """The same as interrupt_posix.py on Windows, where nobody can send a signal: a thread of the worker watches for the request that is
-given up. There are no stacks.
+cancelled. There are no stacks.
 """
 
 import _thread
@@ -9,16 +9,16 @@ import threading
 from types import FrameType
 from typing import Callable, Generator, List, Optional
 
-# How long a handler has from the moment at which it is given up.
+# How long a handler has from the moment at which it is cancelled.
 _NOTICE_S = 0.2
 _LOOK_S = 0.05
 
 
 @contextlib.contextmanager
 def interruptible(
-    directory: str, interrupt: Callable[[], None], is_given_up: Callable[[], bool]
+    directory: str, interrupt: Callable[[], None], is_cancelled: Callable[[], bool]
 ) -> Generator[None, None, None]:
-    """While serving, ``interrupt`` runs in the main thread when the request in work has been given up."""
+    """While serving, ``interrupt`` runs in the main thread when the request in work has been cancelled."""
     del directory
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -35,7 +35,7 @@ def interruptible(
 
     def watch() -> None:
         while not over.wait(_LOOK_S):
-            if is_given_up() and not over.wait(_NOTICE_S) and is_given_up():
+            if is_cancelled() and not over.wait(_NOTICE_S) and is_cancelled():
                 ours.append(True)
                 _thread.interrupt_main()
 

@@ -21,7 +21,7 @@ _PIECE_NBYTES = 256
 # How long a callback may hold up its worker; and how long it is given the rest at the end.
 _PATIENCE_S = 1.0
 # How long one that does not return is waited for at the end.
-_GIVE_UP_S = 5.0
+_ABANDON_S = 5.0
 
 
 class Piece(NamedTuple):
@@ -157,7 +157,7 @@ class LineFlow(OutputFlow):
         self._is_complete = False  # nothing more comes
         self._give_until = math.inf
         self._left_nbytes = 0  # not given, since the time was over
-        self._is_given_up = False
+        self._is_abandoned = False
         self._thread = threading.Thread(target=self._run, name="tech_renaissance lines", daemon=True)
 
     def start(self) -> None:
@@ -191,14 +191,14 @@ class LineFlow(OutputFlow):
                     self._changed.wait(min(until, self._full_since + _PATIENCE_S) - now)
 
     def close(self) -> None:
-        """See OutputFlow. A callback that does not return is given up."""
+        """See OutputFlow. A callback that does not return is abandoned."""
         with self._changed:
             self._is_complete = True
             self._give_until = time.monotonic() + _PATIENCE_S
             self._changed.notify_all()
         if self._thread.ident is not None and not self._is_own_thread:
-            self._thread.join(_GIVE_UP_S)
-        self._is_given_up = True
+            self._thread.join(_ABANDON_S)
+        self._is_abandoned = True
 
     @property
     def _is_own_thread(self) -> bool:
@@ -242,7 +242,7 @@ class LineFlow(OutputFlow):
             self._left_nbytes += nbytes
 
     def _call(self, line: OutputLine) -> None:
-        if self._is_given_up:  # or was closed by the callback itself: it is called no more
+        if self._is_abandoned:  # or was closed by the callback itself: it is called no more
             return
         try:
             self._callback(line)

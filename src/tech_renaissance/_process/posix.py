@@ -42,7 +42,7 @@ _TAKE_NBYTES = 1 << 20
 # How long what a dead worker left behind may live on.
 _HELPER_GRACE_S = 0.5
 # How long to wait for a killed process. Only one in uninterruptible sleep takes longer.
-_GIVE_UP_S = 5.0
+_ABANDON_S = 5.0
 
 
 class Process(BaseProcess):
@@ -91,7 +91,7 @@ class Process(BaseProcess):
             return False
         if not has_ended(self.pid):
             return True
-        self._ended.wait(_GIVE_UP_S)  # the watcher is about to say so
+        self._ended.wait(_ABANDON_S)  # the watcher is about to say so
         return False
 
     def switch_output(self, command: str) -> None:
@@ -123,7 +123,7 @@ class Process(BaseProcess):
         self._killed.set()
 
     def close(self) -> None:
-        """End what still runs, and release threads and descriptors. Bounded: a process that not even SIGKILL ends is given up, and
+        """End what still runs, and release threads and descriptors. Bounded: a process that not even SIGKILL ends is abandoned, and
         keeps them until it does end; a callback that does not return keeps its thread. Safe to call twice.
         """
         if self._closed:
@@ -132,12 +132,12 @@ class Process(BaseProcess):
         self.kill()
         if self._watcher.ident is None:  # there was no thread to be had for it
             self._watch()
-        patience_s = 0.0 if self.is_given_up else _GIVE_UP_S
+        patience_s = 0.0 if self.is_unkillable else _ABANDON_S
         for thread in (self._watcher, self._pump):
             if thread.ident is not None and thread is not threading.current_thread():
                 thread.join(patience_s)
                 if thread.is_alive():
-                    self.is_given_up = True
+                    self.is_unkillable = True
                     return
         self._held.close()
 
@@ -206,8 +206,8 @@ class Process(BaseProcess):
         with self._lock:
             self._signal_group(signal.SIGKILL)
             self._popen.wait()
-        if self._closed and self.is_given_up:
-            self._pump.join(_GIVE_UP_S)
+        if self._closed and self.is_unkillable:
+            self._pump.join(_ABANDON_S)
             self._held.close()
 
     def _give_output(self) -> None:

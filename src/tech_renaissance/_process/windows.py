@@ -109,7 +109,7 @@ class Process(BaseProcess):
         self._output.wait_for_room(timeout_s)
 
     def interrupt(self) -> None:
-        """Nothing: the worker watches for the request that is given up."""
+        """Nothing: the worker watches for the request that is cancelled."""
 
     def ask_for_stack(self) -> None:
         """Nothing: there are no stacks to be had."""
@@ -128,7 +128,7 @@ class Process(BaseProcess):
             self.kill()
             for thread in self._threads:
                 if thread is not threading.current_thread():
-                    thread.join(0.0 if self.is_given_up else _DRAIN_S)
+                    thread.join(0.0 if self.is_unkillable else _DRAIN_S)
             _kernel32.CloseHandle(self._job)
             self._job = None
             self._output.close()

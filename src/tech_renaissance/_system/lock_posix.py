@@ -1,4 +1,4 @@
-"""Locking a file on POSIX: flock, which the kernel gives up when the last descriptor of the owner is closed."""
+"""Locking a file on POSIX: flock, which the kernel releases when the last descriptor of the owner is closed."""
 
 import fcntl
 import os
@@ -16,7 +16,7 @@ def try_lock(descriptor: int) -> bool:
 
 
 def remove_locked(descriptor: int, folder: OpenFolder, name: str) -> None:
-    """Remove the file if it still bears this name, then give up the lock: nobody can lock the file that goes and believe to own its name."""
+    """Remove the file if it still bears this name, then release the lock: nobody can lock the file that goes and believe to own its name."""
     try:
         if folder.identity_at(name) == identity_of(descriptor):
             folder.remove_file(name)

@@ -151,13 +151,13 @@ def _a_response_is_not_lost_to_the_next(host: HostTransport, worker: WorkerTrans
     _same("second", _result(_receive(host)))
 
 
-def _the_last_request_that_was_given_up_is_known(host: HostTransport, worker: WorkerTransport) -> None:
-    _same(False, worker.is_given_up(1))
+def _the_last_request_that_was_cancelled_is_known(host: HostTransport, worker: WorkerTransport) -> None:
+    _same(False, worker.is_cancelled(1))
     for number in (1, 2):
         _exchange_request(host, worker, number)
         _same(True, host.may_have_begun(number))
-        host.give_up(number)
-        _same([number == given_up for given_up in (1, 2)], [worker.is_given_up(1), worker.is_given_up(2)])
+        host.cancel(number)
+        _same([number == cancelled for cancelled in (1, 2)], [worker.is_cancelled(1), worker.is_cancelled(2)])
         _send(worker, Response("command", "", id=number))
         _receive(host)
 
@@ -362,7 +362,7 @@ _CHECKS: Tuple[Check, ...] = (
     _exit_and_exiting_arrive,
     _requests_keep_their_order_whatever_the_room,
     _a_response_is_not_lost_to_the_next,
-    _the_last_request_that_was_given_up_is_known,
+    _the_last_request_that_was_cancelled_is_known,
     _receive_0_does_not_wait,
     _wake_ends_a_wait_or_the_next_one,
     _a_frame_ends_a_wait,

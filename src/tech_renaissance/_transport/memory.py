@@ -28,7 +28,7 @@ class _Inbox:
         self._watch = SleepWatch()
         self._lock = threading.Lock()
         self.closed = False
-        self.given_up = 0  # a request of this end's that nobody wants answered any more
+        self.cancelled = 0  # a request of this end's that nobody wants answered any more
 
     def put(self, frame: Frame) -> None:
         self.frames.append(frame)
@@ -148,9 +148,9 @@ class MemoryHost(_MemoryEnd, HostTransport):
         self._others.frames.clear()
         return Offer({}, [])
 
-    def give_up(self, request_id: int) -> None:
+    def cancel(self, request_id: int) -> None:
         """See HostTransport."""
-        self._others.given_up = request_id
+        self._others.cancelled = request_id
 
     def may_have_begun(self, request_id: int) -> bool:
         """See HostTransport."""
@@ -189,9 +189,9 @@ class MemoryWorker(_MemoryEnd, WorkerTransport):
         self._others.put(replace(frame))
         return True
 
-    def is_given_up(self, request_id: int) -> bool:
+    def is_cancelled(self, request_id: int) -> bool:
         """See WorkerTransport."""
-        return self._own.given_up == request_id
+        return self._own.cancelled == request_id
 
     def get_tensor(self, tag: str, library: Optional[Library]) -> Any:
         """See WorkerTransport."""

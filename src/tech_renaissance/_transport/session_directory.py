@@ -79,7 +79,7 @@ class SessionDirectory:
         self._held.close()
 
     def remove(self) -> None:
-        """Remove the directory with all files, and give up the lock; that even if something cannot be removed (OSError). What is no
+        """Remove the directory with all files, and release the lock; that even if something cannot be removed (OSError). What is no
         longer ours stays.
         """
         try:
@@ -154,7 +154,7 @@ class _Held:
         os.write(self._lock, str(os.getpid()).encode())
 
     def remove(self, parent: OpenFolder) -> None:
-        """Remove it, unless it or its lock is somebody else's by now, and give up the lock in any case. Raises OSError if something cannot
+        """Remove it, unless it or its lock is somebody else's by now, and release the lock in any case. Raises OSError if something cannot
         be removed: then the lock file stays, too, for who tries again.
         """
         try:

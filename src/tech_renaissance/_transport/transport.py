@@ -102,7 +102,7 @@ class HostTransport(Transport):
         """Make ready for a new worker: nothing that an earlier one said is received again. Tags stay."""
 
     @abc.abstractmethod
-    def give_up(self, request_id: int) -> None:
+    def cancel(self, request_id: int) -> None:
         """Let the worker know that nobody wants this request's answer any more; the last one counts."""
 
     @abc.abstractmethod
@@ -121,13 +121,13 @@ class WorkerTransport(Transport):
 
     @abc.abstractmethod
     def disown(self) -> None:
-        """This process is a fork of the worker: close what tells the host that the worker lives. Of all methods only ``is_given_up`` may be
+        """This process is a fork of the worker: close what tells the host that the worker lives. Of all methods only ``is_cancelled`` may be
         called afterwards.
         """
 
     @abc.abstractmethod
-    def is_given_up(self, request_id: int) -> bool:
-        """Whether this request is the last one that the host has given up. May be called from a signal handler."""
+    def is_cancelled(self, request_id: int) -> bool:
+        """Whether this request is the last one that the host has cancelled. May be called from a signal handler."""
 
     @abc.abstractmethod
     def get_tensor(self, tag: str, library: Optional[Library]) -> Any:

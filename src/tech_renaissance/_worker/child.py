@@ -37,9 +37,9 @@ class ChildEnd(WorkerTransport):
     def disown(self) -> None:
         """See WorkerTransport. Children have children."""
 
-    def is_given_up(self, request_id: int) -> bool:
+    def is_cancelled(self, request_id: int) -> bool:
         """See WorkerTransport."""
-        return self._parents.is_given_up(request_id)
+        return self._parents.is_cancelled(request_id)
 
     def get_tensor(self, tag: str, library: Optional[Library]) -> Any:
         """See WorkerTransport."""

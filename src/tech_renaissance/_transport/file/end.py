@@ -9,8 +9,8 @@ from ..._protocol.frame import (
 )
 from .watch import Backoff, watch_directory
 
-# Holds the id of the request that the host has given up.
-GIVEN_UP = "cancel.txt"
+# Holds the id of the request that the host has cancelled.
+CANCEL = "cancel.txt"
 
 
 class FileEnd:

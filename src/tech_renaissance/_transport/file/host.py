@@ -23,7 +23,7 @@ from ..._protocol.tsr import export_tsr, read_tsr
 from ..._system import files
 from ..session_files import read_status, read_worker_info, says_ready
 from ..transport import HostTransport, Offer, Taken
-from .end import GIVEN_UP, FileEnd, now_ms
+from .end import CANCEL, FileEnd, now_ms
 
 
 class _Sending(NamedTuple):
@@ -64,7 +64,7 @@ class FileHost(FileEnd, HostTransport):
             "status.txt",
             "worker.json",
             "stack.txt",
-            GIVEN_UP,
+            CANCEL,
         ):
             files.discard(self._path(name))
         return Offer({}, [])
@@ -73,9 +73,9 @@ class FileHost(FileEnd, HostTransport):
         """See HostTransport."""
         self._exit_handle = handle
 
-    def give_up(self, request_id: int) -> None:
+    def cancel(self, request_id: int) -> None:
         """See HostTransport."""
-        files.write(self._path(GIVEN_UP), str(request_id).encode())
+        files.write(self._path(CANCEL), str(request_id).encode())
 
     def may_have_begun(self, request_id: int) -> bool:
         """See HostTransport."""

@@ -22,7 +22,7 @@ else:
 _SCHEDULE = re.compile("([0-9]{1,9}):([0-9]{1,9})")
 
 
-class Watch(Protocol):
+class DirectoryWatch(Protocol):
     """A wait that ends early when something happened."""
 
     def wait(self, timeout_s: float, exit_handle: Optional[int] = None) -> bool:
@@ -38,7 +38,7 @@ class Watch(Protocol):
         ...
 
 
-def watch_directory(path: str, *, notify: bool) -> Watch:
+def watch_directory(path: str, *, notify: bool) -> DirectoryWatch:
     """Watch a directory; changes from now on are not missed."""
     if notify:
         try:

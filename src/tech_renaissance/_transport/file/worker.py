@@ -26,7 +26,7 @@ from ..._protocol.tsr import export_tsr, read_tsr
 from ..._system import files
 from ..session_files import read_status, write_status, write_worker_info
 from ..transport import WorkerTransport
-from .end import GIVEN_UP, FileEnd, now_ms
+from .end import CANCEL, FileEnd, now_ms
 
 # An older host may write in place: how long its file must stand still before it counts as written.
 _SETTLE_S = 0.1
@@ -41,10 +41,10 @@ class FileWorker(FileEnd, WorkerTransport):
         super().__init__(directory, poll_ms)
         self._told_to_leave = False
 
-    def is_given_up(self, request_id: int) -> bool:
+    def is_cancelled(self, request_id: int) -> bool:
         """See WorkerTransport."""
         try:
-            return files.read(self._path(GIVEN_UP), _ID_NBYTES) == str(request_id).encode()
+            return files.read(self._path(CANCEL), _ID_NBYTES) == str(request_id).encode()
         except OSError:
             return False
 

@@ -17,7 +17,7 @@ from ..session_files import read_worker_info, says_ready
 from ..transport import HostTransport, Offer, Taken
 from . import frame as shm_frame
 from .arena import Block
-from .control import CONTROL_NBYTES, CURRENT_ID, GIVEN_UP, Side, write_magic
+from .control import CANCELLED, CONTROL_NBYTES, CURRENT_ID, Side, write_magic
 from .doorbell import Doorbell
 from .frame import LARGEST_NBYTES
 from .lender import Lender
@@ -85,13 +85,13 @@ class ShmHost(HostTransport):
         self._worker.side.doorbell.watch_exit(handle)
         self._files.watch_exit(handle)
 
-    def give_up(self, request_id: int) -> None:
+    def cancel(self, request_id: int) -> None:
         """See HostTransport."""
         with self._lock:
             if self._over_files:
-                self._files.give_up(request_id)
+                self._files.cancel(request_id)
             elif self._worker:
-                self._worker.control.words[GIVEN_UP] = request_id
+                self._worker.control.words[CANCELLED] = request_id
 
     def may_have_begun(self, request_id: int) -> bool:
         """See HostTransport."""

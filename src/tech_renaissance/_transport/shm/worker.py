@@ -12,10 +12,10 @@ from ..session_files import write_status, write_worker_info
 from ..transport import WorkerTransport
 from . import frame as shm_frame
 from .control import (
+    CANCELLED,
     CURRENT_ID,
     CURRENT_SINCE_NS,
     FAILED,
-    GIVEN_UP,
     HISTOGRAM,
     SERVED,
     THREADS,
@@ -62,9 +62,9 @@ class ShmWorker(WorkerTransport):
         self._served = 0
         self._closed = False
 
-    def is_given_up(self, request_id: int) -> bool:
+    def is_cancelled(self, request_id: int) -> bool:
         """See WorkerTransport."""
-        return self._words[GIVEN_UP] == request_id
+        return self._words[CANCELLED] == request_id
 
     def get_tensor(self, tag: str, library: Optional[Library]) -> Any:
         """See WorkerTransport. The tensor is a view of shared memory."""

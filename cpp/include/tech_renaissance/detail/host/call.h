@@ -72,7 +72,7 @@ private:
 using CallPtr = std::shared_ptr<Call>;
 
 // Why a call is ended.
-enum class GivenUp { deadline, cancel };
+enum class EndReason { deadline, cancel };
 
 inline std::string describe_end(const CallEnd& end) {
     std::string text = end.step == "queue"       ? "it had not begun"
@@ -84,9 +84,9 @@ inline std::string describe_end(const CallEnd& end) {
 }
 
 // The error of a call that was ended.
-inline std::exception_ptr ended_call(const Request& request, GivenUp why, const CallEnd& end) {
+inline std::exception_ptr ended_call(const Request& request, EndReason why, const CallEnd& end) {
     const std::string name = "'" + request.command + "'";
-    if (why == GivenUp::cancel)
+    if (why == EndReason::cancel)
         return std::make_exception_ptr(CallCancelled("cancelled", name + " was cancelled: " + describe_end(end), end));
     return std::make_exception_ptr(
         TimedOut("deadline_passed", name + " passed its deadline: " + describe_end(end), end));
@@ -94,7 +94,7 @@ inline std::exception_ptr ended_call(const Request& request, GivenUp why, const 
 
 // The error of a call whose deadline has passed before its turn.
 inline std::exception_ptr expired(const Call& call) {
-    return ended_call(call.request, GivenUp::deadline, {"queue", "", nullptr});
+    return ended_call(call.request, EndReason::deadline, {"queue", "", nullptr});
 }
 
 }  // namespace tr::detail

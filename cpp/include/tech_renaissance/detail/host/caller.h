@@ -204,7 +204,7 @@ private:
         if (supervisor_ && supervisor_->expire(call)) return;
         const WorkerPtr worker = life_.worker();
         if (!worker || call->exchange != &worker->exchange() || worker->exchange().expire(call)) return;
-        worker->end_call(*call->request.id, message_of(call->request), GivenUp::deadline);
+        worker->end_call(*call->request.id, message_of(call->request), EndReason::deadline);
     }
 
     static std::string quoted(const Call& call) { return "'" + call.request.command + "'"; }
@@ -216,7 +216,7 @@ private:
     [[noreturn]] static void throw_expired(const Call& call, LaunchedWorker& worker) {
         const bool has_waited = Clock::now() - call.made >= least_wait;
         std::rethrow_exception(
-            ended_call(call.request, GivenUp::deadline, {"queue", has_waited ? worker.stacks() : "", nullptr}));
+            ended_call(call.request, EndReason::deadline, {"queue", has_waited ? worker.stacks() : "", nullptr}));
     }
 
     [[noreturn]] static void throw_timed_out(Call& call, LaunchedWorker& worker, Milliseconds timeout) {

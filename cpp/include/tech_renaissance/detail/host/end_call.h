@@ -44,12 +44,12 @@ inline bool was_enough(const LadderStep& step, Exchange& exchange, Exchange::Id 
 
 // Ends the call in work, if it is the one with this id. Returns the step that was needed; empty if it was not in work
 // (any more).
-inline std::string end_call(Exchange& exchange, Exchange::Id id, const std::string& message, GivenUp why,
+inline std::string end_call(Exchange& exchange, Exchange::Id id, const std::string& message, EndReason why,
                             const CancelPatience& patience, LadderHands& hands) {
     CallPtr call;
     if (!exchange.begin_end(id, call)) return "";
     const std::string reason =
-        "'" + shortened(message, 80) + (why == GivenUp::cancel ? "' was cancelled" : "' passed its deadline");
+        "'" + shortened(message, 80) + (why == EndReason::cancel ? "' was cancelled" : "' passed its deadline");
     CallEnd end;
     end.stack = hands.stacks();
     for (const LadderStep& step : call_ladder(patience)) {

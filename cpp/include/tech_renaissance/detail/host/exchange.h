@@ -136,7 +136,7 @@ public:
         return until([&] { return !is_under_way(id); }, timeout);
     }
 
-    // Ends a call that was given up.
+    // Ends a call that its host has ended.
     void fail(Call& call, std::exception_ptr error) {
         const Lock lock(mutex_);
         call.fail(std::move(error));
@@ -239,11 +239,11 @@ private:
         const Id id = *call->request.id;
         if (!call->is_overdue() || calls_.count(id) == 0 || connection_.oldest_request() == id) return false;
         calls_.erase(id);
-        call->fail(ended_call(call->request, GivenUp::deadline, {"queue", "", nullptr}));
+        call->fail(ended_call(call->request, EndReason::deadline, {"queue", "", nullptr}));
         return true;
     }
 
-    // A call that was given up is ended by who did so, also when nothing more can be received.
+    // A call that its host has ended is settled by who did so, also when nothing more can be received.
     bool wait_settled(const CallPtr& call, Clock::time_point deadline) {
         Lock lock(mutex_);
         if (closed_ || broken_) changed_.wait_until(lock, deadline, [&] { return is_over(call); });
@@ -352,7 +352,7 @@ private:
         last_failed_ = reply.response.error.has_value();
         if (!call) return;
         // An answer after the deadline is one after the first step, also if we have not got round to that.
-        if (call->is_overdue()) return call->fail(ended_call(call->request, GivenUp::deadline, late(reply.response)));
+        if (call->is_overdue()) return call->fail(ended_call(call->request, EndReason::deadline, late(reply.response)));
         if (reply.response.command.empty()) reply.response.command = call->request.command;
         call->answer(std::move(reply));
     }

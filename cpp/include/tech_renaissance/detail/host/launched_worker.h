@@ -106,7 +106,7 @@ public:
                 process_.wait(step.patience);
             }
         }
-        if (is_alive()) process_.give_up();
+        if (is_alive()) process_.mark_unkillable();
         close();
     }
 
@@ -118,13 +118,13 @@ public:
 
     // Ends the call in work, if it is the one with this id. Returns the step that was needed; empty if it was not in
     // work (any more).
-    std::string end_call(Exchange::Id id, const std::string& message, GivenUp why) {
+    std::string end_call(Exchange::Id id, const std::string& message, EndReason why) {
         const std::lock_guard<std::mutex> lock(ending_mutex_);
         return detail::end_call(exchange_, id, message, why, patience_, *this);
     }
 
     void take(Step step, Exchange::Id call, const std::string& why) override {
-        if (step == Step::notice) return transport_->give_up(call);
+        if (step == Step::notice) return transport_->cancel(call);
         if (step == Step::interrupt) return interrupt();
         coroner_->ended_for_call();
         end_process(step, why);
@@ -138,7 +138,7 @@ public:
 
     bool wait_end(std::chrono::milliseconds timeout) override { return process_.wait(timeout); }
 
-    // REQUIRES: the process has ended, or was given up. Nobody is in the transport any more.
+    // REQUIRES: the process has ended, or was abandoned. Nobody is in the transport any more.
     void close() { exchange_.close(); }
 
     // Another worker gets the directory.
@@ -146,7 +146,7 @@ public:
 
     // The error that tells of the process's end. starting: it had never been ready.
     std::exception_ptr death(bool starting) {
-        process_.wait(lives_on_ || process_.was_given_up() ? std::chrono::seconds(0) : death_patience);
+        process_.wait(lives_on_ || process_.is_unkillable() ? std::chrono::seconds(0) : death_patience);
         const std::shared_ptr<const PostMortem> record = post_mortem();
         if (!record) {
             lives_on_ = true;

@@ -72,7 +72,7 @@ public:
         return *transport_;
     }
 
-    // Launches a worker; false if one runs already, and has not been given up. Throws LaunchError.
+    // Launches a worker; false if one runs already, and is not unkillable. Throws LaunchError.
     bool start() {
         const std::lock_guard<std::recursive_mutex> lock(mutex_);
         try {
@@ -133,7 +133,7 @@ private:
     // REQUIRES: the lock.
     bool launch_worker() {
         const WorkerPtr last = worker();
-        if (last && last->is_alive() && !last->process().was_given_up()) return false;
+        if (last && last->is_alive() && !last->process().is_unkillable()) return false;
         Launch launch{arguments(), worker_environment(), options_.working_directory, output()};
         HostTransport& end = transport();
         if (last) {

@@ -91,9 +91,9 @@ public:
         complete_ = true;
         if (!give_until_) give_until_ = Clock::now() + callback_patience;
         changed_.notify_all();
-        if (std::this_thread::get_id() != giver_ && !given_up_)
+        if (std::this_thread::get_id() != giver_ && !abandoned_)
             changed_.wait_until(lock, deadline_after(patience), [this] { return done_; });
-        given_up_ = !done_;
+        abandoned_ = !done_;
         return done_;
     }
 
@@ -115,7 +115,7 @@ private:
     void give(const OutputLine& line, std::uint64_t nbytes) {
         {
             const Lock lock(mutex_);
-            if (given_up_) return;  // or ended in the callback itself: it is called no more
+            if (abandoned_) return;  // or ended in the callback itself: it is called no more
             if (give_until_ && Clock::now() > *give_until_) {
                 left_nbytes_ += nbytes;
                 return;
@@ -152,7 +152,7 @@ private:
     std::optional<Clock::time_point> give_until_;
     bool complete_ = false;
     bool done_ = false;
-    bool given_up_ = false;
+    bool abandoned_ = false;
 };
 
 }  // namespace tr::detail

@@ -32,12 +32,12 @@ namespace tr::detail {
 // How long processes that a dead worker left behind may live on.
 constexpr std::chrono::milliseconds helper_grace(500);
 
-// How long the destructor waits for a killed process. Only a process in uninterruptible sleep takes longer; it is given
-// up then.
+// How long the destructor waits for a killed process. Only a process in uninterruptible sleep takes longer; it is left
+// behind then.
 constexpr std::chrono::seconds kill_patience(5);
 
 // How long the destructor waits for a callback that does not return.
-constexpr std::chrono::seconds callback_give_up(5);
+constexpr std::chrono::seconds stuck_callback_patience(5);
 
 // What is known of a process at its end.
 struct ProcessEnd {
@@ -52,7 +52,7 @@ struct ProcessEnd {
 // told. It must return soon, and wait for nobody that waits for the process.
 using OnEnd = std::function<void(const ProcessEnd&)>;
 
-// What the threads of a process share. Outlives the Process only when a thread had to be given up.
+// What the threads of a process share. Outlives the Process only when a thread had to be abandoned.
 class ProcessState {
 public:
     ProcessState(const Launch& launch, OnEnd on_end)
@@ -122,7 +122,7 @@ public:
     OutputGiver* lines() const noexcept { return output_.lines(); }
 
     // False if the callback does not return.
-    bool finish_output() { return !lines() || lines()->finish(callback_give_up); }
+    bool finish_output() { return !lines() || lines()->finish(stuck_callback_patience); }
 
     // The pump ends, whatever became of the process. Output that finds its target full is dropped from here on.
     void stop_pump() noexcept {
@@ -204,7 +204,7 @@ public:
     Process& operator=(const Process&) = delete;
 
     // Kills the process and its group, takes and delivers its last output. Bounded: a target that takes no output any
-    // more is given up, and so is a process that not even SIGKILL ends, or a callback that does not return.
+    // more is abandoned, and so is a process that not even SIGKILL ends, or a callback that does not return.
     ~Process() { host_pid_ == current_process_id() ? stop() : abandon(); }
 
     std::int64_t pid() const noexcept { return state_->pid(); }
@@ -228,8 +228,8 @@ public:
     void kill() const { state_->kill(); }
 
     // It was killed, and waited for in vain: it is in uninterruptible sleep. The destructor does not wait for it again.
-    void give_up() noexcept { given_up_ = true; }
-    bool was_given_up() const noexcept { return given_up_; }
+    void mark_unkillable() noexcept { unkillable_ = true; }
+    bool is_unkillable() const noexcept { return unkillable_; }
 
     // Interrupts the handler of a worker that knows how; Windows: does nothing.
     void interrupt() const { state_->interrupt(); }
@@ -245,7 +245,7 @@ public:
     // most.
     void wait_for_room(std::chrono::milliseconds timeout) const { state_->wait_for_room(timeout); }
 
-    // Once the process has ended, or was given up: has a callback given the rest of the lines, and called no more.
+    // Once the process has ended, or was abandoned: has a callback given the rest of the lines, and called no more.
     // Bounded.
     void finish_output() const { state_->finish_output(); }
 
@@ -262,7 +262,7 @@ private:
     void stop() noexcept {
         state_->kill();
         if (!watcher_) state_->watch();  // there was no thread to be had for it
-        const bool ended = state_->wait(deadline_after(given_up_ ? std::chrono::seconds(0) : kill_patience));
+        const bool ended = state_->wait(deadline_after(unkillable_ ? std::chrono::seconds(0) : kill_patience));
         state_->stop_pump();
         if (watcher_) finish(*watcher_, ended);
         if (pump_) finish(*pump_, true);
@@ -280,7 +280,7 @@ private:
     static void finish(std::thread& thread, bool will_end) { will_end ? thread.join() : thread.detach(); }
 
     std::int64_t host_pid_ = current_process_id();
-    std::atomic<bool> given_up_{false};
+    std::atomic<bool> unkillable_{false};
     std::shared_ptr<ProcessState> state_;
     std::unique_ptr<std::thread> watcher_;
     std::unique_ptr<std::thread> pump_;

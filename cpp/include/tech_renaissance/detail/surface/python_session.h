@@ -236,7 +236,7 @@ TR_INLINE std::string PythonSession::cancel() {
     const std::optional<std::int64_t> id = worker ? worker->exchange().in_work() : std::nullopt;
     const std::optional<detail::InWork> in_work = id ? worker->in_work() : std::nullopt;
     if (!in_work || in_work->call->request.id != id) return "";
-    return worker->end_call(*id, detail::message_of(in_work->call->request), detail::GivenUp::cancel);
+    return worker->end_call(*id, detail::message_of(in_work->call->request), detail::EndReason::cancel);
 }
 
 // --------------------------------------------------------------------- state

@@ -30,7 +30,7 @@ public:
     }
     LockedDescriptor(LockedDescriptor&&) noexcept = default;
     LockedDescriptor& operator=(LockedDescriptor&&) = delete;
-    // A fork shares the lock: it must not give up what is its parent's.
+    // A fork shares the lock: it must not release what is its parent's.
     ~LockedDescriptor() {
         if (descriptor_ && !is_in_fork()) ::flock(descriptor_.get(), LOCK_UN);
     }

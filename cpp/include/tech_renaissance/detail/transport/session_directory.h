@@ -84,7 +84,7 @@ public:
         lock_.sign();
     }
 
-    // Removes it, unless it or its lock is somebody else's by now; the lock is given up in any case. Throws
+    // Removes it, unless it or its lock is somebody else's by now; the lock is released in any case. Throws
     // std::system_error if something cannot be removed: then the lock file stays, too, for who tries again.
     static void remove(std::optional<HeldDirectory> held, const OpenFolder& parent) {
         const std::string name = held->name();

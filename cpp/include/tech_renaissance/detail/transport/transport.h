@@ -63,7 +63,7 @@ public:
     virtual bool try_send(const Request& request) = 0;
 
     // Lets the worker know that nobody wants the answer to this request any more; the last one counts.
-    virtual void give_up(std::int64_t id) = 0;
+    virtual void cancel(std::int64_t id) = 0;
 
     // Whether the worker may have begun with this request, one that has no response yet.
     virtual bool may_have_begun(std::int64_t id) = 0;

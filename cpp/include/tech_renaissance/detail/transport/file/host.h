@@ -56,7 +56,7 @@ public:
         return true;
     }
 
-    void give_up(std::int64_t id) override {
+    void cancel(std::int64_t id) override {
         const std::string text = std::to_string(id);
         write_file(directory_ / cancel_name, {{text.data(), text.size()}});
     }

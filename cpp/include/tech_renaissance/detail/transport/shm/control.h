@@ -22,7 +22,7 @@ inline constexpr std::uint64_t layout_version = 2;
 
 // Offsets of words.
 inline constexpr std::uint64_t version_word = 8;
-inline constexpr std::uint64_t given_up_word = 80;
+inline constexpr std::uint64_t cancelled_word = 80;
 inline constexpr std::uint64_t host_asleep_word = 128;
 inline constexpr std::uint64_t worker_asleep_word = 256;
 inline constexpr std::uint64_t in_work_word = 320;
@@ -55,8 +55,8 @@ public:
     RingReader& reader() noexcept { return reader_; }
     Doorbell& doorbell() noexcept { return doorbell_; }
 
-    void give_up(std::int64_t id) noexcept {
-        memory_.mapping.word(given_up_word).store(static_cast<std::uint64_t>(id), std::memory_order_release);
+    void cancel(std::int64_t id) noexcept {
+        memory_.mapping.word(cancelled_word).store(static_cast<std::uint64_t>(id), std::memory_order_release);
     }
 
     // The request that the worker says it is at; 0 for none.

@@ -66,9 +66,9 @@ public:
         return sent;
     }
 
-    void give_up(std::int64_t id) override {
-        if (over_files_) return files_.give_up(id);
-        if (worker_) worker_->control.give_up(id);
+    void cancel(std::int64_t id) override {
+        if (over_files_) return files_.cancel(id);
+        if (worker_) worker_->control.cancel(id);
     }
 
     bool may_have_begun(std::int64_t id) override {
