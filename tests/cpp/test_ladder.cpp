@@ -4,17 +4,22 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <new>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "check.h"
 #include "fake_transport.h"
+#if !defined(_WIN32)
+#include "no_threads.h"
+#endif
 #include "tech_renaissance/detail/host/deadline_watch.h"
 #include "tech_renaissance/detail/host/end_call.h"
 
 using tr::CallCancelled;
 using tr::CancelPatience;
+using tr::LaunchError;
 using tr::PostMortem;
 using tr::TimedOut;
 using tr::WorkerLost;
@@ -60,15 +65,20 @@ public:
 
     void take(Step step, std::int64_t id, const std::string& why) override {
         taken.push_back(name_of(step));
+        if (has_no_memory && step < Step::terminate) throw std::bad_alloc();
         if (step == Step::notice) transport.cancel(id);
         if (step >= Step::terminate) reason = why;
         if (name_of(step) == obeys_at) obey();
     }
-    std::string stacks() override { return "stacks"; }
+    std::string stacks() override {
+        if (has_no_memory) throw std::bad_alloc();
+        return "stacks";
+    }
     bool wait_end(std::chrono::milliseconds) override { return exited; }
     std::shared_ptr<const PostMortem> post_mortem() override { return death; }
 
     FakeTransport transport;
+    bool has_no_memory = false;
     std::string obeys_at;
     std::function<void()> obey = [this] { transport.say_reply(1, "obeyed"); };
     std::vector<std::string> taken;
@@ -148,6 +158,17 @@ TEST("a transport that is broken keeps no call from being ended") {
     CHECK_THROWS(CallCancelled, "cancelled", call->take());
 }
 
+TEST("what fails on the way keeps no call from being ended") {
+    FakeWorker worker;
+    worker.has_no_memory = true;
+    worker.obeys_at = "kill";
+    worker.obey = [&] { worker.die(); };
+    const CallPtr call = worker.send(1);
+    CHECK_EQ("kill", worker.end(1, EndReason::deadline));
+    CHECK((worker.taken == std::vector<std::string>{"notice", "interrupt", "terminate", "kill"}));
+    CHECK_THROWS(TimedOut, "deadline_passed", call->take());
+}
+
 TEST("what is over, or was never in work, needs no step") {
     FakeWorker worker;
     worker.send(1);
@@ -189,6 +210,32 @@ TEST("deadlines pass in their order, each at its time, whatever the order in whi
     }
     CHECK((passed == std::vector<std::int64_t>{1, 2, 3}));
 }
+
+TEST("a deadline that could not be seen to is seen to again") {
+    std::atomic<int> seen{0};
+    DeadlineWatch watch([&](const CallPtr& call) {
+        if (++seen == 1) throw std::bad_alloc();
+        if (seen == 2) throw WorkerLost("worker_lost", "it cannot be reached");
+        call->fail(nullptr);
+    });
+    watch.prepare();
+    const auto call = std::make_shared<Call>();
+    call->request.id = 1;
+    call->set_deadline(deadline_after(0ms));
+    watch.add(call);
+    while (seen < 3) std::this_thread::yield();
+}
+
+#if defined(__GLIBC__)
+TEST("without a thread there is no watch over deadlines, until there is one") {
+    DeadlineWatch watch([](const CallPtr&) {});
+    {
+        const NoThreads none;
+        CHECK_THROWS(LaunchError, "launch_failed", watch.prepare());
+    }
+    watch.prepare();
+}
+#endif
 
 TEST("a watch over deadlines that are far away ends at once") {
     DeadlineWatch watch([](const CallPtr&) { CHECK(false); });

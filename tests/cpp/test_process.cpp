@@ -13,6 +13,7 @@
 
 #include "check.h"
 #include "children.h"
+#include "no_threads.h"
 #include "temporary_directory.h"
 
 using namespace std::chrono_literals;
@@ -134,6 +135,20 @@ TEST("a host without descriptors left gets launch_failed") {
     }
     ::setrlimit(RLIMIT_NOFILE, &before);
 }
+
+#if defined(__GLIBC__)
+TEST("a host without threads left gets launch_failed, and leaves no process") {
+    {
+        const NoThreads none;
+        CHECK_THROWS(LaunchError, "launch_failed", Process(sh("sleep 60")));
+        Launch with_lines = sh("echo line");
+        with_lines.output = tr::OutputCallback([](const tr::OutputLine&) {});
+        CHECK_THROWS(LaunchError, "launch_failed", Process(with_lines));
+    }
+    CHECK(!has_children());
+    CHECK_EQ("on\n", output_of(sh("echo on")));
+}
+#endif
 
 TEST("no start, failed or not, leaves a descriptor, a thread or a process behind") {
     output_of(sh("echo hello"));  // a thread sanitizer makes a thread of its own with the first of ours

@@ -19,7 +19,14 @@ from hosts import WORKERS, Driver, DriverFailed
 from leaks import descriptors_of, wait_until
 from moments import LONG_MS
 
-from tech_renaissance import CommandError, LaunchError, PythonSession, TechRenaissanceError, TimedOut
+from tech_renaissance import (
+    CancelPatience,
+    CommandError,
+    LaunchError,
+    PythonSession,
+    TechRenaissanceError,
+    TimedOut,
+)
 
 Maker = Callable[..., Any]
 MakeDriver = Callable[[], Driver]
@@ -75,6 +82,22 @@ def test_a_full_disk_is_told_and_passes(disk: Path, start: Maker) -> None:
     session.terminate()
     session.start()
     assert session.fetch_response("pid", LONG_MS)
+
+
+def test_a_full_disk_stops_no_deadline(disk: Path, start: Maker) -> None:
+    """Stacks cannot be taken, and over files nobody can be told; the calls end all the same, this one and the next."""
+    session = start("stubborn.py", quiet_mode=True, patience=CancelPatience(50, 50, LONG_MS))
+    for _ in range(2):
+        session.fetch_response("echo on", LONG_MS)
+        session.send_request("sleeps", deadline_ms=1000)
+        assert wait_until(lambda: "busy" == session.state().name, 5)
+        filler = fill(disk)
+        with pytest.raises(TimedOut) as caught:
+            session.wait_for_response(LONG_MS)
+        assert "deadline_passed" == caught.value.code
+        assert "No space left on device" in session.stack() or not session.is_alive()
+        filler.unlink()
+        session.start()
 
 
 def test_a_session_on_a_full_disk_does_not_start_or_says_why(disk: Path, make_session: Maker) -> None:

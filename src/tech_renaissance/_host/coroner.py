@@ -1,9 +1,10 @@
 """Who sees the end of a worker's process makes the record of it: spec/life.md, Post-mortem."""
 
 import contextlib
+import dataclasses
 import os
 import time
-from typing import Callable, Optional
+from typing import Any, Callable, Dict, Optional
 
 from .._base.post_mortem import PostMortem, last_traceback, native_fault, shortened_command, signal_name
 from .._process.interpreter import named_version
@@ -52,10 +53,13 @@ class Coroner:
     def process_ended(self, process: Process, status: Optional[int]) -> None:
         """Make the record, and write it down if that can be done."""
         self.last_call = call = self._begun_call()
-        info = read_worker_info(self._path)
-        stderr = process.stderr_tail()
-        peak = peak_nbytes(process.pid)
-        self.post_mortem = record = PostMortem(
+        self.post_mortem = record = self._record(process, status, call)
+        if not self._has_left_directory:
+            self._write(record)
+        self._told()
+
+    def _record(self, process: Process, status: Optional[int], call: Optional[Call]) -> PostMortem:
+        record = PostMortem(
             pid=process.pid,
             exit_status=status,
             signal=signal_name(status),
@@ -63,20 +67,36 @@ class Coroner:
             ended_by_host=self._ended_by,
             command=shortened_command(call.message) if call else "",
             running_s=round(time.monotonic() - call.since, 6) if call else 0.0,
-            traceback=last_traceback(stderr, status),
-            stack=native_fault(stderr),
-            output_tail=process.output_tail(),
-            memory_peak_nbytes=peak if peak and peak > self._own_peak_nbytes else None,
-            out_of_memory=status == _KILLED and not self._ended_by and have_grown(self._kills_before),
+            traceback="",
+            stack="",
+            output_tail="",
+            memory_peak_nbytes=None,
+            out_of_memory=False,
             interpreter=self._interpreter,
-            python=str(info.get("python", "")) or named_version(self._interpreter),
-            tech_renaissance=str(info.get("tech_renaissance", "")),
+            python="",
+            tech_renaissance="",
             started_at=self._started_at,
             ended_at=time.time(),
         )
-        if not self._has_left_directory:
-            self._write(record)
-        self._told()
+        try:
+            return dataclasses.replace(record, **self._findings(process, status))
+        except Exception:  # no memory, for one: less is known
+            return record
+
+    def _findings(self, process: Process, status: Optional[int]) -> Dict[str, Any]:
+        """What has to be looked for."""
+        info = read_worker_info(self._path)
+        stderr = process.stderr_tail()
+        peak = peak_nbytes(process.pid)
+        return {
+            "traceback": last_traceback(stderr, status),
+            "stack": native_fault(stderr),
+            "output_tail": process.output_tail(),
+            "memory_peak_nbytes": peak if peak and peak > self._own_peak_nbytes else None,
+            "out_of_memory": status == _KILLED and not self._ended_by and have_grown(self._kills_before),
+            "python": str(info.get("python", "")) or named_version(self._interpreter),
+            "tech_renaissance": str(info.get("tech_renaissance", "")),
+        }
 
     def _begun_call(self) -> Optional[Call]:
         """The call in work. One that was sent, and that the worker never saw, is not what it was busy with. It serves one after the other,
@@ -91,7 +111,7 @@ class Coroner:
     def _may_have_begun(self, call: Call) -> bool:
         try:
             return self._transport.may_have_begun(call.request.id or 0)
-        except OSError:  # what cannot be told counts as begun
+        except (OSError, MemoryError):  # what cannot be told counts as begun
             return True
 
     def _moment(self, call: Optional[Call]) -> str:
@@ -102,6 +122,6 @@ class Coroner:
         return "exiting" if self._exchange.was_asked_to_leave else "idle"
 
     def _write(self, record: PostMortem) -> None:
-        with contextlib.suppress(OSError):  # the disk is full, or the directory gone: the object is there
+        with contextlib.suppress(Exception):  # the disk is full, or the directory gone: the object is there
             write_post_mortem(self._path, record.to_json())
             write_status(self._path, "terminated")

@@ -2,12 +2,17 @@
 
 import heapq
 import itertools
+import math
 import threading
+import time
 from typing import Callable, List, Optional, Tuple
 
 from .._system.lazy_thread import LazyThread
 from .._system.waits import at_once
 from .call import Call
+
+# How long to wait before a call whose ending failed is ended again.
+_RETRY_NS = 100_000_000
 
 
 class DeadlineWatch:
@@ -31,9 +36,7 @@ class DeadlineWatch:
     def watch(self, call: Call) -> None:
         """Watch over a call that has a deadline; after ``prepare``."""
         assert call.request.deadline_ns is not None
-        with self._changed:
-            heapq.heappush(self._waiting, (call.request.deadline_ns, next(self._order), call))
-            self._changed.notify()
+        self._put(call.request.deadline_ns, call)
 
     def close(self) -> None:
         """No more calls are ended. Does not wait for one that is being ended."""
@@ -50,17 +53,27 @@ class DeadlineWatch:
             call = self._next()
             if call is None:
                 return
-            if not call.done:
-                self._end(call)
+            try:
+                if not call.done:
+                    self._end(call)
+            except BaseException:  # no descriptor or no memory, for one: that may pass, and ends no thread
+                self._put(time.perf_counter_ns() + _RETRY_NS, call)
+
+    def _put(self, at_ns: int, call: Call) -> None:
+        with self._changed:
+            heapq.heappush(self._waiting, (at_ns, next(self._order), call))
+            self._changed.notify()
 
     def _next(self) -> Optional[Call]:
         with self._changed:
             while not self._closed:
                 self._forget_done()
-                remaining_s = self._waiting[0][2].remaining_s() if self._waiting else None
-                if remaining_s == 0:
+                remaining_s = (
+                    (self._waiting[0][0] - time.perf_counter_ns()) / 1e9 if self._waiting else math.inf
+                )
+                if remaining_s <= 0:
                     return heapq.heappop(self._waiting)[2]
-                self._changed.wait(None if remaining_s is None else at_once(remaining_s))
+                self._changed.wait(at_once(remaining_s))
             return None
 
     def _forget_done(self) -> None:

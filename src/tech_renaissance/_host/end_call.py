@@ -1,7 +1,9 @@
 """Ending the call in work, step by step. Contract: spec/life.md, Deadlines."""
 
 import contextlib
+import time
 
+from .._base.errors import TechRenaissanceError
 from .call import Call
 from .ladder import call_ladder
 from .launched_worker import LaunchedWorker
@@ -19,11 +21,22 @@ def end_call(worker: LaunchedWorker, call: Call, why: str, patience: CancelPatie
         call.stack = worker.stacks()
         for step, patience_s in call_ladder(patience):
             call.step = step
-            with contextlib.suppress(OSError):  # it cannot be told: the next step needs no cooperation
+            with contextlib.suppress(
+                OSError, MemoryError
+            ):  # it cannot be told: the next step needs no cooperation
                 _take(step, worker, call)
-            if worker.exchange.wait(call, patience_s):
+            if _was_enough(worker, call, patience_s):
                 break
         return call.step
+
+
+def _was_enough(worker: LaunchedWorker, call: Call, patience_s: float) -> bool:
+    """Whether the call is over within that time. Where nothing can be received any more, the end of the process is waited for."""
+    until = time.monotonic() + patience_s
+    try:
+        return worker.exchange.wait(call, patience_s)
+    except TechRenaissanceError:
+        return call.done or worker.process.wait(max(0.0, until - time.monotonic()))
 
 
 def _take(step: str, worker: LaunchedWorker, call: Call) -> None:

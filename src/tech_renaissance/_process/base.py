@@ -1,10 +1,14 @@
 """What a worker's process is on every platform: an end that its watcher makes public, and output."""
 
+import contextlib
 import threading
 from typing import Callable, Optional
 
 from .._system.waits import wait_set
 from .output import OutputFlow
+
+# How long a thread waits before it tries again what has failed.
+RETRY_S = 0.05
 
 
 class BaseProcess:
@@ -27,6 +31,13 @@ class BaseProcess:
     def wait(self, timeout_s: float) -> bool:
         """Wait for the end; False if it still runs after the timeout."""
         return wait_set(self._ended, timeout_s)
+
+    def _tell_end(self, status: Optional[int]) -> None:
+        """The end is public then, whatever becomes of its record."""
+        self._status = status
+        with contextlib.suppress(Exception):
+            self._on_end(self, status)
+        self._ended.set()
 
     def output_tail(self) -> str:
         """The last 64 KiB of stdout and stderr."""

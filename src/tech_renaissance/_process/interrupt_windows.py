@@ -35,9 +35,10 @@ def interruptible(
 
     def watch() -> None:
         while not over.wait(_LOOK_S):
-            if is_cancelled() and not over.wait(_NOTICE_S) and is_cancelled():
-                ours.append(True)
-                _thread.interrupt_main()
+            with contextlib.suppress(OSError, MemoryError):  # then at the next look
+                if is_cancelled() and not over.wait(_NOTICE_S) and is_cancelled():
+                    ours.append(True)
+                    _thread.interrupt_main()
 
     before = signal.signal(signal.SIGINT, answer)
     watcher = threading.Thread(target=watch, name="tech_renaissance cancel", daemon=True)

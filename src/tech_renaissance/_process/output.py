@@ -4,6 +4,7 @@ Taking output and giving it on are separate: a slow reader or callback holds up 
 pipe, but nobody else.
 """
 
+import contextlib
 import os
 import threading
 from collections import deque
@@ -89,11 +90,12 @@ class OutputFlow:
         """Give on the rest, within bounds, and release what is held. To be called once, after the pump's end."""
 
     def _take(self, read: Reader) -> None:
-        for stream, data in read():
-            self.tail.add(data)
-            if stream:
-                self.stderr_tail.add(data)
-            self._keep(stream, data)
+        with contextlib.suppress(MemoryError):  # output is lost rather than the host
+            for stream, data in read():
+                self.tail.add(data)
+                if stream:
+                    self.stderr_tail.add(data)
+                self._keep(stream, data)
 
     def _keep(self, stream: int, data: bytes) -> None:
         """Have a piece given on; under the lock."""

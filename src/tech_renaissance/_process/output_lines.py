@@ -219,7 +219,10 @@ class LineFlow(OutputFlow):
             piece = self._next()
             if piece is None:
                 break
-            lines.write(piece)
+            try:
+                lines.write(piece)
+            except MemoryError:  # output is lost rather than the host
+                self._left_nbytes += len(piece.data)
         lines.end()
         if self._left_nbytes:
             self._call(dropped_line(self._left_nbytes, ""))

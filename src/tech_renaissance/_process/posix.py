@@ -21,10 +21,11 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from typing import Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from .._base.errors import LaunchError
-from .base import BaseProcess
+from .base import RETRY_S, BaseProcess
 from .output import DescriptorSink, Output, OutputFlow, SinkFlow, open_sink
 from .output_lines import LineFlow
 
@@ -194,14 +195,10 @@ class Process(BaseProcess):
                 os.killpg(self.pid, number)
 
     def _watch(self) -> None:
-        status = wait_for_end(self.pid)
+        status = self._wait_for_end()
         self._output.take(self._read, last=True)
-        self._status = status
-        try:
-            self._on_end(self, status)
-        finally:
-            self._ended.set()
-            os.write(self._exit_signal, b"!")
+        self._tell_end(status)
+        os.write(self._exit_signal, b"!")
         self._killed.wait(_HELPER_GRACE_S)
         with self._lock:
             self._signal_group(signal.SIGKILL)
@@ -210,11 +207,28 @@ class Process(BaseProcess):
             self._pump.join(_ABANDON_S)
             self._held.close()
 
+    def _wait_for_end(self) -> Optional[int]:
+        while True:
+            try:
+                return wait_for_end(self.pid)
+            except OSError:  # no descriptors, where it needs one
+                time.sleep(RETRY_S)
+
     def _give_output(self) -> None:
+        while not self._ended.is_set():
+            try:
+                self._give_some()
+            except Exception:  # no memory, for one: some output is lost, and no thread
+                self._ended.wait(RETRY_S)
+        with contextlib.suppress(Exception):
+            self._output.give()
+
+    def _give_some(self) -> None:
+        """Wait for output, and give it on, until the end."""
         poll = select.poll()
-        for descriptor in (*self._streams, self.exit_handle):
-            poll.register(descriptor, select.POLLIN)
         watched = set(self._streams)
+        for descriptor in (*watched, self.exit_handle):
+            poll.register(descriptor, select.POLLIN)
         while not self._ended.is_set():
             poll.poll()
             self._output.wait_for_room(math.inf)
@@ -223,7 +237,6 @@ class Process(BaseProcess):
             for descriptor in watched - set(self._streams):  # it has ended, and would end every wait
                 poll.unregister(descriptor)
                 watched.discard(descriptor)
-        self._output.give()
 
     def _read(self) -> List[Tuple[int, bytes]]:
         """What the streams hold now, each with its stream; under the lock of the flow."""
@@ -235,6 +248,8 @@ class Process(BaseProcess):
                     data = os.read(descriptor, 65536)
                 except BlockingIOError:
                     break
+                except OSError:
+                    data = b""
                 if not data:
                     del self._streams[descriptor]
                     break

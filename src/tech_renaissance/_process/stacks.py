@@ -15,7 +15,7 @@ _STATES = {"T": "it is stopped", "t": "a debugger holds it", "D": "it is in unin
 
 
 def take_stacks(process: Process, path: str) -> str:
-    """The stacks of all threads; why there are none, if the worker does not answer; empty if it has no such file."""
+    """The stacks of all threads; why there are none, if they cannot be had; empty if the worker has no such file."""
     flags = (
         os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
     )
@@ -23,6 +23,7 @@ def take_stacks(process: Process, path: str) -> str:
         descriptor = os.open(path, flags)
     except OSError:
         return ""
+    why = ""
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:  # not what the worker made
@@ -35,11 +36,13 @@ def take_stacks(process: Process, path: str) -> str:
             process.ask_for_stack()
             _wait_for_answer(descriptor)
         text = os.pread(descriptor, _MOST_NBYTES, 0).decode("utf-8", "replace")
+    except (OSError, MemoryError) as error:  # such as a full disk
+        text, why = "", getattr(error, "strerror", None) or "no memory"
     finally:
         os.close(descriptor)
     if text:
         return text
-    why = _STATES.get(process_state(process.pid), "it does not answer")
+    why = why or _STATES.get(process_state(process.pid), "it does not answer")
     return f"(there are no stacks of process {process.pid}: {why})\n"
 
 

@@ -10,11 +10,12 @@ import math
 import os
 import subprocess
 import threading
+import time
 from ctypes import wintypes
 from typing import Callable, Mapping, Optional, Sequence
 
 from .._base.errors import LaunchError
-from .base import BaseProcess
+from .base import RETRY_S, BaseProcess
 from .output import DescriptorSink, Output, OutputFlow, SinkFlow, open_sink
 from .output_lines import LineFlow
 
@@ -89,9 +90,13 @@ class Process(BaseProcess):
             for stream in range(2)
         ]
         self._threads.append(threading.Thread(target=self._watch, name="tech_renaissance exit", daemon=True))
-        for thread in self._threads:
-            thread.start()
-        self._output.start()
+        try:
+            for thread in self._threads:
+                thread.start()
+            self._output.start()
+        except RuntimeError as error:  # the system has no threads left
+            self.close()
+            raise LaunchError("launch_failed", f"cannot start a thread: {error}") from error
 
     def is_alive(self) -> bool:
         """See posix.py."""
@@ -127,7 +132,7 @@ class Process(BaseProcess):
         if self._job:
             self.kill()
             for thread in self._threads:
-                if thread is not threading.current_thread():
+                if thread.ident is not None and thread is not threading.current_thread():
                     thread.join(0.0 if self.is_unkillable else _DRAIN_S)
             _kernel32.CloseHandle(self._job)
             self._job = None
@@ -138,22 +143,23 @@ class Process(BaseProcess):
         for thread in self._threads[:2]:
             thread.join(_DRAIN_S)
         self._output.take(list, last=True)
-        self._status = status
-        try:
-            self._on_end(self, status)
-        finally:
-            self._ended.set()
+        self._tell_end(status)
 
     def _move(self, stream: int) -> None:
         source = self._popen.stderr if stream else self._popen.stdout
         assert source is not None
         while True:
-            data = os.read(source.fileno(), 65536)
-            if not data:
+            try:
+                data = os.read(source.fileno(), 65536)
+                if not data:
+                    break
+                self._output.wait_for_room(math.inf)
+                self._output.take(lambda: [(stream, data)])  # noqa: B023 - called at once
+                self._output.give()
+            except OSError:
                 break
-            self._output.wait_for_room(math.inf)
-            self._output.take(lambda: [(stream, data)])  # noqa: B023 - called at once
-            self._output.give()
+            except Exception:  # no memory, for one: some output is lost, and no thread
+                time.sleep(RETRY_S)
         source.close()
 
 

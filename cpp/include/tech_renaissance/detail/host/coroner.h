@@ -77,16 +77,13 @@ public:
             const std::lock_guard<std::mutex> lock(mutex_);
             if (ended_for_) in_work = ended_for_;
         }
-        auto death = std::make_shared<PostMortem>(examine(end));
-        describe_work(*death, in_work);
-        describe_worker(*death);
+        describe(*record_, end, in_work);
         {
             const std::lock_guard<std::mutex> lock(mutex_);
-            death->ended_by_host = ended_by_host_;
             if (in_work) last_call_ = in_work->call;
-            post_mortem_ = death;
+            post_mortem_ = record_;
         }
-        if (!has_left_directory_) write(*death);
+        if (!has_left_directory_) write(*record_);
         if (told_) told_();
     }
 
@@ -107,17 +104,32 @@ private:
         });
     }
 
+    // The end is told in any case: where memory runs out, less is known of it.
+    void describe(PostMortem& death, const ProcessEnd& end, const std::optional<InWork>& in_work) const noexcept {
+        death.pid = end.pid;
+        death.exit_status = end.exit_status;
+        death.started_at = started_at_;
+        death.ended_at = now_s();
+        try {
+            describe_work(death, in_work);
+            examine(death, end);
+            describe_worker(death);
+        } catch (const std::exception&) {
+        }
+    }
+
     void describe_work(PostMortem& death, const std::optional<InWork>& in_work) const {
         death.moment = in_work ? "busy" : work_.moment();
+        {
+            const std::lock_guard<std::mutex> lock(mutex_);
+            death.ended_by_host = ended_by_host_;
+        }
         if (!in_work) return;
         death.command = shortened(message_of(in_work->call->request), longest_command);
         death.running_s = std::chrono::duration<double>(Clock::now() - in_work->since).count();
     }
 
-    PostMortem examine(const ProcessEnd& end) const {
-        PostMortem death;
-        death.pid = end.pid;
-        death.exit_status = end.exit_status;
+    void examine(PostMortem& death, const ProcessEnd& end) const {
         death.signal = signal_of(end.exit_status);
         death.traceback = last_traceback(end.error_tail, end.exit_status);
         death.stack = native_fault(end.error_tail);
@@ -126,9 +138,6 @@ private:
         if (peak && *peak > host_peak_nbytes_) death.memory_peak_nbytes = peak;
         death.out_of_memory = death.signal == "SIGKILL" && !end.killed && out_of_memory_.has_grown();
         death.interpreter = interpreter_;
-        death.started_at = started_at_;
-        death.ended_at = now_s();
-        return death;
     }
 
     void describe_worker(PostMortem& death) const {
@@ -161,6 +170,7 @@ private:
     std::uint64_t host_peak_nbytes_ = own_peak_nbytes();
     OutOfMemoryCount out_of_memory_;
     WorkRecord work_;
+    std::shared_ptr<PostMortem> record_ = std::make_shared<PostMortem>();  // made now: later there may be no memory
     std::atomic<bool> has_left_directory_{false};
     mutable std::mutex mutex_;  // everything below
     std::string ended_by_host_;

@@ -1,7 +1,9 @@
 // The thread that sees deadlines pass.
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
+#include <cstdint>
 #include <exception>
 #include <functional>
 #include <map>
@@ -75,22 +77,29 @@ private:
             } else if (const Clock::time_point next = calls_.begin()->first.first; next > Clock::now()) {
                 changed_.wait_until(lock, next);
             } else {
-                const CallPtr call = calls_.begin()->second;
-                calls_.erase(calls_.begin());
+                auto due = calls_.extract(calls_.begin());
                 lock.unlock();
-                end(call);
+                const bool is_over = end(due.mapped());
                 lock.lock();
+                if (is_over) continue;
+                due.key().first = Clock::now() + retry;
+                calls_.insert(std::move(due));
             }
         }
     }
 
-    // A worker that cannot be reached ends its calls by itself.
-    void end(const CallPtr& call) const noexcept {
+    // False if it has failed: no descriptor or no memory, for one. That may pass, and ends no thread.
+    bool end(const CallPtr& call) const noexcept {
         try {
             if (!call->done()) passed_(call);
+            return true;
         } catch (const std::exception&) {
+            return false;
         }
     }
+
+    // How long to wait before a call whose ending failed is ended again.
+    static constexpr std::chrono::milliseconds retry{100};
 
     std::function<void(const CallPtr&)> passed_;
     std::mutex mutex_;  // everything below

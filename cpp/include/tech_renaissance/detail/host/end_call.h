@@ -2,9 +2,9 @@
 #pragma once
 
 #include <chrono>
+#include <exception>
 #include <memory>
 #include <string>
-#include <system_error>
 
 #include "tech_renaissance/detail/host/exchange.h"
 #include "tech_renaissance/detail/host/ladder.h"
@@ -37,8 +37,16 @@ inline bool was_enough(const LadderStep& step, Exchange& exchange, Exchange::Id 
     const Clock::time_point deadline = deadline_after(step.patience);
     try {
         return exchange.wait_over(id, step.patience);
-    } catch (const TRException&) {
+    } catch (const std::exception&) {
         return hands.wait_end(left_until(deadline));
+    }
+}
+
+inline std::string stacks_of(LadderHands& hands) {
+    try {
+        return hands.stacks();
+    } catch (const std::exception&) {  // the call is ended without
+        return "";
     }
 }
 
@@ -46,17 +54,17 @@ inline bool was_enough(const LadderStep& step, Exchange& exchange, Exchange::Id 
 // (any more).
 inline std::string end_call(Exchange& exchange, Exchange::Id id, const std::string& message, EndReason why,
                             const CancelPatience& patience, LadderHands& hands) {
-    CallPtr call;
-    if (!exchange.begin_end(id, call)) return "";
     const std::string reason =
         "'" + shortened(message, 80) + (why == EndReason::cancel ? "' was cancelled" : "' passed its deadline");
+    CallPtr call;
+    if (!exchange.begin_end(id, call)) return "";
     CallEnd end;
-    end.stack = hands.stacks();
+    end.stack = stacks_of(hands);
     for (const LadderStep& step : call_ladder(patience)) {
         end.step = name_of(step.step);
         try {
             hands.take(step.step, id, reason);
-        } catch (const std::system_error&) {  // it cannot be told: the next step needs no cooperation
+        } catch (const std::exception&) {  // it cannot be told: the next step needs no cooperation
         }
         if (was_enough(step, exchange, id, hands)) break;
     }

@@ -30,8 +30,9 @@ public:
             lines_ = std::make_unique<OutputGiver>(*callback);
     }
 
-    std::string tail() const { return tail_.text(); }
-    std::string error_tail() const { return error_tail_.text(); }
+    // Empty where memory runs out.
+    std::string tail() const noexcept { return text_of(tail_); }
+    std::string error_tail() const noexcept { return text_of(error_tail_); }
 
     // Gives the output by lines; null where it does not.
     OutputGiver* lines() const noexcept { return lines_.get(); }
@@ -81,6 +82,14 @@ private:
         Stream stream;
         std::string bytes;
     };
+
+    static std::string text_of(const OutputTail& tail) noexcept {
+        try {
+            return tail.text();
+        } catch (const std::bad_alloc&) {
+            return {};
+        }
+    }
 
     template <class Pipes>
     void take_locked(Pipes& pipes) noexcept {

@@ -5,11 +5,13 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <system_error>
 #include <thread>
 
 #include "tech_renaissance/detail/process/memory.h"
@@ -68,11 +70,16 @@ inline bool wait_for_answer(const StackFile& file) {
     return seen > question_nbytes;
 }
 
+inline std::string no_stacks(const Process& process, const std::string& why) {
+    return "(there are no stacks of process " + std::to_string(process.pid()) + ": " + why + ")\n";
+}
+
 // The worker's own code is asked first; if none runs, the signal handler of faulthandler. REQUIRES: nobody interrupts
 // the worker meanwhile, which is the same signal.
 inline std::string take_stacks(const Process& process, const std::filesystem::path& path) {
     const StackFile file(path);
-    if (!file.is_open() || !file.ask()) return "";
+    if (!file.is_open()) return "";
+    if (!file.ask()) return no_stacks(process, std::generic_category().message(errno));
     process.interrupt();
     if (!wait_for_answer(file)) {
         file.clear();
@@ -82,8 +89,7 @@ inline std::string take_stacks(const Process& process, const std::filesystem::pa
     std::string text = file.text();
     if (!text.empty()) return text;
     const std::string state = describe_state(process.pid());
-    return "(there are no stacks of process " + std::to_string(process.pid()) + ": " +
-           (state.empty() ? "it does not answer" : state) + ")\n";
+    return no_stacks(process, state.empty() ? "it does not answer" : state);
 }
 
 }  // namespace tr::detail
