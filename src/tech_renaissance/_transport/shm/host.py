@@ -42,13 +42,13 @@ class ShmHost(HostTransport):
         self._look_us = look_us
         self._directory = directory
         self._library: Optional[Library] = library
-        self._arena = Segment.create_arena()
-        try:
-            self._files = FileHost(directory, poll_ms, library)
+        with contextlib.ExitStack() as undo:
+            self._arena = Segment.create_arena()
+            undo.callback(self._arena.close)
             self._lender = Lender(self._arena)
-        except BaseException:
-            self._arena.close()
-            raise
+            undo.callback(self._lender.arena.close)
+            self._files = FileHost(directory, poll_ms, library)
+            undo.pop_all()
         self._lock = threading.RLock()  # the lender, the tags and the writing end of the ring
         self._tags: Dict[str, Block] = {}
         self._unannounced: Dict[str, None] = {}  # tags that changed since the worker heard of them, in order
