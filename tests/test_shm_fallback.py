@@ -3,13 +3,16 @@
 import errno
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
-from typing import Any, Callable, Dict, Optional
+from typing import Any, Callable, Dict, List, Optional
 
 import numpy as np
 import pytest
+from hosts import WORKERS, Driver
 
-from tech_renaissance import LocalProtocolError, PythonSession
+from tech_renaissance import LaunchError, LocalProtocolError, PythonSession
 from tech_renaissance._transport.shm import segment
 from tech_renaissance._transport.shm.segment import UNAVAILABLE
 
@@ -97,7 +100,6 @@ def test_the_next_worker_may_be_able_to(workspace: Any, worker_python: str, tmp_
 def test_tags_that_numpy_does_not_know_go_into_files_too(workspace: Any, worker_python: str) -> None:
     """Whatever library results arrive as."""
     import torch
-    from hosts import WORKERS
 
     environment = {"MODE": "does not know it"}
     script = WORKERS / "shm_declines.py"
@@ -149,13 +151,10 @@ def test_a_host_without_shared_memory_offers_files_unless_it_was_asked_for(
     workspace: Any, worker_python: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Then the start fails, and says why."""
-    from hosts import WORKERS
-
-    from tech_renaissance import LaunchError
-
     monkeypatch.setattr(segment, "make_descriptor", _refuse)
     with PythonSession(WORKERS / "echo.py", "files", library="numpy") as session:
         assert "file" == info(session)["transport"]
+        assert "the host has no shared memory: [Errno 28]" in info(session)["transport_reason"]
     with pytest.raises(LaunchError, match="No space left") as caught, PythonSession(
         WORKERS / "echo.py", "memory", transport="shm"
     ):
@@ -163,14 +162,59 @@ def test_a_host_without_shared_memory_offers_files_unless_it_was_asked_for(
     assert "launch_failed" == caught.value.code
 
 
+def test_a_host_without_shared_memory_says_why(make_driver: Callable[[], Driver]) -> None:
+    """In worker.json, if it may choose files; over which the session works."""
+    driver = make_driver()
+    import resource
+
+    before = resource.prlimit(driver.process.pid, resource.RLIMIT_FSIZE)
+    with driver.session(str(WORKERS / "echo.py"), "first") as session:
+        assert "shm" == info(session)["transport"]
+    resource.prlimit(driver.process.pid, resource.RLIMIT_FSIZE, (16 << 20, before[1]))
+    with driver.session(str(WORKERS / "echo.py"), "second") as session:
+        said = info(session)
+        assert "file" == said["transport"]
+        assert "the host has no shared memory" in said["transport_reason"]
+        assert "File too large" in said["transport_reason"]
+        assert "there" == session.fetch_response("echo there", 60_000)
+    with pytest.raises(LaunchError, match="File too large"):
+        driver.session(str(WORKERS / "echo.py"), "third", transport="shm").start()
+
+
+HOST_WITHOUT_STREAMS = """
+import json, os, sys
+for stream in json.loads(sys.argv[1]):
+    os.close(stream)
+from tech_renaissance import PythonSession
+with PythonSession(sys.argv[2], "closed", transport="shm") as session:
+    for _ in range(3):
+        for stream in (1, 2):
+            try:
+                os.write(stream, bytes(100))
+            except OSError:
+                pass
+        answer = session.fetch_response("echo there", 60_000)
+    info = json.load(open(session.session_dir + "/worker.json"))
+with open(sys.argv[3], "w") as file:
+    json.dump([answer, info["transport"]], file)
+"""
+
+
+@pytest.mark.parametrize("closed", [[0, 1, 2], [0, 1], [0], [1], [2], [0, 2]], ids=str)
+def test_a_host_whose_standard_streams_are_closed_uses_shared_memory(
+    workspace: Any, worker_python: str, tmp_path: Path, closed: List[int]
+) -> None:
+    """And what is printed in it goes nowhere: into no file or memory of the session's. The C++ host: test_shm_transport.cpp."""
+    said = tmp_path / "said.json"
+    arguments = [json.dumps(closed), str(WORKERS / "echo.py"), str(said)]
+    subprocess.run([sys.executable, "-c", HOST_WITHOUT_STREAMS, *arguments], timeout=60, check=True)
+    assert ["there", "shm"] == json.loads(said.read_text())
+
+
 def test_no_shared_memory_for_a_new_worker_is_a_failed_launch(
     workspace: Any, worker_python: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And the session can be started again."""
-    from hosts import WORKERS
-
-    from tech_renaissance import LaunchError
-
     with PythonSession(WORKERS / "echo.py", "again", transport="shm", library="numpy") as session:
         session.terminate()
         with monkeypatch.context() as patch:

@@ -282,6 +282,20 @@ TEST("what a fork of the host lets go of is not let go of") {
     CHECK_EQ(1, f.worker->returned(0));
 }
 
+TEST("a host without standard streams has no descriptor of ours in their place") {
+    const pid_t child = ::fork();
+    if (child == 0) {
+        for (const int stream : {0, 1, 2}) ::close(stream);
+        const Fixture f;
+        bool is_clear = true;
+        for (const int descriptor : f.host->prepare().descriptors) is_clear = is_clear && descriptor > 2;
+        ::_exit(is_clear ? 0 : 1);
+    }
+    int status = -1;
+    ::waitpid(child, &status, 0);
+    CHECK_EQ(0, status);
+}
+
 TEST("blocks beyond 32 bits are where they are") {
     Fixture f;
     const std::uint64_t far = (std::uint64_t{6} << 30) + 4096;

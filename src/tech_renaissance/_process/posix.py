@@ -25,6 +25,7 @@ import time
 from typing import Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from .._base.errors import LaunchError
+from .._system.descriptors_posix import make_pipe
 from .base import RETRY_S, BaseProcess
 from .output import DescriptorSink, Output, OutputFlow, SinkFlow, open_sink
 from .output_lines import LineFlow
@@ -155,7 +156,7 @@ class Process(BaseProcess):
         self.exit_handle, self._exit_signal = _pipe(held)
         self._output = self._flow(output)
         held.callback(self._output.close)
-        lifeline_read, lifeline_write = os.pipe()
+        lifeline_read, lifeline_write = make_pipe()
         held.callback(os.close, lifeline_write)
         try:
             self._popen = subprocess.Popen(
@@ -278,7 +279,7 @@ class _DescriptorSink(DescriptorSink):
 
 
 def _pipe(held: contextlib.ExitStack) -> Tuple[int, int]:
-    ends = os.pipe()
+    ends = make_pipe()
     for end in ends:
         held.callback(os.close, end)
     return ends

@@ -5,6 +5,8 @@ import os
 import stat
 from typing import List, Optional, Tuple
 
+from .descriptors_posix import above_standard_streams
+
 # What tells one file or directory of this machine from all others.
 Identity = Tuple[int, int]
 
@@ -67,7 +69,8 @@ class OpenFolderBase:
     def open_lock(self, name: str, *, make: bool = True) -> int:
         """A descriptor of a file that can be locked; ``make``: if it is not there."""
         flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | (os.O_CREAT if make else 0)
-        return os.open(name, flags, 0o600, dir_fd=self.descriptor)
+        with above_standard_streams():
+            return os.open(name, flags, 0o600, dir_fd=self.descriptor)
 
     def names(self) -> List[str]:
         """Of all that is in it."""

@@ -6,13 +6,15 @@ from typing import List, Mapping, NamedTuple, Optional, Union
 from .._base.errors import LaunchError, LocalProtocolError
 from .._base.tensor import Library
 from .shm.segment import UNAVAILABLE
-from .transport import HostTransport, WorkerTransport
+from .transport import HostTransport, Offer, WorkerTransport
 
 SHM = "shm"
 FILE = "file"
 
 # A side that looks for longer is a mistake in a unit.
 LONGEST_LOOK_US = 1_000_000
+# In TR_SHM, before the reason why there is none.
+_NONE = "none: "
 _MICROSECONDS = re.compile("[0-9]{1,9}")
 
 
@@ -57,8 +59,10 @@ def host_transport(
     # What is not chosen is not imported: a worker's start counts.
     from .file.host import FileHost
 
-    if name == FILE or (name is None and UNAVAILABLE):
+    if name == FILE:
         return FileHost(directory, poll_ms, library)
+    if name is None and UNAVAILABLE:
+        return FileHost(directory, poll_ms, library, _no_offer(UNAVAILABLE))
     from .shm.host import ShmHost
 
     try:
@@ -66,7 +70,7 @@ def host_transport(
     except OSError as error:
         if name == SHM:
             raise LaunchError("launch_failed", f"there is no shared memory: {error}") from error
-        return FileHost(directory, poll_ms, library)
+        return FileHost(directory, poll_ms, library, _no_offer(str(error)))
 
 
 def worker_transport(directory: str, environment: Mapping[str, str], offered: Optional[str]) -> Choice:
@@ -74,6 +78,8 @@ def worker_transport(directory: str, environment: Mapping[str, str], offered: Op
     try:
         if not offered:
             raise ValueError("the host offered no shared memory")
+        if offered.startswith(_NONE):
+            raise ValueError(f"the host has no shared memory: {offered[len(_NONE) :]}")
         if environment.get("TR_TRANSPORT") == FILE:
             raise ValueError("TR_TRANSPORT says so")
         if UNAVAILABLE:
@@ -86,6 +92,10 @@ def worker_transport(directory: str, environment: Mapping[str, str], offered: Op
         from .file.worker import FileWorker
 
         return Choice(FileWorker(directory, environment.get("TR_POLL_MS")), FILE, str(error))
+
+
+def _no_offer(reason: str) -> Offer:
+    return Offer({"TR_SHM": _NONE + reason}, [])
 
 
 def _numbers(text: str) -> List[int]:

@@ -38,9 +38,15 @@ class FileHost(FileEnd, HostTransport):
     """The host's end."""
 
     def __init__(
-        self, directory: str, poll_ms: Optional[str] = None, library: Optional[Library] = None
+        self,
+        directory: str,
+        poll_ms: Optional[str] = None,
+        library: Optional[Library] = None,
+        offer: Optional[Offer] = None,
     ) -> None:
+        """``offer``: what workers are to be told beside that."""
         super().__init__(directory, poll_ms)
+        self._offer = offer or Offer({}, [])
         self._library: Optional[Library] = library
         self._ready = False
         self._left = False
@@ -67,7 +73,7 @@ class FileHost(FileEnd, HostTransport):
             CANCEL,
         ):
             files.discard(self._path(name))
-        return Offer({}, [])
+        return self._offer
 
     def watch_exit(self, handle: int) -> None:
         """See HostTransport."""

@@ -5,12 +5,14 @@ import os
 import select
 from typing import List, Optional
 
+from ..._system.descriptors_posix import make_pipe
+
 
 class SleepWatch:
     """Sees no changes: sleeps until the timeout, a wake, or the exit handle."""
 
     def __init__(self) -> None:
-        self._wake_read, self._wake_write = os.pipe()
+        self._wake_read, self._wake_write = make_pipe()
         for descriptor in (self._wake_read, self._wake_write):
             os.set_blocking(descriptor, False)
 

@@ -10,6 +10,8 @@ import os
 import select
 from typing import Sequence, Tuple
 
+from ..._system.descriptors_posix import make_pipe
+
 _FORGET_NBYTES = 4096
 
 
@@ -26,7 +28,7 @@ class Doorbell:
             if others:
                 self._wakes = others[1]
             else:
-                hears_wakes, self._wakes = os.pipe()
+                hears_wakes, self._wakes = make_pipe()
                 self._held = (*self._held, hears_wakes, self._wakes)
                 self._poll.register(hears_wakes, select.POLLIN)
             for descriptor in self._held:
@@ -45,9 +47,9 @@ class Doorbell:
     @classmethod
     def pair(cls) -> "Tuple[Doorbell, Tuple[int, int]]":
         """The host's end, and what the worker is to inherit: the descriptors that it hears and rings, open as long as the host's end."""
-        worker_hears, host_rings = os.pipe()
+        worker_hears, host_rings = make_pipe()
         try:
-            host_hears, worker_rings = os.pipe()
+            host_hears, worker_rings = make_pipe()
         except OSError:
             os.close(worker_hears)
             os.close(host_rings)

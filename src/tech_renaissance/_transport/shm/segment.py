@@ -11,6 +11,8 @@ import os
 import sys
 from typing import Optional
 
+if sys.platform != "win32":
+    from ..._system.descriptors_posix import above_standard_streams
 if sys.platform == "linux":
     from .segment_linux import POPULATE, REMOVE, make_descriptor
 elif sys.platform != "win32":
@@ -99,9 +101,10 @@ class Mapping:
         """Raises OSError."""
         self.begin = begin
         self.nbytes = end - begin
-        self.mapping = mmap.mmap(
-            segment.fileno(), self.nbytes, flags=mmap.MAP_SHARED | _NORESERVE, offset=begin
-        )
+        with above_standard_streams():  # for the descriptor that the mapping has for itself
+            self.mapping = mmap.mmap(
+                segment.fileno(), self.nbytes, flags=mmap.MAP_SHARED | _NORESERVE, offset=begin
+            )
         self.bytes = memoryview(self.mapping)
         self.words = self.bytes.cast("Q")
         self.address = ctypes.addressof(ctypes.c_char.from_buffer(self.mapping))

@@ -3,13 +3,16 @@
 import fcntl
 import os
 
+from ..._system.descriptors_posix import above_standard_streams
+
 POPULATE = 23  # MADV_POPULATE_WRITE, since Linux 5.14
 REMOVE = 9  # MADV_REMOVE: punches a hole
 
 
 def make_descriptor(nbytes: int) -> int:
     """A new segment's descriptor. Raises OSError."""
-    descriptor = os.memfd_create("tech_renaissance", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    with above_standard_streams():
+        descriptor = os.memfd_create("tech_renaissance", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     try:
         os.ftruncate(descriptor, nbytes)
         seals = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL

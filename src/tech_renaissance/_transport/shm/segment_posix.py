@@ -3,12 +3,14 @@
 import os
 import tempfile
 
+from ..._system.descriptors_posix import above_standard_streams
+
 POPULATE = 0  # there is no such advice
 REMOVE = 0
 
 
 def make_descriptor(nbytes: int) -> int:
     """A new segment's descriptor. Raises OSError."""
-    with tempfile.TemporaryFile() as file:
+    with above_standard_streams(), tempfile.TemporaryFile() as file:
         os.ftruncate(file.fileno(), nbytes)
         return os.dup(file.fileno())

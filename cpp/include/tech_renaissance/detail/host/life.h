@@ -142,7 +142,8 @@ private:
             last->leave_directory();
         }
         Offer offer = end.prepare();
-        launch.inherited_variable = std::move(offer.variable);
+        if (!offer.refusal.empty()) launch.environment[offer.variable] = offer.refusal;
+        if (!offer.descriptors.empty()) launch.inherited_variable = std::move(offer.variable);
         launch.inherited = std::move(offer.descriptors);
         const bool supervised = options_.restart == Restart::on_crash;
         const WorkerParts parts{transport_, path_, options_.patience, supervised, told_};

@@ -26,6 +26,7 @@ public:
     LockedDescriptor(const OpenFolder& folder, const std::string& name, Make make)
         : descriptor_(::openat(folder.descriptor(), name.c_str(), flags(make), 0600)) {
         if (!descriptor_) throw_file_error(errno, "open", folder.path() / name);
+        descriptor_ = above_standard_streams(std::move(descriptor_));
         if (!S_ISREG(status().st_mode)) refuse_file(EINVAL, "lock what is no regular file:", folder.path() / name);
     }
     LockedDescriptor(LockedDescriptor&&) noexcept = default;

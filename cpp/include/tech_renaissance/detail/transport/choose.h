@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <system_error>
+#include <utility>
 
 #include "tech_renaissance/detail/transport/file/host.h"
 #include "tech_renaissance/detail/transport/transport.h"
@@ -43,6 +44,7 @@ inline std::optional<std::chrono::microseconds> choose_look(std::optional<std::c
 inline std::unique_ptr<HostTransport> choose_transport(const std::string& name, const std::string& directory,
                                                        const std::string& poll_ms,
                                                        std::optional<std::chrono::microseconds> look) {
+    Offer offer;
     if (name != "file") {
         try {
 #if defined(__linux__)
@@ -54,9 +56,10 @@ inline std::unique_ptr<HostTransport> choose_transport(const std::string& name, 
 #endif
         } catch (const std::system_error& error) {
             if (name == "shm") throw_launch_failed(std::string("there is no shared memory: ") + error.what());
+            offer = {"TR_SHM", {}, std::string("none: ") + error.what()};
         }
     }
-    return std::make_unique<FileTransport>(directory, poll_ms);
+    return std::make_unique<FileTransport>(directory, poll_ms, std::move(offer));
 }
 
 }  // namespace tr::detail

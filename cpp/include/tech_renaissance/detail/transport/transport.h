@@ -34,10 +34,11 @@ struct Unreadable {
 using Arrival = std::variant<Ready, Reply, Exiting, Unreadable>;
 
 // What a worker must be given when it is launched: descriptors to inherit, and the variable that tells it their
-// numbers. Nothing where the variable is empty.
+// numbers, or that there are none, and why. Nothing where the variable is empty.
 struct Offer {
     std::string variable;
     std::vector<int> descriptors;
+    std::string refusal;
 };
 
 // A transport knows nothing of states, calls or processes: it moves a frame when there is room for it, and waits.

@@ -32,9 +32,13 @@ inline Backoff parse_schedule(const std::string& poll_ms) {
 class FileTransport final : public HostTransport {
 public:
     // poll_ms: "first:max", wait by this schedule and without notifications; empty: the default schedule, with them.
-    // REQUIRES: the directory exists. Throws LocalProtocolError bad_option for a schedule that is none.
-    FileTransport(const std::string& directory, const std::string& poll_ms)
-        : directory_(to_path(directory)), backoff_(parse_schedule(poll_ms)), watch_(directory, poll_ms.empty()) {}
+    // offer: what workers are to be told beside that. REQUIRES: the directory exists. Throws LocalProtocolError
+    // bad_option for a schedule that is none.
+    FileTransport(const std::string& directory, const std::string& poll_ms, Offer offer = {})
+        : directory_(to_path(directory)),
+          backoff_(parse_schedule(poll_ms)),
+          watch_(directory, poll_ms.empty()),
+          offer_(std::move(offer)) {}
 
     Offer prepare() override {
         exit_handle_ = no_handle;
@@ -43,7 +47,7 @@ public:
                                  "stack.txt", cancel_name}) {
             remove_anything(directory_ / name);
         }
-        return {};
+        return offer_;
     }
 
     void watch_exit(WaitHandle handle) override { exit_handle_ = handle; }
@@ -197,6 +201,7 @@ private:
     std::filesystem::path directory_;
     Backoff backoff_;
     DirectoryWatch watch_;
+    Offer offer_;
     WaitHandle exit_handle_ = no_handle;
     bool ready_ = false;
     bool left_ = false;

@@ -50,7 +50,8 @@ public:
         const auto [hears, rings] = worker_->control.doorbell().theirs();
         return {"TR_SHM",
                 {worker_->control.descriptor(), lender_.arena().segment().descriptor(), worker_->arena.descriptor(),
-                 hears, rings}};
+                 hears, rings},
+                ""};
     }
 
     void watch_exit(WaitHandle handle) override {
