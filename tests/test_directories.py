@@ -1,5 +1,6 @@
 """What is removed is what is ours: session directories that somebody swaps, removes, or puts where he likes."""
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -7,10 +8,13 @@ import sys
 from pathlib import Path
 from typing import Any, Callable, Iterator, List
 
+import numpy as np
 import pytest
-from hosts import WORKERS, Driver
+from gates import Gate
+from hosts import WORKERS, Driver, DriverFailed
+from leaks import wait_until
 
-from tech_renaissance import LaunchError
+from tech_renaissance import LaunchError, TechRenaissanceError, TimedOut, WorkerLost
 from tech_renaissance._system.open_folder import OpenFolder
 from tech_renaissance._transport.session_directory import remove_leftovers
 
@@ -69,11 +73,12 @@ def test_a_link_in_place_of_a_session_costs_its_target_nothing(
     directory = Path(session.session_dir)
     swapped = {"session": directory, "folder": directory.parent, "workspace": workspace}[what]
     target = leave_behind(tmp_path / "other" / directory.relative_to(swapped), lock="")
+    before = _contents(target)
     swapped.rename(tmp_path / "moved")
     swapped.symlink_to(tmp_path / "other")
     session.close()
     assert swapped.is_symlink()
-    assert ("left", "left") == ((target / "a.tsr").read_text(), (target / "folder" / "file").read_text())
+    assert before == _contents(target)
     swapped.unlink()
 
 
@@ -257,3 +262,103 @@ def test_a_lock_that_names_nobody_is_left_over_after_a_minute(make_session: Make
         pass
     assert (False, True) == (old.exists(), new.exists())
     shutil.rmtree(new)
+
+
+# ----------------------------------------------------------------------------------------- a directory that is lost in use
+
+
+def take_away(directory: Path, how: str) -> None:
+    """Have a session directory go, or its lock."""
+    if how == "lock":
+        (directory / "session.lock").unlink()
+    elif how == "removed":
+        subprocess.run(["rm", "-rf", str(directory)], check=True)
+    elif how == "moved":
+        directory.rename(directory.parents[2] / "moved")
+    else:
+        (directory / "new.lock").write_text("1")
+        (directory / "new.lock").replace(directory / "session.lock")
+
+
+WAYS = ("lock", "removed", "moved", "replaced")
+
+
+@pytest.mark.parametrize("how", WAYS)
+def test_a_worker_that_loses_its_directory_leaves_or_needs_none(
+    start: Maker, transport: str, how: str
+) -> None:
+    """Over files it leaves by itself, and its callers hear of it; over shared memory it serves on."""
+    session = start()
+    assert session.fetch_response("pid")
+    directory = Path(session.session_dir)
+    assert wait_until(lambda: (directory / "status.txt").read_text() in ("ok", "serving"))
+    take_away(directory, how)
+    before = _contents(directory)
+    if transport == "shm":
+        assert "on" == session.fetch_response("echo on")
+    else:
+        assert session.join()
+        with pytest.raises(WorkerLost, match="is gone, or somebody else's"):
+            session.fetch_response("echo on")
+    session.terminate()
+    assert before == _contents(directory)
+    session.close()
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.mark.parametrize("how", ["removed", "moved", "lock"])
+def test_a_session_whose_directory_was_taken_away_starts_again(start: Maker, how: str) -> None:
+    """In a new one, whose changes are noticed."""
+    session = start()
+    assert session.fetch_response("pid")
+    for _ in range(2):
+        take_away(Path(session.session_dir), how)
+        session.terminate()
+        session.start()
+        assert "on" == session.fetch_response("echo on")
+        session.send_tensor(np.ones(3, np.float32), "t")
+        assert session.state().name == "ready"
+        shutil.rmtree(Path(session.session_dir).parents[2] / "moved", ignore_errors=True)
+
+
+def test_a_session_whose_directory_somebody_took_does_not_start(
+    start: Maker, make_driver: MakeDriver
+) -> None:
+    """Until they are done with it."""
+    session = start()
+    assert session.wait_until_ready()
+    shutil.rmtree(session.session_dir)
+    other = make_driver().session(str(WORKERS / "echo.py"), "test")
+    with other:
+        session.terminate()
+        with pytest.raises(LaunchError) as caught:
+            session.start()
+        assert "session_in_use" == caught.value.code
+        assert "mine" == other.fetch_response("echo mine")
+    session.start()
+    assert "on" == session.fetch_response("echo on")
+
+
+def test_nobody_speaks_into_the_directory_that_another_session_has_now(
+    start: Maker, make_driver: MakeDriver, gate: Gate
+) -> None:
+    """Neither the first session's worker, which was at work, nor its host; and neither takes what is there."""
+    session = start()
+    session.send_request(f"wait {gate.path}")
+    gate.wait_for_arrival()
+    shutil.rmtree(session.session_dir)
+    with make_driver().session(str(WORKERS / "echo.py"), "test") as other:
+        assert "mine" == other.fetch_response("echo mine")
+        status = Path(other.session_dir, "status.txt")
+        assert wait_until(lambda: status.read_text() in ("ok", "serving"))
+        before = _contents(Path(other.session_dir))
+        with pytest.raises((TimedOut, WorkerLost)):
+            session.fetch_response("echo lost", 100)
+        with contextlib.suppress(TechRenaissanceError, OSError, DriverFailed):  # over files
+            session.send_tensor(np.ones(3, np.float32), "t")
+        gate.open()
+        session.stack()
+        session.terminate()
+        session.close()
+        assert before == _contents(Path(other.session_dir))
+        assert "still mine" == other.fetch_response("echo still mine")

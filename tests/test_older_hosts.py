@@ -258,6 +258,35 @@ def test_a_worker_leaves_when_its_directory_does(older: Maker, tmp_path: Path) -
     assert 0 == host.process.wait(60)
 
 
+def test_a_worker_leaves_when_its_lock_does(older: Maker) -> None:
+    """It is no longer the owner, and writes no last word."""
+    host = older()
+    host.ask('{"cmd": "echo", "params": "on"}')
+    assert host.wait_for_status("ok")
+    (host.directory / "session.lock").unlink()
+    assert 0 == host.process.wait(60)
+    assert "is gone, or somebody else's, so the worker leaves" in host.output
+    assert "ok" == host.status()
+
+
+@pytest.mark.parametrize("attempt", range(15))
+def test_a_directory_can_be_removed_while_answers_wait_in_it(older: Maker, attempt: int) -> None:
+    """With ``rm -rf``, which makes room for the next answer when it gets to the one that nobody has read."""
+    del attempt
+    host = older()
+    for number in (1, 2):
+        request = host.directory / "request.json"
+        request.write_text(f'{{"cmd": "echo", "params": "{number}"}}')
+        assert wait_until(lambda path=request: not path.exists())
+    assert wait_until((host.directory / "response.json").exists)
+    assert host.wait_for_status("busy")
+    assert wait_until(lambda: not (host.directory / ".request.claimed").exists())
+    done = subprocess.run(["rm", "-rf", str(host.directory)], stderr=subprocess.PIPE, check=False)
+    assert (0, b"") == (done.returncode, done.stderr)
+    assert 0 == host.process.wait(60)
+    assert not host.directory.exists()
+
+
 def test_a_worker_says_where_it_waits_and_what_it_runs(older: Maker) -> None:
     """One line, for who looks elsewhere, or has another module of the same name."""
     host = older(from_directory=True)

@@ -11,11 +11,12 @@ import pytest
 from gates import Gate
 from leaks import wait_until
 
-from tech_renaissance import CommandError, LocalProtocolError
+from tech_renaissance import CommandError, LocalProtocolError, SessionClosed
 from tech_renaissance._protocol.frame import Exiting, Ready, Request, Response
 from tech_renaissance._system import files
 from tech_renaissance._transport.file.host import FileHost
 from tech_renaissance._transport.file.worker import FileWorker
+from tech_renaissance._transport.session_place import SessionPlace
 
 pytestmark = pytest.mark.files
 
@@ -136,6 +137,27 @@ def test_a_schedule_that_is_none_is_refused(make_session: Maker, poll_ms: str) -
     with pytest.raises(LocalProtocolError) as caught:
         make_session(poll_ms=poll_ms)
     assert "bad_option" == caught.value.code
+
+
+@pytest.mark.parametrize("late", range(3))
+def test_a_directory_that_goes_while_the_worker_writes_is_lost_and_not_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, late: int
+) -> None:
+    """It may have looked just before."""
+    (tmp_path / "session").mkdir()
+    worker = FileWorker(str(tmp_path / "session"))
+    (tmp_path / "session").rmdir()
+    looks = iter(range(100))
+    is_lost = SessionPlace.is_lost
+    monkeypatch.setattr(SessionPlace, "is_lost", lambda place: next(looks) >= late and is_lost(place))
+    with pytest.raises(SessionClosed, match="is gone, or somebody else's"):
+        worker.try_send(Response("late", "word", id=1))
+    looks = iter(range(100))
+    with pytest.raises(SessionClosed, match="is gone, or somebody else's"):
+        while worker.receive(60) is None:  # it may return early
+            pass
+    worker.close()
+    assert not (tmp_path / "session").exists()
 
 
 def test_a_response_just_before_the_last_word_is_not_missed(

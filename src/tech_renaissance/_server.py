@@ -95,7 +95,7 @@ class TechRenaissanceServer:
                 hear_interrupts()
             undo.enter_context(interruptible(path, self._interrupt, self._is_cancelled))
             keep_freed_memory(os.environ)
-            choice = worker_transport(path, os.environ, offered)
+            choice = worker_transport(path, os.environ, offered, is_hosted=self._unhosted is None)
             self._transport_info = {"transport": choice.name, "transport_reason": choice.reason}
             self.serve(choice.end)
 

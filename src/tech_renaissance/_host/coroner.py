@@ -10,6 +10,7 @@ from .._base.post_mortem import PostMortem, last_traceback, native_fault, shorte
 from .._process.interpreter import named_version
 from .._process.process import Process, have_grown, out_of_memory_kills, own_peak_nbytes, peak_nbytes
 from .._transport.session_files import read_worker_info, write_post_mortem, write_status
+from .._transport.session_place import SessionPlace
 from .._transport.transport import HostTransport
 from .call import Call
 from .exchange import Exchange
@@ -22,14 +23,14 @@ class Coroner:
 
     def __init__(
         self,
-        path: str,
+        place: SessionPlace,
         interpreter: str,
         transport: HostTransport,
         exchange: Exchange,
         told: Callable[[], None],
     ) -> None:
-        """``path``: of the session directory. ``interpreter``: of the worker. ``told``: is called when the record is made."""
-        self._path = path
+        """``interpreter``: of the worker. ``told``: is called when the record is made."""
+        self._place = place
         self._interpreter = interpreter
         self._transport = transport
         self._exchange = exchange
@@ -54,7 +55,7 @@ class Coroner:
         """Make the record, and write it down if that can be done."""
         self.last_call = call = self._begun_call()
         self.post_mortem = record = self._record(process, status, call)
-        if not self._has_left_directory:
+        if not self._has_left_directory and not self._place.is_lost():
             self._write(record)
         self._told()
 
@@ -85,7 +86,7 @@ class Coroner:
 
     def _findings(self, process: Process, status: Optional[int]) -> Dict[str, Any]:
         """What has to be looked for."""
-        info = read_worker_info(self._path)
+        info = read_worker_info(self._place.directory)
         stderr = process.stderr_tail()
         peak = peak_nbytes(process.pid)
         return {
@@ -123,5 +124,5 @@ class Coroner:
 
     def _write(self, record: PostMortem) -> None:
         with contextlib.suppress(Exception):  # the disk is full, or the directory gone: the object is there
-            write_post_mortem(self._path, record.to_json())
-            write_status(self._path, "terminated")
+            write_post_mortem(self._place.directory, record.to_json())
+            write_status(self._place.directory, "terminated")

@@ -11,6 +11,7 @@ from .._base.post_mortem import PostMortem
 from .._process.output import Output
 from .._process.process import Process
 from .._process.stacks import take_stacks
+from .._transport.session_place import SessionPlace
 from .._transport.transport import HostTransport
 from .call import Call, call_ended
 from .coroner import Coroner
@@ -38,13 +39,13 @@ class LaunchedWorker:
         self,
         launch: Launch,
         transport: HostTransport,
-        path: str,
+        place: SessionPlace,
         told: Callable[[], None],
         *,
         hands_over: bool,
     ) -> None:
-        """``path``: of the session directory. ``told``: see Coroner. ``hands_over``: see Exchange. Raises LaunchError."""
-        self._path = path
+        """``told``: see Coroner. ``hands_over``: see Exchange. Raises LaunchError."""
+        self._place = place
         self._stopped = False  # by its host, and not for a call
         self._death_s = _DEATH_S
         self._stacks_lock = threading.Lock()
@@ -59,7 +60,7 @@ class LaunchedWorker:
             wait_for_room=self._wait_for_room if callable(launch.output) else None,
             hands_over=hands_over,
         )
-        self._coroner = Coroner(path, launch.arguments[0], transport, self.exchange, told)
+        self._coroner = Coroner(place, launch.arguments[0], transport, self.exchange, told)
         self.process = Process(*launch, self._coroner.process_ended)
         transport.watch_exit(self.process.exit_handle)
 
@@ -115,7 +116,9 @@ class LaunchedWorker:
     def stacks(self) -> str:
         """The Python stacks of all threads, or why they cannot be had; empty if the worker does not offer them."""
         with self._stacks_lock:
-            return take_stacks(self.process, os.path.join(self._path, "stack.txt")) if self.is_alive() else ""
+            if not self.is_alive() or self._place.is_lost():
+                return ""
+            return take_stacks(self.process, os.path.join(self._place.directory, "stack.txt"))
 
     def close(self) -> None:
         """End what still runs, and release what the process holds in the host. The directory is the next worker's then."""

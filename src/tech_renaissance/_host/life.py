@@ -14,6 +14,7 @@ from .._process.output import Output
 from .._transport.choose import check_transport_name, checked_look_us, host_transport
 from .._transport.file.watch import Backoff
 from .._transport.session_directory import SessionDirectory, remove_leftovers, session_directory
+from .._transport.session_place import SessionPlace
 from .._transport.transport import HostTransport
 from .ladder import END_LADDER, TERMINATE_LADDER
 from .launched_worker import Launch, LaunchedWorker
@@ -93,6 +94,9 @@ class Life:
             if self._worker and self._worker.is_alive() and not self._worker.process.is_unkillable:
                 return False
             arguments = self._arguments()
+            if self._directory and not self._directory.is_in_place():
+                self._release_worker()
+                self._give_up_directory()
             transport = self.transport
             self._release_worker()
             offer = transport.prepare()
@@ -100,7 +104,9 @@ class Life:
             directory, output = self._options.working_directory, self._output()
             launch = Launch(arguments, environment, directory, output, offer.descriptors)
             hands_over = self._options.restart != "never"
-            self._worker = LaunchedWorker(launch, transport, self.path, self.told, hands_over=hands_over)
+            self._worker = LaunchedWorker(
+                launch, transport, SessionPlace(self.path), self.told, hands_over=hands_over
+            )
             return True
 
     def restart(
@@ -140,17 +146,20 @@ class Life:
             self._release_worker()
             if self._transport:
                 self._transport.close()
-            if self._directory:
-                with contextlib.suppress(
-                    OSError
-                ):  # someone else's file in it, or it is gone: nothing more can be done
-                    self._directory.remove()
-            self._transport = self._directory = None
+            self._give_up_directory()
+            self._transport = None
 
     def check_open(self) -> None:
         """Raise SessionClosed after the end."""
         if self._closed:
             raise SessionClosed("session_closed", "the session was closed: make a new one")
+
+    def _give_up_directory(self) -> None:
+        if self._directory:
+            # Someone else's file in it, or it is gone: nothing more can be done.
+            with contextlib.suppress(OSError):
+                self._directory.remove()
+            self._directory = None
 
     def _release_worker(self) -> None:
         if self._worker:

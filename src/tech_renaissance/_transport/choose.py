@@ -73,8 +73,10 @@ def host_transport(
         return FileHost(directory, poll_ms, library, _no_offer(str(error)))
 
 
-def worker_transport(directory: str, environment: Mapping[str, str], offered: Optional[str]) -> Choice:
-    """The worker's end. ``offered``: the value of TR_SHM, None if the host offered nothing."""
+def worker_transport(
+    directory: str, environment: Mapping[str, str], offered: Optional[str], *, is_hosted: bool = True
+) -> Choice:
+    """The worker's end. ``offered``: the value of TR_SHM, None if the host offered nothing. ``is_hosted``: see FileWorker."""
     try:
         if not offered:
             raise ValueError("the host offered no shared memory")
@@ -91,7 +93,8 @@ def worker_transport(directory: str, environment: Mapping[str, str], offered: Op
     except (OSError, ValueError) as error:
         from .file.worker import FileWorker
 
-        return Choice(FileWorker(directory, environment.get("TR_POLL_MS")), FILE, str(error))
+        end = FileWorker(directory, environment.get("TR_POLL_MS"), is_hosted=is_hosted)
+        return Choice(end, FILE, str(error))
 
 
 def _no_offer(reason: str) -> Offer:

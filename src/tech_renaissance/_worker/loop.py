@@ -7,14 +7,14 @@ import time
 from collections import deque
 from typing import Any, Deque, Dict, Optional, Protocol
 
-from .._base.errors import ArenaFull, Cancelled
+from .._base.errors import ArenaFull, Cancelled, SessionClosed
 from .._protocol.connection import Connection
 from .._protocol.frame import Exit, Exiting, Failure, Frame, MalformedRequest, Ready, Request, Response
 from .._transport.transport import WorkerTransport
 from .._version import __version__
 from .allocator import give_back_memory
 from .reply import Leave, error_response, failure_response
-from .unhosted import UnhostedSession
+from .unhosted import UnhostedSession, say
 
 # How long to sleep at most before looking again; every wait is bounded. Who has slept so long has nothing to do.
 _RECHECK_S = 10.0
@@ -57,6 +57,8 @@ class ServingLoop:
                 pass
         except KeyboardInterrupt:
             pass
+        except SessionClosed as error:  # of the transport: those of a handler are its answer
+            say(f"tech_renaissance: {error}, so the worker leaves")
         finally:
             with contextlib.suppress(OSError):  # the directory may be gone, the disk full: leave all the same
                 self.transport.try_send(Exiting())

@@ -33,7 +33,7 @@ class UnhostedSession:
     def announce(self) -> None:
         """Say on stderr where the worker waits, and which package it runs: people who look elsewhere find out here."""
         package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-        _say(f"tech_renaissance {__version__} ({package}): the worker waits in {self._directory.path}")
+        say(f"tech_renaissance {__version__} ({package}): the worker waits in {self._directory.path}")
 
     def remaining_s(self) -> Optional[float]:
         """How long the host may still take to show itself, from the first call on; None once it is there."""
@@ -52,7 +52,7 @@ class UnhostedSession:
         self._host_is_there = self._host_is_there or self._has_visitors()
         if self.remaining_s() != 0.0:
             return False
-        _say(
+        say(
             f"tech_renaissance: nobody came to {self._directory.path} within {PATIENCE_S:g} s, so the worker leaves; "
             "TR_WORKSPACE names the workspace of a host that looks elsewhere"
         )
@@ -78,7 +78,8 @@ class UnhostedSession:
         return any(name not in _OWN_FILES for name in names)
 
 
-def _say(line: str) -> None:
+def say(line: str) -> None:
+    """On stderr, if there is one."""
     with contextlib.suppress(AttributeError, OSError, ValueError):  # there is no stderr, or it was closed
         sys.stderr.write(f"{line}\n")
         sys.stderr.flush()

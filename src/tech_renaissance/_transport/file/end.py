@@ -7,6 +7,7 @@ from typing import Optional
 from ..._protocol.frame import (
     Frame,
 )
+from ..session_place import SessionPlace
 from .watch import Backoff, watch_directory
 
 # Holds the id of the request that the host has cancelled.
@@ -18,6 +19,7 @@ class FileEnd:
 
     def __init__(self, directory: str, poll_ms: Optional[str]) -> None:
         self.directory = directory
+        self._place = SessionPlace(directory)
         self._backoff = Backoff.parse(poll_ms) if poll_ms else Backoff()
         self._watch = watch_directory(directory, notify=not poll_ms)
         self._exit_handle: Optional[int] = None

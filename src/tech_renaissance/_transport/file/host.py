@@ -3,6 +3,7 @@
 A response is read whole, with the results that it names, and consumed by deleting it.
 """
 
+import errno
 import os
 from typing import Any, List, NamedTuple, Optional, Sequence, Tuple
 
@@ -63,6 +64,9 @@ class FileHost(FileEnd, HostTransport):
         self._exit_handle = self._sending = None
         self._taken = (None, None)
         self._ready = self._left = False
+        if self._place.is_lost():  # it was removed, and is made anew
+            self._place.find()
+            self._watch.follow(self.directory)
         for name in (
             "request.json",
             ".request.claimed",
@@ -81,7 +85,8 @@ class FileHost(FileEnd, HostTransport):
 
     def cancel(self, request_id: int) -> None:
         """See HostTransport."""
-        files.write(self._path(CANCEL), str(request_id).encode())
+        if not self._place.is_lost():
+            files.write(self._path(CANCEL), str(request_id).encode())
 
     def may_have_begun(self, request_id: int) -> bool:
         """See HostTransport."""
@@ -94,24 +99,28 @@ class FileHost(FileEnd, HostTransport):
 
     def put_tensor(self, tag: str, tensor: Any) -> None:
         """See HostTransport."""
+        self._check_place()
         export_tsr(tensor, self._tensor_path(tag))
 
     def put_tsr(self, tag: str, data: memoryview) -> None:
         """As put_tensor, for a tensor that is the bytes of a TSR file already."""
+        self._check_place()
         files.write(self._tensor_path(tag), data)
 
     def drop_tensor(self, tag: str) -> None:
         """See HostTransport."""
-        files.remove(self._tensor_path(tag))
+        if not self._place.is_lost():
+            files.remove(self._tensor_path(tag))
 
     def tags(self) -> List[str]:
         """See HostTransport."""
-        return [name[:-4] for name in os.listdir(self.directory) if name.endswith(".tsr")]
+        names = [] if self._place.is_lost() else os.listdir(self.directory)
+        return [name[:-4] for name in names if name.endswith(".tsr")]
 
     def try_send(self, frame: Frame) -> bool:
         """See Transport."""
         path = self._path("request.json")
-        if os.path.exists(path):
+        if os.path.exists(path) or self._place.is_lost():  # a worker that has lost its directory leaves
             return False
         if isinstance(frame, Exit):
             text = encode_request(Request("exit"), now_ms())
@@ -153,6 +162,8 @@ class FileHost(FileEnd, HostTransport):
         self._taken = (None, self._taken[1])
 
     def _look(self) -> Optional[Frame]:
+        if self._place.is_lost():
+            return None
         if not self._ready:
             if not isinstance(self.taken, Ready):
                 return self._look_for_ready()
@@ -196,6 +207,11 @@ class FileHost(FileEnd, HostTransport):
         files.discard(self._path("response.json"))
         self._is_removed = True
         return error
+
+    def _check_place(self) -> None:
+        if self._place.is_lost():
+            text = "the session directory is gone, or somebody else's: start the session again"
+            raise FileNotFoundError(errno.ENOENT, text, self.directory)
 
     def _look_for_ready(self) -> Optional[Frame]:
         return self._take(Ready(read_worker_info(self.directory))) if says_ready(self.directory) else None

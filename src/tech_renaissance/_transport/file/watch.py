@@ -29,6 +29,10 @@ class DirectoryWatch(Protocol):
         """True if the directory changed since the last wait, ``wake`` was called, or ``exit_handle`` fired."""
         ...
 
+    def follow(self, path: str) -> None:
+        """Watch this directory in place of the one before; nobody waits meanwhile."""
+        ...
+
     def wake(self) -> None:
         """End a wait, or the next one, from any thread."""
         ...

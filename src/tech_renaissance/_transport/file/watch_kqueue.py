@@ -4,6 +4,7 @@ A kqueue reports that a directory's entries changed, which is what a rename does
 host is seen at the next re-check.
 """
 
+import contextlib
 import os
 import select
 from typing import Optional
@@ -15,16 +16,26 @@ class NotifyWatch(SleepWatch):
     """A kqueue watch. Changes are kept by the queue from construction on, so none between two waits is missed."""
 
     def __init__(self, path: str) -> None:
-        self._directory = os.open(path, os.O_RDONLY)
         self._queue = select.kqueue()
+        self._directory = self._add(path)
+        super().__init__()
+
+    def follow(self, path: str) -> None:
+        """Watch this directory in place of the one before: see Watch."""
+        with contextlib.suppress(OSError):  # waiting by schedule always works
+            before, self._directory = self._directory, self._add(path)
+            os.close(before)
+
+    def _add(self, path: str) -> int:
+        directory = os.open(path, os.O_RDONLY)
         change = select.kevent(
-            self._directory,
+            directory,
             filter=select.KQ_FILTER_VNODE,
             flags=select.KQ_EV_ADD | select.KQ_EV_CLEAR,
             fflags=select.KQ_NOTE_WRITE | select.KQ_NOTE_DELETE | select.KQ_NOTE_RENAME,
         )
         self._queue.control([change], 0)
-        super().__init__()
+        return directory
 
     def wait(self, timeout_s: float, exit_handle: Optional[int] = None) -> bool:
         """True if something happened before the timeout."""

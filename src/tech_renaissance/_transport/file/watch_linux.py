@@ -1,5 +1,6 @@
 """Watching a directory with inotify (man 7 inotify), through the C library: Python has no binding of its own."""
 
+import contextlib
 import ctypes
 import os
 from typing import Optional
@@ -29,7 +30,7 @@ class NotifyWatch(SleepWatch):
     def __init__(self, path: str) -> None:
         self._inotify = _checked(_libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC))
         try:
-            _checked(_libc.inotify_add_watch(self._inotify, os.fsencode(path), ctypes.c_uint32(_MASK)))
+            self._add(path)
             super().__init__()
         except OSError:
             os.close(self._inotify)
@@ -42,6 +43,14 @@ class NotifyWatch(SleepWatch):
             if descriptor != exit_handle:
                 drain(descriptor)
         return bool(ready)
+
+    def follow(self, path: str) -> None:
+        """Watch this directory in place of the one before: see Watch."""
+        with contextlib.suppress(OSError):  # no more watches: waiting by schedule always works
+            self._add(path)
+
+    def _add(self, path: str) -> None:
+        _checked(_libc.inotify_add_watch(self._inotify, os.fsencode(path), ctypes.c_uint32(_MASK)))
 
     def close(self) -> None:
         """Release the descriptors."""

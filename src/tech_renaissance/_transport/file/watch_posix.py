@@ -23,6 +23,9 @@ class SleepWatch:
             drain(self._wake_read)
         return bool(ready)
 
+    def follow(self, path: str) -> None:
+        """Watch this directory in place of the one before: see Watch."""
+
     def wake(self) -> None:
         """End a wait, or the next one. Safe from any thread."""
         with contextlib.suppress(BlockingIOError):  # a full pipe is a wake already

@@ -1,5 +1,6 @@
 """Watching a directory on Windows: FindFirstChangeNotificationW and WaitForMultipleObjects."""
 
+import contextlib
 import ctypes
 from ctypes import wintypes
 from typing import Optional
@@ -33,6 +34,9 @@ class SleepWatch:
         """True if something happened before the timeout."""
         return self._wait(timeout_s, [self._event], exit_handle) is not None
 
+    def follow(self, path: str) -> None:
+        """Watch this directory in place of the one before: see Watch."""
+
     def wake(self) -> None:
         """End a wait, or the next one. Safe from any thread."""
         _kernel32.SetEvent(self._event)
@@ -59,10 +63,21 @@ class NotifyWatch(SleepWatch):
     """A change notification. The handle stays signalled until the next wait, so no change between two is missed."""
 
     def __init__(self, path: str) -> None:
-        self._changes = _kernel32.FindFirstChangeNotificationW(path, False, _FILE_NAMES_AND_SIZES)
-        if self._changes == _INVALID_HANDLE:
-            raise ctypes.WinError(ctypes.get_last_error())
+        self._changes = self._watch(path)
         super().__init__()
+
+    def follow(self, path: str) -> None:
+        """Watch this directory in place of the one before: see Watch."""
+        with contextlib.suppress(OSError):  # waiting by schedule always works
+            before, self._changes = self._changes, self._watch(path)
+            _kernel32.FindCloseChangeNotification(before)
+
+    @staticmethod
+    def _watch(path: str) -> int:
+        changes: int = _kernel32.FindFirstChangeNotificationW(path, False, _FILE_NAMES_AND_SIZES)
+        if changes == _INVALID_HANDLE:
+            raise ctypes.WinError(ctypes.get_last_error())
+        return changes
 
     def wait(self, timeout_s: float, exit_handle: Optional[int] = None) -> bool:
         """True if something happened before the timeout."""

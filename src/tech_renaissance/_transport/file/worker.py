@@ -6,9 +6,9 @@ A request is claimed by renaming it, so each is read whole, once, by one reader,
 import contextlib
 import os
 import time
-from typing import Any, Callable, List, Optional, Sequence
+from typing import Any, Callable, List, Optional, Sequence, TypeVar
 
-from ..._base.errors import RemoteProtocolError
+from ..._base.errors import RemoteProtocolError, SessionClosed
 from ..._base.names import check_name
 from ..._base.tensor import DType, Library, allocate
 from ..._protocol.frame import (
@@ -28,17 +28,26 @@ from ..session_files import read_status, write_status, write_worker_info
 from ..transport import WorkerTransport
 from .end import CANCEL, FileEnd, now_ms
 
+_Result = TypeVar("_Result")
+
 # An older host may write in place: how long its file must stand still before it counts as written.
 _SETTLE_S = 0.1
+# How long it may take to remove the lock file after the response, by who removes everything.
+_REMOVAL_S = 0.05
 
 _ID_NBYTES = 20
 
 
 class FileWorker(FileEnd, WorkerTransport):
-    """The worker's end."""
+    """The worker's end. Once the directory is gone, or somebody else's, nothing is written there, and ``receive`` and ``try_send`` of a
+    response raise SessionClosed.
+    """
 
-    def __init__(self, directory: str, poll_ms: Optional[str] = None) -> None:
+    def __init__(self, directory: str, poll_ms: Optional[str] = None, *, is_hosted: bool = True) -> None:
+        """``is_hosted``: by a host of this project, which ends its worker before it removes the directory."""
         super().__init__(directory, poll_ms)
+        self._is_hosted = is_hosted
+        self._has_waited = False  # for room for a response
         self._told_to_leave = False
 
     def is_cancelled(self, request_id: int) -> bool:
@@ -64,7 +73,7 @@ class FileWorker(FileEnd, WorkerTransport):
     def try_send(self, frame: Frame) -> bool:
         """See Transport."""
         if isinstance(frame, Response):
-            return self._try_respond(frame)
+            return self._in_place(lambda: self._try_respond(frame))
         if isinstance(frame, Ready):
             write_worker_info(self.directory, frame.info)
             self._set_status("ready")
@@ -76,7 +85,7 @@ class FileWorker(FileEnd, WorkerTransport):
 
     def close(self) -> None:
         """See Transport. The last word in ``status.txt`` is ``terminated``."""
-        if not self._closed:
+        if not self._closed and not self._place.is_lost():
             with contextlib.suppress(OSError):  # the directory may be gone, the disk full
                 write_status(self.directory, "terminated")
         super().close()
@@ -86,8 +95,14 @@ class FileWorker(FileEnd, WorkerTransport):
 
     def _try_respond(self, response: Response) -> bool:
         path = self._path("response.json")
-        if os.path.exists(path) or not os.path.isdir(self.directory):
+        if os.path.exists(path):
+            self._has_waited = True
             return False
+        if self._has_waited and not self._is_hosted:
+            # Was the last response consumed, or is somebody about to remove one file after the other?
+            time.sleep(_REMOVAL_S)
+        self._has_waited = False
+        self._check_place()
         names = [f"result_{index}" for index in range(len(response.tensors))]
         for name, tensor in zip(names, response.tensors):
             export_tsr(tensor, self._tensor_path(name))
@@ -103,6 +118,9 @@ class FileWorker(FileEnd, WorkerTransport):
             index += 1
 
     def _look(self) -> Optional[Frame]:
+        return self._in_place(self._next_frame)
+
+    def _next_frame(self) -> Optional[Frame]:
         if not self._told_to_leave and self._asked_to_leave():
             self._told_to_leave = True  # "exit" stays in the file, but is one frame
             return Exit()
@@ -134,11 +152,26 @@ class FileWorker(FileEnd, WorkerTransport):
             time.sleep(_SETTLE_S)
 
     def _asked_to_leave(self) -> bool:
-        status = read_status(self.directory)
-        return status == "exit" or (not status and not os.path.isdir(self.directory))
+        return read_status(self.directory) == "exit"
+
+    def _in_place(self, action: Callable[[], _Result]) -> _Result:
+        """Do something in the directory, which may be lost before or meanwhile."""
+        self._check_place()
+        try:
+            return action()
+        except OSError:
+            self._check_place()
+            raise
+
+    def _check_place(self) -> None:
+        if self._place.is_lost():
+            text = f"the session directory {self.directory!r} is gone, or somebody else's"
+            raise SessionClosed("session_closed", text)
 
     def _set_status(self, line: str) -> None:
         """Our word must not cover a host's "exit": not one that stands there, nor one that is written in place just now."""
+        if self._place.is_lost():
+            return
         with files.held(self._path("status.txt")) as read:
             if not _says_exit(read):
                 write_status(self.directory, line)

@@ -9,6 +9,7 @@ from ..._base.errors import RemoteProtocolError
 from ..._base.tensor import DType, Library, imported_library
 from ..._protocol.frame import LONG, Exit, Exiting, Frame, MalformedRequest, Ready, Response
 from ..session_files import write_status, write_worker_info
+from ..session_place import SessionPlace
 from ..transport import WorkerTransport
 from . import frame as shm_frame
 from .control import (
@@ -46,6 +47,7 @@ class ShmWorker(WorkerTransport):
         if not check_magic(control):
             raise ValueError("the host's control segment has another layout")
         self._directory = directory
+        self._place = SessionPlace(directory)
         self._side = Side(control, Doorbell(*descriptors[3:]), is_host=False, look_us=look_us)
         self._words = control.words
         self._lessee = Lessee(host_arena)
@@ -139,8 +141,9 @@ class ShmWorker(WorkerTransport):
 
     def _say(self, word: str) -> None:
         """Write it into status.txt."""
-        with contextlib.suppress(OSError):  # the directory may be gone, the disk full
-            write_status(self._directory, word)
+        if not self._place.is_lost():
+            with contextlib.suppress(OSError):  # the disk may be full
+                write_status(self._directory, word)
 
     def _wait_for_room(self, timeout_s: float) -> Optional[Frame]:
         deadline = time.monotonic() + timeout_s

@@ -20,7 +20,7 @@
 #include "tech_renaissance/detail/protocol/connection.h"
 #include "tech_renaissance/detail/protocol/frame.h"
 #include "tech_renaissance/detail/system/files.h"
-#include "tech_renaissance/detail/system/path.h"
+#include "tech_renaissance/detail/transport/session_place.h"
 #include "tech_renaissance/detail/transport/worker_info.h"
 #include "tech_renaissance/post_mortem.h"
 
@@ -33,8 +33,8 @@ public:
     using MayHaveBegun = std::function<bool(Connection::Id)>;
 
     // may_have_begun: as HostTransport. told: is called when the record is made.
-    Coroner(std::string directory, std::string interpreter, MayHaveBegun may_have_begun, std::function<void()> told)
-        : directory_(std::move(directory)),
+    Coroner(SessionPlace place, std::string interpreter, MayHaveBegun may_have_begun, std::function<void()> told)
+        : place_(std::move(place)),
           interpreter_(std::move(interpreter)),
           may_have_begun_(std::move(may_have_begun)),
           told_(std::move(told)) {}
@@ -83,7 +83,7 @@ public:
             if (in_work) last_call_ = in_work->call;
             post_mortem_ = record_;
         }
-        if (!has_left_directory_) write(*record_);
+        if (!has_left_directory_ && !place_.is_lost()) write(*record_);
         if (told_) told_();
     }
 
@@ -142,7 +142,7 @@ private:
 
     void describe_worker(PostMortem& death) const {
         try {
-            const json::Object info = read_worker_info(to_path(directory_));
+            const json::Object info = read_worker_info(place_.directory());
             death.python = optional_string(info, "python");
             death.tech_renaissance = optional_string(info, "tech_renaissance");
         } catch (const std::exception&) {  // it has written nonsense
@@ -159,10 +159,10 @@ private:
     }
 
     void write(const char* name, const std::string& text) const {
-        write_file(to_path(directory_) / name, {{text.data(), text.size()}});
+        write_file(place_.directory() / name, {{text.data(), text.size()}});
     }
 
-    std::string directory_;
+    SessionPlace place_;
     std::string interpreter_;
     MayHaveBegun may_have_begun_;
     std::function<void()> told_;

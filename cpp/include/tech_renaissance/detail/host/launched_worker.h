@@ -20,6 +20,7 @@
 #include "tech_renaissance/detail/process/launch.h"
 #include "tech_renaissance/detail/process/process.h"
 #include "tech_renaissance/detail/process/stack.h"
+#include "tech_renaissance/detail/transport/session_place.h"
 #include "tech_renaissance/detail/transport/transport.h"
 #include "tech_renaissance/error.h"
 #include "tech_renaissance/session_options.h"
@@ -32,7 +33,7 @@ inline constexpr std::chrono::seconds death_patience(5);
 // What a worker is made of besides its launch.
 struct WorkerParts {
     std::shared_ptr<HostTransport> transport;
-    std::string directory;  // of the session
+    SessionPlace place;
     CancelPatience patience;
     bool supervised = false;
     std::function<void()> told;  // is called when the process has ended and the record of that is made
@@ -44,11 +45,11 @@ public:
     // Throws LaunchError.
     LaunchedWorker(const Launch& launch, const WorkerParts& parts)
         : transport_(parts.transport),
-          directory_(parts.directory),
+          place_(parts.place),
           patience_(parts.patience),
           supervised_(parts.supervised),
           coroner_(std::make_shared<Coroner>(
-              parts.directory, launch.argv.front(),
+              parts.place, launch.argv.front(),
               [transport = parts.transport](Exchange::Id id) { return transport->may_have_begun(id); }, parts.told)),
           process_(launch, [coroner = coroner_](const ProcessEnd& end) { coroner->process_ended(end); }),
           exchange_(*transport_, coroner_->work(), hooks(launch)) {
@@ -133,7 +134,7 @@ public:
     // The Python stacks of all threads, or why they cannot be had; empty if there are none.
     std::string stacks() override {
         const std::lock_guard<std::mutex> lock(stacks_mutex_);
-        return is_alive() ? take_stacks(process_, to_path(directory_) / "stack.txt") : "";
+        return is_alive() && !place_.is_lost() ? take_stacks(process_, place_.directory() / "stack.txt") : "";
     }
 
     bool wait_end(std::chrono::milliseconds timeout) override { return process_.wait(timeout); }
@@ -197,7 +198,7 @@ private:
     }
 
     std::shared_ptr<HostTransport> transport_;
-    std::string directory_;
+    SessionPlace place_;
     CancelPatience patience_;
     bool supervised_;
     std::atomic<bool> stopped_{false};

@@ -19,6 +19,7 @@
 #include "tech_renaissance/detail/process/launch.h"
 #include "tech_renaissance/detail/transport/choose.h"
 #include "tech_renaissance/detail/transport/session_directory.h"
+#include "tech_renaissance/detail/transport/session_place.h"
 #include "tech_renaissance/session_options.h"
 
 namespace tr::detail {
@@ -62,13 +63,11 @@ public:
     // The host's end; claims the directory when first used.
     HostTransport& transport() {
         const std::lock_guard<std::recursive_mutex> lock(mutex_);
-        if (!transport_) {
-            if (!directory_) {
-                directory_.emplace(path_);
-                remove_leftovers(from_path(to_path(path_).parent_path()));
-            }
-            transport_ = choose_transport(transport_name(), path_, poll_ms(), look());
+        if (!directory_) {
+            directory_.emplace(path_);
+            remove_leftovers(from_path(to_path(path_).parent_path()));
         }
+        if (!transport_) transport_ = choose_transport(transport_name(), path_, poll_ms(), look());
         return *transport_;
     }
 
@@ -135,20 +134,28 @@ private:
         const WorkerPtr last = worker();
         if (last && last->is_alive() && !last->process().is_unkillable()) return false;
         Launch launch{arguments(), worker_environment(), options_.working_directory, output()};
-        HostTransport& end = transport();
-        if (last) {
-            last->close();
-            last->process().finish_output();  // a callback is called by one worker at a time
-            last->leave_directory();
+        if (directory_ && !directory_->is_in_place()) {
+            retire(last);
+            directory_.reset();
         }
+        HostTransport& end = transport();
+        retire(last);
         Offer offer = end.prepare();
         if (!offer.refusal.empty()) launch.environment[offer.variable] = offer.refusal;
         if (!offer.descriptors.empty()) launch.inherited_variable = std::move(offer.variable);
         launch.inherited = std::move(offer.descriptors);
         const bool supervised = options_.restart == Restart::on_crash;
-        const WorkerParts parts{transport_, path_, options_.patience, supervised, told_};
+        const WorkerParts parts{transport_, SessionPlace(to_path(path_)), options_.patience, supervised, told_};
         set_worker(std::make_shared<LaunchedWorker>(launch, parts));
         return true;
+    }
+
+    // The last worker makes room for another.
+    static void retire(const WorkerPtr& last) {
+        if (!last) return;
+        last->close();
+        last->process().finish_output();  // a callback is called by one worker at a time
+        last->leave_directory();
     }
 
     void set_worker(WorkerPtr worker) {

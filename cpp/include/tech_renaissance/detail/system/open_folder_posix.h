@@ -27,6 +27,14 @@ using FileIdentity = std::pair<dev_t, ino_t>;
 
 inline FileIdentity identity_of(const struct stat& status) { return {status.st_dev, status.st_ino}; }
 
+// Of what bears this path now, itself if it is a link; none if nothing does.
+inline std::optional<FileIdentity> identity_at(const std::filesystem::path& path) {
+    struct stat status{};
+    if (::lstat(path.c_str(), &status) == 0) return identity_of(status);
+    if (errno != ENOENT && errno != ENOTDIR) throw_file_error(errno, "look at", path);
+    return std::nullopt;
+}
+
 // The operations that need the platform.
 class OpenFolderBase {
 public:

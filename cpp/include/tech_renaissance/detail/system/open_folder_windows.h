@@ -23,6 +23,18 @@ inline FileIdentity identity_of(const BY_HANDLE_FILE_INFORMATION& about) {
     return {about.dwVolumeSerialNumber, about.nFileIndexHigh, about.nFileIndexLow};
 }
 
+// Of what bears this path now, itself if it is a link; none if nothing does.
+inline std::optional<FileIdentity> identity_at(const std::filesystem::path& path) {
+    constexpr DWORD share = FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE;
+    constexpr DWORD flags = FILE_FLAG_BACKUP_SEMANTICS | FILE_FLAG_OPEN_REPARSE_POINT;
+    const Handle file(CreateFileW(path.c_str(), FILE_READ_ATTRIBUTES, share, nullptr, OPEN_EXISTING, flags, nullptr));
+    BY_HANDLE_FILE_INFORMATION about{};
+    if (file && GetFileInformationByHandle(file.get(), &about)) return identity_of(about);
+    const DWORD error = GetLastError();
+    if (error != ERROR_FILE_NOT_FOUND && error != ERROR_PATH_NOT_FOUND) throw_file_error(error, "look at", path);
+    return std::nullopt;
+}
+
 // The operations that need the platform.
 class OpenFolderBase {
 public:
@@ -56,11 +68,7 @@ public:
 
     // Of what bears this name in it now; none if nothing does.
     std::optional<FileIdentity> identity_at(const std::string& name) const {
-        const std::filesystem::path path = path_ / to_path(name);
-        const Handle file(open(path, FILE_READ_ATTRIBUTES, FILE_FLAG_OPEN_REPARSE_POINT, share_all));
-        if (!file && GetLastError() == ERROR_FILE_NOT_FOUND) return std::nullopt;
-        if (!file) throw_file_error(GetLastError(), "look at", path);
-        return identity_of(information(file, path));
+        return detail::identity_at(path_ / to_path(name));
     }
 
     // Whether this name in it is that of a folder, and not of a link or a junction to one.
@@ -78,17 +86,12 @@ public:
     }
 
 private:
-    static constexpr DWORD share_all = FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE;
-
-    static HANDLE open(const std::filesystem::path& path, DWORD access, DWORD more_flags, DWORD share) {
-        return CreateFileW(path.c_str(), access, share, nullptr, OPEN_EXISTING, FILE_FLAG_BACKUP_SEMANTICS | more_flags,
-                           nullptr);
-    }
-
     // Deletion is not shared, and renaming is a kind of it. That counts only for who reads more than attributes.
     static Handle opened(const std::filesystem::path& path, DWORD more_flags) {
         constexpr DWORD access = FILE_LIST_DIRECTORY | FILE_READ_ATTRIBUTES;
-        Handle folder(open(path, access, more_flags, FILE_SHARE_READ | FILE_SHARE_WRITE));
+        constexpr DWORD share = FILE_SHARE_READ | FILE_SHARE_WRITE;
+        const DWORD flags = FILE_FLAG_BACKUP_SEMANTICS | more_flags;
+        Handle folder(CreateFileW(path.c_str(), access, share, nullptr, OPEN_EXISTING, flags, nullptr));
         if (!folder) throw_file_error(GetLastError(), "open the folder", path);
         if (!is_plain_folder(information(folder, path).dwFileAttributes))
             throw_file_error(ERROR_DIRECTORY, "open the folder", path);

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -15,6 +16,7 @@
 #include "tech_renaissance/detail/system/files.h"
 #include "tech_renaissance/detail/transport/file/backoff.h"
 #include "tech_renaissance/detail/transport/file/watch.h"
+#include "tech_renaissance/detail/transport/session_place.h"
 #include "tech_renaissance/detail/transport/transport.h"
 #include "tech_renaissance/tsr.h"
 
@@ -38,11 +40,13 @@ public:
         : directory_(to_path(directory)),
           backoff_(parse_schedule(poll_ms)),
           watch_(directory, poll_ms.empty()),
-          offer_(std::move(offer)) {}
+          offer_(std::move(offer)),
+          place_(directory_) {}
 
     Offer prepare() override {
         exit_handle_ = no_handle;
         ready_ = left_ = false;
+        if (is_lost()) find_again();
         for (const char* name : {"request.json", ".request.claimed", "response.json", "status.txt", "worker.json",
                                  "stack.txt", cancel_name}) {
             remove_anything(directory_ / name);
@@ -54,13 +58,14 @@ public:
 
     bool try_send(const Request& request) override {
         const std::filesystem::path path = directory_ / "request.json";
-        if (std::filesystem::exists(path)) return false;
+        if (std::filesystem::exists(path) || is_lost()) return false;  // a worker that has lost its directory leaves
         const std::string text = encode_request(request, now_ms());
         write_file(path, {{text.data(), text.size()}});
         return true;
     }
 
     void cancel(std::int64_t id) override {
+        if (is_lost()) return;
         const std::string text = std::to_string(id);
         write_file(directory_ / cancel_name, {{text.data(), text.size()}});
     }
@@ -93,16 +98,21 @@ public:
 
     void wake() noexcept override { watch_.wake(); }
 
-    void put_tensor(const std::string& tag, const Tensor& tensor) override { tensor.save(tensor_path(tag)); }
+    void put_tensor(const std::string& tag, const Tensor& tensor) override {
+        check_place(tag);
+        tensor.save(tensor_path(tag));
+    }
 
     // As put_tensor, for a tensor that is the bytes of a TSR file already.
     void put_tsr(const std::string& tag, std::string_view bytes) {
+        check_place(tag);
         write_file(tensor_path(tag), {{bytes.data(), bytes.size()}});
     }
 
     Tensor empty(const Shape& shape, DType dtype) override { return Tensor::empty(shape, dtype); }
 
     void drop_tensor(const std::string& tag) override {
+        if (is_lost()) return;
         const std::filesystem::path path = tensor_path(tag);
         with_file_errors(path, [&] { remove_file(path); });
     }
@@ -115,6 +125,7 @@ public:
 
     std::vector<std::string> tags() override {
         std::vector<std::string> names;
+        if (is_lost()) return names;
         for (const auto& entry : std::filesystem::directory_iterator(directory_)) {
             if (entry.path().extension() == ".tsr") names.push_back(from_path(entry.path().stem()));
         }
@@ -132,7 +143,28 @@ private:
 
     std::filesystem::path tensor_path(const std::string& tag) const { return directory_ / to_path(tag + ".tsr"); }
 
+    // Whether the directory is somebody else's by now, or gone.
+    bool is_lost() const {
+        const std::lock_guard<std::mutex> lock(place_mutex_);
+        return place_.is_lost();
+    }
+
+    void check_place(const std::string& tag) const {
+        if (!is_lost()) return;
+        throw FormatError("io_error",
+                          from_path(tensor_path(tag)) +
+                              ": the session directory is gone, or somebody else's: start the session again");
+    }
+
+    // It was removed, and is made anew.
+    void find_again() {
+        const std::lock_guard<std::mutex> lock(place_mutex_);
+        place_ = SessionPlace(directory_);
+        watch_.follow(from_path(directory_));
+    }
+
     std::optional<Arrival> look() {
+        if (is_lost()) return std::nullopt;
         if (!ready_) return look_for_ready();
         const std::filesystem::path path = directory_ / "response.json";
         try {
@@ -202,6 +234,8 @@ private:
     Backoff backoff_;
     DirectoryWatch watch_;
     Offer offer_;
+    mutable std::mutex place_mutex_;
+    SessionPlace place_;
     WaitHandle exit_handle_ = no_handle;
     bool ready_ = false;
     bool left_ = false;

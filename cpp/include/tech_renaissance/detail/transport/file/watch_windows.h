@@ -18,14 +18,18 @@ public:
     // Without `notify`, or where the platform refuses to watch, waits end by time, exit handle and wake() alone.
     // Throws LaunchError launch_failed when there are no handles left.
     DirectoryWatch(const std::string& directory, bool notify) {
-        constexpr DWORD events = FILE_NOTIFY_CHANGE_FILE_NAME | FILE_NOTIFY_CHANGE_SIZE | FILE_NOTIFY_CHANGE_LAST_WRITE;
-        if (!notify) return;
-        const HANDLE changes = ::FindFirstChangeNotificationW(to_utf16(directory).c_str(), FALSE, events);
-        if (changes != INVALID_HANDLE_VALUE) changes_ = changes;
+        if (notify) open(directory);
     }
     DirectoryWatch(const DirectoryWatch&) = delete;
     DirectoryWatch& operator=(const DirectoryWatch&) = delete;
     ~DirectoryWatch() { close(); }
+
+    // Watches this directory in place of the one before, if that was watched. REQUIRES: nobody waits.
+    void follow(const std::string& directory) {
+        if (!notifies()) return;
+        close();
+        open(directory);
+    }
 
     bool notifies() const noexcept { return changes_ != no_handle; }
 
@@ -54,6 +58,12 @@ public:
     void wake() noexcept { wake_.set(); }
 
 private:
+    void open(const std::string& directory) {
+        constexpr DWORD events = FILE_NOTIFY_CHANGE_FILE_NAME | FILE_NOTIFY_CHANGE_SIZE | FILE_NOTIFY_CHANGE_LAST_WRITE;
+        const HANDLE changes = ::FindFirstChangeNotificationW(to_utf16(directory).c_str(), FALSE, events);
+        if (changes != INVALID_HANDLE_VALUE) changes_ = changes;
+    }
+
     void close() noexcept {
         if (changes_ != no_handle) ::FindCloseChangeNotification(std::exchange(changes_, no_handle));
     }
