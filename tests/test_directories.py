@@ -334,6 +334,7 @@ def test_a_session_whose_directory_somebody_took_does_not_start(
         with pytest.raises(LaunchError) as caught:
             session.start()
         assert "session_in_use" == caught.value.code
+        assert "exited" == session.state().name
         assert "mine" == other.fetch_response("echo mine")
     session.start()
     assert "on" == session.fetch_response("echo on")

@@ -75,9 +75,7 @@ class Life:
         with self._lock:
             self.check_open()
             if self._directory is None:
-                self._directory = SessionDirectory(self.path, empty=True)
-                with contextlib.suppress(OSError, LaunchError):  # they are not what was asked for
-                    remove_leftovers(os.path.dirname(self.path))
+                self._claim_directory()
             if self._transport is None:
                 try:
                     self._transport = host_transport(
@@ -95,8 +93,7 @@ class Life:
                 return False
             arguments = self._arguments()
             if self._directory and not self._directory.is_in_place():
-                self._release_worker()
-                self._give_up_directory()
+                self._claim_directory()
             transport = self.transport
             self._release_worker()
             offer = transport.prepare()
@@ -146,20 +143,25 @@ class Life:
             self._release_worker()
             if self._transport:
                 self._transport.close()
-            self._give_up_directory()
-            self._transport = None
+            if self._directory:
+                # Someone else's file in it, or it is gone: nothing more can be done.
+                with contextlib.suppress(OSError):
+                    self._directory.remove()
+            self._transport = self._directory = None
 
     def check_open(self) -> None:
         """Raise SessionClosed after the end."""
         if self._closed:
             raise SessionClosed("session_closed", "the session was closed: make a new one")
 
-    def _give_up_directory(self) -> None:
-        if self._directory:
-            # Someone else's file in it, or it is gone: nothing more can be done.
-            with contextlib.suppress(OSError):
-                self._directory.remove()
-            self._directory = None
+    def _claim_directory(self) -> None:
+        """Also in place of one that was lost, which is let go of afterwards: as long as its lock is open, no other file has its number."""
+        lost, self._directory = self._directory, SessionDirectory(self.path, empty=True)
+        with contextlib.suppress(OSError):
+            if lost:
+                lost.remove()
+        with contextlib.suppress(OSError, LaunchError):  # they are not what was asked for
+            remove_leftovers(os.path.dirname(self.path))
 
     def _release_worker(self) -> None:
         if self._worker:

@@ -63,10 +63,7 @@ public:
     // The host's end; claims the directory when first used.
     HostTransport& transport() {
         const std::lock_guard<std::recursive_mutex> lock(mutex_);
-        if (!directory_) {
-            directory_.emplace(path_);
-            remove_leftovers(from_path(to_path(path_).parent_path()));
-        }
+        if (!directory_) claim_directory();
         if (!transport_) transport_ = choose_transport(transport_name(), path_, poll_ms(), look());
         return *transport_;
     }
@@ -134,12 +131,13 @@ private:
         const WorkerPtr last = worker();
         if (last && last->is_alive() && !last->process().is_unkillable()) return false;
         Launch launch{arguments(), worker_environment(), options_.working_directory, output()};
-        if (directory_ && !directory_->is_in_place()) {
-            retire(last);
-            directory_.reset();
-        }
+        if (directory_ && !directory_->is_in_place()) claim_directory();
         HostTransport& end = transport();
-        retire(last);
+        if (last) {
+            last->close();
+            last->process().finish_output();  // a callback is called by one worker at a time
+            last->leave_directory();
+        }
         Offer offer = end.prepare();
         if (!offer.refusal.empty()) launch.environment[offer.variable] = offer.refusal;
         if (!offer.descriptors.empty()) launch.inherited_variable = std::move(offer.variable);
@@ -150,12 +148,11 @@ private:
         return true;
     }
 
-    // The last worker makes room for another.
-    static void retire(const WorkerPtr& last) {
-        if (!last) return;
-        last->close();
-        last->process().finish_output();  // a callback is called by one worker at a time
-        last->leave_directory();
+    // Also in place of one that was lost, which goes afterwards: as long as its lock is open, no other file has its
+    // identity.
+    void claim_directory() {
+        directory_ = std::make_unique<SessionDirectory>(path_);
+        remove_leftovers(from_path(to_path(path_).parent_path()));
     }
 
     void set_worker(WorkerPtr worker) {
@@ -207,7 +204,7 @@ private:
     std::int64_t owner_ = current_process_id();
     mutable std::recursive_mutex mutex_;  // starts and ends, and everything below
     bool ended_ = false;
-    std::optional<SessionDirectory> directory_;
+    std::unique_ptr<SessionDirectory> directory_;
     std::shared_ptr<HostTransport> transport_;
     mutable std::mutex worker_mutex_;  // the next two alone
     WorkerPtr worker_;
