@@ -31,7 +31,7 @@ SEEDS = [
         Response("c", "result", "message", (), FAILURE, 3, SHORT), [(64, 1), (128, 2)], ""
     ),
     shm_frame.encode_response(Response("", "ok", id=1), (), ""),
-    shm_frame.encode_body_in_block(shm_frame.encode_drop("tag"), (64, 5)),
+    shm_frame.encode_body_in_block(shm_frame.encode_drop("tag"), (64, 5), 8),
     shm_frame.encode_simple(shm_frame.EXITING),
 ]
 NO_COMMAND = "\ud800"  # that of no request, so that none is left out

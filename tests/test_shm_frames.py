@@ -33,7 +33,10 @@ SAMPLES: List[Tuple[bytes, Decoder]] = [
         ),
         shm_frame.decode_response,
     ),
-    (shm_frame.encode_body_in_block(shm_frame.encode_drop("tag"), (64, 5)), shm_frame.decode_body_in_block),
+    (
+        shm_frame.encode_body_in_block(shm_frame.encode_drop("tag"), (64, 5), 8),
+        shm_frame.decode_body_in_block,
+    ),
 ]
 NAMES = ["request", "ready", "put", "drop", "response", "body in block"]
 

@@ -5,13 +5,12 @@
 // A request, response or message is answered with {"meaning": as in spec/vectors/README.md, "encoded": its text in
 // hex}, a name with {"reserved": bool}. What is refused is answered with {"code"}, a request with {"code", "dialect",
 // "id"}.
-#include <charconv>
 #include <cstdint>
 #include <iostream>
 #include <optional>
 #include <string>
-#include <string_view>
 
+#include "hex.h"
 #include "tech_renaissance/detail/protocol/frame.h"
 
 namespace {
@@ -19,26 +18,6 @@ namespace {
 using namespace tr::detail;
 
 constexpr std::int64_t timestamp_ms = 1699123456789;
-
-std::string from_hex(std::string_view hex) {
-    std::string bytes;
-    for (std::size_t i = 0; i + 1 < hex.size(); i += 2) {
-        unsigned byte = 0;
-        std::from_chars(hex.data() + i, hex.data() + i + 2, byte, 16);
-        bytes.push_back(static_cast<char>(byte));
-    }
-    return bytes;
-}
-
-std::string to_hex(std::string_view bytes) {
-    constexpr char digits[] = "0123456789abcdef";
-    std::string hex;
-    for (const char c : bytes) {
-        const auto byte = static_cast<unsigned char>(c);
-        (hex += digits[byte >> 4]) += digits[byte & 0xF];
-    }
-    return hex;
-}
 
 json::Value meaning_of(std::optional<std::int64_t> number) { return number ? json::Value(*number) : json::Value(); }
 json::Value meaning_of(Dialect dialect) { return dialect == Dialect::Short ? "short" : "long"; }

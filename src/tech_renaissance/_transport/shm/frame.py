@@ -178,7 +178,7 @@ def decode_response(frame: bytes) -> Tuple[Response, Sequence[Lent]]:
         error_start = message_start + n_message
         error_end = error_start + n_error
         blocks_start = error_end + 7 & -8
-        if blocks_start + 16 * count > len(frame):
+        if blocks_start + 16 * count > len(frame) or request_id >> 63:
             raise RemoteProtocolError("bad_frame", "a response whose parts do not fit")
         response = Response(
             frame[40:result_start].decode() if n_command else "",
@@ -196,12 +196,10 @@ def decode_response(frame: bytes) -> Tuple[Response, Sequence[Lent]]:
     return response, [_BLOCK.unpack_from(frame, blocks_start + 16 * index) for index in range(count)]
 
 
-def encode_body_in_block(frame: bytes, lent: Lent) -> bytes:
-    """What travels in place of a large frame whose body is in a block."""
-    _, kind, flags, frame_id = _HEADER.unpack_from(frame)
-    return _BODY_IN_BLOCK.pack(
-        40, kind, flags | FLAG_BODY_IN_BLOCK, frame_id, *lent, len(frame) - HEADER_NBYTES
-    )
+def encode_body_in_block(head: bytes, lent: Lent, nbytes: int) -> bytes:
+    """What travels in place of a large frame whose body, of so many bytes, is in a block. ``head``: how that frame begins."""
+    _, kind, flags, frame_id = _HEADER.unpack_from(head)
+    return _BODY_IN_BLOCK.pack(40, kind, flags | FLAG_BODY_IN_BLOCK, frame_id, *lent, nbytes)
 
 
 def decode_body_in_block(frame: bytes) -> Tuple[Lent, int]:

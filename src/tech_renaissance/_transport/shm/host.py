@@ -262,10 +262,11 @@ class ShmHost(HostTransport):
         if not writer.has_room(shm_frame.LARGEST_TAG_FRAME):
             return False
         arena = self._lender.arena
-        block = self._lender.place_bytes(data[shm_frame.HEADER_NBYTES :])
+        body = data[shm_frame.HEADER_NBYTES :]
+        block = self._lender.place_bytes(body)
         lent = (block.offset, arena.lend(block))
         arena.release(block)
-        return writer.try_write(shm_frame.encode_body_in_block(data, lent))
+        return writer.try_write(shm_frame.encode_body_in_block(data, lent, len(body)))
 
     def _hang_up(self) -> None:
         if self._worker:

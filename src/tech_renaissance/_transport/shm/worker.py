@@ -240,10 +240,11 @@ class ShmWorker(WorkerTransport):
     def _in_block(self, data: bytes) -> bytes:
         """What travels in place of a large frame, whose body is in a block then."""
         arena = self._lender.arena
-        block = self._lender.place_bytes(data[shm_frame.HEADER_NBYTES :])
+        body = data[shm_frame.HEADER_NBYTES :]
+        block = self._lender.place_bytes(body)
         lent = (block.offset, arena.lend(block))
         arena.release(block)
-        return shm_frame.encode_body_in_block(data, lent)
+        return shm_frame.encode_body_in_block(data, lent, len(body))
 
     def _count(self, response: Response) -> None:
         words = self._words

@@ -155,11 +155,10 @@ inline std::string encode_drop(const std::string& tag) {
     return writer.put(FrameWriter::size_of(tag)).put(std::uint32_t{0}).put(tag).finish();
 }
 
-// What travels in place of a large frame whose body is in a block.
-inline std::string encode_body_in_block(std::string_view frame, Lent lent) {
-    const FrameHeader header = read_frame_header(frame);
+// What travels in place of a large frame whose body, of so many bytes, is in a block.
+inline std::string encode_body_in_block(const FrameHeader& header, Lent lent, std::uint64_t nbytes) {
     FrameWriter writer(header.kind, header.flags | flag_body_in_block, header.id);
-    return writer.put(lent.offset).put(lent.lease).put(static_cast<std::uint64_t>(frame.size() - 16)).finish();
+    return writer.put(lent.offset).put(lent.lease).put(nbytes).finish();
 }
 
 inline std::pair<Lent, std::uint64_t> decode_body_in_block(std::string_view frame) {
@@ -180,7 +179,9 @@ inline std::pair<Response, std::vector<Lent>> decode_response_frame(std::string_
     reader.number<std::uint16_t>();
     const auto flags = reader.number<std::uint16_t>();
     Response response;
-    response.id = static_cast<std::int64_t>(reader.number<std::uint64_t>());
+    const auto id = reader.number<std::uint64_t>();
+    if (id >> 63 != 0) throw_bad_frame("an id of more than 63 bits");
+    if (id != 0) response.id = static_cast<std::int64_t>(id);
     response.dialect = (flags & flag_short) != 0 ? Dialect::Short : Dialect::Long;
     const auto command_size = reader.number<std::uint32_t>();
     const auto result_size = reader.number<std::uint32_t>();

@@ -161,8 +161,10 @@ private:
         const std::string frame = shm::encode_request_frame(request);
         if (frame.size() <= shm::largest_frame_nbytes) return writer().try_write(frame);
         if (!writer().has_room(shm::largest_tag_frame_nbytes)) return false;
-        const shm::BlockPtr block = lender_.place_bytes(std::string_view(frame).substr(shm::frame_header_nbytes));
-        return writer().try_write(shm::encode_body_in_block(frame, lender_.arena().lend(*block)));
+        const std::string_view body = std::string_view(frame).substr(shm::frame_header_nbytes);
+        const shm::BlockPtr block = lender_.place_bytes(body);
+        const shm::Lent lent = lender_.arena().lend(*block);
+        return writer().try_write(shm::encode_body_in_block(shm::read_frame_header(frame), lent, body.size()));
     }
 
     std::optional<Arrival> wait(std::chrono::milliseconds timeout) {

@@ -1,0 +1,283 @@
+"""Writes ring/: frames as they stand in a ring of shared memory, and what they mean.
+
+    python spec/vectors/make_ring_vectors.py            write the files
+    python spec/vectors/make_ring_vectors.py --check    exit 1 if any file differs, is missing or is too many
+
+Only the standard library: what is written here does not depend on the code that it tests.
+"""
+
+import json
+import struct
+import sys
+from pathlib import Path
+from typing import Any, Dict, Iterator, List, Optional, Tuple
+
+HERE = Path(__file__).resolve().parent
+
+KINDS = {"request": 1, "exit": 2, "put": 3, "drop": 4, "ready": 17, "response": 18, "exiting": 19}
+SHORT, BODY_IN_BLOCK, DEADLINE = 1, 2, 4
+MOST = 2**63 - 1
+ERROR = {
+    "code": "command_failed",
+    "type": "ValueError",
+    "message": "no \u00e9",
+    "traceback": "line 1\nline 2",
+}
+INFO = {"pid": 7, "transport": "shm"}
+
+Files = Iterator[Tuple[str, bytes]]
+
+
+def frame(kind: int, body: bytes = b"", *, flags: int = 0, frame_id: int = 0) -> bytes:
+    """A frame of a whole number of words."""
+    body += bytes(-len(body) % 8)
+    return struct.pack("<IHHQ", 16 + len(body), kind, flags, frame_id) + body
+
+
+def texts(*parts: bytes) -> bytes:
+    """To a whole number of words."""
+    joined = b"".join(parts)
+    return joined + bytes(-len(joined) % 8)
+
+
+def request(
+    command: str,
+    parameters: str = "",
+    *,
+    frame_id: int = 1,
+    short: bool = False,
+    deadline: Optional[int] = None,
+) -> Tuple[bytes, Dict[str, Any]]:
+    """A Request and its meaning."""
+    c, p = command.encode(), parameters.encode()
+    body = struct.pack("<II", len(c), len(p)) + c + p
+    if deadline is not None:
+        body += bytes(-len(body) % 8) + struct.pack("<Q", deadline)
+    flags = (SHORT if short else 0) | (DEADLINE if deadline is not None else 0)
+    meaning = {
+        "kind": "request",
+        "dialect": "short" if short else "long",
+        "id": frame_id or None,
+        "command": command,
+        "parameters": parameters,
+        "deadline": deadline,
+    }
+    return frame(KINDS["request"], body, flags=flags, frame_id=frame_id), meaning
+
+
+def response(
+    result: str = "ok",
+    *,
+    command: str = "",
+    message: str = "",
+    error: Optional[Dict[str, str]] = None,
+    blocks: Tuple[Tuple[int, int], ...] = (),
+    frame_id: int = 1,
+    short: bool = False,
+) -> Tuple[bytes, Dict[str, Any]]:
+    """A Response and its meaning."""
+    parts = [
+        command.encode(),
+        result.encode(),
+        message.encode(),
+        json.dumps(error).encode() if error else b"",
+    ]
+    body = struct.pack("<6I", *map(len, parts), len(blocks), 0) + texts(*parts)
+    body += b"".join(struct.pack("<QQ", *block) for block in blocks)
+    meaning = {
+        "kind": "response",
+        "dialect": "short" if short else "long",
+        "id": frame_id or None,
+        "command": command,
+        "result": result,
+        "message": message,
+        "error": error,
+        "blocks": [list(block) for block in blocks],
+    }
+    return frame(KINDS["response"], body, flags=SHORT if short else 0, frame_id=frame_id), meaning
+
+
+def put(tag: str, offset: int, lease: int) -> Tuple[bytes, Dict[str, Any]]:
+    """A Put and its meaning."""
+    data = tag.encode()
+    body = struct.pack("<QQII", offset, lease, len(data), 0) + data
+    return frame(KINDS["put"], body), {"kind": "put", "tag": tag, "offset": offset, "lease": lease}
+
+
+def drop(tag: str) -> Tuple[bytes, Dict[str, Any]]:
+    """A Drop and its meaning."""
+    data = tag.encode()
+    return frame(KINDS["drop"], struct.pack("<II", len(data), 0) + data), {"kind": "drop", "tag": tag}
+
+
+def ready(info: Dict[str, Any]) -> Tuple[bytes, Dict[str, Any]]:
+    """A Ready and its meaning."""
+    text = json.dumps(info).encode()
+    return frame(KINDS["ready"], struct.pack("<II", len(text), 0) + text), {"kind": "ready", "info": info}
+
+
+def in_block(
+    kind: str, flags: int, frame_id: int, block: Tuple[int, int], nbytes: int
+) -> Tuple[bytes, Dict[str, Any]]:
+    """What stands for a large frame whose body is in a block, and its meaning."""
+    data = frame(
+        KINDS[kind], struct.pack("<QQQ", *block, nbytes), flags=flags | BODY_IN_BLOCK, frame_id=frame_id
+    )
+    meaning = {"kind": "body in block", "of": kind, "flags": flags, "id": frame_id}
+    return data, {**meaning, "offset": block[0], "lease": block[1], "nbytes": nbytes}
+
+
+VALID: Dict[str, Tuple[bytes, Dict[str, Any]]] = {
+    "request": request("matmul", "a b"),
+    "request-without-parameters": request("x"),
+    "request-of-whole-words": request("12345678", "12345678"),
+    "request-short": request("x", "y", short=True),
+    "request-largest-id": request("x", frame_id=MOST),
+    "request-deadline": request("x", deadline=1),
+    "request-deadline-short": request("odd", "number", short=True, deadline=MOST),
+    "request-not-ascii": request("\u95ee", "\u00e9 \U0001f600 \0"),
+    "exit": (frame(KINDS["exit"]), {"kind": "exit"}),
+    "put": put("weights", 64, 1),
+    "put-largest": put("\u00e9" * 64, 2**40 - 192, MOST),
+    "drop": drop("weights"),
+    "drop-longest": drop("a" * 128),
+    "ready": ready(INFO),
+    "response": response(),
+    "response-empty": response(""),
+    "response-command": response("r", command="other"),
+    "response-message": response("invalid", message="no tensor"),
+    "response-error": response("error", message="ValueError: no \u00e9", error=ERROR),
+    "response-short": response("r", short=True),
+    "response-largest-id": response("r", frame_id=MOST),
+    "response-without-id": response("r", frame_id=0),
+    "response-block": response("r", blocks=((64, 1),)),
+    "response-blocks": response(
+        "12345678", command="c", message="m", blocks=((0, 1), (2**40 - 256, MOST), (64, 2))
+    ),
+    "response-not-ascii": response("\u95ee \U0001f600 \0"),
+    "exiting": (frame(KINDS["exiting"]), {"kind": "exiting"}),
+    "body-in-block-request": in_block("request", 0, 3, (4096, 2), 100_000),
+    "body-in-block-request-deadline": in_block("request", DEADLINE, 3, (0, 1), 65_537),
+    "body-in-block-response": in_block("response", SHORT, MOST, (2**40 - 256, MOST), 2**32),
+}
+
+
+def with_garbage(data: bytes, text: bytes) -> bytes:
+    """Other bytes than zeros after the last text."""
+    end = data.rindex(text) + len(text)
+    return data[:end] + b"\xff" * (len(data) - end)
+
+
+# What a reader takes though no writer writes it.
+READ_ONLY: Dict[str, Tuple[bytes, Dict[str, Any]]] = {
+    "request-unused-bytes": (with_garbage(request("x", "y")[0], b"y"), request("x", "y")[1]),
+    "put-unused-bytes": (with_garbage(put("tag", 64, 1)[0], b"tag"), put("tag", 64, 1)[1]),
+    "drop-unused-bytes": (with_garbage(drop("tag")[0], b"tag"), drop("tag")[1]),
+    "response-unused-bytes": (with_garbage(response("result")[0], b"result"), response("result")[1]),
+}
+
+
+def raw_request(n_command: int, n_parameters: int, body: bytes, frame_id: int = 1) -> bytes:
+    """One that may lie about its texts."""
+    return frame(KINDS["request"], struct.pack("<II", n_command, n_parameters) + body, frame_id=frame_id)
+
+
+def raw_response(counts: List[int], body: bytes, frame_id: int = 1) -> bytes:
+    """One that may lie about its texts and blocks."""
+    return frame(KINDS["response"], struct.pack("<6I", *counts) + body, frame_id=frame_id)
+
+
+def raw_tag(kind: str, nbytes: int, tag: bytes) -> bytes:
+    """A Put or Drop that may lie about its tag."""
+    block = struct.pack("<QQ", 64, 1) if kind == "put" else b""
+    return frame(KINDS[kind], block + struct.pack("<II", nbytes, 0) + tag)
+
+
+INVALID: Dict[str, bytes] = {
+    "bad_frame--request-header-alone": frame(KINDS["request"]),
+    "bad_frame--request-empty-command": raw_request(0, 1, b"p"),
+    "bad_frame--request-command-beyond-the-end": raw_request(9, 0, b"12345678"),
+    "bad_frame--request-parameters-beyond-the-end": raw_request(4, 2**32 - 4, b"12345678"),
+    "bad_frame--request-id-beyond-63-bits": raw_request(1, 0, b"x", 2**63),
+    "bad_frame--request-not-utf-8": raw_request(1, 1, b"x\xff"),
+    "bad_frame--request-surrogate": raw_request(3, 0, b"\xed\xa0\x80"),
+    "bad_frame--request-text-cut-in-a-character": raw_request(1, 1, "\u00e9".encode()),
+    "bad_frame--put-header-alone": frame(KINDS["put"]),
+    "bad_frame--put-tag-beyond-the-end": raw_tag("put", 9, b"12345678"),
+    "bad_frame--put-not-utf-8": raw_tag("put", 1, b"\x80"),
+    "bad_frame--drop-header-alone": frame(KINDS["drop"]),
+    "bad_frame--drop-tag-beyond-the-end": raw_tag("drop", 2**32 - 1, b"12345678"),
+    "bad_frame--drop-not-utf-8": raw_tag("drop", 2, b"\xc0\x80"),
+    "bad_frame--ready-not-json": frame(KINDS["ready"], struct.pack("<II", 1, 0) + b"{"),
+    "bad_frame--ready-no-object": frame(KINDS["ready"], struct.pack("<II", 2, 0) + b"[]"),
+    "bad_frame--ready-beyond-the-end": frame(KINDS["ready"], struct.pack("<II", 9, 0) + b"{}      "),
+    "bad_frame--response-header-alone": frame(KINDS["response"]),
+    "bad_frame--response-counts-cut": frame(KINDS["response"], bytes(16), frame_id=1),
+    "bad_frame--response-command-beyond-the-end": raw_response([9, 0, 0, 0, 0, 0], bytes(8)),
+    "bad_frame--response-result-beyond-the-end": raw_response([0, 9, 0, 0, 0, 0], bytes(8)),
+    "bad_frame--response-message-beyond-the-end": raw_response([0, 0, 2**32 - 1, 0, 0, 0], bytes(8)),
+    "bad_frame--response-error-beyond-the-end": raw_response([0, 0, 0, 9, 0, 0], bytes(8)),
+    "bad_frame--response-texts-beyond-the-end": raw_response([2**32 - 1] * 4 + [0, 0], bytes(8)),
+    "bad_frame--response-blocks-beyond-the-end": raw_response([0, 8, 0, 0, 1, 0], bytes(16)),
+    "bad_frame--response-very-many-blocks": raw_response([0, 0, 0, 0, 2**32 - 1, 0], bytes(16)),
+    "bad_frame--response-id-beyond-63-bits": raw_response([0, 1, 0, 0, 0, 0], b"r", 2**63),
+    "bad_frame--response-not-utf-8": raw_response([0, 1, 0, 0, 0, 0], b"\xff"),
+    "bad_frame--response-command-not-utf-8": raw_response([1, 0, 0, 0, 0, 0], b"\xff"),
+    "bad_frame--response-message-surrogate": raw_response([0, 0, 3, 0, 0, 0], b"\xed\xb0\x80"),
+    "bad_frame--response-error-not-utf-8": raw_response([0, 0, 0, 4, 0, 0], b'{"\xff"'),
+    "bad_json--response-error-not-json": raw_response([0, 0, 0, 4, 0, 0], b"{x:1"),
+    "bad_frame--response-error-no-object": raw_response([0, 0, 0, 2, 0, 0], b"[]"),
+    "bad_frame--response-error-without-code": raw_response([0, 0, 0, 2, 0, 0], b"{}"),
+    "bad_frame--body-in-block-header-alone": frame(KINDS["response"], flags=BODY_IN_BLOCK, frame_id=1),
+    "bad_frame--body-in-block-without-size": frame(
+        KINDS["response"], bytes(16), flags=BODY_IN_BLOCK, frame_id=1
+    ),
+}
+
+
+def dump(value: Any) -> bytes:
+    """JSON for people and programs."""
+    return (json.dumps(value, indent=2) + "\n").encode()
+
+
+def vectors() -> Files:
+    """Every file, as (path, bytes)."""
+    for name, (data, meaning) in VALID.items():
+        yield f"ring/valid/{name}.frame", data
+        yield f"ring/valid/{name}.json", dump(meaning)
+    for name, (data, meaning) in READ_ONLY.items():
+        yield f"ring/valid/read-only-{name}.frame", data
+        yield f"ring/valid/read-only-{name}.json", dump(meaning)
+    for name, data in INVALID.items():
+        yield f"ring/invalid/{name}.frame", data
+        yield f"ring/invalid/{name}.json", dump({"code": name.partition("--")[0]})
+
+
+def existing() -> Dict[str, bytes]:
+    """The files that are there."""
+    paths = [path for path in (HERE / "ring").rglob("*") if path.is_file()]
+    return {path.relative_to(HERE).as_posix(): path.read_bytes() for path in paths}
+
+
+def main() -> int:
+    """Write the files, or with --check compare them."""
+    wanted = dict(vectors())
+    found = existing()
+    differing = sorted(path for path in wanted.keys() | found.keys() if wanted.get(path) != found.get(path))
+    if sys.argv[1:] == ["--check"]:
+        for path in differing:
+            print(
+                f"{path}: {'missing' if path not in found else 'differs' if path in wanted else 'too many'}"
+            )
+        return 1 if differing else 0
+    for path in differing:
+        if path in wanted:
+            (HERE / path).parent.mkdir(parents=True, exist_ok=True)
+            (HERE / path).write_bytes(wanted[path])
+        else:
+            (HERE / path).unlink()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,97 @@
+// The C++ side of spec/vectors/ring, as a process contract: a line of JSON in, a line of JSON out.
+//
+//     {"hex": <a frame>}                  answered with {"meaning": as in the vectors} or {"code"}
+//     {"meaning": as in the vectors}      answered with {"hex": <the frame>}
+//
+// As a host: it reads what workers send, and writes what hosts send.
+#include <cstdint>
+#include <iostream>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "hex.h"
+#include "tech_renaissance/detail/transport/shm/frame.h"
+
+namespace {
+
+using namespace tr::detail;
+
+json::Value number(std::uint64_t value) { return json::Value(static_cast<std::int64_t>(value)); }
+json::Value meaning_of(Dialect dialect) { return dialect == Dialect::Short ? "short" : "long"; }
+
+std::uint64_t number_of(const json::Object& object, const char* key) {
+    return std::stoull(json::write(*find_member(object, key)));
+}
+
+json::Object meaning_of_body_in_block(const std::string& bytes, const shm::FrameHeader& header) {
+    const auto [lent, nbytes] = shm::decode_body_in_block(bytes);
+    return json::Object{{"kind", "body in block"},
+                        {"of", header.kind == shm::Kind::request ? "request" : "response"},
+                        {"flags", number(header.flags ^ shm::flag_body_in_block)},
+                        {"id", number(header.id)},
+                        {"offset", number(lent.offset)},
+                        {"lease", number(lent.lease)},
+                        {"nbytes", number(nbytes)}};
+}
+
+json::Object meaning_of_response(const std::string& bytes) {
+    const auto [response, lent] = shm::decode_response_frame(bytes);
+    json::Array blocks;
+    for (const shm::Lent block : lent) blocks.push_back(json::Array{number(block.offset), number(block.lease)});
+    return json::Object{{"kind", "response"},
+                        {"dialect", meaning_of(response.dialect)},
+                        {"id", response.id ? json::Value(*response.id) : json::Value()},
+                        {"command", response.command},
+                        {"result", response.result},
+                        {"message", response.message},
+                        {"error", response.error ? json::Value(encode_failure(*response.error)) : json::Value()},
+                        {"blocks", std::move(blocks)}};
+}
+
+json::Object meaning_of_frame(const std::string& bytes) {
+    const shm::FrameHeader header = shm::read_frame_header(bytes);
+    if ((header.flags & shm::flag_body_in_block) != 0) return meaning_of_body_in_block(bytes, header);
+    return meaning_of_response(bytes);
+}
+
+std::string encode(const json::Object& meaning) {
+    const std::string kind = required_string(meaning, "kind");
+    if (kind == "exit") return shm::encode_exit();
+    if (kind == "drop") return shm::encode_drop(required_string(meaning, "tag"));
+    const auto lent = [&] { return shm::Lent{number_of(meaning, "offset"), number_of(meaning, "lease")}; };
+    if (kind == "put") return shm::encode_put(required_string(meaning, "tag"), lent());
+    if (kind == "body in block") {
+        const bool is_request = required_string(meaning, "of") == "request";
+        const shm::FrameHeader header{is_request ? shm::Kind::request : shm::Kind::response,
+                                      static_cast<std::uint16_t>(number_of(meaning, "flags")),
+                                      number_of(meaning, "id")};
+        return shm::encode_body_in_block(header, lent(), number_of(meaning, "nbytes"));
+    }
+    Request request{required_string(meaning, "command"), required_string(meaning, "parameters"),
+                    static_cast<std::int64_t>(number_of(meaning, "id")),
+                    required_string(meaning, "dialect") == "short" ? Dialect::Short : Dialect::Long};
+    if (find_member(meaning, "deadline"))
+        request.deadline_ns = static_cast<std::int64_t>(number_of(meaning, "deadline"));
+    return shm::encode_request_frame(request);
+}
+
+json::Object answer(const json::Object& question) {
+    if (const json::Value* meaning = find_member(question, "meaning")) {
+        return json::Object{{"hex", to_hex(encode(as_object(*meaning, "a meaning")))}};
+    }
+    try {
+        return json::Object{{"meaning", meaning_of_frame(from_hex(required_string(question, "hex")))}};
+    } catch (const tr::ProtocolError& error) {
+        return json::Object{{"code", error.code()}};
+    }
+}
+
+}  // namespace
+
+int main() {
+    for (std::string line; std::getline(std::cin, line);) {
+        const json::Value question = json::parse(line);
+        std::cout << json::write(answer(as_object(question, "a question"))) << std::endl;
+    }
+}
