@@ -22,6 +22,14 @@ TEXTS = (
     "",
 )
 
+# A worker's texts that UTF-8 cannot hold, and what arrives.
+SURROGATES = {
+    "\ud800": "\ufffd",
+    "a\udfffb": "a\ufffdb",
+    "\ud83d\ude00": "\ufffd\ufffd",  # halves of one character, but two of the text's
+    "\ude00\ud83d é\ud800": "\ufffd\ufffd é\ufffd",
+}
+
 MESSAGES = {
     '{"command": "echo", "parameters": "long form", "timestamp": 1}': "long form",
     '{"cmd": "echo", "params": "short form"}': "short form",
@@ -54,6 +62,17 @@ def test_text_travels_unchanged(start: Maker) -> None:
     """Whatever is in it, both ways."""
     session = start()
     assert list(TEXTS) == [session.fetch_response(f"echo {text}") for text in TEXTS]
+
+
+def test_a_surrogate_in_an_answer_becomes_the_replacement_character(start: Maker) -> None:
+    """In the result, the message and the traceback of an error; alike over each transport."""
+    session = start("surrogates.py")
+    for text, expected in SURROGATES.items():
+        assert expected == session.fetch_response(f"answer {text!a}", 60_000)
+        with pytest.raises(CommandError) as caught:
+            session.fetch_response(f"fail {text!a}", 60_000)
+        assert f"ValueError: {expected}" == caught.value.remote_message
+        assert caught.value.remote_traceback.endswith(f"ValueError: {expected}\n")
 
 
 def test_a_megabyte_of_text_travels_both_ways(start: Maker) -> None:

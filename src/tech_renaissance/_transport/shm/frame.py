@@ -4,6 +4,7 @@ A decoder is given a private copy of a frame and believes nothing in it: everyth
 RemoteProtocolError ``bad_frame``.
 """
 
+import codecs
 import functools
 import json
 import struct
@@ -34,7 +35,16 @@ HEADER_NBYTES = _HEADER.size
 LARGEST_TAG_FRAME = 40 + 128
 _MOST_DIGITS = 20
 _PADDING = [b"\0" * (-length & 7) for length in range(8)]
+# How texts are encoded: each surrogate as U+FFFD. Python's own "replace" writes question marks.
+_SURROGATES = "tech_renaissance.surrogates"
 
+
+def _replace_surrogates(error: UnicodeError) -> Tuple[bytes, int]:
+    assert isinstance(error, UnicodeEncodeError)
+    return "\ufffd".encode() * (error.end - error.start), error.end
+
+
+codecs.register_error(_SURROGATES, _replace_surrogates)
 
 # A block that a frame names: its offset, and the number of its lease.
 Lent = Tuple[int, int]
@@ -43,8 +53,8 @@ Lent = Tuple[int, int]
 def encode_request(request: Request) -> bytes:
     """A Request. Raises LocalProtocolError ``bad_message`` for a text that no frame can hold."""
     command, parameters = (
-        request.command.encode("utf-8", "replace"),
-        request.parameters.encode("utf-8", "replace"),
+        request.command.encode("utf-8", _SURROGATES),
+        request.parameters.encode("utf-8", _SURROGATES),
     )
     length = len(command) + len(parameters)
     if length >> 32:
@@ -140,15 +150,15 @@ def decode_drop(frame: bytes) -> str:
 def encode_response(response: Response, lent: Sequence[Lent], request_command: str) -> bytes:
     """A Response whose tensors are blocks. A command that is the request's is not repeated."""
     flags = FLAG_SHORT if response.dialect == SHORT else 0
-    result = response.result.encode("utf-8", "replace")
+    result = response.result.encode("utf-8", _SURROGATES)
     if response.command == request_command and not (response.message or response.error):
         end = _PADDING[len(result) & 7]
         for block in lent:
             end += _BLOCK.pack(*block)
         nbytes = 40 + len(result) + len(end)
         return _RESULT.pack(nbytes, RESPONSE, flags, response.id or 0, len(result), len(lent)) + result + end
-    command = b"" if response.command == request_command else response.command.encode("utf-8", "replace")
-    message = response.message.encode("utf-8", "replace") if response.message else b""
+    command = b"" if response.command == request_command else response.command.encode("utf-8", _SURROGATES)
+    message = response.message.encode("utf-8", _SURROGATES) if response.message else b""
     error = _encode_failure(response.error) if response.error else b""
     texts = command + result + message + error
     length = len(texts)
@@ -230,14 +240,13 @@ def _text(frame: bytes, start: int, nbytes: int) -> str:
 
 
 def _encode_failure(failure: Failure) -> bytes:
-    return json.dumps(
-        {
-            "code": failure.code,
-            "type": failure.type,
-            "message": failure.message,
-            "traceback": failure.traceback,
-        }
-    ).encode()
+    values = {
+        "code": failure.code,
+        "type": failure.type,
+        "message": failure.message,
+        "traceback": failure.traceback,
+    }
+    return json.dumps(values, ensure_ascii=False).encode("utf-8", _SURROGATES)
 
 
 def _parse_int(digits: str) -> int:
