@@ -195,3 +195,19 @@ def test_windows_that_nothing_needs_are_unmapped() -> None:
     assert used is windows.at(33 * MIB)
     windows.close()
     segment.close()
+
+
+def test_an_answer_that_the_host_has_no_memory_for_is_that_calls_error(make_driver: MakeDriver) -> None:
+    """A long text; the next call is right, and the memory is used again."""
+    driver = make_driver()
+    with session_of(driver) as session:
+        session.start()
+        assert "there" == session.fetch_response("echo there", LONG_MS)
+        monitor = Monitor(session)
+        with at_most(driver.process.pid, 64 * MIB):
+            for _ in range(3):
+                with pytest.raises(CommandError) as caught:
+                    session.fetch_response(f"repeat {200 * MIB} x", LONG_MS)
+                assert ("command_failed", "MemoryError") == (caught.value.code, caught.value.remote_type)
+                assert "there" == session.fetch_response("echo there", LONG_MS)
+        assert monitor.arenas_nbytes()[1] <= 500 * MIB

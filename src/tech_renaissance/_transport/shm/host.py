@@ -9,9 +9,9 @@ import threading
 import time
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
-from ..._base.errors import ArenaFull, FormatError, LaunchError, RemoteProtocolError
+from ..._base.errors import FormatError, LaunchError, RemoteProtocolError
 from ..._base.tensor import DType, Library, imported_library
-from ..._protocol.frame import Exit, Exiting, Failure, Frame, Ready, Request, Response
+from ..._protocol.frame import LONG, SHORT, Exit, Exiting, Failure, Frame, Ready, Request, Response
 from ..file.host import FileHost
 from ..session_files import read_worker_info, says_ready
 from ..transport import HostTransport, Offer, Taken
@@ -310,6 +310,10 @@ class _WorkerSide:
         except RemoteProtocolError as error:
             self._take(error, end)
             raise
+        except Exception as error:
+            if data[4] != shm_frame.RESPONSE:
+                raise
+            frame = _not_taken_in(data, error)
         self._take(frame, end)
         return frame
 
@@ -356,14 +360,16 @@ class _WorkerSide:
                 response.tensors = self.lessee.tensors(blocks, library)
             except FormatError as error:
                 raise RemoteProtocolError("bad_frame", f"a result tensor cannot be read: {error}") from error
-            except ArenaFull as error:
-                return _without_room(response, error)
         return response
 
 
-def _without_room(response: Response, error: ArenaFull) -> Response:
-    """What a response becomes whose results find no room here: as where they found none in the worker."""
-    name = "tech_renaissance.ArenaFull"
-    response.result, response.message = "error", f"{name}: {error}"
-    response.error = Failure("command_failed", response.message, name)
-    return response
+def _not_taken_in(data: bytes, error: Exception) -> Response:
+    """What stands for a response that this host cannot take in, for want of memory or address space: as if the worker had had too
+    little to send it.
+    """
+    response_id, is_short = int.from_bytes(data[8:16], "little"), data[6] & shm_frame.FLAG_SHORT
+    kind = type(error)
+    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    message = f"{name}: the host cannot take in the answer{f': {error}' if str(error) else ''}"
+    failure = Failure("command_failed", message, name)
+    return Response("", "error", message, (), failure, response_id or None, SHORT if is_short else LONG)

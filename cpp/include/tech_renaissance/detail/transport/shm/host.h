@@ -10,6 +10,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <optional>
 #include <set>
 #include <string>
@@ -184,13 +185,21 @@ private:
 
     // What the worker has said, if anything.
     std::optional<Arrival> read() {
+        std::string& frame = worker_->frame;
         try {
-            std::string& frame = worker_->frame;
             if (!worker_->control.reader().read(frame)) return std::nullopt;
-            if (worker_->control.reader().is_crowded()) worker_->control.wake_worker();
+        } catch (const RemoteProtocolError& error) {
+            return Unreadable{error};
+        }
+        if (worker_->control.reader().is_crowded()) worker_->control.wake_worker();
+        try {
             return decode(frame);
         } catch (const RemoteProtocolError& error) {
             return Unreadable{error};
+        } catch (const ArenaFull& error) {
+            return not_taken_in(frame, "tech_renaissance.ArenaFull", std::string(": ") + error.what());
+        } catch (const std::bad_alloc&) {
+            return not_taken_in(frame, "MemoryError", "");
         }
     }
 
@@ -210,19 +219,19 @@ private:
 
     Reply reply(const std::string& frame) {
         auto [response, lent] = shm::decode_response_frame(frame);
-        try {
-            std::vector<Tensor> tensors = worker_->lessee.tensors(lent);
-            return {std::move(response), std::move(tensors)};
-        } catch (const ArenaFull& error) {
-            return without_room(std::move(response), error);
-        }
+        std::vector<Tensor> tensors = worker_->lessee.tensors(lent);
+        return {std::move(response), std::move(tensors)};
     }
 
-    // What a response becomes whose results find no room here: as where they found none in the worker.
-    static Reply without_room(Response response, const ArenaFull& error) {
-        const std::string type = "tech_renaissance.ArenaFull";
+    // What stands for a response that this host cannot take in, for want of memory or address space: as if the worker
+    // had had too little to send it.
+    static Reply not_taken_in(const std::string& frame, const std::string& type, const std::string& why) {
+        const shm::FrameHeader header = shm::read_frame_header(frame);
+        Response response;
+        if (header.id != 0) response.id = static_cast<std::int64_t>(header.id);
+        response.dialect = (header.flags & shm::flag_short) != 0 ? Dialect::Short : Dialect::Long;
         response.result = "error";
-        response.message = type + ": " + error.what();
+        response.message = type + ": the host cannot take in the answer" + why;
         response.error = Failure{"command_failed", response.message, type, ""};
         return {std::move(response), {}};
     }
