@@ -17,7 +17,9 @@ from interrupt import interrupted
 from tech_renaissance import PythonSession
 
 # A file that was opened, and not yet in use, is closed by the garbage collector.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnraisableExceptionWarning", "ignore:unclosed:ResourceWarning"
+)
 
 Action = Callable[[Any, int], object]
 

@@ -1,5 +1,6 @@
 """The host's side: PythonSession starts a worker, calls it, shares tensors with it, watches it, stops it."""
 
+import functools
 import threading
 import time
 import weakref
@@ -14,11 +15,13 @@ from ._base.tensor import Library, dtype_named, imported_library
 from ._host.caller import TIMEOUT_MS, Caller
 from ._host.checked_options import checked, checked_hook
 from ._host.end_call import end_call
+from ._host.ending import has_interrupted_us
 from ._host.life import Life
 from ._host.options import CancelPatience, Options, RestartPolicy
 from ._process.output import Output
 from ._protocol.connection import State
 from ._protocol.frame import Exit, Response, parse_message
+from ._system.lazy_thread import LazyThread
 
 if TYPE_CHECKING:
     import os
@@ -167,14 +170,14 @@ class PythonSession:
             return
         if not ensure:
             raise TimedOut(f"the worker did not exit within {timeout_ms} ms")
-        self._life.terminate()
+        self._life.ending.carry_out(self._life.terminate)
 
     def terminate(self) -> None:
         """End the worker now, for certain. Its directory and tensors stay, for the next ``start``. A restart that is on its way is called
-        off, and quarantined requests are forgiven.
+        off, and quarantined requests are forgiven. In a signal handler: see ``close``.
         """
         self._stand_down()
-        self._life.terminate()
+        self._life.ending.carry_out(self._life.terminate)
 
     def join(self, timeout_ms: float = TIMEOUT_MS) -> bool:
         """Wait for the worker's process to end by itself; False if it still runs."""
@@ -182,8 +185,12 @@ class PythonSession:
         return worker is None or worker.process.wait(seconds("timeout_ms", timeout_ms))
 
     def close(self) -> None:
-        """End the worker, in order if it can, and remove the session directory. Safe to call twice."""
-        self._finalizer()
+        """End the worker, in order if it can, and remove the session directory. Safe to call twice, also at once: both return when it is done.
+
+        A signal handler that has interrupted a call of the session does not wait: the call raises SessionClosed, and the session ends then.
+        """
+        _end(self._life, self._caller)
+        self._finalizer.detach()
 
     # ----------------------------------------------------------------- state
 
@@ -219,11 +226,18 @@ class PythonSession:
     def cancel(self) -> str:
         """End the call in work, from another thread: its caller gets CallCancelled. Returns once that is so.
 
-        Returns the step that was needed: "notice", "interrupt", "terminate" or "kill"; empty if nothing was in work.
+        Returns the step that was needed: "notice", "interrupt", "terminate" or "kill"; empty if nothing was in work. In a signal handler
+        that has interrupted a call of the session it returns at once, with an empty text, and the call is ended after the handler.
         """
         worker = self._life.worker
         call = worker.exchange.current if worker else None
-        return end_call(worker, call, "cancel", self._options.patience) if worker and call else ""
+        if worker is None or call is None:
+            return ""
+        end = functools.partial(end_call, worker, call, "cancel", self._options.patience)
+        if not has_interrupted_us():
+            return end()
+        LazyThread("cancel", end).start()
+        return ""
 
     def is_ready(self) -> bool:
         """Whether the worker waits for a request."""
@@ -436,9 +450,12 @@ class PythonSession:
 
 
 def _end(life: Life, caller: Caller) -> None:
-    """The end of a session, whoever lets go of it; a fork of the host ends nothing."""
-    if not life.is_ours:
-        return
+    """The end of a session, whoever lets go of it; a fork of the host ends nothing. May be repeated."""
+    if life.is_ours:
+        life.ending.carry_out(lambda: _do_end(life, caller))
+
+
+def _do_end(life: Life, caller: Caller) -> None:
     caller.close()
     life.end()
     caller.join()

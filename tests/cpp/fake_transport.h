@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <deque>
 #include <mutex>
+#include <new>
 #include <optional>
 #include <string>
 #include <system_error>
@@ -43,6 +44,8 @@ public:
         changed_.notify_all();
     }
     void break_down() { broken_ = true; }
+    // The next request cannot be sent: there is no memory for it.
+    void run_out_of_memory() { has_no_memory_ = true; }
     void break_receiving() { deaf_ = true; }
     // There is always one more of this.
     void never_stop(const Arrival& arrival) {
@@ -51,6 +54,7 @@ public:
     }
 
     bool try_send(const Request& request) override {
+        if (has_no_memory_.exchange(false)) throw std::bad_alloc();
         if (broken_) throw std::system_error(std::make_error_code(std::errc::no_space_on_device));
         {
             const std::lock_guard<std::mutex> lock(mutex_);
@@ -109,6 +113,7 @@ private:
     std::atomic<int> receivers_{0};
     std::atomic<bool> echo_{false};
     std::atomic<bool> broken_{false};
+    std::atomic<bool> has_no_memory_{false};
     std::atomic<bool> deaf_{false};
     std::atomic<bool> gone_{false};
 };

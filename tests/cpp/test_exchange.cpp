@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <mutex>
+#include <new>
 #include <thread>
 #include <vector>
 
@@ -40,7 +41,7 @@ struct Fixture {
     ExchangeHooks hooks(bool by_lines) {
         ExchangeHooks hooks;
         hooks.has_exited = [this] { return exited.load(); };
-        hooks.death = [](bool starting) {
+        hooks.death = [](bool starting, std::chrono::milliseconds) {
             return starting ? std::make_exception_ptr(LaunchError("died_at_start", "it died"))
                             : std::make_exception_ptr(WorkerLost("worker_lost", "it died"));
         };
@@ -161,6 +162,37 @@ TEST("a worker that never stops talking keeps no call beyond its timeout") {
     CHECK_THROWS(RemoteProtocolError, "bad_state", f.reply(call));
     CHECK(f.exchange.state() == State::busy);
     CHECK(!f.exchange.wait_idle(0ms));
+}
+
+TEST("a call that could not be sent leaves nothing behind") {
+    ReadyFixture f;
+    const auto before = f.sent(1);
+    f.transport.run_out_of_memory();
+    bool failed = false;
+    try {
+        f.exchange.send(f.call(2), 1min);
+    } catch (const std::bad_alloc&) {
+        failed = true;
+    }
+    CHECK(failed);
+    const auto after = f.sent(3);
+    f.transport.say_reply(1, "one");
+    f.transport.say_reply(3, "three");
+    CHECK_EQ("one", f.result(before));
+    CHECK_EQ("three", f.result(after));
+    CHECK(f.exchange.state() == State::ready);
+}
+
+TEST("what a worker answers while it is ended counts no more") {
+    ReadyFixture f;
+    const auto first = f.sent(1);
+    const auto second = f.sent(2);
+    f.transport.say_reply(1, "in time");
+    f.exchange.begin_end_all();
+    f.transport.say_reply(2, "on its way out");
+    f.end();
+    CHECK_EQ("in time", f.result(first));
+    CHECK_THROWS(WorkerLost, "worker_lost", f.reply(second));
 }
 
 TEST("a call waits for room") {

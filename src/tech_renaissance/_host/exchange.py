@@ -9,16 +9,27 @@ lock next (``_mend``). So a request is noted before the worker can see it, the t
 whatever is done with either can be done twice.
 """
 
+import contextlib
+import sys
 import threading
 import time
-from typing import Callable, Dict, List, Optional, Tuple
+from typing import TYPE_CHECKING, Callable, Dict, List, Optional, Tuple
 
-from .._base.errors import RemoteProtocolError, SessionClosed, TechRenaissanceError, WorkerLost
+from .._base.errors import (
+    LocalProtocolError,
+    RemoteProtocolError,
+    SessionClosed,
+    TechRenaissanceError,
+    WorkerLost,
+)
 from .._protocol.connection import Connection, State
 from .._protocol.frame import Exit, Frame, Ready, Request, Response
-from .._system.waiters import Waiters
+from .._system.waiters import LockType, Waiters
 from .._transport.transport import BROKEN_RING, HostTransport, Taken
 from .call import Call, call_ended, expired
+
+if TYPE_CHECKING:
+    from types import FrameType
 
 # A worker that never stops talking is listened to for so long after the time has passed.
 _LAST_WORDS_S = 0.5
@@ -29,10 +40,15 @@ _OVER = (State.EXITED, State.LOST)
 _Mark = Tuple[int]
 
 
+class _NobodyServes(Exception):
+    """The worker is gone, or has left."""
+
+
 class Exchange:
     """Thread-safe. ``has_exited`` tells whether the process is gone.
 
-    ``death(call)`` is called once the process has ended: the error that says why, to the call or (None) to whoever comes later.
+    ``death(call, timeout_s)`` is called once the process has ended, or the worker has left: the error that says why, to the call or (None)
+    to whoever comes later. It waits so long for the end, at most, and is not called under the lock with a time to wait.
     ``switch_output(message)``: if given, the output is told to which call it belongs, and one request is under way at a time.
     ``wait_for_room(timeout_s)``: if given, holds up who is about to send, as long as what was written is not given on.
     ``hands_over``: calls whose requests had not begun, or are idempotent, do not end with the worker; ``take_unanswered`` has them.
@@ -42,7 +58,7 @@ class Exchange:
         self,
         transport: HostTransport,
         has_exited: Callable[[], bool],
-        death: Callable[[Optional[Call]], TechRenaissanceError],
+        death: Callable[[Optional[Call], float], TechRenaissanceError],
         *,
         switch_output: Optional[Callable[[str], None]] = None,
         wait_for_room: Optional[Callable[[float], None]] = None,
@@ -55,7 +71,7 @@ class Exchange:
         self._wait_for_room = wait_for_room
         self._hands_over = hands_over
         self._connection = Connection()
-        self._lock = threading.RLock()  # a signal handler may use the session, too
+        self._lock = threading.RLock()
         self._waiters = Waiters()
         self._reader: Optional[Tuple[int]] = (
             None  # who is in the transport: a mark of its own, with its thread
@@ -64,6 +80,7 @@ class Exchange:
         self._sending: Optional[Frame] = None  # it is noted, and perhaps not sent
         self._begun: Taken = None  # is being dealt with
         self._unread = Response("")  # in place of one that cannot be read
+        self._is_ending = False
         self._closed = False
         self._broken = ""  # why nothing can be received any more, if so
         self._calls: Dict[Optional[int], Call] = {}  # that have no response yet, oldest first
@@ -88,19 +105,23 @@ class Exchange:
 
     def take_in(self) -> None:
         """Give what has arrived to the calls it belongs to; does not wait."""
-        self._until(lambda: False, 0)
+        with contextlib.suppress(LocalProtocolError):  # in a signal handler
+            self._until(lambda: False, 0)
 
     def wait_started(self, timeout_s: float) -> bool:
         """Wait until the worker is ready; False if it is not yet. Raises what ended it, if it can serve no more."""
-        return self._until(self._has_started, timeout_s)
+        return self._until_served(self._has_started, timeout_s)
 
     def send(self, call: Call, timeout_s: float) -> bool:
         """Hand a call to the worker, waiting for room; False if there was none. Raises what ended the worker."""
+        until = time.monotonic() + timeout_s
         if self._wait_for_room:
-            until = time.monotonic() + timeout_s
             self._wait_for_room(timeout_s)
             timeout_s = max(0.0, until - time.monotonic())
-        return self._until(lambda: self._try_send(call), timeout_s)
+        try:
+            return self._until(lambda: self._try_send(call), timeout_s)
+        except _NobodyServes:
+            raise self._death(None, max(0.0, until - time.monotonic())) from None
 
     def wait(self, call: Call, timeout_s: float) -> bool:
         """Wait until the call is done, or is this exchange's no more; False if it is not."""
@@ -137,7 +158,7 @@ class Exchange:
 
     def wait_idle(self, timeout_s: float) -> bool:
         """Wait until every call is answered; False if they are not. Raises what ended the worker."""
-        return self._until(self._is_idle, timeout_s)
+        return self._until_served(self._is_idle, timeout_s)
 
     def ask_to_leave(self, timeout_s: float) -> bool:
         """Ask the worker to leave, waiting for its start and for room; True once it is asked, or gone."""
@@ -146,6 +167,12 @@ class Exchange:
     def wait_left(self, timeout_s: float) -> bool:
         """Wait until the worker says that it leaves, or is gone; False if it does not."""
         return self._until(lambda: self._connection.state in _OVER, timeout_s)
+
+    def begin_end_all(self) -> None:
+        """The host is about to end the worker: what it answers from now on counts no more."""
+        with contextlib.suppress(TechRenaissanceError):  # nothing can be received any more
+            self.take_in()
+        self._is_ending = True
 
     def close(self) -> None:
         """The worker is gone: every waiting call fails, and no thread is in the transport any more."""
@@ -215,7 +242,14 @@ class Exchange:
         if self._broken:
             raise RemoteProtocolError(BROKEN_RING, self._broken)
         if self._connection.state in _OVER:
-            raise self._death(None)
+            raise _NobodyServes
+
+    def _until_served(self, done: Callable[[], bool], timeout_s: float) -> bool:
+        until = time.monotonic() + timeout_s
+        try:
+            return self._until(done, timeout_s)
+        except _NobodyServes:
+            raise self._death(None, max(0.0, until - time.monotonic())) from None
 
     def _until(self, done: Callable[[], bool], timeout_s: float) -> bool:
         """Run the exchange until ``done()``, which is called under the lock; False after the timeout. 0 takes in what is there.
@@ -242,7 +276,7 @@ class Exchange:
                         left_s = _left_s(until, left_s, came=taken is not None)
                     if left_s < 0 or self._closed or self._broken:
                         return False
-                    sleeper = None if self._reader is None else self._waiters.enter()
+                    sleeper = self._line_up() if self._reader else None
                     if sleeper is None:
                         mark = (threading.get_ident(),)
                         self._reader = mark
@@ -255,6 +289,12 @@ class Exchange:
         except BaseException:
             self._stop_reading(mark)
             raise
+
+    def _line_up(self) -> "LockType":
+        """To sleep until something changes, while another thread reads."""
+        if self._reader and self._reader[0] == threading.get_ident():
+            raise _refusal()
+        return self._waiters.enter()
 
     def _stop_reading(self, mark: Optional[_Mark]) -> None:
         """Let another thread read, and finish what this one has begun."""
@@ -274,6 +314,8 @@ class Exchange:
 
     def _mend(self) -> None:
         """Finish what an exception has interrupted, in any thread."""
+        if self._is_interrupted():
+            raise _refusal()
         if self._sending is not None:
             self._mend_sending()
         if self._receiving and self._reader is None:
@@ -282,6 +324,15 @@ class Exchange:
                 self._dispatch(taken)
             self._receiving = False
             self._waiters.wake_all()
+
+    def _is_interrupted(self) -> bool:
+        """Whether this thread is here already, below a signal handler."""
+        runs = 0
+        frame: Optional[FrameType] = sys._getframe()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+        while frame:
+            runs += frame.f_code is Exchange._until.__code__ and frame.f_locals["self"] is self
+            frame = frame.f_back
+        return runs > 1
 
     def _mend_sending(self) -> None:
         frame = self._sending
@@ -346,7 +397,7 @@ class Exchange:
             self._connection.received(response)
         self.last_failed = bool(error or response.error)
         call = self._calls.get(response.id)
-        if call and call.step in ("terminate", "kill"):  # its last word; it ends with its worker
+        if call and (self._is_ending or call.step in ("terminate", "kill")):  # it ends with its worker
             return
         if self._switch_output:
             self._switch_output("")
@@ -371,7 +422,7 @@ class Exchange:
                         self._unanswered.append(call)
                     self._calls.pop(call.request.id, None)
                     call.exchange = None
-        self._end_all(self._death)
+        self._end_all(lambda call: self._death(call, 0.0))
         self._waiters.wake_all()
 
     def _is_handed_over(self, call: Call) -> bool:
@@ -386,6 +437,14 @@ class Exchange:
                 call.error = error(call)
         self._calls.clear()
         self.current = None
+
+
+def _refusal() -> LocalProtocolError:
+    """This thread is here already, below a signal handler, which cannot wait for it."""
+    text = (
+        "a signal handler that has interrupted a call can end it, or the session, but make no call of its own"
+    )
+    return LocalProtocolError("bad_state", text)
 
 
 def _fulfil(call: Call, response: Response, error: Optional[RemoteProtocolError]) -> None:

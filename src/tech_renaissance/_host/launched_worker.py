@@ -47,7 +47,7 @@ class LaunchedWorker:
         """``told``: see Coroner. ``hands_over``: see Exchange. Raises LaunchError."""
         self._place = place
         self._stopped = False  # by its host, and not for a call
-        self._death_s = _DEATH_S
+        self._death_until: Optional[float] = None
         self._stacks_lock = threading.Lock()
         self.ending = threading.Lock()  # of who ends a call
         self.launched_at = time.monotonic()
@@ -97,10 +97,10 @@ class LaunchedWorker:
                 with contextlib.suppress(TechRenaissanceError):
                     self.leave(patience_s)
             else:
+                self.exchange.begin_end_all()
                 self.end_process(step, why)
                 if not self.process.wait(patience_s) and step == "kill":
                     self.process.is_unkillable = True
-                    self._death_s = 0.0
         self.exchange.close()
 
     def end_process(self, step: str, why: str) -> None:
@@ -144,24 +144,30 @@ class LaunchedWorker:
         """Whether it was lost after it had been ready."""
         return self.was_lost and self.exchange.was_ready
 
-    def death(self, call: Optional[Call]) -> TechRenaissanceError:
-        """The error that tells of the process's end, to a call or to whoever comes later."""
-        self.process.wait(self._death_s)
+    def death(self, call: Optional[Call], timeout_s: float = 0.0) -> TechRenaissanceError:
+        """The error that tells of the process's end, to a call or to whoever comes later. It is waited for at most so long."""
+        self.process.wait(min(timeout_s, self._remaining_death_s()))
         record = self.post_mortem
-        if record is None:
-            self._death_s = 0.0  # it will not be waited for again
-            text = "the worker left, but its process still runs"
-            return WorkerLost("worker_lost", text, None, self.process.output_tail())
-        if call and call.why:
+        if call and call.why and record:
             return call_ended(call, record)
-        if self._stopped:
+        if self._stopped and not self.process.is_unkillable:
             return SessionClosed(
                 "session_closed", "the worker was ended by its host: start the session again"
             )
+        if record is None:
+            text = "the worker left, but its process still runs"
+            return WorkerLost("worker_lost", text, None, self.process.output_tail())
         details = (record.exit_status, record.output_tail, record)
         if not self.exchange.was_ready:
             return LaunchError("died_at_start", f"the worker ended before it was ready: {record}", *details)
         return WorkerLost("worker_lost", f"the worker ended: {record}", *details)
+
+    def _remaining_death_s(self) -> float:
+        """How long the end of a worker that has left is still waited for."""
+        now = time.monotonic()
+        if self._death_until is None:
+            self._death_until = now + _DEATH_S
+        return 0.0 if self.process.is_unkillable else max(0.0, self._death_until - now)
 
     def _switch_output(self, command: str) -> None:
         self.process.switch_output(command)

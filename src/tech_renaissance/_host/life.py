@@ -16,9 +16,13 @@ from .._transport.file.watch import Backoff
 from .._transport.session_directory import SessionDirectory, remove_leftovers, session_directory
 from .._transport.session_place import SessionPlace
 from .._transport.transport import HostTransport
+from .ending import Ending
 from .ladder import END_LADDER, TERMINATE_LADDER
 from .launched_worker import Launch, LaunchedWorker
 from .options import Options
+
+# How often to look whether a worker that is being ended was given up.
+_LOOK_S = 1.0
 
 
 class Life:
@@ -44,6 +48,7 @@ class Life:
         )
         self.path = session_directory(options.session_id, self._environment, options.workspace)
         self._lock = threading.RLock()
+        self.ending = Ending()
         self._owner_pid = os.getpid()
         self._directory: Optional[SessionDirectory] = None
         self._transport: Optional[HostTransport] = None
@@ -86,25 +91,32 @@ class Life:
             return self._transport
 
     def start(self) -> bool:
-        """Launch a worker; False if one runs already, and is not unkillable."""
-        with self._lock:
-            self.check_open()
-            if self._worker and self._worker.is_alive() and not self._worker.process.is_unkillable:
-                return False
-            arguments = self._arguments()
-            if self._directory and not self._directory.is_in_place():
-                self._claim_directory()
-            transport = self.transport
-            self._release_worker()
-            offer = transport.prepare()
-            environment = {**self._worker_environment(), **offer.environment}
-            directory, output = self._options.working_directory, self._output()
-            launch = Launch(arguments, environment, directory, output, offer.descriptors)
-            hands_over = self._options.restart != "never"
-            self._worker = LaunchedWorker(
-                launch, transport, SessionPlace(self.path), self.told, hands_over=hands_over
-            )
-            return True
+        """Launch a worker; False if one runs already, and is not unkillable. One that another thread ends is waited for."""
+        while True:
+            with self._lock:
+                self.check_open()
+                last = self._worker
+                if last is None or not last.is_alive() or last.process.is_unkillable:
+                    self._launch()
+                    return True
+                if not last.was_stopped:
+                    return False
+            last.process.wait(_LOOK_S)
+
+    def _launch(self) -> None:
+        arguments = self._arguments()
+        if self._directory and not self._directory.is_in_place():
+            self._claim_directory()
+        transport = self.transport
+        self._release_worker()
+        offer = transport.prepare()
+        environment = {**self._worker_environment(), **offer.environment}
+        directory, output = self._options.working_directory, self._output()
+        launch = Launch(arguments, environment, directory, output, offer.descriptors)
+        hands_over = self._options.restart != "never"
+        self._worker = LaunchedWorker(
+            launch, transport, SessionPlace(self.path), self.told, hands_over=hands_over
+        )
 
     def restart(
         self, crashed: LaunchedWorker, check_wanted: Callable[[], None], *, keep_tags: bool
@@ -126,16 +138,18 @@ class Life:
 
     def terminate(self) -> None:
         """End the process for certain; the directory stays."""
-        with self._lock:
-            if self._worker:
-                self._worker.stop(TERMINATE_LADDER, "terminate()")
+        with self._lock:  # a start comes first
+            worker = self._worker
+        if worker:
+            worker.stop(TERMINATE_LADDER, "terminate()")
 
     def end(self) -> None:
         """End the process, for good; ``clear`` follows. Never raises."""
         with self._lock:
             self._closed = True
-            if self._worker:
-                self._worker.stop(END_LADDER, "close()")
+            worker = self._worker
+        if worker:
+            worker.stop(END_LADDER, "close()")
 
     def clear(self) -> None:
         """After the end, and once nobody else writes there: no files are left. Never raises."""

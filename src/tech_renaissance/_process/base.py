@@ -1,10 +1,9 @@
 """What a worker's process is on every platform: an end that its watcher makes public, and output."""
 
 import contextlib
-import threading
 from typing import Callable, Optional
 
-from .._system.waits import wait_set
+from .._system.latch import Latch
 from .output import OutputFlow
 
 # How long a thread waits before it tries again what has failed.
@@ -18,7 +17,7 @@ class BaseProcess:
 
     def __init__(self, on_end: "Callable[..., None]") -> None:
         self._on_end = on_end
-        self._ended = threading.Event()
+        self._ended = Latch()
         self._status: Optional[int] = None
         # It was killed, and waited for in vain: it is in uninterruptible sleep.
         self.is_unkillable = False
@@ -30,7 +29,7 @@ class BaseProcess:
 
     def wait(self, timeout_s: float) -> bool:
         """Wait for the end; False if it still runs after the timeout."""
-        return wait_set(self._ended, timeout_s)
+        return self._ended.wait(timeout_s)
 
     def _tell_end(self, status: Optional[int]) -> None:
         """The end is public then, whatever becomes of its record."""

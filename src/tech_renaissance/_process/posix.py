@@ -26,6 +26,7 @@ from typing import Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from .._base.errors import LaunchError
 from .._system.descriptors_posix import make_pipe
+from .._system.latch import Latch
 from .base import RETRY_S, BaseProcess
 from .output import DescriptorSink, Output, OutputFlow, SinkFlow, open_sink
 from .output_lines import LineFlow
@@ -63,10 +64,11 @@ class Process(BaseProcess):
         inherited: Sequence[int],
         on_end: Callable[["Process", Optional[int]], None],
     ) -> None:
-        self._lock = threading.Lock()  # signals, and reaping
+        self._lock = threading.RLock()  # signals, and reaping; a signal handler may end the worker, too
         super().__init__(on_end)
-        self._killed = threading.Event()
+        self._killed = Latch()
         self._closed = False
+        self._is_released = False
         self._streams: Dict[int, int] = {}  # descriptor to stream, while it is open
         with contextlib.ExitStack() as held:  # descriptors, closed at the end, or now if anything fails
             try:
@@ -128,7 +130,7 @@ class Process(BaseProcess):
         """End what still runs, and release threads and descriptors. Bounded: a process that not even SIGKILL ends is abandoned, and
         keeps them until it does end; a callback that does not return keeps its thread. Safe to call twice.
         """
-        if self._closed:
+        if self._is_released:
             return
         self._closed = True
         self.kill()
@@ -142,6 +144,7 @@ class Process(BaseProcess):
                     self.is_unkillable = True
                     return
         self._held.close()
+        self._is_released = True
 
     def _launch(
         self,

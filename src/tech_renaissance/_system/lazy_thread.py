@@ -5,12 +5,19 @@ from typing import Callable, Optional
 
 from .._base.errors import LaunchError
 
+_PREFIX = "tech_renaissance "
+
+
+def is_ours() -> bool:
+    """Whether the current thread is one of ours: one that runs callbacks, perhaps, and that others wait for."""
+    return threading.current_thread().name.startswith(_PREFIX)
+
 
 class LazyThread:
     """Does not keep the interpreter alive. ``start`` is not thread-safe: its callers hold a lock."""
 
-    def __init__(self, name: str, run: Callable[[], None]) -> None:
-        self._name = f"tech_renaissance {name}"
+    def __init__(self, name: str, run: Callable[[], object]) -> None:
+        self._name = _PREFIX + name
         self._run = run
         self._thread: Optional[threading.Thread] = None
 

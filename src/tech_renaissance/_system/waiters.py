@@ -9,24 +9,26 @@ import contextlib
 from collections import deque
 from typing import Deque
 
+LockType = _thread.LockType
+
 # Every sleep is bounded, so that a wake-up that was interrupted could only delay.
 _LONGEST_S = 1.0
 
 
 class Waiters:
-    """The threads that sleep. ``enter`` and ``wake_all`` are called under the lock that guards what changes, ``sleep`` without it."""
+    """The threads that sleep. ``enter``, then look whether to ``sleep``; who changes what they look at, calls ``wake_all`` after it."""
 
     def __init__(self) -> None:
-        self.sleepers: Deque[_thread.LockType] = deque()
+        self.sleepers: Deque[LockType] = deque()
 
-    def enter(self) -> "_thread.LockType":
+    def enter(self) -> LockType:
         """From now on a change ends the sleep that follows."""
         sleeper = _thread.allocate_lock()
         sleeper.acquire()
         self.sleepers.append(sleeper)
         return sleeper
 
-    def sleep(self, sleeper: "_thread.LockType", timeout_s: float) -> None:
+    def sleep(self, sleeper: LockType, timeout_s: float) -> None:
         """Sleep until something has changed since ``enter``, or so long, or for a second: look again then."""
         try:
             sleeper.acquire(timeout=min(timeout_s, _LONGEST_S))
@@ -36,5 +38,6 @@ class Waiters:
 
     def wake_all(self) -> None:
         """Something has changed."""
-        while self.sleepers:
-            self.sleepers.popleft().release()
+        with contextlib.suppress(IndexError):
+            while True:
+                self.sleepers.popleft().release()

@@ -32,8 +32,9 @@ namespace tr::detail {
 struct ExchangeHooks {
     // Whether the process is gone.
     std::function<bool()> has_exited;
-    // The error that says why, once it is; starting: it had never been ready.
-    std::function<std::exception_ptr(bool starting)> death;
+    // The error that says why, once it is, or has left; starting: it had never been ready. Waits for its end, at most
+    // so long; is not called under the lock with a time to wait.
+    std::function<std::exception_ptr(bool starting, std::chrono::milliseconds timeout)> death;
     // The output is told to which call it belongs, by its message, empty between calls; one request is under way at a
     // time then.
     std::function<void(const std::string& message)> switch_output;
@@ -79,20 +80,20 @@ public:
 
     // Waits until the worker is ready; false if it is not yet. Throws what ended it, if it can serve no more.
     bool wait_started(Milliseconds timeout) {
-        return until(
+        return until_served(
             [this] {
                 if (connection_.state() == State::starting) return false;
                 check_usable();
                 return true;
             },
-            timeout);
+            deadline_after(timeout));
     }
 
     // Hands a call to the worker, waiting for room; false if there was none. Throws what ended the worker.
     bool send(const CallPtr& call, Milliseconds timeout) {
         const Clock::time_point deadline = deadline_after(timeout);
         if (hooks_.wait_for_room) hooks_.wait_for_room(timeout);
-        return until([&] { return try_send(call); }, left_until(deadline));
+        return until_served([&] { return try_send(call); }, deadline);
     }
 
     // Waits until the call is done, or this exchange has it no more; false if it is not. It stays known: abandon it, or
@@ -152,13 +153,13 @@ public:
 
     // Waits until every call is answered; false if they are not. Throws what ended the worker.
     bool wait_idle(Milliseconds timeout) {
-        return until(
+        return until_served(
             [this] {
                 if (connection_.state() == State::busy) return false;
                 check_usable();
                 return true;
             },
-            timeout);
+            deadline_after(timeout));
     }
 
     // Nobody waits for this call any more: its response will be discarded, and it is not handed over.
@@ -177,6 +178,16 @@ public:
     bool wait_left(Milliseconds timeout) {
         return until([this] { return connection_.state() == State::exited || connection_.state() == State::lost; },
                      timeout);
+    }
+
+    // The host is about to end the worker: what it answers from now on counts no more.
+    void begin_end_all() {
+        try {
+            take_in();
+        } catch (const TRException&) {  // nothing can be received any more
+        }
+        const Lock lock(mutex_);
+        ending_ = true;
     }
 
     // The worker is gone: every waiting call fails, and no thread is in the transport any more.
@@ -214,18 +225,48 @@ private:
             if (connection_.state() == State::busy) return false;
             hooks_.switch_output(message_of(call->request));
         }
-        // Before the worker can have it: it may die of it at once.
+        // All is noted before the worker can have it: it may answer, or die of it, at once; and nothing may fail after.
         WorkRecord::Entry entry(work_, call);
+        Sending sending(*this, call);
         if (!try_hand_over(call->request)) {
             if (hooks_.switch_output) hooks_.switch_output("");
             return false;
         }
         entry.keep();
-        connection_.sent_request(*call->request.id);
-        calls_[*call->request.id] = call;
-        call->exchange = this;
+        sending.keep();
         return true;
     }
+
+    // Notes a call as sent; forgets it again unless it is kept.
+    class Sending {
+    public:
+        Sending(Exchange& exchange, const CallPtr& call) : exchange_(exchange), call_(call) {
+            const Id id = *call->request.id;
+            exchange.calls_[id] = call;
+            try {
+                exchange.connection_.sent_request(id);
+            } catch (...) {
+                exchange.calls_.erase(id);
+                throw;
+            }
+            call->exchange = &exchange;
+        }
+        ~Sending() {
+            if (kept_) return;
+            exchange_.connection_.unsent_request();
+            exchange_.calls_.erase(*call_->request.id);
+            call_->exchange = nullptr;
+        }
+        Sending(const Sending&) = delete;
+        Sending& operator=(const Sending&) = delete;
+
+        void keep() noexcept { kept_ = true; }
+
+    private:
+        Exchange& exchange_;
+        const CallPtr& call_;
+        bool kept_ = false;
+    };
 
     bool is_under_way(Id id) const {
         const auto& waiting = connection_.waiting();
@@ -271,7 +312,20 @@ private:
         }
         if (broken_) std::rethrow_exception(broken_);
         const State state = connection_.state();
-        if (state == State::lost || state == State::exited) std::rethrow_exception(hooks_.death(!was_ready_));
+        if (state == State::lost || state == State::exited) throw NobodyServes();
+    }
+
+    // The worker is gone, or has left.
+    struct NobodyServes {};
+
+    // For who needs the worker. Throws what ended it.
+    template <class Done>
+    bool until_served(Done done, Clock::time_point deadline) {
+        try {
+            return until(done, left_until(deadline));
+        } catch (const NobodyServes&) {
+        }
+        std::rethrow_exception(hooks_.death(!was_ready_, left_until(deadline)));
     }
 
     // Runs the exchange until done(), which is called under the lock; false after the timeout. Once closed, the
@@ -379,7 +433,7 @@ private:
         connection_.received_response(id);
         work_.answered();
         if (hooks_.switch_output) hooks_.switch_output("");
-        return forget(*id);
+        return ending_ ? nullptr : forget(*id);  // it ends with its worker
     }
 
     CallPtr forget(Id id) {
@@ -400,7 +454,7 @@ private:
     void lose() {
         if (hooks_.hands_over && hooks_.hands_over()) hand_over();
         connection_.lost();
-        fail_all([this] { return hooks_.death(!was_ready_); });
+        fail_all([this] { return hooks_.death(!was_ready_, Milliseconds(0)); });
         changed_.notify_all();
     }
 
@@ -436,6 +490,7 @@ private:
     std::vector<CallPtr> unanswered_;
     std::exception_ptr broken_;  // why nothing can be received any more, if so
     bool reading_ = false;
+    bool ending_ = false;
     bool closed_ = false;
     std::atomic<bool> asked_to_leave_{false};
     std::atomic<bool> was_ready_{false};

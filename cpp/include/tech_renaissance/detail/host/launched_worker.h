@@ -1,6 +1,7 @@
 // A launched process and what is said to it: how it is asked to leave, interrupted, ended; and how its end is told.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <exception>
@@ -103,6 +104,7 @@ public:
             if (step.step == Step::exit) {
                 try_to_leave(step.patience);
             } else {
+                exchange_.begin_end_all();
                 end_process(step.step, why);
                 process_.wait(step.patience);
             }
@@ -145,18 +147,18 @@ public:
     // Another worker gets the directory.
     void leave_directory() noexcept { coroner_->leave_directory(); }
 
-    // The error that tells of the process's end. starting: it had never been ready.
-    std::exception_ptr death(bool starting) {
-        process_.wait(lives_on_ || process_.is_unkillable() ? std::chrono::seconds(0) : death_patience);
+    // The error that tells of the process's end. starting: it had never been ready. The end is waited for at most so
+    // long.
+    std::exception_ptr death(bool starting, std::chrono::milliseconds timeout = std::chrono::milliseconds(0)) {
+        process_.wait(std::min(timeout, remaining_death()));
         const std::shared_ptr<const PostMortem> record = post_mortem();
-        if (!record) {
-            lives_on_ = true;
-            const char* text = "the worker left, but its process still runs";
-            return std::make_exception_ptr(WorkerLost("worker_lost", text, std::nullopt, process_.output_tail()));
-        }
-        if (stopped_) {
+        if (stopped_ && !process_.is_unkillable()) {
             const char* text = "the worker was ended by its host: start the session again";
             return std::make_exception_ptr(SessionClosed("session_closed", text));
+        }
+        if (!record) {
+            const char* text = "the worker left, but its process still runs";
+            return std::make_exception_ptr(WorkerLost("worker_lost", text, std::nullopt, process_.output_tail()));
         }
         const std::string text =
             (starting ? "the worker ended before it was ready: " : "the worker ended: ") + explain(*record);
@@ -165,6 +167,15 @@ public:
     }
 
 private:
+    // How long the end of a worker that has left is still waited for.
+    std::chrono::milliseconds remaining_death() {
+        if (process_.is_unkillable()) return std::chrono::milliseconds(0);
+        Clock::rep unknown = 0;
+        const Clock::time_point until = Clock::now() + death_patience;
+        death_until_.compare_exchange_strong(unknown, until.time_since_epoch().count());
+        return left_until(Clock::time_point(Clock::duration(death_until_.load())));
+    }
+
     template <class Error>
     static std::exception_ptr make_error(const char* code, const std::string& text,
                                          const std::shared_ptr<const PostMortem>& record) {
@@ -174,7 +185,7 @@ private:
     ExchangeHooks hooks(const Launch& launch) {
         ExchangeHooks hooks;
         hooks.has_exited = [this] { return !is_alive(); };
-        hooks.death = [this](bool starting) { return death(starting); };
+        hooks.death = [this](bool starting, std::chrono::milliseconds timeout) { return death(starting, timeout); };
         if (std::holds_alternative<OutputCallback>(launch.output)) {
             hooks.switch_output = [this](const std::string& message) { process_.switch_output(message); };
             hooks.wait_for_room = [this](std::chrono::milliseconds timeout) { process_.wait_for_room(timeout); };
@@ -202,8 +213,8 @@ private:
     CancelPatience patience_;
     bool supervised_;
     std::atomic<bool> stopped_{false};
-    std::atomic<bool> lives_on_{false};  // though it has left: its end was waited for once, and is not again
-    std::mutex ending_mutex_;            // of who ends a call
+    std::atomic<Clock::rep> death_until_{0};  // 0 while nobody has waited for the end
+    std::mutex ending_mutex_;                 // of who ends a call
     std::mutex stacks_mutex_;
     Clock::time_point launched_at_ = Clock::now();
     std::shared_ptr<Coroner> coroner_;

@@ -1,6 +1,8 @@
 // What a session owns from its first start to its end: the directory, the transport, the worker. And how it stops them.
 #pragma once
 
+#include <atomic>
+#include <chrono>
 #include <exception>
 #include <functional>
 #include <memory>
@@ -68,15 +70,21 @@ public:
         return *transport_;
     }
 
-    // Launches a worker; false if one runs already, and is not unkillable. Throws LaunchError.
+    // Launches a worker; false if one runs already, and is not unkillable. One that another thread ends is waited
+    // for. Throws LaunchError.
     bool start() {
-        const std::lock_guard<std::recursive_mutex> lock(mutex_);
-        try {
-            return launch_worker();
-        } catch (const TRException&) {
-            throw;
-        } catch (const std::exception& error) {  // the system's own
-            throw_launch_failed(std::string("cannot start a worker: ") + error.what());
+        while (true) {
+            WorkerPtr last;
+            {
+                const std::lock_guard<std::recursive_mutex> lock(mutex_);
+                last = worker();
+                if (!last || !last->is_alive() || last->process().is_unkillable()) {
+                    try_to_launch(last);
+                    return true;
+                }
+                if (!last->was_stopped()) return false;
+            }
+            last->wait_end(look_again);
         }
     }
 
@@ -106,16 +114,14 @@ public:
 
     // Ends the process; the directory stays.
     void terminate() {
-        const std::lock_guard<std::recursive_mutex> lock(mutex_);
-        if (const WorkerPtr last = worker()) last->stop(terminate_ladder, "terminate()");
+        if (const WorkerPtr last = started_worker()) last->stop(terminate_ladder, "terminate()");
     }
 
     // Ends the process, for good.
     void end() noexcept {
-        const std::lock_guard<std::recursive_mutex> lock(mutex_);
         ended_ = true;
         try {
-            if (const WorkerPtr last = worker()) last->stop(end_ladder, "close()");
+            if (const WorkerPtr last = started_worker()) last->stop(end_ladder, "close()");
         } catch (const std::exception&) {  // its members go all the same, and the process with them
         }
     }
@@ -126,10 +132,27 @@ private:
         return base;
     }
 
+    void try_to_launch(const WorkerPtr& last) {
+        try {
+            launch_worker(last);
+        } catch (const TRException&) {
+            throw;
+        } catch (const std::exception& error) {  // the system's own
+            throw_launch_failed(std::string("cannot start a worker: ") + error.what());
+        }
+    }
+
+    // After a start that is on its way. Ending the worker takes its time, and nobody waits for the lock meanwhile.
+    WorkerPtr started_worker() const {
+        const std::lock_guard<std::recursive_mutex> lock(mutex_);
+        return worker();
+    }
+
+    // Of a worker that another thread ends: how often to look whether it was given up.
+    static constexpr std::chrono::milliseconds look_again{1000};
+
     // REQUIRES: the lock.
-    bool launch_worker() {
-        const WorkerPtr last = worker();
-        if (last && last->is_alive() && !last->process().is_unkillable()) return false;
+    void launch_worker(const WorkerPtr& last) {
         Launch launch{arguments(), worker_environment(), options_.working_directory, output()};
         if (directory_ && !directory_->is_in_place()) claim_directory();
         HostTransport& end = transport();
@@ -145,7 +168,6 @@ private:
         const bool supervised = options_.restart == Restart::on_crash;
         const WorkerParts parts{transport_, SessionPlace(to_path(path_)), options_.patience, supervised, told_};
         set_worker(std::make_shared<LaunchedWorker>(launch, parts));
-        return true;
     }
 
     // Also in place of one that was lost, which goes afterwards: as long as its lock is open, no other file has its
@@ -203,7 +225,7 @@ private:
     std::string path_;
     std::int64_t owner_ = current_process_id();
     mutable std::recursive_mutex mutex_;  // starts and ends, and everything below
-    bool ended_ = false;
+    std::atomic<bool> ended_{false};
     std::unique_ptr<SessionDirectory> directory_;
     std::shared_ptr<HostTransport> transport_;
     mutable std::mutex worker_mutex_;  // the next two alone

@@ -81,8 +81,18 @@ public:
 
     // We send. Throws LocalProtocolError "bad_state" if we may not; nothing has changed then.
     void sent_request(Id id) {
-        advance<LocalProtocolError>(ConnectionEvent::request, "we may not send ");
         waiting_.push_back(id);
+        try {
+            advance<LocalProtocolError>(ConnectionEvent::request, "we may not send ");
+        } catch (...) {
+            waiting_.pop_back();
+            throw;
+        }
+    }
+    // The last one was not sent after all.
+    void unsent_request() noexcept {
+        waiting_.pop_back();
+        if (state_ == State::busy && waiting_.empty()) state_ = State::ready;
     }
     void sent_exit() { advance<LocalProtocolError>(ConnectionEvent::exit, "we may not send "); }
 

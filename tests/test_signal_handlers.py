@@ -1,0 +1,90 @@
+"""Python signal handlers that use a session whose call they have interrupted."""
+
+import os
+import signal
+import threading
+from pathlib import Path
+from typing import Any, Callable, Iterator, List
+
+import pytest
+from gates import Gate
+from hosts import WORKERS
+
+from tech_renaissance import CallCancelled, LocalProtocolError, PythonSession, SessionClosed
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals to a thread")
+
+
+@pytest.fixture
+def session(workspace: Path, transport: str, worker_python: str) -> Iterator[Any]:
+    """A session of this process, of which the main thread is the signals'."""
+    with PythonSession(WORKERS / "stubborn.py", "handled", True, library="numpy") as session:
+        session.wait_until_ready()
+        yield session
+
+
+@pytest.fixture
+def interrupt(gate: Gate) -> Iterator[Callable[[Callable[[], object]], None]]:
+    """Has a function called by a signal handler, once a worker is at the gate."""
+    before = signal.getsignal(signal.SIGUSR1)
+    threads: List[threading.Thread] = []
+
+    def interrupt(action: Callable[[], object]) -> None:
+        signal.signal(signal.SIGUSR1, lambda *_: action())
+        main = threading.get_ident()
+
+        def wait_and_signal() -> None:
+            gate.wait_for_arrival()
+            signal.pthread_kill(main, signal.SIGUSR1)
+
+        threads.append(threading.Thread(target=wait_and_signal))
+        threads[-1].start()
+
+    yield interrupt
+    for thread in threads:
+        thread.join()
+    signal.signal(signal.SIGUSR1, before)
+
+
+@pytest.mark.parametrize("end", ["close", "terminate"])
+def test_a_signal_handler_may_end_the_session(session: Any, gate: Gate, interrupt: Any, end: str) -> None:
+    """The call that it has interrupted hears of it; what follows waits for the end."""
+    interrupt(getattr(session, end))
+    with pytest.raises(SessionClosed):
+        session.fetch_response(f"wait {gate.path}", 60_000)
+    if end == "close":
+        session.close()
+        assert not os.path.exists(session.session_dir)
+    else:
+        session.start()
+        assert "again" == session.fetch_response("echo again")
+
+
+def test_a_signal_handler_may_cancel_the_call_that_it_has_interrupted(
+    session: Any, gate: Gate, interrupt: Any
+) -> None:
+    """The handler sees it, and the worker serves on."""
+    pid = session.fetch_response("pid")
+    interrupt(session.cancel)
+    with pytest.raises(CallCancelled) as caught:
+        session.fetch_response(f"obeys {gate.path}", 60_000)
+    assert "notice" == caught.value.step
+    assert pid == session.fetch_response("pid")
+
+
+def test_a_signal_handler_that_calls_is_refused(session: Any, gate: Gate, interrupt: Any) -> None:
+    """It would wait for what it has interrupted; that goes on."""
+    errors: List[Exception] = []
+
+    def call() -> None:
+        assert "busy" == session.state().name
+        try:
+            session.fetch_response("echo nested", 60_000)
+        except LocalProtocolError as error:
+            errors.append(error)
+        gate.open()
+
+    interrupt(call)
+    assert "whole" == session.fetch_response(f"wait {gate.path} whole", 60_000)
+    assert ["bad_state"] == [error.code for error in errors]
+    assert "next" == session.fetch_response("echo next")
