@@ -418,6 +418,7 @@ class PythonSession:
 
     def _stand_down(self) -> None:
         """The user wants no worker."""
+        self._life.check_ours()
         if self._caller.supervisor:
             self._caller.supervisor.stand_down()
 

@@ -19,6 +19,9 @@
 // The option on_restart is the text of a message that the hook sends. A post-mortem is an object as in
 // post_mortem.json, or null; a state is {"name", "command", "busy_s"}.
 //
+// `fork` makes "calls", an array of such objects, in a fork of this program; what they gave, an error its code, becomes
+// an array in the file "results". Then the fork passes the "gate", and is not waited for, if there is one.
+//
 // `signals` interrupts the calls: every_us microseconds a signal comes, whose handler does nothing; 0 ends that.
 // Interrupted system calls fail unless it says `restart`.
 //
@@ -29,6 +32,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <cstring>
+#include <fstream>
 #include <functional>
 #include <iostream>
 #include <map>
@@ -59,6 +63,8 @@ public:
         const std::lock_guard<std::mutex> lock(mutex_);
         channel_.write_line(tr::detail::json::write(object));
     }
+
+    void leave() const { channel_.leave(); }
 
 private:
     std::mutex mutex_;
@@ -290,8 +296,23 @@ private:
         const std::string handle = arguments.text("session");
         if (op == "new") return sessions_.add(handle, options(handle, arguments.object("options"))), Value();
         if (op == "close") return sessions_.remove(handle), Value();
-        if (op == "fork") return in_fork([this] { sessions_.clear(); });
+        if (op == "fork") return in_fork([&] { be_fork(arguments); }, arguments.text("gate").empty());
         return calls.at(op)(*sessions_.get(handle), arguments);
+    }
+
+    void be_fork(const Arguments& arguments) {
+        answers_.leave();
+        Array answers;
+        for (const Arguments& one : arguments.objects("calls")) {
+            try {
+                answers.push_back(call(one));
+            } catch (const tr::TRException& error) {
+                answers.push_back(error.code());
+            }
+        }
+        std::ofstream(arguments.text("results")) << tr::detail::json::write(Value(answers));
+        if (!arguments.text("gate").empty()) pass_gate(arguments.text("gate"));
+        sessions_.clear();
     }
 
     tr::SessionOptions options(const std::string& handle, const Arguments& arguments) {

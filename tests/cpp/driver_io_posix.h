@@ -25,6 +25,14 @@ public:
         }
     }
 
+    // In a fork: neither this nor the standard streams are its own.
+    void leave() const {
+        const int nothing = ::open("/dev/null", O_RDWR | O_CLOEXEC);
+        for (const int descriptor : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO, descriptor_}) {
+            ::dup2(nothing, descriptor);
+        }
+    }
+
 private:
     int descriptor_;
 };
@@ -42,14 +50,16 @@ inline void pass_gate(const std::string& path) {
     ::close(opened);
 }
 
-// Runs the action in a fork of this program and returns the fork's exit status: 0 if it came to its end.
+// Runs the action in a fork of this program and returns the fork's exit status: 0 if it came to its end, or if it is
+// not waited for.
 template <class Action>
-int in_fork(Action action) {
+int in_fork(Action action, bool waits) {
     const ::pid_t child = ::fork();
     if (child == 0) {
         action();
         ::_exit(0);
     }
+    if (!waits) return 0;
     int status = 0;
     while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
     }

@@ -21,6 +21,8 @@ public:
         ::_write(descriptor_, line.data(), static_cast<unsigned>(line.size()));
     }
 
+    void leave() const {}
+
 private:
     int descriptor_;
 };
@@ -28,7 +30,7 @@ private:
 inline void pass_gate(const std::string&) { throw std::logic_error("there are no gates on Windows"); }
 
 template <class Action>
-int in_fork(Action) {
+int in_fork(Action, bool) {
     throw std::logic_error("there is no fork on Windows");
 }
 

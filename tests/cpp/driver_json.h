@@ -62,6 +62,14 @@ public:
         return texts;
     }
 
+    std::vector<Arguments> objects(const std::string& key) const {
+        std::vector<Arguments> objects;
+        for (const auto& value : get<tr::detail::json::Array>(key)) {
+            objects.emplace_back(*value.get_if<tr::detail::json::Object>());
+        }
+        return objects;
+    }
+
     tr::Environment variables(const std::string& key) const {
         tr::Environment variables;
         for (const auto& member : get<tr::detail::json::Object>(key)) {

@@ -103,6 +103,7 @@ class Caller:
         if timeout_s is None:
             timeout_s = self._launch_timeout_s
         if call.request.deadline_ns is not None:
+            self._life.check_ours()  # in a fork the next lock may be held
             self._deadlines.prepare()
         worker = self.ready_worker(call)
         until = time.monotonic() + timeout_s

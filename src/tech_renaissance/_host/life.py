@@ -1,8 +1,10 @@
 """What a session owns from its first start to its end: the directory, the transport, the worker. And how it stops them."""
 
 import contextlib
+import functools
 import os
 import threading
+import weakref
 from typing import Callable, Dict, List, Optional
 
 from .._base.errors import LaunchError, SessionClosed
@@ -11,6 +13,7 @@ from .._base.post_mortem import PostMortem
 from .._process.command_line import CommandLine, checked_arguments, checked_python_arguments
 from .._process.interpreter import find_interpreter
 from .._process.output import Output
+from .._system.fork import Forks, in_children
 from .._transport.choose import check_transport_name, checked_look_us, host_transport
 from .._transport.file.watch import Backoff
 from .._transport.session_directory import SessionDirectory, remove_leftovers, session_directory
@@ -49,7 +52,9 @@ class Life:
         self.path = session_directory(options.session_id, self._environment, options.workspace)
         self._lock = threading.RLock()
         self.ending = Ending()
-        self._owner_pid = os.getpid()
+        self._generation = Forks.generation
+        self._forget_forks: Callable[[], None] = lambda: None
+        self._parents: object = None  # in a fork: what is its parent's, as it is
         self._directory: Optional[SessionDirectory] = None
         self._transport: Optional[HostTransport] = None
         self._worker: Optional[LaunchedWorker] = None
@@ -61,25 +66,30 @@ class Life:
     @property
     def is_ours(self) -> bool:
         """False in a fork of the host."""
-        return os.getpid() == self._owner_pid
+        return self._generation == Forks.generation
 
     @property
     def post_mortem(self) -> Optional[PostMortem]:
         """How the last worker ended; None if none has."""
-        worker = self._worker
+        worker = self.worker
         return (worker and worker.post_mortem) or self._last_post_mortem
 
     @property
     def worker(self) -> Optional[LaunchedWorker]:
         """The present worker, or the last one; None if there was none, or after the end."""
+        if self._worker is None:
+            self.check_ours()
         return self._worker
 
     @property
     def transport(self) -> HostTransport:
         """The host's end; claims the directory when first used."""
+        self.check_ours()
         with self._lock:
             self.check_open()
             if self._directory is None:
+                self._forget_forks()
+                self._forget_forks = in_children(functools.partial(_leave_to_parent, weakref.ref(self)))
                 self._claim_directory()
             if self._transport is None:
                 try:
@@ -162,9 +172,27 @@ class Life:
                 with contextlib.suppress(OSError):
                     self._directory.remove()
             self._transport = self._directory = None
+            self._forget_forks()
+
+    def leave_to_parent(self) -> None:
+        """This is a fork of the host. Nothing of the session is touched any more: it has no threads here, and locks may be held."""
+        self._parents = (self._worker, self._transport, self._directory)
+        if self._worker:
+            self._worker.process.disown()
+        self._worker = self._transport = self._directory = None
+        self._lock = threading.RLock()
+
+    def check_ours(self) -> None:
+        """Raise SessionClosed ``forked`` in a fork of the host."""
+        if not self.is_ours:
+            raise SessionClosed(
+                "forked",
+                "this process is a fork of the one that has the session: make a session of its own",
+            )
 
     def check_open(self) -> None:
-        """Raise SessionClosed after the end."""
+        """Raise SessionClosed after the end, or in a fork of the host."""
+        self.check_ours()
         if self._closed:
             raise SessionClosed("session_closed", "the session was closed: make a new one")
 
@@ -200,3 +228,9 @@ class Life:
 
     def _output(self) -> Output:
         return self._options.output or ("discard" if self._options.quiet else "inherit")
+
+
+def _leave_to_parent(reference: "weakref.ref[Life]") -> None:
+    life = reference()
+    if life:
+        life.leave_to_parent()

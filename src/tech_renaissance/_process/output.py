@@ -11,6 +11,7 @@ from collections import deque
 from typing import Callable, Deque, List, NamedTuple, Sequence, Tuple, Union
 
 from .._base.errors import LaunchError
+from .._system.fork import close_held, make_held
 
 TAIL_NBYTES = 64 * 1024
 STREAMS = ("stdout", "stderr")
@@ -125,7 +126,7 @@ class DescriptorSink(Sink):
     def close(self) -> None:
         """See Sink."""
         if self._owned:
-            os.close(self._descriptors[0])
+            close_held(self._descriptors[0])
 
 
 def open_sink(output: str, to_descriptors: Callable[..., Sink]) -> Sink:
@@ -139,7 +140,7 @@ def open_sink(output: str, to_descriptors: Callable[..., Sink]) -> Sink:
         return Sink()
     try:
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
-        descriptor = os.open(output, flags, 0o600)
+        descriptor = make_held(lambda: os.open(output, flags, 0o600))
     except OSError as error:
         raise LaunchError("launch_failed", f"cannot open the worker's output file: {error}") from error
     return to_descriptors((descriptor, descriptor), owned=True)

@@ -26,6 +26,7 @@ from typing import Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from .._base.errors import LaunchError
 from .._system.descriptors_posix import make_pipe
+from .._system.fork import close_held
 from .._system.latch import Latch
 from .base import RETRY_S, BaseProcess
 from .output import DescriptorSink, Output, OutputFlow, SinkFlow, open_sink
@@ -146,6 +147,10 @@ class Process(BaseProcess):
         self._held.close()
         self._is_released = True
 
+    def disown(self) -> None:
+        """This is a fork of the host, and the worker is not its child: it is not waited for, nor signalled."""
+        self._popen.returncode = self._popen.returncode or 0
+
     def _launch(
         self,
         arguments: Sequence[str],
@@ -155,32 +160,36 @@ class Process(BaseProcess):
         inherited: Sequence[int],
         held: contextlib.ExitStack,
     ) -> None:
+        theirs: List[int] = []  # the child's ends
         # The exit handle can be read, and never is, once the process has ended.
         self.exit_handle, self._exit_signal = _pipe(held)
         self._output = self._flow(output)
         held.callback(self._output.close)
-        lifeline_read, lifeline_write = make_pipe()
-        held.callback(os.close, lifeline_write)
         try:
+            for stream in range(2):
+                reads, writes = make_pipe()
+                held.callback(close_held, reads)
+                theirs.append(writes)
+                os.set_blocking(reads, False)
+                self._streams[reads] = stream
+            lifeline_read, lifeline_write = make_pipe()
+            held.callback(close_held, lifeline_write)
+            theirs.append(lifeline_read)
             self._popen = subprocess.Popen(
                 arguments,
                 env={**environment, "TR_HOST_PID": str(os.getpid()), "TR_LIFELINE": str(lifeline_read)},
                 cwd=directory,
                 stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
+                stdout=theirs[0],
+                stderr=theirs[1],
                 pass_fds=[lifeline_read, *inherited],
                 start_new_session=True,
             )
             if sys.platform == "linux":
                 arm(lifeline_read, -self._popen.pid)
         finally:
-            os.close(lifeline_read)
-        for number, stream in enumerate((self._popen.stdout, self._popen.stderr)):
-            assert stream is not None
-            held.callback(stream.close)
-            os.set_blocking(stream.fileno(), False)
-            self._streams[stream.fileno()] = number
+            for descriptor in theirs:
+                close_held(descriptor)
 
     def _flow(self, output: Output) -> OutputFlow:
         if callable(output):
@@ -284,5 +293,5 @@ class _DescriptorSink(DescriptorSink):
 def _pipe(held: contextlib.ExitStack) -> Tuple[int, int]:
     ends = make_pipe()
     for end in ends:
-        held.callback(os.close, end)
+        held.callback(close_held, end)
     return ends

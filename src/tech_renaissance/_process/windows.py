@@ -138,6 +138,9 @@ class Process(BaseProcess):
             self._job = None
             self._output.close()
 
+    def disown(self) -> None:
+        """Nothing: there are no forks."""
+
     def _watch(self) -> None:
         status = self._popen.wait()
         for thread in self._threads[:2]:

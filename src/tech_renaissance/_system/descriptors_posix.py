@@ -6,6 +6,8 @@ import contextlib
 import os
 from typing import Generator, Tuple
 
+from .fork import make_held
+
 
 @contextlib.contextmanager
 def above_standard_streams() -> Generator[None, None, None]:
@@ -21,6 +23,6 @@ def above_standard_streams() -> Generator[None, None, None]:
 
 
 def make_pipe() -> Tuple[int, int]:
-    """The end to read from and the end to write to. Raises OSError."""
+    """The end to read from and the end to write to; forks do not keep them. Raises OSError."""
     with above_standard_streams():
-        return os.pipe()
+        return make_held(os.pipe)

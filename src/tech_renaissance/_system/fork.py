@@ -1,11 +1,44 @@
-"""Forks of this process: what a child does first, before anything else runs in it. Windows has none."""
+"""Forks of this process: what a child does first, before anything else runs in it. Windows has none.
+
+A child has copies of all descriptors: of locks, lifelines and doorbells that would go on when its parent is dead. So those that are
+held here are closed in it, first of all.
+"""
 
 import itertools
 import os
 import signal
 import sys
 import threading
-from typing import Callable, Dict
+from typing import Callable, Dict, Set, Tuple, TypeVar
+
+Numbers = TypeVar("Numbers", int, Tuple[int, int])
+
+# No fork is made while it is held. A signal handler may fork, too.
+_no_forks = threading.RLock()
+_held: Set[int] = set()
+
+
+class Forks:
+    """How many forks this process is away from the first one."""
+
+    generation = 0
+
+
+def make_held(make: Callable[[], Numbers]) -> Numbers:
+    """Call ``make`` and hold the descriptors that it returns: a child does not keep them."""
+    with _no_forks:
+        made = make()
+        _held.update((made,) if isinstance(made, int) else made)
+        return made
+
+
+def close_held(descriptor: int) -> None:
+    """Close a descriptor that is held; one that is none does nothing: this is a child, where its number may be another's."""
+    with _no_forks:
+        if descriptor in _held:
+            _held.discard(descriptor)
+            os.close(descriptor)
+
 
 _numbers = itertools.count()
 _actions: Dict[int, Callable[[], None]] = {}
@@ -30,17 +63,24 @@ if sys.platform != "win32":
     # A signal that came before a child's actions would meet its parent's handler, and Python would forget it.
     _mask = threading.local()
 
-    def _hold_signals() -> None:
-        _mask.before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    def _before() -> None:
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        _no_forks.acquire()
+        _mask.before = before
 
-    def _release_signals() -> None:
-        signal.pthread_sigmask(signal.SIG_SETMASK, _mask.before)
+    def _after() -> None:
+        before = _mask.before
+        _no_forks.release()
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def _begin() -> None:
+        Forks.generation += 1
         try:
+            while _held:
+                os.close(_held.pop())
             for action in list(_actions.values()):
                 action()
         finally:
-            _release_signals()
+            _after()
 
-    os.register_at_fork(before=_hold_signals, after_in_parent=_release_signals, after_in_child=_begin)
+    os.register_at_fork(before=_before, after_in_parent=_after, after_in_child=_begin)

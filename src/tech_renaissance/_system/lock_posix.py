@@ -1,8 +1,8 @@
 """Locking a file on POSIX: flock, which the kernel releases when the last descriptor of the owner is closed."""
 
 import fcntl
-import os
 
+from .fork import close_held
 from .open_folder import OpenFolder, identity_of
 
 
@@ -21,4 +21,4 @@ def remove_locked(descriptor: int, folder: OpenFolder, name: str) -> None:
         if folder.identity_at(name) == identity_of(descriptor):
             folder.remove_file(name)
     finally:
-        os.close(descriptor)
+        close_held(descriptor)

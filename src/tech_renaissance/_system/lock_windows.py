@@ -2,9 +2,9 @@
 
 import ctypes
 import msvcrt
-import os
 from ctypes import wintypes
 
+from .fork import close_held
 from .open_folder import OpenFolder, identity_of
 
 _EXCLUSIVE_NOW = 0x2 | 0x1  # LOCKFILE_EXCLUSIVE_LOCK, LOCKFILE_FAIL_IMMEDIATELY
@@ -42,6 +42,6 @@ def try_lock(descriptor: int) -> bool:
 def remove_locked(descriptor: int, folder: OpenFolder, name: str) -> None:
     """Give up the lock, then remove the file if it still bears this name: Windows does not remove a file that is open."""
     identity = identity_of(descriptor)
-    os.close(descriptor)
+    close_held(descriptor)
     if folder.identity_at(name) == identity:
         folder.remove_file(name)

@@ -6,6 +6,7 @@ import stat
 from typing import List, Optional, Tuple
 
 from .descriptors_posix import above_standard_streams
+from .fork import close_held, make_held
 
 # What tells one file or directory of this machine from all others.
 Identity = Tuple[int, int]
@@ -28,16 +29,17 @@ class OpenFolderBase:
         flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
         if parent is None:
             self.path = path
-            self.descriptor = os.open(path, flags)
+            self.descriptor = make_held(lambda: os.open(path, flags))
         else:
             self.path = os.path.join(parent.path, path)
-            self.descriptor = os.open(path, flags | os.O_NOFOLLOW, dir_fd=parent.descriptor)
+            above = parent.descriptor
+            self.descriptor = make_held(lambda: os.open(path, flags | os.O_NOFOLLOW, dir_fd=above))
         self.identity = identity_of(self.descriptor)
 
     def close(self) -> None:
         """Safe to call twice."""
         if self.descriptor >= 0:
-            os.close(self.descriptor)
+            close_held(self.descriptor)
             self.descriptor = -1
 
     def is_ours(self) -> bool:
@@ -70,7 +72,7 @@ class OpenFolderBase:
         """A descriptor of a file that can be locked; ``make``: if it is not there."""
         flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | (os.O_CREAT if make else 0)
         with above_standard_streams():
-            return os.open(name, flags, 0o600, dir_fd=self.descriptor)
+            return make_held(lambda: os.open(name, flags, 0o600, dir_fd=self.descriptor))
 
     def names(self) -> List[str]:
         """Of all that is in it."""

@@ -7,6 +7,7 @@ from ctypes import wintypes
 from typing import List, Optional, Tuple
 
 from .files_windows import patiently
+from .fork import make_held
 
 # What tells one file or directory of this machine from all others.
 Identity = Tuple[int, int]
@@ -89,7 +90,8 @@ class OpenFolderBase:
         path = os.path.join(self.path, name)
         if os.path.islink(path):
             raise OSError(f"{path!r} is a link")
-        return os.open(path, os.O_RDWR | os.O_BINARY | os.O_NOINHERIT | (os.O_CREAT if make else 0))
+        flags = os.O_RDWR | os.O_BINARY | os.O_NOINHERIT | (os.O_CREAT if make else 0)
+        return make_held(lambda: os.open(path, flags))
 
     def names(self) -> List[str]:
         """Of all that is in it."""

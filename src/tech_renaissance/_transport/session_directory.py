@@ -8,6 +8,7 @@ from typing import List, Mapping, Optional
 
 from .._base.errors import LaunchError
 from .._base.names import check_name
+from .._system.fork import close_held
 from .._system.open_folder import OpenFolder, identity_of
 
 if sys.platform == "win32":
@@ -126,7 +127,7 @@ class _Held:
             if ours_only and not self._folder.is_ours():
                 raise PermissionError("it belongs to another user")
             self._lock = self._folder.open_lock(_LOCK, make=make_lock)
-            undo.callback(os.close, self._lock)
+            undo.callback(close_held, self._lock)
             if not try_lock(self._lock):
                 raise self._in_use()
             if not self.is_in_place(parent):
@@ -176,7 +177,7 @@ class _Held:
     def close(self) -> None:
         """Give up the lock, and remove nothing."""
         self._folder.close()
-        os.close(self._lock)
+        close_held(self._lock)
 
     def _is_named(self, parent: OpenFolder) -> bool:
         return parent.identity_at(self._name) == self._folder.identity

@@ -9,6 +9,7 @@ import os
 import select
 from typing import Optional
 
+from ..._system.fork import close_held, make_held
 from .watch_posix import SleepWatch, drain
 
 
@@ -24,10 +25,10 @@ class NotifyWatch(SleepWatch):
         """Watch this directory in place of the one before: see Watch."""
         with contextlib.suppress(OSError):  # waiting by schedule always works
             before, self._directory = self._directory, self._add(path)
-            os.close(before)
+            close_held(before)
 
     def _add(self, path: str) -> int:
-        directory = os.open(path, os.O_RDONLY)
+        directory = make_held(lambda: os.open(path, os.O_RDONLY))
         change = select.kevent(
             directory,
             filter=select.KQ_FILTER_VNODE,
@@ -50,5 +51,5 @@ class NotifyWatch(SleepWatch):
     def close(self) -> None:
         """Release the descriptors."""
         self._queue.close()
-        os.close(self._directory)
+        close_held(self._directory)
         super().close()

@@ -5,6 +5,7 @@ import ctypes
 import os
 from typing import Optional
 
+from ..._system.fork import close_held, make_held
 from .watch_posix import SleepWatch, drain
 
 _IN_CLOSE_WRITE = 0x008
@@ -28,12 +29,12 @@ class NotifyWatch(SleepWatch):
     """An inotify watch. Changes queue up from construction on, so none between two waits is missed."""
 
     def __init__(self, path: str) -> None:
-        self._inotify = _checked(_libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC))
+        self._inotify = make_held(lambda: _checked(_libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)))
         try:
             self._add(path)
             super().__init__()
         except OSError:
-            os.close(self._inotify)
+            close_held(self._inotify)
             raise
 
     def wait(self, timeout_s: float, exit_handle: Optional[int] = None) -> bool:
@@ -54,5 +55,5 @@ class NotifyWatch(SleepWatch):
 
     def close(self) -> None:
         """Release the descriptors."""
-        os.close(self._inotify)
+        close_held(self._inotify)
         super().close()

@@ -6,6 +6,7 @@ import select
 from typing import List, Optional
 
 from ..._system.descriptors_posix import make_pipe
+from ..._system.fork import close_held
 
 
 class SleepWatch:
@@ -33,8 +34,8 @@ class SleepWatch:
 
     def close(self) -> None:
         """Release the descriptors."""
-        os.close(self._wake_read)
-        os.close(self._wake_write)
+        close_held(self._wake_read)
+        close_held(self._wake_write)
 
     @staticmethod
     def _poll(timeout_s: float, descriptors: List[int], exit_handle: Optional[int]) -> List[int]:

@@ -11,6 +11,7 @@ import select
 from typing import Sequence, Tuple
 
 from ..._system.descriptors_posix import make_pipe
+from ..._system.fork import close_held, make_held
 
 _FORGET_NBYTES = 4096
 
@@ -28,6 +29,7 @@ class Doorbell:
             if others:
                 self._wakes = others[1]
             else:
+                make_held(lambda: (hears, rings))  # they were inherited
                 hears_wakes, self._wakes = make_pipe()
                 self._held = (*self._held, hears_wakes, self._wakes)
                 self._poll.register(hears_wakes, select.POLLIN)
@@ -51,8 +53,8 @@ class Doorbell:
         try:
             host_hears, worker_rings = make_pipe()
         except OSError:
-            os.close(worker_hears)
-            os.close(host_rings)
+            close_held(worker_hears)
+            close_held(host_rings)
             raise
         return cls(host_hears, host_rings, worker_hears, worker_rings), (worker_hears, worker_rings)
 
@@ -98,4 +100,4 @@ class Doorbell:
     def close(self) -> None:
         """Hang up; a worker sees it."""
         for descriptor in self._held:
-            os.close(descriptor)
+            close_held(descriptor)

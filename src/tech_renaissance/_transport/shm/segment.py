@@ -11,6 +11,8 @@ import os
 import sys
 from typing import Optional
 
+from ..._system.fork import close_held, make_held
+
 if sys.platform != "win32":
     from ..._system.descriptors_posix import above_standard_streams
 if sys.platform == "linux":
@@ -53,7 +55,7 @@ class Segment:
     def inherit(cls, descriptor: int) -> "Segment":
         """A segment whose descriptor was inherited. Raises OSError."""
         os.set_inheritable(descriptor, False)
-        return cls(descriptor)
+        return cls(make_held(lambda: descriptor))
 
     def fileno(self) -> int:
         """The descriptor."""
@@ -88,7 +90,7 @@ class Segment:
     def close(self) -> None:
         """Close the descriptor."""
         if self._descriptor >= 0:
-            os.close(self._descriptor)
+            close_held(self._descriptor)
             self._descriptor = -1
 
 

@@ -4,6 +4,7 @@ import fcntl
 import os
 
 from ..._system.descriptors_posix import above_standard_streams
+from ..._system.fork import close_held, make_held
 
 POPULATE = 23  # MADV_POPULATE_WRITE, since Linux 5.14
 REMOVE = 9  # MADV_REMOVE: punches a hole
@@ -12,12 +13,14 @@ REMOVE = 9  # MADV_REMOVE: punches a hole
 def make_descriptor(nbytes: int) -> int:
     """A new segment's descriptor. Raises OSError."""
     with above_standard_streams():
-        descriptor = os.memfd_create("tech_renaissance", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        descriptor = make_held(
+            lambda: os.memfd_create("tech_renaissance", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        )
     try:
         os.ftruncate(descriptor, nbytes)
         seals = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
         fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, seals)
     except BaseException:
-        os.close(descriptor)
+        close_held(descriptor)
         raise
     return descriptor

@@ -4,6 +4,7 @@ import os
 import tempfile
 
 from ..._system.descriptors_posix import above_standard_streams
+from ..._system.fork import make_held
 
 POPULATE = 0  # there is no such advice
 REMOVE = 0
@@ -13,4 +14,4 @@ def make_descriptor(nbytes: int) -> int:
     """A new segment's descriptor. Raises OSError."""
     with above_standard_streams(), tempfile.TemporaryFile() as file:
         os.ftruncate(file.fileno(), nbytes)
-        return os.dup(file.fileno())
+        return make_held(lambda: os.dup(file.fileno()))

@@ -85,6 +85,7 @@ public:
 
     // Throws LocalProtocolError bad_message.
     CallPtr make_call(const std::string& message, const CallOptions& options) {
+        life_.check_ours();
         auto call = std::make_shared<Call>();
         call->request = parse_message(message);
         call->request.id = next_id();

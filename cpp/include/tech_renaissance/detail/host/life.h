@@ -19,6 +19,7 @@
 #include "tech_renaissance/detail/process/command_line.h"
 #include "tech_renaissance/detail/process/interpreter.h"
 #include "tech_renaissance/detail/process/launch.h"
+#include "tech_renaissance/detail/system/forks.h"
 #include "tech_renaissance/detail/transport/choose.h"
 #include "tech_renaissance/detail/transport/session_directory.h"
 #include "tech_renaissance/detail/transport/session_place.h"
@@ -48,22 +49,32 @@ public:
             end();
         } else {  // its threads are not here, and its locks may be held for ever
             static_cast<void>(new (std::nothrow) WorkerPtr(std::move(worker_)));
+            static_cast<void>(new (std::nothrow) std::shared_ptr<HostTransport>(std::move(transport_)));
         }
     }
 
     // False in a fork of the host.
-    bool is_ours() const { return owner_ == current_process_id(); }
+    bool is_ours() const noexcept { return generation_ == fork_generation(); }
+
+    // Throws SessionClosed forked in a fork of the host, where locks may be held for ever.
+    void check_ours() const {
+        if (is_ours()) return;
+        const char* text = "this process is a fork of the one that has the session: make a session of its own";
+        throw SessionClosed("forked", text);
+    }
 
     const std::string& path() const noexcept { return path_; }
     const SessionOptions& options() const noexcept { return options_; }
 
     void set_quiet(bool quiet) {
+        check_ours();
         const std::lock_guard<std::recursive_mutex> lock(mutex_);
         options_.quiet_mode = quiet;
     }
 
     // The host's end; claims the directory when first used.
     HostTransport& transport() {
+        check_ours();
         const std::lock_guard<std::recursive_mutex> lock(mutex_);
         if (!directory_) claim_directory();
         if (!transport_) transport_ = choose_transport(transport_name(), path_, poll_ms(), look());
@@ -73,6 +84,7 @@ public:
     // Launches a worker; false if one runs already, and is not unkillable. One that another thread ends is waited
     // for. Throws LaunchError.
     bool start() {
+        check_ours();
         while (true) {
             WorkerPtr last;
             {
@@ -101,12 +113,14 @@ public:
 
     // The present worker, or the last one; null if there was none. Does not wait for a start or an end.
     WorkerPtr worker() const {
+        check_ours();
         const std::lock_guard<std::mutex> lock(worker_mutex_);
         return worker_;
     }
 
     // How the last worker ended; null if none has.
     std::shared_ptr<const PostMortem> post_mortem() const {
+        check_ours();
         const std::lock_guard<std::mutex> lock(worker_mutex_);
         std::shared_ptr<const PostMortem> last = worker_ ? worker_->post_mortem() : nullptr;
         return last ? last : post_mortem_;
@@ -223,7 +237,7 @@ private:
     Environment environment_;
     std::string workspace_;
     std::string path_;
-    std::int64_t owner_ = current_process_id();
+    unsigned generation_ = fork_generation();
     mutable std::recursive_mutex mutex_;  // starts and ends, and everything below
     std::atomic<bool> ended_{false};
     std::unique_ptr<SessionDirectory> directory_;

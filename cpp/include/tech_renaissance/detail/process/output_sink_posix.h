@@ -67,6 +67,7 @@ public:
 private:
     void open(const std::string& path) {
         // O_NONBLOCK: a named pipe that nobody reads is an error at once instead of a wait.
+        const NoForks no_forks;
         file_ = Descriptor(::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0600));
         if (!file_) throw_os_error("cannot open '" + path + "' for the worker's output", errno);
     }

@@ -133,6 +133,7 @@ struct PythonSession::Impl {
     }
 
     void launch() {
+        life.check_ours();
         const auto& supervisor = caller.supervisor();
         if (supervisor) supervisor->prepare();
         if (supervisor && supervisor->hurry()) return;
@@ -144,6 +145,7 @@ struct PythonSession::Impl {
 
     // The user wants no worker.
     void stand_down() {
+        life.check_ours();
         if (caller.supervisor()) caller.supervisor()->stand_down();
     }
 

@@ -19,6 +19,7 @@
 
 #include "tech_renaissance/detail/base/deadline.h"
 #include "tech_renaissance/detail/base/launch_failed.h"
+#include "tech_renaissance/detail/system/forks_posix.h"
 
 namespace tr::detail {
 
@@ -29,26 +30,36 @@ constexpr WaitHandle no_handle = -1;
     throw_launch_failed(what + ": " + std::generic_category().message(error));
 }
 
-// Owns one descriptor.
+// Owns one descriptor. In a fork of the process it has none: the copy was closed, and the number may be another's.
 class Descriptor {
 public:
     Descriptor() = default;
-    explicit Descriptor(int number) : number_(number) {}
-    Descriptor(Descriptor&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
+    // Takes over a number, also if this fails (std::bad_alloc); negative: none.
+    explicit Descriptor(int number) : number_(number) {
+        if (number >= 0) HeldDescriptors::instance().add(number);
+    }
+    Descriptor(Descriptor&& other) noexcept
+        : number_(std::exchange(other.number_, -1)), generation_(other.generation_) {}
     Descriptor& operator=(Descriptor&& other) noexcept {
         std::swap(number_, other.number_);
+        std::swap(generation_, other.generation_);
         return *this;
     }
     ~Descriptor() { close(); }
 
-    int get() const noexcept { return number_; }
-    explicit operator bool() const noexcept { return number_ >= 0; }
+    int get() const noexcept { return generation_ == fork_generation() ? number_ : -1; }
+    explicit operator bool() const noexcept { return get() >= 0; }
     // Returns 0, or -1 with errno: on a network file system a full disk may show only now. Not retried after EINTR: the
     // number may be another thread's by then.
-    int close() noexcept { return number_ < 0 ? 0 : ::close(std::exchange(number_, -1)); }
+    int close() noexcept {
+        const int number = get();
+        number_ = -1;
+        return number < 0 ? 0 : HeldDescriptors::instance().close(number);
+    }
 
 private:
     int number_ = -1;
+    unsigned generation_ = fork_generation();
 };
 
 struct Pipe {
@@ -66,6 +77,7 @@ constexpr int first_free_number = first_inherited_number + max_inherited;
 
 inline Descriptor above_standard_streams(Descriptor descriptor) {
     if (descriptor.get() >= first_free_number) return descriptor;
+    const NoForks no_forks;
     Descriptor higher(::fcntl(descriptor.get(), F_DUPFD_CLOEXEC, first_free_number));
     if (!higher) throw_os_error("cannot copy a descriptor", errno);
     return higher;
@@ -73,6 +85,7 @@ inline Descriptor above_standard_streams(Descriptor descriptor) {
 
 // Both ends are closed in any program that this process starts. Throws LaunchError launch_failed.
 inline Pipe make_pipe() {
+    const NoForks no_forks;
     std::array<int, 2> ends{-1, -1};
 #if defined(__APPLE__)
     const bool made = ::pipe(ends.data()) == 0;
@@ -81,8 +94,8 @@ inline Pipe make_pipe() {
     const bool made = ::pipe2(ends.data(), O_CLOEXEC) == 0;
 #endif
     if (!made) throw_os_error("cannot make a pipe", errno);
-    Descriptor read(ends[0]);
     Descriptor write(ends[1]);
+    Descriptor read(ends[0]);
     return {above_standard_streams(std::move(read)), above_standard_streams(std::move(write))};
 }
 

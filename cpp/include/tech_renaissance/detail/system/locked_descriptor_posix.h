@@ -24,7 +24,7 @@ public:
 
     // A file that is made is readable and writable for its user alone. Refuses links and what is no file.
     LockedDescriptor(const OpenFolder& folder, const std::string& name, Make make)
-        : descriptor_(::openat(folder.descriptor(), name.c_str(), flags(make), 0600)) {
+        : descriptor_(opened(folder, name, make)) {
         if (!descriptor_) throw_file_error(errno, "open", folder.path() / name);
         descriptor_ = above_standard_streams(std::move(descriptor_));
         if (!S_ISREG(status().st_mode)) refuse_file(EINVAL, "lock what is no regular file:", folder.path() / name);
@@ -67,6 +67,11 @@ public:
     bool is_in_fork() const { return owner_ != current_process_id(); }
 
 private:
+    static Descriptor opened(const OpenFolder& folder, const std::string& name, Make make) {
+        const NoForks no_forks;
+        return Descriptor(::openat(folder.descriptor(), name.c_str(), flags(make), 0600));
+    }
+
     static int flags(Make make) {
         return O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | (make == Make::if_missing ? O_CREAT : 0);
     }

@@ -123,6 +123,7 @@ private:
     static constexpr int open_flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
 
     static Descriptor opened(int parent, const std::filesystem::path& path, int more_flags) {
+        const NoForks no_forks;
         Descriptor folder(uninterrupted([&] { return ::openat(parent, path.c_str(), open_flags | more_flags); }));
         if (!folder) throw_file_error(errno, "open the folder", path);
         return folder;

@@ -15,6 +15,7 @@ class ChangeNotifier {
 public:
     // Leaves it closed when the system refuses: no such directory, no descriptors left.
     void open(const std::string& directory) {
+        const NoForks no_forks;
         Descriptor target(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
         Descriptor queue(::kqueue());
         if (!target || !queue) return;

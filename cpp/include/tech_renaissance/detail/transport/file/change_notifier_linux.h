@@ -16,6 +16,7 @@ class ChangeNotifier {
 public:
     // Leaves it closed when the system refuses: no such directory, no instances or watches left.
     void open(const std::string& directory) {
+        const NoForks no_forks;
         Descriptor inotify(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
         constexpr std::uint32_t events = IN_MOVED_TO | IN_MOVED_FROM | IN_CLOSE_WRITE | IN_DELETE | IN_CREATE |
                                          IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR;

@@ -113,6 +113,7 @@ private:
             errno = EFBIG;
             throw_system("cannot size shared memory");
         }
+        const NoForks no_forks;
         Descriptor descriptor(::memfd_create("tech_renaissance", MFD_CLOEXEC | MFD_ALLOW_SEALING));
         if (!descriptor) throw_system("cannot make shared memory");
         descriptor = above_standard_streams(std::move(descriptor));

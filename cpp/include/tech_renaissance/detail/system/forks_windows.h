@@ -1,0 +1,8 @@
+// Windows has no forks.
+#pragma once
+
+namespace tr::detail {
+
+inline unsigned fork_generation() noexcept { return 0; }
+
+}  // namespace tr::detail
