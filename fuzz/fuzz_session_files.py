@@ -21,6 +21,7 @@ from loop import check_shown
 from tech_renaissance._transport.file.host import FileHost
 from tech_renaissance._transport.file.worker import FileWorker
 from tech_renaissance._transport.session_files import read_status, read_worker_info
+from tech_renaissance._transport.session_place import SessionPlace
 
 INFO = {
     "pid": 4711,
@@ -50,7 +51,7 @@ class Ends:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.host, self.worker = FileHost(str(folder), "1:1"), FileWorker(str(folder), "1:1")
+        self.host, self.worker = FileHost(str(folder), "1:1"), FileWorker(SessionPlace(str(folder)), "1:1")
 
     def close(self) -> None:
         """Release what they hold."""

@@ -1,10 +1,10 @@
-"""Kills workers and hosts at random moments, as fast as the machine can, and judges what comes of it.
+"""Kills workers and hosts at random moments, and takes their directories away, as fast as the machine can, and judges what comes of it.
 
     python tests/faults_run.py [--minutes N] [--seed N]
 
-Four lanes at once: each host over each transport. In each turn a session is started, used, and its worker or its host killed at a
-moment that chance takes. Right is: an answer that was asked for, or one typed error that names the death;
-promptly; and nothing left. Prints a Markdown table. The exit status is 1 after a wrong error, a hang or a leak, or if the median from
+Four lanes at once: each host over each transport. In each turn a session is started, used, and its worker or its host killed, or its
+directory removed or swapped, at a moment that chance takes. Right is: an answer that was asked for, or one typed error that names the death;
+promptly; and nothing left, and nothing of others touched. Prints a Markdown table. The exit status is 1 after a wrong error, a hang or a leak, or if the median from
 the worker's death to its error is over 50 ms.
 """
 
@@ -13,6 +13,7 @@ import contextlib
 import os
 import random
 import select
+import shutil
 import signal
 import sys
 import tempfile
@@ -84,10 +85,12 @@ class Lane:
     def turn(self) -> None:
         """Start, use, kill, judge."""
         self._turns += 1
-        what = self._chance.choices(("worker", "host", "nothing"), (6, 3, 1))[0]
+        what = self._chance.choices(("worker", "host", "directory", "nothing"), (6, 3, 1, 1))[0]
         with _deadline(f"{self.name}: {what}"):
             if what == "host":
                 self._kill_host()
+            elif what == "directory":
+                self._take_directory()
             else:
                 self._kill_worker(is_spared=what == "nothing")
 
@@ -197,6 +200,61 @@ class Lane:
             while True:
                 session.fetch_response("echo on", 60_000)
 
+    # ----------------------------------------------------------------------------------------------- the directory
+
+    def _take_directory(self) -> None:
+        judge, driver = self.judge, self._ready_driver()
+        session = self._session(driver, "a")
+        way = self._chance.choice(
+            ("directory removed", "directory moved", "directory swapped", "lock removed")
+        )
+        delay_s = self._delay_s()
+        session.start()
+        judge.sessions += 1
+        worker = children(driver.process.pid)
+        is_taken = threading.Event()
+        calls = threading.Thread(target=self._use_without_directory, args=(session, is_taken, way))
+        calls.start()
+        time.sleep(delay_s)
+        judge.faults[way] += 1
+        directory = Path(session.session_dir)
+        aside, others = self._folder / "aside", self._folder / "others"
+        if way == "lock removed":
+            (directory / "session.lock").unlink()
+        elif way == "directory removed":
+            wait_until(lambda: _is_removed(directory), 5)
+        else:
+            directory.rename(aside)
+            if way == "directory swapped":
+                shutil.copytree(aside, others, ignore=shutil.ignore_patterns("session.lock", "*.tmp"))
+                directory.symlink_to(others)
+        before = {path.name: path.read_bytes() for path in others.glob("*")}
+        is_taken.set()
+        calls.join(_PATIENCE_S)
+        judge.check(not calls.is_alive(), f"{self.name}: a call hangs, {way} after {delay_s:.3f} s")
+        session.close()
+        after = {path.name: path.read_bytes() for path in others.glob("*")}
+        judge.check(before == after, f"{self.name}: {way}: {sorted(before)} became {sorted(after)}")
+        if directory.is_symlink():
+            directory.unlink()
+        for path in (aside, others):
+            shutil.rmtree(path, ignore_errors=True)
+        self._check_nothing_left(driver, worker)
+
+    def _use_without_directory(self, session: Any, is_taken: threading.Event, way: str) -> None:
+        """Calls until one fails, or several have succeeded without a directory."""
+        calls = 0
+        try:
+            while calls < 5:
+                calls += is_taken.is_set()
+                answer = session.fetch_response("echo on", 60_000)
+                self.judge.check(answer == "on", f"{self.name}: {way}: a wrong answer {answer[:80]!r}")
+        except (LaunchError, WorkerLost) as error:
+            needs_it = self._transport == "file" or isinstance(error, LaunchError)
+            self.judge.check(needs_it, f"{self.name}: {way}: {error!r}")
+        except (TechRenaissanceError, DriverFailed) as error:
+            self.judge.check(False, f"{self.name}: {way}: {error!r}")
+
     # --------------------------------------------------------------------------------------------------- the rest
 
     def _delay_s(self) -> float:
@@ -238,6 +296,12 @@ class Lane:
                 if mark in (path / "environ").read_bytes().split(b"\0") and int(path.name) != os.getpid():
                     found.append(int(path.name))
         return found
+
+
+def _is_removed(directory: Path) -> bool:
+    """Removes it again and again: who starts just now writes into it, before it sees what becomes of it."""
+    shutil.rmtree(directory, ignore_errors=True)
+    return not directory.exists()
 
 
 def _wait_for_all(ends: List[int], patience_s: float) -> bool:

@@ -306,6 +306,28 @@ def test_a_worker_that_loses_its_directory_leaves_or_needs_none(
     shutil.rmtree(directory, ignore_errors=True)
 
 
+@pytest.mark.parametrize("is_there", [False, True])
+def test_a_worker_that_starts_without_its_directory_leaves_at_once(
+    workspace: Path, worker_python: str, precious: Path, is_there: bool
+) -> None:
+    """Its host's directory has a lock. What else bears the name is somebody's: a link, for one."""
+    folder = workspace / "python_session"
+    folder.mkdir(parents=True)
+    if is_there:
+        (folder / "tr_session_x").symlink_to(precious)
+    worker = subprocess.run(
+        [worker_python, str(WORKERS / "echo.py"), "x"],
+        env={**os.environ, "TR_HOST_PID": str(os.getpid())},
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    assert 1 == worker.returncode
+    assert b"is gone, or somebody else's" in worker.stderr
+    assert is_there == (folder / "tr_session_x").is_symlink()
+    if is_there:
+        (folder / "tr_session_x").unlink()
+
+
 @pytest.mark.parametrize("how", ["removed", "moved", "lock"])
 def test_a_session_whose_directory_was_taken_away_starts_again(start: Maker, how: str) -> None:
     """In a new one, whose changes are noticed."""

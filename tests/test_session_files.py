@@ -145,7 +145,7 @@ def test_a_directory_that_goes_while_the_worker_writes_is_lost_and_not_an_error(
 ) -> None:
     """It may have looked just before."""
     (tmp_path / "session").mkdir()
-    worker = FileWorker(str(tmp_path / "session"))
+    worker = FileWorker(SessionPlace(str(tmp_path / "session")))
     (tmp_path / "session").rmdir()
     looks = iter(range(100))
     is_lost = SessionPlace.is_lost
@@ -160,11 +160,27 @@ def test_a_directory_that_goes_while_the_worker_writes_is_lost_and_not_an_error(
     assert not (tmp_path / "session").exists()
 
 
+@pytest.mark.parametrize("says", [Ready({}), Response("late", "word", id=1)])
+def test_a_directory_whose_lock_goes_while_the_worker_starts_is_lost(tmp_path: Path, says: Any) -> None:
+    """It is known since the worker found its lock."""
+    (tmp_path / "session.lock").write_text("1")
+    place = SessionPlace(str(tmp_path))
+    place.check_owned()
+    (tmp_path / "session.lock").unlink()
+    worker = FileWorker(place)
+    with pytest.raises(SessionClosed):
+        worker.try_send(says)
+    with pytest.raises(SessionClosed):
+        worker.receive(0)
+    worker.close()
+    assert [] == list(tmp_path.iterdir())
+
+
 def test_a_response_just_before_the_last_word_is_not_missed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A host that looks for it, is a moment too early, and then reads the word."""
-    host, worker = FileHost(str(tmp_path)), FileWorker(str(tmp_path))
+    host, worker = FileHost(str(tmp_path)), FileWorker(SessionPlace(str(tmp_path)))
     host.prepare()
     assert worker.try_send(Ready({}))
     assert isinstance(host.receive(0), Ready)

@@ -12,6 +12,7 @@ from leaks import wait_until
 
 from tech_renaissance import CommandError, PythonSession, WorkerLost
 from tech_renaissance._protocol.frame import Ready, Request
+from tech_renaissance._transport.session_place import SessionPlace
 from tech_renaissance._transport.shm import control
 from tech_renaissance._transport.shm import frame as shm_frame
 from tech_renaissance._transport.shm.host import ShmHost
@@ -69,7 +70,9 @@ def make_pair(folder: Path) -> Callable[[], Pair]:
         directory = folder / str(next(numbers))
         directory.mkdir()
         host = ShmHost(str(directory), library="numpy")
-        return host, ShmWorker(str(directory), [os.dup(number) for number in host.prepare().descriptors])
+        return host, ShmWorker(
+            SessionPlace(str(directory)), [os.dup(number) for number in host.prepare().descriptors]
+        )
 
     return make_pair
 

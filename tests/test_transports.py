@@ -10,6 +10,7 @@ from tech_renaissance._protocol.frame import Request
 from tech_renaissance._transport.file.host import FileHost
 from tech_renaissance._transport.file.worker import FileWorker
 from tech_renaissance._transport.memory import memory_pair
+from tech_renaissance._transport.session_place import SessionPlace
 from tech_renaissance._transport.transport import HostTransport
 from tech_renaissance.testing import Pair, check_transport
 
@@ -48,7 +49,7 @@ def _files_in(folder: Path, poll_ms: str) -> Callable[[], Pair]:
         directory.mkdir()
         host = FileHost(str(directory), poll_ms, "numpy")
         host.prepare()
-        return host, FileWorker(str(directory), poll_ms)
+        return host, FileWorker(SessionPlace(str(directory)), poll_ms)
 
     return make_pair
 

@@ -17,6 +17,7 @@ from ._protocol.frame import Failure, Request, Response
 from ._system.fork import in_children
 from ._transport.choose import worker_transport
 from ._transport.session_directory import session_directory
+from ._transport.session_place import SessionPlace
 from ._transport.transport import WorkerTransport
 from ._worker.allocator import keep_freed_memory
 from ._worker.child import ChildEnd
@@ -71,8 +72,8 @@ class TechRenaissanceServer:
     def run(self, session_id: str) -> None:
         """Serve the session until its host says ``exit``, goes away, or the process is interrupted.
 
-        Raises LocalProtocolError for a bad session id, LaunchError ``session_in_use``, and TypeError if there is no ``main_logic``. SystemExit from
-        a handler is raised again once the worker has left in order; so is the end by SIGTERM.
+        Raises LocalProtocolError for a bad session id, LaunchError ``session_in_use``, SessionClosed if the session directory is gone already,
+        and TypeError if there is no ``main_logic``. SystemExit from a handler is raised again once the worker has left in order; so is the end by SIGTERM.
         """
         self._check_handler()
         self.session_id = check_name(session_id, "session id")
@@ -90,12 +91,14 @@ class TechRenaissanceServer:
                 undo.callback(self._unhosted.end)
                 undo.callback(in_children(self._unhosted.disown))
                 self._unhosted.announce()
+            place = SessionPlace(path)
+            place.check_owned()
             hold_lifeline(lifeline)
             if host_pid:
                 hear_interrupts()
             undo.enter_context(interruptible(path, self._interrupt, self._is_cancelled))
             keep_freed_memory(os.environ)
-            choice = worker_transport(path, os.environ, offered, is_hosted=self._unhosted is None)
+            choice = worker_transport(place, os.environ, offered, is_hosted=self._unhosted is None)
             self._transport_info = {"transport": choice.name, "transport_reason": choice.reason}
             self.serve(choice.end)
 

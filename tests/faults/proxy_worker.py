@@ -131,6 +131,12 @@ class Proxy:
             time.sleep(60)
 
 
+def make_session_directory(path: Path) -> None:
+    """One that has an owner, as a host makes it."""
+    path.mkdir(parents=True)
+    (path / "session.lock").write_text(str(os.getpid()))
+
+
 class ShmProxy(Proxy):
     """The real worker has a control segment of ours; the arenas are shared by all three."""
 
@@ -148,8 +154,8 @@ class ShmProxy(Proxy):
         self.worker = Side(control, doorbell, is_host=True)
         inherited = [control.fileno(), numbers[1], numbers[2], *their_ends]
         folder = tempfile.mkdtemp(dir=os.environ["TR_WORKSPACE"])
+        make_session_directory(Path(f"{folder}/python_session/tr_session_{sys.argv[1]}"))
         self.launch({"TR_SHM": ",".join(map(str, inherited)), "TR_WORKSPACE": folder}, inherited)
-        os.makedirs(f"{folder}/python_session/tr_session_{sys.argv[1]}")
         self.folder = folder
 
     def pass_on(self) -> bool:
@@ -192,7 +198,7 @@ class FileProxy(Proxy):
         folder = tempfile.mkdtemp(dir=os.environ["TR_WORKSPACE"])
         self.folder = folder
         self.ours = Path(folder, session)
-        self.ours.mkdir(parents=True)
+        make_session_directory(self.ours)
         self.seen = {}
         self.waiting = []  # for room at the host
         self.launch({"TR_WORKSPACE": folder, "TR_TRANSPORT": "file"}, [])

@@ -5,6 +5,7 @@ from typing import List, Mapping, NamedTuple, Optional, Union
 
 from .._base.errors import LaunchError, LocalProtocolError
 from .._base.tensor import Library
+from .session_place import SessionPlace
 from .shm.segment import UNAVAILABLE
 from .transport import HostTransport, Offer, WorkerTransport
 
@@ -74,7 +75,7 @@ def host_transport(
 
 
 def worker_transport(
-    directory: str, environment: Mapping[str, str], offered: Optional[str], *, is_hosted: bool = True
+    place: SessionPlace, environment: Mapping[str, str], offered: Optional[str], *, is_hosted: bool = True
 ) -> Choice:
     """The worker's end. ``offered``: the value of TR_SHM, None if the host offered nothing. ``is_hosted``: see FileWorker."""
     try:
@@ -89,11 +90,11 @@ def worker_transport(
         from .shm.worker import ShmWorker
 
         look_us = checked_look_us(environment.get("TR_LOOK_US"))
-        return Choice(ShmWorker(directory, _numbers(offered), look_us), SHM, "both sides can")
+        return Choice(ShmWorker(place, _numbers(offered), look_us), SHM, "both sides can")
     except (OSError, ValueError) as error:
         from .file.worker import FileWorker
 
-        end = FileWorker(directory, environment.get("TR_POLL_MS"), is_hosted=is_hosted)
+        end = FileWorker(place, environment.get("TR_POLL_MS"), is_hosted=is_hosted)
         return Choice(end, FILE, str(error))
 
 

@@ -3,6 +3,8 @@
 import os
 from typing import Optional, Tuple
 
+from .._base.errors import SessionClosed
+
 
 class SessionPlace:
     """A session directory, known by the lock file in it; by itself if nobody owns it.
@@ -13,6 +15,16 @@ class SessionPlace:
     def __init__(self, directory: str) -> None:
         self.directory = directory
         self.find()
+
+    def check(self) -> None:
+        """Raise SessionClosed if it is lost."""
+        if self.is_lost():
+            raise self._lost()
+
+    def check_owned(self) -> None:
+        """Raise SessionClosed if nobody owned it. A worker's host does, unless it was lost while the worker started."""
+        if self._mark == self.directory:
+            raise self._lost()
 
     def find(self) -> None:
         """From now on it is the one that is there now."""
@@ -26,6 +38,10 @@ class SessionPlace:
             return self._look() != self._identity
         except OSError:  # it cannot be told
             return False
+
+    def _lost(self) -> SessionClosed:
+        text = f"the session directory {self.directory!r} is gone, or somebody else's"
+        return SessionClosed("session_closed", text)
 
     def _look(self) -> Optional[Tuple[int, int]]:
         try:

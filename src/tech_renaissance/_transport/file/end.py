@@ -17,9 +17,9 @@ CANCEL = "cancel.txt"
 class FileEnd:
     """What both ends share: the directory, and waiting for it to change."""
 
-    def __init__(self, directory: str, poll_ms: Optional[str]) -> None:
-        self.directory = directory
-        self._place = SessionPlace(directory)
+    def __init__(self, place: SessionPlace, poll_ms: Optional[str]) -> None:
+        self._place = place
+        self.directory = directory = place.directory
         self._backoff = Backoff.parse(poll_ms) if poll_ms else Backoff()
         self._watch = watch_directory(directory, notify=not poll_ms)
         self._exit_handle: Optional[int] = None

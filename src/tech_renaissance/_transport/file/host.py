@@ -23,6 +23,7 @@ from ..._protocol.frame import (
 from ..._protocol.tsr import export_tsr, read_tsr
 from ..._system import files
 from ..session_files import read_status, read_worker_info, says_ready
+from ..session_place import SessionPlace
 from ..transport import HostTransport, Offer, Taken
 from .end import CANCEL, FileEnd, now_ms
 
@@ -46,7 +47,7 @@ class FileHost(FileEnd, HostTransport):
         offer: Optional[Offer] = None,
     ) -> None:
         """``offer``: what workers are to be told beside that."""
-        super().__init__(directory, poll_ms)
+        super().__init__(SessionPlace(directory), poll_ms)
         self._offer = offer or Offer({}, [])
         self._library: Optional[Library] = library
         self._ready = False

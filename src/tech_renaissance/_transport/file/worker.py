@@ -8,7 +8,7 @@ import os
 import time
 from typing import Any, Callable, List, Optional, Sequence, TypeVar
 
-from ..._base.errors import RemoteProtocolError, SessionClosed
+from ..._base.errors import RemoteProtocolError
 from ..._base.names import check_name
 from ..._base.tensor import DType, Library, allocate
 from ..._protocol.frame import (
@@ -25,6 +25,7 @@ from ..._protocol.frame import (
 from ..._protocol.tsr import export_tsr, read_tsr
 from ..._system import files
 from ..session_files import read_status, write_status, write_worker_info
+from ..session_place import SessionPlace
 from ..transport import WorkerTransport
 from .end import CANCEL, FileEnd, now_ms
 
@@ -43,9 +44,9 @@ class FileWorker(FileEnd, WorkerTransport):
     response raise SessionClosed.
     """
 
-    def __init__(self, directory: str, poll_ms: Optional[str] = None, *, is_hosted: bool = True) -> None:
+    def __init__(self, place: SessionPlace, poll_ms: Optional[str] = None, *, is_hosted: bool = True) -> None:
         """``is_hosted``: by a host of this project, which ends its worker before it removes the directory."""
-        super().__init__(directory, poll_ms)
+        super().__init__(place, poll_ms)
         self._is_hosted = is_hosted
         self._has_waited = False  # for room for a response
         self._told_to_leave = False
@@ -75,6 +76,7 @@ class FileWorker(FileEnd, WorkerTransport):
         if isinstance(frame, Response):
             return self._in_place(lambda: self._try_respond(frame))
         if isinstance(frame, Ready):
+            self._place.check()
             write_worker_info(self.directory, frame.info)
             self._set_status("ready")
         elif isinstance(frame, Exiting):
@@ -102,7 +104,7 @@ class FileWorker(FileEnd, WorkerTransport):
             # Was the last response consumed, or is somebody about to remove one file after the other?
             time.sleep(_REMOVAL_S)
         self._has_waited = False
-        self._check_place()
+        self._place.check()
         names = [f"result_{index}" for index in range(len(response.tensors))]
         for name, tensor in zip(names, response.tensors):
             export_tsr(tensor, self._tensor_path(name))
@@ -156,17 +158,12 @@ class FileWorker(FileEnd, WorkerTransport):
 
     def _in_place(self, action: Callable[[], _Result]) -> _Result:
         """Do something in the directory, which may be lost before or meanwhile."""
-        self._check_place()
+        self._place.check()
         try:
             return action()
         except OSError:
-            self._check_place()
+            self._place.check()
             raise
-
-    def _check_place(self) -> None:
-        if self._place.is_lost():
-            text = f"the session directory {self.directory!r} is gone, or somebody else's"
-            raise SessionClosed("session_closed", text)
 
     def _set_status(self, line: str) -> None:
         """Our word must not cover a host's "exit": not one that stands there, nor one that is written in place just now."""

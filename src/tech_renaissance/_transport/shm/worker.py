@@ -40,14 +40,15 @@ _OFTEN = 63
 class ShmWorker(WorkerTransport):
     """Serves over segments that the host made and this process inherited."""
 
-    def __init__(self, directory: str, descriptors: Sequence[int], look_us: Optional[int] = None) -> None:
+    def __init__(
+        self, place: SessionPlace, descriptors: Sequence[int], look_us: Optional[int] = None
+    ) -> None:
         """``descriptors``: those of TR_SHM. ``look_us``: see Side. Raises OSError or ValueError if they cannot be used."""
         segment, host_arena, worker_arena = (Segment.inherit(number) for number in descriptors[:3])
         self._control = control = MappedSegment(segment)
         if not check_magic(control):
             raise ValueError("the host's control segment has another layout")
-        self._directory = directory
-        self._place = SessionPlace(directory)
+        self._place = place
         self._side = Side(control, Doorbell(*descriptors[3:]), is_host=False, look_us=look_us)
         self._words = control.words
         self._lessee = Lessee(host_arena)
@@ -143,7 +144,7 @@ class ShmWorker(WorkerTransport):
         """Write it into status.txt."""
         if not self._place.is_lost():
             with contextlib.suppress(OSError):  # the disk may be full
-                write_status(self._directory, word)
+                write_status(self._place.directory, word)
 
     def _wait_for_room(self, timeout_s: float) -> Optional[Frame]:
         deadline = time.monotonic() + timeout_s
@@ -208,8 +209,9 @@ class ShmWorker(WorkerTransport):
     def _encode(self, frame: Frame) -> bytes:
         if isinstance(frame, Ready):
             info = {**frame.info, "control": self._control.fileno()}
-            write_worker_info(self._directory, info)
-            write_status(self._directory, "ready")
+            self._place.check()
+            write_worker_info(self._place.directory, info)
+            write_status(self._place.directory, "ready")
             return shm_frame.encode_ready(info)
         if isinstance(frame, Exiting):
             return shm_frame.encode_simple(shm_frame.EXITING)
