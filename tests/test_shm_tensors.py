@@ -183,6 +183,48 @@ def test_torch_tensors_of_all_kinds_arrive(workspace: Any, worker_python: str) -
             assert sent.detach().resolve_conj().resolve_neg().tolist() == result.tolist()
 
 
+def test_arrays_of_all_kinds_arrive(workspace: Any, worker_python: str) -> None:
+    """Whatever their strides, byte order and size; again and again, as the quick ways are for what has been seen before."""
+    from hosts import WORKERS
+
+    from tech_renaissance import PythonSession
+
+    base = np.arange(12, dtype=np.float32).reshape(3, 4)
+    kinds = {
+        "plain": base,
+        "transposed": base.T,
+        "column-major": np.asfortranarray(base),
+        "every-other": base[:, ::2],
+        "backwards": base[::-1],
+        "broadcast": np.broadcast_to(np.float32(2.5), (3, 4)),
+        "big-endian": base.astype(">f4"),
+        "read-only": np.frombuffer(base.tobytes(), np.float32),
+        "booleans": np.array([0, 1, 255], np.uint8).view(np.bool_),
+        "complex": base.astype(np.complex64) * 1j,
+        "small": np.ones((128, 128), np.float32),
+        "large": np.arange(128 * 129, dtype=np.float32).reshape(128, 129),
+        "large-column-major": np.asfortranarray(np.arange(128 * 129.0).reshape(128, 129)),
+        "nothing": np.ones((3, 0), np.float32),
+        "scalar": np.array(2.5, np.float32),
+    }
+    with PythonSession(WORKERS / "shm_tensors.py", "kinds", transport="shm", library="numpy") as session:
+        shared = session.empty((3, 4), "float32")
+        shared[:] = base
+        kinds.update(
+            {"shared": shared, "part-of-shared": shared[1:], "shared-reshaped": shared.reshape(4, 3)}
+        )
+        for factor in (1, 2):
+            sent = {
+                tag: array if factor == 1 or tag == "booleans" else array * 2 for tag, array in kinds.items()
+            }
+            session.send_tensors(list(sent.values()), list(sent))
+            results = session.fetch_tensors("same " + " ".join(sent), 60_000)
+            for (tag, array), result in zip(sent.items(), results):
+                expected = array.view(np.uint8) != 0 if tag == "booleans" else array
+                assert (array.shape, array.dtype.newbyteorder("=")) == (result.shape, result.dtype), tag
+                assert np.array_equal(expected, result), tag
+
+
 def test_what_tsr_cannot_hold_leaves_the_tag_as_it_was(workspace: Any, worker_python: str) -> None:
     """Nothing is sent."""
     from hosts import WORKERS
@@ -214,6 +256,18 @@ def test_a_handler_may_keep_its_input_for_ever(start_with: Maker, library: str, 
             assert f"{-4.0 * number}" == session.fetch_response("sum t")
     assert kept == session.fetch_response("kept")
     assert kept in ("[[0.0, 1.0, 2.0, 3.0]]", "[[1.0, 2.0]]")
+
+
+@pytest.mark.parametrize("command", ["keep-memoryview", "keep-transpose", "keep-owner"])
+def test_a_handler_may_keep_what_refers_to_its_array(start_with: Maker, command: str) -> None:
+    """Whatever numpy makes of it without a copy: the memory is not used again."""
+    session = start_with()
+    session.send_tensor(np.arange(4, dtype=np.float32), "t")
+    session.fetch_response(f"{command} t")
+    for number in range(20):
+        session.send_tensor(np.full(4, -number, np.float32), "t")
+        session.fetch_response("sum t")
+    assert "[[0.0, 1.0, 2.0, 3.0]]" == session.fetch_response("kept")
 
 
 @pytest.mark.torch
@@ -299,23 +353,19 @@ def test_an_unchanged_tag_costs_nothing(start_with: Maker) -> None:
     shared = session.empty((16,), "float32")
     write(shared, 1)
 
-    def frames_nbytes(text: str) -> int:
+    def frames_nbytes(text: str, change: Callable[[], None] = lambda: None) -> int:
         before = monitor.word(REQUEST_HEAD)
+        change()
         session.fetch_response(text)
         return monitor.word(REQUEST_HEAD) - before
 
     request = frames_nbytes("echo abc")
-    session.send_tensor(shared, "t")
-    assert frames_nbytes("shape  t") > request
+    assert frames_nbytes("shape  t", lambda: session.send_tensor(shared, "t")) > request
     assert request == frames_nbytes("shape  t")
-    session.send_tensor(shared, "t")
-    assert request == frames_nbytes("shape  t")
-    session.send_tensor(np.ones(16, np.float32), "t")
-    assert frames_nbytes("shape  t") > request
-    session.drop_tensor("t")
-    assert frames_nbytes("echo abc") > request
-    session.drop_tensor("t")
-    assert request == frames_nbytes("echo abc")
+    assert request == frames_nbytes("shape  t", lambda: session.send_tensor(shared, "t"))
+    assert frames_nbytes("shape  t", lambda: session.send_tensor(np.ones(16, np.float32), "t")) > request
+    assert frames_nbytes("echo abc", lambda: session.drop_tensor("t")) > request
+    assert request == frames_nbytes("echo abc", lambda: session.drop_tensor("t"))
 
 
 def test_five_thousand_tags_are_all_there(start_with: Maker) -> None:

@@ -83,6 +83,16 @@ class SharingServer(TechRenaissanceServer):
     def do_keep_part(self, parameters):
         self.kept.append(self.get_tensor(parameters)[1:3])
 
+    def do_keep_memoryview(self, parameters):
+        self.kept.append(np.asarray(memoryview(self.get_tensor(parameters))))
+
+    def do_keep_transpose(self, parameters):
+        self.kept.append(self.get_tensor(parameters).reshape(4, 1).T[0])
+
+    def do_keep_owner(self, parameters):
+        """What an array says that its memory belongs to, and a new array of that."""
+        self.kept.append(np.asarray(self.get_tensor(parameters).base))
+
     def do_keep_through_numpy(self, parameters):
         """A view of another library, and nothing of our own."""
         self.kept.append(np.from_dlpack(self.get_tensor(parameters)))

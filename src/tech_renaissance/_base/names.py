@@ -2,6 +2,7 @@
 
 import functools
 import re
+from typing import Set
 
 from .errors import LocalProtocolError
 
@@ -11,6 +12,9 @@ _DEVICE = re.compile(
     r"(con|prn|aux|nul|clock\$|conin\$|conout\$|(com|lpt)[0-9¹²³])", re.IGNORECASE | re.ASCII
 )
 _RESERVED_TAG = re.compile(r"_|result_[0-9]+\Z")
+# Tags that were found to be good, which come with every call.
+_good_tags: Set[str] = set()
+_MOST_GOOD_TAGS = 4096
 
 
 def check_name(name: str, what: str) -> str:
@@ -33,12 +37,16 @@ def is_reserved_tag(tag: str) -> bool:
 
 def check_tag_to_send(tag: str) -> str:
     """Like check_name, and refuses the tags of the system with ``reserved_name``."""
+    if type(tag) is str and tag in _good_tags:
+        return tag
     check_name(tag, "tag")
     if is_reserved_tag(tag):
         raise LocalProtocolError(
             "reserved_name",
             f"tag {tag!a} belongs to the system: tags that begin with '_' and result_<number>",
         )
+    if len(_good_tags) < _MOST_GOOD_TAGS:
+        _good_tags.add(tag)
     return tag
 
 

@@ -255,14 +255,19 @@ def dtype_named(dtype: Any) -> DType:
 
     Raises FormatError ``unsupported_dtype``.
     """
+    try:
+        return _dtype_named(dtype)
+    except TypeError:
+        raise unsupported(f"there is no dtype {dtype!r}: it is float32, int64 or the like") from None
+
+
+@functools.lru_cache(maxsize=1024)  # numpy takes microseconds to tell a dtype's name
+def _dtype_named(dtype: Any) -> DType:
     name = str(getattr(dtype, "__name__", dtype)).replace("torch.", "")
     for known in DTYPES:
         if name in (known.name, known.array_name):
             return known
-    try:
-        native = _numpy().dtype(dtype)
-    except TypeError:
-        raise unsupported(f"there is no dtype {name!r}: it is float32, int64 or the like") from None
+    native = _numpy().dtype(dtype)
     return _known(native.name, native)
 
 

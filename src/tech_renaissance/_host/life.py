@@ -85,6 +85,9 @@ class Life:
     def transport(self) -> HostTransport:
         """The host's end; claims the directory when first used."""
         self.check_ours()
+        transport = self._transport
+        if transport is not None and not self._closed:
+            return transport
         with self._lock:
             self.check_open()
             if self._directory is None:

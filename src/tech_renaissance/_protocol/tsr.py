@@ -55,9 +55,11 @@ _COUNT_MAX = 2**63 - 1
 _V1 = _Layout(1, 64, 4, struct.Struct("<4i"), 24, 40, ((12, 4), (48, 8), (56, 8)))
 _V2 = _Layout(2, 128, 8, struct.Struct("<8q"), 32, 96, ((12, 4), (24, 8), (104, 8), (112, 8), (120, 8)))
 _LAYOUTS = {layout.version: layout for layout in (_V1, _V2)}
+_V1_VERSION = b"\1"
 _V1_DTYPES = ("FP32", "INT8", "INT32")
 
 HEADER_NBYTES_MAX = _V2.header_nbytes
+HEADER_NBYTES_MIN = _V1.header_nbytes
 
 
 class Header(NamedTuple):
@@ -114,6 +116,11 @@ def read_header(start: Buffer, nbytes: int) -> Header:
     header = peek_header(head, nbytes)
     _check_length(header, nbytes)
     return header
+
+
+def is_short_header(head: bytes) -> bool:
+    """Whether this is a header of HEADER_NBYTES_MIN bytes, if it is one at all."""
+    return head[4:5] == _V1_VERSION
 
 
 def peek_header(head: bytes, nbytes: int) -> Header:

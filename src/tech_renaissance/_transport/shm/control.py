@@ -63,6 +63,11 @@ class Side:
             self.doorbell.ring()
             self._may_share = True
 
+    @property
+    def other_is_awake(self) -> bool:
+        """Whether the other side will see a frame without being woken, most probably."""
+        return not self.words[self._their_flag]
+
     def give_way(self) -> None:
         """Who wakes the other may get it onto its own processor, where it waits until we stop: let it run, once."""
         if self._may_share:

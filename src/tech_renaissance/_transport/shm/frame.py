@@ -114,8 +114,16 @@ def decode_ready(frame: bytes) -> Dict[str, Any]:
 
 def encode_put(tag: str, lent: Lent) -> bytes:
     """Put: the tensor under a tag is now this block."""
+    nbytes, text = _tag_text(tag)
+    offset, lease = lent
+    return _PUT.pack(40 + len(text), PUT, 0, 0, offset, lease, nbytes, 0) + text
+
+
+@functools.lru_cache(maxsize=4096)  # the same tags come with every call
+def _tag_text(tag: str) -> Tuple[int, bytes]:
+    """The length of a tag's text, and the text, padded."""
     text = tag.encode()
-    return _padded(PUT, _BLOCK.pack(*lent) + _TWO.pack(len(text), 0) + text)
+    return len(text), text + _PADDING[len(text) & 7]
 
 
 def decode_put(frame: bytes) -> Tuple[str, Lent]:
@@ -127,7 +135,7 @@ def decode_put(frame: bytes) -> Tuple[str, Lent]:
     return _tag(frame[40 : 40 + n_tag], n_tag), (offset, lease)
 
 
-@functools.lru_cache(maxsize=4096)  # the same tags come with every call
+@functools.lru_cache(maxsize=4096)
 def _tag(text: bytes, nbytes: int) -> str:
     return _text(text, 0, nbytes)
 

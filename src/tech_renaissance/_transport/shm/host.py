@@ -106,6 +106,9 @@ class ShmHost(HostTransport):
             if self._over_files:
                 self._files.put_tensor(tag, tensor)
             self._replace(tag, self._lender.place(tensor))
+            worker = self._worker
+            if worker and worker.is_ready and not self._over_files and worker.side.other_is_awake:
+                self._announce()  # the worker deals with it while the next tensor is copied
 
     def drop_tensor(self, tag: str) -> None:
         """See HostTransport."""
@@ -239,16 +242,18 @@ class ShmHost(HostTransport):
     def _announce(self) -> bool:
         """Tell the worker of all tags that changed; False if there is no room for all."""
         assert self._worker is not None
-        writer = self._worker.side.writer
+        try_write = self._worker.side.writer.try_write
         for tag in list(self._unannounced):
-            if not writer.has_room(shm_frame.LARGEST_TAG_FRAME):
-                return False
             block = self._tags.get(tag)
             if block is None:
-                frame = shm_frame.encode_drop(tag)
+                if not try_write(shm_frame.encode_drop(tag)):
+                    return False
             else:
-                frame = shm_frame.encode_put(tag, (block.offset, self._lender.arena.lend(block)))
-            writer.try_write(frame)
+                lease_before = block.lease
+                lease = self._lender.arena.lend(block)
+                if not try_write(shm_frame.encode_put(tag, (block.offset, lease))):
+                    block.lease = lease_before  # the worker will not hear of the new one
+                    return False
             del self._unannounced[tag]
         return True
 
@@ -326,10 +331,22 @@ class _WorkerSide:
         if reader.is_crowded:
             self.side.wake_other()
 
-    def _hold(self, blocks: Sequence[shm_frame.Lent]) -> None:
+    def _hold(self, blocks: Sequence[shm_frame.Lent]) -> List[Lease]:
+        """Hold all that can be held, so that it goes back. Raises RemoteProtocolError if that is not all."""
+        hold = self.lessee.hold
+        leases: List[Lease] = []
+        failure: Optional[RemoteProtocolError] = None
         for offset, number in blocks:
-            with contextlib.suppress(RemoteProtocolError):  # who reads it is told
-                self._held.append(self.lessee.hold(offset, number))
+            try:
+                lease = hold(offset, number)
+            except RemoteProtocolError as error:
+                failure = error
+            else:
+                self._held.append(lease)
+                leases.append(lease)
+        if failure is not None:
+            raise failure
+        return leases
 
     def _decode(self, data: bytes, library: Optional[Library]) -> Frame:
         kind = data[4]
@@ -354,10 +371,10 @@ class _WorkerSide:
     def _response(self, data: bytes, library: Optional[Library]) -> Response:
         response, blocks = shm_frame.decode_response(data)
         if blocks:
-            self._hold(blocks)
             library = library or imported_library()
+            leases = self._hold(blocks)
             try:
-                response.tensors = self.lessee.tensors(blocks, library)
+                response.tensors = [self.lessee.tensor_once(lease, library) for lease in leases]
             except FormatError as error:
                 raise RemoteProtocolError("bad_frame", f"a result tensor cannot be read: {error}") from error
         return response

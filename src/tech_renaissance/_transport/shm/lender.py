@@ -68,7 +68,8 @@ class Lender:
         self.arena = Arena(segment)
         self._loans: Dict[int, _Loan] = {}  # by the address of the elements
         self._dead: Deque[_Loan] = deque()
-        self._forms: Dict[Any, _Form] = {}  # by torch dtype and shape
+        self._forms: Dict[Any, _Form] = {}  # by dtype, of torch or numpy, and shape
+        self._array: Any = None  # numpy.ndarray, once it is needed
         self._torch_tensor: Any = None  # torch.Tensor, once torch is there
         self._strided: Any = None  # torch.strided
         self._is_cpu: Callable[[Any], bool] = _is_cpu
@@ -94,11 +95,17 @@ class Lender:
         """
         if self._dead:
             self.collect()
-        if type(tensor) is not self._torch_tensor:
-            self._torch_tensor = getattr(sys.modules.get("torch"), "Tensor", None)
-            if type(tensor) is not self._torch_tensor:
-                return self._place_any(tensor)
-        # From here on the quickest way there is for a torch tensor that is plain memory.
+        kind: Any = type(tensor)
+        if kind is self._array:
+            return self._place_array(tensor)
+        if kind is self._torch_tensor:
+            return self._place_torch(tensor)
+        self._array = sys.modules["numpy"].ndarray
+        self._torch_tensor = getattr(sys.modules.get("torch"), "Tensor", None)
+        return self.place(tensor) if kind in (self._array, self._torch_tensor) else self._place_any(tensor)
+
+    def _place_torch(self, tensor: Any) -> Block:
+        """The quickest way there is for a torch tensor that is plain memory."""
         try:
             form = self._forms.get((tensor.dtype, tensor.shape)) or self._learn(tensor)
         except RuntimeError:  # a nested tensor has no shape
@@ -111,6 +118,23 @@ class Lender:
             block = self._existing(address, form.dtype, form.shape)
             if block is not None:
                 return block
+        return self._place_elements(form, form.elements(address) if form.elements else None, address)
+
+    def _place_array(self, array: Any) -> Block:
+        """The same for a numpy array."""
+        form = self._forms.get((array.dtype, array.shape)) or self._learn_array(array)
+        if form.dtype is None or not array.flags.c_contiguous:
+            return self._place_any(array)
+        address = 0
+        if self._loans or not form.elements:
+            address = array.__array_interface__["data"][0]
+            block = self._existing(address, form.dtype, form.shape)
+            if block is not None:
+                return block
+        return self._place_elements(form, array, address)
+
+    def _place_elements(self, form: "_Form", elements: Any, address: int) -> Block:
+        """A new block with a copy of the elements: of a buffer if they are few, else of those at the address."""
         block = self.arena.allocate(form.nbytes)
         start = block.start
         data_start = start + form.header_nbytes
@@ -118,7 +142,7 @@ class Lender:
         mapping = window.mapping
         mapping[start:data_start] = block.header = form.header
         if form.elements:
-            mapping[data_start : data_start + form.data_nbytes] = form.elements(address)
+            mapping[data_start : data_start + form.data_nbytes] = elements
         else:
             _copy(window.address + data_start, address, form.data_nbytes)
         return block
@@ -152,7 +176,15 @@ class Lender:
         if hasattr(torch.Tensor, "is_cpu"):  # since torch 1.13
             self._is_cpu = operator.attrgetter("is_cpu")
         name = str(tensor.dtype).replace("torch.", "")
-        dtype = DTYPE_OF_ARRAY_NAME[name] if name in _PLAIN else None
+        return self._learn_form(tensor, DTYPE_OF_ARRAY_NAME[name] if name in _PLAIN else None)
+
+    def _learn_array(self, array: Any) -> "_Form":
+        dtype = DTYPE_OF_ARRAY_NAME.get(array.dtype.name)
+        # A bool's byte may be neither 0 nor 1.
+        is_plain = array.dtype == array.dtype.newbyteorder("<") and array.dtype.name != "bool"
+        return self._learn_form(array, dtype if is_plain else None)
+
+    def _learn_form(self, tensor: Any, dtype: Optional[DType]) -> "_Form":
         shape = tuple(tensor.shape)
         header, nbytes = _header_of(dtype, shape) if dtype and len(shape) <= _MOST_DIMS else (b"", 0)
         form = _Form(dtype if header else None, shape, header, nbytes)

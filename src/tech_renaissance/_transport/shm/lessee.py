@@ -14,15 +14,15 @@ import functools
 import time
 import weakref
 from collections import deque
-from typing import Any, Callable, Deque, Dict, List, Optional, Sequence
+from typing import Any, Callable, Deque, Dict, Optional
 
 from ..._base.errors import ArenaFull, FormatError, RemoteProtocolError
 from ..._base.tensor import Library
-from ..._protocol.tsr import HEADER_NBYTES_MAX, Header, peek_header
+from ..._protocol.tsr import HEADER_NBYTES_MAX, HEADER_NBYTES_MIN, Header, is_short_header, peek_header
 from . import frame as shm_frame
 from .arena import PREFIX_NBYTES, TIDY_S
 from .segment import Mapping, Segment
-from .view import StorageUse, alias_maker, view_of
+from .view import Use, alias_maker, use_of, view_of
 from .window import Windows
 
 _LEAST_BLOCK = PREFIX_NBYTES + HEADER_NBYTES_MAX
@@ -65,7 +65,7 @@ class Lease:
         self.library = ""
         self.header = b""  # under which the view was made
         self.is_known = False  # whether that is still the block's header
-        self.use: Optional[StorageUse] = None
+        self.use: Optional[Use] = None
         self.watches: Dict[int, Watch] = {}
         self.window: Optional[Mapping] = None  # once somebody wants the tensor
 
@@ -121,31 +121,14 @@ class Lessee:
             if lease.view is None or lease.header != head or lease.library != library:
                 lease.view = self._view(lease, head, library)
                 lease.library, lease.header = library, head
-                lease.use = StorageUse.of(lease.view)
+                lease.use = use_of(lease.view, _parse_header(head).dtype)
                 lease.alias = alias_maker(library)
             lease.is_known = True
         return lease.alias(lease.view)
 
-    def tensors(self, blocks: Sequence[shm_frame.Lent], library: Library) -> List[Any]:
-        """Tensors in blocks that were lent, for who will not ask for them again. Raises RemoteProtocolError, FormatError and ArenaFull as
-        above; then all blocks go back.
-        """
-        tensors: List[Any] = []
-        failure: Optional[Exception] = None
-        for offset, number in blocks:
-            lease = self.hold(offset, number)
-            try:
-                tensors.append(self._view(lease, self._head(lease), library))
-            except Exception as error:
-                failure = failure or error
-            finally:
-                self.let_go(lease)
-        if failure is None:
-            return tensors
-        try:
-            raise failure
-        finally:
-            del failure, tensors  # or the error would keep them
+    def tensor_once(self, lease: Lease, library: Library) -> Any:
+        """The same for who will not ask again while the block is held."""
+        return self._view(lease, self._head(lease), library)
 
     def whole_frame(self, frame: bytes) -> bytes:
         """A frame whose body is in a block, with its body; the block goes back. Raises RemoteProtocolError."""
@@ -183,8 +166,10 @@ class Lessee:
         window = lease.window
         if window is None:
             lease.window = window = self._window(lease.offset)
+        # What comes after it are elements: they differ from call to call, where headers repeat.
         start = lease.offset - window.begin + PREFIX_NBYTES
-        return window.mapping[start : start + HEADER_NBYTES_MAX]
+        head = window.mapping[start : start + HEADER_NBYTES_MIN]
+        return head if is_short_header(head) else window.mapping[start : start + HEADER_NBYTES_MAX]
 
     def _window(self, offset: int) -> Mapping:
         try:

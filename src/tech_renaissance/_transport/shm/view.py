@@ -3,7 +3,7 @@
 import functools
 import operator
 import sys
-from typing import Any, Callable, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, NamedTuple, Optional, Protocol, Sequence, Tuple
 
 from ..._base.tensor import DType, Library, canonical_bools, native_dtype
 from .segment import Mapping
@@ -51,8 +51,48 @@ def view_of(
     return (canonical_bools(tensor, dtype) if dtype.name == "BOOL" else tensor), memory
 
 
+class Use(Protocol):
+    """Tells whether anything but the view itself uses the view's memory."""
+
+    def is_sole(self) -> bool:
+        """Whether only the view and this object do."""
+        ...
+
+
+def use_of(view: Any, dtype: DType) -> Optional[Use]:
+    """None where nobody can tell. Only one variable of the caller's may refer to the view when ``is_sole`` is asked."""
+    if type(view) is sys.modules["numpy"].ndarray:
+        return ArrayUse(view) if dtype.name != "BOOL" else None  # else it may be a copy
+    return StorageUse.of(view)
+
+
+class ArrayUse:
+    """The same for a numpy array: whatever shares its memory refers to it."""
+
+    __slots__ = ("_array",)
+
+    def __init__(self, array: Any) -> None:
+        self._array = array
+
+    def references(self) -> int:
+        """How many there are to the array, this object's own and those of the way of counting among them."""
+        return sys.getrefcount(self._array)
+
+    def is_sole(self) -> bool:
+        """See Use."""
+        return sys.getrefcount(self._array) == _SOLE_REFERENCES
+
+
+def _count_sole_references() -> int:
+    one_variable = object()
+    return ArrayUse(one_variable).references()
+
+
+_SOLE_REFERENCES = _count_sole_references()
+
+
 class StorageUse:
-    """Tells whether anything else (a slice, an alias, a storage object) shares a torch view's memory."""
+    """The same for a torch view: a slice, an alias or a storage object may share its memory."""
 
     __slots__ = ("_count", "_own_references", "_own_uses", "_storage", "_storage_number")
 
@@ -66,7 +106,7 @@ class StorageUse:
 
     @classmethod
     def of(cls, view: Any) -> Optional["StorageUse"]:
-        """None for a numpy view, and where this torch cannot tell."""
+        """None where this torch cannot tell."""
         torch = sys.modules.get("torch")
         if torch is None or type(view) is not torch.Tensor:
             return None
@@ -75,7 +115,7 @@ class StorageUse:
         return cls(view, count) if count and hasattr(view, "untyped_storage") else None
 
     def is_sole(self) -> bool:
-        """Whether only the view and this object use the memory."""
+        """See Use."""
         return (
             self._count(self._storage_number) == self._own_uses
             and sys.getrefcount(self._storage) == self._own_references

@@ -107,7 +107,9 @@ class ShmWorker(WorkerTransport):
         if self._unsent_frame is not None:
             return self._wait_for_room(timeout_s)
         frame = self._read()
-        if frame is not None or (self._side.look() and (frame := self._read()) is not None):
+        while frame is None and self._side.look():  # what came may be tags only
+            frame = self._read()
+        if frame is not None:
             return frame
         deadline = time.monotonic() + timeout_s
         while not self._side.doorbell.is_cut:
