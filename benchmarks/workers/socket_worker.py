@@ -44,7 +44,7 @@ class SocketWorker(WorkerTransport):
         """See Transport."""
         self._end.close()
 
-    def is_given_up(self, request_id: int) -> bool:
+    def is_cancelled(self, request_id: int) -> bool:
         """See WorkerTransport."""
         return not request_id
 
