@@ -95,7 +95,7 @@ class Lender:
         """
         if self._dead:
             self.collect()
-        kind: Any = type(tensor)
+        kind: Any = type(tensor)  # pyright: ignore[reportUnknownVariableType]
         if kind is self._array:
             return self._place_array(tensor)
         if kind is self._torch_tensor:
