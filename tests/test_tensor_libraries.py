@@ -6,14 +6,16 @@ import os
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 from typing import Any, Callable, Dict, Tuple
 
 import numpy as np
 import pytest
+from hosts import WORKERS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tech_renaissance import LocalProtocolError, PythonSession, TechRenaissanceServer
+from tech_renaissance import CommandError, LocalProtocolError, PythonSession, TechRenaissanceServer
 from tech_renaissance._base.errors import FormatError
 from tech_renaissance._base.sendable import check_sendable
 from tech_renaissance._base.tensor import DTYPES, describe, from_buffer, torch_installed
@@ -506,3 +508,16 @@ def test_mapped_torch_tensor_is_aligned(torch: Any, tmp_path: Any) -> None:
     path = tmp_path / "x.tsr"
     path.write_bytes(encode(torch.ones(3, dtype=torch.float64)))
     assert 0 == import_tsr(path, "torch", mmap=True).data_ptr() % 64
+
+
+def test_a_library_that_a_host_does_not_have_is_each_calls_error(
+    workspace: Path, transport: str, worker_python: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is no tensor comes all the same, and no answer is taken for another."""
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with PythonSession(WORKERS / "echo_tensors.py", "missing", True, library="torch") as session:
+        session.send_tensor(np.ones(3, np.float32), "x")
+        for text in ("one", "two"):
+            with pytest.raises(CommandError, match="torch"):
+                session.fetch_tensor("same x")
+            assert text == session.fetch_response(f"echo {text}")

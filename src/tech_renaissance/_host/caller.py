@@ -94,7 +94,7 @@ class Caller:
     def ask_to_leave(self) -> None:
         """Send a request to leave. Raises TimedOut if there is no room for it."""
         if not self.ready_worker().exchange.ask_to_leave(self._launch_timeout_s):
-            raise TimedOut("'exit' could not be sent: the worker is busy")
+            raise TimedOut(f"'exit' could not be sent: {self._why_not()}")
 
     def submit(self, call: Call, timeout_s: Optional[float] = None) -> float:
         """Hand a call to a worker that is ready. The timeout (None: that of a launch) begins then; its end is returned, on the monotonic
@@ -128,7 +128,7 @@ class Caller:
             return False
         _check_deadline(call)
         raise TimedOut(
-            f"{call.request.command!r} could not be sent within {timeout_s:g} s: the worker is busy"
+            f"{call.request.command!r} could not be sent within {timeout_s:g} s: {self._why_not()}"
         )
 
     def fetch(
@@ -170,9 +170,18 @@ class Caller:
                 raise self._timed_out(call, timeout_s)
         return call.take_response()
 
+    def _lack(self) -> str:
+        worker = self._life.worker
+        lack = worker.transport.lack if worker else ""
+        return f", as far as this process can see: {lack}" if lack else ""
+
+    def _why_not(self) -> str:
+        worker = self._life.worker
+        return (worker and worker.transport.lack) or "the worker is busy"
+
     def _timed_out(self, call: Call, timeout_s: float) -> TimedOut:
         call.timed_out = True
-        text = f"{call.request.command!r} was not answered within {timeout_s:g} s"
+        text = f"{call.request.command!r} was not answered within {timeout_s:g} s{self._lack()}"
         worker = self._life.worker
         if timeout_s < _POLL_S or worker is None:
             return TimedOut(text)

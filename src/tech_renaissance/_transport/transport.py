@@ -9,7 +9,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Union
 
 from .._base.errors import RemoteProtocolError
 from .._base.tensor import DType, Library
-from .._protocol.frame import Frame
+from .._protocol.frame import Failure, Frame, Response
 
 # The code of a RemoteProtocolError after which an end can receive nothing any more.
 BROKEN_RING = "broken_ring"
@@ -66,6 +66,10 @@ class HostTransport(Transport):
     ``receive`` could not return is in ``taken``, or comes again; ``has_sent`` says what became of ``try_send``.
     """
 
+    # What this process has run out of, in the system's words, if nothing can be sent or received for that. It is as if there were no room,
+    # or nothing had come: tried again while somebody waits.
+    lack = ""
+
     @property
     @abc.abstractmethod
     def taken(self) -> Taken:
@@ -114,6 +118,16 @@ class HostTransport(Transport):
         """The worker is launched, and has what it was offered. From now on waits end when this handle (Process.exit_handle) says that its
         process is gone.
         """
+
+
+def not_taken_in(response_id: Optional[int], dialect: str, error: Exception) -> Response:
+    """What stands for a response that this host cannot take in, for want of memory or address space: as if the worker had had too
+    little to send it.
+    """
+    kind = MemoryError if isinstance(error, MemoryError) else type(error)  # numpy has one of its own
+    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    message = f"{name}: the host cannot take in the answer{f': {error}' if str(error) else ''}"
+    return Response("", "error", message, (), Failure("command_failed", message, name), response_id, dialect)
 
 
 class WorkerTransport(Transport):

@@ -14,8 +14,14 @@ from .watch import Backoff, watch_directory
 CANCEL = "cancel.txt"
 
 
+# How long to wait before what was in vain for want of descriptors, say, is tried again.
+_LACK_S = 0.05
+
+
 class FileEnd:
     """What both ends share: the directory, and waiting for it to change."""
+
+    lack = ""
 
     def __init__(self, place: SessionPlace, poll_ms: Optional[str]) -> None:
         self._place = place
@@ -30,6 +36,8 @@ class FileEnd:
         deadline = time.monotonic() + timeout_s
         while True:
             frame = self._look()
+            if self.lack:  # nobody tells when that is over
+                deadline = min(deadline, time.monotonic() + _LACK_S)
             if frame is not None:
                 self._backoff.reset()
                 return frame

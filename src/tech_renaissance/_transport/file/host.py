@@ -9,6 +9,7 @@ from typing import Any, List, NamedTuple, Optional, Sequence, Tuple
 
 from ..._base.errors import FormatError, RemoteProtocolError
 from ..._base.names import check_name
+from ..._base.run_out import has_run_out
 from ..._base.tensor import DType, Library, allocate, imported_library
 from ..._protocol.frame import (
     Exit,
@@ -16,6 +17,7 @@ from ..._protocol.frame import (
     Frame,
     Ready,
     Request,
+    Response,
     decode_request,
     decode_response,
     encode_request,
@@ -24,7 +26,7 @@ from ..._protocol.tsr import export_tsr, read_tsr
 from ..._system import files
 from ..session_files import read_status, read_worker_info, says_ready
 from ..session_place import SessionPlace
-from ..transport import HostTransport, Offer, Taken
+from ..transport import HostTransport, Offer, Taken, not_taken_in
 from .end import CANCEL, FileEnd, now_ms
 
 
@@ -129,6 +131,16 @@ class FileHost(FileEnd, HostTransport):
             text = encode_request(frame, now_ms())
         else:
             raise TypeError(f"a host does not send {frame!r}")
+        try:
+            self._publish(frame, path, text)
+        except OSError as error:
+            if not self._lacks(error):
+                raise
+            return False
+        self.lack = ""
+        return True
+
+    def _publish(self, frame: Frame, path: str, text: str) -> None:
         temporary = files.temporary_path(path)
         self._sending = _Sending(frame, temporary, is_whole=False)
         files.write_new(temporary, text.encode())
@@ -139,7 +151,12 @@ class FileHost(FileEnd, HostTransport):
             self._sending = None
             files.remove(temporary)
             raise
-        return True
+
+    def _lacks(self, error: OSError) -> bool:
+        """Whether something has run out; noted then."""
+        if has_run_out(error):
+            self.lack = str(error)
+        return has_run_out(error)
 
     def has_sent(self, frame: Frame) -> bool:
         """See HostTransport. A file that was whole, and is gone, has got its name."""
@@ -169,33 +186,42 @@ class FileHost(FileEnd, HostTransport):
             if not isinstance(self.taken, Ready):
                 return self._look_for_ready()
             self._ready = True
-        path = self._path("response.json")
         data: Optional[bytes] = None
         try:
-            data = files.read(path)
+            data = files.read(self._path("response.json"))
+            leaves = data is None and self._says_that_it_leaves()
+            if leaves:  # its last response came before that word
+                data = files.read(self._path("response.json"))
+            self.lack = ""
             if data is None:
-                if not self._says_that_it_leaves():
-                    return None
-                data = files.read(path)  # its last response came before that word
-                if data is None:
-                    return self._take(Exiting())
+                return self._take(Exiting()) if leaves else None
             if not self._is_removed and data == self._taken[1]:  # an exception came in between
-                files.remove(path)
-                self._is_removed = True
+                self._remove_response()
                 return None
-            response = decode_response(data)
-            response.tensors = [self._load(name) for name in response.tensors]
-        except OSError as error:
-            raise self._refuse(
-                RemoteProtocolError("bad_frame", f"the response cannot be read: {error}"), data
-            ) from error
+            response = self._decode(data)
         except RemoteProtocolError as error:
             self._refuse(error, data)
             raise
+        except (OSError, MemoryError) as error:
+            if isinstance(error, OSError) and self._lacks(error):
+                return None
+            text = f"the response cannot be read: {error or 'this host has no memory for it'}"
+            raise self._refuse(RemoteProtocolError("bad_frame", text), data) from error
         self._is_removed = False
         self._take(response, data)
-        files.remove(path)
+        self._remove_response()
+        return response
+
+    def _remove_response(self) -> None:
+        files.remove(self._path("response.json"))
         self._is_removed = True
+
+    def _decode(self, data: bytes) -> Response:
+        response = decode_response(data)
+        try:
+            response.tensors = [self._load(name) for name in response.tensors]
+        except (ImportError, MemoryError) as error:
+            return not_taken_in(response.id, response.dialect, error)
         return response
 
     def _take(self, frame: Frame, data: Optional[bytes] = None) -> Frame:
@@ -227,7 +253,9 @@ class FileHost(FileEnd, HostTransport):
             path = self._tensor_path(check_name(name, "result tensor"))
             with files.open_plain(path) as file:
                 return read_tsr(file, path, self._library or imported_library())
-        except (FormatError, MemoryError, OSError, ValueError) as error:
+        except (FormatError, OSError, ValueError) as error:
+            if isinstance(error, OSError) and has_run_out(error):
+                raise
             raise RemoteProtocolError(
                 "bad_frame", f"the response's tensor {name!a} cannot be read: {error}"
             ) from error

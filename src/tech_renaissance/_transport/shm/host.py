@@ -11,10 +11,10 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from ..._base.errors import FormatError, LaunchError, RemoteProtocolError
 from ..._base.tensor import DType, Library, imported_library
-from ..._protocol.frame import LONG, SHORT, Exit, Exiting, Failure, Frame, Ready, Request, Response
+from ..._protocol.frame import LONG, SHORT, Exit, Exiting, Frame, Ready, Request, Response
 from ..file.host import FileHost
 from ..session_files import read_worker_info, says_ready
-from ..transport import HostTransport, Offer, Taken
+from ..transport import HostTransport, Offer, Taken, not_taken_in
 from . import frame as shm_frame
 from .arena import Block
 from .control import CANCELLED, CONTROL_NBYTES, CURRENT_ID, Side, write_magic
@@ -157,6 +157,11 @@ class ShmHost(HostTransport):
             worker.side.writer.publish()
             worker.side.wake_other()
             return True
+
+    @property
+    def lack(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """See HostTransport."""
+        return self._files.lack if self._over_files else ""
 
     @property
     def taken(self) -> Taken:
@@ -318,7 +323,8 @@ class _WorkerSide:
         except Exception as error:
             if data[4] != shm_frame.RESPONSE:
                 raise
-            frame = _not_taken_in(data, error)
+            response_id, is_short = int.from_bytes(data[8:16], "little"), data[6] & shm_frame.FLAG_SHORT
+            frame = not_taken_in(response_id or None, SHORT if is_short else LONG, error)
         self._take(frame, end)
         return frame
 
@@ -378,15 +384,3 @@ class _WorkerSide:
             except FormatError as error:
                 raise RemoteProtocolError("bad_frame", f"a result tensor cannot be read: {error}") from error
         return response
-
-
-def _not_taken_in(data: bytes, error: Exception) -> Response:
-    """What stands for a response that this host cannot take in, for want of memory or address space: as if the worker had had too
-    little to send it.
-    """
-    response_id, is_short = int.from_bytes(data[8:16], "little"), data[6] & shm_frame.FLAG_SHORT
-    kind = type(error)
-    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-    message = f"{name}: the host cannot take in the answer{f': {error}' if str(error) else ''}"
-    failure = Failure("command_failed", message, name)
-    return Response("", "error", message, (), failure, response_id or None, SHORT if is_short else LONG)

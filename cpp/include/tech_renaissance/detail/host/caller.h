@@ -100,7 +100,7 @@ public:
         const WorkerPtr worker = ready_worker();
         before();
         if (worker->exchange().ask_to_leave(life_.options().launch_timeout)) return;
-        throw TimedOut("'exit' could not be sent: the worker is busy");
+        throw TimedOut("'exit' could not be sent: " + why_not());
     }
 
     // Hands a call to a worker that is ready, after `before`. Returns when the caller's time is over: it counts from
@@ -210,8 +210,15 @@ private:
 
     static std::string quoted(const Call& call) { return "'" + call.request.command + "'"; }
 
-    static TimedOut busy(const Call& call, Milliseconds timeout) {
-        return TimedOut(quoted(call) + " could not be sent within " + format_seconds(timeout) + ": the worker is busy");
+    // Why it could not be sent.
+    std::string why_not() const {
+        const WorkerPtr worker = life_.worker();
+        const std::string lack = worker ? worker->lack() : "";
+        return lack.empty() ? "the worker is busy" : lack;
+    }
+
+    TimedOut busy(const Call& call, Milliseconds timeout) const {
+        return TimedOut(quoted(call) + " could not be sent within " + format_seconds(timeout) + ": " + why_not());
     }
 
     [[noreturn]] static void throw_expired(const Call& call, LaunchedWorker& worker) {
@@ -223,6 +230,8 @@ private:
     [[noreturn]] static void throw_timed_out(Call& call, LaunchedWorker& worker, Milliseconds timeout) {
         call.timed_out = true;
         std::string text = quoted(call) + " was not answered within " + format_seconds(timeout);
+        const std::string lack = worker.lack();
+        if (!lack.empty()) text += ", as far as this process can see: " + lack;
         const std::string stack = timeout < least_wait ? "" : worker.stacks();
         if (!stack.empty()) text += "; the worker's stacks:\n" + stack;
         throw TimedOut("timed_out", text, {"", stack, nullptr});

@@ -74,6 +74,9 @@ public:
     // What it is at, and since when.
     std::optional<InWork> in_work() { return coroner_->work().in_work(); }
 
+    // As HostTransport.
+    std::string lack() const { return transport_->lack(); }
+
     // Whether its host has stopped it, and not for a single call.
     bool was_stopped() const noexcept { return stopped_; }
 

@@ -17,6 +17,17 @@
 
 namespace tr::detail {
 
+// An error of the operating system.
+class IoError : public FormatError {
+public:
+    explicit IoError(const std::system_error& error) : FormatError("io_error", error.what()), cause_(error.code()) {}
+
+    const std::error_code& cause() const noexcept { return cause_; }
+
+private:
+    std::error_code cause_;
+};
+
 // Runs an operation on a file. Its errors name the file; those of the operating system are FormatError `io_error`.
 template <class Action>
 auto with_file_errors(const std::filesystem::path& path, Action&& action) {
@@ -25,7 +36,7 @@ auto with_file_errors(const std::filesystem::path& path, Action&& action) {
     } catch (const FormatError& error) {
         throw FormatError(error.code(), from_path(path) + ": " + error.what(), error.offset());
     } catch (const std::system_error& error) {
-        throw FormatError("io_error", error.what());
+        throw IoError(error);
     }
 }
 

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -41,6 +42,19 @@ struct Offer {
     std::string refusal;
 };
 
+// What stands for a response that this host cannot take in, for want of memory or address space: as if the worker had
+// had too little to send it.
+inline Reply not_taken_in(std::optional<std::int64_t> id, Dialect dialect, const std::string& type,
+                          const std::string& why = "") {
+    Response response;
+    response.id = id;
+    response.dialect = dialect;
+    response.result = "error";
+    response.message = type + ": the host cannot take in the answer" + why;
+    response.error = Failure{"command_failed", response.message, type, ""};
+    return {std::move(response), {}};
+}
+
 // A transport knows nothing of states, calls or processes: it moves a frame when there is room for it, and waits.
 //
 // Thread-safety: one thread at a time may be in receive(); all else may be called beside it from any thread, but
@@ -72,6 +86,10 @@ public:
     // What the worker said, waiting for it up to the timeout (zero: not at all). None when nothing came; it may return
     // early, after wake(), or when there may be room to send again.
     virtual std::optional<Arrival> receive(std::chrono::milliseconds timeout) = 0;
+
+    // What this process has run out of, in the system's words, if nothing can be sent or received for that; empty: of
+    // nothing. It is as if there were no room, or nothing had come: tried again while somebody waits.
+    virtual std::string lack() const { return ""; }
 
     // Ends a wait in receive(), or the next one, from any thread.
     virtual void wake() noexcept = 0;

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdint>
 #include <mutex>
+#include <new>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -14,6 +15,7 @@
 
 #include "tech_renaissance/detail/base/deadline.h"
 #include "tech_renaissance/detail/system/files.h"
+#include "tech_renaissance/detail/system/run_out.h"
 #include "tech_renaissance/detail/transport/file/backoff.h"
 #include "tech_renaissance/detail/transport/file/watch.h"
 #include "tech_renaissance/detail/transport/session_place.h"
@@ -60,7 +62,13 @@ public:
         const std::filesystem::path path = directory_ / "request.json";
         if (std::filesystem::exists(path) || is_lost()) return false;  // a worker that has lost its directory leaves
         const std::string text = encode_request(request, now_ms());
-        write_file(path, {{text.data(), text.size()}});
+        try {
+            write_file(path, {{text.data(), text.size()}});
+        } catch (const std::system_error& error) {
+            note_lack(error);
+            return false;
+        }
+        forget_lack();
         return true;
     }
 
@@ -81,12 +89,13 @@ public:
     }
 
     std::optional<Arrival> receive(std::chrono::milliseconds timeout) override {
-        const Clock::time_point deadline = deadline_after(timeout);
+        Clock::time_point deadline = deadline_after(timeout);
         while (true) {
             if (std::optional<Arrival> arrival = look()) {
                 backoff_.reset();
                 return arrival;
             }
+            if (lacks_) deadline = std::min(deadline, Clock::now() + lack_patience);  // nobody tells when that is over
             const std::chrono::milliseconds left = left_until(deadline);
             if (left.count() == 0) return std::nullopt;
             if (watch_.wait(std::min(backoff_.next(), left), exit_handle_) != WatchEvent::timed_out) {
@@ -94,6 +103,11 @@ public:
                 return look();
             }
         }
+    }
+
+    std::string lack() const override {
+        const std::lock_guard<std::mutex> lock(lack_mutex_);
+        return lack_;
     }
 
     void wake() noexcept override { watch_.wake(); }
@@ -134,6 +148,8 @@ public:
 
 private:
     static constexpr const char* cancel_name = "cancel.txt";
+    // How long to wait before what was in vain for want of descriptors, say, is tried again.
+    static constexpr std::chrono::milliseconds lack_patience{50};
     static constexpr std::uint64_t longest_status_nbytes = 2000;
 
     static std::int64_t now_ms() {
@@ -154,6 +170,21 @@ private:
         throw FormatError("io_error",
                           from_path(tensor_path(tag)) +
                               ": the session directory is gone, or somebody else's: start the session again");
+    }
+
+    // Throws the error again if nothing has run out.
+    void note_lack(const std::system_error& error) {
+        if (!has_run_out(error.code())) throw error;
+        const std::lock_guard<std::mutex> lock(lack_mutex_);
+        lack_ = error.what();
+        lacks_ = true;
+    }
+
+    void forget_lack() {
+        if (!lacks_) return;
+        const std::lock_guard<std::mutex> lock(lack_mutex_);
+        lack_.clear();
+        lacks_ = false;
     }
 
     // It was removed, and is made anew.
@@ -177,10 +208,17 @@ private:
             }
             Arrival arrival = read_reply(*text);
             remove_file(path);
+            forget_lack();
             return arrival;
         } catch (const RefusedFile& error) {
             remove_anything(path);
             return Unreadable{RemoteProtocolError("bad_frame", error.what())};
+        } catch (const std::bad_alloc&) {
+            remove_anything(path);
+            return Unreadable{RemoteProtocolError("bad_frame", "this host has no memory for the response")};
+        } catch (const std::system_error& error) {
+            note_lack(error);
+            return std::nullopt;
         }
     }
 
@@ -199,7 +237,11 @@ private:
     Arrival read_reply(const std::string& text) const {
         try {
             Reply reply{decode_response(text), {}};
-            for (const std::string& name : reply.response.tensors) reply.tensors.push_back(load(name));
+            try {
+                for (const std::string& name : reply.response.tensors) reply.tensors.push_back(load(name));
+            } catch (const std::bad_alloc&) {
+                return not_taken_in(reply.response.id, reply.response.dialect, "MemoryError");
+            }
             return reply;
         } catch (const RemoteProtocolError& error) {
             return Unreadable{error};
@@ -213,6 +255,8 @@ private:
             file.read(tensor.data_ptr());
             return tensor;
         } catch (const FormatError& error) {
+            const auto* of_system = dynamic_cast<const IoError*>(&error);
+            if (of_system && has_run_out(of_system->cause())) throw std::system_error(of_system->cause(), error.what());
             throw RemoteProtocolError("bad_frame",
                                       "the response's tensor '" + name + "' cannot be read: " + error.what());
         }
@@ -233,6 +277,9 @@ private:
     std::filesystem::path directory_;
     Backoff backoff_;
     DirectoryWatch watch_;
+    std::atomic<bool> lacks_{false};
+    mutable std::mutex lack_mutex_;  // the next one
+    std::string lack_;
     Offer offer_;
     mutable std::mutex place_mutex_;
     SessionPlace place_;

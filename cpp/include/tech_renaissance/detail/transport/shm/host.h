@@ -85,6 +85,8 @@ public:
         return arrival ? std::move(arrival) : wait(timeout);
     }
 
+    std::string lack() const override { return over_files_ ? files_.lack() : ""; }
+
     void wake() noexcept override {
         files_.wake();
         if (worker_) worker_->control.doorbell().wake();
@@ -223,17 +225,12 @@ private:
         return {std::move(response), std::move(tensors)};
     }
 
-    // What stands for a response that this host cannot take in, for want of memory or address space: as if the worker
-    // had had too little to send it.
     static Reply not_taken_in(const std::string& frame, const std::string& type, const std::string& why) {
         const shm::FrameHeader header = shm::read_frame_header(frame);
-        Response response;
-        if (header.id != 0) response.id = static_cast<std::int64_t>(header.id);
-        response.dialect = (header.flags & shm::flag_short) != 0 ? Dialect::Short : Dialect::Long;
-        response.result = "error";
-        response.message = type + ": the host cannot take in the answer" + why;
-        response.error = Failure{"command_failed", response.message, type, ""};
-        return {std::move(response), {}};
+        const std::optional<std::int64_t> id =
+            header.id == 0 ? std::nullopt : std::optional<std::int64_t>(static_cast<std::int64_t>(header.id));
+        const Dialect dialect = (header.flags & shm::flag_short) != 0 ? Dialect::Short : Dialect::Long;
+        return detail::not_taken_in(id, dialect, type, why);
     }
 
     // Whether the worker says that it is ready, and in worker.json, which was there before, another transport than
