@@ -14,9 +14,9 @@ from gates import Gate
 from hosts import WORKERS, Driver, DriverFailed
 from leaks import wait_until
 
-from tech_renaissance import LaunchError, TechRenaissanceError, TimedOut, WorkerLost
+from tech_renaissance import LaunchError, PythonSession, TechRenaissanceError, TimedOut, WorkerLost
 from tech_renaissance._system.open_folder import OpenFolder
-from tech_renaissance._transport.session_directory import remove_leftovers
+from tech_renaissance._transport.session_directory import SessionDirectory, remove_leftovers
 
 Maker = Callable[..., Any]
 MakeDriver = Callable[[], Driver]
@@ -214,6 +214,19 @@ def test_the_folder_is_made_for_its_user_alone(start: Maker, workspace: Path) ->
     assert not (workspace / "python_session").stat().st_mode & 0o022
 
 
+@pytest.mark.skipif(
+    sys.platform != "win32" and os.geteuid() == 0, reason="root may read everything, whatever the mode"
+)
+def test_a_workspace_that_cannot_be_listed_is_good(start: Maker, workspace: Path) -> None:
+    """Only what is below it must be readable."""
+    (workspace / "python_session").mkdir(parents=True, mode=0o700)
+    workspace.chmod(0o311)
+    try:
+        assert "on" == start().fetch_response("echo on")
+    finally:
+        workspace.chmod(0o700)
+
+
 @as_root
 def test_what_another_user_left_is_his(make_session: Maker, workspace: Path) -> None:
     """In a shared folder; neither a start nor the command removes it."""
@@ -262,6 +275,48 @@ def test_a_lock_that_names_nobody_is_left_over_after_a_minute(make_session: Make
         pass
     assert (False, True) == (old.exists(), new.exists())
     shutil.rmtree(new)
+
+
+# --------------------------------------------------------------------------------------------------------- interrupted
+
+
+@pytest.mark.parametrize("at", ["is_ours", "make_private", "empty", "identity_at"])
+def test_an_interrupted_start_holds_nothing(
+    workspace: Path, worker_python: str, monkeypatch: pytest.MonkeyPatch, at: str
+) -> None:
+    """The next one succeeds, and the end of that leaves nothing."""
+    del workspace
+    operation = getattr(OpenFolder, at)
+
+    def interrupted(self: OpenFolder, *args: Any, **more: Any) -> Any:
+        operation(self, *args, **more)
+        raise KeyboardInterrupt
+
+    session = PythonSession(str(WORKERS / "echo.py"), "test", python=worker_python)
+    with monkeypatch.context() as patch:
+        patch.setattr(OpenFolder, at, interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            session.start()
+    session.start()
+    assert "on" == session.fetch_response("echo on")
+    session.close()
+
+
+def test_an_interrupted_end_can_be_repeated(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It goes on where it was."""
+    path = workspace / "python_session" / "tr_session_x"
+    directory = SessionDirectory(str(path), empty=True)
+    (path / "file").write_text("text")
+
+    def interrupted(self: OpenFolder, name: str) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(OpenFolder, "remove_file", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            directory.remove()
+    directory.remove()
+    assert not path.exists()
 
 
 # ----------------------------------------------------------------------------------------- a directory that is lost in use

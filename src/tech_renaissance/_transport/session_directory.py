@@ -113,7 +113,9 @@ class SessionDirectory:
 
 
 class _Held:
-    """A session directory that is held open, with its lock, which is ours."""
+    """A session directory that is held open, with its lock, which is ours until it is closed, or nobody refers to it any more."""
+
+    _lock = -1
 
     def __init__(
         self, parent: OpenFolder, name: str, *, ours_only: bool = True, make_lock: bool = True
@@ -123,16 +125,21 @@ class _Held:
         """
         with contextlib.ExitStack() as undo:
             self._name = name
-            self._folder = undo.enter_context(OpenFolder(name, parent))
+            self._folder = OpenFolder(name, parent)
+            undo.callback(self.close)
             if ours_only and not self._folder.is_ours():
                 raise PermissionError("it belongs to another user")
             self._lock = self._folder.open_lock(_LOCK, make=make_lock)
-            undo.callback(close_held, self._lock)
             if not try_lock(self._lock):
                 raise self._in_use()
             if not self.is_in_place(parent):
                 raise FileNotFoundError("it does not stay in its place")
             undo.pop_all()
+
+    def __del__(self) -> None:
+        """An interrupt may come between our making it and its owner's knowing of it."""
+        if self._lock >= 0:
+            self.close()
 
     def is_in_place(self, parent: OpenFolder) -> bool:
         """Whether its name is still that of this directory, and the lock's of this lock."""
@@ -162,7 +169,7 @@ class _Held:
             is_named = self._is_named(parent)
             if is_named and self._folder.identity_at(_LOCK) in (None, identity_of(self._lock)):
                 self._folder.empty(keep=_LOCK)  # until that goes, the directory has an owner
-        except BaseException:
+        except OSError:
             self.close()
             raise
         self.release()
@@ -172,12 +179,14 @@ class _Held:
     def release(self) -> None:
         """Give up the lock, and remove that alone."""
         with self._folder:
-            remove_locked(self._lock, self._folder, _LOCK)
+            lock, self._lock = self._lock, -1
+            remove_locked(lock, self._folder, _LOCK)
 
     def close(self) -> None:
         """Give up the lock, and remove nothing."""
         self._folder.close()
-        close_held(self._lock)
+        lock, self._lock = self._lock, -1
+        close_held(lock)
 
     def _is_named(self, parent: OpenFolder) -> bool:
         return parent.identity_at(self._name) == self._folder.identity
@@ -213,10 +222,9 @@ def remove_leftovers(path: str) -> List[str]:
 
 
 def _made_sessions_folder(path: str) -> OpenFolder:
-    workspace, name = os.path.split(path)
-    os.makedirs(workspace, exist_ok=True)
-    with OpenFolder(workspace) as folder:
-        folder.make_folder(name)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(path, 0o700)
     return OpenFolder(path)
 
 

@@ -35,6 +35,11 @@ inline std::optional<FileIdentity> identity_at(const std::filesystem::path& path
     return std::nullopt;
 }
 
+// Makes a private folder, unless something bears this path already.
+inline void make_private_folder(const std::filesystem::path& path) {
+    if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) throw_file_error(errno, "make", path);
+}
+
 // The operations that need the platform.
 class OpenFolderBase {
 public:

@@ -35,6 +35,12 @@ inline std::optional<FileIdentity> identity_at(const std::filesystem::path& path
     return std::nullopt;
 }
 
+// Makes a folder, unless something bears this path already.
+inline void make_private_folder(const std::filesystem::path& path) {
+    if (!CreateDirectoryW(path.c_str(), nullptr) && GetLastError() != ERROR_ALREADY_EXISTS)
+        throw_file_error(GetLastError(), "make", path);
+}
+
 // The operations that need the platform.
 class OpenFolderBase {
 public:
@@ -53,10 +59,7 @@ public:
     void make_private() const {}
 
     // Makes a folder in it, unless something bears this name already.
-    void make_folder(const std::string& name) const {
-        if (CreateDirectoryW((path_ / to_path(name)).c_str(), nullptr)) return;
-        if (GetLastError() != ERROR_ALREADY_EXISTS) throw_file_error(GetLastError(), "make", path_ / to_path(name));
-    }
+    void make_folder(const std::string& name) const { make_private_folder(path_ / to_path(name)); }
 
     // Of all that is in it.
     std::vector<std::string> names() const {

@@ -159,7 +159,7 @@ private:
     HeldDirectory claim() const {
         const std::filesystem::path folder = path_.parent_path();
         std::filesystem::create_directories(folder.parent_path());
-        OpenFolder(folder.parent_path()).make_folder(from_path(folder.filename()));
+        make_private_folder(folder);
         const OpenFolder parent = open_sessions_folder(folder);
         parent.make_folder(from_path(path_.filename()));
         HeldDirectory held = HeldDirectory::claim(parent, from_path(path_.filename()));
