@@ -8,13 +8,13 @@ import ctypes
 import functools
 import operator
 import sys
+import weakref
 from collections import deque
 from typing import Any, Callable, Deque, Dict, Optional, Sequence, Tuple
 
 from ..._base.tensor import DTYPE_OF_ARRAY_NAME, DType, Library, describe
 from ..._protocol.tsr import header_for, peek_header
 from .arena import Arena, Block
-from .lessee import Watch
 from .segment import Segment
 from .view import view_of
 
@@ -31,13 +31,19 @@ _MOST_SLICED_NBYTES = 65536
 _PLAIN = {"float32", "float64", "int32", "int64", "uint8", "int8", "int16", "float16", "bfloat16"}
 
 
-class _Loan(Watch):
-    """A block whose tensor was handed out by ``empty``; ``offset`` is the address of the elements."""
+class _Loan(weakref.ref):  # type: ignore[type-arg]
+    """The memory of a tensor that was handed out by ``empty``, as long as it is referred to."""
 
-    __slots__ = ("block", "dtype", "shape")
+    __slots__ = ("address", "block", "dtype", "memory_id", "shape")
+    address: int  # of the elements
+    memory_id: int
     block: Block
     dtype: DType
     shape: Tuple[int, ...]
+
+    def is_of(self, dtype: Optional[DType], shape: Tuple[int, ...]) -> bool:
+        """Whether the memory is there still, and was handed out as such a tensor."""
+        return self.dtype is dtype and self.shape == shape and self() is not None
 
 
 class _Form:
@@ -67,6 +73,7 @@ class Lender:
         """Raises OSError if the segment cannot be mapped."""
         self.arena = Arena(segment)
         self._loans: Dict[int, _Loan] = {}  # by the address of the elements
+        self._loans_by_memory: Dict[int, _Loan] = {}  # the same, by the id of the array that has the memory
         self._dead: Deque[_Loan] = deque()
         self._forms: Dict[Any, _Form] = {}  # by dtype, of torch or numpy, and shape
         self._array: Any = None  # numpy.ndarray, once it is needed
@@ -83,9 +90,9 @@ class Lender:
             ctypes.memset(block.window.address + start, 0, _header_of(dtype, shape)[1])
         tensor, memory = view_of(block.window, start, dtype, shape, library)
         loan = _Loan(memory, self._dead.append)
-        loan.offset = address = block.window.address + start
+        loan.address, loan.memory_id = address, memory_id = block.window.address + start, id(memory)
         loan.block, loan.dtype, loan.shape = block, dtype, shape
-        self._loans[address] = loan  # kept, or it would note nothing
+        self._loans[address] = self._loans_by_memory[memory_id] = loan  # kept, or it would note nothing
         return tensor
 
     def place(self, tensor: Any) -> Block:
@@ -125,13 +132,14 @@ class Lender:
         form = self._forms.get((array.dtype, array.shape)) or self._learn_array(array)
         if form.dtype is None or not array.flags.c_contiguous:
             return self._place_any(array)
-        address = 0
-        if self._loans or not form.elements:
-            address = array.__array_interface__["data"][0]
-            block = self._existing(address, form.dtype, form.shape)
-            if block is not None:
-                return block
-        return self._place_elements(form, array, address)
+        loans = self._loans_by_memory
+        if loans:
+            # A view has the array whose memory it is as its base. One of as many elements, without gaps, is all of it.
+            loan = loans.get(id(array)) or loans.get(id(array.base))
+            if loan is not None and loan.is_of(form.dtype, form.shape):
+                loan.block.holders += 1
+                return loan.block
+        return self._place_elements(form, array, 0 if form.elements else array.__array_interface__["data"][0])
 
     def _place_elements(self, form: "_Form", elements: Any, address: int) -> Block:
         """A new block with a copy of the elements: of a buffer if they are few, else of those at the address."""
@@ -167,7 +175,9 @@ class Lender:
         """Let go of the blocks whose tensors died."""
         while self._dead:
             loan = self._dead.popleft()
-            del self._loans[loan.offset]
+            del self._loans[loan.address]
+            if self._loans_by_memory.get(loan.memory_id) is loan:  # else another array has got the id already
+                del self._loans_by_memory[loan.memory_id]
             self.arena.release(loan.block)
 
     def _learn(self, tensor: Any) -> "_Form":
@@ -207,7 +217,7 @@ class Lender:
 
     def _existing(self, address: int, dtype: Optional[DType], shape: Sequence[int]) -> Optional[Block]:
         loan = self._loans.get(address)
-        if loan is None or loan.dtype is not dtype or loan.shape != tuple(shape):
+        if loan is None or not loan.is_of(dtype, tuple(shape)):
             return None
         loan.block.holders += 1
         return loan.block

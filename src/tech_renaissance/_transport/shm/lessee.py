@@ -32,7 +32,7 @@ _NUMBERS_END = 1 << 63
 _UNCHECKED_NBYTES = 1 << 20
 
 
-class Watch(weakref.ref):  # type: ignore[type-arg]
+class MemoryRef(weakref.ref):  # type: ignore[type-arg]
     """Notes that memory is not referred to any more; knows of which block it was (or, for a lender, at which address)."""
 
     __slots__ = ("offset",)
@@ -48,11 +48,11 @@ class Lease:
         "holders",
         "is_known",
         "library",
+        "memories",
         "number",
         "offset",
         "use",
         "view",
-        "watches",
         "window",
     )
 
@@ -66,7 +66,7 @@ class Lease:
         self.header = b""  # under which the view was made
         self.is_known = False  # whether that is still the block's header
         self.use: Optional[Use] = None
-        self.watches: Dict[int, Watch] = {}
+        self.memories: Dict[int, MemoryRef] = {}
         self.window: Optional[Mapping] = None  # once somebody wants the tensor
 
 
@@ -79,7 +79,7 @@ class Lessee:
         self._windows = Windows(segment)
         self._leases: Dict[int, Lease] = {}
         self._parked: Dict[int, Lease] = {}  # returned, but for their views
-        self.dead: Deque[Watch] = deque()  # for ``collect`` to deal with
+        self.dead: Deque[MemoryRef] = deque()  # for ``collect`` to deal with
         self._tidied_at = time.monotonic()
 
     def hold(self, offset: int, number: int) -> Lease:
@@ -103,7 +103,7 @@ class Lessee:
         if lease.holders:
             return
         use = lease.use
-        if use is not None and len(lease.watches) == 1 and use.is_sole():
+        if use is not None and len(lease.memories) == 1 and use.is_sole():
             self._park(lease)
             return
         lease.view = lease.use = None
@@ -142,10 +142,10 @@ class Lessee:
     def collect(self) -> None:
         """Return the blocks whose tensors died."""
         while self.dead:
-            watch = self.dead.popleft()
-            lease = self._leases.get(watch.offset)
-            if lease is not None and lease.watches.pop(
-                id(watch), None
+            memory_ref = self.dead.popleft()
+            lease = self._leases.get(memory_ref.offset)
+            if lease is not None and lease.memories.pop(
+                id(memory_ref), None
             ):  # else its lease was parked, and thrown away
                 self._return_if_unused(lease)
 
@@ -192,9 +192,9 @@ class Lessee:
             if self._segment.has_all(window.begin + start, window.begin + end):  # else that would take memory
                 window.populate(start, end)
         view, memory = view_of(window, start, header.dtype, header.shape, library)
-        watch = Watch(memory, self.dead.append)
-        watch.offset = offset
-        lease.watches[id(watch)] = watch
+        memory_ref = MemoryRef(memory, self.dead.append)
+        memory_ref.offset = offset
+        lease.memories[id(memory_ref)] = memory_ref
         return view
 
     def _body(self, offset: int, nbytes: int) -> bytes:
@@ -212,7 +212,7 @@ class Lessee:
         self._give_back(lease)
 
     def _return_if_unused(self, lease: Lease) -> None:
-        if not lease.holders and not lease.watches and self._leases.pop(lease.offset, None):
+        if not lease.holders and not lease.memories and self._leases.pop(lease.offset, None):
             self._give_back(lease)
 
     def _give_back(self, lease: Lease) -> None:
