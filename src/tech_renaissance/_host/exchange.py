@@ -5,28 +5,22 @@ that comes to the call it belongs to, and wakes the others; when it has what it 
 reply reaches a single waiting thread without a switch between threads.
 
 An exception may come at any moment: a KeyboardInterrupt out of a signal handler, say. What it interrupts is finished by whoever has the
-lock next (``_mend``). So a request is noted before the worker can see it, the transport keeps what it took and knows what it sent, and
-whatever is done with either can be done twice.
+lock next (``_mend``).
 """
 
 import contextlib
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING, Callable, Dict, List, Optional, Tuple
+from typing import TYPE_CHECKING, Callable, List, Optional, Tuple
 
-from .._base.errors import (
-    LocalProtocolError,
-    RemoteProtocolError,
-    SessionClosed,
-    TechRenaissanceError,
-    WorkerLost,
-)
-from .._protocol.connection import Connection, State
-from .._protocol.frame import Exit, Frame, Ready, Request, Response
+from .._base.errors import LocalProtocolError, RemoteProtocolError, SessionClosed, TechRenaissanceError
+from .._protocol.connection import State
+from .._protocol.frame import Exit
 from .._system.waiters import LockType, Waiters
 from .._transport.transport import BROKEN_RING, HostTransport, Taken
-from .call import Call, call_ended, expired
+from .book import OVER, Book, unreachable
+from .call import Call, expired
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -34,17 +28,17 @@ if TYPE_CHECKING:
 # A worker that never stops talking is listened to for so long after the time has passed.
 _LAST_WORDS_S = 0.5
 
-_OVER = (State.EXITED, State.LOST)
-
 # Of one wait: a new object, with its thread.
 _Mark = Tuple[int]
 
 
 class _NobodyServes(Exception):
-    """The worker is gone, or has left."""
+    """The worker is gone, or has left. ``until``: of the wait that found it; None if there was nothing to wait for."""
+
+    until: Optional[float] = None
 
 
-class Exchange:
+class Exchange(Book):
     """Thread-safe. ``has_exited`` tells whether the process is gone.
 
     ``death(call, timeout_s)`` is called once the process has ended, or the worker has left: the error that says why, to the call or (None)
@@ -64,44 +58,20 @@ class Exchange:
         wait_for_room: Optional[Callable[[float], None]] = None,
         hands_over: bool = False,
     ) -> None:
-        self._transport = transport
+        super().__init__(transport, death, switch_output=switch_output, hands_over=hands_over)
         self._has_exited = has_exited
-        self._death = death
-        self._switch_output = switch_output
         self._wait_for_room = wait_for_room
-        self._hands_over = hands_over
-        self._connection = Connection()
         self._lock = threading.RLock()
         self._waiters = Waiters()
-        self._reader: Optional[Tuple[int]] = (
-            None  # who is in the transport: a mark of its own, with its thread
-        )
+        self._reader: Optional[_Mark] = None  # who is in the transport
         self._receiving = False  # since a frame was looked for, none has been dealt with to the end
-        self._sending: Optional[Frame] = None  # it is noted, and perhaps not sent
-        self._begun: Taken = None  # is being dealt with
-        self._unread = Response("")  # in place of one that cannot be read
-        self._is_ending = False
         self._closed = False
-        self._broken = ""  # why nothing can be received any more, if so
-        self._calls: Dict[Optional[int], Call] = {}  # that have no response yet, oldest first
-        self._unanswered: List[Call] = []
-        self._over = False  # the process is gone
-        # For all to read, without the lock.
-        self.current: Optional[Call] = None  # in work, as far as is known
-        self.was_ready = False
-        self.was_asked_to_leave = False
-        self.last_failed = False  # the last response reported a failure
 
     @property
     def state(self) -> State:
         """The connection's state, after taking in what has arrived."""
         self.take_in()
         return self._connection.state
-
-    @property
-    def under_way(self) -> List[Call]:
-        """The calls that have no response yet, oldest first. Takes no lock."""
-        return list(self._calls.values())
 
     def take_in(self) -> None:
         """Give what has arrived to the calls it belongs to; does not wait."""
@@ -114,14 +84,11 @@ class Exchange:
 
     def send(self, call: Call, timeout_s: float) -> bool:
         """Hand a call to the worker, waiting for room; False if there was none. Raises what ended the worker."""
-        until = time.monotonic() + timeout_s
         if self._wait_for_room:
+            until = time.monotonic() + timeout_s
             self._wait_for_room(timeout_s)
             timeout_s = max(0.0, until - time.monotonic())
-        try:
-            return self._until(lambda: self._try_send(call), timeout_s)
-        except _NobodyServes:
-            raise self._death(None, max(0.0, until - time.monotonic())) from None
+        return self._until_served(lambda: self._try_send(call), timeout_s)
 
     def wait(self, call: Call, timeout_s: float) -> bool:
         """Wait until the call is done, or is this exchange's no more; False if it is not."""
@@ -166,7 +133,7 @@ class Exchange:
 
     def wait_left(self, timeout_s: float) -> bool:
         """Wait until the worker says that it leaves, or is gone; False if it does not."""
-        return self._until(lambda: self._connection.state in _OVER, timeout_s)
+        return self._until(lambda: self._connection.state in OVER, timeout_s)
 
     def begin_end_all(self) -> None:
         """The host is about to end the worker: what it answers from now on counts no more."""
@@ -180,6 +147,7 @@ class Exchange:
             self._closed = True
             self._mend()
             self._lose()
+            self._waiters.wake_all()
         while True:
             with self._lock:
                 if self._reader is None:
@@ -200,24 +168,6 @@ class Exchange:
         if self.current is None:
             self.current = call
         return self._try_hand_over(call.request)
-
-    def _try_hand_over(self, frame: Frame) -> bool:
-        """Noted first: the worker may answer at once, or die of it."""
-        self._sending = frame
-        try:
-            self._connection.sent(frame)
-            sent = self._transport.try_send(frame)
-        except OSError as error:
-            self._mend_sending()
-            raise _broken(error) from error
-        except BaseException:
-            self._mend_sending()
-            raise
-        if sent:
-            self._sending = None
-        else:
-            self._mend_sending()
-        return sent
 
     def _has_started(self) -> bool:
         if self._connection.state is State.STARTING:
@@ -241,15 +191,15 @@ class Exchange:
             raise SessionClosed("session_closed", "the worker was asked to exit: start the session again")
         if self._broken:
             raise RemoteProtocolError(BROKEN_RING, self._broken)
-        if self._connection.state in _OVER:
+        if self._connection.state in OVER:
             raise _NobodyServes
 
     def _until_served(self, done: Callable[[], bool], timeout_s: float) -> bool:
-        until = time.monotonic() + timeout_s
         try:
             return self._until(done, timeout_s)
-        except _NobodyServes:
-            raise self._death(None, max(0.0, until - time.monotonic())) from None
+        except _NobodyServes as ended:
+            left_s = timeout_s if ended.until is None else max(0.0, ended.until - time.monotonic())
+        raise self._death(None, left_s)
 
     def _until(self, done: Callable[[], bool], timeout_s: float) -> bool:
         """Run the exchange until ``done()``, which is called under the lock; False after the timeout. 0 takes in what is there.
@@ -266,7 +216,7 @@ class Exchange:
                 with self._lock:
                     if mark:
                         mark = self._end_reading(taken, gone)
-                    elif self._sending is not None or self._receiving:
+                    elif self._sending is not None or (self._receiving and self._reader is None):
                         self._mend()
                     if done():
                         return True
@@ -286,8 +236,8 @@ class Exchange:
                 else:
                     taken = None
                     self._waiters.sleep(sleeper, left_s)
-        except BaseException:
-            self._stop_reading(mark)
+        except BaseException as error:
+            self._stop_reading(mark, error, until)
             raise
 
     def _line_up(self) -> "LockType":
@@ -296,8 +246,10 @@ class Exchange:
             raise _refusal()
         return self._waiters.enter()
 
-    def _stop_reading(self, mark: Optional[_Mark]) -> None:
+    def _stop_reading(self, mark: Optional[_Mark], error: BaseException, until: Optional[float]) -> None:
         """Let another thread read, and finish what this one has begun."""
+        if isinstance(error, _NobodyServes):
+            error.until = until
         if self._reader is mark:
             self._reader = None
         self._waiters.wake_all()
@@ -334,19 +286,6 @@ class Exchange:
             frame = frame.f_back
         return runs > 1
 
-    def _mend_sending(self) -> None:
-        frame = self._sending
-        if frame is None:
-            return
-        if self._transport.has_sent(frame):
-            self.was_asked_to_leave = self.was_asked_to_leave or isinstance(frame, Exit)
-        else:
-            self._connection.unsent(frame)
-            if isinstance(frame, Request):
-                self._calls.pop(frame.id, None)
-                self.current = next(iter(self._calls.values()), None)
-        self._sending = None
-
     def _receive(self, timeout_s: float) -> "Tuple[Taken, bool]":
         """What came, or None, and whether the worker is gone. What it said before it died comes first."""
         try:
@@ -357,86 +296,8 @@ class Exchange:
         except RemoteProtocolError as error:
             return error, False
         except OSError as error:
-            raise _broken(error) from error
+            raise unreachable(error) from error
         return frame, False
-
-    def _dispatch(self, taken: Taken) -> None:
-        """Deal with what came; ``again``, if that was begun, and interrupted."""
-        again = self._begun is taken
-        try:
-            if isinstance(taken, Response):
-                self._begun = taken
-                self._settle(taken, None, again)
-            elif isinstance(taken, RemoteProtocolError):
-                self._take_unreadable(taken, again)
-            elif taken is not None:
-                self._begun = taken
-                self.was_ready = self.was_ready or isinstance(taken, Ready)
-                (self._connection.received_again if again else self._connection.received)(taken)
-        except RemoteProtocolError as error:
-            broken_rule = error
-            self._end_all(lambda _: broken_rule)
-        self._transport.forget_taken()
-        self._begun = None
-
-    def _take_unreadable(self, error: RemoteProtocolError, again: bool) -> None:
-        """It is the answer to the oldest call, since they come in order; or nothing more will come."""
-        if error.code == BROKEN_RING:
-            self._broken = str(error)
-            self._connection.lost()
-            raise error
-        if not again:
-            self._unread = Response("", id=self._connection.oldest_request)
-            self._begun = error
-        self._settle(self._unread, error, again)
-
-    def _settle(self, response: Response, error: Optional[RemoteProtocolError], again: bool) -> None:
-        if again:
-            self._connection.received_again(response)
-        else:
-            self._connection.received(response)
-        self.last_failed = bool(error or response.error)
-        call = self._calls.get(response.id)
-        if call and (self._is_ending or call.step in ("terminate", "kill")):  # it ends with its worker
-            return
-        if self._switch_output:
-            self._switch_output("")
-        if call and not call.done:
-            _fulfil(call, response, error)
-        self._calls.pop(response.id, None)
-        if self._calls:
-            self.current = following = next(iter(self._calls.values()))
-            following.since = time.monotonic()
-        else:
-            self.current = None
-
-    def _lose(self) -> None:
-        self._over = True
-        if self._connection.state in _OVER and not self._calls:
-            return
-        self._connection.lost()
-        if self._hands_over:
-            for call in list(self._calls.values()):
-                if self._is_handed_over(call):
-                    if call not in self._unanswered:
-                        self._unanswered.append(call)
-                    self._calls.pop(call.request.id, None)
-                    call.exchange = None
-        self._end_all(lambda call: self._death(call, 0.0))
-        self._waiters.wake_all()
-
-    def _is_handed_over(self, call: Call) -> bool:
-        if call.done or call.why or call.abandoned:
-            return False
-        has_begun = call is self.current and self._transport.may_have_begun(call.request.id or 0)
-        return call.idempotent or not has_begun
-
-    def _end_all(self, error: Callable[[Call], TechRenaissanceError]) -> None:
-        for call in self._calls.values():
-            if not call.done:
-                call.error = error(call)
-        self._calls.clear()
-        self.current = None
 
 
 def _refusal() -> LocalProtocolError:
@@ -447,27 +308,9 @@ def _refusal() -> LocalProtocolError:
     return LocalProtocolError("bad_state", text)
 
 
-def _fulfil(call: Call, response: Response, error: Optional[RemoteProtocolError]) -> None:
-    if not call.why and call.is_overdue():  # the worker was quicker to see it than we
-        was_begun = not response.error or response.error.code != "cancelled" or response.error.type
-        call.step = "notice" if was_begun else "queue"
-        call.why = "deadline"
-    if call.why:
-        call.error = call_ended(call)
-    elif error:
-        call.error = error
-    else:
-        response.command = response.command or call.request.command
-        call.response = response
-
-
 def _left_s(until: float, before_s: float, *, came: bool) -> float:
     """The seconds that are left for the next turn; below 0 after the last one."""
     now = time.monotonic()
     if not before_s and (not came or now > until + _LAST_WORDS_S):
         return -1.0
     return until - now if until > now else 0.0
-
-
-def _broken(error: OSError) -> WorkerLost:
-    return WorkerLost("worker_lost", f"the worker cannot be reached: {error}")

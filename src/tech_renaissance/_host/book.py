@@ -1,0 +1,186 @@
+"""What one worker was asked, and what became of it.
+
+An exception may come at any moment, and what it interrupts is finished later. So a request is noted before the worker can see it, the
+transport keeps what it took and knows what it sent, and whatever is done with either can be done twice.
+"""
+
+import time
+from typing import Callable, Dict, List, Optional
+
+from .._base.errors import RemoteProtocolError, TechRenaissanceError, WorkerLost
+from .._protocol.connection import Connection, State
+from .._protocol.frame import Exit, Frame, Ready, Request, Response
+from .._transport.transport import BROKEN_RING, HostTransport, Taken
+from .call import Call, call_ended
+
+OVER = (State.EXITED, State.LOST)
+
+
+class Book:
+    """For an exchange, under its lock; its parameters are explained there."""
+
+    def __init__(
+        self,
+        transport: HostTransport,
+        death: Callable[[Optional[Call], float], TechRenaissanceError],
+        *,
+        switch_output: Optional[Callable[[str], None]],
+        hands_over: bool,
+    ) -> None:
+        self._transport = transport
+        self._death = death
+        self._switch_output = switch_output
+        self._hands_over = hands_over
+        self._connection = Connection()
+        self._sending: Optional[Frame] = None  # it is noted, and perhaps not sent
+        self._begun: Taken = None  # is being dealt with
+        self._unread = Response("")  # in place of one that cannot be read
+        self._is_ending = False  # its host ends the worker
+        self._broken = ""  # why nothing can be received any more, if so
+        self._calls: Dict[Optional[int], Call] = {}  # that have no response yet, oldest first
+        self._unanswered: List[Call] = []
+        self._over = False  # the process is gone
+        # For all to read, without the lock.
+        self.current: Optional[Call] = None  # in work, as far as is known
+        self.was_ready = False
+        self.was_asked_to_leave = False
+        self.last_failed = False  # the last response reported a failure
+
+    @property
+    def under_way(self) -> List[Call]:
+        """The calls that have no response yet, oldest first. Takes no lock."""
+        return list(self._calls.values())
+
+    def _try_hand_over(self, frame: Frame) -> bool:
+        """Noted first: the worker may answer at once, or die of it."""
+        self._sending = frame
+        try:
+            self._connection.sent(frame)
+            sent = self._transport.try_send(frame)
+        except OSError as error:
+            self._mend_sending()
+            raise unreachable(error) from error
+        except BaseException:
+            self._mend_sending()
+            raise
+        if sent:
+            self._sending = None
+        else:
+            self._mend_sending()
+        return sent
+
+    def _mend_sending(self) -> None:
+        frame = self._sending
+        if frame is None:
+            return
+        if self._transport.has_sent(frame):
+            self.was_asked_to_leave = self.was_asked_to_leave or isinstance(frame, Exit)
+        else:
+            self._connection.unsent(frame)
+            if isinstance(frame, Request):
+                self._calls.pop(frame.id, None)
+                self.current = next(iter(self._calls.values()), None)
+        self._sending = None
+
+    def _dispatch(self, taken: Taken) -> None:
+        """Deal with what came; ``again``, if that was begun, and interrupted."""
+        again = self._begun is taken
+        try:
+            if isinstance(taken, Response):
+                self._begun = taken
+                self._settle(taken, None, again)
+            elif isinstance(taken, RemoteProtocolError):
+                self._take_unreadable(taken, again)
+            elif taken is not None:
+                self._begun = taken
+                self.was_ready = self.was_ready or isinstance(taken, Ready)
+                (self._connection.received_again if again else self._connection.received)(taken)
+        except RemoteProtocolError as error:
+            broken_rule = error
+            self._end_all(lambda _: broken_rule)
+        self._transport.forget_taken()
+        self._begun = None
+
+    def _take_unreadable(self, error: RemoteProtocolError, again: bool) -> None:
+        """It is the answer to the oldest call, since they come in order; or nothing more will come."""
+        if error.code == BROKEN_RING:
+            self._broken = str(error)
+            self._connection.lost()
+            raise error
+        if not again:
+            self._unread = Response("", id=self._connection.oldest_request)
+            self._begun = error
+        self._settle(self._unread, error, again)
+
+    def _settle(self, response: Response, error: Optional[RemoteProtocolError], again: bool) -> None:
+        if again:
+            self._connection.received_again(response)
+        else:
+            self._connection.received(response)
+        self.last_failed = bool(error or response.error)
+        call = self._calls.get(response.id)
+        if call and (self._is_ending or call.step in ("terminate", "kill")):  # it ends with its worker
+            return
+        if self._switch_output:
+            self._switch_output("")
+        if call and not call.done:
+            if call.why or error or call.request.deadline_ns is not None:
+                _end(call, response, error)
+            else:
+                _answer(call, response)
+        self._calls.pop(response.id, None)
+        if self._calls:
+            self.current = following = next(iter(self._calls.values()))
+            following.since = time.monotonic()
+        else:
+            self.current = None
+
+    def _lose(self) -> None:
+        self._over = True
+        if self._connection.state in OVER and not self._calls:
+            return
+        self._connection.lost()
+        if self._hands_over:
+            for call in list(self._calls.values()):
+                if self._is_handed_over(call):
+                    if call not in self._unanswered:
+                        self._unanswered.append(call)
+                    self._calls.pop(call.request.id, None)
+                    call.exchange = None
+        self._end_all(lambda call: self._death(call, 0.0))
+
+    def _is_handed_over(self, call: Call) -> bool:
+        if call.done or call.why or call.abandoned:
+            return False
+        has_begun = call is self.current and self._transport.may_have_begun(call.request.id or 0)
+        return call.idempotent or not has_begun
+
+    def _end_all(self, error: Callable[[Call], TechRenaissanceError]) -> None:
+        for call in self._calls.values():
+            if not call.done:
+                call.error = error(call)
+        self._calls.clear()
+        self.current = None
+
+
+def _answer(call: Call, response: Response) -> None:
+    response.command = response.command or call.request.command
+    call.response = response
+
+
+def _end(call: Call, response: Response, error: Optional[RemoteProtocolError]) -> None:
+    if not call.why and call.is_overdue():  # the worker was quicker to see it than we
+        was_begun = not response.error or response.error.code != "cancelled" or response.error.type
+        call.step = "notice" if was_begun else "queue"
+        call.why = "deadline"
+    if call.why:
+        call.error = call_ended(call)
+    elif error:
+        call.error = error
+    else:
+        _answer(call, response)
+
+
+def unreachable(error: OSError) -> WorkerLost:
+    """The mechanism's own failure is the end of what can be said."""
+    return WorkerLost("worker_lost", f"the worker cannot be reached: {error}")
