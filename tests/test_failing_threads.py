@@ -106,6 +106,26 @@ def test_a_restart_that_fails_is_told(start: Maker, fail: Any, error: Exception)
     assert session.fetch_response("echo on", _LONG_MS)
 
 
+def test_a_session_has_a_worker_at_every_moment_of_a_restart(
+    start: Maker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A call does not hear that the session was never started."""
+    session = start("crash.py", quiet_mode=True, restart="on-crash", restart_policy=RestartPolicy(1))
+    session.fetch_response("echo on", _LONG_MS)
+    states: List[str] = []
+    works = launched_worker.LaunchedWorker.__init__
+
+    def launch(*args: Any, **options: Any) -> None:
+        states.append(session.state().name)
+        works(*args, **options)
+
+    monkeypatch.setattr(launched_worker.LaunchedWorker, "__init__", launch)
+    with pytest.raises(WorkerLost):
+        session.fetch_response("os-exit 3", _LONG_MS)
+    assert session.fetch_response("echo on", _LONG_MS)
+    assert ["restarting"] == states
+
+
 @pytest.mark.parametrize("error", FAILURES, ids=repr)
 def test_output_goes_on_whatever_fails(start: Maker, fail: Any, tmp_path: Any, error: Exception) -> None:
     """Some of it is lost, and the worker is not held up."""

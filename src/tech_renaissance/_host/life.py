@@ -121,15 +121,17 @@ class Life:
         if self._directory and not self._directory.is_in_place():
             self._claim_directory()
         transport = self.transport
-        self._release_worker()
+        if self._worker:  # which is the last one until there is another: calls do not find none
+            self._worker.close()
         offer = transport.prepare()
         environment = {**self._worker_environment(), **offer.environment}
         directory, output = self._options.working_directory, self._output()
         launch = Launch(arguments, environment, directory, output, offer.descriptors)
         hands_over = self._options.restart != "never"
-        self._worker = LaunchedWorker(
-            launch, transport, SessionPlace(self.path), self.told, hands_over=hands_over
-        )
+        worker = LaunchedWorker(launch, transport, SessionPlace(self.path), self.told, hands_over=hands_over)
+        if self._worker:
+            self._last_post_mortem = self._worker.post_mortem
+        self._worker = worker
 
     def restart(
         self, crashed: LaunchedWorker, check_wanted: Callable[[], None], *, keep_tags: bool

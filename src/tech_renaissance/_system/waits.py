@@ -19,12 +19,3 @@ def wait_for(changed: threading.Condition, is_so: Callable[[], bool], timeout_s:
             return True
         timeout_s -= _LONGEST_S
     return changed.wait_for(is_so, timeout_s)
-
-
-def wait_set(event: threading.Event, timeout_s: float) -> bool:
-    """``event.wait``, however long that is."""
-    while timeout_s > _LONGEST_S:
-        if event.wait(_LONGEST_S):
-            return True
-        timeout_s -= _LONGEST_S
-    return event.wait(timeout_s)
