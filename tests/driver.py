@@ -3,9 +3,11 @@
 The same protocol as tests/cpp/driver.cpp, which explains it.
 """
 
+import builtins
 import dataclasses
 import json
 import os
+import signal
 import sys
 import threading
 import time
@@ -57,7 +59,11 @@ class Driver:
         """Serve each line in a thread of its own; all of them end before the sessions do."""
         threads: List[threading.Thread] = []
         for line in sys.stdin:
-            threads.append(threading.Thread(target=self._serve, args=(json.loads(line),)))
+            request = json.loads(line)
+            if request["op"] == "call_interrupted":
+                self._serve(request)
+                continue
+            threads.append(threading.Thread(target=self._serve, args=(request,)))
             threads[-1].start()
         for thread in threads:
             thread.join()
@@ -78,9 +84,29 @@ class Driver:
             return self._fork(**arguments)
         if handle not in self._sessions:
             raise SessionClosed("session_closed", "the session was closed: make a new one")
+        if op == "call_interrupted":
+            return self._call_interrupted(self._sessions[handle], **arguments)
         if op == "close":
             return self._sessions.pop(handle).close()
         return self._use(self._sessions[handle], op, arguments)
+
+    def _call_interrupted(self, session: PythonSession, calls: int) -> Dict[str, Any]:
+        """In the main thread, where SIGINT is Ctrl+C meanwhile: so many answers, each to its own question."""
+        wrong: List[str] = []
+        answered = interrupts = 0
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        while True:
+            try:
+                while answered < calls:
+                    answer = session.fetch_response(f"echo {answered}.{interrupts}", 60_000)
+                    if answer != f"{answered}.{interrupts}":
+                        wrong.append(answer)
+                    answered += 1
+                signal.signal(signal.SIGINT, before)
+            except KeyboardInterrupt:
+                interrupts += 1
+            else:
+                return {"interrupts": interrupts, "wrong": wrong}
 
     def _use(self, session: PythonSession, op: str, arguments: Dict[str, Any]) -> Any:
         folder = arguments.pop("folder", "")
@@ -147,11 +173,15 @@ class Driver:
             options["restart_policy"] = RestartPolicy(**options["restart_policy"])
         if "on_restart" in options:
             message = options["on_restart"]
-            options["on_restart"] = lambda session: session.fetch_response(message)
+            options["on_restart"] = (
+                (lambda session: _raise(message[6:]))
+                if message.startswith("raise ")
+                else lambda session: session.fetch_response(message)
+            )
         return options
 
     def _callback(
-        self, handle: str, gate: str = "", pause_us: int = 0, calls: bool = False
+        self, handle: str, gate: str = "", pause_us: int = 0, calls: bool = False, raises: str = ""
     ) -> Callable[[OutputLine], None]:
         gates = [gate] if gate else []
 
@@ -161,6 +191,8 @@ class Driver:
                 pass_gate(gates.pop())
             if pause_us:
                 time.sleep(pause_us / 1e6)
+            if raises:
+                _raise(raises)
             if calls and line.text.startswith("call "):
                 self._report(handle, self._called(handle, line.text[5:]), "called", line.command)
 
@@ -182,6 +214,10 @@ class Driver:
             self._answers.flush()
 
 
+def _raise(name: str) -> None:
+    raise getattr(builtins, name)("from a callback")
+
+
 def _plain(value: Any) -> Any:
     """A value as JSON has it."""
     if isinstance(value, PostMortem):
@@ -200,6 +236,7 @@ def _describe(error: Exception) -> Dict[str, Any]:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, lambda number, frame: None)
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # stdout is the workers' from now on
     Driver(answers).run()

@@ -3,7 +3,7 @@
     python tests/faults_run.py [--minutes N] [--seed N]
 
 Four lanes at once: each host over each transport. In each turn a session is started, used, and its worker or its host killed, or its
-directory removed or swapped, at a moment that chance takes. Right is: an answer that was asked for, or one typed error that names the death;
+directory removed or swapped, at a moment that chance takes; or something strange happens (faults_strange.py). Right is: an answer that was asked for, or one typed error that names the death;
 promptly; and nothing left, and nothing of others touched. Prints a Markdown table. The exit status is 1 after a wrong error, a hang or a leak, or if the median from
 the worker's death to its error is over 50 ms.
 """
@@ -19,13 +19,13 @@ import sys
 import tempfile
 import threading
 import time
-from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 sys.path.insert(0, os.path.dirname(__file__))
 
+from faults_strange import Judge, StrangeTurns
 from hosts import HOSTS, TRANSPORTS, WORKERS, Driver, DriverFailed, driver_command
 from leaks import children, descendants, descriptors_of, is_alive, wait_until
 from segments import descriptors, mappings
@@ -42,24 +42,7 @@ _MARK = "TR_WORKSPACE="
 _environment = threading.Lock()  # drivers inherit it
 
 
-class Judge:
-    """What was seen of one lane."""
-
-    def __init__(self) -> None:
-        self.sessions = 0
-        self.faults: Counter[str] = Counter()
-        self.worker_times: List[float] = []
-        self.host_times: List[float] = []
-        self.complaints: List[str] = []
-
-    def check(self, condition: bool, complaint: str) -> None:
-        """Note a complaint unless the condition holds."""
-        if not condition:
-            self.complaints.append(complaint)
-            print(f"WRONG: {complaint}", flush=True)
-
-
-class Lane:
+class Lane(StrangeTurns):
     """One host over one transport, in a workspace of its own."""
 
     def __init__(self, host: str, transport: str, folder: Path, chance: random.Random) -> None:
@@ -85,12 +68,15 @@ class Lane:
     def turn(self) -> None:
         """Start, use, kill, judge."""
         self._turns += 1
-        what = self._chance.choices(("worker", "host", "directory", "nothing"), (6, 3, 1, 1))[0]
+        kinds = ("worker", "host", "directory", "strange", "nothing")
+        what = self._chance.choices(kinds, (6, 3, 1, 2, 1))[0]
         with _deadline(f"{self.name}: {what}"):
             if what == "host":
                 self._kill_host()
             elif what == "directory":
                 self._take_directory()
+            elif what == "strange":
+                self._strange_turn()
             else:
                 self._kill_worker(is_spared=what == "nothing")
 
@@ -281,8 +267,8 @@ class Lane:
         self._driver.close()
         self._driver = None
 
-    def _session(self, driver: Driver, name: str) -> Any:
-        return driver.session(str(WORKERS / "echo.py"), name, quiet_mode=True)
+    def _session(self, driver: Driver, name: str, **options: Any) -> Any:
+        return driver.session(str(WORKERS / "echo.py"), name, quiet_mode=True, **options)
 
     def _left(self) -> List[str]:
         folder = self._workspace / "python_session"

@@ -228,6 +228,7 @@ class DriverSession:
             options["restart_policy"] = options["restart_policy"]._asdict()
         options = {name: value for name, value in options.items() if value is not None}
         options.update(script_path=str(script_path), session_id=session_id, quiet_mode=quiet_mode)
+        self.options = options
         self._call("new", options=options)
         self.session_id: str = self._call("session_id")
         self.session_dir: str = self._call("session_dir")

@@ -16,6 +16,8 @@
 // (tests/gates.py), {"pause_us"} takes its time with each, {"calls"} makes the call that stands in a line behind "call
 // " and reports what that gave as a line of the stream "called".
 //
+// {"raises"} throws what is no std::exception. SIGINT does nothing here.
+//
 // The option on_restart is the text of a message that the hook sends. A post-mortem is an object as in
 // post_mortem.json, or null; a state is {"name", "command", "busy_s"}.
 //
@@ -324,10 +326,12 @@ private:
     tr::OutputCallback callback(const std::string& handle, const Arguments& how) {
         const std::chrono::microseconds pause(how.number("pause_us"));
         const bool makes_calls = how.flag("calls");
-        return [this, handle, pause, makes_calls, gate = how.text("gate")](const tr::OutputLine& line) mutable {
+        const bool raises = !how.text("raises").empty();
+        return [this, handle, pause, makes_calls, raises, gate = how.text("gate")](const tr::OutputLine& line) mutable {
             report(handle, line.text, line.stream, line.command);
             if (!gate.empty()) pass_gate(std::exchange(gate, ""));
             if (pause.count() != 0) std::this_thread::sleep_for(pause);
+            if (raises) throw 42;
             if (makes_calls && line.text.substr(0, 5) == "call ")
                 report(handle, called(handle, line.text.substr(5)), "called", line.command);
         };
@@ -359,6 +363,7 @@ private:
 }  // namespace
 
 int main() {
+    ignore_interrupts();
     Driver().run();
     return 0;
 }

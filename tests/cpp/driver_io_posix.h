@@ -66,6 +66,15 @@ int in_fork(Action action, bool waits) {
     return status;
 }
 
+// Ctrl+C interrupts system calls, and does nothing else.
+inline void ignore_interrupts() {
+    struct sigaction action{};
+    action.sa_handler = [](int) {};
+    ::sigemptyset(&action.sa_mask);
+    action.sa_flags = SA_RESTART;
+    ::sigaction(SIGINT, &action, nullptr);
+}
+
 inline void mask_alarms(int how) {
     sigset_t alarms;
     ::sigemptyset(&alarms);

@@ -34,6 +34,7 @@ int in_fork(Action, bool) {
     throw std::logic_error("there is no fork on Windows");
 }
 
+inline void ignore_interrupts() {}
 inline void block_alarms() {}
 inline void unblock_alarms() {}
 

@@ -110,15 +110,15 @@ inline tr::Restart read_restart(const std::string& name) {
     throw tr::LocalProtocolError("bad_option", "restart is 'never' or 'on-crash', not '" + name + "'");
 }
 
-// Options about calls and workers that do not end well; on_restart is the text of a message, or "raise": then it throws
-// what is no std::exception.
+// Options about calls and workers that do not end well; on_restart is the text of a message, or begins with "raise":
+// then it throws what is no std::exception.
 inline void read_life_options(const Arguments& arguments, tr::SessionOptions& options) {
     const auto patience = arguments.all_milliseconds("patience_ms");
     if (patience.size() == 3) options.patience = {patience[0], patience[1], patience[2]};
     options.restart = read_restart(arguments.text("restart"));
     options.restart_policy = read_restart_policy(arguments.object("restart_policy"));
     const std::string message = arguments.text("on_restart");
-    if (message == "raise") {
+    if (message.substr(0, 5) == "raise") {
         options.on_restart = [](tr::PythonSession&) { throw 42; };
     } else if (!message.empty()) {
         options.on_restart = [message](tr::PythonSession& session) { session.fetch_response(message); };
