@@ -1,11 +1,11 @@
 // Everything a program needs, by name. `using namespace tr;` is fine.
 #pragma once
 
-#include "tech_renaissance/config.h"  // before all else: it says which C++ is needed
+#include "tech_renaissance/config.h"  // first, because it says which C++ is needed
 
 #ifndef TR_CPP_IS_TOO_OLD
 
-// What programs with sessions use of the standard library, so that this header is enough for them.
+// The parts of the standard library that programs with sessions use, so that including this header is enough.
 #include <filesystem>
 #include <future>
 #include <iostream>

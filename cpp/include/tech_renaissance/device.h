@@ -1,4 +1,4 @@
-// Where a tensor's memory is. Only the CPU is there; the type exists so that code can name it.
+// Where a tensor's memory is. Only the CPU is supported; the type exists so that code can name it.
 #pragma once
 
 #include <ostream>

@@ -33,7 +33,7 @@ enum class DType : std::int32_t {
     FP8_E5M2 = 17,
 };
 
-// Elements that C++17 has no type for. Implicitly converted from float (to nearest, ties to even) and to float
+// Elements that C++17 has no type for. They convert implicitly from float (to nearest, ties to even) and to float
 // (exactly).
 using Half = detail::SmallFloat<std::uint16_t, 5, 10, true>;
 using BFloat16 = detail::SmallFloat<std::uint16_t, 8, 7, true>;
@@ -77,7 +77,7 @@ inline const DTypeInfo* find_dtype(std::int32_t code) noexcept {
     return nullptr;
 }
 
-// Throws TensorError `bad_dtype` for a value that is none of the enumerators.
+// Throws TensorError `bad_dtype` if the value is not one of the enumerators.
 inline const DTypeInfo& dtype_info(DType dtype) {
     const auto code = static_cast<std::int32_t>(dtype);
     if (const DTypeInfo* info = find_dtype(code)) return *info;
@@ -104,7 +104,7 @@ constexpr DType integer_dtype() {
 
 }  // namespace detail
 
-// The dtype whose elements are T; a T without one does not compile.
+// The dtype whose elements are of type T. Does not compile if there is none.
 template <class T>
 constexpr DType dtype_of() {
     if constexpr (std::is_same_v<T, float>)

@@ -15,7 +15,7 @@
 // └── TensorError              a tensor operation that makes no sense: wrong dtype, shape or index
 #pragma once
 
-#include "tech_renaissance/config.h"  // before all else: it says which C++ is needed
+#include "tech_renaissance/config.h"  // first, because it says which C++ is needed
 
 #include <cstdint>
 #include <memory>
@@ -41,7 +41,7 @@ private:
     std::string code_;
 };
 
-// An error that the worker's process tells about.
+// An error that concerns the worker's process.
 class ProcessError : public TRException {
 public:
     ProcessError(std::string code, const std::string& message, std::optional<int> exit_status = std::nullopt,
@@ -55,7 +55,7 @@ public:
     std::optional<int> exit_status() const noexcept { return exit_status_; }
     // The last lines the worker printed.
     const std::string& output_tail() const noexcept { return output_tail_; }
-    // All that is known of the end; null if the process has not ended.
+    // All that is known about the end; null if the process has not ended.
     const std::shared_ptr<const PostMortem>& post_mortem() const noexcept { return post_mortem_; }
 
 private:
@@ -79,14 +79,14 @@ public:
     SessionClosed(std::string code, const std::string& message) : TRException(std::move(code), message) {}
 };
 
-// How a call ended that got no answer.
+// How a call without an answer ended.
 struct CallEnd {
-    // The step of the ladder that ended it: "notice", "interrupt", "terminate" or "kill"; "queue": it had not begun;
-    // empty: none was taken.
+    // The step of the ladder that ended it: "notice", "interrupt", "terminate" or "kill"; "queue" if it had not begun;
+    // empty if no step was taken.
     std::string step;
-    // The worker's Python stacks at that time; empty where they could not be had.
+    // The worker's Python stacks at that time; empty if they could not be taken.
     std::string stack;
-    // Of the worker, if it had to be ended; else null.
+    // The worker's, if the worker had to be ended; else null.
     std::shared_ptr<const PostMortem> post_mortem;
 };
 
@@ -104,8 +104,8 @@ private:
     CallEnd end_;
 };
 
-// The answer did not come in time; a late one will be discarded. Code timed_out: the worker goes on with it;
-// deadline_passed: the call was ended.
+// The answer did not come in time; a late one will be discarded. The code is timed_out if the worker is still at it,
+// deadline_passed if the call was ended.
 class TimedOut : public CallEnded {
 public:
     explicit TimedOut(const std::string& message) : CallEnded("timed_out", message) {}
@@ -136,7 +136,7 @@ public:
 // The worker's command failed; the worker lives on.
 class CommandError : public TRException {
 public:
-    // What the reply said. type, message and traceback are those of the exception in the worker, empty where there was
+    // What the reply said. type, message and traceback are those of the exception in the worker, empty if there was
     // none.
     struct Remote {
         std::string type;
@@ -162,7 +162,7 @@ public:
     FormatError(std::string code, const std::string& message, std::int64_t offset = -1)
         : TRException(std::move(code), message), offset_(offset) {}
 
-    // The byte at which the defect stands, or -1.
+    // The position of the defect in the bytes, or -1.
     std::int64_t offset() const noexcept { return offset_; }
 
 private:

@@ -8,27 +8,27 @@
 
 namespace tr {
 
-// What becomes of a worker's stdout and stderr, apart from the tail that is always kept.
+// Where a worker's stdout and stderr go. The last lines are kept in any case.
 struct InheritOutput {};  // they go to the host's stdout and stderr
 struct DiscardOutput {};
 struct OutputFile {
-    std::string path;  // appended to, made if missing
+    std::string path;  // appended to; created if missing
 };
 struct OutputLine {
-    // Without its newline, not always UTF-8. What is longer than 64 KiB comes in parts.
+    // Without its newline; not always UTF-8. A line longer than 64 KiB comes in parts.
     std::string_view text;
-    // "stdout" or "stderr"; or "dropped": then the text says how much of the output was, because the callback was too
-    // slow for it.
+    // "stdout" or "stderr"; or "dropped": the text then says how much output was dropped because the callback was too
+    // slow.
     std::string_view stream;
-    // The call in whose time it was written: its command and parameters; empty between calls.
+    // The call during which it was written: its command and parameters; empty between calls.
     std::string_view command;
 };
-// Gets the output line by line, on a thread of its own; it may use its session, and destroy it. What it throws is
-// dropped. One that is slow holds up the worker for a moment, then output is dropped. With it a session has one request
-// under way at a time.
+// Gets the output line by line, in a thread of its own; it may use its session, and even destroy it. What it throws is
+// ignored. A slow callback holds up the worker for a moment; after that, output is dropped. A session with a callback
+// has only one request under way at a time.
 //
-// Destroying the session gives it what there is for a second, and waits for it to return, five seconds at most. What it
-// refers to must be there as long as it runs.
+// The session's destructor hands it the remaining lines for up to a second, and waits up to five seconds for it to
+// return. What it refers to must live as long as it runs.
 using OutputCallback = std::function<void(const OutputLine&)>;
 
 using Output = std::variant<InheritOutput, DiscardOutput, OutputFile, OutputCallback>;

@@ -1,4 +1,4 @@
-// The record of a worker's end: spec/life.md, Post-mortem.
+// The record of how a worker ended: spec/life.md, Post-mortem.
 #pragma once
 
 #include <cstdint>
@@ -12,26 +12,26 @@ struct PostMortem {
     std::int64_t pid = 0;
     // The exit code, negative for a signal; nullopt if it cannot be known.
     std::optional<int> exit_status;
-    // Name of the signal; empty for none.
+    // Name of the signal; empty if there was none.
     std::string signal;
     // "starting", "idle", "busy" or "exiting".
     std::string moment;
-    // Why its host ended it; empty if it ended by itself.
+    // Why its host ended it; empty if it ended on its own.
     std::string ended_by_host;
     // What it was busy with, and for how many seconds.
     std::string command;
     double running_s = 0;
-    // The Python traceback that it ended with, if it did.
+    // The Python traceback that it ended with, if any.
     std::string traceback;
-    // What faulthandler wrote of a native fault.
+    // What faulthandler wrote about a native fault.
     std::string stack;
     // The last output, stdout and stderr in the order of arrival.
     std::string output_tail;
-    // The most resident memory that it had; nullopt if unknown.
+    // Its peak resident memory; nullopt if unknown.
     std::optional<std::uint64_t> memory_peak_nbytes;
-    // Whether the kernel ended it for want of memory.
+    // Whether the kernel killed it because memory ran out.
     bool out_of_memory = false;
-    // The interpreter's path, and versions; empty if the worker never told.
+    // The interpreter's path, and the versions; empty if the worker never reported them.
     std::string interpreter;
     std::string python;
     std::string tech_renaissance;

@@ -16,11 +16,11 @@
 
 namespace tr {
 
-// 0 to 8 dimensions of 64 bits in C order, the last one fastest. A value: immutable but for assignment.
+// 0 to 8 dimensions of 64 bits in C order, the last one fastest. A value: only assignment changes it.
 //
-// Shape(4, 3), Shape{4, 3} and Shape({4, 3}) are the same 4 rows of 3; Shape() is the shape of a scalar. Every
-// constructor throws TensorError `bad_shape` for more than 8 dimensions, a negative one, or a product of those that are
-// not 0 above 2^63-1.
+// Shape(4, 3), Shape{4, 3} and Shape({4, 3}) all mean 4 rows of 3; Shape() is the shape of a scalar. Every constructor
+// throws TensorError `bad_shape` for more than 8 dimensions, a negative one, or if the product of the nonzero ones
+// exceeds 2^63-1.
 class Shape {
 public:
     static constexpr int max_ndim = 8;
@@ -66,7 +66,8 @@ public:
     std::int64_t height() const noexcept { return h(); }
     std::int64_t width() const noexcept { return w(); }
 
-    // The size of the elements. Throws TensorError `bad_shape` where it, dimensions of 0 left out, exceeds 2^63-1.
+    // The size of all elements in bytes. Throws TensorError `bad_shape` if it would exceed 2^63-1 without the
+    // dimensions of 0.
     std::int64_t nbytes(std::size_t element_nbytes) const {
         const std::int64_t element = static_cast<std::int64_t>(element_nbytes);
         if (element > max_product / product_) throw_bad(begin(), end(), "has more than 2^63-1 bytes");
@@ -101,7 +102,7 @@ private:
         return place > ndim_ ? 1 : dims_[static_cast<std::size_t>(ndim_ - place)];
     }
 
-    // Dimensions of 0 are left out: strides must fit even where there are no elements.
+    // Leaves out dimensions of 0, because strides must fit even if there are no elements.
     std::int64_t checked_product() const {
         std::int64_t product = 1;
         for (const std::int64_t dim : *this)
@@ -127,7 +128,7 @@ private:
 
     std::array<std::int64_t, max_ndim> dims_{};
     int ndim_ = 0;
-    std::int64_t product_ = 1;  // of the dimensions that are not 0
+    std::int64_t product_ = 1;  // of the nonzero dimensions
     bool is_empty_ = false;
 };
 

@@ -21,25 +21,24 @@
 
 namespace tr {
 
-// A dense array in C order (last dimension fastest), its memory aligned to 64 bytes where Tensor allocated it.
+// A dense array in C order (last dimension fastest). Memory that Tensor allocates is aligned to 64 bytes.
 //
-// Ownership: as in PyTorch, a copy of a Tensor shares the memory, which lives until the last copy goes; `clone` copies
-// it. `const` protects dtype, shape and which memory it is, not the elements.
+// Ownership: as in PyTorch, copies of a Tensor share the memory, which lives as long as any of them; `clone` copies the
+// memory. `const` protects the dtype, the shape and which memory is used, but not the elements.
 //
 // Thread-safety: that of std::shared_ptr and plain memory. Copies of a tensor may be made, used and destroyed by
-// several threads; one Tensor object that is assigned to, and elements that are written, need the callers' own
-// synchronisation.
+// several threads; assigning to a shared Tensor object and writing elements need the callers' own synchronisation.
 //
-// Errors: TensorError; `bad_device` from every factory for a device other than the CPU, `bad_shape` where shapes,
-// counts or sizes do not fit, `bad_dtype` where a value cannot become an element; and std::bad_alloc. A
-// failed operation changes nothing.
+// Errors: TensorError and std::bad_alloc. Every factory throws `bad_device` for a device other than the CPU,
+// `bad_shape` if shapes, counts or sizes do not fit, `bad_dtype` if a value cannot become an element. A failed
+// operation changes nothing.
 class Tensor {
 public:
     // An empty tensor: no elements, shape (0), FP32.
     Tensor() noexcept : shape_(Shape::empty()) {}
     Tensor(const Tensor&) = default;
     Tensor& operator=(const Tensor&) = default;
-    // What was moved from is an empty tensor.
+    // Leaves `other` an empty tensor.
     Tensor(Tensor&& other) noexcept : Tensor() { swap(other); }
     Tensor& operator=(Tensor&& other) noexcept {
         Tensor(std::move(other)).swap(*this);
@@ -47,7 +46,7 @@ public:
     }
     ~Tensor() = default;
 
-    // Elements that are not initialised.
+    // The elements are not initialised.
     static Tensor empty(const Shape& shape, DType dtype = DType::FP32, Device device = CPU);
     static Tensor zeros(const Shape& shape, DType dtype = DType::FP32, Device device = CPU);
     static Tensor ones(const Shape& shape, DType dtype = DType::FP32, Device device = CPU);
@@ -57,19 +56,19 @@ public:
         return generate(shape, dtype, device, [&] { return value; });
     }
 
-    // Normally distributed, mean 0, variance 1. Floating-point dtypes only (`bad_dtype`). Here and below, a seed gives
-    // the same numbers on every platform.
+    // Normally distributed, mean 0, variance 1. Floating-point dtypes only (`bad_dtype`). Here and below, the same seed
+    // gives the same numbers on every platform.
     static Tensor randn(const Shape& shape, std::uint64_t seed = 0, DType dtype = DType::FP32, Device device = CPU);
 
     // Evenly distributed from low to high. Floating-point dtypes only (`bad_dtype`).
     static Tensor uniform(const Shape& shape, double low = 0, double high = 1, std::uint64_t seed = 0,
                           DType dtype = DType::FP32, Device device = CPU);
 
-    // Integers from low to high - 1, all equally likely. TensorError `bad_shape` if there are none.
+    // Integers from low to high - 1, all equally likely. TensorError `bad_shape` unless low < high.
     static Tensor randint(const Shape& shape, std::int64_t low, std::int64_t high, std::uint64_t seed = 0,
                           DType dtype = DType::FP32, Device device = CPU);
 
-    // The values in C order, copied; of T's own dtype unless another is given.
+    // A copy of the values, which are in C order. The dtype is T's own unless another is given.
     template <class T>
     static Tensor from_vector(const std::vector<T>& values, const Shape& shape, DType dtype = dtype_of<T>(),
                               Device device = CPU) {
@@ -81,7 +80,7 @@ public:
     // Borrows memory: `data` holds the elements in C order and must outlive every copy of the tensor.
     static Tensor from_blob(void* data, const Shape& shape, DType dtype = DType::FP32, Device device = CPU);
 
-    // Memory that belongs to `owner`, which is kept until the last copy of the tensor goes. `data` need not be what
+    // Uses memory that belongs to `owner`, which is kept alive by every copy of the tensor. `data` need not be what
     // `owner` points to. REQUIRES: data is aligned for the dtype's elements.
     static Tensor from_storage(const std::shared_ptr<void>& owner, void* data, const Shape& shape, DType dtype);
 
@@ -94,17 +93,17 @@ public:
     // The size of the elements in bytes.
     std::size_t memory_size() const noexcept { return nbytes_; }
 
-    // As the functions of Shape: a negative i counts from the last; the last four dimensions by name.
+    // Like the functions of Shape: a negative i counts from the last; the last four dimensions also by name.
     std::int64_t dim_size(int i) const { return shape_.dim(i); }
     std::int64_t batch() const noexcept { return shape_.batch(); }
     std::int64_t channel() const noexcept { return shape_.channel(); }
     std::int64_t height() const noexcept { return shape_.height(); }
     std::int64_t width() const noexcept { return shape_.width(); }
 
-    // The elements; may be null where there are none.
+    // The elements; may be null if there are none.
     void* data_ptr() const noexcept { return memory_.get(); }
 
-    // The elements as what they are: T must be the type of the dtype, else TensorError `bad_dtype`.
+    // The elements as a typed pointer: T must be the type of the dtype, else TensorError `bad_dtype`.
     template <class T>
     T* data() const {
         require_dtype(dtype_of<T>());
@@ -120,8 +119,8 @@ public:
         return value;
     }
 
-    // The elements in C order, converted: a fraction is cut off for an integer, what is not zero is true. TensorError
-    // `bad_dtype` for what T cannot hold: a number beyond an integer's range, NaN as an integer, a complex as a real.
+    // The elements in C order, converted to T: fractions are cut off for an integer, nonzero becomes true. TensorError
+    // `bad_dtype` if T cannot hold an element: a number beyond an integer's range, NaN as an integer, complex as real.
     template <class T>
     std::vector<T> to_vector() const {
         std::vector<T> values(static_cast<std::size_t>(numel()));
@@ -135,7 +134,7 @@ public:
     void from_cpu_data(const void* data, std::size_t nbytes);
     void to_cpu_data(void* data, std::size_t nbytes) const;
 
-    // The same memory in another shape of as many elements. One dimension of the list may be -1: what is left over.
+    // The same memory in another shape with as many elements. One dimension of the list may be -1, to be worked out.
     Tensor reshape(const Shape& shape) const;
     Tensor reshape(std::initializer_list<std::int64_t> dims) const;
 
@@ -155,12 +154,12 @@ public:
     std::string to_string(int precision = 4) const;
     friend std::ostream& operator<<(std::ostream& out, const Tensor& tensor) { return out << tensor.to_string(); }
 
-    // Prints the name and a colon on a line of its own (nothing for an empty name), then the text and a newline.
+    // Prints the name and a colon on a line of its own (unless the name is empty), then the text and a newline.
     void print(const std::string& name = "", int precision = 4) const;
 
-    // A TSR file, by its path in UTF-8 or a std::filesystem::path. A reader sees the old file or the new one, whole; if
-    // `save` fails, nothing is left behind. FormatError: `io_error` from the operating system, else what is wrong with
-    // the file.
+    // Writes and reads a TSR file; the path is UTF-8 or a std::filesystem::path. A reader sees either the whole old
+    // file or the whole new one; if `save` fails, nothing is left behind. FormatError: `io_error` for errors of the
+    // operating system, else what is wrong with the file.
     void save(const detail::PathArgument& path) const;
     static Tensor load(const detail::PathArgument& path);
 
@@ -181,7 +180,7 @@ private:
     void require_dtype(DType dtype) const;
     void require_one_element() const;
 
-    // A tensor of what `next` returns, call by call.
+    // A tensor whose elements are what `next` returns, one per call.
     template <class Next>
     static Tensor generate(const Shape& shape, DType dtype, Device device, Next next) {
         const Tensor tensor = empty(shape, dtype, device);
@@ -192,7 +191,7 @@ private:
         return tensor;
     }
 
-    // Calls `action` with the elements as a pointer to their type.
+    // Calls `action` with a typed pointer to the elements.
     template <class Action>
     void visit(Action&& action) const {
         detail::visit_dtype(dtype_,

@@ -1,8 +1,8 @@
 // Tensors as text, laid out as PyTorch does.
 //
-// One format serves all numbers of a tensor, so that they align: whole floats as `1.`, others with a fixed number of
-// decimals, and in scientific notation if the numbers differ too much. More than 1000 elements are summarised by three
-// at either end of each dimension; lines are filled up to 80 columns.
+// All numbers of a tensor have one format, so that they align: whole floats as `1.`, others with a fixed number of
+// decimals, or in scientific notation if they differ too much in size. A tensor of more than 1000 elements shows only
+// three at either end of each dimension; lines are up to 80 columns long.
 #pragma once
 
 #include <string>

@@ -1,4 +1,4 @@
-// Tensors as TSR bytes (spec/tsr.md). Tensor::save and load write and read files of them.
+// Tensors as TSR bytes (spec/tsr.md). Tensor::save and Tensor::load write and read them as files.
 #pragma once
 
 #include <cstddef>
@@ -12,7 +12,7 @@
 
 namespace tr {
 
-// The bytes of a TSR file.
+// A tensor as the bytes of a TSR file.
 inline std::vector<std::byte> encode(const Tensor& tensor) {
     const detail::TsrHeaderBytes header = detail::write_tsr_header(tensor.dtype(), tensor.shape());
     std::vector<std::byte> bytes(header.nbytes + tensor.memory_size());
@@ -21,10 +21,10 @@ inline std::vector<std::byte> encode(const Tensor& tensor) {
     return bytes;
 }
 
-// The header at the beginning of TSR bytes, of which only the header need be there. Throws FormatError.
+// The header at the beginning of TSR bytes; the elements may be missing. Throws FormatError.
 inline TsrHeader read_header(const void* data, std::size_t nbytes) { return detail::read_tsr_header(data, nbytes); }
 
-// The tensor in the bytes of a TSR file, copied. Throws FormatError.
+// A tensor with a copy of the elements in the bytes of a TSR file. Throws FormatError.
 inline Tensor decode(const void* data, std::size_t nbytes) {
     const TsrHeader header = read_header(data, nbytes);
     detail::check_tsr_length(header, nbytes);

@@ -1,1 +1,1 @@
-"""What everything else stands on: errors, names, dtypes and tensor libraries, the record of an end. No I/O."""
+"""What everything else builds on: errors, names, dtypes and tensor libraries, the post-mortem record. No I/O."""

@@ -1,4 +1,4 @@
-"""Durations as users give them: which ones make sense, and how long the longest is. Contract: spec/life.md, Durations."""
+"""Durations as users give them: which values are valid, and the longest one. Contract: spec/life.md, Durations."""
 
 import math
 from typing import Union
@@ -7,15 +7,15 @@ from .errors import LocalProtocolError
 
 Number = Union[int, float]
 
-# What is longer counts as this.
+# Longer durations are cut to this.
 CENTURY_S = 36_500 * 86_400.0
 _UNITS = {1: "seconds", 1000: "milliseconds"}
 
 
 def seconds(name: str, value: Number, per_s: int = 1000) -> float:
-    """How long a wait may take, in seconds from 0 to a century; one that is negative has passed. ``per_s``: of the value's unit.
+    """A duration in seconds, between 0 and a century; a negative one counts as 0. ``per_s``: how many of the value's units make a second.
 
-    Raises LocalProtocolError ``bad_option`` for what is no number. ``name``: for its text.
+    Raises LocalProtocolError ``bad_option`` if ``value`` is not a number. ``name`` is for its message.
     """
     try:
         result = float(value / per_s)
@@ -29,7 +29,7 @@ def seconds(name: str, value: Number, per_s: int = 1000) -> float:
 
 
 def option_seconds(name: str, value: Number, per_s: int = 1000) -> float:
-    """The same for an option of a session, which cannot be negative."""
+    """Like ``seconds``, for session options: a negative value is refused, too."""
     result = seconds(name, value, per_s)
     if value < 0:
         raise _bad(name, value, per_s)

@@ -33,10 +33,10 @@ class TechRenaissanceError(Exception):
 
 
 class _ProcessError(TechRenaissanceError):
-    """An error that the worker's process tells about.
+    """An error that concerns the worker's process.
 
-    ``exit_status`` is the exit code, negative for a signal, None while unknown; ``output_tail`` the last lines the worker
-    printed; ``post_mortem`` all that is known of its end, None if it has not ended.
+    ``exit_status`` is the exit code, negative for a signal, None while unknown; ``output_tail`` is the last lines the worker
+    printed; ``post_mortem`` is all that is known about its end, None if it has not ended.
     """
 
     def __init__(
@@ -68,9 +68,9 @@ class SessionClosed(TechRenaissanceError):
 class _CallEnded(TechRenaissanceError):
     """An error of a call that ended before its answer came.
 
-    ``step``: of the ladder, that ended it ("notice", "interrupt", "terminate", "kill"; "queue": it had not begun; empty: none was
-    taken). ``stack``: the worker's Python stacks at that time, empty where they could not be had. ``post_mortem``: of the worker, if
-    it had to be ended.
+    ``step`` is the step of the ladder that ended it ("notice", "interrupt", "terminate" or "kill"; "queue" if it had not begun;
+    empty if no step was taken). ``stack`` is the worker's Python stacks at that time, empty if they could not be taken.
+    ``post_mortem`` is the worker's, if the worker had to be ended.
     """
 
     _usual_code = ""
@@ -90,7 +90,10 @@ class _CallEnded(TechRenaissanceError):
 
 
 class TimedOut(_CallEnded, TimeoutError):
-    """The answer did not come in time; a late one will be discarded. Code ``timed_out``, or ``deadline_passed``: the call was ended."""
+    """The answer did not come in time; a late one will be discarded.
+
+    The code is ``timed_out``, or ``deadline_passed`` if the call was ended.
+    """
 
     _usual_code = "timed_out"
 
@@ -144,7 +147,7 @@ class CommandError(TechRenaissanceError):
 
 
 class FormatError(TechRenaissanceError):
-    """Bytes that are not a TSR tensor, or a tensor TSR cannot hold. ``offset``: where the defect stands, or -1."""
+    """Bytes that are not a TSR tensor, or a tensor TSR cannot hold. ``offset`` is the position of the defect in the bytes, or -1."""
 
     def __init__(self, code: str, message: str, offset: int = -1) -> None:
         super().__init__(code, message)
@@ -152,13 +155,13 @@ class FormatError(TechRenaissanceError):
 
 
 class ArenaFull(TechRenaissanceError):
-    """There is no shared memory left for a tensor."""
+    """No shared memory is left for a tensor."""
 
     def __init__(self, message: str) -> None:
         super().__init__("arena_full", message)
 
 
-# Tracebacks say tech_renaissance.WorkerLost, the name that users import.
+# So that tracebacks say tech_renaissance.WorkerLost, the name that users import.
 for _error in [
     value for value in globals().values() if isinstance(value, type) and value.__module__ == __name__
 ]:

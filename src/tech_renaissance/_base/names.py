@@ -12,13 +12,13 @@ _DEVICE = re.compile(
     r"(con|prn|aux|nul|clock\$|conin\$|conout\$|(com|lpt)[0-9¹²³])", re.IGNORECASE | re.ASCII
 )
 _RESERVED_TAG = re.compile(r"_|result_[0-9]+\Z")
-# Tags that were found to be good, which come with every call.
+# Tags that passed the check; the same ones come with every call.
 _good_tags: Set[str] = set()
 _MOST_GOOD_TAGS = 4096
 
 
 def check_name(name: str, what: str) -> str:
-    """Return ``name`` if it is a valid name; ``what`` (such as "tag") is for the message.
+    """Return ``name`` if it is valid; ``what`` (such as "tag") is for the message.
 
     Raises LocalProtocolError ``bad_name``.
     """
@@ -31,12 +31,12 @@ def check_name(name: str, what: str) -> str:
 
 
 def is_reserved_tag(tag: str) -> bool:
-    """Whether a name belongs to the system as a tag: ``_anything``, ``result_<digits>``."""
+    """Whether a tag is reserved for the system: ``_anything``, ``result_<digits>``."""
     return _RESERVED_TAG.match(tag) is not None
 
 
 def check_tag_to_send(tag: str) -> str:
-    """Like check_name, and refuses the tags of the system with ``reserved_name``."""
+    """Like check_name, but also refuses reserved tags, with ``reserved_name``."""
     if type(tag) is str and tag in _good_tags:
         return tag
     check_name(tag, "tag")

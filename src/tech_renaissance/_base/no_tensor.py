@@ -1,10 +1,10 @@
-"""What is no tensor that another process can have, why not, and what to send instead. Every refusal is ``unsupported_dtype``."""
+"""Values that cannot be sent as tensors: why not, and what to send instead. Every refusal is ``unsupported_dtype``."""
 
 from typing import Any
 
 from .errors import FormatError
 
-# By numpy's kind of a dtype; "f" and "c" are those of more than 64 bits for each number.
+# By numpy's dtype kind; "f" and "c" get here only with more than 64 bits per number.
 _CURE_OF_KIND = {
     "O": "convert it to numbers first, as in array.astype(numpy.float32)",
     "S": "text and bytes travel in messages; numpy.frombuffer(data, numpy.uint8) makes a tensor of bytes",
@@ -18,12 +18,12 @@ _CURE_OF_KIND = {
 
 
 def unsupported(message: str) -> FormatError:
-    """The error."""
+    """A FormatError ``unsupported_dtype``."""
     return FormatError("unsupported_dtype", message)
 
 
 def check_torch(tensor: Any) -> None:
-    """Raise FormatError for a torch tensor that is not simply a block of elements; its dtype is checked elsewhere."""
+    """Raise FormatError for a torch tensor that is not a plain block of elements. Its dtype is checked elsewhere."""
     kind = type(tensor).__name__
     if hasattr(tensor, "get_mask"):
         raise unsupported(
@@ -54,27 +54,27 @@ def check_array(array: Any) -> None:
 
 
 def no_dtype(dtype: Any) -> FormatError:
-    """The error for elements of a torch or numpy dtype that TSR does not have."""
+    """The error for a torch or numpy dtype that TSR does not have."""
     cure = _CURE_OF_KIND.get(getattr(dtype, "kind", ""), "convert it first, as in tensor.to(torch.float32)")
     return unsupported(f"TSR has no dtype for {str(dtype).replace('torch.', '')}: {cure}")
 
 
 def check_value(value: Any, array: Any) -> None:
-    """Raise FormatError if the array that numpy has made of a value has no numbers, and the value is why."""
+    """Raise FormatError if the array that numpy made of a value has no numbers because of what the value is."""
     if array.dtype.kind not in "OSU":
         return
     kind = type(value).__name__
     if value is None:
         raise unsupported(
-            "None is no tensor: leave it out (a function that forgets to return its result gives None)"
+            "None is not a tensor: leave it out (a function that forgets to return its result gives None)"
         )
     if isinstance(value, bytes):
-        raise unsupported("bytes are no tensor: send numpy.frombuffer(data, numpy.uint8)")
+        raise unsupported("bytes are not a tensor: send numpy.frombuffer(data, numpy.uint8)")
     if isinstance(value, str):
-        raise unsupported("a str is no tensor: text travels in messages")
+        raise unsupported("a str is not a tensor: text travels in messages")
     if hasattr(value, "to_numpy"):
         raise unsupported(
-            f"a {kind} whose columns are not all of numbers is no tensor: send its to_numpy(numpy.float32), or the columns that have"
+            f"a {kind} with columns that are not numbers is not a tensor: send its to_numpy(numpy.float32), or only the columns of numbers"
         )
     if array.dtype.kind == "O":
-        raise unsupported(f"{kind} is no tensor: numpy can only make Python objects of it")
+        raise unsupported(f"{kind} is not a tensor: numpy can only turn it into Python objects")

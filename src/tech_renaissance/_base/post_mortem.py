@@ -1,4 +1,4 @@
-"""The record of a worker's end. Contract: spec/life.md, Post-mortem. No I/O."""
+"""The record of how a worker ended. Contract: spec/life.md, Post-mortem. No I/O."""
 
 import dataclasses
 import json
@@ -40,7 +40,7 @@ class PostMortem:
     ended_at: float
 
     def __str__(self) -> str:
-        """What a person needs to know: how it ended, what it did, its last lines, and what to do about it."""
+        """For people: how it ended, what it was doing, its last lines, and what to do about it."""
         text = describe_exit(self.exit_status)
         if self.out_of_memory:
             text += ", most likely by the kernel because memory ran out"
@@ -55,15 +55,15 @@ class PostMortem:
         return f"{text}\n{advice}" if advice else text
 
     def _advice(self) -> str:
-        """What to do about it, if that is known."""
+        """What to do about it; empty if unknown."""
         if self.moment == "starting":
             if _is_too_old(self.python):
                 return (
                     f"The worker's Python is {self.python}, and tech_renaissance needs 3.8 or later: "
-                    "choose another by the option python, or by TR_PYTHON"
+                    "choose another with the option python or TR_PYTHON"
                 )
             if self.exit_status == 0 and not self.ended_by_host:
-                return "The script ended without serving: it is to make its server, and to call run(sys.argv[1]) of it"
+                return "The script ended without serving: it must create its server and call its run(sys.argv[1])"
         missing = _NO_MODULE.findall(self.output_tail)
         if not missing:
             return ""
@@ -81,12 +81,12 @@ def _is_too_old(version: str) -> bool:
 
 
 def shortened_command(text: str) -> str:
-    """As much of a message as a record holds."""
+    """A message, cut to the length that a record holds."""
     return _shortened(text, _COMMAND_LENGTH)
 
 
 def signal_name(status: Optional[int]) -> str:
-    """The name of the signal that an exit status tells of; empty if it tells of none."""
+    """The name of the signal that an exit status stands for; empty if it is not a signal's."""
     if status is None or status >= 0:
         return ""
     try:
@@ -96,7 +96,7 @@ def signal_name(status: Optional[int]) -> str:
 
 
 def describe_exit(status: Optional[int]) -> str:
-    """An exit status as a person reads it; negative is a signal."""
+    """An exit status in words; negative is a signal."""
     if status is None:
         return "its exit status is unknown"
     if status >= 0:
@@ -110,7 +110,7 @@ def last_traceback(stderr_tail: str, status: Optional[int]) -> str:
     position = stderr_tail.rfind(_TRACEBACK)
     if status != 1 or position < 0:
         return ""
-    # What was raised during the handling of another, or from it, belongs to it.
+    # An exception raised while another was being handled belongs to the same traceback.
     while True:
         before = stderr_tail.rfind(_TRACEBACK, 0, position)
         if before < 0 or not _is_chained(stderr_tail[before:position]):
@@ -119,7 +119,7 @@ def last_traceback(stderr_tail: str, status: Optional[int]) -> str:
 
 
 def native_fault(stderr_tail: str) -> str:
-    """What faulthandler wrote of a native fault, to the end of the output; empty if it wrote nothing."""
+    """What faulthandler wrote about a native fault, to the end of the output; empty if it wrote nothing."""
     position = stderr_tail.rfind(_FAULT)
     return stderr_tail[position:] if position >= 0 else ""
 

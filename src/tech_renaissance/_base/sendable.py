@@ -1,4 +1,4 @@
-"""Whether something can be sent as a tensor: told when it is handed over, and not only when it travels."""
+"""Whether something can be sent as a tensor. Checked as soon as it is handed over, not only when it is sent."""
 
 import sys
 from typing import Any, Callable, Dict, Set
@@ -8,15 +8,15 @@ from .tensor import array_dtype, describe, is_array, is_torch, torch_dtype
 
 MOST_DIMS = 8
 
-# What has been looked at closely need not be a second time: dtypes, and how to tell that a tensor of exactly this type is a plain one.
+# What passed the full check once takes the short one from then on: its dtype, and for its exact type, how to tell a plain tensor.
 _dtypes: Set[Any] = set()
 _is_plain: Dict[type, Callable[[Any], bool]] = {}
 
 
 def check_sendable(tensor: Any) -> None:
-    """Raise FormatError ``unsupported_dtype`` or ``too_many_dims`` for what cannot be sent.
+    """Raise FormatError ``unsupported_dtype`` or ``too_many_dims`` if ``tensor`` cannot be sent.
 
-    The elements of torch tensors and numpy arrays are not touched, and the usual ones cost next to nothing.
+    Does not touch the elements of torch tensors and numpy arrays; for the usual ones it costs next to nothing.
     """
     is_plain = _is_plain.get(type(tensor))  # pyright: ignore[reportUnknownArgumentType]
     if is_plain is None or tensor.dtype not in _dtypes or not is_plain(tensor):

@@ -1,9 +1,9 @@
-"""Tensors as raw memory, and raw memory as tensors: the one dtype table, and what torch and numpy need of it.
+"""Tensors as raw memory, and raw memory as tensors: the dtype table, and how torch and numpy use it.
 
 torch and numpy agree on almost everything this module needs (the names of dtypes, ``empty``, ``frombuffer``,
-``view``), so a library is just its module here. Both are imported on first use: importing this module costs
-nothing, and a worker without torch never looks for it twice. No tensor goes through the other library: bf16 and
-fp8 need no numpy, and a torch without a working numpy bridge is as good as any.
+``view``), so here a library is just its module. Both are imported on first use, so importing this module costs
+nothing, and a worker without torch looks for it only once. No tensor passes through the other library: bf16 and
+fp8 do not need numpy, and a torch whose numpy bridge does not work is fine.
 
 Everything here is safe to call from several threads at once.
 """
@@ -30,7 +30,7 @@ class DType(NamedTuple):
     array_name: str
 
 
-# The codes of spec/tsr.md: never renamed, never given another meaning.
+# The codes of spec/tsr.md. Names and codes never change.
 DTYPES = (
     DType("FP32", 1, 4, "float32"),
     DType("INT8", 2, 1, "int8"),
@@ -57,8 +57,8 @@ DTYPE_OF_ARRAY_NAME = {dtype.array_name: dtype for dtype in DTYPES}
 class RawTensor(NamedTuple):
     """A tensor's elements as bytes: little-endian, C order, no gaps.
 
-    ``data`` keeps the memory alive. It is the tensor's own memory, not a copy, where that is on the CPU and
-    already in this form.
+    ``data`` keeps the memory alive. It is the tensor's own memory, not a copy, if that is on the CPU and
+    already has this form.
     """
 
     dtype: DType
@@ -75,7 +75,8 @@ def describe(tensor: Any) -> RawTensor:
     A tensor on another device is moved; one with strides, a foreign byte order or lazy conjugation is copied.
 
     Raises:
-        FormatError: ``unsupported_dtype``: no TSR dtype for it, or no simple block of elements (sparse, meta, nested, masked, quantized).
+        FormatError: ``unsupported_dtype``: TSR has no such dtype, or it is not a plain block of elements (sparse, meta, nested,
+        masked, quantized).
     """
     if is_torch(tensor):
         return _describe_torch(tensor)
@@ -101,7 +102,7 @@ def _torch_memory(dense: Any) -> memoryview:
         return memoryview(bytearray())
     try:
         address = dense.data_ptr()
-    except RuntimeError:  # as in a trace, or inside vmap
+    except RuntimeError:  # inside a trace or vmap, for example
         address = 0
     if not address:
         raise unsupported(f"a {type(dense).__name__} without memory of its own has no elements")
@@ -115,7 +116,7 @@ def _numpy_memory(dense: Any) -> memoryview:
 
 
 def _to_array(tensor: Any) -> Any:
-    """A numpy array of what is no torch tensor, or a torch tensor where only torch can take it."""
+    """Convert anything but a torch tensor to a numpy array, or to a torch tensor if only torch can read it."""
     if is_array(tensor):
         check_array(tensor)
         return _numpy().asarray(tensor)
@@ -129,7 +130,7 @@ def _to_array(tensor: Any) -> Any:
         if not is_torch(array):
             check_value(tensor, array)
         return array
-    raise unsupported(f"{type(tensor).__name__} is no tensor: {'; '.join(failures)}")
+    raise unsupported(f"{type(tensor).__name__} is not a tensor: {'; '.join(failures)}")
 
 
 def _converters(tensor: Any) -> List[Callable[[Any], Any]]:
@@ -139,7 +140,7 @@ def _converters(tensor: Any) -> List[Callable[[Any], Any]]:
     converters: List[Callable[[Any], Any]] = []
     if hasattr(numpy, "from_dlpack"):  # since numpy 1.23
         converters.append(numpy.from_dlpack)
-    if torch_installed():  # takes other devices, and dtypes numpy does not have
+    if torch_installed():  # it reads other devices, and dtypes numpy does not have
         converters.append(_torch().from_dlpack)
     if hasattr(tensor, "__array__"):
         converters.append(numpy.asarray)
@@ -147,7 +148,7 @@ def _converters(tensor: Any) -> List[Callable[[Any], Any]]:
 
 
 def torch_dtype(tensor: Any) -> DType:
-    """The dtype of a torch tensor that can be sent. Raises FormatError for one that cannot."""
+    """The dtype of a torch tensor. Raises FormatError if the tensor cannot be sent."""
     check_torch(tensor)
     return _known(str(tensor.dtype).replace("torch.", ""), tensor.dtype)
 
@@ -166,8 +167,8 @@ def _known(array_name: str, dtype: Any) -> DType:
 
 
 def canonical_bools(tensor: Any, dtype: DType) -> Any:
-    """``tensor``, or a copy of it if it is BOOL with bytes other than 0 and 1, which are undefined behaviour to
-    the libraries; such a byte counts as true.
+    """``tensor``, or a copy if it is BOOL and has bytes other than 0 and 1, which are undefined behaviour in the
+    libraries; such a byte counts as true.
     """
     if dtype.name != "BOOL" or 0 in tensor.shape:
         return tensor
@@ -179,9 +180,9 @@ def canonical_bools(tensor: Any, dtype: DType) -> Any:
 
 
 def allocate(dtype: DType, shape: Sequence[int], library: Optional[Library] = None) -> Tuple[Any, memoryview]:
-    """A new uninitialised tensor on the CPU, C order, and its memory to fill, as bytes.
+    """A new uninitialised tensor on the CPU in C order, and its memory as bytes, for the caller to fill.
 
-    ``library``: as in ``choose_library``. Whoever fills a BOOL tensor with bytes of unknown origin passes it through
+    ``library``: as in ``choose_library``. After filling a BOOL tensor with bytes of unknown origin, pass it through
     ``canonical_bools``.
 
     Raises:
@@ -196,7 +197,7 @@ def allocate(dtype: DType, shape: Sequence[int], library: Optional[Library] = No
 def from_buffer(
     dtype: DType, shape: Sequence[int], data: memoryview, library: Optional[Library] = None
 ) -> Any:
-    """A writable tensor of the elements in ``data``, bytes of exactly that size.
+    """A writable tensor with the elements in ``data``, which is exactly as long as they are.
 
     The tensor is a view of ``data``, which it keeps alive, if ``data`` is writable and aligned to its elements
     (and, for BOOL, holds only 0 and 1); otherwise a copy. Errors as for ``allocate``.
@@ -231,14 +232,14 @@ def native_dtype(dtype: DType, library: Library) -> Any:
 
 @functools.lru_cache(maxsize=None)
 def torch_installed() -> bool:
-    """Whether torch can be imported, found out without importing it."""
+    """Whether torch can be imported. Does not import it."""
     return importlib.util.find_spec("torch") is not None
 
 
 def choose_library(library: Optional[Library]) -> Library:
-    """The library that ``library`` means: itself, or for None torch where this process has imported it, else numpy.
+    """The library that ``library`` means. None means torch if this process has imported it, else numpy.
 
-    Raises LocalProtocolError ``bad_option`` (a ValueError): neither "torch" nor "numpy".
+    Raises LocalProtocolError ``bad_option`` (a ValueError) for any other value.
     """
     if library not in ("torch", "numpy", None):
         raise LocalProtocolError("bad_option", f'library must be "torch", "numpy" or None, not {library!r}')
@@ -246,22 +247,22 @@ def choose_library(library: Optional[Library]) -> Library:
 
 
 def imported_library() -> Library:
-    """Torch where this process has imported it, else numpy. While it is being imported it has no Tensor."""
+    """Torch if this process has imported it, else numpy. While torch is still being imported it has no Tensor."""
     return "torch" if hasattr(sys.modules.get("torch"), "Tensor") else "numpy"
 
 
 def dtype_named(dtype: Any) -> DType:
-    """The dtype that a torch or numpy dtype, a name of either ("float32") or of TSR ("FP32") means.
+    """The DType for a torch or numpy dtype, its name ("float32"), or its name in TSR ("FP32").
 
     Raises FormatError ``unsupported_dtype``.
     """
     try:
         return _dtype_named(dtype)
     except TypeError:
-        raise unsupported(f"there is no dtype {dtype!r}: it is float32, int64 or the like") from None
+        raise unsupported(f"there is no dtype {dtype!r}: give one such as float32 or int64") from None
 
 
-@functools.lru_cache(maxsize=1024)  # numpy takes microseconds to tell a dtype's name
+@functools.lru_cache(maxsize=1024)  # numpy needs microseconds to look up a dtype's name
 def _dtype_named(dtype: Any) -> DType:
     name = str(getattr(dtype, "__name__", dtype)).replace("torch.", "")
     for known in DTYPES:
@@ -273,12 +274,12 @@ def _dtype_named(dtype: Any) -> DType:
 
 def is_torch(tensor: Any) -> bool:
     """Whether it is a torch tensor; does not import torch."""
-    # A torch tensor exists only if torch was imported; while it still is being imported it has no Tensor.
+    # A torch tensor exists only if torch was imported; while torch is still being imported it has no Tensor.
     return isinstance(tensor, getattr(sys.modules.get("torch"), "Tensor", ()))
 
 
 def is_array(tensor: Any) -> bool:
-    """Whether it is a numpy array, or one of numpy's numbers."""
+    """Whether it is a numpy array or a numpy scalar."""
     return isinstance(tensor, (_numpy().ndarray, _numpy().generic))
 
 
@@ -290,7 +291,7 @@ def _module(library: Library) -> Any:
     return _torch() if library == "torch" else _numpy()
 
 
-# Modules are Any: torch may be missing where this is type-checked, and one signature serves both.
+# Modules are Any because torch may be missing where this is type-checked, and one signature serves both.
 def _numpy() -> Any:
     return importlib.import_module("numpy")
 

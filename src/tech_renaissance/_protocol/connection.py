@@ -1,7 +1,7 @@
 """The states of one session, as seen by either side. No I/O, no clock, no platform.
 
 Rule 1: everything that decides which frame may come next is in TRANSITIONS.
-Rule 2: the table does not know which side it serves; a Connection only adds who broke it.
+Rule 2: the table does not know which side it serves; a Connection only adds who broke the rule.
 """
 
 import enum
@@ -23,7 +23,7 @@ class State(enum.Enum):
     LOST = "lost"
 
 
-# Event names are those of the frames. "LastResponse" is the response to the only request that waits; "Lost" is no
+# Events are named after frames. "LastResponse" is the response to the only waiting request; "Lost" is not a
 # frame: the process ended, or the transport broke.
 TRANSITIONS: Dict[State, Dict[str, State]] = {
     State.STARTING: {"Ready": State.READY, "Exiting": State.EXITED, "Lost": State.LOST},
@@ -53,7 +53,7 @@ TRANSITIONS: Dict[State, Dict[str, State]] = {
 
 
 class _Node:
-    """A state and where its events lead: TRANSITIONS as linked objects, so that a step is one look-up. A frame's event is its class."""
+    """A state and where its events lead: TRANSITIONS as linked objects, so that a step is one look-up. Frames are looked up by class."""
 
     __slots__ = ("following", "state")
 
@@ -79,23 +79,23 @@ class Connection:
 
     @property
     def state(self) -> State:
-        """Where the session is."""
+        """The current state."""
         return self._node.state
 
     def sent(self, frame: Frame) -> None:
-        """We send ``frame``: raises LocalProtocolError ``bad_state`` if we may not; the state is then unchanged."""
+        """Note that we send ``frame``. Raises LocalProtocolError ``bad_state`` if we may not, and leaves the state unchanged."""
         defect = self._answer(frame) if isinstance(frame, Response) else self._advance(frame)
         if defect:
             raise LocalProtocolError("bad_state", f"we may not send {defect}")
 
     def received(self, frame: Frame) -> None:
-        """The other side sent ``frame``: raises RemoteProtocolError ``bad_state`` if it may not."""
+        """Note that the other side sent ``frame``. Raises RemoteProtocolError ``bad_state`` if it may not."""
         defect = self._answer(frame) if isinstance(frame, Response) else self._advance(frame)
         if defect:
             raise RemoteProtocolError("bad_state", f"the other side sent {defect}")
 
     def unsent(self, frame: Frame) -> None:
-        """What was noted as sent was not: undo ``sent``, as far as that got. It was the last one."""
+        """Undo the last ``sent``, as far as it got: the frame was not sent after all."""
         if isinstance(frame, Request) and self._waiting and self._waiting[-1] == frame.id:
             self._waiting.pop()
         if self.state in (State.READY, State.BUSY) or (
@@ -104,7 +104,7 @@ class Connection:
             self._node = _NODES[State.BUSY if self._waiting else State.READY]
 
     def received_again(self, frame: Frame) -> None:
-        """The rest of a ``received`` that was interrupted; nothing, if there is none."""
+        """Finish a ``received`` that was interrupted; does nothing if it had finished."""
         if not isinstance(frame, Response):
             self._advance(frame)
             return
@@ -114,17 +114,17 @@ class Connection:
             self._node = _NODES[State.READY]
 
     def lost(self) -> None:
-        """The other side is gone. Allowed in every state."""
+        """Note that the other side is gone. Allowed in every state."""
         self._node = self._node.following["Lost"]
         self._waiting.clear()
 
     @property
     def oldest_request(self) -> Optional[int]:
-        """Id of the oldest request without a response; None if there is none (or it has no id)."""
+        """Id of the oldest unanswered request; None if there is no such request, or it has no id."""
         return self._waiting[0] if self._waiting else None
 
     def _advance(self, frame: Union[Ready, Request, Exit, Exiting]) -> str:
-        """Apply the frame; returns what is wrong with it, or nothing."""
+        """Apply the frame; returns what is wrong with it, or an empty text."""
         node = self._node.following.get(type(frame))
         if node is None:
             return f"{type(frame).__name__} while {self.state.value}"

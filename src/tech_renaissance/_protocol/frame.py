@@ -1,8 +1,8 @@
 """Frames as values, and their JSON texts in both dialects. No I/O, no clock. Contract: spec/protocol.md.
 
 A frame is what the two sides say to each other: Ready, Request, Response, Exit, Exiting. This module turns requests
-and responses into JSON and back; where a tensor's bytes live is the transport's business, so that here a response only
-names its tensors.
+and responses into JSON and back. Where a tensor's bytes live is up to the transport, so here a response only names its
+tensors.
 """
 
 import json
@@ -15,12 +15,12 @@ from .._base.names import check_name
 
 LONG = "long"
 SHORT = "short"
-# The failure whose result is a word that older hosts know: "invalid".
+# The code of the failure whose result is "invalid", a word that older hosts know.
 INVALID_TENSORS = "invalid_tensors"
 
 _MAX_DEPTH = 64
 _MAX_INT = 2**63 - 1
-# Strings, brackets, and the quote of a string that does not end: what the depth of nesting depends on.
+# What matters for the depth of nesting: strings, brackets, and the quote of an unterminated string.
 _TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|["\[\]{}]', re.DOTALL)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _PLAIN = re.compile(r"[ \t\r\n\v\f]*([^ \t\r\n\v\f{][^ \t\r\n\v\f]*)[ \t\r\n\v\f]*(.*)", re.DOTALL)
@@ -35,8 +35,8 @@ class Ready:
 
 @dataclass
 class Request:
-    """One call. ``id`` is None from older hosts. ``deadline_ns``: when it is over, on the machine's monotonic clock
-    (``time.perf_counter_ns``); None for never.
+    """One call. ``id`` is None from older hosts. ``deadline_ns``: when it must be over, on the machine's monotonic clock
+    (``time.perf_counter_ns``); None for no deadline.
     """
 
     command: str
@@ -48,7 +48,7 @@ class Request:
 
 @dataclass
 class Failure:
-    """Why a call failed: ``code`` as in spec/errors.md, and the worker's exception, where there was one."""
+    """Why a call failed: ``code`` as in spec/errors.md, and the worker's exception, if there was one."""
 
     code: str
     message: str
@@ -58,7 +58,7 @@ class Failure:
 
 @dataclass
 class Response:
-    """The answer to one request. ``tensors``: names in the codec, tensors above a transport."""
+    """The answer to one request. ``tensors`` holds names in this module, and tensors above the transport."""
 
     command: str
     result: str = "ok"
@@ -76,7 +76,7 @@ class Exit:
 
 @dataclass
 class Exiting:
-    """The worker leaves in order."""
+    """The worker is leaving in an orderly way."""
 
 
 Frame = Union[Ready, Request, Response, Exit, Exiting]
@@ -84,7 +84,7 @@ Frame = Union[Ready, Request, Response, Exit, Exiting]
 
 @dataclass
 class _Object:
-    """A JSON object that is read key by key, every defect a bad_frame."""
+    """A JSON object, read key by key. Every defect is a ``bad_frame``."""
 
     values: Dict[str, Any]
 
@@ -111,7 +111,7 @@ class _Object:
 
 
 class _Number(str):
-    """A number as it stands in the text: parameters keep their spelling, and no digit is lost."""
+    """A number as the text spells it, so that parameters keep their spelling and no digit is lost."""
 
     __slots__ = ()
 
@@ -126,8 +126,8 @@ class MalformedRequest(RemoteProtocolError):
 
 
 def parse_message(text: str) -> Union[Request, Exit]:
-    """What a user types, as a request without an id. Raises LocalProtocolError ``bad_message``."""
-    if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance] - users give what they have
+    """Turn what a user types into a request without an id. Raises LocalProtocolError ``bad_message``."""
+    if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance] - users may pass anything
         raise _no_text(text)
     if not text.isascii() and _SURROGATE.search(text):
         raise LocalProtocolError("bad_message", "the message is not Unicode text: it has a lone surrogate")
@@ -140,13 +140,16 @@ def parse_message(text: str) -> Union[Request, Exit]:
     try:
         request = decode_request(text)
     except RemoteProtocolError as error:
-        raise LocalProtocolError("bad_message", f"the message is no request: {error}") from None
+        raise LocalProtocolError("bad_message", f"the message is not a request: {error}") from None
     return request if isinstance(request, Exit) else replace(request, id=None, deadline_ns=None)
 
 
 def _no_text(message: Any) -> LocalProtocolError:
     kind = type(message).__name__
-    cure = {"dict": ": json.dumps(message) makes one of it", "bytes": ": message.decode() makes one of it"}
+    cure = {
+        "dict": ": json.dumps(message) turns it into one",
+        "bytes": ": message.decode() turns it into one",
+    }
     return LocalProtocolError("bad_message", f"a message is a str, not {kind}{cure.get(kind, '')}")
 
 
@@ -187,7 +190,7 @@ def decode_request(data: Union[str, bytes]) -> Union[Request, Exit]:
 
 
 def encode_response(response: Response, names: Sequence[str], timestamp_ms: int) -> str:
-    """The JSON text of a response in its dialect; ``names`` are those of its tensors."""
+    """The JSON text of a response in its dialect; ``names`` are the names of its tensors."""
     values: Dict[str, Any]
     if response.dialect == SHORT:
         values = {"cmd": response.command, "params": _short_text(response, names)}
@@ -230,7 +233,7 @@ def decode_response(data: Union[str, bytes]) -> Response:
 
 
 def decode_failure(data: Union[str, bytes]) -> Failure:
-    """What stands under ``error`` in a response. Raises RemoteProtocolError."""
+    """Decode the ``error`` of a response. Raises RemoteProtocolError."""
     return _checked_failure(_load(data))
 
 
@@ -263,7 +266,9 @@ def _names(value: Any) -> Tuple[str, ...]:
     try:  # transports turn names into file names
         return tuple(check_name(_SURROGATE.sub("\ufffd", name), "tensor") for name in names)
     except LocalProtocolError as error:
-        raise RemoteProtocolError("bad_frame", f"'tensors' has an element that is no name: {error}") from None
+        raise RemoteProtocolError(
+            "bad_frame", f"'tensors' has an element that is not a name: {error}"
+        ) from None
 
 
 def _failure(value: Any) -> Optional[Failure]:

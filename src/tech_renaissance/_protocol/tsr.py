@@ -1,12 +1,12 @@
 """TSR: a tensor in bytes, as spec/tsr.md has it.
 
-Version law: a version number is a layout, and a reader refuses layouts it does not know. Dtype codes may be
-added; a reader refuses codes it does not know. The writer has no choice of version.
+The rule of versions: a version number is a layout, and a reader refuses layouts it does not know. Dtype codes may be
+added; a reader refuses codes it does not know. The tensor decides the version; the writer has no choice.
 
-A tensor is anything ``_tensor.describe`` takes. What comes out is a torch tensor where this process has imported torch,
-else a numpy array, or as ``library`` says; it is always writable. Everything here is safe to call from several
-threads at once. Bytes that are no TSR raise FormatError with the code and the offset of spec/errors.md; what the
-operating system refuses stays an OSError.
+Tensors to write are anything ``_base.tensor.describe`` takes. Tensors read are of the ``library`` asked for, by default
+torch if this process has imported it, else numpy; they are always writable. Everything here is safe to call from several
+threads at once. Bytes that are not TSR raise FormatError with the code and the offset of spec/errors.md; errors of the
+operating system remain OSErrors.
 """
 
 import contextlib
@@ -33,7 +33,7 @@ Path = Union[str, "os.PathLike[str]"]
 
 
 class _Layout(NamedTuple):
-    """Where a version keeps what; offsets in bytes from the start of the header."""
+    """Where a version keeps each field; offsets in bytes from the start of the header."""
 
     version: int
     header_nbytes: int
@@ -81,10 +81,10 @@ class Header(NamedTuple):
 
 
 def header_for(dtype: DType, shape: Sequence[int]) -> bytes:
-    """The header of a C-order tensor of this dtype and shape (dimensions of 0 or more); the data follows it.
+    """The header of a C-order tensor of this dtype and shape; no dimension may be negative. The data follows the header.
 
     Raises:
-        FormatError: ``too_many_dims``, more than 8; ``count_overflow``, more than 2^63-1 bytes.
+        FormatError: ``too_many_dims``: more than 8; ``count_overflow``: more than 2^63-1 bytes.
     """
     if len(shape) > _V2.ndim_max:
         raise FormatError("too_many_dims", f"{len(shape)} dimensions; TSR holds at most {_V2.ndim_max}")
@@ -104,10 +104,10 @@ def _layout_for(dtype: DType, shape: Sequence[int]) -> _Layout:
 
 
 def read_header(start: Buffer, nbytes: int) -> Header:
-    """Check and read the header of a TSR of ``nbytes`` bytes in all; ``start`` holds the first of them, as many
-    as there are up to HEADER_NBYTES_MAX.
+    """Check and read the header of a TSR that has ``nbytes`` bytes in all; ``start`` holds the first
+    HEADER_NBYTES_MAX of them, or all if there are fewer.
 
-    Each byte is read once, so that ``start`` may be memory that another process can write to.
+    Each byte is read only once, so ``start`` may be memory that another process can write to.
 
     Raises:
         FormatError: the first defect in the order of spec/errors.md.
@@ -124,7 +124,7 @@ def is_short_header(head: bytes) -> bool:
 
 
 def peek_header(head: bytes, nbytes: int) -> Header:
-    """As ``read_header``, without a look at how many bytes follow: for data whose end is not the header's business."""
+    """Like ``read_header``, but does not check how many bytes follow: for data whose length something else checks."""
     layout = _read_layout(head, nbytes)
     code, ndim = _KIND.unpack_from(head, _START.size)
     dtype = DTYPE_OF_CODE.get(code)
@@ -209,10 +209,10 @@ def encode(tensor: Any) -> bytes:
 
 
 def decode(buffer: Buffer, library: Optional[Library] = None) -> Any:
-    """The tensor in ``buffer``, which is one whole TSR.
+    """The tensor in ``buffer``, which must be exactly one TSR.
 
     A writable, aligned ``buffer`` (bytearray, shared memory) is not copied: the tensor is a view that keeps it
-    alive. Any other is copied, so the tensor is writable in either case.
+    alive. Any other is copied, so the tensor is writable either way.
 
     Raises:
         FormatError: the buffer is no TSR, or ``unsupported_dtype``: the library has no such dtype.
@@ -230,7 +230,7 @@ def decode(buffer: Buffer, library: Optional[Library] = None) -> Any:
 def export_tsr(tensor: Any, path: Path) -> None:
     """Write a tensor to a TSR file, replacing what is there.
 
-    A reader sees the old file or the new one, whole; after a failure the old one, and nothing else is left. A
+    A reader sees either the whole old file or the whole new one; a failure leaves the old one and nothing else. A
     contiguous CPU tensor is written from its own memory.
 
     Raises:
@@ -248,7 +248,7 @@ def import_tsr(path: Path, library: Optional[Library] = None, mmap: bool = False
     """The tensor in a TSR file. Nothing is allocated before the header is checked against the file's length.
 
     With ``mmap`` the elements are mapped, not read: pages come in as they are touched. Writing to the tensor does
-    not change the file. The file may be deleted or replaced, but not shortened, as long as the tensor lives.
+    not change the file. While the tensor lives, the file may be deleted or replaced, but not shortened.
 
     Raises:
         FormatError: the file is no TSR, or ``unsupported_dtype``: the library has no such dtype.
@@ -265,7 +265,7 @@ def import_tsr(path: Path, library: Optional[Library] = None, mmap: bool = False
 
 
 def read_tsr(file: io.FileIO, path: Path, library: Optional[Library]) -> Any:
-    """The tensor in a TSR file that is open. ``path``: for errors, which are those of ``import_tsr``."""
+    """The tensor in an open TSR file. ``path`` is for error messages. Raises as ``import_tsr`` does."""
     return _read_tensor(file, path, _read_file_header(file, path), library)
 
 
@@ -277,10 +277,10 @@ def _read_tensor(file: io.FileIO, path: Path, header: Header, library: Optional[
 
 
 def get_tsr_info(path: Path) -> Dict[str, Any]:
-    """What the header of a TSR file says, read without the data.
+    """What the header of a TSR file says. Does not read the data.
 
     Keys: ``filename`` (as given), ``version``, ``dtype`` (name in TSR, such as "FP32"), ``shape`` (list), ``ndim``,
-    ``numel``, ``nbytes`` (of the data), ``size_bytes`` (the same). Errors as for ``import_tsr``.
+    ``numel``, ``nbytes`` (of the data), ``size_bytes`` (the same). Raises as ``import_tsr`` does.
     """
     with open(path, "rb", buffering=0) as file:
         header = _read_file_header(file, path)
@@ -308,8 +308,8 @@ def _read_into(file: io.FileIO, memory: memoryview, path: Path) -> None:
     position = 0
     while position < len(memory):
         count = file.readinto(memory[position:])
-        if not count:  # it became shorter since its length was checked
-            message = f"{os.fsdecode(path)}: the file was shortened while it was read"
+        if not count:  # the file was shortened after its length was checked
+            message = f"{os.fsdecode(path)}: the file was shortened while it was being read"
             raise FormatError("short_data", message, file.tell())
         position += count
 
@@ -319,7 +319,7 @@ _temp_numbers = itertools.count()
 
 @contextlib.contextmanager
 def _replacing(path: str) -> Generator[BinaryIO, None, None]:
-    """A new file that takes the place of ``path`` at the end of the block, or vanishes if the block fails."""
+    """A new file that replaces ``path`` at the end of the block, or is removed if the block fails."""
     folder, name = os.path.split(path)
     temp = os.path.join(folder, f".{name}.{os.getpid()}.{next(_temp_numbers)}.tmp")
     try:

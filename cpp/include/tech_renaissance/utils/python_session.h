@@ -1,7 +1,7 @@
 // PythonSession: starts a Python worker, calls it, shares tensors with it, watches it, stops it.
 #pragma once
 
-#include "tech_renaissance/config.h"  // before all else: it says which C++ is needed
+#include "tech_renaissance/config.h"  // first, because it says which C++ is needed
 
 #include <chrono>
 #include <cstddef>
@@ -20,7 +20,7 @@
 
 namespace tr {
 
-// What a worker does.
+// What a worker is doing.
 struct SessionState {
     // "none", "starting", "ready", "busy", "hung" (busy with a request whose deadline has passed), "exiting", "exited",
     // "lost" or "restarting".
@@ -32,7 +32,8 @@ struct SessionState {
 
 namespace detail {
 
-// Whether these may follow the command in PythonSession::calculate: tensors, then perhaps a timeout or CallOptions.
+// Whether these arguments may follow the command in PythonSession::calculate: tensors, then perhaps a timeout or
+// CallOptions.
 template <class... Arguments>
 constexpr bool can_calculate() {
     constexpr bool is_tensor[] = {std::is_convertible_v<const Arguments&, Tensor>..., true};
@@ -49,14 +50,14 @@ constexpr bool can_calculate() {
 // One worker process and everything said to it.
 //
 // Thread-safe: concurrent fetch_* and calculate calls each get their own answer; the worker serves one at a time, in
-// the order in which they were sent. Timeouts are in milliseconds and count from the worker's readiness: a call made
-// while it still starts waits for it, up to SessionOptions::launch_timeout. A call whose timeout passes throws
+// the order in which they were sent. Timeouts are in milliseconds and start when the worker is ready: a call made
+// while it is starting first waits for it, up to SessionOptions::launch_timeout. A call whose timeout passes throws
 // TimedOut, and its late answer is discarded.
 //
 // Members that start, stop or set up the worker are not const. Calls and tensors are: they leave the session as it is.
 //
-// The destructor leaves no process and no files. All errors are TRExceptions; after one the session can be used on, or
-// started again.
+// The destructor leaves no process and no files. All errors are TRExceptions; after one, the session remains usable, or
+// can be started again.
 class PythonSession {
 public:
     static constexpr std::uint32_t default_timeout_ms = detail::default_timeout_ms;
@@ -80,47 +81,47 @@ public:
 
     // ------------------------------------------------------------------ life
 
-    // Starts the worker. Returns before it is ready, unless `wait_ms` says how long to wait for that at most; that it
-    // is not ready by then is no error. Does nothing if one runs. Works again after terminate(), an exit or a crash;
-    // tensors sent under tags are still there. Throws LaunchError: no interpreter, no script, the session id in use,
-    // refused by the system, or died while it was waited for.
+    // Starts the worker. Returns before it is ready, unless `wait_ms` is given: then it waits up to that long, and it
+    // is not an error if the worker needs longer. Does nothing if a worker is running. Works again after terminate(),
+    // an exit or a crash; tensors sent under tags are still there. Throws LaunchError: no interpreter, no script, the
+    // session id is in use, the system refused, or the worker died during the wait.
     void start(std::uint32_t wait_ms = 0);
 
     // Whether the worker's process runs, as the system says now.
     bool is_alive() const;
 
     // Asks the worker to leave once it has served what it was sent, and waits for it. Throws TimedOut if it has not
-    // left in time; with `ensure` it is terminated instead. No worker, no error. A restart that is on its way is called
-    // off, and quarantined requests are forgiven.
+    // left in time; with `ensure` it is terminated instead. Without a worker it does nothing. A pending restart is
+    // called off, and quarantined requests are forgiven.
     void please_exit(std::uint32_t timeout_ms = 5000, bool ensure = false);
 
-    // Ends the worker now, for certain. Its directory and tensors stay, for the next start(). A restart that is on its
-    // way is called off, and quarantined requests are forgiven.
+    // Ends the worker now, for certain. Its directory and tensors stay, for the next start(). A pending restart is
+    // called off, and quarantined requests are forgiven.
     void terminate();
 
-    // Waits for the worker's process to end by itself; false if it still runs.
+    // Waits for the worker's process to end on its own; false if it is still running.
     bool join(std::uint32_t timeout_ms = default_timeout_ms) const;
 
-    // Ends the call in work, from another thread: its caller gets CallCancelled. Returns once that is so: the step that
-    // was needed ("notice", "interrupt", "terminate" or "kill"), empty if nothing was in work.
+    // Ends the current call, from another thread: its caller gets CallCancelled. Once the call has ended, returns the
+    // step that was needed ("notice", "interrupt", "terminate" or "kill"); empty if there was no call.
     std::string cancel();
 
     // ----------------------------------------------------------------- state
 
-    // What the worker does now; asks the system whether it lives.
+    // What the worker is doing now; asks the system whether it is alive.
     SessionState state() const;
 
-    // The Python stacks of the worker's threads, of the main thread alone while it runs no Python code; or why they
-    // cannot be had. Empty if it offers none.
+    // The Python stacks of the worker's threads (only the main thread's while no Python code runs), or why they cannot
+    // be taken; empty if the worker offers none.
     std::string stack() const;
 
     // How the last worker ended; null if none has.
     std::shared_ptr<const PostMortem> post_mortem() const;
 
-    // Whether the worker waits for a request.
+    // Whether the worker is waiting for a request.
     bool is_ready() const;
 
-    // Whether the worker has a request that it has not answered.
+    // Whether the worker has an unanswered request.
     bool is_busy() const;
 
     // Waits until the worker can serve; false if it cannot yet. Throws LaunchError or WorkerLost if it died.
@@ -134,16 +135,16 @@ public:
 
     // ----------------------------------------------------------------- calls
 
-    // Sends a request; its answer is for wait_for_*. Waits for room when earlier requests fill the transport, at most
-    // `timeout`, or as long as a launch may take. The message is plain text (command, then parameters), or a JSON
-    // object in one of the two dialects. Answers that a wait_for_* gave up on are discarded from now on.
+    // Sends a request; wait_for_* gets its answer. If earlier requests fill the transport, waits for room, at most
+    // `timeout`, by default as long as a launch may take. The message is plain text (command, then parameters), or a
+    // JSON object in one of the two dialects. Answers that a wait_for_* gave up on are discarded from now on.
     void send_request(const std::string& message, const CallOptions& options = {}) const;
 
-    // The text of the answer that is there; like wait_for_response(0).
+    // The text of an answer that has already come; like wait_for_response(0).
     std::string read_response() const;
 
-    // The text of the answer to the oldest send_request. Throws TimedOut (waiting again is possible until the next
-    // request), CommandError if the command failed, WorkerLost, LocalProtocolError "no_request".
+    // The text of the answer to the oldest send_request. Throws TimedOut (you may wait again until the next request),
+    // CommandError if the command failed, WorkerLost, LocalProtocolError "no_request".
     std::string wait_for_response(std::uint32_t timeout_ms = default_timeout_ms) const;
 
     // The (first) tensor of the answer to the oldest send_request; errors as above.
@@ -165,10 +166,10 @@ public:
     std::vector<Tensor> fetch_tensors(const std::string& message, const CallOptions& options) const;
 
     // Calls a command with any number of tensors and returns the (first) tensor of its answer.
-    // calculate("softmax dim=1", x) sends the request "softmax _7_0 dim=1": each tensor is under a tag of this call,
-    // the tags stand between the command's first word and the rest, and are dropped when the call ends. A handler gets
-    // "_7_0 dim=1" as its parameters. After the tensors there may be an integer, the timeout in milliseconds, or
-    // CallOptions: calculate("add", a, b, 5000). Errors as above.
+    // calculate("softmax dim=1", x) sends the request "softmax _7_0 dim=1": each tensor gets a tag of its own for this
+    // call, and the tags go between the command's first word and the rest. A handler gets "_7_0 dim=1" as its
+    // parameters. The tags are dropped when the call ends. After the tensors there may be an integer, the timeout in
+    // milliseconds, or CallOptions: calculate("add", a, b, 5000). Errors as above.
     template <class... Arguments, std::enable_if_t<detail::can_calculate<Arguments...>(), int> = 0>
     Tensor calculate(const std::string& command, const Arguments&... arguments) const {
         std::vector<Tensor> tensors;
@@ -181,18 +182,18 @@ public:
 
     // --------------------------------------------------------------- tensors
 
-    // A new tensor, uninitialised, that send_tensor need not copy: over shared memory, the worker sees this very
-    // memory. It stays valid after the session is gone. Throws ArenaFull.
+    // A new, uninitialised tensor that send_tensor need not copy: over shared memory, the worker sees this very memory.
+    // It outlives the session. Throws ArenaFull.
     Tensor empty(const Shape& shape, DType dtype = DType::FP32) const;
 
-    // Puts a tensor under a tag for the worker. It stays until replaced or dropped. Throws LocalProtocolError for a tag
-    // that is no name.
+    // Puts a tensor under a tag for the worker. It stays until it is replaced or dropped. Throws LocalProtocolError for
+    // a tag that is not a valid name.
     void send_tensor(const Tensor& tensor, const std::string& tag) const;
 
     // Puts several tensors under as many tags; all tags are checked first.
     void send_tensors(const std::vector<Tensor>& tensors, const std::vector<std::string>& tags) const;
 
-    // Forgets the tensor under a tag; that there is none is no error.
+    // Forgets the tensor under a tag, if there is one.
     void drop_tensor(const std::string& tag) const;
 
 private:

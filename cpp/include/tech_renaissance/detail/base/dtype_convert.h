@@ -1,4 +1,4 @@
-// From a dtype known at run time to a C++ type, and from one element type to another.
+// Turns a dtype known at run time into a C++ type, and converts elements from one type to another.
 #pragma once
 
 #include <cmath>
@@ -29,7 +29,7 @@ struct Element {
     using type = T;
 };
 
-// Calls `visit(Element<T>{})` with the T that the memory of this dtype holds.
+// Calls `visit(Element<T>{})` with the type T of the dtype's elements in memory.
 template <class Visitor>
 decltype(auto) visit_dtype(DType dtype, Visitor&& visit) {
     switch (dtype) {
@@ -59,7 +59,7 @@ inline constexpr bool is_complex = false;
 template <class T>
 inline constexpr bool is_complex<std::complex<T>> = true;
 
-// The C++ type that an element is computed with.
+// An element as the C++ type that it is computed with.
 template <class T>
 auto arithmetic_value(T value) {
     if constexpr (std::is_same_v<T, BoolByte>)
@@ -95,9 +95,9 @@ To convert_integer(From value) {
     throw TensorError("bad_dtype", message.str());
 }
 
-// `value` as a To, like a C++ conversion where that has a meaning: a fraction is cut off, a number that is not zero is
-// true, a real becomes a complex. Throws TensorError `bad_dtype` where it has none: a number (or NaN) that an integer
-// type cannot hold, a complex as a real.
+// Converts like C++ does where that is well defined: fractions are cut off, a nonzero number becomes true, a real
+// number becomes complex. Throws TensorError `bad_dtype` otherwise: for a number (or NaN) that an integer type cannot
+// hold, or a complex number as a real one.
 template <class To, class From>
 To convert(From from) {
     const auto value = arithmetic_value(from);

@@ -10,7 +10,7 @@ using Environment = std::map<std::string, std::string>;
 
 namespace detail {
 
-// The value of a variable, empty where it is not set.
+// The value of a variable; empty if it is not set.
 inline std::string variable(const Environment& environment, const std::string& name) {
     const auto found = environment.find(name);
     return found == environment.end() ? "" : found->second;

@@ -1,4 +1,4 @@
-// The error for whatever the operating system refuses when a session is made or started.
+// The error for everything that the operating system may refuse when a session is made or started.
 #pragma once
 
 #include <string>

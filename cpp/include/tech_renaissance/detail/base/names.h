@@ -14,7 +14,7 @@ namespace tr::detail {
 
 constexpr std::size_t max_name_nbytes = 128;
 
-// Text before the first '.' that Windows takes for a device, in any case and with any extension.
+// Whether Windows takes the name for a device: only the text before the first '.' counts, in upper or lower case.
 inline bool is_device_name(std::string_view name) {
     constexpr std::string_view devices[] = {"CON", "PRN", "AUX", "NUL", "CLOCK$", "CONIN$", "CONOUT$"};
     constexpr std::string_view superscripts[] = {"\xC2\xB9", "\xC2\xB2", "\xC2\xB3"};
@@ -30,7 +30,7 @@ inline bool is_device_name(std::string_view name) {
     return std::find(std::begin(superscripts), std::end(superscripts), port) != std::end(superscripts);
 }
 
-// The character that begins text, if no name may contain it: what is wrong with it, else nothing.
+// What is wrong with a character that no name may contain; empty if it is allowed.
 inline std::string_view defect_of_character(utf8::Decoded character) {
     constexpr std::u32string_view separators = U"/\\:*?\"<>|,";
     if (character.nbytes == 0) return "is not UTF-8";
@@ -40,7 +40,7 @@ inline std::string_view defect_of_character(utf8::Decoded character) {
     return "";
 }
 
-// What is wrong with name; nothing if it is a name.
+// What is wrong with name; empty if it is valid.
 inline std::string_view defect_of_name(std::string_view name) {
     if (name.empty()) return "is empty";
     if (name.size() > max_name_nbytes) return "is longer than 128 bytes";
@@ -56,14 +56,14 @@ inline std::string_view defect_of_name(std::string_view name) {
     return "";
 }
 
-// Throws LocalProtocolError "bad_name" unless name is a name. what (such as "tag") is for the message.
+// Throws LocalProtocolError "bad_name" unless name is valid. what (such as "tag") is for the message.
 inline void check_name(std::string_view name, std::string_view what) {
     const std::string_view defect = defect_of_name(name);
     if (defect.empty()) return;
     throw LocalProtocolError("bad_name", std::string(what) + " " + utf8::for_display(name) + " " + std::string(defect));
 }
 
-// Whether tag belongs to the system: _anything, result_<digits>. REQUIRES: tag is a name.
+// Whether tag is reserved for the system: _anything, result_<digits>. REQUIRES: tag is a valid name.
 inline bool is_reserved_tag(std::string_view tag) {
     constexpr std::string_view result = "result_";
     if (tag.substr(0, 1) == "_") return true;
@@ -71,7 +71,7 @@ inline bool is_reserved_tag(std::string_view tag) {
            tag.find_first_not_of("0123456789", result.size()) == std::string_view::npos;
 }
 
-// Like check_name, and refuses the tags of the system with LocalProtocolError "reserved_name".
+// Like check_name, but also refuses reserved tags, with LocalProtocolError "reserved_name".
 inline void check_tag_to_send(std::string_view tag) {
     check_name(tag, "tag");
     if (!is_reserved_tag(tag)) return;

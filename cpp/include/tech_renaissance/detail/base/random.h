@@ -1,5 +1,5 @@
-// Random numbers that are the same on every platform, to the last bit: only integer arithmetic and exact operations on
-// doubles, nothing from a mathematics library and nothing that a compiler may round differently.
+// Random numbers that are the same on every platform, to the last bit: they use only integer arithmetic and exact
+// operations on doubles, nothing from a mathematics library and nothing that a compiler may round differently.
 #pragma once
 
 #include <cmath>
@@ -7,7 +7,7 @@
 
 namespace tr::detail {
 
-// SplitMix64: passes the usual test batteries, 64 bits of state, about a nanosecond for a number.
+// SplitMix64: passes the usual test batteries, has 64 bits of state, takes about a nanosecond per number.
 class Random {
 public:
     explicit Random(std::uint64_t seed) : state_(seed) {}
@@ -33,7 +33,7 @@ public:
 
     // In [0, range), all equally likely. REQUIRES: range > 0.
     std::uint64_t below(std::uint64_t range) {
-        const std::uint64_t uneven = (0 - range) % range;  // 2^64 mod range: as many numbers would favour the lowest
+        const std::uint64_t uneven = (0 - range) % range;  // 2^64 mod range: keeping these would favour the lowest
         std::uint64_t number = bits();
         while (number < uneven) number = bits();
         return number % range;
@@ -53,7 +53,8 @@ public:
     }
 
 private:
-    // True with probability exp(-1/2): the length of a falling run of uniforms that starts below 1/2 is even.
+    // True with probability exp(-1/2), which is how often a falling run of uniforms that starts below 1/2 has even
+    // length.
     bool exp_minus_half() {
         double last = 0.5;
         for (bool even = true;; even = !even) {
@@ -84,8 +85,8 @@ private:
         return true;
     }
 
-    // True with probability exp(-x (2k + x) / (2k + 2)): the length of a falling run that starts below x, each step of
-    // which also needs luck of (2k + x) / (2k + 2), is even.
+    // True with probability exp(-x (2k + x) / (2k + 2)), which is how often a falling run that starts below x has even
+    // length if each step also succeeds only with probability (2k + x) / (2k + 2).
     bool accept_once(int k, double x) {
         double last = x;
         for (bool even = true;; even = !even) {

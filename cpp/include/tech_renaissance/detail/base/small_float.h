@@ -1,4 +1,4 @@
-// Floating-point numbers of 8 and 16 bits. They are for storing; arithmetic happens in float.
+// Floating-point numbers of 8 and 16 bits, for storage only; arithmetic happens in float.
 #pragma once
 
 #include <cmath>
@@ -19,14 +19,14 @@ inline float float_from_bits(std::uint32_t bits) {
     return value;
 }
 
-// Drops the lowest `count` bits, to nearest, ties to even. REQUIRES: 0 < count < 32, and no overflow.
+// Drops the lowest `count` bits, rounding to nearest, ties to even. REQUIRES: 0 < count < 32, and no overflow.
 inline std::uint32_t round_off(std::uint32_t bits, int count) {
     const std::uint32_t half = (std::uint32_t{1} << (count - 1)) - 1;
     return (bits + half + ((bits >> count) & 1)) >> count;
 }
 
 // Sign, exponent and mantissa from the highest bit down. A format without infinity uses its highest exponent for
-// numbers too and keeps only the last code for NaN; what is beyond its range becomes its largest number, as in PyTorch.
+// numbers, too, and only its last code for NaN; values beyond its range become its largest number, as in PyTorch.
 template <class Bits, int ExponentBits, int MantissaBits, bool HasInfinity>
 struct SmallFloat {
     Bits bits;

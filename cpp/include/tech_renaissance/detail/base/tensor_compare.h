@@ -1,4 +1,4 @@
-// Whether elements are the same, or nearly so.
+// Whether elements are equal, or nearly so.
 #pragma once
 
 #include <algorithm>
@@ -42,7 +42,7 @@ struct Elements {
     DType dtype;
 };
 
-// A function that reads element i as a Value. One for each dtype, so that pairs of dtypes need no code of their own.
+// Reads element i as a Value. There is one for each dtype, so that pairs of dtypes need no code of their own.
 template <class Value>
 using Reader = Value (*)(const void* data, std::int64_t i);
 

@@ -22,7 +22,7 @@ inline bool is_surrogate(char32_t code_point) { return code_point >= 0xD800 && c
 // The code point at the beginning of text. REQUIRES: text is not empty.
 // Overlong forms, surrogates and anything above U+10FFFF are not UTF-8.
 inline Decoded decode(std::string_view text) {
-    constexpr char32_t least[] = {0, 0, 0x80, 0x800, 0x10000};  // by length: less would have been written shorter
+    constexpr char32_t least[] = {0, 0, 0x80, 0x800, 0x10000};  // by length; anything less is an overlong form
     const auto lead = static_cast<unsigned char>(text[0]);
     if (lead < 0x80) return {lead, 1};
     const std::size_t nbytes = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : 2;
@@ -47,7 +47,7 @@ inline void append(std::string& out, char32_t code_point) {
     for (int i = continuations - 1; i >= 0; --i) put(0x80u | ((code_point >> (6 * i)) & 0x3Fu));
 }
 
-// Where the first byte stands that is not UTF-8; npos if there is none.
+// The position of the first byte that is not UTF-8; npos if there is none.
 inline std::size_t find_invalid(std::string_view text) {
     for (std::size_t at = 0; at < text.size();) {
         const std::size_t nbytes = decode(text.substr(at)).nbytes;
@@ -67,7 +67,7 @@ inline bool is_white_space(char32_t code_point) {
 
 inline bool is_control(char32_t code_point) { return code_point < 0x20 || (code_point >= 0x7F && code_point <= 0x9F); }
 
-// False also for what moves or hides what stands beside it: joiners, direction marks, byte order mark.
+// Also false for characters that move or hide their neighbours: joiners, direction marks, the byte order mark.
 inline bool is_visible(char32_t code_point) {
     const auto is_in = [code_point](char32_t first, char32_t last) {
         return first <= code_point && code_point <= last;

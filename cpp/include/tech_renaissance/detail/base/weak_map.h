@@ -1,4 +1,4 @@
-// A map that keeps nothing alive: objects are found by a number, as long as anyone has them.
+// A map that keeps nothing alive: finds objects by number as long as someone else holds them.
 #pragma once
 
 #include <algorithm>
@@ -10,12 +10,12 @@
 
 namespace tr::detail::shm {
 
-// Not thread-safe, but the objects may die in any thread. Has at most twice as many entries as objects were alive at
-// any one time, or a few.
+// Not thread-safe, but the objects may die in any thread. Never has more than a few entries, or twice as many as there
+// were live objects at any one time.
 template <class T>
 class WeakMap {
 public:
-    // Null if there is none, or it is gone.
+    // Null if there is no such object, or it has died.
     std::shared_ptr<T> find(std::uint64_t key) const {
         const auto found = entries_.find(key);
         return found == entries_.end() ? nullptr : found->second.lock();

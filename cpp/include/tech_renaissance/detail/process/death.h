@@ -162,9 +162,9 @@ inline bool is_too_old(std::string_view version) {
 inline std::string advice(const PostMortem& death) {
     if (death.moment == "starting" && is_too_old(death.python))
         return "The worker's Python is " + death.python +
-               ", and tech_renaissance needs 3.8 or later: choose another by the option python, or by TR_PYTHON";
+               ", and tech_renaissance needs 3.8 or later: choose another with the option python or TR_PYTHON";
     if (death.moment == "starting" && death.exit_status == 0 && death.ended_by_host.empty())
-        return "The script ended without serving: it is to make its server, and to call run(sys.argv[1]) of it";
+        return "The script ended without serving: it must create its server and call its run(sys.argv[1])";
     const std::string package = missing_package(death.output_tail);
     if (package.empty()) return "";
     return "The worker's interpreter lacks a package; this installs it: " + death.interpreter + " -m pip install " +

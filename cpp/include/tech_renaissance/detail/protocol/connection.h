@@ -1,7 +1,7 @@
 // The states of one session: spec/protocol.md. No I/O, no clock, no platform.
 //
 // Rule 1: everything that decides which frame may come next is in `transitions`.
-// Rule 2: the table does not know which side it serves; a Connection only adds who broke it.
+// Rule 2: the table does not know which side it serves; a Connection only adds who broke the rule.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +15,7 @@ namespace tr::detail {
 
 enum class State { starting, ready, busy, exiting, exited, lost };
 
-// Events are named as the frames. last_response is the response to the only request that waits; lost is no frame: the
+// Events are named after frames. last_response is the response to the only waiting request; lost is not a frame: the
 // process ended, or the transport broke.
 enum class ConnectionEvent { ready, request, response, last_response, exit, exiting, lost };
 
@@ -64,22 +64,22 @@ inline constexpr std::optional<State> state_after(State state, ConnectionEvent e
     return std::nullopt;
 }
 
-// The host's view of a session, from the frames that pass. Not thread-safe.
+// The host's view of a session, as the frames that pass define it. Not thread-safe.
 class Connection {
 public:
     using Id = std::int64_t;
 
     State state() const noexcept { return state_; }
 
-    // Id of the oldest request without a response.
+    // Id of the oldest unanswered request.
     std::optional<Id> oldest_request() const {
         return waiting_.empty() ? std::nullopt : std::optional<Id>(waiting_.front());
     }
 
-    // Ids of all that have none, oldest first.
+    // Ids of all unanswered requests, oldest first.
     const std::deque<Id>& waiting() const noexcept { return waiting_; }
 
-    // We send. Throws LocalProtocolError "bad_state" if we may not; nothing has changed then.
+    // We send. Throws LocalProtocolError "bad_state" if we may not, and changes nothing then.
     void sent_request(Id id) {
         waiting_.push_back(id);
         try {
@@ -89,14 +89,14 @@ public:
             throw;
         }
     }
-    // The last one was not sent after all.
+    // Undoes the last sent_request: it was not sent after all.
     void unsent_request() noexcept {
         waiting_.pop_back();
         if (state_ == State::busy && waiting_.empty()) state_ = State::ready;
     }
     void sent_exit() { advance<LocalProtocolError>(ConnectionEvent::exit, "we may not send "); }
 
-    // The worker sent. Throws RemoteProtocolError "bad_state" if it may not; nothing has changed then.
+    // The worker sent something. Throws RemoteProtocolError "bad_state" if it may not, and changes nothing then.
     void received_ready() { advance<RemoteProtocolError>(ConnectionEvent::ready, worker_sent); }
     void received_exiting() { advance<RemoteProtocolError>(ConnectionEvent::exiting, worker_sent); }
     void received_response(std::optional<Id> id) {

@@ -1,8 +1,8 @@
 // Requests and responses as values, and their JSON texts in both dialects: spec/protocol.md. No I/O, no clock.
 //
-// Where a tensor's bytes live is the transport's business: here a response only names its tensors.
-// Everything a decoder is given comes from the other side; whatever it is, it is decoded or refused with a
-// RemoteProtocolError. The functions share nothing and may be called from any thread.
+// Where a tensor's bytes live is up to the transport; here a response only names its tensors.
+// Decoders get their input from the other side, so they either decode it or refuse it with a RemoteProtocolError,
+// whatever it is. The functions share no state and may be called from any thread.
 #pragma once
 
 #include <algorithm>
@@ -22,7 +22,7 @@ namespace tr::detail {
 
 enum class Dialect { Long, Short };
 
-// One call. id is none from older hosts. deadline_ns: when it is over, on the machine's monotonic clock.
+// One call. Older hosts send no id. deadline_ns: when it must be over, on the machine's monotonic clock.
 struct Request {
     std::string command;
     std::string parameters;
@@ -34,7 +34,7 @@ struct Request {
     bool is_exit() const { return command == "exit"; }
 };
 
-// Why a call failed: code as in spec/errors.md, and the worker's exception where there was one.
+// Why a call failed: code as in spec/errors.md, and the worker's exception, if there was one.
 struct Failure {
     std::string code;
     std::string message;
@@ -103,7 +103,7 @@ inline Dialect dialect_of(const json::Object& object) {
 inline const char* command_key(Dialect dialect) { return dialect == Dialect::Short ? "cmd" : "command"; }
 inline const char* parameters_key(Dialect dialect) { return dialect == Dialect::Short ? "params" : "parameters"; }
 
-// 1 to 2^63-1; none if it is missing.
+// An integer from 1 to 2^63-1; nullopt if it is missing.
 inline std::optional<std::int64_t> decode_positive(const json::Object& object, const std::string& key) {
     const json::Value* value = find_member(object, key);
     if (!value) return std::nullopt;
@@ -142,7 +142,7 @@ inline std::vector<std::string> decode_tensors(const json::Object& object) {
     for (const json::Value& element : *elements) {
         const auto* name = element.get_if<std::string>();
         // Transports turn names into file names.
-        if (!name || !defect_of_name(*name).empty()) throw_bad_frame("'tensors' has an element that is no name");
+        if (!name || !defect_of_name(*name).empty()) throw_bad_frame("'tensors' has an element that is not a name");
         names.push_back(*name);
     }
     return names;
@@ -170,7 +170,7 @@ inline json::Object encode_failure(const Failure& failure) {
         {"code", failure.code}, {"type", failure.type}, {"message", failure.message}, {"traceback", failure.traceback}};
 }
 
-// What hosts that know only cmd and params see of a response. They know the word "invalid".
+// A response for hosts that know only cmd and params. They also know the word "invalid".
 inline std::string short_text(const Response& response) {
     if (response.error && response.error->code != "invalid_tensors") return "error: " + response.error->message;
     if (response.error || response.tensors.empty()) return response.result;
@@ -179,7 +179,7 @@ inline std::string short_text(const Response& response) {
     return joined;
 }
 
-// Throws MalformedRequest ("bad_json" or "bad_frame"). Check is_exit() first: an exit is not to be answered.
+// Throws MalformedRequest ("bad_json" or "bad_frame"). Check is_exit() first: an exit gets no answer.
 inline Request decode_request(std::string_view text) {
     std::optional<std::int64_t> id;
     Dialect dialect = Dialect::Long;
@@ -225,8 +225,8 @@ inline Response decode_response(std::string_view text) {
     return response;
 }
 
-// timestamp_ms: milliseconds since 1970 UTC. Without an id there is no room for everything: older hosts see no tensor
-// names in the long dialect, and in the short one nothing but params.
+// timestamp_ms: milliseconds since 1970 UTC. Without an id, not everything is written: older hosts get no tensor names
+// in the long dialect, and nothing but params in the short one.
 inline std::string encode_response(const Response& response, std::int64_t timestamp_ms) {
     const bool is_short = response.dialect == Dialect::Short;
     json::Object object;
@@ -255,8 +255,8 @@ inline Request parse_plain_text(std::string_view text) {
     return {std::string(text.substr(begin, end - begin)), std::string(text.substr(rest)), std::nullopt, Dialect::Long};
 }
 
-// What a user types, as a request without id and deadline: they are the session's to choose.
-// Throws LocalProtocolError "bad_message".
+// Turns what a user types into a request. The session chooses its id and deadline. Throws LocalProtocolError
+// "bad_message".
 inline Request parse_message(std::string_view text) {
     const std::size_t begin = text.find_first_not_of(white_space);
     if (begin == std::string_view::npos || text[begin] != '{') return parse_plain_text(text);
@@ -266,7 +266,7 @@ inline Request parse_message(std::string_view text) {
         request.deadline_ns.reset();
         return request;
     } catch (const RemoteProtocolError& error) {
-        throw LocalProtocolError("bad_message", "the message is no request: " + std::string(error.what()));
+        throw LocalProtocolError("bad_message", "the message is not a request: " + std::string(error.what()));
     }
 }
 

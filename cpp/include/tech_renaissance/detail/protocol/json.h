@@ -1,7 +1,7 @@
 // JSON (RFC 8259): a value, a parser and a writer. Strings are UTF-8.
 //
-// A number keeps its text, so that reading and writing it loses nothing; it is converted when it is asked for.
-// Values are ordinary values: not synchronised, safe to read from several threads.
+// A number keeps its text, so that reading and writing it loses nothing; it is converted only when asked for.
+// Values are ordinary values: not synchronised, but safe to read from several threads.
 #pragma once
 
 #include <charconv>
@@ -29,7 +29,7 @@
 
 namespace tr::detail::json {
 
-// Deepest nesting of arrays and objects that is read.
+// Arrays and objects nested deeper than this are refused.
 constexpr int max_depth = 64;
 
 class Number {
@@ -43,7 +43,7 @@ public:
     static Number from_text(std::string_view text) { return Number(std::string(text)); }
 
     const std::string& text() const noexcept { return text_; }
-    // Exact: none for a fraction, an exponent, or a value out of range.
+    // Exact: nullopt for a fraction, an exponent, or a value out of range.
     std::optional<std::int64_t> as_int64() const { return as_integer<std::int64_t>(); }
     std::optional<std::uint64_t> as_uint64() const { return as_integer<std::uint64_t>(); }
     // The nearest double; infinity beyond the range of double.
@@ -68,17 +68,17 @@ class Value;
 struct Member;
 using Array = std::vector<Value>;
 
-// Members in the order of their insertion, no key twice.
+// Members in the order of their insertion. Each key occurs once.
 class Object {
 public:
     Object() = default;
-    // Of equal keys the last counts.
+    // If a key occurs twice, the last one counts.
     explicit Object(std::vector<Member> members);
     Object(std::initializer_list<Member> members);
 
-    // The value of key, or nullptr. It lives until the object changes.
+    // The value of key, or nullptr. The pointer is valid until the object changes.
     const Value* find(std::string_view key) const;
-    // Appends a member, or replaces the value of the one with that key.
+    // Appends a member, or replaces the value if the key exists.
     void set(std::string key, Value value);
 
     std::vector<Member>::const_iterator begin() const { return members_.begin(); }
@@ -91,7 +91,7 @@ private:
 class Value {
 public:
     Value(std::nullptr_t = nullptr) {}
-    template <class T, std::enable_if_t<std::is_same_v<T, bool>, int> = 0>  // not what merely converts to bool
+    template <class T, std::enable_if_t<std::is_same_v<T, bool>, int> = 0>  // not types that merely convert to bool
     Value(T value) : data_(value) {}
     template <class T, std::enable_if_t<std::is_integral_v<T> && !std::is_same_v<T, bool>, int> = 0>
     Value(T value) : data_(Number(value)) {}
@@ -146,8 +146,8 @@ inline void Object::set(std::string key, Value value) {
     members_.push_back({std::move(key), std::move(value)});
 }
 
-// Streams with the classic locale: strtod and printf follow the program's locale, and floating point std::from_chars
-// is missing from older standard libraries.
+// Uses streams with the classic locale: strtod and printf follow the program's locale, and older standard libraries
+// lack std::from_chars for floating-point numbers.
 inline double Number::as_double() const {
     std::istringstream in(text_);
     in.imbue(std::locale::classic());
@@ -189,7 +189,7 @@ private:
         throw RemoteProtocolError("bad_json", "not a JSON text: " + defect + " at byte " + std::to_string(position_));
     }
 
-    // The next character, or 0 at the end; the character 0 is not allowed anywhere either.
+    // The next character, or 0 at the end; JSON does not allow the character 0 anywhere.
     char peek() const { return position_ < text_.size() ? text_[position_] : '\0'; }
 
     bool skip(char expected) {
@@ -297,7 +297,7 @@ private:
         value.push_back(meanings[which]);
     }
 
-    // What follows \u. A surrogate without its other half becomes U+FFFD, as no UTF-8 can hold it.
+    // Reads what follows \u. A surrogate without its other half becomes U+FFFD, because UTF-8 cannot hold it.
     char32_t parse_code_point() {
         const char32_t first = parse_hex();
         if (!utf8::is_surrogate(first)) return first;
@@ -324,7 +324,7 @@ private:
     std::size_t position_ = 0;
 };
 
-// Throws RemoteProtocolError "bad_json"; the message says what is wrong at which byte. A byte order mark is skipped.
+// Throws RemoteProtocolError "bad_json"; the message says what is wrong and at which byte. Skips a byte order mark.
 inline Value parse(std::string_view text) { return Parser(text).parse_text(); }
 
 inline void write_string(std::string& out, std::string_view text) {

@@ -1,4 +1,4 @@
-// TSR files: header and elements, written whole and read with every check before memory is needed.
+// TSR files: header and elements. They are written as a whole, and everything is checked before memory is allocated.
 #pragma once
 
 #include <algorithm>
@@ -40,14 +40,14 @@ auto with_file_errors(const std::filesystem::path& path, Action&& action) {
     }
 }
 
-// A file may hold any byte that is not 0 for true, a bool may not.
+// A file may hold any nonzero byte for true, but a bool may not.
 inline void normalise(DType dtype, void* elements, std::int64_t nbytes) {
     if (dtype != DType::BOOL) return;
     auto* bytes = static_cast<unsigned char*>(elements);
     std::transform(bytes, bytes + nbytes, bytes, [](unsigned char byte) { return byte == 0 ? 0 : 1; });
 }
 
-// An open TSR file whose header, and length, are right. Throws FormatError.
+// An open TSR file whose header and length have been checked. Throws FormatError.
 class TsrReader {
 public:
     explicit TsrReader(const std::filesystem::path& path, Trust trust = Trust::full)
@@ -85,7 +85,7 @@ private:
     TsrHeader header_;
 };
 
-// Throws FormatError `io_error`; then the file is as it was, and nothing else is left behind.
+// Throws FormatError `io_error`; the file is then unchanged, and nothing else is left behind.
 inline void write_tsr_file(const std::filesystem::path& path, DType dtype, const Shape& shape, const void* elements) {
     const TsrHeaderBytes header = write_tsr_header(dtype, shape);
     const auto nbytes = static_cast<std::size_t>(shape.nbytes(dtype_info(dtype).nbytes));

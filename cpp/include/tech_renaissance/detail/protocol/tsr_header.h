@@ -20,7 +20,7 @@
 
 namespace tr {
 
-// What a header says. nbytes of the header itself and of the elements after it.
+// What a header says, with the sizes of the header itself and of the elements after it.
 struct TsrHeader {
     int version;
     DType dtype;
@@ -52,7 +52,7 @@ struct TsrLayout {
     int max_ndim;
     TsrField first_dim;
     TsrField count;
-    std::array<TsrField, 5> reserved;  // those of 0 bytes are not there
+    std::array<TsrField, 5> reserved;  // a field of 0 bytes does not exist
 
     constexpr TsrField dim(int i) const { return {first_dim.offset + i * first_dim.nbytes, first_dim.nbytes}; }
 };
@@ -89,17 +89,17 @@ inline const TsrLayout* find_layout(std::int64_t version) {
     return nullptr;
 }
 
-// The header must be there whole before anything else is judged, whatever its magic.
+// A header that is cut short is reported first, whatever its magic.
 inline const TsrLayout& read_layout(const unsigned char* bytes, std::int64_t available) {
     require_nbytes(available, tsr_min_header_nbytes);
     const std::int64_t version = read_field(bytes, tsr_version_field);
     const TsrLayout* layout = find_layout(version);
     if (layout != nullptr) require_nbytes(available, layout->header_nbytes);
     if (!std::equal(tsr_magic.begin(), tsr_magic.end(), bytes))
-        throw_format("bad_magic", 0, "no `TSR!`: not a TSR file");
+        throw_format("bad_magic", 0, "does not begin with `TSR!`: not a TSR file");
     if (layout != nullptr) return *layout;
     throw_format("unknown_version", tsr_version_field.offset,
-                 "version " + std::to_string(version) + " is none of those known here, 1 and 2");
+                 "version " + std::to_string(version) + " is not one of those known here, 1 and 2");
 }
 
 inline void check_fixed_fields(const unsigned char* bytes, const TsrLayout& layout) {
@@ -150,8 +150,8 @@ inline Shape read_shape(const unsigned char* bytes, const TsrLayout& layout, con
     }
 }
 
-// The header at the beginning of `nbytes` bytes, which need not reach beyond it; 128 bytes are always enough.
-// Throws FormatError for the first defect, in the order of spec/errors.md up to `count_mismatch`.
+// Reads the header at the beginning of `nbytes` bytes. The elements may be missing; 128 bytes are always enough. Throws
+// FormatError for the first defect, in the order of spec/errors.md up to `count_mismatch`.
 inline TsrHeader read_tsr_header(const void* data, std::size_t nbytes) {
     const auto* bytes = static_cast<const unsigned char*>(data);
     const TsrLayout& layout = read_layout(bytes, static_cast<std::int64_t>(nbytes));
@@ -163,7 +163,7 @@ inline TsrHeader read_tsr_header(const void* data, std::size_t nbytes) {
     return {layout.version, dtype.dtype, shape, layout.header_nbytes, shape.nbytes(dtype.nbytes)};
 }
 
-// Throws FormatError `short_data` or `trailing_bytes` unless a file of this length is exactly header and elements.
+// Throws FormatError `short_data` or `trailing_bytes` unless the length is exactly that of header and elements.
 inline void check_tsr_length(const TsrHeader& header, std::uint64_t file_nbytes) {
     const std::uint64_t expected =
         static_cast<std::uint64_t>(header.header_nbytes) + static_cast<std::uint64_t>(header.data_nbytes);
@@ -179,7 +179,7 @@ struct TsrHeaderBytes {
     std::size_t nbytes = 0;
 };
 
-// The one header that a writer may write for such a tensor.
+// The only header that a writer may write for such a tensor.
 inline TsrHeaderBytes write_tsr_header(DType dtype, const Shape& shape) {
     bool in_version_1 = shape.ndim() <= 4 && (dtype == DType::FP32 || dtype == DType::INT8 || dtype == DType::INT32);
     for (const std::int64_t dim : shape) in_version_1 = in_version_1 && dim <= std::numeric_limits<std::int32_t>::max();

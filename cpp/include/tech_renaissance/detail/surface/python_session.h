@@ -1,4 +1,4 @@
-// PythonSession behind its pointer: a life and its calls.
+// The implementation of PythonSession: a life and its calls.
 #pragma once
 
 #include <chrono>
@@ -32,7 +32,7 @@ namespace tr {
 
 namespace detail {
 
-// The tensors of one calculate(), under tags of its own until it ends.
+// The tensors of one calculate(), under tags of their own until it ends.
 class CallTensors {
 public:
     CallTensors(HostTransport& transport, std::int64_t call, const std::vector<Tensor>& tensors)
@@ -45,7 +45,7 @@ public:
     ~CallTensors() {
         try {
             for (const std::string& tag : tags_) transport_.drop_tensor(tag);
-        } catch (const std::exception&) {  // they go with the session
+        } catch (const std::exception&) {  // they will go with the session
         }
     }
     CallTensors(const CallTensors&) = delete;
@@ -97,7 +97,7 @@ inline std::vector<Tensor> tensors_of(Reply reply) {
 
 struct PythonSession::Impl {
     using Milliseconds = std::chrono::milliseconds;
-    using Bell = std::weak_ptr<detail::Supervisor>;  // the supervisor is told of ends, as long as it is there
+    using Bell = std::weak_ptr<detail::Supervisor>;  // whom to notify of a worker's end, while there is one
 
     Impl(PythonSession& its_session, SessionOptions options)
         : session(its_session),
@@ -120,11 +120,12 @@ struct PythonSession::Impl {
         if (const auto supervisor = bell.lock()) supervisor->worker_ended();
     }
 
-    // In the supervisor's thread.
+    // Runs in the supervisor's thread.
     void prepare_restart() {
         if (life.options().restart_policy.keep_tags) return;
         for (const std::string& tag : life.transport().tags()) {
-            if (!detail::is_reserved_tag(tag)) life.transport().drop_tensor(tag);  // those are of calls that wait
+            if (!detail::is_reserved_tag(tag))
+                life.transport().drop_tensor(tag);  // reserved ones belong to waiting calls
         }
     }
 
@@ -188,7 +189,7 @@ struct PythonSession::Impl {
     detail::Life life;
     detail::Caller caller;
     std::mutex asked_mutex;
-    std::deque<detail::CallPtr> asked;  // calls of send_request whose answers nobody has fetched
+    std::deque<detail::CallPtr> asked;  // calls of send_request whose answers have not been fetched
 };
 
 TR_INLINE PythonSession::PythonSession(const std::string& script_path, const std::string& session_id, bool quiet_mode)
@@ -254,7 +255,7 @@ TR_INLINE SessionState PythonSession::state() const {
     }
     const detail::State state = worker->exchange().state();
     const std::optional<detail::InWork> in_work = worker->in_work();
-    if (state == detail::State::exited) return {"exiting"};  // it has said so, and its process still runs
+    if (state == detail::State::exited) return {"exiting"};  // it has said so, but its process still runs
     if (state != detail::State::busy || !in_work) return {detail::name_of(state)};
     return {in_work->call->is_overdue() ? "hung" : "busy", detail::message_of(in_work->call->request),
             detail::Clock::now() - in_work->since};

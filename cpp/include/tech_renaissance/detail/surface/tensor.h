@@ -1,4 +1,4 @@
-// Tensor: what is no template.
+// The members of Tensor that are not templates.
 #pragma once
 
 #include <algorithm>

@@ -30,7 +30,7 @@ inline std::string pad_left(const std::string& text, std::size_t width) {
     return text.size() < width ? std::string(width - text.size(), ' ') + text : text;
 }
 
-// How the floating-point numbers of a tensor are written: chosen for all of them, then applied to each.
+// The format of a tensor's floating-point numbers: chosen for all of them, then applied to each.
 class FloatFormat {
 public:
     FloatFormat(const std::vector<double>& numbers, int precision) : precision_(precision) {
@@ -42,7 +42,7 @@ public:
         for (const double number : measured) width_ = std::max(width_, text(number).size());
     }
 
-    // Infinity and NaN do not count, and may be wider.
+    // Infinity and NaN are not counted and may be wider.
     std::size_t width() const { return width_; }
 
     std::string operator()(double number) const { return pad_left(text(number), width_); }
@@ -78,7 +78,7 @@ private:
     std::size_t width_ = 1;
 };
 
-// The shown elements of a tensor as text, in order, and the width that lines are filled by.
+// The shown elements of a tensor as text, in order, and the cell width that decides how many fit on a line.
 struct Cells {
     std::vector<std::string> texts;
     std::size_t width = 0;
@@ -158,7 +158,7 @@ public:
 private:
     static constexpr std::int64_t gap = -1;
 
-    // The indices of a dimension that are shown; `gap` stands for those left out.
+    // The indices of a dimension that are shown; `gap` stands for the ones left out.
     std::vector<std::int64_t> shown(int dim) const {
         const std::int64_t length = shape_[dim];
         const bool cut = summarised_ && length > 2 * print_edge_items;
@@ -173,7 +173,8 @@ private:
         return indices;
     }
 
-    // Appends the places in memory of the shown elements. `place` is the index made of the dimensions before `dim`.
+    // Appends the positions in memory of the shown elements. `place` is the index computed from the dimensions before
+    // `dim`.
     void collect(int dim, std::int64_t place, std::vector<std::int64_t>& places) const {
         if (shape_.numel() == 0) return;
         if (dim == shape_.ndim()) return places.push_back(place);
@@ -210,10 +211,10 @@ private:
     Shape shape_;
     bool summarised_;
     Cells cells_;
-    std::size_t next_ = 0;  // the cell that comes next
+    std::size_t next_ = 0;  // index of the next cell
 };
 
-// What the text does not show by itself: `size=(0, 3)`, `dtype=torch.float64`.
+// What the elements alone do not show: `size=(0, 3)`, `dtype=torch.float64`.
 inline std::vector<std::string> print_suffixes(DType dtype, const Shape& shape) {
     std::vector<std::string> suffixes;
     if (shape.numel() == 0 && shape.ndim() != 1) suffixes.push_back("size=" + shape.to_string());
