@@ -69,7 +69,7 @@ def make_pair(folder: Path) -> Callable[[], Pair]:
     def make_pair() -> Pair:
         directory = folder / str(next(numbers))
         directory.mkdir()
-        host = ShmHost(str(directory), library="numpy")
+        host = ShmHost(library="numpy")
         return host, ShmWorker(
             SessionPlace(str(directory)), [os.dup(number) for number in host.prepare().descriptors]
         )

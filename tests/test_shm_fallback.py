@@ -1,6 +1,7 @@
 """Which transport a session gets: what was asked for, or the best that both sides can; worker.json says which, and why."""
 
 import errno
+import itertools
 import json
 import os
 import subprocess
@@ -13,8 +14,13 @@ import pytest
 from hosts import WORKERS, Driver
 
 from tech_renaissance import LaunchError, LocalProtocolError, PythonSession
+from tech_renaissance._transport.fallback import FallbackHost
+from tech_renaissance._transport.file.worker import FileWorker
+from tech_renaissance._transport.session_place import SessionPlace
 from tech_renaissance._transport.shm import segment
 from tech_renaissance._transport.shm.segment import UNAVAILABLE
+from tech_renaissance._transport.shm.worker import ShmWorker
+from tech_renaissance.testing import Pair, check_transport
 
 Maker = Callable[..., Any]
 
@@ -41,6 +47,23 @@ def info(session: Any) -> Dict[str, Any]:
 
 def _refuse(_: int) -> int:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize("serves", ["shm", "file"])
+def test_both_ends_of_a_fallback_pass_the_contract(tmp_path: Path, serves: str) -> None:
+    """Whichever is picked."""
+    numbers = itertools.count()
+
+    def make_pair() -> Pair:
+        directory = tmp_path / str(next(numbers))
+        directory.mkdir()
+        host = FallbackHost(str(directory), library="numpy")
+        descriptors = host.prepare().descriptors
+        if serves == "file":
+            return host, FileWorker(SessionPlace(str(directory)), None)
+        return host, ShmWorker(SessionPlace(str(directory)), [os.dup(number) for number in descriptors])
+
+    check_transport(make_pair)
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -17,7 +17,6 @@
 
 #include "check.h"
 #include "tech_renaissance/detail/transport/shm/host.h"
-#include "temporary_directory.h"
 
 using tr::DType;
 using tr::RemoteProtocolError;
@@ -119,8 +118,7 @@ private:
 };
 
 struct Fixture {
-    TemporaryDirectory directory;
-    std::unique_ptr<ShmTransport> host = std::make_unique<ShmTransport>(directory.path(), "");
+    std::unique_ptr<ShmTransport> host = std::make_unique<ShmTransport>();
     std::unique_ptr<FakeWorker> worker = start();
 
     std::unique_ptr<FakeWorker> start() { return std::make_unique<FakeWorker>(host->prepare().descriptors); }

@@ -64,10 +64,10 @@ def host_transport(
         return FileHost(directory, poll_ms, library)
     if name is None and UNAVAILABLE:
         return FileHost(directory, poll_ms, library, _no_offer(UNAVAILABLE))
-    from .shm.host import ShmHost
+    from .fallback import FallbackHost
 
     try:
-        return ShmHost(directory, poll_ms, library, look_us)
+        return FallbackHost(directory, poll_ms, library, look_us)
     except OSError as error:
         if name == SHM:
             raise LaunchError("launch_failed", f"there is no shared memory: {error}") from error

@@ -1,19 +1,17 @@
 """The shared-memory transport, host's end. Contract: spec/transport-shm.md.
 
 What a worker needs is made anew for each one: control segment, worker arena, doorbell. The host arena stays, and with it the
-tensors under tags. A worker that cannot use any of it says ``ready`` in the session directory, and is served over files.
+tensors under tags.
 """
 
 import contextlib
 import threading
 import time
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 from ..._base.errors import FormatError, LaunchError, RemoteProtocolError
 from ..._base.tensor import DType, Library, imported_library
 from ..._protocol.frame import LONG, SHORT, Exit, Exiting, Frame, Ready, Request, Response
-from ..file.host import FileHost
-from ..session_files import read_worker_info, says_ready
 from ..transport import HostTransport, Offer, Taken, not_taken_in
 from . import frame as shm_frame
 from .arena import Block
@@ -24,51 +22,38 @@ from .lender import Lender
 from .lessee import Lease, Lessee
 from .segment import MappedSegment, Segment
 
-# How often to see, while a worker starts, whether it serves over files.
-_FALLBACK_CHECK_S = 0.01
-
 
 class ShmHost(HostTransport):
-    """Offers shared memory to each worker; goes on over files with one that cannot use it."""
+    """Offers shared memory to each worker."""
 
-    def __init__(
-        self,
-        directory: str,
-        poll_ms: Optional[str] = None,
-        library: Optional[Library] = None,
-        look_us: Optional[int] = None,
-    ) -> None:
+    def __init__(self, library: Optional[Library] = None, look_us: Optional[int] = None) -> None:
         """``look_us``: see Side. Raises OSError if there is no shared memory to be had."""
         self._look_us = look_us
-        self._directory = directory
         self._library: Optional[Library] = library
         with contextlib.ExitStack() as undo:
             self._arena = Segment.create_arena()
             undo.callback(self._arena.close)
             self._lender = Lender(self._arena)
-            undo.callback(self._lender.arena.close)
-            self._files = FileHost(directory, poll_ms, library)
             undo.pop_all()
         self._lock = threading.RLock()  # the lender, the tags and the writing end of the ring
         self._tags: Dict[str, Block] = {}
         self._unannounced: Dict[str, None] = {}  # tags that changed since the worker heard of them, in order
         self._worker: Optional[_WorkerSide] = None
-        self._over_files = False
+        self._is_in_use = False  # there is a worker that we serve
         self._sending: Optional[Tuple[Frame, int]] = None  # and where the ring's head was then
         self._exit_handle: Optional[int] = None
 
     def prepare(self) -> Offer:
         """See HostTransport."""
-        self._files.prepare()
         with self._lock:
             self._hang_up()
-            self._over_files = False
             self._lender.arena.forget_leases()
             for block in self._tags.values():
                 self._lender.restore(block)
             self._unannounced = dict.fromkeys(self._tags)
             try:
                 self._worker = worker = _WorkerSide(self._look_us)
+                self._is_in_use = True
             except OSError as error:
                 raise LaunchError("launch_failed", f"no shared memory for a worker: {error}") from error
         numbers = [
@@ -83,38 +68,29 @@ class ShmHost(HostTransport):
         """See HostTransport."""
         assert self._worker is not None
         self._worker.side.doorbell.watch_exit(handle)
-        self._files.watch_exit(handle)
 
     def cancel(self, request_id: int) -> None:
         """See HostTransport."""
         with self._lock:
-            if self._over_files:
-                self._files.cancel(request_id)
-            elif self._worker:
+            if self._worker:
                 self._worker.control.words[CANCELLED] = request_id
 
     def may_have_begun(self, request_id: int) -> bool:
         """See HostTransport."""
         with self._lock:
-            if self._over_files:
-                return self._files.may_have_begun(request_id)
             return self._worker is not None and self._worker.control.words[CURRENT_ID] == request_id
 
     def put_tensor(self, tag: str, tensor: Any) -> None:
         """See HostTransport. A tensor of ``empty`` is not copied; any other is, once."""
         with self._lock:
-            if self._over_files:
-                self._files.put_tensor(tag, tensor)
             self._replace(tag, self._lender.place(tensor))
             worker = self._worker
-            if worker and worker.is_ready and not self._over_files and worker.side.other_is_awake:
+            if worker and worker.is_ready and worker.side.other_is_awake:
                 self._announce()  # the worker deals with it while the next tensor is copied
 
     def drop_tensor(self, tag: str) -> None:
         """See HostTransport."""
         with self._lock:
-            if self._over_files:
-                self._files.drop_tensor(tag)
             self._replace(tag, None)
 
     def tags(self) -> List[str]:
@@ -129,8 +105,6 @@ class ShmHost(HostTransport):
 
     def try_send(self, frame: Frame) -> bool:
         """See Transport."""
-        if self._over_files:
-            return self._files.try_send(frame)
         assert self._worker is not None
         with self._lock:
             if isinstance(frame, Request):
@@ -145,8 +119,6 @@ class ShmHost(HostTransport):
 
     def has_sent(self, frame: Frame) -> bool:
         """See HostTransport."""
-        if self._over_files:
-            return self._files.has_sent(frame)
         with self._lock:
             worker = self._worker
             if worker is None or self._sending is None:
@@ -159,29 +131,18 @@ class ShmHost(HostTransport):
             return True
 
     @property
-    def lack(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """See HostTransport."""
-        return self._files.lack if self._over_files else ""
-
-    @property
     def taken(self) -> Taken:
         """See HostTransport."""
-        if self._over_files:
-            return self._files.taken
         return self._worker.last[0] if self._worker else None
 
     def forget_taken(self) -> None:
         """See HostTransport."""
-        if self._over_files:
-            self._files.forget_taken()
-        elif self._worker:
+        if self._worker:
             self._worker.last = (None, self._worker.last[1])
 
     def receive(self, timeout_s: float) -> Optional[Frame]:
         """See Transport."""
         worker = self._worker
-        if self._over_files:
-            return self._files.receive(timeout_s)
         assert worker is not None
         if not timeout_s or worker.side.look():
             frame = worker.read(self._library)
@@ -191,27 +152,38 @@ class ShmHost(HostTransport):
 
     def wake(self) -> None:
         """See Transport."""
-        self._files.wake()
         worker = self._worker
         if worker:
             worker.side.doorbell.wake()
+
+    def is_ready(self) -> bool:
+        """Whether the worker has said, here, that it is."""
+        return self._worker is not None and self._worker.is_ready
+
+    def hand_over(self, put: Callable[[str, memoryview], None], done: Callable[[], None]) -> None:
+        """The worker is served by another transport from now on. It is given all tags, and the tensors under them as the bytes of TSR
+        files; nobody changes a tag between the last one and ``done()``.
+        """
+        with self._lock:
+            for tag, block in self._tags.items():
+                put(tag, self._lender.tsr(block))
+            self._is_in_use = False
+            self._unannounced.clear()
+            done()
 
     def close(self) -> None:
         """See Transport. Tensors that live in shared memory stay readable."""
         with self._lock:
             self._hang_up()
             self._lender.arena.close()
-        self._files.close()
 
     def _wait(self, worker: "_WorkerSide", timeout_s: float) -> Optional[Frame]:
         deadline = time.monotonic() + timeout_s
         while True:
             remaining = deadline - time.monotonic()
-            if not worker.is_ready and self._serves_over_files():
-                return self._go_over_to_files()
             if remaining <= 0:
                 return None
-            happened = worker.side.sleep(remaining if worker.is_ready else min(remaining, _FALLBACK_CHECK_S))
+            happened = worker.side.sleep(remaining)
             frame = worker.read(self._library)
             if frame is not None or happened:
                 return frame
@@ -220,19 +192,6 @@ class ShmHost(HostTransport):
                 self._lender.arena.tidy()
             worker.lessee.tidy()
 
-    def _serves_over_files(self) -> bool:
-        return says_ready(self._directory) and read_worker_info(self._directory).get("transport") != "shm"
-
-    def _go_over_to_files(self) -> Optional[Frame]:
-        frame = self._files.taken or self._files.receive(0)
-        if isinstance(frame, Ready):
-            with self._lock:
-                for tag, block in self._tags.items():
-                    self._files.put_tsr(tag, self._lender.tsr(block))
-                self._over_files = True
-            return frame
-        return None
-
     def _replace(self, tag: str, block: Optional[Block]) -> None:
         arena = self._lender.arena
         old = self._tags.pop(tag, None)
@@ -240,7 +199,7 @@ class ShmHost(HostTransport):
             arena.release(old)
         if block is not None:
             self._tags[tag] = block
-        if block is not old and self._worker and not self._over_files:
+        if block is not old and self._is_in_use:
             self._unannounced[tag] = None
         arena.tidy()
 

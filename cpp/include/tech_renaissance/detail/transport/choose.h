@@ -12,7 +12,7 @@
 #include "tech_renaissance/detail/transport/file/host.h"
 #include "tech_renaissance/detail/transport/transport.h"
 #if defined(__linux__)
-#include "tech_renaissance/detail/transport/shm/host.h"
+#include "tech_renaissance/detail/transport/fallback.h"
 #endif
 
 namespace tr::detail {
@@ -48,7 +48,7 @@ inline std::unique_ptr<HostTransport> choose_transport(const std::string& name, 
     if (name != "file") {
         try {
 #if defined(__linux__)
-            return std::make_unique<ShmTransport>(directory, poll_ms, look);
+            return std::make_unique<FallbackTransport>(directory, poll_ms, look);
 #else
             static_cast<void>(look);
             throw std::system_error(std::make_error_code(std::errc::not_supported),

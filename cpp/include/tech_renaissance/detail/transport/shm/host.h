@@ -1,8 +1,7 @@
 // The shared-memory transport, host's end. Contract: spec/transport-shm.md.
 //
 // What a worker needs is made anew for each one: control segment, worker arena, doorbell. The host arena stays, and
-// with it the tensors under tags. A worker that cannot use any of it says "ready" in the session directory, and is
-// served over files.
+// with it the tensors under tags.
 #pragma once
 
 #include <algorithm>
@@ -18,28 +17,22 @@
 #include <utility>
 #include <vector>
 
-#include "tech_renaissance/detail/system/files.h"
-#include "tech_renaissance/detail/transport/file/host.h"
 #include "tech_renaissance/detail/transport/shm/control.h"
 #include "tech_renaissance/detail/transport/shm/frame.h"
 #include "tech_renaissance/detail/transport/shm/lease.h"
 #include "tech_renaissance/detail/transport/shm/lender.h"
 #include "tech_renaissance/detail/transport/transport.h"
-#include "tech_renaissance/detail/transport/worker_info.h"
 
 namespace tr::detail {
 
 class ShmTransport final : public HostTransport {
 public:
     // Throws std::system_error if there is no shared memory to be had.
-    ShmTransport(const std::string& directory, const std::string& poll_ms,
-                 std::optional<std::chrono::microseconds> look = std::nullopt)
-        : look_(look), directory_(to_path(directory)), lender_(shm::Segment::arena()), files_(directory, poll_ms) {}
+    explicit ShmTransport(std::optional<std::chrono::microseconds> look = std::nullopt)
+        : look_(look), lender_(shm::Segment::arena()) {}
 
     Offer prepare() override {
-        files_.prepare();
         const std::lock_guard<std::mutex> lock(mutex_);
-        over_files_ = false;
         exit_handle_ = no_handle;
         lender_.arena().forget_leases();
         unannounced_.clear();
@@ -48,6 +41,7 @@ public:
             unannounced_.insert(tag);
         }
         worker_ = make_worker_side();
+        is_in_use_ = true;
         const auto [hears, rings] = worker_->control.doorbell().theirs();
         return {"TR_SHM",
                 {worker_->control.descriptor(), lender_.arena().segment().descriptor(), worker_->arena.descriptor(),
@@ -55,13 +49,9 @@ public:
                 ""};
     }
 
-    void watch_exit(WaitHandle handle) override {
-        exit_handle_ = handle;
-        files_.watch_exit(handle);
-    }
+    void watch_exit(WaitHandle handle) override { exit_handle_ = handle; }
 
     bool try_send(const Request& request) override {
-        if (over_files_) return files_.try_send(request);
         const std::lock_guard<std::mutex> lock(mutex_);
         const bool sent = request.is_exit() ? writer().try_write(shm::encode_exit()) : announce() && send(request);
         worker_->control.wake_worker();  // also of tags, if there was room for no more
@@ -69,33 +59,26 @@ public:
     }
 
     void cancel(std::int64_t id) override {
-        if (over_files_) return files_.cancel(id);
         if (worker_) worker_->control.cancel(id);
     }
 
     bool may_have_begun(std::int64_t id) override {
-        if (over_files_) return files_.may_have_begun(id);
         return worker_ && worker_->control.in_work() == static_cast<std::uint64_t>(id);
     }
 
     std::optional<Arrival> receive(std::chrono::milliseconds timeout) override {
-        if (over_files_) return files_.receive(timeout);
         std::optional<Arrival> arrival = read();
         if (!arrival && timeout.count() > 0 && worker_->control.look()) arrival = read();
         return arrival ? std::move(arrival) : wait(timeout);
     }
 
-    std::string lack() const override { return over_files_ ? files_.lack() : ""; }
-
     void wake() noexcept override {
-        files_.wake();
         if (worker_) worker_->control.doorbell().wake();
     }
 
     void put_tensor(const std::string& tag, const Tensor& tensor) override {
         shm::BlockPtr block = lender_.place(tensor);
         const std::lock_guard<std::mutex> lock(mutex_);
-        if (over_files_) files_.put_tensor(tag, tensor);
         shm::BlockPtr& old = tags_[tag];
         if (block != old) announce_later(tag);
         old = std::move(block);
@@ -104,7 +87,6 @@ public:
 
     void drop_tensor(const std::string& tag) override {
         const std::lock_guard<std::mutex> lock(mutex_);
-        if (over_files_) files_.drop_tensor(tag);
         if (tags_.erase(tag) != 0) announce_later(tag);
         lender_.arena().tidy();
     }
@@ -118,6 +100,17 @@ public:
 
     Tensor empty(const Shape& shape, DType dtype) override { return lender_.empty(shape, dtype); }
 
+    // The worker is served by another transport from now on. It is given all tags, and the tensors under them as the
+    // bytes of TSR files; nobody changes a tag between the last one and done().
+    template <class Put, class Done>
+    void hand_over(const Put& put, const Done& done) {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        for (const auto& [tag, block] : tags_) put(tag, lender_.tsr(*block));
+        is_in_use_ = false;
+        unannounced_.clear();
+        done();
+    }
+
 private:
     // What belongs to one worker.
     struct WorkerSide {
@@ -127,11 +120,7 @@ private:
         shm::Segment arena = shm::Segment::arena();
         shm::Lessee lessee{arena};
         std::string frame;
-        bool ready = false;
     };
-
-    // How often to see, while a worker starts, whether it serves over files.
-    static constexpr std::chrono::milliseconds fallback_check{10};
 
     std::unique_ptr<WorkerSide> make_worker_side() const {
         try {
@@ -144,7 +133,7 @@ private:
     shm::RingWriter& writer() { return worker_->control.writer(); }
 
     void announce_later(const std::string& tag) {
-        if (worker_ && !over_files_) unannounced_.insert(tag);
+        if (is_in_use_) unannounced_.insert(tag);
     }
 
     // Tells the worker of all tags that changed; false if there is no room for all.
@@ -173,11 +162,9 @@ private:
     std::optional<Arrival> wait(std::chrono::milliseconds timeout) {
         const Clock::time_point deadline = deadline_after(timeout);
         while (true) {
-            if (!worker_->ready && serves_over_files()) return go_over_to_files();
             const std::chrono::milliseconds left = left_until(deadline);
             if (left.count() == 0) return std::nullopt;
-            const bool happened =
-                worker_->control.sleep(worker_->ready ? left : std::min(left, fallback_check), exit_handle_);
+            const bool happened = worker_->control.sleep(left, exit_handle_);
             std::optional<Arrival> arrival = read();
             if (arrival || happened) return arrival;
             lender_.arena().tidy();
@@ -212,7 +199,7 @@ private:
             frame = frame.substr(0, shm::frame_header_nbytes) + worker_->lessee.body(lent, nbytes);
         }
         switch (header.kind) {
-            case shm::Kind::ready: worker_->ready = true; return Ready{};
+            case shm::Kind::ready: return Ready{};
             case shm::Kind::exiting: return Exiting{};
             case shm::Kind::response: return reply(frame);
             default: throw_bad_frame("a worker does not send frames of this kind");
@@ -233,35 +220,13 @@ private:
         return detail::not_taken_in(id, dialect, type, why);
     }
 
-    // Whether the worker says that it is ready, and in worker.json, which was there before, another transport than
-    // ours.
-    bool serves_over_files() const {
-        if (!files_.says_ready()) return false;
-        try {
-            return optional_string(read_worker_info(directory_), "transport") != "shm";
-        } catch (const RemoteProtocolError&) {
-            return true;
-        }
-    }
-
-    std::optional<Arrival> go_over_to_files() {
-        std::optional<Arrival> arrival = files_.receive(std::chrono::milliseconds(0));
-        if (!arrival || !std::holds_alternative<Ready>(*arrival)) return arrival;
-        const std::lock_guard<std::mutex> lock(mutex_);
-        for (const auto& [tag, block] : tags_) files_.put_tsr(tag, lender_.tsr(*block));
-        over_files_ = true;
-        return arrival;
-    }
-
     const std::optional<std::chrono::microseconds> look_;
-    std::filesystem::path directory_;
     shm::Lender lender_;
-    FileTransport files_;
     std::unique_ptr<WorkerSide> worker_;
     WaitHandle exit_handle_ = no_handle;
-    std::atomic<bool> over_files_{false};
     std::mutex mutex_;  // the tags and the writing end of the ring
     std::map<std::string, shm::BlockPtr> tags_;
+    bool is_in_use_ = false;             // there is a worker that we serve
     std::set<std::string> unannounced_;  // tags that changed since the worker heard of them
 };
 

@@ -1,0 +1,125 @@
+// A host's end for workers of which it is not known what they can use: it offers shared memory to each, and goes on
+// over files with one that says "ready" in the session directory instead. Contract: spec/transport-shm.md.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "tech_renaissance/detail/base/deadline.h"
+#include "tech_renaissance/detail/system/files.h"
+#include "tech_renaissance/detail/transport/file/host.h"
+#include "tech_renaissance/detail/transport/shm/host.h"
+#include "tech_renaissance/detail/transport/transport.h"
+#include "tech_renaissance/detail/transport/worker_info.h"
+
+namespace tr::detail {
+
+class FallbackTransport final : public HostTransport {
+public:
+    // Throws std::system_error if there is no shared memory to be had.
+    FallbackTransport(const std::string& directory, const std::string& poll_ms,
+                      std::optional<std::chrono::microseconds> look)
+        : directory_(to_path(directory)), shm_(look), files_(directory, poll_ms) {}
+
+    Offer prepare() override {
+        files_.prepare();
+        is_ready_ = is_over_files_ = false;
+        return shm_.prepare();
+    }
+
+    void watch_exit(WaitHandle handle) override {
+        shm_.watch_exit(handle);
+        files_.watch_exit(handle);
+    }
+
+    bool try_send(const Request& request) override { return end().try_send(request); }
+    void cancel(std::int64_t id) override { end().cancel(id); }
+    bool may_have_begun(std::int64_t id) override { return end().may_have_begun(id); }
+
+    std::string lack() const override { return is_over_files_ ? files_.lack() : shm_.lack(); }
+
+    std::optional<Arrival> receive(std::chrono::milliseconds timeout) override {
+        return is_ready_ ? end().receive(timeout) : receive_from_either(timeout);
+    }
+
+    void wake() noexcept override {
+        shm_.wake();
+        files_.wake();
+    }
+
+    // The tensors stay in shared memory in any case: the next worker may be able to use it. One that comes while we go
+    // over to files is either handed over with the others, or comes after it, and is put here.
+    void put_tensor(const std::string& tag, const Tensor& tensor) override {
+        shm_.put_tensor(tag, tensor);
+        if (is_over_files_) files_.put_tensor(tag, tensor);
+    }
+
+    void drop_tensor(const std::string& tag) override {
+        shm_.drop_tensor(tag);
+        if (is_over_files_) files_.drop_tensor(tag);
+    }
+
+    std::vector<std::string> tags() override { return shm_.tags(); }
+    Tensor empty(const Shape& shape, DType dtype) override { return shm_.empty(shape, dtype); }
+
+private:
+    // How often to see, while a worker starts, whether it serves over files.
+    static constexpr std::chrono::milliseconds check_interval{10};
+
+    HostTransport& end() noexcept {
+        if (is_over_files_) return files_;
+        return shm_;
+    }
+
+    std::optional<Arrival> receive_from_either(std::chrono::milliseconds timeout) {
+        const Clock::time_point deadline = deadline_after(timeout);
+        while (true) {
+            const std::chrono::milliseconds left = left_until(deadline);
+            const Clock::time_point next_check = Clock::now() + check_interval;
+            std::optional<Arrival> arrival = shm_.receive(std::min(left, check_interval));
+            if (!arrival && serves_over_files()) arrival = go_over_to_files();
+            if (arrival) {
+                is_ready_ = is_ready_ || std::holds_alternative<Ready>(*arrival);
+                return arrival;
+            }
+            const bool was_woken = Clock::now() < next_check;
+            if (left <= check_interval || was_woken) return std::nullopt;
+        }
+    }
+
+    // Whether the worker says that it is ready, and in worker.json, which was there before, another transport than
+    // ours.
+    bool serves_over_files() const {
+        if (!files_.says_ready()) return false;
+        try {
+            return optional_string(read_worker_info(directory_), "transport") != "shm";
+        } catch (const RemoteProtocolError&) {
+            return true;
+        }
+    }
+
+    std::optional<Arrival> go_over_to_files() {
+        std::optional<Arrival> arrival = files_.receive(std::chrono::milliseconds(0));
+        if (arrival && std::holds_alternative<Ready>(*arrival)) {
+            shm_.hand_over([this](const std::string& tag, std::string_view tsr) { files_.put_tsr(tag, tsr); },
+                           [this] { is_over_files_ = true; });
+        }
+        return arrival;
+    }
+
+    const std::filesystem::path directory_;
+    ShmTransport shm_;
+    FileTransport files_;
+    std::atomic<bool> is_ready_{false};  // the worker has said over which it serves
+    std::atomic<bool> is_over_files_{false};
+};
+
+}  // namespace tr::detail

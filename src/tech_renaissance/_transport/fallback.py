@@ -1,0 +1,155 @@
+"""A host's end for workers of which it is not known what they can use: it offers shared memory to each, and goes on over files with one
+that says ``ready`` in the session directory instead. Contract: spec/transport-shm.md.
+"""
+
+import time
+from typing import Any, List, Optional, Sequence, Union
+
+from .._base.tensor import DType, Library
+from .._protocol.frame import Frame, Ready
+from .file.host import FileHost
+from .session_files import read_worker_info, says_ready
+from .shm.host import ShmHost
+from .transport import HostTransport, Offer, Taken
+
+# How often to see, while a worker starts, whether it serves over files.
+_CHECK_S = 0.01
+
+
+class FallbackHost(HostTransport):
+    """Both ends; the one that serves is picked when the worker is ready."""
+
+    def __init__(
+        self,
+        directory: str,
+        poll_ms: Optional[str] = None,
+        library: Optional[Library] = None,
+        look_us: Optional[int] = None,
+    ) -> None:
+        """``look_us``: see Side. Raises OSError if there is no shared memory to be had."""
+        self._directory = directory
+        self._shm = ShmHost(library, look_us)
+        try:
+            self._files = FileHost(directory, poll_ms, library)
+        except BaseException:
+            self._shm.close()
+            raise
+        self._end: Union[ShmHost, FileHost] = self._shm
+
+    def prepare(self) -> Offer:
+        """See HostTransport."""
+        self._files.prepare()
+        for name in ("receive", "try_send", "forget_taken"):
+            vars(self).pop(name, None)
+        self._end = self._shm
+        return self._shm.prepare()
+
+    def watch_exit(self, handle: int) -> None:
+        """See HostTransport."""
+        self._shm.watch_exit(handle)
+        self._files.watch_exit(handle)
+
+    def try_send(self, frame: Frame) -> bool:
+        """See Transport."""
+        return self._end.try_send(frame)
+
+    def has_sent(self, frame: Frame) -> bool:
+        """See HostTransport."""
+        return self._end.has_sent(frame)
+
+    @property
+    def taken(self) -> Taken:
+        """See HostTransport."""
+        return self._end.taken
+
+    def forget_taken(self) -> None:
+        """See HostTransport."""
+        self._end.forget_taken()
+
+    @property
+    def lack(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """See HostTransport."""
+        return self._end.lack
+
+    def receive(self, timeout_s: float) -> Optional[Frame]:
+        """See Transport. Until the worker is ready, from either end."""
+        frame = self._receive_from_either(timeout_s)
+        if self._end is self._files or self._shm.is_ready():
+            self._go_direct()
+        return frame
+
+    def wake(self) -> None:
+        """See Transport."""
+        self._shm.wake()
+        self._files.wake()
+
+    def cancel(self, request_id: int) -> None:
+        """See HostTransport."""
+        self._end.cancel(request_id)
+
+    def may_have_begun(self, request_id: int) -> bool:
+        """See HostTransport."""
+        return self._end.may_have_begun(request_id)
+
+    def put_tensor(self, tag: str, tensor: Any) -> None:
+        """See HostTransport.
+
+        The tensors stay in shared memory in any case: the next worker may be able to use it. One that comes while we go over to files is
+        either handed over with the others, or comes after it, and is put here.
+        """
+        self._shm.put_tensor(tag, tensor)
+        if self._end is self._files:
+            self._files.put_tensor(tag, tensor)
+
+    def drop_tensor(self, tag: str) -> None:
+        """See HostTransport."""
+        self._shm.drop_tensor(tag)
+        if self._end is self._files:
+            self._files.drop_tensor(tag)
+
+    def tags(self) -> List[str]:
+        """See HostTransport."""
+        return self._shm.tags()
+
+    def empty(self, dtype: DType, shape: Sequence[int], library: Library) -> Any:
+        """See HostTransport. The tensor lives in shared memory."""
+        return self._shm.empty(dtype, shape, library)
+
+    def close(self) -> None:
+        """See Transport. Tensors that live in shared memory stay readable."""
+        self._shm.close()
+        self._files.close()
+
+    def _receive_from_either(self, timeout_s: float) -> Optional[Frame]:
+        deadline = time.monotonic() + timeout_s
+        while True:
+            now = time.monotonic()
+            remaining = max(0.0, deadline - now)
+            frame = self._shm.receive(min(remaining, _CHECK_S))
+            if frame is None and self._serves_over_files():
+                frame = self._go_over_to_files()
+            if frame is not None:
+                return frame
+            was_woken = time.monotonic() < now + _CHECK_S
+            if remaining <= _CHECK_S or was_woken:
+                return None
+
+    def _serves_over_files(self) -> bool:
+        return says_ready(self._directory) and read_worker_info(self._directory).get("transport") != "shm"
+
+    def _go_over_to_files(self) -> Optional[Frame]:
+        frame = self._files.taken or self._files.receive(0)
+        if not isinstance(frame, Ready):
+            return None
+        self._shm.hand_over(self._files.put_tsr, self._pick_files)
+        return frame
+
+    def _pick_files(self) -> None:
+        self._end = self._files
+
+    def _go_direct(self) -> None:
+        """From now on the calls of each request go to the end that serves, without a step in between."""
+        end = self._end
+        self.receive = end.receive
+        self.try_send = end.try_send
+        self.forget_taken = end.forget_taken
