@@ -89,7 +89,6 @@ class TechRenaissanceServer:
             if not (host_pid or lifeline):
                 self._unhosted = UnhostedSession(path)
                 undo.callback(self._unhosted.end)
-                undo.callback(in_children(self._unhosted.disown))
                 self._unhosted.announce()
             place = SessionPlace(path)
             place.check_owned()

@@ -84,7 +84,8 @@ class Life:
     @property
     def transport(self) -> HostTransport:
         """The host's end; claims the directory when first used."""
-        self.check_ours()
+        if self._transport is None:
+            self.check_ours()  # in a fork the lock may be held
         transport = self._transport
         if transport is not None and not self._closed:
             return transport

@@ -197,9 +197,6 @@ class MemoryWorker(_MemoryEnd, WorkerTransport):
         """See WorkerTransport."""
         return decode(self._tags[tag], library)
 
-    def disown(self) -> None:
-        """See WorkerTransport. Nobody else has it."""
-
     def _look(self) -> Optional[Frame]:
         frame = super()._look()
         if frame is None and self._others.closed and not self._told_to_leave:

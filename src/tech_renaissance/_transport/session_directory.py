@@ -75,10 +75,6 @@ class SessionDirectory:
         """Give up the directory; the files stay, but for the lock: nobody has left them behind."""
         self._held.release()
 
-    def disown(self) -> None:
-        """This process is a fork of the owner: let go of the lock, which is the owner's. No other method may be called afterwards."""
-        self._held.close()
-
     def remove(self) -> None:
         """Remove the directory with all files, and release the lock; that even if something cannot be removed (OSError). What is no
         longer ours stays.

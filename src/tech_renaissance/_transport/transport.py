@@ -131,13 +131,7 @@ def not_taken_in(response_id: Optional[int], dialect: str, error: Exception) -> 
 
 
 class WorkerTransport(Transport):
-    """The worker's end."""
-
-    @abc.abstractmethod
-    def disown(self) -> None:
-        """This process is a fork of the worker: close what tells the host that the worker lives. Of all methods only ``is_cancelled`` may be
-        called afterwards.
-        """
+    """The worker's end. Forks of the worker keep none of its descriptors (_system/fork.py), and call nothing of it but ``is_cancelled``."""
 
     @abc.abstractmethod
     def is_cancelled(self, request_id: int) -> bool:

@@ -16,7 +16,6 @@ class ChildEnd(WorkerTransport):
     """Stands in the place of its parent's end of the transport: who would speak on it, or listen, leaves instead."""
 
     def __init__(self, parents: WorkerTransport) -> None:
-        parents.disown()
         self._parents = parents
 
     def try_send(self, frame: Frame) -> bool:
@@ -33,9 +32,6 @@ class ChildEnd(WorkerTransport):
 
     def wake(self) -> None:
         """See Transport."""
-
-    def disown(self) -> None:
-        """See WorkerTransport. Children have children."""
 
     def is_cancelled(self, request_id: int) -> bool:
         """See WorkerTransport."""

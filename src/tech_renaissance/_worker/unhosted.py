@@ -58,10 +58,6 @@ class UnhostedSession:
         )
         return True
 
-    def disown(self) -> None:
-        """This process is a fork of the worker."""
-        self._directory.disown()
-
     def end(self) -> None:
         """Leave the directory to its host; remove it if there is none."""
         if self._host_is_there or self._has_visitors():

@@ -92,9 +92,6 @@ class FileWorker(FileEnd, WorkerTransport):
                 write_status(self.directory, "terminated")
         super().close()
 
-    def disown(self) -> None:
-        """See WorkerTransport. Files tell nobody who lives."""
-
     def _try_respond(self, response: Response) -> bool:
         path = self._path("response.json")
         if os.path.exists(path):

@@ -138,10 +138,6 @@ class ShmWorker(WorkerTransport):
         self._lessee.close()
         self._lender.arena.close()
 
-    def disown(self) -> None:
-        """See WorkerTransport. The segments stay mapped: the child has tensors in them."""
-        self._side.doorbell.close()
-
     def _say(self, word: str) -> None:
         """Write it into status.txt."""
         if not self._place.is_lost():
