@@ -277,6 +277,21 @@ def test_a_lock_that_names_nobody_is_left_over_after_a_minute(make_session: Make
     shutil.rmtree(new)
 
 
+def test_a_directory_in_use_is_locked_for_those_who_clean_up(start: Maker) -> None:
+    """systemd-tmpfiles removes what is old in /tmp, but not from a folder that somebody has locked."""
+    import fcntl
+
+    session = start()
+    assert session.wait_until_ready()
+    for _ in range(2):
+        folder = os.open(session.session_dir, os.O_RDONLY)
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.close(folder)
+        session.terminate()
+        session.start()
+
+
 # --------------------------------------------------------------------------------------------------------- interrupted
 
 

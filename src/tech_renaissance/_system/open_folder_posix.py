@@ -1,6 +1,7 @@
 """Open directories on POSIX: each operation is relative to a descriptor, and follows no link."""
 
 import contextlib
+import fcntl
 import os
 import stat
 from typing import List, Optional, Tuple
@@ -59,6 +60,11 @@ class OpenFolderBase:
     def make_private(self) -> None:
         """Nobody but its user may enter it."""
         os.fchmod(self.descriptor, 0o700)
+
+    def hold_off_cleaners(self) -> None:
+        """Lock it: systemd-tmpfiles leaves a folder alone that is locked, however old the files in it are."""
+        with contextlib.suppress(OSError):  # not every file system can
+            fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     def make_folder(self, name: str) -> bool:
         """Make a private folder in it; False if something bears this name already."""

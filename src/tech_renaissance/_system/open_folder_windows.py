@@ -77,6 +77,9 @@ class OpenFolderBase:
     def make_private(self) -> None:
         """As its parent is."""
 
+    def hold_off_cleaners(self) -> None:
+        """There are none that go by age."""
+
     def make_folder(self, name: str) -> bool:
         """Make a folder in it; False if something bears this name already."""
         try:

@@ -153,7 +153,8 @@ class _Held:
         return not status.st_size and time.time() - status.st_mtime < _UNSIGNED_S
 
     def sign(self) -> None:
-        """Write this process's id into the lock. Raises OSError."""
+        """Write this process's id into the lock, and keep the directory from those who clean up. Raises OSError."""
+        self._folder.hold_off_cleaners()
         os.ftruncate(self._lock, 0)
         os.write(self._lock, str(os.getpid()).encode())
 

@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -79,6 +80,10 @@ public:
     void make_private() const {
         if (::fchmod(descriptor(), 0700) != 0) throw_file_error(errno, "make private", path_);
     }
+
+    // Locks it: systemd-tmpfiles leaves a folder alone that is locked, however old the files in it are. Not every file
+    // system can.
+    void hold_off_cleaners() const noexcept { static_cast<void>(::flock(descriptor(), LOCK_EX | LOCK_NB)); }
 
     // Makes a private folder in it, unless something bears this name already.
     void make_folder(const std::string& name) const {

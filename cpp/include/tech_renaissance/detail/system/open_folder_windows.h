@@ -58,6 +58,9 @@ public:
     std::string distrust() const { return ""; }
     void make_private() const {}
 
+    // There are none that go by age.
+    void hold_off_cleaners() const noexcept {}
+
     // Makes a folder in it, unless something bears this name already.
     void make_folder(const std::string& name) const { make_private_folder(path_ / to_path(name)); }
 

@@ -76,8 +76,9 @@ public:
     // Whether its name is still that of this directory, and the lock's of this lock.
     bool is_in_place(const OpenFolder& parent) const { return is_named(parent) && lock_.is_in_place(folder_); }
 
-    // Makes it private and removes what a dead owner left. Throws std::system_error.
+    // Makes it private, removes what a dead owner left, and keeps it from those who clean up. Throws std::system_error.
     void begin() {
+        folder_.hold_off_cleaners();
         lock_.blank();
         folder_.make_private();
         folder_.empty(lock_name);
