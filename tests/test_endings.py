@@ -1,5 +1,6 @@
 """Workers that are ended, or leave, while others are at them."""
 
+import itertools
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from gates import Gate
 from hosts import WORKERS
 from interrupt import interrupted
+from leaks import children
 
 from tech_renaissance import PythonSession, WorkerLost
 
@@ -107,3 +109,36 @@ def test_an_end_that_was_interrupted_can_be_repeated(make_local: Maker, end: str
         assert not os.path.exists(session.session_dir)
         if not was_interrupted:
             break
+
+
+@pytest.mark.parametrize("restart", ["never", "on-crash"])
+def test_a_start_that_was_interrupted_goes_on(
+    workspace: Path, transport: str, worker_python: str, restart: str
+) -> None:
+    """There is one worker, and it is the session's; a start after that finds it."""
+    for moment in range(0, 1000, 7):
+        session = PythonSession(WORKERS / "echo.py", "started", True, restart=restart)
+        was_interrupted = interrupted(session.start, moment)
+        session.start()
+        pid = session.fetch_response("pid")
+        assert [int(pid)] == children(os.getpid())
+        session.close()
+        assert not os.path.exists(session.session_dir)
+        if not was_interrupted:
+            break
+
+
+def test_calls_of_a_supervised_session_may_be_interrupted(
+    workspace: Path, transport: str, worker_python: str
+) -> None:
+    """With a deadline, so that every thread of ours is there."""
+    with PythonSession(WORKERS / "echo.py", "supervised", True, restart="on-crash") as session:
+        pid = session.fetch_response("pid", deadline_ms=60_000)
+        for moment in itertools.count():
+            was_interrupted = interrupted(
+                lambda: session.fetch_response("echo on", deadline_ms=60_000), moment
+            )
+            assert f"{moment}" == session.fetch_response(f"echo {moment}", deadline_ms=60_000)
+            if not was_interrupted:
+                break
+        assert pid == session.fetch_response("pid")

@@ -15,7 +15,7 @@ from ._base.tensor import Library, dtype_named, imported_library
 from ._host.caller import TIMEOUT_MS, Caller
 from ._host.checked_options import checked, checked_hook
 from ._host.end_call import end_call
-from ._host.ending import has_interrupted_us
+from ._host.ending import has_interrupted_us, unbroken
 from ._host.life import Life
 from ._host.options import CancelPatience, Options, RestartPolicy
 from ._process.output import Output
@@ -149,7 +149,11 @@ class PythonSession:
         interpreter, no script, the session id in use, refused by the system, or died while it was waited for.
         """
         wait_s = seconds("wait_ms", wait_ms)
-        self._launch()
+        if has_interrupted_us():
+            raise LocalProtocolError(
+                "bad_state", "a signal handler that has interrupted a call can start no worker"
+            )
+        unbroken(self._launch)
         if wait_s:
             self._caller.worker().exchange.wait_started(wait_s)
 

@@ -21,7 +21,9 @@ class DeadlineWatch:
     def __init__(self, end: Callable[[Call], None]) -> None:
         """``end``: what to do with a call whose deadline has passed; in the thread."""
         self._end = end
-        self._changed = threading.Condition()
+        # Taken by itself: what is written in Python, as a condition's entry, may be interrupted with the lock taken.
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
         self._waiting: List[Tuple[int, int, Call]] = []
         self._order = itertools.count()
         self._thread = LazyThread("deadlines", self._run)
@@ -29,7 +31,7 @@ class DeadlineWatch:
 
     def prepare(self) -> None:
         """Make sure that there is a thread. Raises LaunchError ``launch_failed`` if the system has none left."""
-        with self._changed:
+        with self._lock:
             if not self._closed:
                 self._thread.start()
 
@@ -40,9 +42,9 @@ class DeadlineWatch:
 
     def close(self) -> None:
         """No more calls are ended. Does not wait for one that is being ended."""
-        with self._changed:
+        with self._lock:
             self._closed = True
-            self._changed.notify()
+            self._changed.notify_all()
 
     def join(self) -> None:
         """Wait for the thread."""
@@ -60,12 +62,12 @@ class DeadlineWatch:
                 self._put(time.perf_counter_ns() + _RETRY_NS, call)
 
     def _put(self, at_ns: int, call: Call) -> None:
-        with self._changed:
+        with self._lock:
             heapq.heappush(self._waiting, (at_ns, next(self._order), call))
-            self._changed.notify()
+            self._changed.notify_all()
 
     def _next(self) -> Optional[Call]:
-        with self._changed:
+        with self._lock:
             while not self._closed:
                 self._forget_done()
                 remaining_s = (

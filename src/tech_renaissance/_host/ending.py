@@ -7,7 +7,7 @@ handler that has interrupted the session's own code can ask for it, and return, 
 import os
 import sys
 import threading
-from typing import TYPE_CHECKING, Callable, Optional
+from typing import TYPE_CHECKING, Callable, List, Optional, TypeVar
 
 from .._base.errors import LaunchError
 from .._system.latch import Latch
@@ -15,6 +15,8 @@ from .._system.lazy_thread import LazyThread, is_ours
 
 if TYPE_CHECKING:
     from types import FrameType
+
+_Result = TypeVar("_Result")
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _FOLDERS = tuple(
@@ -59,6 +61,33 @@ class Ending:
             action()
         finally:
             self._lock.release()
+
+
+def unbroken(action: Callable[[], _Result]) -> _Result:
+    """Run ``action`` to its end, whatever interrupts the caller: a worker that is launched must not be forgotten, say. Signals come to the
+    main thread, so that has another do it.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return action()
+    results: List[_Result] = []
+    errors: List[BaseException] = []
+    done = Latch()
+
+    def act() -> None:
+        try:
+            results.append(action())
+        except BaseException as error:
+            errors.append(error)
+        done.set()
+
+    try:
+        LazyThread("start", act).start()
+    except LaunchError:
+        act()
+    done.wait(float("inf"))
+    if errors:
+        raise errors.pop()
+    return results[0]
 
 
 def has_interrupted_us() -> bool:

@@ -19,7 +19,7 @@ from .._transport.file.watch import Backoff
 from .._transport.session_directory import SessionDirectory, remove_leftovers, session_directory
 from .._transport.session_place import SessionPlace
 from .._transport.transport import HostTransport
-from .ending import Ending
+from .ending import Ending, unbroken
 from .ladder import END_LADDER, TERMINATE_LADDER
 from .launched_worker import Launch, LaunchedWorker
 from .options import Options
@@ -89,6 +89,9 @@ class Life:
         transport = self._transport
         if transport is not None and not self._closed:
             return transport
+        return unbroken(self._make_transport)
+
+    def _make_transport(self) -> HostTransport:
         with self._lock:
             self.check_open()
             if self._directory is None:

@@ -43,7 +43,9 @@ class Supervisor:
         self._policy = policy
         self._launch_timeout_s = launch_timeout_s
         self._on_restart = on_restart
-        self._changed = threading.Condition()
+        # Taken by itself: what is written in Python, as a condition's entry, may be interrupted with the lock taken.
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
         self._thread = LazyThread("supervisor", self._run)
         self._schedule = RestartSchedule(policy)
         self._quarantine = Quarantine()
@@ -61,7 +63,7 @@ class Supervisor:
 
     def prepare(self) -> None:
         """Make sure that there is a thread. Raises LaunchError ``launch_failed`` if the system has none left."""
-        with self._changed:
+        with self._lock:
             if not self._closed:
                 self._thread.start()
 
@@ -72,7 +74,7 @@ class Supervisor:
             last.is_alive()  # if it has ended, that is known then
         if self._thread.is_current:
             return True
-        with self._changed:
+        with self._lock:
             # What has been called off, and the end of a worker, are seen to first.
             self._changed.wait_for(self._is_settled, _DEATH_S)
             if not self._is_wanted_restart():
@@ -84,7 +86,7 @@ class Supervisor:
 
     def watch(self, worker: LaunchedWorker) -> None:
         """Watch over a worker that its user has started."""
-        with self._changed:
+        with self._lock:
             self._worker = worker
             self._given_up = None
             self._schedule.reset()
@@ -92,14 +94,14 @@ class Supervisor:
 
     def stand_down(self) -> None:
         """The user wants none: a restart that is on its way is called off, and quarantine is forgiven."""
-        with self._changed:
+        with self._lock:
             self._wish += 1
             self._quarantine.clear()
             self._changed.notify_all()
 
     def close(self) -> None:
         """The same, for good; the calls that wait fail."""
-        with self._changed:
+        with self._lock:
             self._closed = True
             self._wish += 1
             self._changed.notify_all()
@@ -112,13 +114,13 @@ class Supervisor:
 
     def worker_ended(self) -> None:
         """A worker's process has ended; by any thread, which does not wait."""
-        with self._changed:
+        with self._lock:
             self._changed.notify_all()
 
     @property
     def is_restarting(self) -> bool:
         """Whether a worker has crashed, and the next one does not serve yet."""
-        with self._changed:
+        with self._lock:
             return self._phase is _Phase.RESTARTING and self._is_wanted_restart()
 
     @property
@@ -128,7 +130,7 @@ class Supervisor:
 
     def check_allowed(self, call: Call) -> None:
         """Raise WorkerLost ``quarantined`` if the request has ended too many workers."""
-        with self._changed:
+        with self._lock:
             error = self._quarantine.refuse(call)
         if error:
             raise error
@@ -137,7 +139,7 @@ class Supervisor:
         """Whether there will be another in place of a worker that cannot be used any more. Not to the supervisor's own thread, where the
         hook runs.
         """
-        with self._changed:
+        with self._lock:
             if self._thread.is_current or self._closed:
                 return False
             watched = self._worker
@@ -152,7 +154,7 @@ class Supervisor:
         """
         if self._thread.is_current:
             return True
-        with self._changed:
+        with self._lock:
             in_time = wait_for(self._changed, lambda: self._closed or not self._is_coming(worker), timeout_s)
             if self._given_up:
                 raise self._given_up.with_traceback(None)
@@ -162,7 +164,7 @@ class Supervisor:
         """Wait until what a dead worker left has been sent again: that comes first. False if it is not in time."""
         if self._phase is not _Phase.SENDING_AGAIN:
             return True
-        with self._changed:
+        with self._lock:
             return wait_for(
                 self._changed,
                 lambda: self._phase is not _Phase.SENDING_AGAIN or not self._is_wanted_restart(),
@@ -171,12 +173,12 @@ class Supervisor:
 
     def wait_sent(self, call: Call, timeout_s: float) -> bool:
         """Wait until a call that was handed over is under way again, or done; False if it is not in time."""
-        with self._changed:
+        with self._lock:
             return wait_for(self._changed, lambda: call.exchange is not None or call.done, timeout_s)
 
     def expire(self, call: Call) -> bool:
         """The deadline of a call has passed; False if it is not here, or is just being sent."""
-        with self._changed:
+        with self._lock:
             if not self._left_over.expire(call):
                 return False
             self._changed.notify_all()
@@ -204,7 +206,7 @@ class Supervisor:
 
     def _run(self) -> None:
         while True:
-            with self._changed:
+            with self._lock:
                 self._changed.wait_for(lambda: self._closed or self._has_ended_worker())
                 dead = self._worker
                 if dead is None or self._closed:
@@ -231,7 +233,7 @@ class Supervisor:
             error = reason
         except BaseException as reason:
             error = WorkerLost("worker_lost", f"the worker cannot be restarted: {_described(reason)}")
-        with self._changed:
+        with self._lock:
             is_wanted = self._restart_wish == self._wish
             if not is_wanted:
                 error = _closed_error() if self._closed else _stopped_error()
@@ -250,7 +252,7 @@ class Supervisor:
             pass
         dead.exchange.close()
         calls = dead.exchange.take_unanswered()
-        with self._changed:
+        with self._lock:
             self._left_over.put_first(calls)
             for call in calls:
                 if call.is_overdue():
@@ -274,7 +276,7 @@ class Supervisor:
     def _back_off(self, record: Optional[PostMortem]) -> bool:
         """False if its user wants no restart any more. Raises WorkerLost if the policy says that enough is enough."""
         lived_s = record.ended_at - record.started_at if record else 0.0
-        with self._changed:
+        with self._lock:
             wait_s = self._schedule.next_wait_s(lived_s, time.monotonic())
             if wait_s is None:
                 self._give_up(record)
@@ -317,7 +319,7 @@ class Supervisor:
             raise WorkerLost("worker_lost", f"on_restart failed: {_described(error)}") from error
 
     def _set_phase(self, phase: _Phase) -> None:
-        with self._changed:
+        with self._lock:
             self._phase = phase
             self._changed.notify_all()
 
@@ -331,14 +333,14 @@ class Supervisor:
             try:
                 sent = exchange.send(call, min(_LOOK_S, call.remaining_s()))
             finally:
-                with self._changed:
+                with self._lock:
                     if not sent:
                         self._left_over.put_first([call])
                     self._changed.notify_all()
 
     def _next_to_send(self) -> Optional[Call]:
         """The next call that is still to be sent; None if there is none, or none is wanted."""
-        with self._changed:
+        with self._lock:
             while self._is_wanted_restart():
                 call = self._left_over.take()
                 error = call and (expired(call) if call.is_overdue() else self._quarantine.refuse(call))
@@ -349,7 +351,7 @@ class Supervisor:
             return None
 
     def _check_wanted(self) -> None:
-        with self._changed:
+        with self._lock:
             if not self._is_wanted_restart():
                 raise _stopped_error()
 

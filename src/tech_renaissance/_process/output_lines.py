@@ -166,21 +166,21 @@ class LineFlow(OutputFlow):
 
     def take(self, read: Reader, *, last: bool = False) -> None:
         """See OutputFlow."""
-        with self._changed:
+        with self._lock:
             self._take(read)
             self._is_complete = self._is_complete or last
             self._changed.notify_all()
 
     def switch(self, command: str, read: Reader) -> None:
         """See OutputFlow."""
-        with self._changed:
+        with self._lock:
             super().switch(command, read)
             self._changed.notify_all()
 
     def wait_for_room(self, timeout_s: float) -> None:
         """See OutputFlow. No longer than a callback may hold up anybody, and not in the callback itself: it alone makes room."""
         until = time.monotonic() + timeout_s
-        with self._changed:
+        with self._lock:
             while self._backlog.is_full and not self._is_complete and not self._is_own_thread:
                 now = time.monotonic()
                 if now >= self._full_since + _PATIENCE_S:
@@ -192,7 +192,7 @@ class LineFlow(OutputFlow):
 
     def close(self) -> None:
         """See OutputFlow. A callback that does not return is abandoned."""
-        with self._changed:
+        with self._lock:
             self._is_complete = True
             self._give_until = time.monotonic() + _PATIENCE_S
             self._changed.notify_all()
@@ -229,7 +229,7 @@ class LineFlow(OutputFlow):
 
     def _next(self) -> Optional[Piece]:
         """The next piece, waiting for it; None after the last."""
-        with self._changed:
+        with self._lock:
             while not (self._backlog or self._is_complete):
                 self._changed.wait()
             piece = self._backlog.take()

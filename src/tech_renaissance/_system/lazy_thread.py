@@ -28,15 +28,15 @@ class LazyThread:
 
     def start(self) -> None:
         """Start it, if it has not been. Raises LaunchError ``launch_failed`` if the system has no thread left."""
-        if self._thread is None:
-            thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+        if self._thread is None:  # noted first: an exception may come once it runs
+            self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+        if self._thread.ident is None:
             try:
-                thread.start()
+                self._thread.start()
             except RuntimeError as error:
                 raise LaunchError("launch_failed", f"cannot start a thread: {error}") from error
-            self._thread = thread
 
     def join(self) -> None:
         """Wait for its end, unless it never began, or the caller runs in it."""
-        if self._thread is not None and not self.is_current:
+        if self._thread is not None and self._thread.ident is not None and not self.is_current:
             self._thread.join()
