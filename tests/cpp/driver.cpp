@@ -101,6 +101,9 @@ public:
 
     void clear() { sessions_.clear(); }
 
+    // For a fork, in which another thread's lock would be held for ever.
+    std::unique_lock<std::mutex> lock() const { return std::unique_lock<std::mutex>(mutex_); }
+
 private:
     mutable std::mutex mutex_;
     std::map<std::string, std::shared_ptr<PythonSession>> sessions_;
@@ -298,7 +301,7 @@ private:
         const std::string handle = arguments.text("session");
         if (op == "new") return sessions_.add(handle, options(handle, arguments.object("options"))), Value();
         if (op == "close") return sessions_.remove(handle), Value();
-        if (op == "fork") return in_fork([&] { be_fork(arguments); }, arguments.text("gate").empty());
+        if (op == "fork") return in_fork(sessions_.lock(), [&] { be_fork(arguments); }, arguments.text("gate").empty());
         return calls.at(op)(*sessions_.get(handle), arguments);
     }
 

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdint>
+#include <mutex>
 #include <string>
 
 // Takes the program's stdout for itself; what is written to stdout from now on goes to stderr.
@@ -50,11 +51,12 @@ inline void pass_gate(const std::string& path) {
     ::close(opened);
 }
 
-// Runs the action in a fork of this program and returns the fork's exit status: 0 if it came to its end, or if it is
-// not waited for.
+// Runs the action in a fork of this program, which is made under the lock, and returns the fork's exit status: 0 if it
+// came to its end, or if it is not waited for.
 template <class Action>
-int in_fork(Action action, bool waits) {
+int in_fork(std::unique_lock<std::mutex> lock, Action action, bool waits) {
     const ::pid_t child = ::fork();
+    lock.unlock();
     if (child == 0) {
         action();
         ::_exit(0);

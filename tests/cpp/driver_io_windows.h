@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <cstdio>
+#include <mutex>
 #include <stdexcept>
 #include <string>
 
@@ -30,7 +31,7 @@ private:
 inline void pass_gate(const std::string&) { throw std::logic_error("there are no gates on Windows"); }
 
 template <class Action>
-int in_fork(Action, bool) {
+int in_fork(std::unique_lock<std::mutex>, Action, bool) {
     throw std::logic_error("there is no fork on Windows");
 }
 
