@@ -7,6 +7,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <filesystem>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <random>
@@ -278,6 +280,24 @@ TEST("what a fork of the host lets go of is not let go of") {
     CHECK_EQ(0, f.worker->returned(0));
     result = Tensor();
     CHECK_EQ(1, f.worker->returned(0));
+}
+
+TEST("a tensor of empty keeps one window of a transport that is gone, and no descriptor") {
+    const auto count = [](const char* folder) {
+        return std::distance(std::filesystem::directory_iterator(folder), std::filesystem::directory_iterator());
+    };
+    const auto descriptors = count("/proc/self/fd");
+    const auto mappings = count("/proc/self/map_files");
+    auto host = std::make_unique<ShmTransport>();
+    host->prepare();
+    Tensor shared = host->empty(Shape(3), DType::INT64);
+    Tensor large = host->empty(Shape(20 << 20), DType::UINT8);
+    host = nullptr;
+    CHECK_EQ(descriptors, count("/proc/self/fd"));
+    CHECK_EQ(mappings + 2, count("/proc/self/map_files"));
+    shared.data<std::int64_t>()[0] = 7;
+    shared = Tensor();
+    CHECK_EQ(mappings + 1, count("/proc/self/map_files"));
 }
 
 TEST("a host without standard streams has no descriptor of ours in their place") {

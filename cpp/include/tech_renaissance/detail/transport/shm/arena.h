@@ -170,6 +170,16 @@ public:
         windows_.tidy();
     }
 
+    // Lets go of the segment: blocks keep their windows, and can still be given up. Nothing else may be called
+    // afterwards.
+    void close() {
+        if (!windows_.is_ours()) return;  // else another thread's lock may be held for ever
+        const std::lock_guard<std::mutex> lock(mutex_);
+        lent_.clear();
+        windows_.close();
+        segment_.close();
+    }
+
     // Bytes in blocks that either side has, and memory taken from the system.
     std::pair<std::uint64_t, std::uint64_t> usage() {
         const std::lock_guard<std::mutex> lock(mutex_);

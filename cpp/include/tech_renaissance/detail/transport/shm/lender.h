@@ -19,6 +19,10 @@ namespace tr::detail::shm {
 class Lender {
 public:
     explicit Lender(Segment segment) : arena_(std::make_shared<Arena>(std::move(segment))) {}
+    Lender(const Lender&) = delete;
+    Lender& operator=(const Lender&) = delete;
+    // Tensors of empty() may live on.
+    ~Lender() { arena_->close(); }
 
     Arena& arena() const noexcept { return *arena_; }
 

@@ -58,6 +58,8 @@ public:
 
     int descriptor() const noexcept { return descriptor_.get(); }
     std::uint64_t nbytes() const noexcept { return nbytes_; }
+    // What is mapped of it stays.
+    void close() noexcept { descriptor_.close(); }
 
     // Takes memory for a range of whole pages. Throws std::system_error if there is none, instead of a signal later.
     void commit(std::uint64_t begin, std::uint64_t end) const {

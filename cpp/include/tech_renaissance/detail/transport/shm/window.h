@@ -60,6 +60,15 @@ public:
         }
     }
 
+    // False in a fork.
+    bool is_ours() const noexcept { return first_->is_ours(); }
+
+    // Keeps nothing mapped any more. Nothing may be called afterwards.
+    void close() {
+        first_ = nullptr;
+        others_ = {};
+    }
+
 private:
     struct Window {
         std::shared_ptr<Mapping> mapping;
