@@ -86,7 +86,10 @@ public:
     std::atomic<bool> exited{false};
     std::shared_ptr<const PostMortem> death;
     WorkRecord work;
-    Exchange exchange{transport, work, {[this] { return exited.load(); }, [](bool) { return lost(); }, {}, {}, {}}};
+    Exchange exchange{
+        transport,
+        work,
+        {[this] { return exited.load(); }, [](bool, std::chrono::milliseconds) { return lost(); }, {}, {}, {}}};
 
 private:
     static std::exception_ptr lost() { return std::make_exception_ptr(WorkerLost("worker_lost", "it died")); }
