@@ -61,8 +61,8 @@ NO_PYTHON_ARGUMENTS = {
     ("-c", "print(1)"): "'-c' would run something else",
     ("-uc", "print(1)"): "'-uc' would run something else",
     ("-mtimeit",): "'-mtimeit' would run something else",
-    ("-u", "-X"): "'-X' lacks its value",
-    ("-uW",): "'-uW' lacks its value",
+    ("-u", "-X"): "'-X' has no value",
+    ("-uW",): "'-uW' has no value",
     ("-X", "a\0b"): "cannot be passed to a process",
 }
 

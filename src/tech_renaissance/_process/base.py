@@ -1,4 +1,4 @@
-"""What a worker's process is on every platform: an end that its watcher makes public, and output."""
+"""What a worker's process has on every platform: an end that its watcher makes public, and output."""
 
 import contextlib
 from typing import Callable, Optional
@@ -6,12 +6,12 @@ from typing import Callable, Optional
 from .._system.latch import Latch
 from .output import OutputFlow
 
-# How long a thread waits before it tries again what has failed.
+# How long a thread waits before it retries something that failed.
 RETRY_S = 0.05
 
 
 class BaseProcess:
-    """The members that do not differ. A platform's process sets ``_output``, and ``_status`` before ``_ended``."""
+    """The members that all platforms share. A platform's process sets ``_output``, and sets ``_status`` before ``_ended``."""
 
     _output: OutputFlow
 
@@ -19,20 +19,20 @@ class BaseProcess:
         self._on_end = on_end
         self._ended = Latch()
         self._status: Optional[int] = None
-        # It was killed, and waited for in vain: it is in uninterruptible sleep.
+        # It was killed and did not end in time: it is in uninterruptible sleep.
         self.is_unkillable = False
 
     @property
     def exit_status(self) -> Optional[int]:
-        """The exit code, on POSIX negative for a signal; None while it runs, or if it cannot be known."""
+        """The exit code, negative for a signal (POSIX); None while it runs, or if it cannot be known."""
         return self._status
 
     def wait(self, timeout_s: float) -> bool:
-        """Wait for the end; False if it still runs after the timeout."""
+        """Wait for the end; False if it is still running after the timeout."""
         return self._ended.wait(timeout_s)
 
     def _tell_end(self, status: Optional[int]) -> None:
-        """The end is public then, whatever becomes of its record."""
+        """Make the end public, even if writing its record fails."""
         self._status = status
         with contextlib.suppress(Exception):
             self._on_end(self, status)

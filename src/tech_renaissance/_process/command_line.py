@@ -1,18 +1,18 @@
-"""What a worker's command line is made of, and what may stand in it."""
+"""What a worker's command line consists of, and what is allowed in it."""
 
 import os
 from typing import Any, Iterable, List, NamedTuple, Tuple, cast
 
 from .._base.errors import LaunchError, LocalProtocolError
 
-# The interpreter's options whose value may be the next argument.
+# Options of the interpreter whose value may be the next argument.
 _TAKES_VALUE = "XW"
-# Those that say what runs, in place of the script.
+# Options that make it run something other than the script.
 _RUNS_SOMETHING_ELSE = "cm"
 
 
 class CommandLine(NamedTuple):
-    """A worker's command line without its interpreter. REQUIRES: the arguments are checked."""
+    """A worker's command line without its interpreter. REQUIRES: the arguments have been checked."""
 
     script_path: str
     session_id: str
@@ -20,7 +20,7 @@ class CommandLine(NamedTuple):
     arguments: Tuple[str, ...] = ()
 
     def after(self, interpreter: str) -> List[str]:
-        """The whole. Raises LaunchError ``script_not_found``."""
+        """The whole command line. Raises LaunchError ``script_not_found``."""
         return [interpreter, *self.python_arguments, *self._script(), self.session_id, *self.arguments]
 
     def _script(self) -> List[str]:
@@ -33,20 +33,22 @@ class CommandLine(NamedTuple):
 
 
 def checked_arguments(option: str, arguments: Any) -> Tuple[str, ...]:
-    """What every operating system can pass on, of what a user gave. Raises LocalProtocolError ``bad_option``, which names the option."""
+    """A user's arguments, checked to be what every operating system can pass on. Raises LocalProtocolError ``bad_option``, which
+    names the option.
+    """
     if isinstance(arguments, (str, bytes)) or not isinstance(arguments, Iterable):
         raise LocalProtocolError("bad_option", f"{option} is a list of texts, not {arguments!r}")
     return tuple(_checked(option, argument) for argument in cast("Iterable[object]", arguments))
 
 
 def checked_python_arguments(arguments: Any) -> Tuple[str, ...]:
-    """Options that stand before the script and leave it to be what runs. Raises LocalProtocolError ``bad_option``."""
+    """Options that go before the script, checked not to replace it. Raises LocalProtocolError ``bad_option``."""
     checked = checked_arguments("python_arguments", arguments)
     rest = iter(checked)
     for argument in rest:
         value_is_next = _check_interpreter_option(argument)
         if value_is_next and next(rest, None) is None:
-            raise LocalProtocolError("bad_option", f"python_arguments: {argument!r} lacks its value")
+            raise LocalProtocolError("bad_option", f"python_arguments: {argument!r} has no value")
     return checked
 
 
@@ -55,7 +57,7 @@ def _checked(option: str, argument: object) -> str:
     if isinstance(argument, os.PathLike):
         text = os.fspath(cast("os.PathLike[Any]", argument))
     if not isinstance(text, str):
-        raise LocalProtocolError("bad_option", f"{option} is a list of texts, and {argument!r} is none")
+        raise LocalProtocolError("bad_option", f"{option} is a list of texts, and {argument!r} is not one")
     try:
         if b"\0" not in os.fsencode(text):
             return text
@@ -76,7 +78,7 @@ def _check_interpreter_option(argument: str) -> bool:
     for place, letter in enumerate(argument[1:], 2):
         if letter in _RUNS_SOMETHING_ELSE:
             raise LocalProtocolError(
-                "bad_option", f"python_arguments: {argument!r} would run something else than the worker"
+                "bad_option", f"python_arguments: {argument!r} would run something other than the worker"
             )
         if letter in _TAKES_VALUE:
             return place == len(argument)

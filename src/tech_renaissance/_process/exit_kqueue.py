@@ -1,20 +1,20 @@
-"""Learning of a child's end with kqueue, on systems whose Python has no ``os.waitid`` (macOS, before Python 3.13)."""
+"""How to learn of a child's end with kqueue, on systems whose Python has no ``os.waitid`` (macOS before Python 3.13)."""
 
 import contextlib
 import select
 from typing import Optional
 
-# The event's data is the status of wait(2), which select has no name for (sys/event.h).
+# Asks for the status of wait(2) in the event's data. Python's select has no name for it (sys/event.h).
 _NOTE_EXITSTATUS = 0x04000000
 
 
 def has_ended(pid: int) -> bool:
-    """Whether the child has ended, or is another's to wait for."""
+    """Whether the child has ended, or is no longer ours to wait for."""
     return _wait(pid, 0) is not None
 
 
 def wait_for_end(pid: int) -> Optional[int]:
-    """Block until the child has ended, and leave it to be reaped: its number stays its own until then.
+    """Block until the child has ended. Does not reap it, so its process id cannot be reused yet.
 
     Returns the exit status, negative for a signal; None if it cannot be known.
     """

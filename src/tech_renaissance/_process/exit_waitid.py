@@ -1,11 +1,11 @@
-"""Learning of a child's end without reaping it, on systems whose Python has ``os.waitid``."""
+"""How to learn of a child's end without reaping it, on systems whose Python has ``os.waitid``."""
 
 import os
 from typing import Optional
 
 
 def has_ended(pid: int) -> bool:
-    """Whether the child has ended, or is another's to wait for."""
+    """Whether the child has ended, or is no longer ours to wait for."""
     try:
         return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
     except ChildProcessError:
@@ -13,9 +13,10 @@ def has_ended(pid: int) -> bool:
 
 
 def wait_for_end(pid: int) -> Optional[int]:
-    """Block until the child has ended, and leave it to be reaped: its number stays its own until then.
+    """Block until the child has ended. Does not reap it, so its process id cannot be reused yet.
 
-    Returns the exit status, negative for a signal; None if it cannot be known: a host that ignores SIGCHLD has the kernel reap.
+    Returns the exit status, negative for a signal; None if it cannot be known, because the host ignores SIGCHLD and so the kernel
+    reaps its children.
     """
     try:
         result = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)

@@ -12,12 +12,12 @@ _VERSION_IN_NAME = re.compile(r"python-?(\d)\.?(\d+)", re.IGNORECASE)
 
 
 def find_interpreter(python: Optional[str], environment: Mapping[str, str]) -> str:
-    """Path of the worker's interpreter: the option, else TR_PYTHON, else the host's own.
+    """The path of the worker's interpreter: the option, else TR_PYTHON, else the host's own.
 
     Raises LaunchError ``interpreter_not_found``.
     """
     wanted = python or environment.get("TR_PYTHON") or sys.executable
-    # An embedded interpreter may not know its executable.
+    # An embedded interpreter may not know its own executable.
     wanted = wanted or ("python" if sys.platform == "win32" else "python3")
     found = shutil.which(wanted, path=environment.get("PATH"))
     if found is None:
@@ -29,9 +29,9 @@ def find_interpreter(python: Optional[str], environment: Mapping[str, str]) -> s
 
 
 def named_version(interpreter: str) -> str:
-    """The version that an interpreter's own name tells, or that of its folder, as in ``python3.11`` and ``Python311``; empty if neither does.
+    """The version in an interpreter's name or its folder's, as in ``python3.11`` and ``Python311``; empty if there is none.
 
-    For one that did not live to tell its version.
+    For an interpreter that died before it could report its version.
     """
     folder, name = os.path.split(os.path.realpath(interpreter))
     found = _VERSION_IN_NAME.search(name) or _VERSION_IN_NAME.search(os.path.basename(folder))

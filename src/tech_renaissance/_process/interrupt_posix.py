@@ -1,5 +1,5 @@
-"""The worker's answers to its host's signals: SIGURG interrupts the handler, or has the stacks written; SIGWINCH has the main
-thread's stack written though no Python code runs (spec/life.md).
+"""How the worker answers its host's signals: SIGURG interrupts the handler or writes the stacks; SIGWINCH writes the main
+thread's stack even if no Python code is running (spec/life.md).
 """
 
 import contextlib
@@ -14,7 +14,7 @@ from typing import Callable, Generator, List, Optional
 
 from .._system.fork import in_children
 
-# Of the signal's handler, on top of what was interrupted.
+# Frames of the signal handler, on top of the interrupted code's.
 _OUR_FRAMES = 4
 
 
@@ -22,25 +22,25 @@ _OUR_FRAMES = 4
 def interruptible(
     directory: str, interrupt: Callable[[], None], is_cancelled: Callable[[], bool]
 ) -> Generator[None, None, None]:
-    """While serving, ``interrupt`` runs in the main thread when the host asks for it; the host can have the stacks."""
+    """While serving, let the host have ``interrupt`` run in the main thread, and ask for the stacks."""
     del is_cancelled  # the host sends a signal when it is time
     with contextlib.ExitStack() as undo:
         stacks = _open_new(os.path.join(directory, "stack.txt"))
         if stacks is not None:
             undo.callback(os.close, stacks)
-            # Written by the signal handler itself: for when no Python code runs, so that the stack stands still.
+            # The C-level handler writes this stack itself, so it works while no Python code is running.
             faulthandler.register(signal.SIGWINCH, stacks, all_threads=False, chain=False)
             undo.callback(faulthandler.unregister, signal.SIGWINCH)
         if threading.current_thread() is threading.main_thread():
             _handle(signal.SIGURG, lambda: _answer(stacks, interrupt), undo)
-            # A host's mask is inherited.
+            # The host's signal mask was inherited.
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGURG, signal.SIGWINCH})
-        undo.callback(in_children(undo.close))  # where it is not ours to answer
+        undo.callback(in_children(undo.close))  # forks of the worker must not answer
         yield
 
 
 def _answer(stacks: Optional[int], interrupt: Callable[[], None]) -> None:
-    """The host wants the stacks if it has put a question mark there, else the interrupt."""
+    """Write the stacks if the host has put a question mark into the file, else interrupt."""
     with contextlib.suppress(OSError):
         if stacks is not None and os.pread(stacks, 2, 0) == b"?":
             os.ftruncate(stacks, 0)
@@ -69,7 +69,7 @@ def _handle(number: int, action: Callable[[], None], undo: contextlib.ExitStack)
 
 
 def _open_new(path: str) -> Optional[int]:
-    """A file that is new, and nobody else's; None if there is none to be had: no stacks then."""
+    """Create a new file that is only ours. None if that is impossible; then there are no stacks."""
     try:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(path)

@@ -1,5 +1,5 @@
-"""The same as interrupt_posix.py on Windows, where nobody can send a signal: a thread of the worker watches for the request that is
-cancelled. There are no stacks.
+"""interrupt_posix.py for Windows, where the host cannot send a signal: a thread of the worker checks whether the current request
+has been cancelled. There are no stacks.
 """
 
 import _thread
@@ -9,7 +9,7 @@ import threading
 from types import FrameType
 from typing import Callable, Generator, List, Optional
 
-# How long a handler has from the moment at which it is cancelled.
+# How long a cancelled handler has before it is interrupted.
 _NOTICE_S = 0.2
 _LOOK_S = 0.05
 
@@ -18,7 +18,7 @@ _LOOK_S = 0.05
 def interruptible(
     directory: str, interrupt: Callable[[], None], is_cancelled: Callable[[], bool]
 ) -> Generator[None, None, None]:
-    """While serving, ``interrupt`` runs in the main thread when the request in work has been cancelled."""
+    """While serving, run ``interrupt`` in the main thread when the current request has been cancelled."""
     del directory
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -35,7 +35,7 @@ def interruptible(
 
     def watch() -> None:
         while not over.wait(_LOOK_S):
-            with contextlib.suppress(OSError, MemoryError):  # then at the next look
+            with contextlib.suppress(OSError, MemoryError):  # the next look may succeed
                 if is_cancelled() and not over.wait(_NOTICE_S) and is_cancelled():
                     ours.append(True)
                     _thread.interrupt_main()

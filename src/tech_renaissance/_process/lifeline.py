@@ -1,4 +1,4 @@
-"""The worker's end of the lifeline: when the host is gone, however it went, the worker and its children end at once.
+"""The worker's end of the lifeline: when the host dies, however that happens, the worker and its children end at once.
 
 On POSIX the lifeline is a pipe whose write end only the host holds. On Windows the host's job object does the same, and
 there is nothing for the worker to do.
@@ -13,7 +13,7 @@ from typing import Optional
 
 
 def hold_lifeline(descriptor: Optional[str]) -> None:
-    """Tie this process to its host. ``descriptor``: the value of TR_LIFELINE, None if there is no host to be tied to."""
+    """Tie this process to its host. ``descriptor`` is the value of TR_LIFELINE; None if there is no host."""
     if not descriptor or sys.platform == "win32":
         return
     lifeline = int(descriptor)
@@ -31,9 +31,9 @@ def hold_lifeline(descriptor: Optional[str]) -> None:
 if sys.platform == "linux":
 
     def arm(lifeline: int, owner: int) -> None:
-        """Let the kernel end the owner (a process, or a group by its negative number) when the pipe closes: also while the worker holds
-        the GIL in native code. What is set belongs to the pipe's end, not to the process that sets it: a host does so for a worker
-        that still starts.
+        """Let the kernel end the owner (a process, or a group as a negative number) when the pipe closes, even while the worker holds
+        the GIL in native code. The settings belong to the pipe's end, not to the process that makes them, so the host can make them
+        for a worker that is still starting.
         """
         import fcntl
 

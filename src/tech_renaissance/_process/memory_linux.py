@@ -1,6 +1,6 @@
-"""What Linux knows about a worker's memory: its peak, and whether the kernel ended it for want of any.
+"""What Linux knows about a worker's memory: its peak, and whether the kernel killed the worker because memory ran out.
 
-Everything here is best effort: what the system does not tell is None, or an empty count.
+Everything here is best effort: what the system does not report is None or an empty dict.
 """
 
 import contextlib
@@ -8,10 +8,10 @@ import platform
 import resource
 from typing import Dict, Optional
 
-# waitid(2) as the kernel has it, with a fifth argument that the C library leaves out: the resources that were used.
+# The system call behind waitid(2). It has a fifth argument that the C library leaves out: the resources used.
 _WAITID = {"x86_64": 247, "aarch64": 95, "riscv64": 95}
 _P_PID, _WEXITED, _WNOWAIT = 1, 4, 0x01000000
-# Of struct rusage, long by long; the fifth is ru_maxrss, in KiB.
+# struct rusage as an array of longs; the one at index 4 is ru_maxrss, in KiB.
 _RUSAGE_LONGS, _MAXRSS = 18, 4
 
 
@@ -21,11 +21,11 @@ def own_peak_nbytes() -> int:
 
 
 def peak_nbytes(pid: int) -> Optional[int]:
-    """The peak of resident memory of a child that has ended and is not reaped."""
+    """The peak resident memory of a child that has ended but has not been reaped."""
     number = _WAITID.get(platform.machine())
     if number is None:
         return None
-    import ctypes  # at a worker's end, not at its start
+    import ctypes  # imported only when a worker ends, to keep starting fast
 
     usage = (ctypes.c_long * _RUSAGE_LONGS)()
     information = ctypes.create_string_buffer(128)
@@ -42,7 +42,7 @@ def peak_nbytes(pid: int) -> Optional[int]:
 
 
 def out_of_memory_kills(pid: int) -> Dict[str, int]:
-    """How many processes the kernel has ended for want of memory: in all, and in the group of a process that lives."""
+    """How many processes the kernel has killed because memory ran out: in all, and in the control group of a living process."""
     found: Dict[str, int] = {}
     with contextlib.suppress(OSError, ValueError):
         with open(f"/proc/{pid}/cgroup", encoding="ascii", errors="replace") as file:
@@ -64,7 +64,7 @@ def have_grown(before: Dict[str, int]) -> bool:
 
 
 def process_state(pid: int) -> str:
-    """The letter of the process's state, as in proc(5): T for stopped, D for uninterruptible sleep."""
+    """The letter for the process's state, as in proc(5): T for stopped, D for uninterruptible sleep."""
     try:
         with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
             return file.read().rpartition(")")[2].split()[0]

@@ -1,4 +1,4 @@
-"""The same as memory_linux.py, where the system does not tell."""
+"""memory_linux.py for systems that do not report these things."""
 
 from typing import Dict, Optional
 

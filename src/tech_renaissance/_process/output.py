@@ -1,7 +1,7 @@
-"""What happens to the worker's output: its last part is kept, and all of it goes to where the host wants it.
+"""What happens to the worker's output: the last part is kept, and all of it is passed on to where the host wants it.
 
-Taking output and giving it on are separate: a slow reader or callback holds up the giver, and the worker through its full
-pipe, but nobody else.
+Taking output and passing it on are separate: a slow reader or callback holds up the thread that passes output on, and the
+worker once its pipe is full, but nothing else.
 """
 
 import contextlib
@@ -16,16 +16,16 @@ from .._system.fork import close_held, make_held
 TAIL_NBYTES = 64 * 1024
 STREAMS = ("stdout", "stderr")
 
-# What can be read now, each piece with its stream, an index of STREAMS.
+# Returns what can be read now: pieces, each with its stream as an index into STREAMS.
 Reader = Callable[[], List[Tuple[int, bytes]]]
 
 
 class OutputLine(NamedTuple):
     """A line of a worker's output.
 
-    ``text`` is without its newline; what is longer than 64 KiB comes in parts. ``stream``: "stdout" or "stderr"; or "dropped": then
-    the text says how much of the output was, because the function that is given the lines was too slow for it. ``command``: the message
-    of the call in whose time it was written; empty between calls.
+    ``text`` is without its newline; a line longer than 64 KiB comes in parts. ``stream`` is "stdout" or "stderr"; or "dropped": the
+    text then says how much output was dropped because the function that gets the lines was too slow. ``command`` is the message of
+    the call during which it was written; empty between calls.
     """
 
     text: str
@@ -33,7 +33,7 @@ class OutputLine(NamedTuple):
     command: str
 
 
-# "inherit", "discard", the path of a file to append to, or a function that gets line by line (in a thread of ours).
+# "inherit", "discard", the path of a file to append to, or a function that gets each line (in a thread of ours).
 Output = Union[str, Callable[[OutputLine], None]]
 
 
@@ -41,11 +41,11 @@ class Tail:
     """The last TAIL_NBYTES of a stream. Thread-safe."""
 
     def __init__(self) -> None:
-        self._lock = threading.RLock()  # a signal handler may use the session, too
+        self._lock = threading.RLock()  # reentrant because a signal handler may use the session
         self._data = bytearray()
 
     def add(self, data: bytes) -> None:
-        """Append; forgets what is too old."""
+        """Append, and forget what is too old."""
         with self._lock:
             self._data += data
             del self._data[:-TAIL_NBYTES]
@@ -57,41 +57,41 @@ class Tail:
 
 
 class OutputFlow:
-    """Takes what comes, keeps tails, and has it given on in order. Thread-safe; one thread, the pump, takes and gives in turns."""
+    """Takes output, keeps tails of it, and passes it on in order. Thread-safe. One thread, the pump, takes and gives in turns."""
 
     def __init__(self) -> None:
-        self._lock = threading.RLock()  # a signal handler may use the session, too
+        self._lock = threading.RLock()  # reentrant because a signal handler may use the session
         self._command = ""
         self.tail = Tail()
         self.stderr_tail = Tail()
 
     def start(self) -> None:
-        """The process runs. Raises RuntimeError if there is no thread to be had."""
+        """Called once the process is running. Raises RuntimeError if no thread can be started."""
 
     def take(self, read: Reader, *, last: bool = False) -> None:
-        """Take what can be read now, as written in the time of the present call. ``last``: the process has ended."""
+        """Take what can be read now, as output of the current call. ``last``: the process has ended."""
         del last
         with self._lock:
             self._take(read)
 
     def switch(self, command: str, read: Reader) -> None:
-        """What can be read now belongs to the call so far; what comes later, to this one."""
+        """What can be read now belongs to the call so far; later output belongs to this one."""
         with self._lock:
             self._take(read)
             self._end_call()
             self._command = command
 
     def wait_for_room(self, timeout_s: float) -> None:
-        """Hold up who is about to have more taken, or written, as long as it should be: where there is too much that was not given."""
+        """Wait while too much output has not been given yet. Call it before taking more, or letting the worker write more."""
 
     def give(self) -> None:
-        """Give on what was taken; in the pump."""
+        """Pass on what was taken. Called in the pump."""
 
     def close(self) -> None:
-        """Give on the rest, within bounds, and release what is held. To be called once, after the pump's end."""
+        """Pass on the rest, within bounds, and release resources. Call it once, after the pump has ended."""
 
     def _take(self, read: Reader) -> None:
-        with contextlib.suppress(MemoryError):  # output is lost rather than the host
+        with contextlib.suppress(MemoryError):  # better to lose output than the host
             for stream, data in read():
                 self.tail.add(data)
                 if stream:
@@ -99,27 +99,27 @@ class OutputFlow:
                 self._keep(stream, data)
 
     def _keep(self, stream: int, data: bytes) -> None:
-        """Have a piece given on; under the lock."""
+        """Keep a piece to be passed on. Called under the lock."""
 
     def _end_call(self) -> None:
-        """What was written in the time of the present call is complete; under the lock."""
+        """The current call's output is complete. Called under the lock."""
 
 
 class Sink:
-    """Where output goes that is not cut into lines. ``write`` may wait for its reader as long as the worker lives."""
+    """A destination for output that is not cut into lines. ``write`` may wait for its reader as long as the worker lives."""
 
     def write(self, stream: int, data: bytes) -> None:
-        """Pass on. ``stream``: an index of STREAMS."""
+        """Pass ``data`` on. ``stream`` is an index into STREAMS."""
 
     def close(self) -> None:
-        """Release what the sink holds."""
+        """Release the sink's resources."""
 
 
 class DescriptorSink(Sink):
-    """Passes output on to descriptors, one for each stream; how to write to one is the platform's."""
+    """Passes output on to descriptors, one for each stream. Each platform writes in its own way."""
 
     def __init__(self, descriptors: Sequence[int], *, owned: bool) -> None:
-        """``owned``: it is one descriptor for both, to be closed at the end."""
+        """``owned``: both are the same descriptor, which is closed at the end."""
         self._descriptors = descriptors
         self._owned = owned
 
@@ -130,7 +130,7 @@ class DescriptorSink(Sink):
 
 
 def open_sink(output: str, to_descriptors: Callable[..., Sink]) -> Sink:
-    """Where output is to go. ``to_descriptors``: makes the platform's DescriptorSink, with the same arguments.
+    """The sink for an output option. ``to_descriptors`` makes the platform's DescriptorSink and takes the same arguments.
 
     Raises LaunchError ``launch_failed`` if a file cannot be opened.
     """
@@ -147,12 +147,12 @@ def open_sink(output: str, to_descriptors: Callable[..., Sink]) -> Sink:
 
 
 class SinkFlow(OutputFlow):
-    """Gives what it takes to a sink, in the pump: the next is taken when the last was given."""
+    """Gives output to a sink, in the pump, which takes more only after giving what it has."""
 
     def __init__(self, sink: Sink) -> None:
         super().__init__()
         self._sink = sink
-        self._giving = threading.Lock()  # taken first; where each stream has a pump
+        self._giving = threading.Lock()  # taken before _lock; needed where each stream has a pump of its own
         self._taken: Deque[Tuple[int, bytes]] = deque()
 
     def give(self) -> None:

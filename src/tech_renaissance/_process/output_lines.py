@@ -1,4 +1,4 @@
-"""Output by lines: what a callback has not been given yet is kept, within bounds, and given to it in a thread of its own.
+"""Output by lines: lines for a callback are kept, within bounds, and given to it in a thread of its own.
 
 Contract: spec/life.md, Output by lines.
 """
@@ -14,30 +14,31 @@ from typing import Callable, Deque, NamedTuple, Optional
 from .output import STREAMS, OutputFlow, OutputLine, Reader
 
 _LONGEST_LINE = 64 * 1024
-# So much is kept that a callback has not been given. What an answer brings along may exceed it, at most by as much again.
+# How much output is kept for a callback. Output taken along with an answer may exceed this, up to twice as much.
 _MOST_NBYTES = 1 << 20
-# What a piece takes besides its bytes, about.
+# Roughly how much memory a piece needs besides its bytes.
 _PIECE_NBYTES = 256
-# How long a callback may hold up its worker; and how long it is given the rest at the end.
+# How long a callback may hold up its worker, and for how long it gets the remaining lines at the end.
 _PATIENCE_S = 1.0
-# How long one that does not return is waited for at the end.
+# How long to wait at the end for a callback that does not return.
 _ABANDON_S = 5.0
 
 
 class Piece(NamedTuple):
-    """Bytes of a stream; or, of stream -1, the end of a call; or how many bytes were ``dropped`` in its place."""
+    """Bytes of a stream; or, with stream -1, the end of a call or a number of ``dropped`` bytes."""
 
     command: str
     stream: int
     data: bytes
     dropped: int
-    cost: int  # how much memory it takes, about
+    cost: int  # roughly how much memory it needs
 
 
 class Backlog:
-    """Pieces that a callback has not been given yet, oldest first. Not thread-safe.
+    """Pieces that the callback has not got yet, oldest first. Not thread-safe.
 
-    Who sees that it is full waits for room as long as it likes, and then has it ``drop`` what comes, until half of it was taken.
+    Whoever adds to a full backlog may wait for room as long as it likes, and then call ``drop``: new output is dropped until half
+    of the backlog has been taken.
     """
 
     def __init__(self) -> None:
@@ -45,42 +46,42 @@ class Backlog:
         self._nbytes = 0
         self._last_command = ""
         self._is_dropping = False
-        self._is_ended = True  # nothing was added since the end of a call
+        self._is_ended = True  # nothing has been added since the end of a call
 
     def __bool__(self) -> bool:
         return bool(self._pieces)
 
     @property
     def is_full(self) -> bool:
-        """Whether nothing more should come; it would be kept all the same, up to twice the bound."""
+        """Whether nothing more should be added. What is added all the same is kept, up to twice the bound."""
         return self._nbytes >= _MOST_NBYTES and not self._is_dropping
 
     def drop(self) -> None:
-        """From now on what comes is only counted, until half is taken."""
+        """From now on only count new output, until half has been taken."""
         self._is_dropping = True
 
     def add(self, stream: int, data: bytes, command: str) -> None:
-        """What was written in the time of a call."""
+        """Add output that was written during a call."""
         if self._nbytes >= 2 * _MOST_NBYTES:
             self.drop()
         if not self._is_dropping:
             self._append(stream, data, command)
         elif self._pieces and self._pieces[-1].dropped:
             last = self._pieces[-1]
-            only = command if command == last.command else ""  # of several calls: of none
+            only = command if command == last.command else ""  # several calls' output belongs to none
             self._pieces[-1] = last._replace(dropped=last.dropped + len(data), command=only)
         else:
             self._append(-1, b"", command, len(data))
         self._is_ended = self._is_dropping
 
     def end_call(self, command: str) -> None:
-        """What was written in the time of a call is complete."""
+        """The output of a call is complete."""
         if not self._is_ended:
             self._append(-1, b"", command)
             self._is_ended = True
 
     def take(self) -> Optional[Piece]:
-        """The oldest piece; None if there is none."""
+        """Remove and return the oldest piece; None if there is none."""
         if not self._pieces:
             return None
         piece = self._pieces.popleft()
@@ -99,15 +100,15 @@ class Backlog:
 
 
 class Lines:
-    """Cuts pieces into lines. ``give``: gets each, and of how many bytes it tells."""
+    """Cuts pieces into lines. ``give`` is called with each line and the number of bytes it stands for."""
 
     def __init__(self, give: Callable[[OutputLine, int], None]) -> None:
         self._give = give
         self._parts = [b"", b""]
-        self._command = ""  # of the parts
+        self._command = ""  # the call that the unfinished parts belong to
 
     def write(self, piece: Piece) -> None:
-        """Give the lines that end in it. The end of a call, and where bytes were dropped, end those that had not."""
+        """Give the lines that end in this piece. The end of a call and dropped bytes also end unfinished lines."""
         if piece.stream < 0:
             self.end()
             if piece.dropped:
@@ -124,14 +125,14 @@ class Lines:
         self._parts[piece.stream] = rest
 
     def end(self) -> None:
-        """Parts that have not ended are lines now."""
+        """Give unfinished lines as they are."""
         for stream, rest in enumerate(self._parts):
             self._parts[stream] = b""
             if rest:
                 self._give_line(stream, rest, len(rest))
 
     def _give_line(self, stream: int, line: bytes, nbytes: int) -> None:
-        """In parts, if it is too long. ``nbytes``: with its newline, if it has one."""
+        """Give a line, in parts if it is too long. ``nbytes`` includes the newline, if there is one."""
         while len(line) > _LONGEST_LINE:
             self._give_line(stream, line[:_LONGEST_LINE], _LONGEST_LINE)
             line, nbytes = line[_LONGEST_LINE:], nbytes - _LONGEST_LINE
@@ -140,13 +141,13 @@ class Lines:
 
 
 def dropped_line(nbytes: int, command: str) -> OutputLine:
-    """What a callback is given in place of output that it was too slow for."""
+    """The line that a callback gets in place of output that it was too slow for."""
     text = f"{nbytes} bytes of output were dropped: the callback was too slow"
     return OutputLine(text, "dropped", command)
 
 
 class LineFlow(OutputFlow):
-    """Gives lines to a callback, in a thread of its own. What that raises is printed, and that is all."""
+    """Gives lines to a callback, in a thread of its own. An exception in it is printed and has no other effect."""
 
     def __init__(self, callback: Callable[[OutputLine], None]) -> None:
         super().__init__()
@@ -154,9 +155,9 @@ class LineFlow(OutputFlow):
         self._changed = threading.Condition(self._lock)
         self._backlog = Backlog()
         self._full_since = math.inf
-        self._is_complete = False  # nothing more comes
+        self._is_complete = False  # no more output will come
         self._give_until = math.inf
-        self._left_nbytes = 0  # not given, since the time was over
+        self._left_nbytes = 0  # not given, because the time was up
         self._is_abandoned = False
         self._thread = threading.Thread(target=self._run, name="tech_renaissance lines", daemon=True)
 
@@ -178,7 +179,9 @@ class LineFlow(OutputFlow):
             self._changed.notify_all()
 
     def wait_for_room(self, timeout_s: float) -> None:
-        """See OutputFlow. No longer than a callback may hold up anybody, and not in the callback itself: it alone makes room."""
+        """See OutputFlow. Waits no longer than a callback may hold things up. In the callback itself, which alone makes room, it does not
+        wait at all.
+        """
         until = time.monotonic() + timeout_s
         with self._lock:
             while self._backlog.is_full and not self._is_complete and not self._is_own_thread:
@@ -221,14 +224,14 @@ class LineFlow(OutputFlow):
                 break
             try:
                 lines.write(piece)
-            except MemoryError:  # output is lost rather than the host
+            except MemoryError:  # better to lose output than the host
                 self._left_nbytes += len(piece.data)
         lines.end()
         if self._left_nbytes:
             self._call(dropped_line(self._left_nbytes, ""))
 
     def _next(self) -> Optional[Piece]:
-        """The next piece, waiting for it; None after the last."""
+        """Wait for the next piece and return it; None after the last."""
         with self._lock:
             while not (self._backlog or self._is_complete):
                 self._changed.wait()
@@ -245,10 +248,10 @@ class LineFlow(OutputFlow):
             self._left_nbytes += nbytes
 
     def _call(self, line: OutputLine) -> None:
-        if self._is_abandoned:  # or was closed by the callback itself: it is called no more
+        if self._is_abandoned:  # also if the callback itself closed it
             return
         try:
             self._callback(line)
-        except BaseException:  # it has nobody to raise it to
-            with contextlib.suppress(BaseException):  # nor has print
+        except BaseException:  # there is no caller to raise it to
+            with contextlib.suppress(BaseException):  # printing may fail, too
                 traceback.print_exc()

@@ -1,15 +1,15 @@
 """The worker's process on POSIX.
 
-The worker leads a session of its own, so that a signal to its group reaches its children and Ctrl+C in the host's terminal does
-not reach it. Two threads serve it: the watcher waits for its end, takes what it still had to say, and only then makes the end
-public; the pump takes its output, and gives it on. Both sleep in the kernel while nothing happens. A callback that gets the output
-by lines has a third.
+The worker leads a session of its own, so that a signal to its group reaches its children, and Ctrl+C in the host's terminal does
+not reach it. Two threads serve it: the watcher waits for its end, takes its last output, and only then makes the end public; the
+pump takes its output and passes it on. Both sleep in the kernel while nothing happens. A callback that gets the output by lines
+has a third thread.
 
-A dead process is not reaped at once. Until it is, its number cannot become another's, and the rest of its group can be killed
-by it. Processes that clean up after a crash (the resource tracker of multiprocessing, for one) have _HELPER_GRACE_S for it.
+A dead process is not reaped at once. Until it is, its process id cannot be reused, so the rest of its group can safely be killed
+by that id. Processes that clean up after a crash (such as multiprocessing's resource tracker) have _HELPER_GRACE_S to do so.
 
-The lifeline is a pipe whose write end only the host holds: it closes when the host is gone, however it went, and the
-worker ends itself (_process/lifeline.py).
+The lifeline is a pipe whose write end only the host holds: it closes when the host dies, however that happens, and then the
+worker ends (_process/lifeline.py).
 """
 
 import contextlib
@@ -39,11 +39,11 @@ if sys.platform == "darwin":
 else:
     from .exit_waitid import has_ended, wait_for_end
 
-# Writes of at most this many bytes to a pipe that polls writable do not block.
+# Writing up to this many bytes to a pipe that polls writable does not block.
 _CHUNK = 4096
-# The most that is taken at once; what a quick writer adds meanwhile is for the next time.
+# How much is taken at once; what a fast writer adds in the meantime is left for the next time.
 _TAKE_NBYTES = 1 << 20
-# How long what a dead worker left behind may live on.
+# How long processes that a dead worker left behind may live on.
 _HELPER_GRACE_S = 0.5
 # How long to wait for a killed process. Only one in uninterruptible sleep takes longer.
 _ABANDON_S = 5.0
@@ -52,8 +52,9 @@ _ABANDON_S = 5.0
 class Process(BaseProcess):
     """A running worker. All methods may be called from any thread.
 
-    ``on_end(process, status)`` is called once, in a thread of our own, when the process has ended and its last output is taken, before
-    anyone is told. Raises LaunchError ``launch_failed`` when the system refuses to start it; nothing is left behind then.
+    ``on_end(process, status)`` is called once, in a thread of our own, when the process has ended and its last output has been taken,
+    before the end becomes public. Raises LaunchError ``launch_failed`` if the system refuses to start the process, and leaves nothing
+    behind then.
     """
 
     def __init__(
@@ -65,13 +66,15 @@ class Process(BaseProcess):
         inherited: Sequence[int],
         on_end: Callable[["Process", Optional[int]], None],
     ) -> None:
-        self._lock = threading.RLock()  # signals, and reaping; a signal handler may end the worker, too
+        self._lock = (
+            threading.RLock()
+        )  # for signals and reaping; reentrant because a signal handler may end the worker
         super().__init__(on_end)
         self._killed = Latch()
         self._closed = False
         self._is_released = False
-        self._streams: Dict[int, int] = {}  # descriptor to stream, while it is open
-        with contextlib.ExitStack() as held:  # descriptors, closed at the end, or now if anything fails
+        self._streams: Dict[int, int] = {}  # open descriptors and their streams
+        with contextlib.ExitStack() as held:  # descriptors: closed at the end, or here if anything fails
             try:
                 self._launch(arguments, environment, directory, output, inherited, held)
             except (OSError, ValueError) as error:
@@ -91,7 +94,7 @@ class Process(BaseProcess):
             raise LaunchError("launch_failed", f"cannot start a thread: {error}") from error
 
     def is_alive(self) -> bool:
-        """Whether it runs, as the kernel says now. Once it does not, ``exit_status`` and ``output_tail`` are complete."""
+        """Whether it is running; asks the kernel. Once it is not, ``exit_status`` and ``output_tail`` are complete."""
         if self._ended.is_set():
             return False
         if not has_ended(self.pid):
@@ -100,42 +103,42 @@ class Process(BaseProcess):
         return False
 
     def switch_output(self, command: str) -> None:
-        """What was written until now belongs to the call so far, what comes to the one with this message."""
+        """What was written until now belongs to the call so far, later output to the call with this message."""
         self._output.switch(command, self._read)
 
     def wait_for_room(self, timeout_s: float) -> None:
-        """Before the worker is given more to do: wait while its output is not given on quickly enough, for a moment at most."""
+        """Call it before giving the worker more to do: waits, but only briefly, while too much of its output has not been passed on."""
         self._output.wait_for_room(timeout_s)
 
     def interrupt(self) -> None:
-        """Interrupt the handler, or have it write its stacks, if the worker knows how (spec/life.md)."""
+        """Have the worker interrupt its handler or write its stacks, if it knows how (spec/life.md)."""
         self._signal_leader(signal.SIGURG)
 
     def ask_for_stack(self) -> None:
-        """Have the worker write the stack of its main thread into stack.txt from outside, if it knows how (spec/life.md)."""
+        """Have faulthandler write the stack of the worker's main thread into stack.txt, if the worker has set it up (spec/life.md)."""
         self._signal_leader(signal.SIGWINCH)
 
     def terminate(self) -> None:
-        """SIGTERM to the worker and its group; SIGCONT lets one that is stopped see it."""
+        """SIGTERM to the worker and its group; SIGCONT lets a stopped worker notice it."""
         with self._lock:
             self._signal_group(signal.SIGTERM)
             self._signal_group(signal.SIGCONT)
 
     def kill(self) -> None:
-        """SIGKILL to the worker and its group: nothing of it lives on."""
+        """SIGKILL to the worker and its whole group."""
         with self._lock:
             self._signal_group(signal.SIGKILL)
         self._killed.set()
 
     def close(self) -> None:
-        """End what still runs, and release threads and descriptors. Bounded: a process that not even SIGKILL ends is abandoned, and
-        keeps them until it does end; a callback that does not return keeps its thread. Safe to call twice.
+        """End what is still running, and release threads and descriptors. Bounded: a process that even SIGKILL does not end is abandoned
+        and keeps them until it does end; a callback that does not return keeps its thread. Safe to call twice.
         """
         if self._is_released:
             return
         self._closed = True
         self.kill()
-        if self._watcher.ident is None:  # there was no thread to be had for it
+        if self._watcher.ident is None:  # its thread could not be started
             self._watch()
         patience_s = 0.0 if self.is_unkillable else _ABANDON_S
         for thread in (self._watcher, self._pump):
@@ -148,7 +151,7 @@ class Process(BaseProcess):
         self._is_released = True
 
     def disown(self) -> None:
-        """This is a fork of the host, and the worker is not its child: it is not waited for, nor signalled."""
+        """Call it in a fork of the host: the worker is not its child, and must be neither waited for nor signalled."""
         self._popen.returncode = self._popen.returncode or 0
 
     def _launch(
@@ -161,7 +164,7 @@ class Process(BaseProcess):
         held: contextlib.ExitStack,
     ) -> None:
         theirs: List[int] = []  # the child's ends
-        # The exit handle can be read, and never is, once the process has ended.
+        # The exit handle becomes readable when the process has ended. Nobody ever reads it.
         self.exit_handle, self._exit_signal = _pipe(held)
         self._output = self._flow(output)
         held.callback(self._output.close)
@@ -202,7 +205,7 @@ class Process(BaseProcess):
                 os.kill(self.pid, number)
 
     def _signal_group(self, number: int) -> None:
-        # Once the leader is reaped, its number may be another's.
+        # Once the leader has been reaped, its process id may be reused.
         if self._popen.returncode is None:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.pid, number)
@@ -224,20 +227,20 @@ class Process(BaseProcess):
         while True:
             try:
                 return wait_for_end(self.pid)
-            except OSError:  # no descriptors, where it needs one
+            except OSError:  # no free descriptor on a platform that needs one
                 time.sleep(RETRY_S)
 
     def _give_output(self) -> None:
         while not self._ended.is_set():
             try:
                 self._give_some()
-            except Exception:  # no memory, for one: some output is lost, and no thread
+            except Exception:  # such as MemoryError: better to lose some output than the thread
                 self._ended.wait(RETRY_S)
         with contextlib.suppress(Exception):
             self._output.give()
 
     def _give_some(self) -> None:
-        """Wait for output, and give it on, until the end."""
+        """Wait for output and pass it on, until the end."""
         poll = select.poll()
         watched = set(self._streams)
         for descriptor in (*watched, self.exit_handle):
@@ -247,12 +250,12 @@ class Process(BaseProcess):
             self._output.wait_for_room(math.inf)
             self._output.take(self._read)
             self._output.give()
-            for descriptor in watched - set(self._streams):  # it has ended, and would end every wait
+            for descriptor in watched - set(self._streams):  # an ended stream would wake every poll
                 poll.unregister(descriptor)
                 watched.discard(descriptor)
 
     def _read(self) -> List[Tuple[int, bytes]]:
-        """What the streams hold now, each with its stream; under the lock of the flow."""
+        """What the streams hold now, in pieces with their streams. Called under the flow's lock."""
         pieces: List[Tuple[int, bytes]] = []
         for descriptor, stream in list(self._streams.items()):
             taken = 0
@@ -272,20 +275,20 @@ class Process(BaseProcess):
 
 
 class _DescriptorSink(DescriptorSink):
-    """``exit_handle``: of the worker whose output this is."""
+    """``exit_handle``: the exit handle of the worker whose output this is."""
 
     def __init__(self, descriptors: Sequence[int], *, owned: bool, exit_handle: int) -> None:
         super().__init__(descriptors, owned=owned)
         self._exit_handle = exit_handle
 
     def write(self, stream: int, data: bytes) -> None:
-        """See Sink. Once the worker has ended, what cannot be written at once is dropped."""
+        """See Sink. Once the worker has ended, output that cannot be written at once is dropped."""
         descriptor = self._descriptors[stream]
         view = memoryview(data)
         poll = select.poll()
         poll.register(descriptor, select.POLLOUT)
         poll.register(self._exit_handle, select.POLLIN)
-        with contextlib.suppress(OSError):  # the host closed its own output: that is its business
+        with contextlib.suppress(OSError):  # the host may close its own output
             while view and descriptor in [ready for ready, _ in poll.poll()]:
                 view = view[os.write(descriptor, view[:_CHUNK]) :]
 

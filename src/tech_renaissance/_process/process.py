@@ -1,4 +1,4 @@
-"""The worker's process, from the host's side: the platform's ``Process`` (posix.py, windows.py); both have the same members."""
+"""The worker's process as the host sees it: the platform's ``Process`` (posix.py, windows.py). Both have the same members."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Taking a worker's Python stacks from outside: it has faulthandler write them when it is asked (spec/life.md, Stacks)."""
+"""How to take a worker's Python stacks from outside: the worker writes them into a file when asked (spec/life.md, Stacks)."""
 
 import os
 import stat
@@ -15,7 +15,7 @@ _STATES = {"T": "it is stopped", "t": "a debugger holds it", "D": "it is in unin
 
 
 def take_stacks(process: Process, path: str) -> str:
-    """The stacks of all threads; why there are none, if they cannot be had; empty if the worker has no such file."""
+    """The stacks of all threads, or why they cannot be taken; empty if the worker has no such file."""
     flags = (
         os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
     )
@@ -26,7 +26,7 @@ def take_stacks(process: Process, path: str) -> str:
     why = ""
     try:
         status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:  # not what the worker made
+        if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:  # not the file that the worker made
             return ""
         os.ftruncate(descriptor, 0)
         os.write(descriptor, _QUESTION)
@@ -47,7 +47,7 @@ def take_stacks(process: Process, path: str) -> str:
 
 
 def _wait_for_answer(descriptor: int) -> bool:
-    """Wait until there is an answer that has stood still for a moment; False if there is none in time."""
+    """Wait for an answer that has stopped growing for a moment; False if none comes in time."""
     started = changed = time.monotonic()
     seen = 0
     while True:

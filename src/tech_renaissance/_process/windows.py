@@ -1,7 +1,7 @@
 """The worker's process on Windows.
 
-The worker is in a job object that ends all processes in it when the host's last handle to it is gone, however the host
-went; its children are in the job too. Two threads move the output, one stream each; one waits for the end.
+The worker and its children are in a job object that ends all its processes when the host's last handle to it closes, however
+the host ends. Two threads move the output, one per stream; a third waits for the end.
 """
 
 import contextlib
@@ -34,7 +34,7 @@ _kernel32.CloseHandle.argtypes = [wintypes.HANDLE]
 
 
 class _ExtendedLimits(ctypes.Structure):
-    """JOBOBJECT_EXTENDED_LIMIT_INFORMATION; only limit_flags is used."""
+    """JOBOBJECT_EXTENDED_LIMIT_INFORMATION. Only limit_flags is used."""
 
     _fields_ = [
         ("times", ctypes.c_int64 * 2),
@@ -49,7 +49,7 @@ class _ExtendedLimits(ctypes.Structure):
 
 
 class Process(BaseProcess):
-    """A running worker; as in posix.py."""
+    """A running worker; see posix.py."""
 
     def __init__(
         self,
@@ -106,7 +106,7 @@ class Process(BaseProcess):
         return False
 
     def switch_output(self, command: str) -> None:
-        """See posix.py. What is still in the pipes counts as the next call's: anonymous pipes cannot be read without waiting."""
+        """See posix.py. Output still in the pipes counts as the next call's, because anonymous pipes cannot be read without waiting."""
         self._output.switch(command, list)
 
     def wait_for_room(self, timeout_s: float) -> None:
@@ -114,17 +114,17 @@ class Process(BaseProcess):
         self._output.wait_for_room(timeout_s)
 
     def interrupt(self) -> None:
-        """Nothing: the worker watches for the request that is cancelled."""
+        """Does nothing: the worker itself checks whether its request has been cancelled."""
 
     def ask_for_stack(self) -> None:
-        """Nothing: there are no stacks to be had."""
+        """Does nothing: stacks are not available."""
 
     def terminate(self) -> None:
         """End the worker and its children: Windows has no gentler way for a process without a console."""
         self.kill()
 
     def kill(self) -> None:
-        """End the worker and its children: nothing of it lives on."""
+        """End the worker and all its children."""
         _kernel32.TerminateJobObject(self._job, _KILLED)
 
     def close(self) -> None:
@@ -139,7 +139,7 @@ class Process(BaseProcess):
             self._output.close()
 
     def disown(self) -> None:
-        """Nothing: there are no forks."""
+        """Does nothing: there are no forks."""
 
     def _watch(self) -> None:
         status = self._popen.wait()
@@ -161,7 +161,7 @@ class Process(BaseProcess):
                 self._output.give()
             except OSError:
                 break
-            except Exception:  # no memory, for one: some output is lost, and no thread
+            except Exception:  # such as MemoryError: better to lose some output than the thread
                 time.sleep(RETRY_S)
         source.close()
 
@@ -179,6 +179,6 @@ class _DescriptorSink(DescriptorSink):
     def write(self, stream: int, data: bytes) -> None:
         """See Sink."""
         view = memoryview(data)
-        with contextlib.suppress(OSError):  # the host closed its own output: that is its business
+        with contextlib.suppress(OSError):  # the host may close its own output
             while view:
                 view = view[os.write(self._descriptors[stream], view) :]

@@ -1,4 +1,4 @@
-// A child process as the operating system shows it: what Process is built on.
+// A child process at the level of the operating system. Process is built on it.
 #pragma once
 
 #if defined(_WIN32)

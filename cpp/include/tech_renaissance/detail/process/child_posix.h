@@ -14,8 +14,9 @@
 
 namespace tr::detail {
 
-// A child and the process group it leads. Signals go out only while the child, alive or dead, has not been reaped, so
-// that its number cannot be another's. wait_exit and has_exited may run beside anything; the caller locks the rest.
+// A child and the process group it leads. Signals are sent only while the child, alive or dead, has not been reaped, so
+// that its process id cannot have been reused. wait_exit and has_exited may run at the same time as anything else; the
+// caller locks the rest.
 class Child {
 public:
     explicit Child(const Launch& launch) {
@@ -32,8 +33,8 @@ public:
     std::int64_t pid() const noexcept { return pid_; }
     OutputPipes& output() noexcept { return output_; }
 
-    // Blocks until the child has ended; does not reap it. The exit code, negative for a signal; nullopt when it cannot
-    // be known, because the host ignores SIGCHLD or reaps all its children elsewhere.
+    // Blocks until the child has ended; does not reap it. Returns the exit code, negative for a signal; nullopt if it
+    // cannot be known, because the host ignores SIGCHLD or reaps all its children elsewhere.
     std::optional<int> wait_exit() const noexcept {
         const std::optional<siginfo_t> info = query(WEXITED | WNOWAIT);
         if (!info) return std::nullopt;
@@ -45,7 +46,7 @@ public:
         return !info || info->si_pid != 0;
     }
 
-    // SIGCONT lets a stopped process see the request.
+    // SIGCONT lets a stopped process notice the request.
     void terminate() const noexcept {
         signal_group(SIGTERM);
         signal_group(SIGCONT);
@@ -53,11 +54,11 @@ public:
 
     void kill() const noexcept { signal_group(SIGKILL); }
 
-    // Both are ignored by a process that does not know them.
+    // A process that does not know these signals ignores them.
     void interrupt() const noexcept { signal_to(pid_, SIGURG); }
     void ask_stack() const noexcept { signal_to(pid_, SIGWINCH); }
 
-    // After wait_exit: gives the process number back.
+    // Frees the process id. REQUIRES: wait_exit has returned.
     void reap() noexcept {
         query(WEXITED | WNOHANG);
         reaped_ = true;
@@ -66,7 +67,7 @@ public:
     void close_lifeline() noexcept { lifeline_.close(); }
 
 private:
-    // nullopt: the child is not ours to wait for any more.
+    // nullopt if the child is no longer ours to wait for.
     std::optional<siginfo_t> query(int options) const noexcept {
         siginfo_t info{};
         int result = 0;
@@ -87,7 +88,7 @@ private:
     bool reaped_ = false;
 };
 
-// Threads of the library take no signals: those are the host's, and SIGPIPE would end it.
+// Threads of the library block all signals: signals are for the host's threads, and SIGPIPE would end the host.
 class SignalsBlocked {
 public:
     SignalsBlocked() {

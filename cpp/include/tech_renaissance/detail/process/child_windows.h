@@ -8,8 +8,8 @@
 
 namespace tr::detail {
 
-// A child and the job object that holds it and all its descendants. wait_exit and has_exited may run beside anything;
-// the caller locks the rest.
+// A child and the job object that holds it and all its descendants. wait_exit and has_exited may run at the same time
+// as anything else; the caller locks the rest.
 class Child {
 public:
     explicit Child(const Launch& launch) : job_(make_job()) {
@@ -35,16 +35,16 @@ public:
 
     bool has_exited() const noexcept { return is_signalled(spawned_.process.get()); }
 
-    // A process without a console cannot be asked.
+    // A process without a console cannot be asked to end.
     void terminate() const noexcept { kill(); }
     void kill() const noexcept { ::TerminateJobObject(job_.get(), 1); }
     void close_lifeline() const noexcept { kill(); }
 
-    // There are no such signals: the worker looks for cancel.txt by itself.
+    // Do nothing, because there are no such signals: the worker itself looks for cancel.txt.
     void interrupt() const noexcept {}
     void ask_stack() const noexcept {}
 
-    // The number belongs to the process as long as its handle is open: there is nothing to give back.
+    // Does nothing: the process id is freed when the handle is closed.
     void reap() noexcept {}
 
 private:

@@ -1,4 +1,4 @@
-// What a worker's command line is made of, and what may stand in it.
+// What a worker's command line consists of, and what is allowed in it.
 #pragma once
 
 #include <cstddef>
@@ -19,7 +19,7 @@ struct CommandLine {
     std::vector<std::string> arguments;
 };
 
-// The whole. Throws LaunchError script_not_found.
+// Throws LaunchError script_not_found.
 inline std::vector<std::string> whole_command_line(const std::string& interpreter, const CommandLine& line) {
     std::vector<std::string> argv{interpreter};
     argv.insert(argv.end(), line.python_arguments.begin(), line.python_arguments.end());
@@ -35,7 +35,7 @@ inline std::vector<std::string> whole_command_line(const std::string& interprete
     return argv;
 }
 
-// Throws LocalProtocolError bad_option, which names the option, for what no operating system can pass on.
+// Throws LocalProtocolError bad_option, which names the option, for arguments that no operating system can pass on.
 inline void check_arguments(const std::string& option, const std::vector<std::string>& arguments) {
     for (const std::string& argument : arguments) {
         if (argument.find('\0') == std::string::npos) continue;
@@ -45,7 +45,7 @@ inline void check_arguments(const std::string& option, const std::vector<std::st
     }
 }
 
-// Whether the value of an option of the interpreter is the next argument. Throws as check_python_arguments.
+// Whether the next argument is the value of this option of the interpreter. Throws as check_python_arguments does.
 inline bool takes_next_argument(const std::string& option) {
     if (option.rfind("--", 0) == 0) return option == "--check-hash-based-pycs";
     if (option.size() < 2 || option[0] != '-') {
@@ -55,20 +55,19 @@ inline bool takes_next_argument(const std::string& option) {
     for (std::size_t i = 1; i < option.size(); ++i) {
         if (option[i] == 'c' || option[i] == 'm') {
             throw LocalProtocolError("bad_option",
-                                     "python_arguments: '" + option + "' would run something else than the worker");
+                                     "python_arguments: '" + option + "' would run something other than the worker");
         }
         if (option[i] == 'X' || option[i] == 'W') return i + 1 == option.size();
     }
     return false;
 }
 
-// Throws LocalProtocolError bad_option unless these are options that stand before the script and leave it to be what
-// runs.
+// Throws LocalProtocolError bad_option unless these are options that go before the script and do not replace it.
 inline void check_python_arguments(const std::vector<std::string>& arguments) {
     check_arguments("python_arguments", arguments);
     for (std::size_t i = 0; i < arguments.size(); ++i) {
         if (takes_next_argument(arguments[i]) && ++i == arguments.size())
-            throw LocalProtocolError("bad_option", "python_arguments: '" + arguments.back() + "' lacks its value");
+            throw LocalProtocolError("bad_option", "python_arguments: '" + arguments.back() + "' has no value");
     }
 }
 

@@ -1,4 +1,4 @@
-// Windows passes a program one string. Its runtime cuts that into arguments by these rules, undone here.
+// Windows passes a program a single string, and the program's runtime splits it into arguments. This is the reverse.
 #pragma once
 
 #include <string>
@@ -6,7 +6,7 @@
 
 namespace tr::detail {
 
-// Quotes what would not come through as it is. Backslashes are special only in front of a quotation mark, where they
+// Quotes an argument if it would not arrive unchanged. Backslashes are special only before a quotation mark, where they
 // must be doubled.
 inline std::wstring quote_argument(const std::wstring& argument) {
     if (!argument.empty() && argument.find_first_of(L" \t\n\v\"") == std::wstring::npos) return argument;

@@ -1,4 +1,4 @@
-// How a worker's end is read from its exit status and its last words, and told to people. No I/O.
+// Works out how a worker ended from its exit status and last output, and puts it into words. No I/O.
 #pragma once
 
 #include <algorithm>
@@ -20,7 +20,7 @@ namespace tr::detail {
 inline constexpr std::size_t post_mortem_lines = 20;
 inline constexpr std::size_t longest_command = 1000;
 
-// Empty if the signal has no name here.
+// The name of a signal; empty if it has none here.
 inline std::string_view signal_name(int number) {
     struct Name {
         int number;
@@ -50,14 +50,14 @@ inline std::string_view signal_name(int number) {
     return "";
 }
 
-// Of the signal that an exit status tells of; empty if it tells of none.
+// The name of the signal that an exit status stands for; empty if it is not a signal's.
 inline std::string signal_of(std::optional<int> status) {
     if (!status || *status >= 0) return "";
     const std::string_view name = signal_name(-*status);
     return name.empty() ? "signal " + std::to_string(-*status) : std::string(name);
 }
 
-// An exit status as a person reads it; negative is a signal.
+// An exit status in words; negative is a signal.
 inline std::string describe_exit(std::optional<int> status) {
     if (!status) return "its exit status is unknown";
     if (*status >= 0) return "exit status " + std::to_string(*status);
@@ -65,8 +65,8 @@ inline std::string describe_exit(std::optional<int> status) {
     return "signal " + std::to_string(-*status) + (name.empty() ? "" : " (" + std::string(name) + ")");
 }
 
-// The Python traceback that ended the process, from its stderr; empty if none did. What was raised during the handling
-// of another exception, or from it, belongs to it.
+// The Python traceback that ended the process, from its stderr; empty if none did. An exception raised while another
+// was being handled belongs to the same traceback.
 inline std::string last_traceback(std::string_view errors, std::optional<int> status) {
     constexpr std::string_view first_line = "Traceback (most recent call last):";
     constexpr std::string_view links[] = {
@@ -87,13 +87,13 @@ inline std::string last_traceback(std::string_view errors, std::optional<int> st
     return std::string(errors.substr(begin));
 }
 
-// What faulthandler wrote of a native fault, to the end of stderr; empty if it wrote nothing.
+// What faulthandler wrote about a native fault, to the end of stderr; empty if it wrote nothing.
 inline std::string native_fault(std::string_view errors) {
     const std::size_t begin = errors.rfind("Fatal Python error: ");
     return begin == std::string_view::npos ? "" : std::string(errors.substr(begin));
 }
 
-// At most so many characters of a text in UTF-8; what is cut ends with dots.
+// Cuts a UTF-8 text to at most `longest` characters; a cut text ends with dots.
 inline std::string shortened(std::string_view text, std::size_t longest) {
     const auto continues = [](char c) { return (static_cast<unsigned char>(c) & 0xC0) == 0x80; };
     std::size_t count = 0;
@@ -125,7 +125,7 @@ inline std::string last_lines(std::string_view text, std::size_t count) {
     return lines;
 }
 
-// Name of the package that an import last failed for, as its distribution is usually called; empty if none did.
+// The package whose import failed last, by the usual name of its distribution; empty if no import failed.
 inline std::string missing_package(std::string_view output) {
     constexpr std::string_view phrase = "No module named ";
     const std::size_t found = output.rfind(phrase);
@@ -137,7 +137,7 @@ inline std::string missing_package(std::string_view output) {
     return name;
 }
 
-// With so many significant digits, and no more than needed.
+// A number with at most `digits` significant digits.
 inline std::string format_number(double value, int digits) {
     std::ostringstream out;
     out.imbue(std::locale::classic());
@@ -149,7 +149,7 @@ inline std::string format_seconds(std::chrono::milliseconds time) {
     return format_number(std::chrono::duration<double>(time).count(), 6) + " s";
 }
 
-// Whether a version of Python, as "3.7.16", is older than this package can use. What is no version is not.
+// Whether a Python version such as "3.7.16" is too old for this package. False if the text is not a version.
 inline bool is_too_old(std::string_view version) {
     const std::size_t point = version.find('.');
     if (point != 1 || version[0] < '0' || version[0] > '3') return false;
@@ -158,7 +158,7 @@ inline bool is_too_old(std::string_view version) {
     return minor.size() == 1 && minor[0] < '8';
 }
 
-// What to do about an end; empty if that is not known.
+// What to do about it; empty if unknown.
 inline std::string advice(const PostMortem& death) {
     if (death.moment == "starting" && is_too_old(death.python))
         return "The worker's Python is " + death.python +
@@ -171,7 +171,7 @@ inline std::string advice(const PostMortem& death) {
            package;
 }
 
-// What a person needs to know: how it ended, what it did, its last lines, and what to do about it.
+// For people: how it ended, what it was doing, its last lines, and what to do about it.
 inline std::string explain(const PostMortem& death) {
     std::string text = describe_exit(death.exit_status);
     if (death.out_of_memory) text += ", most likely by the kernel because memory ran out";
@@ -184,7 +184,7 @@ inline std::string explain(const PostMortem& death) {
     return what_to_do.empty() ? text : text + "\n" + what_to_do;
 }
 
-// As in post_mortem.json.
+// The contents of post_mortem.json.
 inline json::Object to_json(const PostMortem& death) {
     const auto or_null = [](const auto& number) { return number ? json::Value(*number) : json::Value(); };
     return json::Object{{"pid", death.pid},

@@ -22,7 +22,8 @@
 
 namespace tr::detail {
 
-// A command as a shell would find it: a path as it is, a bare name on PATH. Empty where there is no such executable.
+// Finds a command as a shell would: a path is taken as it is, a bare name is looked up on PATH. Empty if there is no
+// such executable.
 inline std::string find_executable(const std::string& command, const Environment& environment) {
     if (command.find_first_of(directory_separators) != std::string::npos) {
         std::string path = with_executable_suffix(absolute_path(command));
@@ -31,7 +32,7 @@ inline std::string find_executable(const std::string& command, const Environment
     const std::string directories = variable(environment, "PATH") + path_separator;
     for (std::size_t begin = 0, end = 0; (end = directories.find(path_separator, begin)) != std::string::npos;
          begin = end + 1) {
-        if (begin == end) continue;  // an empty entry would mean the current directory: nobody intends that
+        if (begin == end) continue;  // an empty entry would mean the current directory, which nobody intends
         const std::string directory = absolute_path(directories.substr(begin, end - begin));
         std::string path = with_executable_suffix(from_path(to_path(directory) / to_path(command)));
         if (is_executable(path)) return path;
@@ -44,7 +45,7 @@ struct InterpreterChoice {
     std::string command;
 };
 
-// In order of preference. What the user asked for by name has no substitute.
+// In order of preference. If the user named an interpreter, there is no alternative to it.
 inline std::vector<InterpreterChoice> interpreter_choices(const std::string& option, const Environment& environment) {
     if (!option.empty()) return {{"SessionOptions.python", option}};
     const std::string wish = variable(environment, "TR_PYTHON");
@@ -88,8 +89,8 @@ inline std::string version_in(const std::string& name) {
     return name.substr(major, 1) + "." + name.substr(minor, end - minor);
 }
 
-// The version that an interpreter's own name tells, or that of its folder; empty if neither does. For one that did not
-// live to tell its version.
+// The version in an interpreter's name or its folder's; empty if there is none. For an interpreter that died before it
+// could report its version.
 inline std::string named_version(const std::string& interpreter) {
     std::error_code ignored;
     const std::filesystem::path path = std::filesystem::weakly_canonical(to_path(interpreter), ignored);

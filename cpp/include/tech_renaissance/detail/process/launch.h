@@ -12,11 +12,11 @@ namespace tr::detail {
 
 struct Launch {
     std::vector<std::string> argv;  // argv[0] is the path of the executable; PATH is not searched
-    Environment environment;        // complete: nothing is added but TR_HOST_PID, TR_LIFELINE and inherited_variable
+    Environment environment;        // complete: only TR_HOST_PID, TR_LIFELINE and inherited_variable are added
     std::string working_directory;  // empty: the host's
     Output output;
     // POSIX: descriptors of ours that the child gets, at most max_inherited (descriptor_posix.h), and the variable that
-    // tells it their numbers, separated by commas.
+    // lists their numbers, separated by commas.
     std::string inherited_variable = {};
     std::vector<int> inherited = {};
 };
@@ -25,13 +25,13 @@ inline void check_c_string(const std::string& text) {
     if (text.find('\0') != std::string::npos) throw_launch_failed("an argument or variable contains a NUL character");
 }
 
-// Refuses what no operating system could pass on unchanged.
+// Refuses whatever no operating system could pass on unchanged.
 inline void check_launch(const Launch& launch) {
     if (launch.argv.empty()) throw_launch_failed("no executable to start");
     for (const std::string& argument : launch.argv) check_c_string(argument);
     for (const auto& [name, value] : launch.environment) {
         if (name.empty() || name.find('=') != std::string::npos) {
-            throw_launch_failed("'" + name + "' is no name for an environment variable");
+            throw_launch_failed("'" + name + "' is not a valid name for an environment variable");
         }
         check_c_string(name);
         check_c_string(value);

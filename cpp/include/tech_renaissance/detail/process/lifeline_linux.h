@@ -1,4 +1,4 @@
-// The end of a child whose host is gone, also if the child never heard of a host.
+// Ends a child whose host has died, even if the child knows nothing about hosts.
 #pragma once
 
 #include <fcntl.h>
@@ -10,11 +10,11 @@
 
 namespace tr::detail {
 
-// Lets the kernel kill the child's group when the writing end of its lifeline closes. What is set here belongs to the
-// open file description, which the child has inherited, and stays when the host closes its copy. So a worker that still
-// starts, or hangs before it serves, does not outlive its host.
+// Lets the kernel kill the child's group when the writing end of its lifeline closes. The settings belong to the open
+// file description, which the child has inherited, so they stay when the host closes its copy. Thus even a worker that
+// is still starting, or hangs before it serves, does not outlive its host.
 //
-// A child that has ended already cannot be named as the owner, and need not be.
+// If the child has already ended, this has no effect and is not needed.
 inline void arm_lifeline(const Descriptor& reading_end, pid_t child) noexcept {
     const int number = reading_end.get();
     ::fcntl(number, F_SETOWN, -child);

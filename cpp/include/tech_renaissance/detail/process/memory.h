@@ -1,8 +1,8 @@
-// What the system knows about a process's memory and state, as far as it tells:
-//   own_peak_nbytes     this process's own peak of resident memory; a new process inherits it
-//   peak_nbytes         that of a child that has ended and is not reaped; nullopt if unknown
-//   OutOfMemoryCount    how many processes the kernel has ended for want of memory: have they become more?
-//   describe_state      in words, why a process cannot answer a signal; empty if it could
+// What the system reports about a process's memory and state:
+//   own_peak_nbytes     this process's own peak resident memory; a new process inherits it
+//   peak_nbytes         that of a child that has ended but has not been reaped; nullopt if unknown
+//   OutOfMemoryCount    how many processes the kernel has killed because memory ran out, and whether that has grown
+//   describe_state      why a process cannot answer a signal, in words; empty if it could
 #pragma once
 
 #if defined(__linux__)

@@ -22,7 +22,7 @@ inline std::uint64_t own_peak_nbytes() noexcept {
     return static_cast<std::uint64_t>(usage.ru_maxrss) * 1024;
 }
 
-// By waitid(2) as the kernel has it, with a fifth argument that the C library leaves out.
+// Uses the system call behind waitid(2), which has a fifth argument that the C library leaves out.
 inline std::optional<std::uint64_t> peak_nbytes(std::int64_t pid) noexcept {
     siginfo_t info{};
     rusage usage{};
@@ -32,7 +32,7 @@ inline std::optional<std::uint64_t> peak_nbytes(std::int64_t pid) noexcept {
     return static_cast<std::uint64_t>(usage.ru_maxrss) * 1024;
 }
 
-// Counts in all and in this process's control group, which a child begins in.
+// Counts for the whole system, and for this process's control group, in which a child starts.
 class OutOfMemoryCount {
 public:
     OutOfMemoryCount() {
@@ -72,7 +72,7 @@ inline std::string describe_state(std::int64_t pid) {
     std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
     std::string text;
     std::getline(file, text);
-    const std::size_t name_end = text.rfind(')');  // the name may hold anything
+    const std::size_t name_end = text.rfind(')');  // the name may contain anything
     const char letter = name_end != std::string::npos && name_end + 2 < text.size() ? text[name_end + 2] : ' ';
     if (letter == 'T') return "it is stopped";
     if (letter == 't') return "a debugger holds it";

@@ -1,4 +1,4 @@
-// A system that tells nothing. The contract is in memory.h.
+// For systems that report nothing. The contract is in memory.h.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// What is common to output on all platforms.
+// What all platforms share about output.
 #pragma once
 
 #include <chrono>
@@ -12,7 +12,7 @@ enum class Stream { out, err };
 
 inline std::size_t index_of(Stream stream) noexcept { return stream == Stream::out ? 0 : 1; }
 
-// How long the last output of an ended process may find its target full before it is dropped.
+// Once the process has ended, how long to wait for a full target before the rest of the output is dropped.
 constexpr std::chrono::milliseconds output_patience(200);
 
 }  // namespace tr::detail

@@ -1,4 +1,4 @@
-// What a callback that gets the output by lines has not been given yet: spec/life.md, Output by lines.
+// Output that waits for a callback that gets it by lines: spec/life.md, Output by lines.
 #pragma once
 
 #include <cstddef>
@@ -23,27 +23,27 @@ struct OutputPiece {
     CallText call;
     Stream stream = Stream::out;
     std::string bytes = {};
-    std::uint64_t dropped = 0;  // how many bytes were, in its place
-    std::size_t cost = 0;       // how much memory it takes, about
+    std::uint64_t dropped = 0;  // how many bytes were dropped here
+    std::size_t cost = 0;       // roughly how much memory it needs
 };
 
 // Pieces, oldest first. Not thread-safe.
 //
-// Who sees that it is full waits for room as long as it likes, and then has it drop what comes, until half of it was
-// taken.
+// Whoever adds to a full backlog may wait for room as long as it likes, and then call drop(): new output is dropped
+// until half of the backlog has been taken.
 class OutputBacklog {
 public:
     static constexpr std::size_t most_nbytes = 1 << 20;
 
     bool empty() const noexcept { return pieces_.empty(); }
 
-    // Whether nothing more should come; it would be kept all the same, up to twice the bound.
+    // Whether nothing more should be added. What is added all the same is kept, up to twice the bound.
     bool is_full() const noexcept { return nbytes_ >= most_nbytes && !dropping_; }
 
-    // From now on what comes is only counted, until half is taken.
+    // From now on only counts new output, until half has been taken.
     void drop() noexcept { dropping_ = true; }
 
-    // What was written in the time of a call.
+    // Adds output that was written during a call.
     void add(Stream stream, std::string bytes, const CallText& call) {
         if (nbytes_ >= 2 * most_nbytes) drop();
         if (dropping_)
@@ -53,14 +53,14 @@ public:
         ended_ = dropping_;
     }
 
-    // What was written in the time of a call is complete.
+    // The output of a call is complete.
     void end_call(const CallText& call) {
         if (ended_) return;
         append({OutputPiece::Kind::end_of_call, call});
         ended_ = true;
     }
 
-    // The oldest piece, if there is one.
+    // Removes and returns the oldest piece, if there is one.
     std::optional<OutputPiece> take() {
         if (pieces_.empty()) return std::nullopt;
         OutputPiece piece = std::move(pieces_.front());
@@ -71,7 +71,7 @@ public:
     }
 
 private:
-    static constexpr std::size_t piece_nbytes = 256;  // what one takes besides its bytes, about
+    static constexpr std::size_t piece_nbytes = 256;  // roughly what a piece needs besides its bytes
 
     void count(std::size_t nbytes, const CallText& call) {
         if (pieces_.empty() || pieces_.back().kind != OutputPiece::Kind::dropped) {
@@ -80,7 +80,8 @@ private:
         }
         OutputPiece& last = pieces_.back();
         last.dropped += nbytes;
-        if (last.call != call) last.call = std::make_shared<const std::string>();  // of several calls: of none
+        if (last.call != call)
+            last.call = std::make_shared<const std::string>();  // several calls' output belongs to none
     }
 
     void append(OutputPiece piece) {
@@ -95,7 +96,7 @@ private:
     std::size_t nbytes_ = 0;
     CallText last_call_;
     bool dropping_ = false;
-    bool ended_ = true;  // nothing was added since the end of a call
+    bool ended_ = true;  // nothing has been added since the end of a call
 };
 
 }  // namespace tr::detail

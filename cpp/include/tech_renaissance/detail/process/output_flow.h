@@ -1,4 +1,4 @@
-// From the pipes to where output goes.
+// Carries output from the pipes to its destination.
 #pragma once
 
 #include <chrono>
@@ -20,40 +20,40 @@
 
 namespace tr::detail {
 
-// Takes what comes, keeps tails, and gives it on in order: to the sink in the thread that pumps, by lines in one of its
-// own. Any thread may take, one pumps.
+// Takes output, keeps tails of it, and passes it on in order: to a sink in the pump thread, or by lines in a thread of
+// its own. Any thread may take; only the pump gives to the sink.
 class OutputFlow {
 public:
-    // Throws LaunchError launch_failed when a file cannot be opened.
+    // Throws LaunchError launch_failed if a file cannot be opened.
     explicit OutputFlow(const Output& output) : sink_(output) {
         if (const auto* callback = std::get_if<OutputCallback>(&output))
             lines_ = std::make_unique<OutputGiver>(*callback);
     }
 
-    // Empty where memory runs out.
+    // Empty if memory runs out.
     std::string tail() const noexcept { return text_of(tail_); }
     std::string error_tail() const noexcept { return text_of(error_tail_); }
 
-    // Gives the output by lines; null where it does not.
+    // Null unless the output is given by lines.
     OutputGiver* lines() const noexcept { return lines_.get(); }
 
-    // Takes what the process has written so far, in the time of the present call. Never waits for the process. Where
-    // memory runs out, output is lost rather than the host.
+    // Takes what the process has written so far, as output of the current call. Never waits for the process. If memory
+    // runs out, output is lost rather than the host.
     template <class Pipes>
     void take(Pipes& pipes) noexcept {
         const std::lock_guard<std::mutex> lock(mutex_);
         take_locked(pipes);
     }
 
-    // As take, once the process has ended.
+    // Like take, once the process has ended.
     template <class Pipes>
     void take_last(Pipes& pipes) noexcept {
         take(pipes);
         if (lines_) lines_->complete();
     }
 
-    // What was written until now belongs to the call so far, what comes later to the one with this message; an empty
-    // message is no call. REQUIRES: lines().
+    // What was written until now belongs to the call so far, later output to the call with this message; an empty
+    // message means no call. REQUIRES: lines().
     template <class Pipes>
     void switch_call(Pipes& pipes, const std::string& message) {
         const std::lock_guard<std::mutex> lock(mutex_);
@@ -61,13 +61,13 @@ public:
         lines_->switch_call(message);
     }
 
-    // Holds up who is about to have more taken, or written, as long as it should be: where there is too much that was
-    // not given by lines.
+    // Waits while too many lines have not been given yet. Call it before taking more, or letting the process write
+    // more.
     void wait_for_room(Clock::time_point deadline) {
         if (lines_) lines_->wait_for_room(deadline);
     }
 
-    // Gives on what was taken for the sink. Blocks while that is full, until `stop` is set.
+    // Passes on what was taken for the sink. Blocks while the sink is full, until `stop` is set.
     void give(WaitHandle stop) {
         std::vector<Piece> pieces;
         {
@@ -113,7 +113,7 @@ private:
     std::unique_ptr<OutputGiver> lines_;
     OutputTail tail_;
     OutputTail error_tail_;
-    std::mutex mutex_;  // what was taken, and reading the pipes
+    std::mutex mutex_;  // for taken_, and for reading the pipes
     std::vector<Piece> taken_;
 };
 

@@ -19,7 +19,7 @@
 
 namespace tr::detail {
 
-// How long a callback may hold up its worker; and how long it is given the rest at the end.
+// How long a callback may hold up its worker, and for how long it gets the remaining lines at the end.
 inline constexpr std::chrono::milliseconds callback_patience(1000);
 
 // Thread-safe.
@@ -27,7 +27,7 @@ class OutputGiver {
 public:
     explicit OutputGiver(OutputCallback callback) : callback_(std::move(callback)) {}
 
-    // What was written in the time of the present call.
+    // Adds output of the current call.
     void add(Stream stream, std::string bytes) {
         const Lock lock(mutex_);
         backlog_.add(stream, std::move(bytes), call_);
@@ -35,7 +35,7 @@ public:
         changed_.notify_all();
     }
 
-    // What comes from now on belongs to the call with this message; an empty message is no call.
+    // From now on output belongs to the call with this message; an empty message means no call.
     void switch_call(const std::string& message) {
         CallText call = std::make_shared<const std::string>(message);
         const Lock lock(mutex_);
@@ -44,15 +44,15 @@ public:
         changed_.notify_all();
     }
 
-    // Nothing more comes.
+    // No more output will come.
     void complete() noexcept {
         const Lock lock(mutex_);
         complete_ = true;
         changed_.notify_all();
     }
 
-    // Waits while there is too much that was not given, but no longer than a callback may hold up anybody. Not in the
-    // callback itself: it alone makes room.
+    // Waits while too much has not been given yet, but no longer than a callback may hold things up. Does not wait in
+    // the callback itself, which alone makes room.
     void wait_for_room(Clock::time_point deadline) {
         Lock lock(mutex_);
         while (backlog_.is_full() && !complete_ && std::this_thread::get_id() != giver_) {
@@ -64,7 +64,7 @@ public:
         }
     }
 
-    // Body of the thread; to its end nothing more is given.
+    // Body of the thread. Nothing is given after it returns.
     void run() {
         {
             const Lock lock(mutex_);
@@ -74,7 +74,7 @@ public:
         while (const std::optional<OutputPiece> piece = next()) {
             try {
                 lines.write(*piece);
-            } catch (const std::exception&) {  // no memory: output is lost rather than the host
+            } catch (const std::exception&) {  // out of memory: better to lose output than the host
                 left_nbytes_ += piece->bytes.size();
             }
         }
@@ -84,8 +84,8 @@ public:
         changed_.notify_all();
     }
 
-    // Lets it come to its end: what can be given in time is. False if the callback does not return, or the caller runs
-    // in it; it is called no more then.
+    // Ends the thread after giving what can be given in time. False if the callback does not return, or if the caller
+    // is the callback itself; it is not called again then.
     bool finish(std::chrono::milliseconds patience) {
         Lock lock(mutex_);
         complete_ = true;
@@ -100,7 +100,7 @@ public:
 private:
     using Lock = std::unique_lock<std::mutex>;
 
-    // Waits for the next piece; none after the last.
+    // Waits for the next piece and returns it; nullopt after the last.
     std::optional<OutputPiece> next() {
         Lock lock(mutex_);
         changed_.wait(lock, [this] { return complete_ || !backlog_.empty(); });
@@ -115,7 +115,7 @@ private:
     void give(const OutputLine& line, std::uint64_t nbytes) {
         {
             const Lock lock(mutex_);
-            if (abandoned_) return;  // or ended in the callback itself: it is called no more
+            if (abandoned_) return;  // also if the callback itself ended it
             if (give_until_ && Clock::now() > *give_until_) {
                 left_nbytes_ += nbytes;
                 return;
@@ -133,7 +133,7 @@ private:
         }
     }
 
-    // What it throws is dropped: a thread that carries output has nobody to throw to.
+    // Ignores what the callback throws, because there is no caller to rethrow it to.
     void call(const OutputLine& line) const noexcept {
         try {
             if (callback_) callback_(line);
@@ -142,8 +142,8 @@ private:
     }
 
     OutputCallback callback_;
-    std::uint64_t left_nbytes_ = 0;  // not given, since the time was over; the thread's own
-    std::mutex mutex_;               // everything below
+    std::uint64_t left_nbytes_ = 0;  // not given, because the time was up; used only by the thread
+    std::mutex mutex_;               // for everything below
     std::condition_variable changed_;
     std::thread::id giver_;
     OutputBacklog backlog_;

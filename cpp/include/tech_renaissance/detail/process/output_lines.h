@@ -1,4 +1,4 @@
-// Output as lines for a callback.
+// Cuts output into lines for a callback.
 #pragma once
 
 #include <algorithm>
@@ -14,17 +14,17 @@
 
 namespace tr::detail {
 
-// Cuts pieces into lines. One thread uses it.
+// Cuts pieces into lines. For use by a single thread.
 class OutputLines {
 public:
     static constexpr std::size_t longest = 64 * 1024;
 
-    // Gets each line, and of how many bytes it tells.
+    // Called with each line and the number of bytes it stands for.
     using Give = std::function<void(const OutputLine&, std::uint64_t nbytes)>;
 
     explicit OutputLines(Give give) : give_(std::move(give)) {}
 
-    // Gives the lines that end in it. The end of a call, and where bytes were dropped, end those that had not.
+    // Gives the lines that end in this piece. The end of a call and dropped bytes also end unfinished lines.
     void write(const OutputPiece& piece) {
         if (piece.kind != OutputPiece::Kind::bytes) {
             end();
@@ -41,7 +41,7 @@ public:
         add(part, bytes, piece.stream);
     }
 
-    // Parts that have not ended are lines now.
+    // Gives unfinished lines as they are.
     void end() {
         for (const Stream stream : {Stream::out, Stream::err}) {
             std::string& part = parts_[index_of(stream)];
@@ -56,7 +56,7 @@ public:
     }
 
 private:
-    // Gives what is too long as lines of their own, as soon as there is more.
+    // Gives an overlong line in parts, each as soon as more bytes follow it.
     void add(std::string& part, std::string_view bytes, Stream stream) {
         while (part.size() + bytes.size() > longest) {
             const std::size_t fits = longest - part.size();
@@ -74,7 +74,7 @@ private:
 
     Give give_;
     std::array<std::string, 2> parts_;
-    CallText call_;  // of the parts
+    CallText call_;  // the call that the unfinished parts belong to
 };
 
 }  // namespace tr::detail

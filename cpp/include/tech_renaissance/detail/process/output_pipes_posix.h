@@ -12,7 +12,7 @@
 
 namespace tr::detail {
 
-// Reading needs a lock of the caller's; waiting does not.
+// The caller must hold a lock to read, but not to wait.
 class OutputPipes {
 public:
     OutputPipes() {
@@ -21,7 +21,7 @@ public:
 
     int writing_end(Stream stream) const noexcept { return pipes_[index_of(stream)].write.get(); }
 
-    // Without this the host itself would keep the pipes from ending.
+    // Otherwise the host itself would keep the pipes open.
     void close_writing_ends() noexcept {
         for (Pipe& pipe : pipes_) pipe.write.close();
     }
@@ -32,7 +32,7 @@ public:
         poll_until(entries);
     }
 
-    // Everything that was written so far, but never waits, and never runs after a writer that is quicker.
+    // Everything written so far. Never waits, and does not try to keep up with a fast writer.
     std::string read_available(Stream stream) {
         const std::size_t index = index_of(stream);
         if (ended_[index]) return "";
@@ -48,7 +48,7 @@ public:
     }
 
 private:
-    // An ended pipe would be readable for ever.
+    // Leaves out a pipe that has ended, because it would always be readable.
     pollfd entry(std::size_t index) const noexcept {
         return {ended_[index] ? no_handle : pipes_[index].read.get(), POLLIN, 0};
     }

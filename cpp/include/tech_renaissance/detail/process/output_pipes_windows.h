@@ -14,7 +14,7 @@ namespace tr::detail {
 
 inline SECURITY_ATTRIBUTES inheritable() { return {sizeof(SECURITY_ATTRIBUTES), nullptr, TRUE}; }
 
-// One stream. A read is always under way, for only its end tells that there is something to read.
+// One stream. A read is always under way, because only its completion shows that there is something to read.
 class OutputPipe {
 public:
     OutputPipe() {
@@ -32,7 +32,7 @@ public:
     }
     OutputPipe(const OutputPipe&) = delete;
     OutputPipe& operator=(const OutputPipe&) = delete;
-    // The read must be over before its buffer goes.
+    // The read must have ended before its buffer is freed.
     ~OutputPipe() {
         if (ended_) return;
         DWORD got = 0;
@@ -78,12 +78,12 @@ private:
     std::atomic<bool> ended_{false};
 };
 
-// Reading needs a lock of the caller's; waiting does not.
+// The caller must hold a lock to read, but not to wait.
 class OutputPipes {
 public:
     HANDLE writing_end(Stream stream) const noexcept { return pipes_[index_of(stream)].writing_end(); }
 
-    // Without this the host itself would keep the pipes from ending.
+    // Otherwise the host itself would keep the pipes open.
     void close_writing_ends() noexcept {
         for (OutputPipe& pipe : pipes_) pipe.close_writing_end();
     }
@@ -99,7 +99,7 @@ public:
         ::WaitForMultipleObjects(count, handles.data(), FALSE, INFINITE);
     }
 
-    // What was written so far, but never waits, and does not run after a writer that is quicker.
+    // What was written so far. Never waits, and does not try to keep up with a fast writer.
     std::string read_available(Stream stream) { return pipes_[index_of(stream)].read_available(); }
 
 private:

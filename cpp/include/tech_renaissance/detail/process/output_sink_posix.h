@@ -13,13 +13,13 @@
 
 namespace tr::detail {
 
-// poll() tells only that PIPE_BUF bytes fit; two writers that were both told so could not both write without blocking.
+// poll() promises only that PIPE_BUF bytes fit, so two writers that both rely on it could block each other.
 inline std::mutex& host_output_mutex() {
     static std::mutex mutex;
     return mutex;
 }
 
-// Waits until bytes can be written. Once `stop` is set only for the patience that a slow reader deserves.
+// Waits until bytes can be written; once `stop` is set, only for output_patience.
 inline bool wait_writable(int target, WaitHandle stop) {
     std::array<pollfd, 2> entries{pollfd{target, POLLOUT, 0}, pollfd{stop, POLLIN, 0}};
     poll_until(entries);
@@ -30,7 +30,7 @@ inline bool wait_writable(int target, WaitHandle stop) {
     return entries[0].revents != 0;
 }
 
-// One write that does not block; 0 where it would, negative when the target is broken.
+// Writes once without blocking. Returns 0 if it would block, a negative number if the target is broken.
 inline ssize_t write_some(int target, std::string_view bytes) {
     const std::lock_guard<std::mutex> lock(host_output_mutex());
     std::array<pollfd, 1> entry{pollfd{target, POLLOUT, 0}};
@@ -40,7 +40,7 @@ inline ssize_t write_some(int target, std::string_view bytes) {
     return written < 0 && (errno == EINTR || errno == EAGAIN) ? 0 : written;
 }
 
-// Writes all of it. What is left is dropped when the target is broken, or takes nothing after `stop` was set.
+// Writes everything. The rest is dropped if the target is broken, or takes nothing more after `stop` was set.
 inline void write_all(int target, std::string_view bytes, WaitHandle stop) {
     while (!bytes.empty() && wait_writable(target, stop)) {
         const ssize_t written = write_some(target, bytes);
@@ -52,7 +52,7 @@ inline void write_all(int target, std::string_view bytes, WaitHandle stop) {
 // Where output goes, if not to a callback.
 class OutputSink {
 public:
-    // Throws LaunchError launch_failed when a file cannot be opened.
+    // Throws LaunchError launch_failed if a file cannot be opened.
     explicit OutputSink(Output output) : output_(std::move(output)) {
         if (const auto* file = std::get_if<OutputFile>(&output_)) open(file->path);
     }
@@ -66,7 +66,7 @@ public:
 
 private:
     void open(const std::string& path) {
-        // O_NONBLOCK: a named pipe that nobody reads is an error at once instead of a wait.
+        // O_NONBLOCK: a named pipe without a reader is an error at once, instead of a wait.
         const NoForks no_forks;
         file_ = Descriptor(::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0600));
         if (!file_) throw_os_error("cannot open '" + path + "' for the worker's output", errno);

@@ -13,7 +13,7 @@
 
 namespace tr::detail {
 
-// While it lives, a write of this thread that blocks is cancelled once `stop` was set and the patience has passed.
+// While it lives, a blocking write of this thread is cancelled once `stop` has been set for output_patience.
 class WriteWatchdog {
 public:
     explicit WriteWatchdog(WaitHandle stop) {
@@ -33,7 +33,7 @@ public:
     }
 
 private:
-    // Again and again: a write that has not begun yet cannot be cancelled.
+    // Repeats, because a write that has not begun yet cannot be cancelled.
     static void CALLBACK cancel(void* self, BOOLEAN) {
         const auto* watchdog = static_cast<const WriteWatchdog*>(self);
         constexpr auto patience = static_cast<DWORD>(output_patience.count());
@@ -47,9 +47,9 @@ private:
     HANDLE wait_ = nullptr;
 };
 
-// Writes all of it. What is left is dropped when the target is broken, or takes nothing after `stop` was set.
+// Writes everything. The rest is dropped if the target is broken, or takes nothing more after `stop` was set.
 inline void write_all(HANDLE target, std::string_view bytes, WaitHandle stop) {
-    if (target == nullptr || target == INVALID_HANDLE_VALUE) return;  // a program with windows has no stdout
+    if (target == nullptr || target == INVALID_HANDLE_VALUE) return;  // a GUI program has no stdout
     const WriteWatchdog watchdog(stop);
     while (!bytes.empty()) {
         DWORD written = 0;
@@ -62,7 +62,7 @@ inline void write_all(HANDLE target, std::string_view bytes, WaitHandle stop) {
 // Where output goes, if not to a callback.
 class OutputSink {
 public:
-    // Throws LaunchError launch_failed when a file cannot be opened.
+    // Throws LaunchError launch_failed if a file cannot be opened.
     explicit OutputSink(Output output) : output_(std::move(output)) {
         if (const auto* file = std::get_if<OutputFile>(&output_)) open(file->path);
     }

@@ -16,7 +16,7 @@ public:
     void append(std::string_view piece) {
         const std::lock_guard<std::mutex> lock(mutex_);
         if (piece.size() > limit) piece.remove_prefix(piece.size() - limit);
-        // Dropping the front only now and then makes an append cost its own length.
+        // The front is dropped only now and then, so that an append costs no more than its own length.
         if (text_.size() + piece.size() > 2 * limit) text_.erase(0, text_.size() + piece.size() - limit);
         text_.append(piece);
     }

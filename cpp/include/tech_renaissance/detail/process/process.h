@@ -1,13 +1,13 @@
-// A process that was started, is watched, and never outlives its object.
+// A process that is started and watched by its object, and never outlives it.
 //
-// Two threads belong to each process. The watcher blocks until the process has ended, takes what it still had to say,
-// and only then makes the end public: whoever learns of the end can read all of the output. The pump carries output to
-// where it goes; it may be held up by a slow reader or callback, the watcher never is. A callback that gets the output
-// by lines has a third thread, the giver.
+// Each process has two threads. The watcher blocks until the process has ended, takes its last output, and only then
+// makes the end public: whoever learns of the end can read all of the output. The pump carries output to its
+// destination; a slow reader or callback may hold it up, but never the watcher. A callback that gets the output by
+// lines has a third thread, the giver.
 //
-// A dead process is not reaped at once. Until it is, its number cannot become another's, and the rest of its group can
-// be killed by it. Processes that clean up after a crash (the resource tracker of multiprocessing, for one) have
-// `helper_grace` for it.
+// A dead process is not reaped at once. Until it is, its process id cannot be reused, so the rest of its group can
+// safely be killed by that id. Processes that clean up after a crash (such as multiprocessing's resource tracker) have
+// `helper_grace` to do so.
 #pragma once
 
 #include <atomic>
@@ -32,14 +32,14 @@ namespace tr::detail {
 // How long processes that a dead worker left behind may live on.
 constexpr std::chrono::milliseconds helper_grace(500);
 
-// How long the destructor waits for a killed process. Only a process in uninterruptible sleep takes longer; it is left
-// behind then.
+// How long the destructor waits for a killed process. Only a process in uninterruptible sleep takes longer; it is then
+// left behind.
 constexpr std::chrono::seconds kill_patience(5);
 
 // How long the destructor waits for a callback that does not return.
 constexpr std::chrono::seconds stuck_callback_patience(5);
 
-// What is known of a process at its end.
+// What is known about a process at its end.
 struct ProcessEnd {
     std::int64_t pid;
     std::optional<int> exit_status;
@@ -48,11 +48,11 @@ struct ProcessEnd {
     std::string error_tail;
 };
 
-// Called once by the thread that watches the process, when it has ended and its last output is taken, before anyone is
-// told. It must return soon, and wait for nobody that waits for the process.
+// Called once, in the watcher thread, when the process has ended and its last output has been taken, before the end
+// becomes public. It must return soon, and must not wait for anything that waits for the process.
 using OnEnd = std::function<void(const ProcessEnd&)>;
 
-// What the threads of a process share. Outlives the Process only when a thread had to be abandoned.
+// What the threads of a process share. Outlives the Process only if a thread had to be abandoned.
 class ProcessState {
 public:
     ProcessState(const Launch& launch, OnEnd on_end)
@@ -124,7 +124,7 @@ public:
     // False if the callback does not return.
     bool finish_output() { return !lines() || lines()->finish(stuck_callback_patience); }
 
-    // The pump ends, whatever became of the process. Output that finds its target full is dropped from here on.
+    // Ends the pump, whatever became of the process. From now on output is dropped if its target is full.
     void stop_pump() noexcept {
         stop_.set();
         finished_.set();
@@ -160,7 +160,7 @@ private:
     void tell_end(std::optional<int> status) noexcept {
         try {
             if (on_end_) on_end_({pid(), status, was_killed(), output_.tail(), output_.error_tail()});
-        } catch (const std::exception&) {  // the end is told all the same
+        } catch (const std::exception&) {  // the end becomes public all the same
         }
     }
 
@@ -173,7 +173,7 @@ private:
     OutputFlow output_;
     Event finished_;
     Event stop_;
-    mutable std::mutex mutex_;  // everything below
+    mutable std::mutex mutex_;  // for everything below
     std::condition_variable changed_;
     bool ended_ = false;
     bool killed_ = false;
@@ -181,13 +181,13 @@ private:
     Child child_;
 };
 
-// A child process with a group of its own: its whole life is in this object's. All members but the destructor are safe
-// to use from several threads.
+// A child process with a group of its own, which lives no longer than this object. All members but the destructor are
+// safe to use from several threads.
 //
-// A fork of the host must not use the object; destroying it there has no effect on the process.
+// A fork of the host must not use the object; destroying it there does not affect the process.
 class Process {
 public:
-    // Starts the process. Throws LaunchError interpreter_not_found or launch_failed, and leaves nothing behind then.
+    // Starts the process. Throws LaunchError interpreter_not_found or launch_failed, and then leaves nothing behind.
     explicit Process(const Launch& launch, OnEnd on_end = {})
         : state_(std::make_shared<ProcessState>(launch, std::move(on_end))) {
         const SignalsBlocked blocked;
@@ -203,65 +203,68 @@ public:
     Process(const Process&) = delete;
     Process& operator=(const Process&) = delete;
 
-    // Kills the process and its group, takes and delivers its last output. Bounded: a target that takes no output any
-    // more is abandoned, and so is a process that not even SIGKILL ends, or a callback that does not return.
+    // Kills the process and its group, and delivers its last output. Bounded: it abandons a target that takes no more
+    // output, a process that even SIGKILL does not end, and a callback that does not return.
     ~Process() { host_pid_ == current_process_id() ? stop() : abandon(); }
 
     std::int64_t pid() const noexcept { return state_->pid(); }
 
-    // The truth at this moment. Once false, exit_status() and output_tail() are complete.
+    // Whether the process is running; asks the system. Once false, exit_status() and output_tail() are complete.
     bool is_alive() const { return state_->is_alive(); }
 
-    // Exit code; POSIX: the negative number of the signal that ended it; Windows: the bits of the exit code. nullopt
-    // while it lives, and when the host kept it from being known (it ignores SIGCHLD, or reaps all of its children).
+    // The exit code; on POSIX negative for a signal, on Windows with the bits of the DWORD. nullopt while the process
+    // runs, or if the host prevents it from being known (it ignores SIGCHLD, or reaps all of its children).
     std::optional<int> exit_status() const { return state_->exit_status(); }
 
-    // True once the process has ended: exit_status() and output_tail() are complete then. False when the deadline has
-    // passed.
+    // True once the process has ended; exit_status() and output_tail() are then complete. False if the deadline passes
+    // first.
     bool wait(std::optional<Clock::time_point> deadline = std::nullopt) const { return state_->wait(deadline); }
     bool wait(std::chrono::milliseconds timeout) const { return wait(deadline_after(timeout)); }
 
-    // Asks the group to end (SIGTERM). Windows has no such request for a process without a window: the same as kill().
+    // Asks the group to end (SIGTERM). Windows cannot ask a process without a window, so there it is the same as
+    // kill().
     void terminate() const { state_->terminate(); }
 
-    // Ends the whole group for certain, also when only its leader is dead already.
+    // Ends the whole group for certain, even if its leader is already dead.
     void kill() const { state_->kill(); }
 
-    // It was killed, and waited for in vain: it is in uninterruptible sleep. The destructor does not wait for it again.
+    // Notes that the process was killed but did not end in time: it is in uninterruptible sleep, and the destructor
+    // does not wait for it again.
     void mark_unkillable() noexcept { unkillable_ = true; }
     bool is_unkillable() const noexcept { return unkillable_; }
 
-    // Interrupts the handler of a worker that knows how; Windows: does nothing.
+    // Has the worker interrupt its handler or write its stacks, if it knows how. Does nothing on Windows.
     void interrupt() const { state_->interrupt(); }
 
-    // Has a worker that knows how write its stacks; Windows: does nothing.
+    // Has the worker write the stack of its main thread, if it knows how. Does nothing on Windows.
     void ask_stack() const { state_->ask_stack(); }
 
-    // What was written until now belongs to the call so far, what comes later to the one with this message. For output
-    // by lines; else it does nothing.
+    // What was written until now belongs to the call so far, later output to the call with this message. Does nothing
+    // unless output is given by lines.
     void switch_output(const std::string& message) const { state_->switch_output(message); }
 
-    // Before the process is given more to do: waits while its output is not given on quickly enough, for a moment at
-    // most.
+    // Call it before giving the process more to do: waits, but only briefly, while too much of its output has not been
+    // passed on.
     void wait_for_room(std::chrono::milliseconds timeout) const { state_->wait_for_room(timeout); }
 
-    // Once the process has ended, or was abandoned: has a callback given the rest of the lines, and called no more.
-    // Bounded.
+    // Gives a callback the remaining lines, after which it is not called again. Bounded. Call it once the process has
+    // ended or was abandoned.
     void finish_output() const { state_->finish_output(); }
 
-    // Lets the worker see what it would see if the host died.
+    // Has the same effect on the worker as the host's death.
     void close_lifeline() const { state_->close_lifeline(); }
 
-    // The last 64 KiB of stdout and stderr, in the order of arrival. Not always valid UTF-8.
+    // The last 64 KiB of stdout and stderr in the order of arrival. Not always valid UTF-8.
     std::string output_tail() const { return state_->output_tail(); }
 
-    // Can be waited for (POSIX: polls as readable) from when wait() would return true. Valid as long as this object.
+    // A handle to wait for (on POSIX it polls as readable): ready as soon as wait() would return true. Valid as long as
+    // this object.
     WaitHandle exit_handle() const noexcept { return state_->finished(); }
 
 private:
     void stop() noexcept {
         state_->kill();
-        if (!watcher_) state_->watch();  // there was no thread to be had for it
+        if (!watcher_) state_->watch();  // its thread could not be started
         const bool ended = state_->wait(deadline_after(unkillable_ ? std::chrono::seconds(0) : kill_patience));
         state_->stop_pump();
         if (watcher_) finish(*watcher_, ended);
@@ -269,7 +272,7 @@ private:
         if (giver_) finish(*giver_, state_->finish_output());
     }
 
-    // In a fork there are no threads to join, and a mutex may be locked for ever.
+    // In a fork there are no threads to join, and a mutex may stay locked forever.
     void abandon() noexcept {
         static_cast<void>(new std::shared_ptr<ProcessState>(std::move(state_)));
         static_cast<void>(watcher_.release());

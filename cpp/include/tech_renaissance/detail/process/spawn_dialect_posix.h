@@ -1,4 +1,4 @@
-// posix_spawn beyond POSIX: the same three wishes in the dialects of glibc, musl, macOS and BSD.
+// posix_spawn beyond POSIX: three features in the dialects of glibc, musl, macOS and BSD.
 #pragma once
 
 #include <dirent.h>
@@ -19,7 +19,8 @@
 
 namespace tr::detail {
 
-// A session of its own: signals of the host's terminal do not reach the child, and its group can be signalled as one.
+// Gives the child a session of its own: signals from the host's terminal do not reach it, and its group can be
+// signalled as a whole.
 #if defined(POSIX_SPAWN_SETSID)
 constexpr int own_group_flag = POSIX_SPAWN_SETSID;
 #else
@@ -30,7 +31,7 @@ inline int add_working_directory(posix_spawn_file_actions_t* actions, const char
     return ::posix_spawn_file_actions_addchdir_np(actions, path);
 }
 
-// The child keeps no descriptor but those that file actions give to it, all below `first`.
+// The child keeps only the descriptors that file actions give it, all below `first`.
 #if defined(__APPLE__)
 constexpr int close_others_flag = POSIX_SPAWN_CLOEXEC_DEFAULT;
 inline int add_close_others(posix_spawn_file_actions_t*, int) { return 0; }
@@ -43,7 +44,7 @@ inline int add_close_others(posix_spawn_file_actions_t* actions, int first) {
 
 #else
 constexpr int close_others_flag = 0;
-// Descriptors that other threads open without O_CLOEXEC between this and the start are missed.
+// Misses descriptors that other threads open without O_CLOEXEC between now and the start.
 inline int add_close_others(posix_spawn_file_actions_t* actions, int first) {
     const std::unique_ptr<DIR, int (*)(DIR*)> directory(::opendir("/proc/self/fd"), &::closedir);
     int error = 0;

@@ -1,4 +1,4 @@
-// Starts a program with posix_spawn: quick however much memory the host has, and its failure is known at once.
+// Starts a program with posix_spawn: fast however much memory the host uses, and reports failure at once.
 #pragma once
 
 #include <csignal>
@@ -59,7 +59,7 @@ private:
     int error_ = 0;
 };
 
-// A child's signals are as in a fresh shell, whatever the host blocks or ignores.
+// Gives a child the signal settings of a fresh shell, whatever the host blocks or ignores.
 class SpawnAttributes {
 public:
     SpawnAttributes() {
@@ -114,7 +114,7 @@ inline std::vector<std::string> environment_block(const Launch& launch) {
 inline pid_t spawn(const Launch& launch, const ChildDescriptors& descriptors) {
     check_launch(launch);
     const std::string& directory = launch.working_directory;
-    // A relative path means the host's directory, also when the child is to work in another.
+    // A relative path is relative to the host's directory, even if the child will work in another.
     const std::string executable = absolute_path(launch.argv[0]);
     if (!exists(executable)) throw LaunchError("interpreter_not_found", "there is no '" + executable + "'");
     if (!directory.empty() && !is_directory(directory)) {

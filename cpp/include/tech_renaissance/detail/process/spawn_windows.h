@@ -1,4 +1,4 @@
-// Starts a program with CreateProcessW, in a job object from its first instruction on.
+// Starts a program with CreateProcessW, inside a job object from its first instruction.
 #pragma once
 
 #include <array>
@@ -14,10 +14,10 @@
 
 namespace tr::detail {
 
-// PROC_THREAD_ATTRIBUTE_JOB_LIST, which headers offer only to programs that declare Windows 10 their minimum.
+// PROC_THREAD_ATTRIBUTE_JOB_LIST, which headers define only for programs that require Windows 10.
 constexpr DWORD_PTR job_list_attribute = 0x0002000D;
 
-// The job's processes end with its last handle, so also when the host dies.
+// The job's processes end when its last handle closes, and so also when the host dies.
 inline Handle make_job() {
     Handle job = checked(::CreateJobObjectW(nullptr, nullptr), "cannot make a job object");
     JOBOBJECT_EXTENDED_LIMIT_INFORMATION limits{};
@@ -28,7 +28,7 @@ inline Handle make_job() {
     return job;
 }
 
-// The job that a new process is put in and the handles that it inherits; both must outlive the list.
+// The job that a new process is put into, and the handles that it inherits; both must outlive this object.
 class StartAttributes {
 public:
     StartAttributes(HANDLE& job, std::array<HANDLE, 3>& inherited) {
@@ -64,7 +64,7 @@ struct IgnoringCase {
     }
 };
 
-// Sorted as CreateProcessW demands. There is no lifeline: the job object is it.
+// Sorted as CreateProcessW demands. There is no lifeline, because the job object serves as one.
 inline std::wstring environment_block(Environment environment) {
     environment["TR_HOST_PID"] = std::to_string(current_process_id());
     environment.erase("TR_LIFELINE");
@@ -89,7 +89,7 @@ struct SpawnedProcess {
 // `streams` become stdin, stdout and stderr. Throws LaunchError interpreter_not_found or launch_failed.
 inline SpawnedProcess spawn(const Launch& launch, HANDLE job, std::array<HANDLE, 3> streams) {
     check_launch(launch);
-    // A relative path means the host's directory, also when the child is to work in another.
+    // A relative path is relative to the host's directory, even if the child will work in another.
     const std::string executable = with_executable_suffix(absolute_path(launch.argv[0]));
     const std::wstring directory = to_utf16(launch.working_directory);
     if (!exists(executable)) throw LaunchError("interpreter_not_found", "there is no '" + executable + "'");

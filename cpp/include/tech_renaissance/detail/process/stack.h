@@ -1,6 +1,7 @@
-// Taking a worker's Python stacks from outside: spec/life.md, Stacks.
-//   take_stacks(process, path)   the stacks of all threads; why there are none, if the worker does not answer; empty if
-//                                it has no such file. Never throws.
+// How to take a worker's Python stacks from outside: spec/life.md, Stacks.
+//   take_stacks(process, path)   the stacks of all threads, or why they cannot be taken; empty if the worker has no
+//   such
+//                                file. Never throws.
 #pragma once
 
 #if defined(_WIN32)

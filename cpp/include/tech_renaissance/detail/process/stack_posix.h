@@ -20,8 +20,8 @@
 
 namespace tr::detail {
 
-// The file that a worker writes its stacks into. It may be anything by now: only a regular file with no other name is
-// touched.
+// The file that a worker writes its stacks into. Since it may have been replaced, only a regular file with a single
+// name is touched.
 class StackFile {
 public:
     explicit StackFile(const std::filesystem::path& path)
@@ -52,7 +52,7 @@ private:
     Descriptor file_;
 };
 
-// Whether there is an answer, once it has stood still for a moment; false if there is none in time.
+// Waits for an answer that has stopped growing for a moment; false if none comes in time.
 inline bool wait_for_answer(const StackFile& file) {
     constexpr std::chrono::milliseconds longest(150);
     constexpr std::chrono::milliseconds still(20);
@@ -74,8 +74,8 @@ inline std::string no_stacks(const Process& process, const std::string& why) {
     return "(there are no stacks of process " + std::to_string(process.pid()) + ": " + why + ")\n";
 }
 
-// The worker's own code is asked first; if none runs, the signal handler of faulthandler. REQUIRES: nobody interrupts
-// the worker meanwhile, which is the same signal.
+// Asks the worker's Python code first, and faulthandler's signal handler if no Python code is running. REQUIRES:
+// nothing interrupts the worker in the meantime, because that uses the same signal.
 inline std::string take_stacks(const Process& process, const std::filesystem::path& path) {
     const StackFile file(path);
     if (!file.is_open()) return "";

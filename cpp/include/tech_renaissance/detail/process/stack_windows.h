@@ -7,7 +7,7 @@
 
 namespace tr::detail {
 
-// There is no signal to ask by.
+// There is no signal to ask with.
 inline std::string take_stacks(const Process& /*process*/, const std::filesystem::path& /*path*/) { return ""; }
 
 }  // namespace tr::detail
