@@ -1,14 +1,14 @@
 """A Python worker in a process of its own, for C++ and Python programs.
 
-A worker is a script with a TechRenaissanceServer; a host is a program with a PythonSession. Names are loaded when first
-used, so that a worker pays nothing for the host's side and the other way round.
+A worker is a script with a TechRenaissanceServer; a host is a program with a PythonSession. Names are loaded on first use, so
+that a worker pays nothing for the host's side, and a host nothing for the worker's.
 
-This file is the first that an interpreter reads, and must make sense to those that are too old for the others: no annotations.
+This file has no annotations, so that interpreters too old for the other files can read it and get a clear error.
 """
 
 import sys
 
-if sys.version_info < (3, 8):  # noqa: UP036 - nothing else keeps a checkout or a copied folder from them
+if sys.version_info < (3, 8):  # noqa: UP036 - nothing else stops them from using a checkout or a copied folder
     version = sys.version.split()[0]
     raise ImportError(
         "tech_renaissance needs Python 3.8 or later; " + str(sys.executable) + " is Python " + version

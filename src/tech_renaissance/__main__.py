@@ -1,9 +1,9 @@
-"""``python -m tech_renaissance``: where the C++ part of this installation is; and cleaning up.
+"""``python -m tech_renaissance``: says where the C++ part of this installation is, and cleans up.
 
 CMake:  cmake -Dtech_renaissance_DIR="$(python -m tech_renaissance --cmake-dir)" ...
 g++:    g++ -std=c++17 main.cpp -I "$(python -m tech_renaissance --include-dir)"
 
-``python -m tech_renaissance clean`` removes the session directories that dead hosts have left in a workspace.
+``python -m tech_renaissance clean`` removes the session directories that dead hosts left behind in a workspace.
 """
 
 import argparse
@@ -36,7 +36,7 @@ def _clean(workspace: Optional[str]) -> None:
 
 
 def main() -> None:
-    """Print what was asked for, one line each."""
+    """Do what the command line asks for."""
     parser = argparse.ArgumentParser(
         prog="python -m tech_renaissance", description="Locate the C++ headers, or clean a workspace."
     )

@@ -1,11 +1,11 @@
-"""The package's names, each loaded when it is first used."""
+"""The package's names, each loaded on first use."""
 
 import sys
 from importlib import import_module
 from typing import Any, Dict, List
 
 _PACKAGE = __name__.rpartition(".")[0]
-# Where a name lives; an error's home is _base.errors.
+# The module that defines a name; names not listed here are errors, in _base.errors.
 _HOME: Dict[str, str] = {
     "CancelPatience": "_host.options",
     "OutputLine": "_process.output",

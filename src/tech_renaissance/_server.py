@@ -1,6 +1,6 @@
 """The worker: a script's TechRenaissanceServer, which serves one request at a time until it is told to leave.
 
-What a script calls; what serves it is in _worker/. Contract: spec/protocol.md.
+This file has what a script calls; the serving itself is in _worker/. Contract: spec/protocol.md.
 """
 
 import contextlib
@@ -38,10 +38,10 @@ class TechRenaissanceServer:
     Not thread-safe: call its methods from the handler's thread.
     """
 
-    # Here for scripts whose own __init__ does not call this one.
+    # On the class, for scripts whose own __init__ does not call this one.
     debug = False
     session_id = ""
-    is_leaving = False  # it was told to by a signal; the exception that says so may have been swallowed
+    is_leaving = False  # a signal told it to leave; a handler may have swallowed the exception that says so
     _library: Optional[Library] = None
     _transport: Optional[WorkerTransport] = None
     _reply: Optional[Reply] = None
@@ -49,8 +49,8 @@ class TechRenaissanceServer:
     _unhosted: Optional[UnhostedSession] = None
 
     def __init__(self, debug: bool = False, library: Optional[Library] = None) -> None:
-        """``debug``: print what ``debug_message`` is given. ``library``: "torch" or "numpy", what tensors arrive as;
-        None: torch if this process has imported it when they are asked for, else numpy. Raises LocalProtocolError ``bad_option``.
+        """``debug``: print what ``debug_message`` is given. ``library``: what tensors arrive as, "torch" or "numpy"; None means torch if
+        this process has imported it by the time they are asked for, else numpy. Raises LocalProtocolError ``bad_option``.
         """
         choose_library(library)
         self.debug = debug
@@ -60,32 +60,33 @@ class TechRenaissanceServer:
         """Handle one request; override this. Return True if the command is known, False otherwise.
 
         What ``send_tensors`` and ``write_response`` were given is sent when it returns. An exception becomes an error
-        reply with its type, message and traceback, and the worker serves on.
+        reply with its type, message and traceback, and the worker goes on serving.
         """
         del command, parameters
         return False
 
     def commands(self) -> Iterable[str]:
-        """Names to suggest from when a command is unknown; override this, or do not."""
+        """Names to suggest when a command is unknown. Overriding this is optional."""
         return ()
 
     def run(self, session_id: str) -> None:
-        """Serve the session until its host says ``exit``, goes away, or the process is interrupted.
+        """Serve the session until its host says ``exit`` or dies, or the process is interrupted.
 
-        Raises LocalProtocolError for a bad session id, LaunchError ``session_in_use``, SessionClosed if the session directory is gone already,
-        and TypeError if there is no ``main_logic``. SystemExit from a handler is raised again once the worker has left in order; so is the end by SIGTERM.
+        Raises LocalProtocolError for a bad session id, LaunchError ``session_in_use``, SessionClosed if the session directory no longer
+        exists, and TypeError if there is no ``main_logic``. SystemExit from a handler is raised again once the worker has left in an
+        orderly way; likewise the process still ends by SIGTERM.
         """
         self._check_handler()
         self.session_id = check_name(session_id, "session id")
         path = session_directory(session_id, os.environ)
-        # Taken out of the environment: they are about this process, not about those that it starts.
+        # Removed from the environment because they concern this process, not the ones that it starts.
         host_pid, lifeline, offered = (
             os.environ.pop(name, None) for name in ("TR_HOST_PID", "TR_LIFELINE", "TR_SHM")
         )
         with contextlib.ExitStack() as undo:
             undo.enter_context(
                 orderly_signals(self._leave)
-            )  # the first: it may end the process when all else is undone
+            )  # entered first, because it may end the process once all else is undone
             if not (host_pid or lifeline):
                 self._unhosted = UnhostedSession(path)
                 undo.callback(self._unhosted.end)
@@ -102,7 +103,7 @@ class TechRenaissanceServer:
             self.serve(choice.end)
 
     def serve(self, transport: WorkerTransport) -> None:
-        """Serve on any transport, which is closed at the end: what ``run`` does with the session's own."""
+        """Serve on any transport, and close it at the end. ``run`` does this with the session's own."""
         self._transport = transport
         loop = ServingLoop(self, transport)
         forget = in_children(lambda: self._become_child(loop))
@@ -115,21 +116,21 @@ class TechRenaissanceServer:
 
     @property
     def cancelled(self) -> bool:
-        """Whether the call in work is over: its deadline has passed, or the host has cancelled it. A handler that takes long asks now and
-        then, and returns. One that does not is interrupted by Cancelled, then ended with its process.
+        """Whether the current call is over: its deadline has passed, or the host has cancelled it. A long-running handler should check
+        this now and then, and return. One that does not is interrupted by Cancelled, and in the end killed with its process.
         """
         return self.remaining_s == 0 or self._is_cancelled()
 
     @property
     def remaining_s(self) -> Optional[float]:
-        """Seconds until the deadline of the call in work, not below 0; None if it has none."""
+        """Seconds until the deadline of the current call, at least 0; None if it has no deadline."""
         return remaining_seconds((self._reply or self._no_reply()).request)
 
     def get_tensors(self, parameters: str, count: Optional[int] = None) -> Optional[List[Any]]:
-        """The tensors named in ``parameters``, separated by spaces or commas; ``count`` of them (None: as many as there are).
+        """The tensors that ``parameters`` names, separated by spaces or commas. ``count``: how many there must be (None: any number).
 
-        Returns a list of torch tensors if the script has imported torch, else of numpy arrays, the handler's to modify; or None on a wrong
-        count or a missing or broken tensor: the reply's message then says why.
+        Returns a list of torch tensors if the script has imported torch, else of numpy arrays, which the handler may modify. Returns None
+        if the count is wrong, or a tensor is missing or broken; the reply's message then says why.
         """
         reply, transport = self._reply or self._no_reply(), self._transport
         assert transport is not None
@@ -154,15 +155,15 @@ class TechRenaissanceServer:
         return tensors
 
     def get_tensor(self, parameters: str) -> Optional[Any]:
-        """The one tensor named in ``parameters``, or None as in ``get_tensors``."""
+        """The only tensor that ``parameters`` names, or None as in ``get_tensors``."""
         tensors = self.get_tensors(parameters, 1)
         return tensors[0] if tensors else None
 
     def empty(self, shape: Sequence[int], dtype: Any = "float32") -> Any:
-        """A new tensor, uninitialised, that ``send_tensors`` need not copy: over shared memory, the host sees this very memory.
+        """A new, uninitialised tensor that ``send_tensors`` need not copy: over shared memory, the host sees this very memory.
 
-        ``dtype``: of torch or numpy, or a name ("float32", "FP32"). Torch or numpy as arriving tensors are. Write to it before it is
-        sent, not after. Raises ArenaFull, FormatError.
+        ``dtype``: torch's or numpy's, or a name ("float32", "FP32"). The tensor is of the library that tensors arrive as. Write to it
+        before it is sent, not after. Raises ArenaFull, FormatError.
         """
         transport, library = self._transport, self._library or imported_library()
         if transport is None:
@@ -175,9 +176,9 @@ class TechRenaissanceServer:
             self._unshield(reply)
 
     def send_tensors(self, *tensors: Any) -> None:
-        """Add result tensors to the reply: torch, numpy, or anything with DLPack. Their values when the handler returns count.
+        """Add result tensors to the reply: torch, numpy, or anything with DLPack. What is sent are their values when the handler returns.
 
-        Raises FormatError for what cannot be sent, and adds nothing then.
+        Raises FormatError if one cannot be sent, and then adds none.
         """
         reply = self._reply or self._no_reply()
         for tensor in tensors:
@@ -185,7 +186,7 @@ class TechRenaissanceServer:
         reply.tensors.extend(tensors)
 
     def write_response(self, command: str, result: str) -> None:
-        """Set the reply's text. ``command``: to answer under another command's name; normally empty."""
+        """Set the reply's text. ``command``: answer under another command's name; normally empty."""
         reply = self._reply or self._no_reply()
         reply.command = str(command or reply.command)
         reply.result = str(result)
@@ -196,8 +197,8 @@ class TechRenaissanceServer:
             print(*words, flush=True)
 
     def respond(self, request: Request) -> Response:
-        """Run the handler for one request: its whole reply, whatever it did. Raises SystemExit and KeyboardInterrupt as Leave, and
-        Cancelled if that comes between the handler and here.
+        """Run the handler for one request and return its whole reply, whatever it did. SystemExit and KeyboardInterrupt become Leave.
+        Raises Cancelled if that comes just after the handler has returned.
         """
         if request.deadline_ns is not None and not remaining_seconds(request):
             return error_response(request, Failure("cancelled", "its deadline passed before its turn"))
@@ -223,7 +224,7 @@ class TechRenaissanceServer:
         return error_response(request, Failure("unknown_command", message))
 
     def _check_handler(self) -> None:
-        """The mistake of a script that would know no command at all."""
+        """Raise TypeError if the script does not define ``main_logic``: it would not know any command."""
         ours, theirs = TechRenaissanceServer, type(self)
         if theirs.main_logic is not ours.main_logic or "main_logic" in vars(self):
             return
@@ -242,24 +243,24 @@ class TechRenaissanceServer:
         raise LocalProtocolError("bad_state", "there is no request to answer: this is for use in main_logic")
 
     def _become_child(self, loop: ServingLoop) -> None:
-        """This process is a fork of the worker."""
+        """Called in a fork of the worker."""
         self._transport = loop.transport = ChildEnd(loop.transport)
 
     def _is_cancelled(self) -> bool:
-        """Whether the host has cancelled the call in work."""
+        """Whether the host has cancelled the current call."""
         reply, transport = self._reply, self._transport
         if reply is None or transport is None or reply.request.id is None:
             return False
         return transport.is_cancelled(reply.request.id)
 
     def _leave(self) -> None:
-        """The worker is told to end by a signal: an interrupt must not take the place of that."""
+        """A signal tells the worker to leave; from then on no interrupt may replace that."""
         self.is_leaving = True
         if self._reply is not None:
             self._reply.interrupted = True
 
     def _interrupt(self) -> None:
-        """Raise Cancelled in the handler of a call that is cancelled, once."""
+        """Raise Cancelled in the handler of a cancelled call, once."""
         reply = self._reply
         if reply is None or reply.interrupted:
             return
@@ -270,7 +271,7 @@ class TechRenaissanceServer:
             raise Cancelled("the host has ended this call")
 
     def _unshield(self, reply: "Reply") -> None:
-        """After what must not be left halfway: an interrupt that came meanwhile is due now."""
+        """End a part that must not be interrupted, and carry out an interrupt that came in the meantime."""
         reply.shielded = False
         if reply.interrupt_is_due:
             self._interrupt()

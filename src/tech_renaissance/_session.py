@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 
 
 class SessionState(NamedTuple):
-    """What a session's worker does: ``name`` is a state of spec/life.md; ``command`` the message it is busy with, for ``busy_s`` seconds."""
+    """What a session's worker is doing: ``name`` is a state of spec/life.md; ``command`` is the message that it has been busy with for
+    ``busy_s`` seconds.
+    """
 
     name: str
     command: str = ""
@@ -41,12 +43,12 @@ class PythonSession:
     """One worker process and everything said to it.
 
     May be used from several threads: concurrent ``fetch_*`` and ``calculate`` calls each get their own answer; the worker serves
-    one at a time, in the order in which they were sent. Timeouts are in milliseconds and count from the worker's readiness: a call made
-    while it still starts waits for it, up to the launch timeout. A call whose timeout passes raises TimedOut, and its late
-    answer is discarded. A call whose deadline passes (it counts from the call) is ended, by the steps of spec/life.md.
+    one at a time, in the order in which they were sent. Timeouts are in milliseconds and start when the worker is ready: a call made
+    while it is starting first waits for it, up to the launch timeout. A call whose timeout passes raises TimedOut, and its late
+    answer is discarded. A call whose deadline passes (counted from the moment of the call) is ended by the steps of spec/life.md.
 
-    Use it in a ``with`` block, or call ``close``: then no process and no files are left. The garbage collector and the end of the
-    interpreter do the same.
+    Use it in a ``with`` block, or call ``close``: that leaves no process and no files. If you do neither, the garbage collector or the
+    interpreter's exit does it.
     """
 
     def __init__(
@@ -74,18 +76,20 @@ class PythonSession:
     ) -> None:
         """Make a session; nothing happens until ``start`` (or a first ``send_tensor``).
 
-        ``script_path``: the worker's script, or "default" for tech_renaissance.default_server. ``session_id``: a name, one living
-        session each in a workspace. ``quiet_mode``: the worker's output is discarded (its last lines are kept for errors).
-        ``arguments``: for the script, after the session id; its ``sys.argv[2:]``. ``python``: the worker's interpreter; else TR_PYTHON,
-        else the host's. ``python_arguments``: options for it, before the script, such as ``["-X", "dev"]``. ``environment``: variables added to the host's.
-        ``working_directory``: the worker's; else the host's. ``workspace``: folder of the session directories; else TR_WORKSPACE, else
-        ``workspace`` in the current directory. ``output``: "inherit", "discard", the path of a file to append to, or a
-        function that is given an OutputLine at a time, in another thread. ``poll_ms``: "first:max", wait by this schedule, without file
-        notifications. ``look_us``: shared memory, how long each side looks for the other's word before it sleeps; a call costs least while
-        the other side looks, but who looks uses a processor; else TR_LOOK_US, else as long as has paid. ``library``: "torch" or "numpy", what results arrive as; else torch if the host has imported it.
-        ``transport``: "shm" or "file"; else TR_TRANSPORT, else shared memory where both sides can.
-        ``patience``: of the steps that end a call. ``restart``: "never", or "on-crash", by ``restart_policy``; ``on_restart`` is then
-        called with the session, in a thread of its own, whenever a new worker is ready, before calls go on: to send weights again.
+        ``script_path``: the worker's script, or "default" for tech_renaissance.default_server. ``session_id``: a name; only one living
+        session in a workspace may have it. ``quiet_mode``: discard the worker's output (its last lines are kept for errors).
+        ``arguments``: for the script, after the session id; its ``sys.argv[2:]``. ``python``: the worker's interpreter; by default
+        TR_PYTHON, else the host's. ``python_arguments``: options for the interpreter, before the script, such as ``["-X", "dev"]``.
+        ``environment``: variables added to the host's. ``working_directory``: the worker's; by default the host's. ``workspace``: the
+        folder of the session directories; by default TR_WORKSPACE, else ``workspace`` in the current directory. ``output``: "inherit",
+        "discard", the path of a file to append to, or a function that gets one OutputLine at a time, in another thread. ``poll_ms``:
+        "first:max", poll files by this schedule, without file notifications. ``look_us``: how long each side of shared memory looks for
+        a message before it sleeps; a call is fastest while the other side is looking, but looking keeps a processor busy; by default
+        TR_LOOK_US, else for as long as looking has paid off. ``library``: what results arrive as, "torch" or "numpy"; by default torch
+        if the host has imported it, else numpy. ``transport``: "shm" or "file"; by default TR_TRANSPORT, else shared memory if both
+        sides support it. ``patience``: how long each step that ends a call is given. ``restart``: "never" or "on-crash", as
+        ``restart_policy`` says. ``on_restart`` is then called with the session, in a thread of its own, whenever a new worker is ready
+        and before calls go on, for example to send weights again.
 
         Raises LocalProtocolError ``bad_name`` or ``bad_option``.
         """
@@ -113,7 +117,7 @@ class PythonSession:
         self._life = life = Life(self._options)
         self._caller = Caller(life, self._options, _weakly(self, checked_hook(on_restart)))
         self._finalizer = weakref.finalize(self, _end, life, self._caller)
-        self._asked: Deque[Call] = deque()  # calls of send_request whose answers nobody has fetched
+        self._asked: Deque[Call] = deque()  # calls of send_request whose answers have not been fetched
         self._asked_lock = threading.Lock()
 
     # ------------------------------------------------------------------ life
@@ -142,11 +146,11 @@ class PythonSession:
         self._options.quiet = quiet
 
     def start(self, wait_ms: float = 0) -> None:
-        """Start the worker. Returns before it is ready, unless ``wait_ms`` says how long to wait for that at most; that it is not
-        ready by then is no error. Does nothing if one runs.
+        """Start the worker. Returns before it is ready, unless ``wait_ms`` is given: then it waits up to that long, and it is not an
+        error if the worker needs longer. Does nothing if a worker is running.
 
         Works again after ``terminate``, an exit or a crash; tensors sent under tags are still there. Raises LaunchError: no
-        interpreter, no script, the session id in use, refused by the system, or died while it was waited for.
+        interpreter, no script, the session id is in use, the system refused, or the worker died during the wait.
         """
         wait_s = seconds("wait_ms", wait_ms)
         if has_interrupted_us():
@@ -158,15 +162,15 @@ class PythonSession:
             self._caller.worker().exchange.wait_started(wait_s)
 
     def is_alive(self) -> bool:
-        """Whether the worker's process runs, as the kernel says now."""
+        """Whether the worker's process is running; asks the kernel."""
         worker = self._life.worker
         return worker is not None and worker.is_alive()
 
     def please_exit(self, timeout_ms: float = 5000, ensure: bool = False) -> None:
         """Ask the worker to leave once it has served what it was sent, and wait for it.
 
-        Raises TimedOut if it has not left in time; with ``ensure`` it is terminated instead. No worker, no error. A restart that is on its
-        way is called off, and quarantined requests are forgiven.
+        Raises TimedOut if it has not left in time; with ``ensure`` it is terminated instead. Does nothing without a worker. A pending
+        restart is called off, and quarantined requests are forgiven.
         """
         self._stand_down()
         worker = self._life.worker
@@ -177,21 +181,23 @@ class PythonSession:
         self._life.ending.carry_out(self._life.terminate)
 
     def terminate(self) -> None:
-        """End the worker now, for certain. Its directory and tensors stay, for the next ``start``. A restart that is on its way is called
-        off, and quarantined requests are forgiven. In a signal handler: see ``close``.
+        """End the worker now, for certain. Its directory and tensors stay, for the next ``start``. A pending restart is called off, and
+        quarantined requests are forgiven. In a signal handler: see ``close``.
         """
         self._stand_down()
         self._life.ending.carry_out(self._life.terminate)
 
     def join(self, timeout_ms: float = TIMEOUT_MS) -> bool:
-        """Wait for the worker's process to end by itself; False if it still runs."""
+        """Wait for the worker's process to end on its own; False if it is still running."""
         worker = self._life.worker
         return worker is None or worker.process.wait(seconds("timeout_ms", timeout_ms))
 
     def close(self) -> None:
-        """End the worker, in order if it can, and remove the session directory. Safe to call twice, also at once: both return when it is done.
+        """End the worker, in an orderly way if possible, and remove the session directory. Safe to call twice, even at the same time: both
+        calls return when it is done.
 
-        A signal handler that has interrupted a call of the session does not wait: the call raises SessionClosed, and the session ends then.
+        In a signal handler that has interrupted a call of the session it does not wait: that call raises SessionClosed, and then the
+        session ends.
         """
         _end(self._life, self._caller)
         self._finalizer.detach()
@@ -199,7 +205,7 @@ class PythonSession:
     # ----------------------------------------------------------------- state
 
     def state(self) -> SessionState:
-        """What the worker does now; asks the kernel whether it lives."""
+        """What the worker is doing now; asks the kernel whether it is alive."""
         worker = self._life.worker
         if worker is None:
             return SessionState("none")
@@ -217,21 +223,21 @@ class PythonSession:
         return SessionState(name, call.message, time.monotonic() - call.since)
 
     def stack(self) -> str:
-        """The Python stacks of the worker's threads, of the main thread alone while it runs no Python code; empty if it has none to show
-        (spec/life.md).
+        """The Python stacks of the worker's threads (only the main thread's while no Python code runs), or why they cannot be taken;
+        empty if the worker offers none (spec/life.md).
         """
         worker = self._life.worker
         return worker.stacks() if worker else ""
 
     def post_mortem(self) -> Optional[PostMortem]:
-        """How the last worker ended; None if none has."""
+        """How the last worker ended; None if no worker has ended."""
         return self._life.post_mortem
 
     def cancel(self) -> str:
-        """End the call in work, from another thread: its caller gets CallCancelled. Returns once that is so.
+        """End the current call, from another thread: its caller gets CallCancelled. Returns once the call has ended.
 
-        Returns the step that was needed: "notice", "interrupt", "terminate" or "kill"; empty if nothing was in work. In a signal handler
-        that has interrupted a call of the session it returns at once, with an empty text, and the call is ended after the handler.
+        Returns the step that was needed: "notice", "interrupt", "terminate" or "kill"; empty if there was no call. In a signal handler
+        that has interrupted a call of the session it returns an empty text at once, and the call is ended after the handler.
         """
         worker = self._life.worker
         call = worker.exchange.current if worker else None
@@ -244,11 +250,11 @@ class PythonSession:
         return ""
 
     def is_ready(self) -> bool:
-        """Whether the worker waits for a request."""
+        """Whether the worker is waiting for a request."""
         return self._state() is State.READY
 
     def is_busy(self) -> bool:
-        """Whether the worker has a request that it has not answered."""
+        """Whether the worker has an unanswered request."""
         return self._state() is State.BUSY
 
     def wait_until_ready(self, timeout_ms: float = TIMEOUT_MS) -> bool:
@@ -261,7 +267,7 @@ class PythonSession:
         return exchange.wait_idle(seconds("timeout_ms", timeout_ms)) and not exchange.last_failed
 
     def new_response(self) -> bool:
-        """Whether the answer to the oldest ``send_request`` is there to be read."""
+        """Whether the answer to the oldest ``send_request`` has come."""
         self._caller.worker().exchange.take_in()
         with self._asked_lock:
             return bool(self._asked) and self._asked[0].done
@@ -271,11 +277,11 @@ class PythonSession:
     def send_request(
         self, message: str, *, deadline_ms: Optional[float] = None, idempotent: bool = False
     ) -> None:
-        """Send a request; its answer is for ``wait_for_*``. Waits for room when earlier requests fill the transport.
+        """Send a request; ``wait_for_*`` gets its answer. Waits for room if earlier requests fill the transport.
 
         ``message``: plain text (command, then parameters), or a JSON object in one of the two dialects. ``deadline_ms``: how long the
-        call may take, its wait in line included, before it is ended. ``idempotent``: it may be sent to a second worker if the first
-        crashes. Answers that a ``wait_for_*`` gave up on are discarded from now on.
+        call may take, time in the queue included, before it is ended. ``idempotent``: the call may be sent to a second worker if the
+        first one crashes. Answers that a ``wait_for_*`` gave up on are discarded from now on.
         """
         call = self._caller.make_call(message, deadline_ms, idempotent)
         if call is None:
@@ -287,14 +293,14 @@ class PythonSession:
             self._asked.append(call)
 
     def read_response(self) -> str:
-        """The text of the answer that is there; like ``wait_for_response(0)``."""
+        """The text of an answer that has already come; like ``wait_for_response(0)``."""
         return self.wait_for_response(0)
 
     def wait_for_response(self, timeout_ms: float = TIMEOUT_MS) -> str:
         """The text of the answer to the oldest ``send_request``.
 
-        Raises TimedOut (waiting again is possible until the next request), CommandError if the command failed,
-        WorkerLost, LocalProtocolError ``no_request``.
+        Raises TimedOut (you may wait again until the next request), CommandError if the command failed, WorkerLost,
+        LocalProtocolError ``no_request``.
         """
         return _text(self._wait(timeout_ms))
 
@@ -316,7 +322,7 @@ class PythonSession:
     ) -> str:
         """Send a request and return the text of its answer; errors as in ``wait_for_response``.
 
-        ``timeout_ms``: how long to wait; 10 s, or as long as it takes to end the call if it has a deadline. The rest: see
+        ``timeout_ms``: how long to wait; by default 10 s, or if the call has a deadline, until it has been ended. For the rest see
         ``send_request``.
         """
         return _text(self._caller.fetch(message, timeout_ms, deadline_ms, idempotent))
@@ -353,9 +359,9 @@ class PythonSession:
     ) -> Any:
         """Call a command with tensors and return the (first) tensor of its answer.
 
-        ``calculate("softmax dim=1", x)`` sends the request ``softmax _7_0 dim=1``: each tensor is under a tag of this call, the tags stand
-        between the command's first word and the rest, and are dropped when the call ends. A handler gets ``_7_0 dim=1`` as its parameters.
-        The rest is as in ``fetch_response``.
+        ``calculate("softmax dim=1", x)`` sends the request ``softmax _7_0 dim=1``: each tensor gets a tag of its own for this call, and the
+        tags go between the command's first word and the rest. A handler gets ``_7_0 dim=1`` as its parameters. The tags are dropped when
+        the call ends. For the rest see ``fetch_response``.
         """
         request = parse_message(command)
         if isinstance(request, Exit):
@@ -374,18 +380,19 @@ class PythonSession:
     # --------------------------------------------------------------- tensors
 
     def empty(self, shape: Sequence[int], dtype: Any = "float32") -> Any:
-        """A new tensor, uninitialised, that ``send_tensor`` need not copy: over shared memory, the worker sees this very memory.
+        """A new, uninitialised tensor that ``send_tensor`` need not copy: over shared memory, the worker sees this very memory.
 
-        ``dtype``: of torch or numpy, or a name ("float32", "FP32"). Torch or numpy as results are. Raises ArenaFull, FormatError.
+        ``dtype``: torch's or numpy's, or a name ("float32", "FP32"). The tensor is of the library that results arrive as. Raises
+        ArenaFull, FormatError.
         """
         return self._life.transport.empty(
             dtype_named(dtype), shape, self._options.library or imported_library()
         )
 
     def send_tensor(self, tensor: Any, tag: str) -> None:
-        """Put a tensor under a tag for the worker: numpy, torch, or anything with DLPack. It stays until replaced or dropped.
+        """Put a tensor under a tag for the worker: numpy, torch, or anything with DLPack. It stays until it is replaced or dropped.
 
-        Raises LocalProtocolError for a tag that is no name, FormatError for what TSR cannot hold.
+        Raises LocalProtocolError for a tag that is not a valid name, FormatError for a tensor that TSR cannot hold.
         """
         check_tag_to_send(tag)
         self._life.transport.put_tensor(tag, tensor)
@@ -400,7 +407,7 @@ class PythonSession:
             self.send_tensor(tensor, tag)
 
     def drop_tensor(self, tag: str) -> None:
-        """Forget the tensor under a tag; that there is none is no error."""
+        """Forget the tensor under a tag, if there is one."""
         check_tag_to_send(tag)
         self._life.transport.drop_tensor(tag)
 
@@ -455,7 +462,7 @@ class PythonSession:
 
 
 def _end(life: Life, caller: Caller) -> None:
-    """The end of a session, whoever lets go of it; a fork of the host ends nothing. May be repeated."""
+    """End a session. Does nothing in a fork of the host. May be called again."""
     if life.is_ours:
         life.ending.carry_out(lambda: _do_end(life, caller))
 
@@ -468,7 +475,7 @@ def _do_end(life: Life, caller: Caller) -> None:
 
 
 def _weakly(session: PythonSession, hook: Optional[Callable[[PythonSession], None]]) -> Callable[[], None]:
-    """A thread that calls this does not keep the session."""
+    """A function that calls the hook without keeping the session alive."""
     reference = weakref.ref(session)
 
     def call() -> None:
@@ -496,7 +503,7 @@ def _tensors(response: Response) -> List[Any]:
 
 
 def check_response(response: Response) -> None:
-    """Raise the CommandError that the response reports, if it reports one."""
+    """Raise the CommandError that the response reports, if any."""
     error = response.error
     if error:
         text = f"{response.command}: {error.message}" + (f"\n{error.traceback}" if error.traceback else "")

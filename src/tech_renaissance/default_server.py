@@ -21,8 +21,8 @@ _TEXT_COMMANDS: Dict[str, Callable[[str], str]] = {
     "ping": lambda _: "pong",
 }
 
-# Python's operators also take a number first, which torch's functions do not, and plain numbers without any
-# library.
+# Unlike torch's functions, Python's operators also take a number as the first operand, and work on plain
+# numbers without any library.
 _UNARY: Dict[str, Callable[[Any], Any]] = {"abs": abs, "neg": lambda a: -a}
 _BINARY: Dict[str, Callable[[Any, Any], Any]] = {
     "add": lambda a, b: a + b,
@@ -48,8 +48,8 @@ _BINARY: Dict[str, Callable[[Any, Any], Any]] = {
 class DefaultServer(TechRenaissanceServer):
     """Answers text commands, arithmetic, and any function that ``_worker.default_torch`` (or numpy's) offers.
 
-    ``library``: None takes torch where it is installed, else numpy: its commands are torch's functions, so it is
-    the script that imports torch. That happens at the first command that needs it. Its import errors, and what the functions raise, reach the
+    ``library``: None means torch if it is installed, else numpy. Since the commands are torch's functions, this script
+    imports torch itself, at the first command that needs it. Import errors and exceptions of the functions reach the
     caller as ``CommandError``.
     """
 
@@ -59,11 +59,11 @@ class DefaultServer(TechRenaissanceServer):
         self._functions = _Functions(library)
 
     def commands(self) -> Iterable[str]:
-        """Every command there is, for the near matches of an unknown one."""
+        """Every command, from which to suggest similar names for an unknown one."""
         return sorted({*_TEXT_COMMANDS, *_UNARY, *_BINARY, *self._functions.module().FUNCTIONS})
 
     def main_logic(self, command: str, parameters: str) -> bool:
-        """Answers one command; False if there is none of this name."""
+        """Answers one command; False if there is no such command."""
         text_command = _TEXT_COMMANDS.get(command.lower())
         if text_command is not None:
             self.write_response("", text_command(parameters))
@@ -94,12 +94,12 @@ class DefaultServer(TechRenaissanceServer):
     def _tensors(self, tags: List[str]) -> Optional[Dict[str, Any]]:
         if not tags:
             return {}
-        self._functions.module()  # if it cannot be imported, this says so better than a missing tensor
+        self._functions.module()  # if the import fails, that is a better error than a missing tensor
         tensors = self.get_tensors(" ".join(tags), len(tags))
         return None if tensors is None else dict(zip(tags, tensors))
 
     def _answer(self, result: Any) -> None:
-        """Sends every tensor of the result, and as text what is no tensor or fits into a text."""
+        """Sends every tensor of the result, and as text everything that is not a tensor or has no dimensions."""
         leaves = list(_leaves(result))
         tensors = [leaf for leaf in leaves if _is_tensor(leaf)]
         if tensors:
@@ -109,11 +109,11 @@ class DefaultServer(TechRenaissanceServer):
 
 
 class _Functions:
-    """The module of functions for a library, imported once, when first asked for.
+    """The module of functions for a library, imported once, on first use.
 
-    The import runs in a thread of its own: an interrupt of the command that waits for it cannot leave the
-    library half imported, which neither torch nor numpy survives. A failure is kept, since a second try would
-    fail with a misleading error. Safe to use from several threads.
+    The import runs in a thread of its own, so that interrupting the command that waits for it cannot leave the
+    library half imported, which neither torch nor numpy survives. A failure is remembered, because a second try
+    would fail with a misleading error. Safe to use from several threads.
     """
 
     def __init__(self, library: Library) -> None:
@@ -130,17 +130,17 @@ class _Functions:
         return functions.get(name) or functions.get(name.lower())
 
     def dtype(self, name: str) -> Any:
-        """The library's dtype of torch's name for it, or ``ValueError``."""
+        """The library's dtype for torch's name of it. Raises ``ValueError``."""
         return self.module().dtype(_without_torch(name))
 
     def module(self) -> Any:
-        """``_worker.default_torch`` or ``_worker.default_numpy``; ``ImportError`` if its library cannot be imported."""
+        """``_worker.default_torch`` or ``_worker.default_numpy``. Raises ``ImportError`` if the library cannot be imported."""
         with self._lock:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._import, name=f"import {self._library}")
                 self._thread.start()
         while self._thread.is_alive():
-            self._thread.join(0.1)  # in pieces, so that an interrupt is not kept waiting
+            self._thread.join(0.1)  # in short waits, so that an interrupt gets through soon
         if self._error is not None:
             reason = f"{type(self._error).__name__}: {self._error}"
             raise ImportError(f"{self._library} cannot be imported: {reason}") from self._error
@@ -149,7 +149,7 @@ class _Functions:
     def _import(self) -> None:
         try:
             self._module = importlib.import_module(f"._worker.default_{self._library}", __package__)
-        except BaseException as error:  # whatever it is, it belongs to the command that asked
+        except BaseException as error:  # to be reported by the command that asked
             self._error = error
 
 
@@ -158,7 +158,7 @@ def _without_torch(name: str) -> str:
 
 
 def _operator(command: str, arguments: Arguments) -> Optional[Callable[..., Any]]:
-    """Python's operator for this command, if it is one and the operands are just tensors and numbers."""
+    """Python's operator for this command, if there is one and the operands are just tensors and numbers."""
     operands = arguments.positional
     if arguments.keywords or not all(isinstance(operand, (Tag, int, float, complex)) for operand in operands):
         return None
@@ -180,7 +180,9 @@ def _has_tensor(result: Any) -> bool:
 
 
 def _is_tensor(value: Any) -> bool:
-    return hasattr(value, "item")  # torch and numpy both have it, nothing else a function returns does
+    return hasattr(
+        value, "item"
+    )  # tensors of torch and numpy have it, and nothing else that a function returns
 
 
 def _text(value: Any) -> str:

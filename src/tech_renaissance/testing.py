@@ -1,6 +1,6 @@
-"""For tests: calls of a worker's handler without a process, and the transports' contract as a test.
+"""For tests: call a worker's handler without a process, and check a transport against the contract.
 
-A handler is tested where it stands, with debugger and coverage, through the same serving loop as in a worker:
+A handler runs in the test's own process, with debugger and coverage, through the same serving loop as in a worker:
 
     from tech_renaissance.testing import call
     from my_worker import MatrixMathServer
@@ -29,8 +29,8 @@ def call(
 ) -> Response:
     """Let a server answer one message, in this thread.
 
-    ``message``: as for ``PythonSession.send_request``. ``tensors``: what is there under which tag. ``library``: "torch" or "numpy",
-    what the result tensors are; else torch if it is imported. Returns the response, with ``result``, ``message`` and ``tensors``.
+    ``message``: as for ``PythonSession.send_request``. ``tensors``: tensors by tag. ``library``: what the result tensors are, "torch"
+    or "numpy"; by default torch if it is imported, else numpy. Returns the response, with ``result``, ``message`` and ``tensors``.
 
     Raises CommandError if the command failed, as a session does; LocalProtocolError ``bad_message``; SystemExit if the handler
     raised it.

@@ -1,1 +1,1 @@
-"""The worker's side: what the server of a script is made of."""
+"""The worker's side: the parts that a script's server is built from."""

@@ -1,9 +1,9 @@
-"""Freed memory is kept for the next call, and given back when the worker has nothing to do.
+"""Keeps freed memory for the next call, and gives it back when the worker is idle.
 
-glibc maps a large block anew for each allocation and unmaps it when it is freed, so that code like ``a + b`` pays for every page
-again in every call: most of the time of a large addition. A worker allocates the same sizes over and over. So it has its allocator
-take large blocks from its heap and keep what is freed at the end of it, up to KEPT_NBYTES or an eighth of the machine's memory.
-Other C libraries, and users who have set their allocator's variables themselves, are left alone.
+glibc maps each large block afresh and unmaps it when it is freed, so that code like ``a + b`` pays for every page again in every
+call, which is most of the time of a large addition. A worker allocates the same sizes over and over. So here its allocator takes
+large blocks from its heap and keeps free memory at the end of the heap, up to KEPT_NBYTES or an eighth of the machine's memory.
+Does nothing with other C libraries, or if users have set their allocator's variables themselves.
 """
 
 import ctypes
@@ -18,7 +18,7 @@ _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
 
 
 def keep_freed_memory(environment: Mapping[str, str]) -> None:
-    """From now on this process keeps what it frees, until ``give_back_memory``. Does nothing where that is not to be had."""
+    """From now on this process keeps what it frees, until ``give_back_memory``. Does nothing where that is not possible."""
     libc = _glibc()
     if libc is None or _is_set_by_user(environment):
         return

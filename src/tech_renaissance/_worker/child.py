@@ -1,4 +1,4 @@
-"""A forked child of the worker that comes back from its handler: it leaves, and says nothing to the session. Contract: spec/life.md."""
+"""A forked child of the worker that returns from its handler exits, without a word to the session. Contract: spec/life.md."""
 
 import os
 import sys
@@ -13,7 +13,7 @@ from .reply import Leave
 
 
 class ChildEnd(WorkerTransport):
-    """Stands in the place of its parent's end of the transport: who would speak on it, or listen, leaves instead."""
+    """Replaces the parent's end of the transport in a forked child: the child exits instead of sending or receiving on it."""
 
     def __init__(self, parents: WorkerTransport) -> None:
         self._parents = parents
@@ -54,7 +54,7 @@ def _no_session(name: str) -> SessionClosed:
 
 
 def _leave(frame: Optional[Frame] = None) -> NoReturn:
-    """End this process with the status that its program would have had; ``frame``: what it would have answered."""
+    """End this process with the status that its program would have had. ``frame`` is what it would have answered."""
     status = 1
     try:
         error = sys.exc_info()[1]
@@ -62,7 +62,7 @@ def _leave(frame: Optional[Frame] = None) -> NoReturn:
         sys.stdout.flush()
         sys.stderr.flush()
     finally:
-        os._exit(status)  # no exit handlers: they are the parent's
+        os._exit(status)  # skips exit handlers, which belong to the parent
 
 
 def _status(error: Optional[BaseException], frame: Optional[Frame]) -> int:

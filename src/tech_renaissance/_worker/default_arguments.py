@@ -1,4 +1,4 @@
-"""The arguments of a command, read from text: what stands after ``softmax`` in ``softmax a dim=1``.
+"""The arguments of a command, read from text: what comes after ``softmax`` in ``softmax a dim=1``.
 
     arguments := argument, separated by white space or commas
     argument  := value | name=value
@@ -21,11 +21,11 @@ _TOKEN = re.compile(
 )
 _CLOSER_OF = {"[": "]", "(": ")"}
 _MAX_DEPTH = 64
-# The shape of a string or a number (1e-5, 0x10, 1.5-2e3j): only these meet Python's parser, which a deep
-# expression can crash.
+# What a string or a number (1e-5, 0x10, 1.5-2e3j) looks like. Only these reach Python's parser, because a deeply
+# nested expression could crash it.
 _LITERAL = re.compile(rf"{_STRING}|[+-]?[.\d][\w.]*(?:[+-][\w.]+){{0,3}}", re.DOTALL)
 _KEYWORD = re.compile(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
-# Some that Python does not read as literals, and a C++ programmer writes.
+# Includes some that are not Python literals but that a C++ programmer may write.
 _CONSTANTS: Dict[str, object] = {
     "True": True,
     "False": False,
@@ -62,7 +62,7 @@ _WORD_KEYWORDS = frozenset(
 
 
 class Tag(str):
-    """The tag of a tensor, standing where the tensor will be."""
+    """The tag of a tensor, in the place where the tensor will be."""
 
     __slots__ = ()
 
@@ -70,8 +70,8 @@ class Tag(str):
 class Arguments:
     """Positional and keyword arguments in which tensors are still tags.
 
-    Raises ``ValueError`` for text that cannot be read: brackets or quotes that do not match or nest more
-    than 64 deep, a keyword without a value or given twice.
+    Raises ``ValueError`` for text that cannot be read: brackets or quotes that do not match, brackets nested
+    more than 64 deep, a keyword without a value, or one given twice.
     """
 
     def __init__(self, text: str) -> None:

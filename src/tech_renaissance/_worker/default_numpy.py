@@ -1,8 +1,8 @@
-"""What the default server offers where torch is missing: torch's names, done by numpy.
+"""What the default server offers without torch: functions under torch's names, implemented with numpy.
 
-Only functions that mean the same under torch's name are here: numpy's own, and a few written out where numpy
-has none or differs. dtypes follow numpy where the two differ (``div`` of two int32 is float64). Importing
-this module imports numpy.
+It has only functions that mean the same as torch's: numpy's own, and a few written out where numpy has none or
+differs. dtypes follow numpy where the two differ (``div`` of two int32 is float64). Importing this module
+imports numpy.
 """
 
 import importlib
@@ -10,7 +10,7 @@ from typing import Any, Callable, Dict, Sequence, cast
 
 np: Any = importlib.import_module("numpy")
 
-# torch's name, or torch's name = numpy's name. dim, dims and keepdim become what numpy calls them.
+# A name that both use, or torch's name = numpy's name. dim, dims and keepdim become numpy's keywords.
 _WITH_AXIS = (
     "abs absolute acos=arccos acosh=arccosh add all allclose amax amin angle any arange arccos arccosh"
     " arcsin arcsinh arctan arctan2 arctanh argmax argmin argsort argwhere asin=arcsin asinh=arcsinh"
@@ -38,7 +38,7 @@ _WITH_AXES = (
     " fft.ifftshift fft.irfft2 fft.irfftn fft.rfft2 fft.rfftn"
 )
 
-# torch's names without a size are not what numpy calls so.
+# Names without a size mean something else in numpy.
 _DTYPE_NAMES = {
     "byte": "uint8",
     "char": "int8",
@@ -52,7 +52,7 @@ _DTYPE_NAMES = {
 
 
 def dtype(name: str) -> Any:
-    """The numpy.dtype of torch's name for it. Raises ``ValueError`` for any other word."""
+    """The numpy.dtype for torch's name of a dtype. Raises ``ValueError`` for any other word."""
     try:
         found = np.dtype(_DTYPE_NAMES.get(name, name))
     except TypeError:
@@ -63,7 +63,7 @@ def dtype(name: str) -> Any:
 
 
 def _of_numpy(path: str, axis: str) -> Callable[..., Any]:
-    """A function of numpy, called with torch's keywords."""
+    """A function of numpy that takes torch's keywords."""
     function = np
     for part in path.split("."):
         function = getattr(function, part)
@@ -77,7 +77,7 @@ def _of_numpy(path: str, axis: str) -> Callable[..., Any]:
 
 
 def _tuple(value: Any) -> Any:
-    """The value; numpy takes several axes, or a shape, only as a tuple."""
+    """Turn a list into a tuple, because numpy takes several axes or a shape only as a tuple."""
     return tuple(cast("Sequence[Any]", value)) if isinstance(value, list) else value
 
 
@@ -234,7 +234,7 @@ def _tensor(data: Any, dtype: Any = None) -> Any:
 
 
 def _shape(sizes: Sequence[Any]) -> Sequence[int]:
-    """Sizes given one by one, or as one list."""
+    """The sizes, which may be given one by one or as a list."""
     is_list = len(sizes) == 1 and isinstance(sizes[0], (list, tuple))
     return cast("Sequence[int]", sizes[0] if is_list else sizes)
 

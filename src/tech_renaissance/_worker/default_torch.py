@@ -1,7 +1,7 @@
 """The torch functions that the default server offers, by name. Importing this module imports torch.
 
-What may be called is decided by what a function is, not only by where it stands: it must be found in one of a
-few namespaces, and be an operation on tensors, that is
+What a function is decides whether it may be called, not only where it is found: it must be in one of a few
+namespaces, and be an operation on tensors, that is
 
 - a built-in of torch's generated operator tables, or
 - a Python function that torch.functional, torch.nn.functional or torch._lowrank defines.
@@ -23,10 +23,10 @@ _OPERATOR_TABLES = [
 ]
 _DEFINING_MODULES = ("torch.functional", "torch.nn.functional", "torch._lowrank")
 
-# The useful things that exist only as methods of a tensor.
+# Useful operations that exist only as methods of a tensor.
 _METHODS = ("contiguous", "dim", "expand", "item", "repeat", "size", "to", "tolist", "type_as", "view")
 
-# Operations by the rule above, and yet not offered: name or beginning of a name, and why.
+# Operations by the rule above that are not offered all the same: a name or the beginning of one, and why.
 DENIED = {
     "_": "private to torch",
     "from_file": "maps any file of the machine, also for writing",
@@ -57,7 +57,7 @@ def _operations(namespace: ModuleType, prefix: str = "") -> Dict[str, Callable[.
     }
 
 
-# A plain name means torch's function, else that of nn.functional, else a method.
+# A plain name means torch's function, else nn.functional's, else a method.
 FUNCTIONS: Dict[str, Callable[..., Any]] = {
     **{name: getattr(torch.Tensor, name) for name in _METHODS},
     **_operations(torch.nn.functional),

@@ -16,17 +16,17 @@ from .allocator import give_back_memory
 from .reply import Leave, error_response, failure_response
 from .unhosted import UnhostedSession, say
 
-# How long to sleep at most before looking again; every wait is bounded. Who has slept so long has nothing to do.
+# How long to sleep at most before looking again; every wait is bounded. A worker that has slept this long is idle.
 _RECHECK_S = 10.0
 
-# How long a host that asked to leave may take to make room for what it asked before.
+# How long a host that has sent Exit may take to make room for the answers to its earlier requests.
 _LAST_ANSWER_S = 1.0
 
 PROTOCOL_VERSION = 1
 
 
 class Responder(Protocol):
-    """What answers requests: a TechRenaissanceServer."""
+    """Answers requests: a TechRenaissanceServer."""
 
     is_leaving: bool
 
@@ -36,7 +36,9 @@ class Responder(Protocol):
 
 
 class ServingLoop:
-    """Receives, has a server respond, sends, and leaves in order. ``transport``: another one in a fork of the worker."""
+    """Receives requests, has a server respond, sends the responses, and leaves in an orderly way. In a fork of the worker,
+    ``transport`` is replaced.
+    """
 
     def __init__(self, server: Responder, transport: WorkerTransport) -> None:
         self._server = server
@@ -44,11 +46,11 @@ class ServingLoop:
         self._unhosted: Optional[UnhostedSession] = None
         self._connection = Connection()
         self._received: Deque[Frame] = deque()
-        self._has_freed = False  # memory, perhaps, that the allocator keeps
+        self._has_freed = False  # whether the allocator may be keeping freed memory
 
     def run(self, transport_info: Dict[str, str], unhosted: Optional[UnhostedSession] = None) -> None:
-        """Serve until it is time to leave. ``transport_info``: what Ready says of the transport. ``unhosted``: a session whose host may
-        never come.
+        """Serve until it is time to leave. ``transport_info`` is what Ready says about the transport. ``unhosted`` is a session whose
+        host may never come.
         """
         self._unhosted = unhosted
         self._send(Ready({**_worker_info(), **transport_info}))
@@ -57,10 +59,10 @@ class ServingLoop:
                 pass
         except KeyboardInterrupt:
             pass
-        except SessionClosed as error:  # of the transport: those of a handler are its answer
+        except SessionClosed as error:  # from the transport; a handler's own would have become its answer
             say(f"tech_renaissance: {error}, so the worker leaves")
         finally:
-            with contextlib.suppress(OSError):  # the directory may be gone, the disk full: leave all the same
+            with contextlib.suppress(OSError):  # even if the directory has been removed or the disk is full
                 self.transport.try_send(Exiting())
 
     def _serve_one(self) -> bool:
@@ -71,7 +73,7 @@ class ServingLoop:
             self._has_freed = True
             try:
                 response = self._server.respond(frame)
-            except Cancelled as error:  # on the way out of the handler
+            except Cancelled as error:  # raised after the handler returned
                 response = failure_response(frame, error)
             except Leave as leave:
                 self._send(leave.response)
@@ -86,7 +88,7 @@ class ServingLoop:
         return not isinstance(frame, Exit)
 
     def _await_frame(self) -> Optional[Frame]:
-        """The next frame, if there is one in time; an Exit if the host never came."""
+        """The next frame; None if there was none in time; an Exit if the host never came."""
         remaining_s = self._unhosted.remaining_s() if self._unhosted else None
         if self._unhosted is None or remaining_s is None:
             return self._receive(_RECHECK_S)
@@ -103,7 +105,7 @@ class ServingLoop:
             return error_response(request, Failure("malformed_request", f"malformed request: {error}"))
 
     def _send(self, frame: Frame) -> bool:
-        """Send, waiting for room; False if the host asked to leave, and makes none."""
+        """Send, waiting for room. False if the host has asked the worker to leave and makes no room."""
         leave_by: Optional[float] = None
         while not self._try_send(frame):
             if leave_by is None and any(isinstance(waiting, Exit) for waiting in self._received):
@@ -114,7 +116,7 @@ class ServingLoop:
             received = self._receive(remaining)
             if received is not None:
                 self._received.append(received)
-        self._connection.sent(frame)  # the host reads meanwhile
+        self._connection.sent(frame)  # after sending, so that the host already reads
         return True
 
     def _try_send(self, frame: Frame) -> bool:
@@ -123,7 +125,7 @@ class ServingLoop:
         except Exception as error:
             if not isinstance(frame, Response) or not (frame.tensors or isinstance(error, ArenaFull)):
                 raise
-            # A result that cannot travel: the caller hears why.
+            # The result cannot be sent: tell the caller why.
             request = Request(frame.command, id=frame.id, dialect=frame.dialect)
             failed = failure_response(request, error)
             frame.result, frame.tensors, frame.message, frame.error = (

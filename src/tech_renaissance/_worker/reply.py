@@ -11,8 +11,8 @@ from .._protocol.frame import INVALID_TENSORS, Failure, Request, Response
 class Reply:
     """What a handler has said so far."""
 
-    interrupted = False  # Cancelled was raised, or must not be
-    shielded = False  # from an interrupt, which is due then
+    interrupted = False  # Cancelled has been raised, or must not be
+    shielded = False  # an interrupt must wait, and sets interrupt_is_due
     interrupt_is_due = False
     result: Optional[str] = None
     reason = ""  # why get_tensors last returned None
@@ -54,7 +54,7 @@ def error_response(request: Request, failure: Failure) -> Response:
 
 
 def failure_response(request: Request, error: BaseException, reason: str = "") -> Response:
-    """The response to a request whose handler raised; ``reason``: why it did not get its tensors, if it did not."""
+    """The response to a request whose handler raised. ``reason``: why it did not get its tensors, if it did not."""
     kind = type(error)
     name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
     own_frame = error.__traceback__
@@ -63,7 +63,7 @@ def failure_response(request: Request, error: BaseException, reason: str = "") -
     try:
         message = str(error)
     except BaseException:
-        message = "(its message cannot be had: __str__ raised)"
+        message = "(it has no message: its __str__ raised)"
     code = "cancelled" if isinstance(error, Cancelled) else "command_failed"
     what = f"{name}: {message}" if message else name
     if reason:

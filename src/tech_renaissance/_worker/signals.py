@@ -1,4 +1,4 @@
-"""What signals mean to a worker while it serves."""
+"""How a worker handles signals while it serves."""
 
 import contextlib
 import faulthandler
@@ -13,7 +13,7 @@ from .._system.fork import in_children
 
 
 def hear_interrupts() -> None:
-    """A host that ignores SIGINT, as one in a shell's background does, has made this process ignore it, too."""
+    """Undo an inherited "ignore SIGINT": a host in a shell's background ignores it, and so do its children."""
     in_main_thread = threading.current_thread() is threading.main_thread()
     if in_main_thread and signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -21,7 +21,7 @@ def hear_interrupts() -> None:
 
 @contextlib.contextmanager
 def orderly_signals(on_leave: Callable[[], None]) -> Any:
-    """While serving, SIGTERM lets the worker leave in order, native crashes print a stack, prints are not held back."""
+    """While serving: SIGTERM lets the worker leave in an orderly way, native crashes print a stack, and prints appear at once."""
     ended_by: List[int] = []
 
     def leave(number: int, _: Optional[FrameType]) -> None:
@@ -29,7 +29,7 @@ def orderly_signals(on_leave: Callable[[], None]) -> Any:
         ended_by.append(number)
         raise SystemExit(128 + number)
 
-    with contextlib.suppress(AttributeError, ValueError, OSError):  # streams that a script replaced
+    with contextlib.suppress(AttributeError, ValueError, OSError):  # the script may have replaced the streams
         faulthandler.enable()
         sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     in_main_thread = threading.current_thread() is threading.main_thread()
@@ -50,4 +50,4 @@ def orderly_signals(on_leave: Callable[[], None]) -> Any:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         if ended_by:
             sys.stdout.flush()
-            os.kill(os.getpid(), ended_by[0])  # whoever waits for this process learns the true reason
+            os.kill(os.getpid(), ended_by[0])  # so that the exit status shows the true reason

@@ -1,4 +1,5 @@
-"""A session whose worker was not started by a host of this project: it finds its directory by place, and its host may never come there.
+"""A session whose worker was not started by a host of this project: it takes its directory from the usual place, where its host
+may never come.
 
 Contract: spec/transport-file.md, A worker without a host of this project.
 """
@@ -12,16 +13,16 @@ from typing import Optional
 from .._transport.session_directory import SessionDirectory
 from .._version import __version__
 
-# How long a host may take to show itself: as long as a host of this project gives a worker to become ready.
+# How long a host may take to appear: as long as a host of this project gives a worker to become ready.
 PATIENCE_S = 30.0
 
 _OWN_FILES = ("status.txt", "worker.json", "stack.txt", "session.lock")
 
 
 class UnhostedSession:
-    """Owns the directory until ``end``. The host is there once the directory holds anything that is not the worker's.
+    """Owns the directory until ``end``. The host counts as present once the directory contains anything that is not the worker's.
 
-    A host that has made the directory knows the place; the worker then waits for as long as it takes. Raises LaunchError as
+    If the host made the directory it knows the place, and the worker waits for as long as it takes. Raises LaunchError as
     SessionDirectory does.
     """
 
@@ -31,12 +32,12 @@ class UnhostedSession:
         self._until: Optional[float] = None
 
     def announce(self) -> None:
-        """Say on stderr where the worker waits, and which package it runs: people who look elsewhere find out here."""
+        """Say on stderr where the worker waits and which package it uses, for people who expect either to be elsewhere."""
         package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
         say(f"tech_renaissance {__version__} ({package}): the worker waits in {self._directory.path}")
 
     def remaining_s(self) -> Optional[float]:
-        """How long the host may still take to show itself, from the first call on; None once it is there."""
+        """How long the host may still take to appear, counted from the first call; None once it is present."""
         if self._host_is_there:
             return None
         if self._until is None:
@@ -44,11 +45,11 @@ class UnhostedSession:
         return max(0.0, self._until - time.monotonic())
 
     def host_came(self) -> None:
-        """Something was heard from it."""
+        """The host has sent something."""
         self._host_is_there = True
 
     def is_in_vain(self) -> bool:
-        """Whether the time is over and the host has not shown itself; says so on stderr."""
+        """Whether the time is up and the host has not appeared; if so, says so on stderr."""
         self._host_is_there = self._host_is_there or self._has_visitors()
         if self.remaining_s() != 0.0:
             return False
@@ -59,11 +60,11 @@ class UnhostedSession:
         return True
 
     def end(self) -> None:
-        """Leave the directory to its host; remove it if there is none."""
+        """Leave the directory to the host; remove it if there is no host."""
         if self._host_is_there or self._has_visitors():
             self._directory.release()
             return
-        with contextlib.suppress(OSError):  # it is gone, or somebody has just come
+        with contextlib.suppress(OSError):  # already removed, or a host has just come
             self._directory.remove()
 
     def _has_visitors(self) -> bool:
@@ -75,7 +76,7 @@ class UnhostedSession:
 
 
 def say(line: str) -> None:
-    """On stderr, if there is one."""
-    with contextlib.suppress(AttributeError, OSError, ValueError):  # there is no stderr, or it was closed
+    """Print a line to stderr, if there is one."""
+    with contextlib.suppress(AttributeError, OSError, ValueError):  # there is no stderr, or it is closed
         sys.stderr.write(f"{line}\n")
         sys.stderr.flush()
