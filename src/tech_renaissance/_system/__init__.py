@@ -1,1 +1,1 @@
-"""What the operating system gives, a file for each platform: files, locks, threads."""
+"""What the operating system provides: files, locks, threads. Each platform has files of its own."""

@@ -1,5 +1,5 @@
-"""Descriptors of ours stay clear of the numbers of the standard streams, also in a program that has closed these: a child has the
-numbers for streams of its own, and whatever is printed in the program would go into what bears them.
+"""Keeps our descriptors clear of the numbers 0 to 2, even in a program that has closed its standard streams. A child uses these
+numbers for its own streams, and anything the program prints would go into whatever has them.
 """
 
 import contextlib
@@ -11,7 +11,7 @@ from .fork import make_held
 
 @contextlib.contextmanager
 def above_standard_streams() -> Generator[None, None, None]:
-    """What is opened within it gets a higher number. Raises OSError."""
+    """Descriptors opened in this context get numbers above 2. Raises OSError."""
     with contextlib.ExitStack() as fillers:
         while True:
             filler = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
@@ -23,6 +23,6 @@ def above_standard_streams() -> Generator[None, None, None]:
 
 
 def make_pipe() -> Tuple[int, int]:
-    """The end to read from and the end to write to; forks do not keep them. Raises OSError."""
+    """A pipe's read end and write end, which forks do not keep. Raises OSError."""
     with above_standard_streams():
         return make_held(os.pipe)

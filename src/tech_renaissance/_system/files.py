@@ -1,4 +1,4 @@
-"""Small files, whole or not at all: what the session directory is made of."""
+"""Small files that are either whole or absent; a session directory consists of them."""
 
 import contextlib
 import io
@@ -28,7 +28,7 @@ _counter = itertools.count()
 
 
 def temporary_path(path: str) -> str:
-    """A name beside ``path`` that no other writer uses."""
+    """A path beside ``path`` that no other writer uses."""
     folder, name = os.path.split(path)
     return os.path.join(folder, f".{name}.{os.getpid()}.{next(_counter)}.tmp")
 
@@ -39,13 +39,13 @@ def replace(source: str, target: str) -> None:
 
 
 def remove(path: str) -> None:
-    """Remove a file; that there is none is no error."""
+    """Remove a file, if it exists."""
     with contextlib.suppress(FileNotFoundError):
         patiently(lambda: os.unlink(path))
 
 
 def write(path: str, data: Union[bytes, memoryview]) -> None:
-    """Write a file so that a reader sees the old one or the new one, whole. On failure nothing is left behind."""
+    """Write a file so that a reader sees either the whole old one or the whole new one. Leaves nothing behind if it fails."""
     temporary = temporary_path(path)
     write_new(temporary, data)
     try:
@@ -56,10 +56,10 @@ def write(path: str, data: Union[bytes, memoryview]) -> None:
 
 
 def write_new(path: str, data: Union[bytes, memoryview]) -> None:
-    """Write a file that is not there yet. On failure nothing is left behind."""
+    """Write a file that does not exist yet. Leaves nothing behind if it fails."""
     try:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-        # In one step: an interruption loses no descriptor.
+        # In one step, so that an interruption cannot lose the descriptor.
         with io.FileIO(*map(os.open, [path], [flags], [0o600]), mode="wb") as file:
             view = memoryview(data)
             while view:
@@ -70,7 +70,7 @@ def write_new(path: str, data: Union[bytes, memoryview]) -> None:
 
 
 def discard(path: str) -> None:
-    """Remove whatever bears this name; that there is nothing is no error."""
+    """Remove whatever has this name, if anything."""
     if os.path.isdir(path) and not os.path.islink(path):
         import shutil
 
@@ -80,7 +80,7 @@ def discard(path: str) -> None:
 
 
 def read(path: str, most_nbytes: int = -1) -> Optional[bytes]:
-    """The file's bytes, or the first so many; None if there is none. Raises OSError, for what is no plain file, too."""
+    """The file's bytes, at most ``most_nbytes`` of them; None if there is no file. Raises OSError, also if it is not a plain file."""
     try:
         return patiently(lambda: _read(path, most_nbytes))
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Files that another process has open, on POSIX: they can be renamed, removed and read all the same."""
+"""Files that another process may have open, on POSIX, where they can be renamed, removed and read all the same."""
 
 import contextlib
 import errno
@@ -16,25 +16,25 @@ def patiently(action: Callable[[], _Result]) -> _Result:
 
 
 _SHORT_NBYTES = 4096
-# A file may be sparse, or compressed by its file system; one that claims more than this beyond what it occupies would have
-# its reader allocate that for nothing.
+# A file may be sparse, or compressed by its file system. One that claims to be larger than the space it occupies by more than
+# this is refused, because its reader would allocate all that for nothing.
 _MOST_UNBACKED_NBYTES = 1 << 30
 
 
 def open_plain(path: str) -> io.FileIO:
-    """Open a file for reading that someone else may have put there: no link is followed, no pipe or device waited for.
+    """Open for reading a file that someone else may have put there. Follows no link, and waits for no pipe or device.
 
-    Raises OSError: there is none (FileNotFoundError), it is no regular file (ELOOP, EISDIR, EINVAL), or far larger than the disk holds of it
-    (EFBIG).
+    Raises OSError: the file does not exist (FileNotFoundError), is not a regular file (ELOOP, EISDIR, EINVAL), or claims to be far
+    larger than the space it occupies (EFBIG).
     """
     flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
     file = io.FileIO(
         *map(os.open, [path], [flags]), mode="rb"
-    )  # in one step: an interruption loses no descriptor
+    )  # in one step, so that an interruption cannot lose the descriptor
     try:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
-            raise OSError(errno.EINVAL, "is no regular file", path)
+            raise OSError(errno.EINVAL, "is not a regular file", path)
         if status.st_size - 512 * status.st_blocks > _MOST_UNBACKED_NBYTES:
             raise OSError(errno.EFBIG, "claims to be larger than it is", path)
     except BaseException:
@@ -45,7 +45,9 @@ def open_plain(path: str) -> io.FileIO:
 
 @contextlib.contextmanager
 def held(path: str) -> Generator[Callable[[], Optional[bytes]], None, None]:
-    """A function that reads the (short) file that is there now, also once another has taken its name; None if there is none."""
+    """A function that reads the (short) file that has this name now, even after another file has taken the name. It returns None if
+    there is no file.
+    """
     try:
         file = open_plain(path)
     except OSError:

@@ -1,4 +1,4 @@
-"""Files that another process has open, on Windows: operations on them fail until it closes them, so they try again."""
+"""Files that another process may have open, on Windows, where operations on them fail until it closes them and so are retried."""
 
 import contextlib
 import errno
@@ -9,13 +9,13 @@ from typing import Callable, Generator, Optional, TypeVar
 
 _Result = TypeVar("_Result")
 
-# The other side has a small file open for microseconds; a virus scanner for milliseconds.
+# The other side keeps a small file open for microseconds, a virus scanner for milliseconds.
 _TRIES = 200
 _PAUSE_S = 0.005
 
 
 def patiently(action: Callable[[], _Result]) -> _Result:
-    """Run a file operation; while another process is in the way, run it again, for at most a second."""
+    """Run a file operation, and retry it for at most a second while another process is in the way."""
     for _ in range(_TRIES):
         try:
             return action()
@@ -25,15 +25,15 @@ def patiently(action: Callable[[], _Result]) -> _Result:
 
 
 def open_plain(path: str) -> io.FileIO:
-    """Open a file for reading that someone else may have put there. Raises OSError: there is none, or it is a link."""
+    """Open for reading a file that someone else may have put there. Raises OSError if it does not exist, or is a link."""
     if os.path.islink(path):
-        raise OSError(errno.EINVAL, "is no regular file", path)
+        raise OSError(errno.EINVAL, "is not a regular file", path)
     return io.FileIO(path, "rb")
 
 
 @contextlib.contextmanager
 def held(path: str) -> Generator[Callable[[], Optional[bytes]], None, None]:
-    """A function that reads the file; None if there is none. Windows lets no file that is held lose its name, so it reads by that."""
+    """A function that reads the file by its name. It returns None if there is no file."""
 
     def read() -> Optional[bytes]:
         try:

@@ -1,7 +1,7 @@
-"""Forks of this process: what a child does first, before anything else runs in it. Windows has none.
+"""Forks of this process: what a child does first, before anything else runs in it. Windows has no forks.
 
-A child has copies of all descriptors: of locks, lifelines and doorbells that would go on when its parent is dead. So those that are
-held here are closed in it, first of all.
+A child has copies of all descriptors, among them locks, lifelines and doorbells, which it would keep alive after its parent's
+death. So the first thing it does is to close the descriptors that are held here.
 """
 
 import itertools
@@ -13,19 +13,19 @@ from typing import Callable, Dict, Set, Tuple, TypeVar
 
 Numbers = TypeVar("Numbers", int, Tuple[int, int])
 
-# No fork is made while it is held. A signal handler may fork, too.
+# No fork happens while it is held. Reentrant because a signal handler may fork, too.
 _no_forks = threading.RLock()
 _held: Set[int] = set()
 
 
 class Forks:
-    """How many forks this process is away from the first one."""
+    """``generation`` counts the forks between the original process and this one."""
 
     generation = 0
 
 
 def make_held(make: Callable[[], Numbers]) -> Numbers:
-    """Call ``make`` and hold the descriptors that it returns: a child does not keep them."""
+    """Call ``make`` and hold the descriptors that it returns, so that children do not keep them."""
     with _no_forks:
         made = make()
         _held.update((made,) if isinstance(made, int) else made)
@@ -33,7 +33,7 @@ def make_held(make: Callable[[], Numbers]) -> Numbers:
 
 
 def close_held(descriptor: int) -> None:
-    """Close a descriptor that is held; one that is none does nothing: this is a child, where its number may be another's."""
+    """Close a held descriptor. Does nothing if it is not held: this is then a child, where something else may have its number."""
     with _no_forks:
         if descriptor in _held:
             _held.discard(descriptor)
@@ -45,10 +45,10 @@ _actions: Dict[int, Callable[[], None]] = {}
 
 
 def in_children(action: Callable[[], None]) -> Callable[[], None]:
-    """From now on every forked child calls ``action`` first, until what is returned is called. Thread-safe.
+    """From now on every forked child calls ``action`` first. Returns a function that undoes this. Thread-safe.
 
-    The child has only the thread that forked. A lock that another thread held is held for ever there: ``action`` takes none.
-    It is also called in a child that is about to run another program, if Python code of its user's (``preexec_fn``) runs before that.
+    The child has only the thread that forked, and a lock that another thread held stays locked there forever, so ``action`` must
+    not take locks. It is also called in a child that is about to run another program if a ``preexec_fn`` runs before that.
     """
     number = next(_numbers)
     _actions[number] = action
@@ -60,7 +60,7 @@ def in_children(action: Callable[[], None]) -> Callable[[], None]:
 
 
 if sys.platform != "win32":
-    # A signal that came before a child's actions would meet its parent's handler, and Python would forget it.
+    # Blocks signals until a child's actions have run: an earlier signal would go to its parent's handler, and Python would drop it.
     _mask = threading.local()
 
     def _before() -> None:

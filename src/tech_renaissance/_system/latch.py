@@ -1,4 +1,4 @@
-"""Something that happens once, and threads that wait for it, whatever interrupts them: see waiters.py."""
+"""Something that happens once, and threads that wait for it safely even if they are interrupted: see waiters.py."""
 
 import time
 
@@ -6,7 +6,7 @@ from .waiters import Waiters
 
 
 class Latch:
-    """Not set until ``set``, for good. Takes no lock, so a signal handler may use one that it interrupted the use of."""
+    """Becomes set once, for good. Takes no lock, so a signal handler may use it even if it interrupted another use."""
 
     def __init__(self) -> None:
         self._is_set = False
@@ -17,12 +17,12 @@ class Latch:
         return self._is_set
 
     def set(self) -> None:
-        """It has happened."""
+        """Mark it as having happened, and wake all waiters."""
         self._is_set = True
         self._waiters.wake_all()
 
     def wait(self, timeout_s: float) -> bool:
-        """Wait for it, however long that is; False if it has not happened by then."""
+        """Wait for it; False if it has not happened after the timeout, which may be of any length."""
         until = time.monotonic() + timeout_s
         while not self._is_set:
             left_s = until - time.monotonic()

@@ -1,4 +1,4 @@
-"""Locking a file on POSIX: flock, which the kernel releases when the last descriptor of the owner is closed."""
+"""Locks a file on POSIX with flock, which the kernel releases when the owner's last descriptor is closed."""
 
 import fcntl
 
@@ -16,7 +16,9 @@ def try_lock(descriptor: int) -> bool:
 
 
 def remove_locked(descriptor: int, folder: OpenFolder, name: str) -> None:
-    """Remove the file if it still bears this name, then release the lock: nobody can lock the file that goes and believe to own its name."""
+    """Remove the file if it still has this name, then release the lock. In this order nobody can lock the removed file and believe
+    that the name is theirs.
+    """
     try:
         if folder.identity_at(name) == identity_of(descriptor):
             folder.remove_file(name)

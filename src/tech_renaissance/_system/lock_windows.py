@@ -1,4 +1,4 @@
-"""Locking a file on Windows: one byte far beyond the text, so that others can still read who holds it."""
+"""Locks a file on Windows: a single byte far beyond the text, so that others can still read who holds it."""
 
 import ctypes
 import msvcrt
@@ -40,7 +40,7 @@ def try_lock(descriptor: int) -> bool:
 
 
 def remove_locked(descriptor: int, folder: OpenFolder, name: str) -> None:
-    """Give up the lock, then remove the file if it still bears this name: Windows does not remove a file that is open."""
+    """Release the lock, then remove the file if it still has this name. In this order because Windows does not remove open files."""
     identity = identity_of(descriptor)
     close_held(descriptor)
     if folder.identity_at(name) == identity:

@@ -1,6 +1,6 @@
-"""A directory that is held open: what is done through it is done in this one, whatever bears its name by then.
+"""A directory that is held open: operations through it happen in this very directory, even if something else has its name by then.
 
-Each platform's file gives OpenFolderBase, all of whose operations raise OSError.
+Each platform's file defines OpenFolderBase. All its operations may raise OSError.
 """
 
 import sys
@@ -16,10 +16,10 @@ __all__ = ["Identity", "OpenFolder", "identity_of"]
 
 
 class OpenFolder(OpenFolderBase):
-    """With the operations that every platform makes of its own. Close it, or use it in a ``with`` block."""
+    """Adds the operations that are the same on every platform. Close it, or use it in a ``with`` block."""
 
     def __enter__(self) -> "OpenFolder":
-        """Nothing more: it is open."""
+        """It is open already."""
         return self
 
     def __exit__(
@@ -32,7 +32,7 @@ class OpenFolder(OpenFolderBase):
         self.close()
 
     def remove(self, name: str) -> None:
-        """Remove whatever bears this name in it: a link itself, a folder with all that is in it."""
+        """Remove whatever has this name in it: for a link the link itself, for a folder all its contents, too."""
         if not self.is_folder(name):
             self.remove_file(name)
             return
@@ -41,7 +41,7 @@ class OpenFolder(OpenFolderBase):
         self.remove_empty_folder(name)
 
     def empty(self, keep: str = "") -> None:
-        """Remove all that is in it, but for one name; as much as can be removed, if something cannot."""
+        """Remove everything in it except ``keep``. If something cannot be removed, still removes the rest, then raises."""
         failure: Optional[OSError] = None
         for name in self.names():
             try:

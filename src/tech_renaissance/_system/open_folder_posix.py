@@ -1,4 +1,4 @@
-"""Open directories on POSIX: each operation is relative to a descriptor, and follows no link."""
+"""Open directories on POSIX: each operation is relative to a descriptor and follows no link."""
 
 import contextlib
 import fcntl
@@ -9,12 +9,12 @@ from typing import List, Optional, Tuple
 from .descriptors_posix import above_standard_streams
 from .fork import close_held, make_held
 
-# What tells one file or directory of this machine from all others.
+# Device and inode: identify a file or directory on this machine.
 Identity = Tuple[int, int]
 
 
 def identity_of(descriptor: int) -> Identity:
-    """Of an open file."""
+    """The identity of an open file."""
     return _identity(os.fstat(descriptor))
 
 
@@ -23,10 +23,10 @@ def _identity(status: os.stat_result) -> Identity:
 
 
 class OpenFolderBase:
-    """The operations that need the platform. ``path`` is for messages."""
+    """The operations that depend on the platform. ``path`` is for messages."""
 
     def __init__(self, path: str, parent: "Optional[OpenFolderBase]" = None) -> None:
-        """Open a directory by its path; with ``parent``, by its name in there, where no link is followed."""
+        """Open a directory by its path, or with ``parent`` by its name in the parent, without following a link."""
         flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
         if parent is None:
             self.path = path
@@ -38,7 +38,7 @@ class OpenFolderBase:
         self.identity = identity_of(self.descriptor)
 
     def close(self) -> None:
-        """Safe to call twice."""
+        """Close it. Safe to call twice."""
         if self.descriptor >= 0:
             close_held(self.descriptor)
             self.descriptor = -1
@@ -48,8 +48,8 @@ class OpenFolderBase:
         return os.fstat(self.descriptor).st_uid == os.geteuid()
 
     def distrust(self) -> str:
-        """Why others could put something else in the place of what we make in it; empty if they cannot."""
-        for status in (os.lstat(self.path), os.fstat(self.descriptor)):  # the first may be a link's
+        """Why others could replace what we make in it; empty if they cannot."""
+        for status in (os.lstat(self.path), os.fstat(self.descriptor)):  # the path may be a link
             if status.st_uid not in (os.geteuid(), 0):
                 return f"{self.path!r} belongs to another user ({status.st_uid}): use a workspace of your own"
         mode = stat.S_IMODE(status.st_mode)
@@ -58,16 +58,16 @@ class OpenFolderBase:
         return ""
 
     def make_private(self) -> None:
-        """Nobody but its user may enter it."""
+        """Let only its user enter it."""
         os.fchmod(self.descriptor, 0o700)
 
     def hold_off_cleaners(self) -> None:
-        """Lock it: systemd-tmpfiles leaves a folder alone that is locked, however old the files in it are."""
-        with contextlib.suppress(OSError):  # not every file system can
+        """Lock it, because systemd-tmpfiles leaves a locked folder alone, however old the files in it are."""
+        with contextlib.suppress(OSError):  # not every file system supports it
             fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     def make_folder(self, name: str) -> bool:
-        """Make a private folder in it; False if something bears this name already."""
+        """Make a private folder in it; False if something already has this name."""
         try:
             os.mkdir(name, 0o700, dir_fd=self.descriptor)
         except FileExistsError:
@@ -75,32 +75,32 @@ class OpenFolderBase:
         return True
 
     def open_lock(self, name: str, *, make: bool = True) -> int:
-        """A descriptor of a file that can be locked; ``make``: if it is not there."""
+        """The descriptor of a file that can be locked. ``make``: create the file if it does not exist."""
         flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | (os.O_CREAT if make else 0)
         with above_standard_streams():
             return make_held(lambda: os.open(name, flags, 0o600, dir_fd=self.descriptor))
 
     def names(self) -> List[str]:
-        """Of all that is in it."""
+        """The names of everything in it."""
         return os.listdir(self.descriptor)
 
     def identity_at(self, name: str) -> Optional[Identity]:
-        """Of what bears this name in it now; None if nothing does."""
+        """The identity of what has this name in it now; None if nothing has."""
         status = self._status(name)
         return _identity(status) if status else None
 
     def is_folder(self, name: str) -> bool:
-        """Whether this name in it is that of a folder, and not of a link to one."""
+        """Whether this name in it belongs to a folder, not to a link to one."""
         status = self._status(name)
         return status is not None and stat.S_ISDIR(status.st_mode)
 
     def remove_file(self, name: str) -> None:
-        """That there is none is no error."""
+        """Remove a file, if it exists."""
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name, dir_fd=self.descriptor)
 
     def remove_empty_folder(self, name: str) -> None:
-        """That there is none is no error."""
+        """Remove an empty folder, if it exists."""
         with contextlib.suppress(FileNotFoundError):
             os.rmdir(name, dir_fd=self.descriptor)
 

@@ -1,4 +1,6 @@
-"""Open directories on Windows: while one is held open, nobody can rename it, remove it, or put a link in its place, so its path is safe."""
+"""Open directories on Windows. While one is held open, nobody can rename it, remove it, or replace it with a link, so its path is
+safe to use.
+"""
 
 import ctypes
 import os
@@ -9,13 +11,13 @@ from typing import List, Optional, Tuple
 from .files_windows import patiently
 from .fork import make_held
 
-# What tells one file or directory of this machine from all others.
+# Volume and file number: identify a file or directory on this machine.
 Identity = Tuple[int, int]
 
-_LIST_AND_READ_ATTRIBUTES = 0x1 | 0x80  # the share mode does not count for who reads only attributes
-_SHARE_READ_AND_WRITE = 0x1 | 0x2  # and not deletion, of which renaming is a kind
+_LIST_AND_READ_ATTRIBUTES = 0x1 | 0x80  # reading only attributes would ignore the share mode
+_SHARE_READ_AND_WRITE = 0x1 | 0x2  # but not deletion, which includes renaming
 _OPEN_EXISTING = 3
-_BACKUP_SEMANTICS = 0x02000000  # which directories need
+_BACKUP_SEMANTICS = 0x02000000  # required for directories
 _OPEN_REPARSE_POINT = 0x00200000
 _INVALID_HANDLE = ctypes.c_void_p(-1).value
 
@@ -34,7 +36,7 @@ _kernel32.CloseHandle.argtypes = [wintypes.HANDLE]
 
 
 def identity_of(descriptor: int) -> Identity:
-    """Of an open file."""
+    """The identity of an open file."""
     return _identity(os.fstat(descriptor))
 
 
@@ -43,10 +45,10 @@ def _identity(status: os.stat_result) -> Identity:
 
 
 class OpenFolderBase:
-    """The operations that need the platform. ``path`` is for messages, too."""
+    """The operations that depend on the platform. ``path`` is also for messages."""
 
     def __init__(self, path: str, parent: "Optional[OpenFolderBase]" = None) -> None:
-        """Open a directory by its path; with ``parent``, by its name in there, where no link is followed."""
+        """Open a directory by its path, or with ``parent`` by its name in the parent, without following a link."""
         self.path = os.path.join(parent.path, path) if parent else path
         flags = _BACKUP_SEMANTICS | (_OPEN_REPARSE_POINT if parent else 0)
         self._handle = _kernel32.CreateFileW(
@@ -57,31 +59,31 @@ class OpenFolderBase:
         status = os.lstat(self.path) if parent else os.stat(self.path)
         if not _is_folder(status):
             self.close()
-            raise NotADirectoryError(f"{self.path!r} is no folder")
+            raise NotADirectoryError(f"{self.path!r} is not a folder")
         self.identity = _identity(status)
 
     def close(self) -> None:
-        """Safe to call twice."""
+        """Close it. Safe to call twice."""
         if self._handle != _INVALID_HANDLE:
             _kernel32.CloseHandle(self._handle)
             self._handle = _INVALID_HANDLE
 
     def is_ours(self) -> bool:
-        """Who may write in it is told by access control lists, which are inherited."""
+        """Always true here: inherited access control lists decide who may write in it."""
         return True
 
     def distrust(self) -> str:
-        """Why others could put something else in the place of what we make in it: see ``is_ours``."""
+        """Always empty here: see ``is_ours``."""
         return ""
 
     def make_private(self) -> None:
-        """As its parent is."""
+        """Does nothing: access is inherited from its parent."""
 
     def hold_off_cleaners(self) -> None:
-        """There are none that go by age."""
+        """Does nothing: nothing on Windows removes files by age."""
 
     def make_folder(self, name: str) -> bool:
-        """Make a folder in it; False if something bears this name already."""
+        """Make a folder in it; False if something already has this name."""
         try:
             os.mkdir(os.path.join(self.path, name))
         except FileExistsError:
@@ -89,7 +91,7 @@ class OpenFolderBase:
         return True
 
     def open_lock(self, name: str, *, make: bool = True) -> int:
-        """A descriptor of a file that can be locked; ``make``: if it is not there."""
+        """The descriptor of a file that can be locked. ``make``: create the file if it does not exist."""
         path = os.path.join(self.path, name)
         if os.path.islink(path):
             raise OSError(f"{path!r} is a link")
@@ -97,21 +99,21 @@ class OpenFolderBase:
         return make_held(lambda: os.open(path, flags))
 
     def names(self) -> List[str]:
-        """Of all that is in it."""
+        """The names of everything in it."""
         return os.listdir(self.path)
 
     def identity_at(self, name: str) -> Optional[Identity]:
-        """Of what bears this name in it now; None if nothing does."""
+        """The identity of what has this name in it now; None if nothing has."""
         status = self._status(name)
         return _identity(status) if status else None
 
     def is_folder(self, name: str) -> bool:
-        """Whether this name in it is that of a folder, and not of a link or a junction to one."""
+        """Whether this name in it belongs to a folder, not to a link or junction to one."""
         status = self._status(name)
         return status is not None and _is_folder(status)
 
     def remove_file(self, name: str) -> None:
-        """Also a link, of whatever kind. That there is none is no error."""
+        """Remove a file or a link of any kind, if it exists."""
         path = os.path.join(self.path, name)
         status = self._status(name)
         if status is not None:
@@ -119,7 +121,7 @@ class OpenFolderBase:
             patiently(lambda: os.rmdir(path) if is_folder_link else os.unlink(path))
 
     def remove_empty_folder(self, name: str) -> None:
-        """That there is none is no error."""
+        """Remove an empty folder, if it exists."""
         path = os.path.join(self.path, name)
         if os.path.lexists(path):
             patiently(lambda: os.rmdir(path))

@@ -1,7 +1,7 @@
-"""Sleeping until something changes, whatever interrupts it.
+"""Sleeping until something changes, in a way that survives interruptions.
 
-``threading.Condition`` is not for a thread that signals interrupt: an exception at the wrong moment inside ``wait`` leaves its lock with
-nobody, and a signal handler that gets there, too, waits for the thread that it interrupted.
+``threading.Condition`` does not suit a thread that signals may interrupt: an exception at the wrong moment inside ``wait`` leaves
+its lock locked forever, and a signal handler that uses it, too, would wait for the thread that it interrupted.
 """
 
 import _thread
@@ -11,33 +11,35 @@ from typing import Deque
 
 LockType = _thread.LockType
 
-# Every sleep is bounded, so that a wake-up that was interrupted could only delay.
+# Every sleep is bounded, so that an interrupted wake-up causes no more than a delay.
 _LONGEST_S = 1.0
 
 
 class Waiters:
-    """The threads that sleep. ``enter``, then look whether to ``sleep``; who changes what they look at, calls ``wake_all`` after it."""
+    """The sleeping threads. A thread calls ``enter``, then looks whether it needs to ``sleep``. Whoever changes what it looks at calls
+    ``wake_all`` afterwards.
+    """
 
     def __init__(self) -> None:
         self.sleepers: Deque[LockType] = deque()
 
     def enter(self) -> LockType:
-        """From now on a change ends the sleep that follows."""
+        """From now on a change will end the sleep that follows."""
         sleeper = _thread.allocate_lock()
         sleeper.acquire()
         self.sleepers.append(sleeper)
         return sleeper
 
     def sleep(self, sleeper: LockType, timeout_s: float) -> None:
-        """Sleep until something has changed since ``enter``, or so long, or for a second: look again then."""
+        """Sleep until something has changed since ``enter``, for at most ``timeout_s`` or a second; then the caller looks again."""
         try:
             sleeper.acquire(timeout=min(timeout_s, _LONGEST_S))
         finally:
-            with contextlib.suppress(ValueError):  # it has been woken
+            with contextlib.suppress(ValueError):  # it was woken and is no longer listed
                 self.sleepers.remove(sleeper)
 
     def wake_all(self) -> None:
-        """Something has changed."""
+        """Call it after something has changed."""
         with contextlib.suppress(IndexError):
             while True:
                 self.sleepers.popleft().release()

@@ -1,1 +1,1 @@
-"""How frames and tensor bytes move between a host and a worker: one contract (transport.py), one folder for each mechanism."""
+"""How frames and tensor bytes move between a host and a worker: one contract (transport.py), one folder per mechanism."""

@@ -1,4 +1,4 @@
-"""Which transport a session gets: shared memory where both sides can, else files. The default is named here and nowhere else."""
+"""Which transport a session gets: shared memory if both sides support it, else files. Only this file knows the default."""
 
 import re
 from typing import List, Mapping, NamedTuple, Optional, Union
@@ -12,15 +12,15 @@ from .transport import HostTransport, Offer, WorkerTransport
 SHM = "shm"
 FILE = "file"
 
-# A side that looks for longer is a mistake in a unit.
+# Anyone who asks for longer has probably mistaken the unit.
 LONGEST_LOOK_US = 1_000_000
-# In TR_SHM, before the reason why there is none.
+# In TR_SHM, comes before the reason why the host offers no shared memory.
 _NONE = "none: "
 _MICROSECONDS = re.compile("[0-9]{1,9}")
 
 
 class Choice(NamedTuple):
-    """A worker's end, and why it is this one; both stand in worker.json."""
+    """A worker's end, with its name and the reason for the choice, which go into worker.json."""
 
     end: WorkerTransport
     name: str
@@ -35,13 +35,13 @@ def check_transport_name(name: Optional[str]) -> Optional[str]:
 
 
 def checked_look_us(text: Union[int, str, None]) -> Optional[int]:
-    """How long to look before sleeping, in microseconds, if it is said. Raises LocalProtocolError ``bad_option``."""
+    """How long to look before sleeping, in microseconds; None if ``text`` does not say. Raises LocalProtocolError ``bad_option``."""
     if text is None or text == "":
         return None
     if isinstance(text, float) or not _MICROSECONDS.fullmatch(str(text)) or int(text) > LONGEST_LOOK_US:
         raise LocalProtocolError(
             "bad_option",
-            f"look_us is a number of microseconds, a whole one from 0 to {LONGEST_LOOK_US}, not {text!r}",
+            f"look_us is a whole number of microseconds from 0 to {LONGEST_LOOK_US}, not {text!r}",
         )
     return int(text)
 
@@ -53,11 +53,11 @@ def host_transport(
     look_us: Optional[int],
     library: Optional[Library],
 ) -> HostTransport:
-    """The host's end. ``name``: what was asked for, None for the best there is.
+    """The host's end. ``name``: the transport that was asked for, None for the best available.
 
-    Raises LaunchError ``launch_failed`` if shared memory was asked for and is not to be had.
+    Raises LaunchError ``launch_failed`` if shared memory was asked for and is not available.
     """
-    # What is not chosen is not imported: a worker's start counts.
+    # Only the chosen transport is imported, to keep starting fast.
     from .file.host import FileHost
 
     if name == FILE:
@@ -77,7 +77,7 @@ def host_transport(
 def worker_transport(
     place: SessionPlace, environment: Mapping[str, str], offered: Optional[str], *, is_hosted: bool = True
 ) -> Choice:
-    """The worker's end. ``offered``: the value of TR_SHM, None if the host offered nothing. ``is_hosted``: see FileWorker."""
+    """The worker's end. ``offered``: the value of TR_SHM; None if the host offered nothing. ``is_hosted``: see FileWorker."""
     try:
         if not offered:
             raise ValueError("the host offered no shared memory")

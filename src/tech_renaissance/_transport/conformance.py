@@ -1,7 +1,7 @@
-"""The Transport contract as a test: every mechanism passes it, and a new one is done when it does.
+"""The Transport contract as a test. Every mechanism must pass it, and a new one is finished when it does.
 
-``check_transport(make_pair)`` raises AssertionError at the first rule that is broken. Each check gets a pair of its own, after the
-worker has said that it is ready.
+``check_transport(make_pair)`` raises AssertionError at the first broken rule. Each check gets a pair of its own whose worker has
+already said that it is ready.
 """
 
 import importlib
@@ -16,14 +16,14 @@ from .._base.errors import FormatError, RemoteProtocolError
 from .._protocol.frame import LONG, SHORT, Exit, Exiting, Failure, Frame, Ready, Request, Response
 from .transport import HostTransport, Transport, WorkerTransport
 
-# Two ends that are joined; the host's has been prepared, and the worker's has been made from its offer.
+# Two connected ends; the host's has been prepared, and the worker's was made from its offer.
 Pair = Tuple[HostTransport, WorkerTransport]
 Check = Callable[[HostTransport, WorkerTransport], None]
 
-# How long a frame may take that is on its way. Only a transport that has lost it takes this long.
+# How long to wait for a frame that is on its way. Only a transport that has lost it takes this long.
 _PATIENCE_S = 60.0
 
-# More than any mechanism has room for.
+# More requests than any mechanism has room for.
 _MANY = 100_000
 
 _TEXTS = (
@@ -40,8 +40,8 @@ def check_transport(
 ) -> None:
     """Check a mechanism against the contract of ``Transport``.
 
-    ``make_pair`` makes a fresh pair, which is closed by the check. ``spoil``, for mechanisms that have bytes: puts bytes that are no
-    response where the host end of a pair will receive them.
+    ``make_pair`` makes a fresh pair, which the check closes. ``spoil``, for mechanisms that move bytes, puts bytes that are not a
+    response where the host's end of a pair will receive them.
     """
     for check in _CHECKS:
         _run(check, make_pair)
@@ -59,7 +59,7 @@ def _run(check: Check, make_pair: Callable[[], Pair]) -> None:
 
 
 def _receive(end: Transport) -> Frame:
-    """The next frame, which is on its way."""
+    """Wait for the next frame, which is on its way."""
     deadline = time.monotonic() + _PATIENCE_S
     while time.monotonic() < deadline:
         frame = end.receive(1.0)
@@ -139,7 +139,7 @@ def _requests_keep_their_order_whatever_the_room(host: HostTransport, worker: Wo
 
 
 def _a_response_is_not_lost_to_the_next(host: HostTransport, worker: WorkerTransport) -> None:
-    """Whether or not there is room for two."""
+    """Whether there is room for two or not."""
     for number in (1, 2):
         _exchange_request(host, worker, number)
     _send(worker, Response("command", "first", id=1))
@@ -200,7 +200,7 @@ def _the_exit_handle_ends_waits(host: HostTransport, worker: WorkerTransport) ->
 
 
 def _ends(wait: Callable[[], Any], act: Callable[[], Any]) -> None:
-    """``wait`` ends because of ``act``, which comes from another thread at some moment."""
+    """``wait``, in another thread, ends because of ``act``, whenever that happens."""
     failures: List[BaseException] = []
 
     def run() -> None:
@@ -265,7 +265,7 @@ def _a_handlers_tensor_is_its_own(host: HostTransport, worker: WorkerTransport) 
 
 
 def _results_arrive_and_stay(host: HostTransport, worker: WorkerTransport) -> None:
-    """More, fewer, none; the first are unharmed by the last."""
+    """More, fewer, none; the later results do not harm the earlier ones."""
     kept: List[Tuple[List[Any], List[Any]]] = []
     for number, tensors in enumerate((_tensors(), _tensors()[:2], [], [_tensors()[0] + 1]), 1):
         _exchange_request(host, worker, number)
@@ -325,7 +325,7 @@ def _spoiled_by(spoil: Callable[[HostTransport], None]) -> Check:
         except RemoteProtocolError:
             _nothing_comes(host)
             return
-        raise AssertionError(f"bytes that are no frame became {frame!r}")
+        raise AssertionError(f"bytes that are not a frame became {frame!r}")
 
     return check
 
@@ -339,7 +339,7 @@ def _exchange_request(host: HostTransport, worker: WorkerTransport, number: int)
 
 
 def _with_list(frame: Frame) -> Frame:
-    """A response with all that may be left out, or in another form."""
+    """A response with whatever may be left out filled in, and its tensors as a list."""
     if isinstance(frame, Response):
         frame.tensors = list(frame.tensors)
         frame.command = frame.command or "command"

@@ -1,5 +1,5 @@
-"""A host's end for workers of which it is not known what they can use: it offers shared memory to each, and goes on over files with one
-that says ``ready`` in the session directory instead. Contract: spec/transport-shm.md.
+"""A host's end for workers that may or may not support shared memory: it offers shared memory to each worker, but switches to files
+if the worker says ``ready`` in the session directory instead. Contract: spec/transport-shm.md.
 """
 
 import time
@@ -12,12 +12,12 @@ from .session_files import read_worker_info, says_ready
 from .shm.host import ShmHost
 from .transport import HostTransport, Offer, Taken
 
-# How often to see, while a worker starts, whether it serves over files.
+# How often to check, while a worker starts, whether it serves over files.
 _CHECK_S = 0.01
 
 
 class FallbackHost(HostTransport):
-    """Both ends; the one that serves is picked when the worker is ready."""
+    """Has both ends, and picks one when the worker is ready."""
 
     def __init__(
         self,
@@ -26,7 +26,7 @@ class FallbackHost(HostTransport):
         library: Optional[Library] = None,
         look_us: Optional[int] = None,
     ) -> None:
-        """``look_us``: see Side. Raises OSError if there is no shared memory to be had."""
+        """``look_us``: see Side. Raises OSError if shared memory is not available."""
         self._directory = directory
         self._shm = ShmHost(library, look_us)
         try:
@@ -72,7 +72,7 @@ class FallbackHost(HostTransport):
         return self._end.lack
 
     def receive(self, timeout_s: float) -> Optional[Frame]:
-        """See Transport. Until the worker is ready, from either end."""
+        """See Transport. Until the worker is ready, receives from either end."""
         frame = self._receive_from_either(timeout_s)
         if self._end is self._files or self._shm.is_ready():
             self._go_direct()
@@ -94,8 +94,8 @@ class FallbackHost(HostTransport):
     def put_tensor(self, tag: str, tensor: Any) -> None:
         """See HostTransport.
 
-        The tensors stay in shared memory in any case: the next worker may be able to use it. One that comes while we go over to files is
-        either handed over with the others, or comes after it, and is put here.
+        The tensors always stay in shared memory, because the next worker may support it. A tensor put during the switch to files is
+        either handed over with the others, or comes after the switch and is put here.
         """
         self._shm.put_tensor(tag, tensor)
         if self._end is self._files:
@@ -148,7 +148,7 @@ class FallbackHost(HostTransport):
         self._end = self._files
 
     def _go_direct(self) -> None:
-        """From now on the calls of each request go to the end that serves, without a step in between."""
+        """From now on the methods that each request needs call the chosen end directly."""
         end = self._end
         self.receive = end.receive
         self.try_send = end.try_send

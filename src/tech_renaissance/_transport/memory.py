@@ -1,6 +1,6 @@
-"""The memory transport: two ends in one process. The reference of the contract, and the test double.
+"""The memory transport: two ends in one process. It is the contract's reference implementation, and a test double.
 
-Frames are copied into queues and tensors into bytes, so that neither end ever holds what is the other's.
+Frames are copied into queues, and tensors into bytes, so that neither end ever holds an object of the other's.
 """
 
 import threading
@@ -15,20 +15,20 @@ from .._protocol.tsr import decode, encode
 from .file.watch import SleepWatch
 from .transport import HostTransport, Offer, Taken, WorkerTransport
 
-# One request in work and one waiting; one response that is not consumed: as over files.
+# As over files: one request being served and one waiting, and one unconsumed response.
 _REQUESTS = 2
 _RESPONSES = 1
 
 
 class _Inbox:
-    """What was sent to one end, and how that end is woken."""
+    """The frames sent to one end, and how to wake that end."""
 
     def __init__(self) -> None:
         self.frames: Deque[Frame] = deque()
         self._watch = SleepWatch()
         self._lock = threading.Lock()
         self.closed = False
-        self.cancelled = 0  # a request of this end's that nobody wants answered any more
+        self.cancelled = 0  # id of the last cancelled request
 
     def put(self, frame: Frame) -> None:
         self.frames.append(frame)
@@ -201,12 +201,12 @@ class MemoryWorker(_MemoryEnd, WorkerTransport):
         frame = super()._look()
         if frame is None and self._others.closed and not self._told_to_leave:
             self._told_to_leave = True
-            return Exit()  # the host is gone
+            return Exit()  # the host has closed its end
         return frame
 
 
 def memory_pair(library: Optional[Library] = None) -> Tuple[MemoryHost, MemoryWorker]:
-    """Two ends that are joined. ``library``: of the tensors that the host gets, as for PythonSession."""
+    """Two connected ends. ``library``: what tensors the host gets, as for PythonSession."""
     to_host, to_worker = _Inbox(), _Inbox()
     tags: Dict[str, bytes] = {}
     return MemoryHost(to_host, to_worker, tags, library), MemoryWorker(to_worker, to_host, tags)

@@ -18,9 +18,9 @@ else:
 
 _LOCK = "session.lock"
 _PREFIX = "tr_session_"
-# Who removes what a dead owner left holds its lock, too, but not for long.
+# Whoever removes a dead owner's leftovers also holds the lock, but only briefly.
 _SWEEP_S = 0.2
-# A lock file that names nobody for so long was left by one who died while making it.
+# An empty lock file of this age was left by a process that died while creating it.
 _UNSIGNED_S = 60.0
 
 
@@ -33,20 +33,20 @@ def session_directory(
 
 
 def sessions_folder(environment: Mapping[str, str], workspace: Optional[str] = None) -> str:
-    """Absolute path of the folder of all session directories of a workspace."""
+    """Absolute path of the folder that has all session directories of a workspace."""
     root = workspace or environment.get("TR_WORKSPACE") or "workspace"
     return os.path.join(os.path.abspath(root), "python_session")
 
 
 class SessionDirectory:
-    """A session's directory and the lock that says who owns it: made when it is claimed, kept until ``release`` or ``remove``.
+    """A session's directory and the lock that says who owns it. Made when it is claimed, kept until ``release`` or ``remove``.
 
-    ``is_new``: it was not there before. Raises LaunchError: ``session_in_use`` if a living process owns it, ``launch_failed`` if it
-    cannot be made, or if others could put something else in its place.
+    ``is_new``: it did not exist before. Raises LaunchError: ``session_in_use`` if a living process owns it, ``launch_failed`` if it
+    cannot be made, or if others could replace it.
     """
 
     def __init__(self, path: str, *, empty: bool) -> None:
-        """Claim the directory. ``empty``: make it private, and remove what a dead owner left."""
+        """Claim the directory. ``empty``: make it private, and remove what a dead owner left behind."""
         self.path = path
         self.is_new = False
         patience_until = time.monotonic() + _SWEEP_S
@@ -57,7 +57,7 @@ class SessionDirectory:
                 if error.code != "session_in_use" or time.monotonic() >= patience_until:
                     raise
             except OSError as error:
-                # It may have been removed while we were about to lock it.
+                # It may have been removed just before we locked it.
                 if not isinstance(error, FileNotFoundError) or time.monotonic() >= patience_until:
                     text = f"cannot make the session directory {path!r}: {error}"
                     raise LaunchError("launch_failed", text) from error
@@ -72,12 +72,12 @@ class SessionDirectory:
         return False
 
     def release(self) -> None:
-        """Give up the directory; the files stay, but for the lock: nobody has left them behind."""
+        """Give up the directory. Its files stay, except for the lock file, so that nobody takes them for leftovers."""
         self._held.release()
 
     def remove(self) -> None:
-        """Remove the directory with all files, and release the lock; that even if something cannot be removed (OSError). What is no
-        longer ours stays.
+        """Remove the directory with all its files, and release the lock even if something cannot be removed (OSError). What is no longer
+        ours stays.
         """
         try:
             parent = OpenFolder(os.path.dirname(self.path))
@@ -98,7 +98,7 @@ class SessionDirectory:
                 if empty:
                     held.take_over()
                 held.sign()
-            except BaseException:  # such as a full disk: nothing of ours stays
+            except BaseException:  # a full disk, for example: leave nothing of ours behind
                 with contextlib.suppress(OSError):
                     if empty or self.is_new:
                         held.remove(parent)
@@ -109,15 +109,15 @@ class SessionDirectory:
 
 
 class _Held:
-    """A session directory that is held open, with its lock, which is ours until it is closed, or nobody refers to it any more."""
+    """A session directory that is held open, with its lock. The lock is ours until ``close``, or until this object dies."""
 
     _lock = -1
 
     def __init__(
         self, parent: OpenFolder, name: str, *, ours_only: bool = True, make_lock: bool = True
     ) -> None:
-        """``ours_only``: refuse another user's. Raises LaunchError ``session_in_use``, and OSError: FileNotFoundError if there is none, or
-        it is being removed.
+        """``ours_only``: refuse another user's directory. Raises LaunchError ``session_in_use``, and OSError: FileNotFoundError if it does
+        not exist or is being removed.
         """
         with contextlib.ExitStack() as undo:
             self._name = name
@@ -129,43 +129,45 @@ class _Held:
             if not try_lock(self._lock):
                 raise self._in_use()
             if not self.is_in_place(parent):
-                raise FileNotFoundError("it does not stay in its place")
+                raise FileNotFoundError("it was moved or removed")
             undo.pop_all()
 
     def __del__(self) -> None:
-        """An interrupt may come between our making it and its owner's knowing of it."""
+        """Closes it if an interrupt came between making it and handing it to its owner."""
         if self._lock >= 0:
             self.close()
 
     def is_in_place(self, parent: OpenFolder) -> bool:
-        """Whether its name is still that of this directory, and the lock's of this lock."""
+        """Whether its name still belongs to this directory, and the lock file's name to this lock."""
         return self._is_named(parent) and self._folder.identity_at(_LOCK) == identity_of(self._lock)
 
     def take_over(self) -> None:
-        """Make it private, and remove what a dead owner left. Raises OSError."""
-        os.ftruncate(self._lock, 0)  # it names the dead one
+        """Make it private, and remove what a dead owner left behind. Raises OSError."""
+        os.ftruncate(self._lock, 0)  # it names the dead owner
         self._folder.make_private()
         self._folder.empty(keep=_LOCK)
 
     def is_being_made(self) -> bool:
-        """Whether somebody has just made the lock file, and is about to lock it."""
+        """Whether someone has just created the lock file and is about to lock it."""
         status = os.fstat(self._lock)
         return not status.st_size and time.time() - status.st_mtime < _UNSIGNED_S
 
     def sign(self) -> None:
-        """Write this process's id into the lock, and keep the directory from those who clean up. Raises OSError."""
+        """Write this process's id into the lock file, and protect the directory from cleaners. Raises OSError."""
         self._folder.hold_off_cleaners()
         os.ftruncate(self._lock, 0)
         os.write(self._lock, str(os.getpid()).encode())
 
     def remove(self, parent: OpenFolder) -> None:
-        """Remove it, unless it or its lock is somebody else's by now, and release the lock in any case. Raises OSError if something cannot
-        be removed: then the lock file stays, too, for who tries again.
+        """Remove it, unless it or its lock has been replaced, and release the lock in any case. Raises OSError if something cannot be
+        removed; then the lock file stays, too, so that someone can try again.
         """
         try:
             is_named = self._is_named(parent)
             if is_named and self._folder.identity_at(_LOCK) in (None, identity_of(self._lock)):
-                self._folder.empty(keep=_LOCK)  # until that goes, the directory has an owner
+                self._folder.empty(
+                    keep=_LOCK
+                )  # the lock file goes last, so that the directory has an owner until then
         except OSError:
             self.close()
             raise
@@ -174,13 +176,13 @@ class _Held:
             parent.remove_empty_folder(self._name)
 
     def release(self) -> None:
-        """Give up the lock, and remove that alone."""
+        """Release the lock, and remove only the lock file."""
         with self._folder:
             lock, self._lock = self._lock, -1
             remove_locked(lock, self._folder, _LOCK)
 
     def close(self) -> None:
-        """Give up the lock, and remove nothing."""
+        """Release the lock, and remove nothing."""
         self._folder.close()
         lock, self._lock = self._lock, -1
         close_held(lock)
@@ -198,10 +200,10 @@ class _Held:
 
 
 def remove_leftovers(path: str) -> List[str]:
-    """Remove the session directories in a folder whose owners are dead; returns their paths. What cannot be removed stays.
+    """Remove those session directories in a folder whose owners are dead, and return their paths. What cannot be removed stays.
 
-    A directory without a lock file is none of ours, and stays; so is another user's. Raises OSError, or LaunchError, if the folder itself
-    cannot be looked through, or is none of ours.
+    A directory without a lock file is not ours and stays, and so does another user's. Raises OSError or LaunchError if the folder
+    itself cannot be listed, or cannot be trusted.
     """
     removed: List[str] = []
     with OpenFolder(path) as folder:

@@ -1,4 +1,4 @@
-"""status.txt and worker.json: what a session directory tells people, on any transport."""
+"""status.txt, worker.json and post_mortem.json: what a session directory says to people, on any transport."""
 
 import json
 import os
@@ -16,8 +16,8 @@ def write_status(directory: str, line: str) -> None:
 
 
 def read_status(directory: str) -> str:
-    """The worker's state, whoever wrote it; empty if there is none."""
-    # Longer than any line of ours, short enough to be harmless.
+    """The worker's state, or whatever else is in the file; empty if there is no file."""
+    # Longer than any line of ours, but short enough to be harmless.
     try:
         data = files.read(os.path.join(directory, "status.txt"), 4 * _LENGTH) or b""
     except OSError:
@@ -26,7 +26,7 @@ def read_status(directory: str) -> str:
 
 
 def says_ready(directory: str) -> bool:
-    """Whether status.txt says that the worker can serve; worker.json was there before that."""
+    """Whether status.txt says that the worker can serve. If so, worker.json has been written, too."""
     return read_status(directory) in ("ready", "busy", "ok")
 
 
@@ -36,7 +36,7 @@ def write_worker_info(directory: str, info: Dict[str, Any]) -> None:
 
 
 def read_worker_info(directory: str) -> Dict[str, Any]:
-    """What worker.json says; nothing if it cannot be read."""
+    """The contents of worker.json; empty if it cannot be read."""
     try:
         info: Any = json.loads(files.read(os.path.join(directory, "worker.json"), _INFO_NBYTES) or b"{}")
     except (OSError, ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""Whether a session directory is still the one that it was, for those who read and write in it by its path."""
+"""Whether a session directory is still the same one, for code that reads and writes in it by its path."""
 
 import os
 from typing import Optional, Tuple
@@ -7,9 +7,9 @@ from .._base.errors import SessionClosed
 
 
 class SessionPlace:
-    """A session directory, known by the lock file in it; by itself if nobody owns it.
+    """A session directory, identified by its lock file, or by itself if nobody owns it.
 
-    A lock file that is open somewhere, as its owner has it, is told from all others by its number, also from later ones.
+    The owner keeps the lock file open, so its inode number cannot be reused, and identifies it for good.
     """
 
     def __init__(self, directory: str) -> None:
@@ -22,21 +22,21 @@ class SessionPlace:
             raise self._lost()
 
     def check_owned(self) -> None:
-        """Raise SessionClosed if nobody owned it. A worker's host does, unless it was lost while the worker started."""
+        """Raise SessionClosed if nobody owned it. A worker's host owns it, unless it was lost while the worker was starting."""
         if self._mark == self.directory:
             raise self._lost()
 
     def find(self) -> None:
-        """From now on it is the one that is there now."""
+        """From now on, identify it as the directory that is there now."""
         lock = os.path.join(self.directory, "session.lock")
         self._mark = lock if os.path.lexists(lock) else self.directory
         self._identity = self._look()
 
     def is_lost(self) -> bool:
-        """Whether it is gone, or somebody else's by now: nothing may be written there then, and nothing there is for us."""
+        """Whether it has been removed or replaced. If so, nothing may be written there, and nothing there is meant for us."""
         try:
             return self._look() != self._identity
-        except OSError:  # it cannot be told
+        except OSError:  # unknown
             return False
 
     def _lost(self) -> SessionClosed:

@@ -1,7 +1,7 @@
 """Transports: how frames and tensor bytes move between a host and a worker.
 
-One contract, one file per mechanism. A transport knows nothing of states, calls or processes: it moves a frame when there
-is room for it, and waits. ``tech_renaissance.testing.check_transport`` is the contract as a test.
+There is one contract, with one folder or file per mechanism. A transport knows nothing about states, calls or processes: it moves a
+frame if there is room for it, and waits. ``tech_renaissance.testing.check_transport`` is the contract as a test.
 """
 
 import abc
@@ -11,118 +11,120 @@ from .._base.errors import RemoteProtocolError
 from .._base.tensor import DType, Library
 from .._protocol.frame import Failure, Frame, Response
 
-# The code of a RemoteProtocolError after which an end can receive nothing any more.
+# The code of a RemoteProtocolError after which an end can receive nothing more.
 BROKEN_RING = "broken_ring"
 
 
-# What a host receives: a frame, or why what came is none.
+# What a host receives: a frame, or the error for bytes that are not one.
 Taken = Union[Frame, RemoteProtocolError, None]
 
 
 class Offer(NamedTuple):
-    """What a worker must be given when it is launched: environment variables, and descriptors to inherit."""
+    """What a worker must get when it is launched: environment variables, and descriptors to inherit."""
 
     environment: Dict[str, str]
     descriptors: List[int]
 
 
 class Transport(abc.ABC):
-    """One end. All methods raise OSError when the mechanism itself fails (disk full, directory gone).
+    """One end. All methods raise OSError if the mechanism itself fails (disk full, directory removed).
 
-    Thread-safety: one thread at a time may be in ``receive``; everything else may be called beside it from any thread,
-    but ``try_send`` by one thread at a time.
+    Thread-safety: one thread at a time may be in ``receive``. Meanwhile any thread may call everything else, but only one
+    thread at a time may be in ``try_send``.
     """
 
     @abc.abstractmethod
     def try_send(self, frame: Frame) -> bool:
-        """Hand a frame to the other end; False if there is no room for it now.
+        """Hand a frame to the other end; False if there is no room for it at the moment.
 
-        The tensors of a Response may be any tensors that TSR can hold. Raises FormatError for others: nothing is sent then.
+        The tensors of a Response may be any tensors that TSR can hold. Raises FormatError for others, and then sends nothing.
         """
 
     @abc.abstractmethod
     def receive(self, timeout_s: float) -> Optional[Frame]:
-        """The next frame from the other end, waiting up to ``timeout_s`` (0: not at all).
+        """Wait up to ``timeout_s`` for the next frame from the other end (0: do not wait).
 
-        None when nothing came; it may return early, after ``wake``, or when there may be room to send again.
-        Raises RemoteProtocolError for bytes that are no frame, once: they are consumed. With the code BROKEN_RING, every time:
-        what comes cannot be told from what came. The tensors of a Response are tensors, owned by the caller; its command may be
-        empty: then it is that of its request.
+        Returns None if nothing came, which may be early, after ``wake`` or when there may be room to send again. Raises
+        RemoteProtocolError once for bytes that are not a frame, which are then consumed; but every time if its code is
+        BROKEN_RING, after which frames can no longer be told apart. The tensors of a Response are real tensors, owned by the
+        caller. An empty command of a Response means its request's.
         """
 
     @abc.abstractmethod
     def wake(self) -> None:
-        """End a wait in ``receive``, or the next one, from any thread."""
+        """End the current wait in ``receive``, or the next one. Callable from any thread."""
 
     @abc.abstractmethod
     def close(self) -> None:
-        """Release what the end holds. No other method may be called afterwards. Safe to call twice."""
+        """Release all resources. No other method may be called afterwards. Safe to call twice."""
 
 
 class HostTransport(Transport):
-    """The host's end: it also keeps tensors under tags, from before the worker starts until the session ends.
+    """The host's end. It also keeps tensors under tags, from before the worker starts until the session ends.
 
-    An exception, such as a KeyboardInterrupt out of a signal handler, may leave any method at any moment. No frame is lost by it: what
-    ``receive`` could not return is in ``taken``, or comes again; ``has_sent`` says what became of ``try_send``.
+    An exception, such as a KeyboardInterrupt from a signal handler, may leave any method at any moment. It loses no frame: what
+    ``receive`` could not return is in ``taken`` or comes again, and ``has_sent`` says what became of ``try_send``.
     """
 
-    # What this process has run out of, in the system's words, if nothing can be sent or received for that. It is as if there were no room,
-    # or nothing had come: tried again while somebody waits.
+    # If this process has run out of something and therefore cannot send or receive: what, in the system's words. Until it can, it
+    # looks as if there were no room, or nothing had come; it is retried as long as someone waits.
     lack = ""
 
     @property
     @abc.abstractmethod
     def taken(self) -> Taken:
-        """What ``receive`` took last, whether it could return it or not; it does not come again. None since ``forget_taken`` or ``prepare``."""
+        """What ``receive`` took last, whether it could return it or not. It does not come again. None after ``forget_taken`` or
+        ``prepare``.
+        """
 
     @abc.abstractmethod
     def forget_taken(self) -> None:
-        """It has been dealt with."""
+        """Forget ``taken``, which has been dealt with."""
 
     @abc.abstractmethod
     def has_sent(self, frame: Frame) -> bool:
-        """Whether the last ``try_send``, which was of this very frame, has handed it over. After one that was interrupted."""
+        """Whether the last ``try_send``, of this very frame, has handed it over. For use after ``try_send`` was interrupted."""
 
     @abc.abstractmethod
     def put_tensor(self, tag: str, tensor: Any) -> None:
-        """Put a tensor under a tag, in place of one that was there: for the requests that are sent from now on. Raises
-        FormatError, ArenaFull.
+        """Put a tensor under a tag, replacing any that was there. Applies to requests sent from now on. Raises FormatError,
+        ArenaFull.
         """
 
     @abc.abstractmethod
     def drop_tensor(self, tag: str) -> None:
-        """Forget a tag, likewise; that there is none is no error."""
+        """Forget a tag, if it exists. Applies to requests sent from now on."""
 
     @abc.abstractmethod
     def tags(self) -> List[str]:
-        """The tags that have a tensor; reserved ones may be among them that name something else."""
+        """The tags that have a tensor. Reserved names among them may stand for something else."""
 
     @abc.abstractmethod
     def empty(self, dtype: DType, shape: Sequence[int], library: Library) -> Any:
-        """A new tensor, uninitialised, that ``put_tensor`` need not copy where the transport can do that."""
+        """A new, uninitialised tensor that ``put_tensor`` need not copy, if the transport supports that."""
 
     @abc.abstractmethod
     def prepare(self) -> Offer:
-        """Make ready for a new worker: nothing that an earlier one said is received again. Tags stay."""
+        """Prepare for a new worker: nothing that an earlier one sent is received any more. Tags stay."""
 
     @abc.abstractmethod
     def cancel(self, request_id: int) -> None:
-        """Let the worker know that nobody wants this request's answer any more; the last one counts."""
+        """Tell the worker that this request has been cancelled. Only the last cancelled request is known."""
 
     @abc.abstractmethod
     def may_have_begun(self, request_id: int) -> bool:
-        """Whether the worker may have begun with this request, the oldest one that has no response."""
+        """Whether the worker may have begun to serve this request, which is the oldest unanswered one."""
 
     @abc.abstractmethod
     def watch_exit(self, handle: int) -> None:
-        """The worker is launched, and has what it was offered. From now on waits end when this handle (Process.exit_handle) says that its
-        process is gone.
+        """Call it when the worker has been launched with what was offered. From now on, waits end when this handle
+        (Process.exit_handle) says that its process has ended.
         """
 
 
 def not_taken_in(response_id: Optional[int], dialect: str, error: Exception) -> Response:
-    """What stands for a response that this host cannot take in, for want of memory or address space: as if the worker had had too
-    little to send it.
+    """The stand-in for a response that this host cannot take in because it lacks memory or address space. It reads as if the worker had
+    had too little to send it.
     """
     kind = MemoryError if isinstance(error, MemoryError) else type(error)  # numpy has one of its own
     name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
@@ -131,7 +133,7 @@ def not_taken_in(response_id: Optional[int], dialect: str, error: Exception) -> 
 
 
 class WorkerTransport(Transport):
-    """The worker's end. Forks of the worker keep none of its descriptors (_system/fork.py), and call nothing of it but ``is_cancelled``."""
+    """The worker's end. Forks of the worker keep none of its descriptors (_system/fork.py), and may call only ``is_cancelled``."""
 
     @abc.abstractmethod
     def is_cancelled(self, request_id: int) -> bool:
@@ -139,11 +141,11 @@ class WorkerTransport(Transport):
 
     @abc.abstractmethod
     def get_tensor(self, tag: str, library: Optional[Library]) -> Any:
-        """The tensor under a tag (``library``: as in import_tsr), the caller's to modify.
+        """The tensor under a tag (``library``: as in import_tsr), which the caller may modify.
 
-        Raises KeyError if there is none, FormatError if it is broken.
+        Raises KeyError if there is no such tensor, FormatError if it is broken.
         """
 
     @abc.abstractmethod
     def empty(self, dtype: DType, shape: Sequence[int], library: Library) -> Any:
-        """A new tensor, uninitialised, that ``try_send`` need not copy where the transport can do that."""
+        """A new, uninitialised tensor that ``try_send`` need not copy, if the transport supports that."""

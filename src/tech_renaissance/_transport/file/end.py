@@ -10,16 +10,16 @@ from ..._protocol.frame import (
 from ..session_place import SessionPlace
 from .watch import Backoff, watch_directory
 
-# Holds the id of the request that the host has cancelled.
+# The file with the id of the request that the host has cancelled.
 CANCEL = "cancel.txt"
 
 
-# How long to wait before what was in vain for want of descriptors, say, is tried again.
+# How long to wait before retrying what failed because something ran out, such as descriptors.
 _LACK_S = 0.05
 
 
 class FileEnd:
-    """What both ends share: the directory, and waiting for it to change."""
+    """The directory, and waiting for it to change."""
 
     lack = ""
 
@@ -36,7 +36,7 @@ class FileEnd:
         deadline = time.monotonic() + timeout_s
         while True:
             frame = self._look()
-            if self.lack:  # nobody tells when that is over
+            if self.lack:  # no event will tell us when that is over
                 deadline = min(deadline, time.monotonic() + _LACK_S)
             if frame is not None:
                 self._backoff.reset()
@@ -69,5 +69,5 @@ class FileEnd:
 
 
 def now_ms() -> int:
-    """Milliseconds since 1970, for the time stamps of messages."""
+    """Milliseconds since 1970, for the timestamps of messages."""
     return time.time_ns() // 1_000_000

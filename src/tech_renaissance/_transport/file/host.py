@@ -1,6 +1,6 @@
 """The file transport, host's end.
 
-A response is read whole, with the results that it names, and consumed by deleting it.
+A response is read together with the results that it names, and consumed by deleting it.
 """
 
 import errno
@@ -31,7 +31,7 @@ from .end import CANCEL, FileEnd, now_ms
 
 
 class _Sending(NamedTuple):
-    """A frame on its way, and the file that becomes its own by a new name once it is whole."""
+    """A frame being sent, and the temporary file that is renamed once it is whole."""
 
     frame: Frame
     path: str
@@ -48,14 +48,14 @@ class FileHost(FileEnd, HostTransport):
         library: Optional[Library] = None,
         offer: Optional[Offer] = None,
     ) -> None:
-        """``offer``: what workers are to be told beside that."""
+        """``offer``: what else to offer workers."""
         super().__init__(SessionPlace(directory), poll_ms)
         self._offer = offer or Offer({}, [])
         self._library: Optional[Library] = library
         self._ready = False
         self._left = False
         self._taken: Tuple[Taken, Optional[bytes]] = (None, None)  # with the response's bytes
-        self._is_removed = True  # that response
+        self._is_removed = True  # whether the response that was taken has been removed
         self._sending: Optional[_Sending] = None
 
     def empty(self, dtype: DType, shape: Sequence[int], library: Library) -> Any:
@@ -67,7 +67,7 @@ class FileHost(FileEnd, HostTransport):
         self._exit_handle = self._sending = None
         self._taken = (None, None)
         self._ready = self._left = False
-        if self._place.is_lost():  # it was removed, and is made anew
+        if self._place.is_lost():  # it was removed and has been made again
             self._place.find()
             self._watch.follow(self.directory)
         for name in (
@@ -106,7 +106,7 @@ class FileHost(FileEnd, HostTransport):
         export_tsr(tensor, self._tensor_path(tag))
 
     def put_tsr(self, tag: str, data: memoryview) -> None:
-        """As put_tensor, for a tensor that is the bytes of a TSR file already."""
+        """Like put_tensor, for a tensor that already is the bytes of a TSR file."""
         self._check_place()
         files.write(self._tensor_path(tag), data)
 
@@ -123,7 +123,7 @@ class FileHost(FileEnd, HostTransport):
     def try_send(self, frame: Frame) -> bool:
         """See Transport."""
         path = self._path("request.json")
-        if os.path.exists(path) or self._place.is_lost():  # a worker that has lost its directory leaves
+        if os.path.exists(path) or self._place.is_lost():  # a worker that lost its directory leaves
             return False
         if isinstance(frame, Exit):
             text = encode_request(Request("exit"), now_ms())
@@ -153,13 +153,13 @@ class FileHost(FileEnd, HostTransport):
             raise
 
     def _lacks(self, error: OSError) -> bool:
-        """Whether something has run out; noted then."""
+        """Whether something has run out; if so, notes it."""
         if has_run_out(error):
             self.lack = str(error)
         return has_run_out(error)
 
     def has_sent(self, frame: Frame) -> bool:
-        """See HostTransport. A file that was whole, and is gone, has got its name."""
+        """See HostTransport. If the temporary file was whole and no longer exists, it has been renamed."""
         sending = self._sending
         if sending is None or sending.frame is not frame:
             return False
@@ -190,7 +190,7 @@ class FileHost(FileEnd, HostTransport):
         try:
             data = files.read(self._path("response.json"))
             leaves = data is None and self._says_that_it_leaves()
-            if leaves:  # its last response came before that word
+            if leaves:  # its last response was written before that
                 data = files.read(self._path("response.json"))
             self.lack = ""
             if data is None:

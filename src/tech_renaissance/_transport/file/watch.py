@@ -1,7 +1,7 @@
 """Waiting for a directory to change.
 
-``watch_directory(path, notify=...)`` returns the best watch of the platform, or, with ``notify`` False or where none can be
-made, one that only sleeps. Nothing may depend on notifications: a caller bounds each wait with a Backoff and looks again.
+``watch_directory(path, notify=...)`` returns the platform's best watch, or one that only sleeps if ``notify`` is False or the
+other cannot be made. Nothing may depend on notifications: callers bound each wait with a Backoff and look again.
 """
 
 import re
@@ -23,18 +23,18 @@ _SCHEDULE = re.compile("([0-9]{1,9}):([0-9]{1,9})")
 
 
 class DirectoryWatch(Protocol):
-    """A wait that ends early when something happened."""
+    """Waits that end early when something happens."""
 
     def wait(self, timeout_s: float, exit_handle: Optional[int] = None) -> bool:
-        """True if the directory changed since the last wait, ``wake`` was called, or ``exit_handle`` fired."""
+        """Wait. True if the directory has changed since the last wait, ``wake`` was called, or ``exit_handle`` fired."""
         ...
 
     def follow(self, path: str) -> None:
-        """Watch this directory in place of the one before; nobody waits meanwhile."""
+        """Watch this directory instead of the previous one. Nobody may be waiting at the time."""
         ...
 
     def wake(self) -> None:
-        """End a wait, or the next one, from any thread."""
+        """End the current wait, or the next one. Callable from any thread."""
         ...
 
     def close(self) -> None:
@@ -43,17 +43,17 @@ class DirectoryWatch(Protocol):
 
 
 def watch_directory(path: str, *, notify: bool) -> DirectoryWatch:
-    """Watch a directory; changes from now on are not missed."""
+    """Watch a directory. No change from now on is missed."""
     if notify:
         try:
             return NotifyWatch(path)
-        except OSError:  # such as the system's limit of watches: waiting by schedule always works
+        except OSError:  # such as the system's limit on watches; sleeping always works
             pass
     return SleepWatch()
 
 
 class Backoff:
-    """How long to sleep between two looks: eight times ``first``, eight times twice that, ... up to ``max``."""
+    """How long to sleep between two looks: eight times ``first``, eight times twice that, and so on, up to ``max``."""
 
     _PER_LEVEL = 8
 
@@ -83,5 +83,5 @@ class Backoff:
         return pause
 
     def reset(self) -> None:
-        """Begin again at ``first``: something happened."""
+        """Start again at ``first``, because something happened."""
         self._count = 0

@@ -14,7 +14,7 @@ from .watch_posix import SleepWatch, drain
 
 
 class NotifyWatch(SleepWatch):
-    """A kqueue watch. Changes are kept by the queue from construction on, so none between two waits is missed."""
+    """A kqueue watch. The queue keeps changes from construction on, so none between two waits is missed."""
 
     def __init__(self, path: str) -> None:
         self._queue = select.kqueue()
@@ -22,8 +22,8 @@ class NotifyWatch(SleepWatch):
         super().__init__()
 
     def follow(self, path: str) -> None:
-        """Watch this directory in place of the one before: see Watch."""
-        with contextlib.suppress(OSError):  # waiting by schedule always works
+        """See DirectoryWatch."""
+        with contextlib.suppress(OSError):  # sleeping always works
             before, self._directory = self._directory, self._add(path)
             close_held(before)
 

@@ -1,4 +1,4 @@
-"""Watching a directory with inotify (man 7 inotify), through the C library: Python has no binding of its own."""
+"""Watching a directory with inotify (man 7 inotify), through the C library because Python has no binding for it."""
 
 import contextlib
 import ctypes
@@ -46,8 +46,8 @@ class NotifyWatch(SleepWatch):
         return bool(ready)
 
     def follow(self, path: str) -> None:
-        """Watch this directory in place of the one before: see Watch."""
-        with contextlib.suppress(OSError):  # no more watches: waiting by schedule always works
+        """See DirectoryWatch."""
+        with contextlib.suppress(OSError):  # if no watch is left, sleeping always works
             self._add(path)
 
     def _add(self, path: str) -> None:

@@ -1,4 +1,4 @@
-"""The part of a watch that all POSIX systems share: waiting on descriptors, with a pipe to be woken by."""
+"""The part of a watch that all POSIX systems share: waiting on descriptors, with a pipe for wake-ups."""
 
 import contextlib
 import os
@@ -25,11 +25,11 @@ class SleepWatch:
         return bool(ready)
 
     def follow(self, path: str) -> None:
-        """Watch this directory in place of the one before: see Watch."""
+        """See DirectoryWatch."""
 
     def wake(self) -> None:
         """End a wait, or the next one. Safe from any thread."""
-        with contextlib.suppress(BlockingIOError):  # a full pipe is a wake already
+        with contextlib.suppress(BlockingIOError):  # a full pipe wakes the reader anyway
             os.write(self._wake_write, b"!")
 
     def close(self) -> None:
@@ -44,12 +44,12 @@ class SleepWatch:
             poll.register(descriptor, select.POLLIN)
         if exit_handle is not None:
             poll.register(exit_handle, select.POLLIN)
-        # Rounded up: a wait of 0.4 ms must not become a busy loop of waits of 0 ms.
+        # Rounded up, so that a wait of 0.4 ms does not become a busy loop of waits of 0 ms.
         return [descriptor for descriptor, _ in poll.poll(int(-(-timeout_s * 1000 // 1)))]
 
 
 def drain(descriptor: int) -> None:
-    """Read a nonblocking descriptor empty."""
+    """Read a nonblocking descriptor until it is empty."""
     with contextlib.suppress(BlockingIOError):
         while os.read(descriptor, 65536):
             pass

@@ -28,14 +28,14 @@ class SleepWatch:
     """Sees no changes: sleeps until the timeout, a wake, or the exit handle."""
 
     def __init__(self) -> None:
-        self._event = _kernel32.CreateEventW(None, False, False, None)  # resets itself when a wait sees it
+        self._event = _kernel32.CreateEventW(None, False, False, None)  # auto-reset
 
     def wait(self, timeout_s: float, exit_handle: Optional[int] = None) -> bool:
         """True if something happened before the timeout."""
         return self._wait(timeout_s, [self._event], exit_handle) is not None
 
     def follow(self, path: str) -> None:
-        """Watch this directory in place of the one before: see Watch."""
+        """See DirectoryWatch."""
 
     def wake(self) -> None:
         """End a wait, or the next one. Safe from any thread."""
@@ -67,8 +67,8 @@ class NotifyWatch(SleepWatch):
         super().__init__()
 
     def follow(self, path: str) -> None:
-        """Watch this directory in place of the one before: see Watch."""
-        with contextlib.suppress(OSError):  # waiting by schedule always works
+        """See DirectoryWatch."""
+        with contextlib.suppress(OSError):  # sleeping always works
             before, self._changes = self._changes, self._watch(path)
             _kernel32.FindCloseChangeNotification(before)
 

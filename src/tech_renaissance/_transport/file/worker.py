@@ -1,6 +1,6 @@
 """The file transport, worker's end.
 
-A request is claimed by renaming it, so each is read whole, once, by one reader, whatever dies when.
+A request is claimed by renaming it, so that exactly one reader reads it, whole and once, whatever dies when.
 """
 
 import contextlib
@@ -31,21 +31,21 @@ from .end import CANCEL, FileEnd, now_ms
 
 _Result = TypeVar("_Result")
 
-# An older host may write in place: how long its file must stand still before it counts as written.
+# An older host may write in place: how long its file must remain unchanged before it counts as written.
 _SETTLE_S = 0.1
-# How long it may take to remove the lock file after the response, by who removes everything.
+# Someone who removes the whole directory may take this long to get from the response to the lock file.
 _REMOVAL_S = 0.05
 
 _ID_NBYTES = 20
 
 
 class FileWorker(FileEnd, WorkerTransport):
-    """The worker's end. Once the directory is gone, or somebody else's, nothing is written there, and ``receive`` and ``try_send`` of a
-    response raise SessionClosed.
+    """The worker's end. Once the directory has been removed or replaced, nothing is written there, and ``receive`` and ``try_send`` of
+    a response raise SessionClosed.
     """
 
     def __init__(self, place: SessionPlace, poll_ms: Optional[str] = None, *, is_hosted: bool = True) -> None:
-        """``is_hosted``: by a host of this project, which ends its worker before it removes the directory."""
+        """``is_hosted``: the host is one of this project, which ends its worker before it removes the directory."""
         super().__init__(place, poll_ms)
         self._is_hosted = is_hosted
         self._has_waited = False  # for room for a response
@@ -86,9 +86,9 @@ class FileWorker(FileEnd, WorkerTransport):
         return True
 
     def close(self) -> None:
-        """See Transport. The last word in ``status.txt`` is ``terminated``."""
+        """See Transport. Finally writes ``terminated`` into ``status.txt``."""
         if not self._closed and not self._place.is_lost():
-            with contextlib.suppress(OSError):  # the directory may be gone, the disk full
+            with contextlib.suppress(OSError):  # the directory may have been removed, or the disk may be full
                 write_status(self.directory, "terminated")
         super().close()
 
@@ -98,7 +98,7 @@ class FileWorker(FileEnd, WorkerTransport):
             self._has_waited = True
             return False
         if self._has_waited and not self._is_hosted:
-            # Was the last response consumed, or is somebody about to remove one file after the other?
+            # Has the last response been consumed, or is someone removing the files one by one?
             time.sleep(_REMOVAL_S)
         self._has_waited = False
         self._place.check()
@@ -121,7 +121,7 @@ class FileWorker(FileEnd, WorkerTransport):
 
     def _next_frame(self) -> Optional[Frame]:
         if not self._told_to_leave and self._asked_to_leave():
-            self._told_to_leave = True  # "exit" stays in the file, but is one frame
+            self._told_to_leave = True  # "exit" stays in the file, but counts as a single frame
             return Exit()
         claimed = self._path(".request.claimed")
         try:
@@ -154,7 +154,7 @@ class FileWorker(FileEnd, WorkerTransport):
         return read_status(self.directory) == "exit"
 
     def _in_place(self, action: Callable[[], _Result]) -> _Result:
-        """Do something in the directory, which may be lost before or meanwhile."""
+        """Do something in the directory, which may be lost before or during it."""
         self._place.check()
         try:
             return action()
@@ -163,7 +163,7 @@ class FileWorker(FileEnd, WorkerTransport):
             raise
 
     def _set_status(self, line: str) -> None:
-        """Our word must not cover a host's "exit": not one that stands there, nor one that is written in place just now."""
+        """Write a status without overwriting a host's "exit", whether it is already there or is being written in place right now."""
         if self._place.is_lost():
             return
         with files.held(self._path("status.txt")) as read:
@@ -174,7 +174,7 @@ class FileWorker(FileEnd, WorkerTransport):
 
 
 def _says_exit(read: Callable[[], Optional[bytes]]) -> bool:
-    """Whether the file says so, once whoever has emptied it to write into it has written."""
+    """Whether the file says "exit". If it is empty because someone is about to write it, waits for that."""
     deadline = time.monotonic() + _SETTLE_S
     text = read()
     while text == b"" and time.monotonic() < deadline:
@@ -184,7 +184,7 @@ def _says_exit(read: Callable[[], Optional[bytes]]) -> bool:
 
 
 def _mark(path: str) -> Optional[List[int]]:
-    """Changes when someone writes the file."""
+    """A value that changes when someone writes the file."""
     try:
         status = os.stat(path)
     except FileNotFoundError:

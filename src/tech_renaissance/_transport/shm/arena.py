@@ -1,6 +1,6 @@
-"""The owner's side of an arena: which blocks there are, who has them, and where the next one goes.
+"""The owner's side of an arena: which blocks exist, who has them, and where the next one goes.
 
-Its books are in memory of its own; in the segment it reads one word per block, the lease that the other side has
+It keeps its books in private memory. From the segment it reads only one word per block: the lease that the other side has
 returned. Rules: spec/transport-shm.md, Blocks and leases. Not thread-safe: a transport calls it under its lock.
 """
 
@@ -16,7 +16,7 @@ from .ranges import Ranges
 from .segment import PAGE, Mapping, Segment, page_up
 from .window import Windows, window_begin
 
-PREFIX_NBYTES = 64  # before a block's contents: the word with the returned lease
+PREFIX_NBYTES = 64  # precedes a block's contents and has the word with the returned lease
 _GROWTH = 1 << 16  # a multiple of every page size
 TIDY_S = 10.0
 _MOST_NEWEST = 4
@@ -24,9 +24,9 @@ _SOME_LOOKS = 12
 
 
 class Block:
-    """A range of the arena. ``holders``: how many on the owner's side use it; ``lease``: the last number it was lent under, or 0;
-    ``header``: that of the tensor in it, our own copy; ``start``: where in its window the contents are, ``word``: which word of
-    the window its first is. The same object may serve again once it is free.
+    """A range of the arena. ``holders``: how many users it has on the owner's side; ``lease``: the last number it was lent under, or 0;
+    ``header``: our own copy of its tensor's header; ``start``: where in its window the contents begin; ``word``: the index of its first
+    word in the window. Once the block is free, the same object may be used again.
     """
 
     __slots__ = ("header", "holders", "lease", "nbytes", "offset", "start", "window", "word")
@@ -44,14 +44,14 @@ class Block:
 
 @functools.lru_cache(maxsize=1024)  # sizes repeat
 def size_class(nbytes: int) -> int:
-    """The size of the block that holds ``nbytes``, at most an eighth larger (or 255 bytes)."""
+    """The size of the block for ``nbytes``, larger by at most an eighth (or 255 bytes)."""
     step = max(256, 1 << max(0, nbytes.bit_length() - 4))
     return -(-nbytes // step) * step
 
 
 class LentBlocks:
-    """Blocks of one size that this side has let go of, and the other side had then not returned. To find one that it has returned
-    since costs a bounded number of looks, however many there are.
+    """Blocks of one size that this side has released, and that the other side had not returned at the time. Finding one that has been
+    returned since takes a bounded number of looks, however many there are.
     """
 
     __slots__ = ("_newest", "_others")
@@ -61,15 +61,15 @@ class LentBlocks:
         self._others: Deque[Block] = deque()
 
     def add(self, block: Block) -> None:
-        """One more."""
+        """Add a block."""
         newest = self._newest
         newest.append(block)
         if len(newest) > _MOST_NEWEST:
             self._others.append(newest.pop(0))
 
     def take_returned(self, most_looks: int, first_lease: int) -> Optional[Block]:
-        """One that was returned, or lent before ``first_lease``: of the newest, which are looked at each time, or of the others, which are
-        looked at in turn, so many each time.
+        """Remove and return a block that was returned, or lent before ``first_lease``; None if none is found. The newest are looked at
+        each time; the others take turns, ``most_looks`` each time.
         """
         newest, others = self._newest, self._others
         for block in reversed(newest):
@@ -87,34 +87,36 @@ class LentBlocks:
 class Arena:
     """Allocates blocks in a segment that this side owns.
 
-    Free ranges are of two kinds: gaps have memory, holes are address space only. All of a new arena is one hole.
+    There are two kinds of free ranges: gaps have memory, holes are only address space. A new arena is all holes.
     """
 
     def __init__(self, segment: Segment) -> None:
         """Raises OSError if not even the first window can be mapped."""
         self._segment = segment
         self._windows = Windows(segment)
-        # By size: free blocks, the hottest last; and blocks that only the other side still has.
+        # By size: free blocks, the most recently used last; and blocks that only the other side still has.
         self._pool: DefaultDict[int, List[Block]] = defaultdict(list)
         self._lent: DefaultDict[int, LentBlocks] = defaultdict(LentBlocks)
         self._gaps = Ranges()
-        self._holes = Ranges()  # of whole pages
+        self._holes = Ranges()  # ranges of whole pages
         number = 0
         while window_begin(number) < segment.nbytes:
             begin, end = window_begin(number), min(window_begin(number + 1), segment.nbytes)
             self._holes.add(begin, end - begin)
             number += 1
         self._live = 0  # bytes in blocks
-        self._most_live = 0  # the most since the last tidying, when memory was taken
-        self._free = 0  # bytes of memory in the pool and in gaps
-        self._least_free = 0  # the least since the last tidying: what was not needed
+        self._most_live = (
+            0  # the most bytes in blocks since the last tidying, noted whenever memory was taken
+        )
+        self._free = 0  # bytes in the pool and in gaps
+        self._least_free = 0  # the fewest free bytes since the last tidying, which were not needed
         self._next_lease = 1
-        self._first_lease = 1  # earlier ones were lent to a reader that is gone
+        self._first_lease = 1  # earlier leases went to a reader that no longer exists
         self._tidied_at = time.monotonic()
 
     @property
     def live_nbytes(self) -> int:
-        """Bytes in blocks that either side has."""
+        """Bytes in blocks that either side still uses."""
         self._take_back_returned(sys.maxsize)
         return self._live
 
@@ -124,31 +126,31 @@ class Arena:
         return self._live + self._free
 
     def allocate(self, nbytes: int) -> Block:
-        """A block with room for ``nbytes`` after its prefix, held once. Raises ArenaFull."""
+        """A block with room for ``nbytes`` after its prefix, with one holder. Raises ArenaFull."""
         size = size_class(nbytes + PREFIX_NBYTES)
         pool = self._pool.get(size)
         block = None
         if not pool and size in self._lent:
             block = self._lent[size].take_returned(
                 _SOME_LOOKS, self._first_lease
-            )  # live, as it was all the time
+            )  # it was counted as live all the time
         if block is None:
             block = pool.pop() if pool else self._carve(size)
             self._live += size
             self._free = free = self._free - size
-            if free < self._least_free:  # noqa: PLR1730 - min() is a call too many here
+            if free < self._least_free:  # noqa: PLR1730 - min() would cost a call
                 self._least_free = free
         block.holders = 1
         return block
 
     def lend(self, block: Block) -> int:
-        """The lease number under which the other side gets the block now."""
+        """Give the block a new lease, under which the other side now gets it, and return its number."""
         block.lease = lease = self._next_lease
         self._next_lease = lease + 1
         return lease
 
     def release(self, block: Block) -> None:
-        """The owner's side lets go once; the block is free when the other side has, too."""
+        """Release the block once on the owner's side. It is free once the other side has returned it, too."""
         block.holders -= 1
         if block.holders:
             return
@@ -158,12 +160,12 @@ class Arena:
             self._lent[block.nbytes].add(block)
 
     def forget_leases(self) -> None:
-        """The other side is gone: what it had is returned."""
+        """Call it when the other side has gone: counts everything that it had as returned."""
         self._first_lease = self._next_lease
         self._take_back_returned(sys.maxsize)
 
     def tidy(self) -> None:
-        """Give memory back to the system that was not needed for ten seconds. Cheap when called often."""
+        """Give memory that was not needed for ten seconds back to the system. Cheap to call often."""
         now = time.monotonic()
         if now - self._tidied_at >= TIDY_S:
             self._tidied_at = now
@@ -175,7 +177,7 @@ class Arena:
             self._windows.tidy()
 
     def close(self) -> None:
-        """Let go of the segment. Its tensors stay."""
+        """Release the segment. Tensors in it stay."""
         self._windows.close()
         self._segment.close()
 
@@ -189,7 +191,7 @@ class Arena:
         self._free += size
 
     def _carve(self, size: int) -> Block:
-        """A new block: from the gaps, from all that is free, or from memory that is new."""
+        """A new block: from the gaps, else from everything that is free, else from new memory."""
         offset = self._gaps.take(size)
         if offset < 0:
             self._take_back_returned(_SOME_LOOKS)
@@ -202,7 +204,7 @@ class Arena:
         except OSError as error:
             self._gaps.add(offset, size)
             raise _full(size, error) from error
-        # Where a block begins now there may have been elements: they must not be taken for a returned lease.
+        # Elements of an older block may be here, and must not be mistaken for a returned lease.
         block.window.words[block.word] = 0
         return block
 
@@ -214,14 +216,14 @@ class Arena:
                 block = blocks.take_returned(most_looks, self._first_lease)
 
     def _join(self) -> None:
-        """Make gaps of all that is free."""
+        """Turn everything that is free into gaps."""
         for size, blocks in self._pool.items():
             for block in blocks:
                 self._gaps.add(block.offset, size)
         self._pool.clear()
 
     def _commit(self, size: int) -> int:
-        """Take memory from the system; before that, give back what there would be beyond a 32nd more than was live at once."""
+        """Take memory from the system. First gives some back, so that the total is at most a 32nd more than was ever live at once."""
         wanted = page_up(max(size, _GROWTH))
         self._most_live = most_live = max(self._most_live, self._live + size)
         self._give_back(self.committed_nbytes + wanted - most_live - max(most_live // 32, _GROWTH))
@@ -242,7 +244,7 @@ class Arena:
         return offset
 
     def _give_back(self, nbytes: int) -> None:
-        """Turn the largest gaps into holes, about so many bytes."""
+        """Turn about ``nbytes`` of the largest gaps into holes."""
         while nbytes >= PAGE:
             gap = self._gaps.take_largest()
             if gap is None:

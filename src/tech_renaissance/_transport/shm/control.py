@@ -1,4 +1,4 @@
-"""The control segment of a shared-memory session: where its words are, and waiting on them. Layout: spec/transport-shm.md."""
+"""The control segment of a shared-memory session: where its words are, and how to wait on them. Layout: spec/transport-shm.md."""
 
 import os
 import time
@@ -21,28 +21,28 @@ SERVED, FAILED = 48, 49
 HISTOGRAM = 64
 _REQUESTS, _RESPONSES = 4096, 4096 + RING_NBYTES
 
-# Not everywhere; sleeping for no time does the same.
+# Where there is no sched_yield, sleeping for no time does the same.
 yield_processor = getattr(os, "sched_yield", lambda: time.sleep(0))
 
 _PROCESSORS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
-# How long to look at a word before going to sleep; longer for a host whose worker's threads leave it a processor.
+# How long to look at a word before going to sleep; longer for a host if its worker's threads leave it a processor.
 _LOOK_NS = 50_000
 _LONG_LOOK_NS = 500_000
 _MOST_SKIPS = 15
-# Looks between two glances at the clock: some microseconds.
+# How often to look between two readings of the clock; this takes some microseconds.
 _LOOKS = range(200)
-# Every sleep is bounded, so that a lost wake-up could only delay.
+# Every sleep is bounded, so that a lost wake-up causes no more than a delay.
 _SLEEP_S = 1.0
 
 
 class Side:
-    """One side of a control segment: its two ring ends, and sleeping until the other side has said something."""
+    """One side of a control segment: its ends of the two rings, and sleeping until the other side has sent something."""
 
     def __init__(
         self, control: MappedSegment, doorbell: Doorbell, *, is_host: bool, look_us: Optional[int] = None
     ) -> None:
-        """``look_us``: how long to look each time before going to sleep; None: as long as has paid."""
+        """``look_us``: how long to look each time before going to sleep; None: for as long as looking has paid off."""
         self._given_look_ns = None if look_us is None else look_us * 1000
         requests = (control, _REQUESTS, REQUEST_HEAD, REQUEST_TAIL)
         responses = (control, _RESPONSES, RESPONSE_HEAD, RESPONSE_TAIL)
@@ -54,10 +54,10 @@ class Side:
         self._their_flag = WORKER_ASLEEP if is_host else HOST_ASLEEP
         self._their_head = RESPONSE_HEAD if is_host else REQUEST_HEAD
         self._skips = self._penalty = 0
-        self._may_share = False  # a processor with the other side
+        self._may_share = False  # whether both sides may be on the same processor
 
     def wake_other(self) -> None:
-        """To be called after a new head, or a new tail in a crowded ring: rings if the other side sleeps."""
+        """Ring if the other side is asleep. Call it after publishing a new head, or a new tail in a crowded ring."""
         full_fence()
         if self.words[self._their_flag]:
             self.doorbell.ring()
@@ -65,18 +65,18 @@ class Side:
 
     @property
     def other_is_awake(self) -> bool:
-        """Whether the other side will see a frame without being woken, most probably."""
+        """Whether the other side will most probably see a frame without being woken."""
         return not self.words[self._their_flag]
 
     def give_way(self) -> None:
-        """Who wakes the other may get it onto its own processor, where it waits until we stop: let it run, once."""
+        """Yield the processor once after a wake-up: the other side may have been put on our processor, where it would have to wait."""
         if self._may_share:
             self._may_share = False
             yield_processor()
 
     def look(self) -> bool:
-        """Look for a frame for a bounded time, without sleeping. After it was in vain, skip 1, 3, 7, then 15 times: who waits long
-        should not take the processor from the one it waits for.
+        """Look for a frame for a bounded time, without sleeping; True if there is one. After a failure, the next 1, 3, 7, then 15 looks
+        are skipped, because a side that waits long should not take the processor from the one it waits for.
         """
         words, index, seen = self.words, self._their_head, self.reader.tail
         if self._skips:
@@ -97,14 +97,14 @@ class Side:
         return words[index] != seen
 
     def _usual_look_ns(self) -> int:
-        """How long to look; not at all where there is one processor."""
+        """How long to look; not at all if there is only one processor."""
         if _PROCESSORS < 2:
             return 0
         has_processor = self._our_flag == HOST_ASLEEP and self.words[THREADS] < _PROCESSORS
         return _LONG_LOOK_NS if has_processor else _LOOK_NS
 
     def sleep(self, timeout_s: float, *, for_room: bool = False) -> bool:
-        """Sleep until something happens, at most so long; whether it did. ``for_room``: a frame that is there is nothing."""
+        """Sleep until something happens, at most ``timeout_s``; True if it did. ``for_room``: a frame that is there does not count."""
         if not self.doorbell.forget_rings():
             return True
         words = self.words
@@ -118,7 +118,7 @@ class Side:
         return happened
 
     def close(self) -> None:
-        """Hang up, and let go of the segment."""
+        """Hang up, and release the segment."""
         self.doorbell.close()
         self.writer.close()
         self.reader.close()

@@ -1,8 +1,8 @@
-"""The doorbell: wakes the other side when it sleeps. A pipe in each direction.
+"""The doorbell wakes the other side when it is asleep. It is a pipe in each direction.
 
-The host holds both ends of both pipes: so it never writes into a pipe that nobody reads, which is a fatal signal to many
-programs, and it wakes itself by its own bell. The worker holds the end that it hears and the end that it rings, so it also
-hears when the host is gone.
+The host holds both ends of both pipes. So it never writes into a pipe without a reader, which would send it SIGPIPE, fatal to
+many programs; and it can ring its own bell to wake itself. The worker holds only the end that it hears and the end that it rings,
+so it also notices when the host has died.
 """
 
 import contextlib
@@ -17,11 +17,11 @@ _FORGET_NBYTES = 4096
 
 
 class Doorbell:
-    """One side's end. ``ring`` and ``wake`` may be called from any thread, ``wait`` and ``forget_rings`` by one at a time."""
+    """One side's end. Any thread may call ``ring`` and ``wake``; only one at a time may call ``wait`` and ``forget_rings``."""
 
     def __init__(self, hears: int, rings: int, *others: int) -> None:
-        """Takes over the descriptors, also if this fails (OSError). ``others``: the host's copies of the worker's two, if it is the
-        host's end.
+        """Takes over the descriptors, even if this fails (OSError). ``others``: on the host's end, the host's copies of the worker's
+        two.
         """
         self._held: Sequence[int] = (hears, rings, *others)
         self._poll = select.poll()
@@ -42,13 +42,15 @@ class Doorbell:
             raise
         self._hears = hears
         self._rings = rings
-        self._heard = False  # what was rung is still in the pipe
+        self._heard = False  # whether the ring that ended the last wait is still in the pipe
         self._is_woken = False
         self.is_cut = False
 
     @classmethod
     def pair(cls) -> "Tuple[Doorbell, Tuple[int, int]]":
-        """The host's end, and what the worker is to inherit: the descriptors that it hears and rings, open as long as the host's end."""
+        """The host's end, and the descriptors for the worker to inherit: the one it hears and the one it rings. They stay open as long as
+        the host's end.
+        """
         worker_hears, host_rings = make_pipe()
         try:
             host_hears, worker_rings = make_pipe()
@@ -59,23 +61,23 @@ class Doorbell:
         return cls(host_hears, host_rings, worker_hears, worker_rings), (worker_hears, worker_rings)
 
     def watch_exit(self, handle: int) -> None:
-        """From now on waits end when this descriptor polls readable, too."""
+        """From now on, waits also end when this descriptor becomes readable."""
         self._poll.register(handle, select.POLLIN)
 
     def ring(self) -> None:
-        """Wake the other side. It may be gone: that is found out elsewhere."""
+        """Wake the other side. It may have died, which is noticed elsewhere."""
         with contextlib.suppress(BlockingIOError, BrokenPipeError):
             os.write(self._rings, b"!")
 
     def wake(self) -> None:
-        """End our own wait, or the next one."""
-        self._is_woken = True  # before the byte, which may be forgotten with others
+        """End our own current wait, or the next one."""
+        self._is_woken = True  # set before writing the byte, which forget_rings may consume along with others
         with contextlib.suppress(BlockingIOError):
             os.write(self._wakes, b"!")
 
     def wait(self, timeout_s: float) -> bool:
-        """Sleep until rung, woken, or the exit handle fires; False when the time passed. What ended it stays until ``forget_rings``: who
-        was woken has better things to do.
+        """Sleep until rung, woken, or the exit handle fires; False if the time passed. Leaves the ring in the pipe until ``forget_rings``,
+        because whoever was woken has better things to do first.
         """
         heard = self._is_woken or bool(self._poll.poll(int(-(-timeout_s * 1000 // 1))))
         self._is_woken = False
@@ -83,8 +85,8 @@ class Doorbell:
         return heard
 
     def forget_rings(self) -> bool:
-        """Before a wait is prepared: forget what ended the last one; False if nothing can be heard any more, because the other side
-        is gone (``is_cut``).
+        """Before preparing a wait, forget what ended the last one. False if nothing more can be heard because the other side has died
+        (``is_cut``).
         """
         if self._heard:
             self._heard = False
@@ -94,10 +96,10 @@ class Doorbell:
     def _forget(self) -> None:
         for descriptor, _ in self._poll.poll(0):
             if descriptor in self._held and not os.read(descriptor, _FORGET_NBYTES):
-                self.is_cut = True  # it would end every wait from now on, though the process may live
+                self.is_cut = True  # it would end every wait from now on, even if the process is alive
                 self._poll.unregister(descriptor)
 
     def close(self) -> None:
-        """Hang up; a worker sees it."""
+        """Hang up. A worker notices this."""
         for descriptor in self._held:
             close_held(descriptor)

@@ -1,7 +1,7 @@
-"""Frames as bytes of a ring. Layout: spec/transport-shm.md, Rings. No I/O.
+"""Frames as bytes in a ring. Layout: spec/transport-shm.md, Rings. No I/O.
 
-A decoder is given a private copy of a frame and believes nothing in it: everything that does not add up is a
-RemoteProtocolError ``bad_frame``.
+A decoder gets a private copy of a frame and trusts nothing in it: whatever does not add up is a RemoteProtocolError
+``bad_frame``.
 """
 
 import codecs
@@ -19,7 +19,7 @@ READY, RESPONSE, EXITING = 17, 18, 19
 FLAG_SHORT = 1
 FLAG_BODY_IN_BLOCK = 2
 FLAG_DEADLINE = 4
-# A larger frame's body travels in a block: the ring stays open for others.
+# The body of a larger frame travels in a block, to leave room in the ring for others.
 LARGEST_NBYTES = 65536
 
 _HEADER = struct.Struct("<IHHQ")
@@ -31,11 +31,11 @@ _RESULT = struct.Struct("<IHHQ4xI8xI4x")  # a Response whose only text is its re
 _BLOCK = struct.Struct("<QQ")
 _BODY_IN_BLOCK = struct.Struct("<IHHQQQQ")
 HEADER_NBYTES = _HEADER.size
-# A Put with the longest name, and more than a frame whose body is in a block.
+# A Put with the longest name. A frame whose body is in a block is smaller.
 LARGEST_TAG_FRAME = 40 + 128
 _MOST_DIGITS = 20
 _PADDING = [b"\0" * (-length & 7) for length in range(8)]
-# How texts are encoded: each surrogate as U+FFFD. Python's own "replace" writes question marks.
+# The error handler for encoding texts: turns each surrogate into U+FFFD, where Python's own "replace" writes question marks.
 _SURROGATES = "tech_renaissance.surrogates"
 
 
@@ -46,7 +46,7 @@ def _replace_surrogates(error: UnicodeError) -> Tuple[bytes, int]:
 
 codecs.register_error(_SURROGATES, _replace_surrogates)
 
-# A block that a frame names: its offset, and the number of its lease.
+# A block that a frame refers to: its offset and its lease number.
 Lent = Tuple[int, int]
 
 
@@ -108,12 +108,12 @@ def decode_ready(frame: bytes) -> Dict[str, Any]:
     except (struct.error, ValueError, RecursionError) as error:
         raise RemoteProtocolError("bad_frame", f"a Ready that cannot be read: {error}") from None
     if not isinstance(info, dict):
-        raise RemoteProtocolError("bad_frame", "a Ready that is no object")
+        raise RemoteProtocolError("bad_frame", "a Ready that is not an object")
     return cast("Dict[str, Any]", info)
 
 
 def encode_put(tag: str, lent: Lent) -> bytes:
-    """Put: the tensor under a tag is now this block."""
+    """Put: this block now has the tensor under a tag."""
     nbytes, text = _tag_text(tag)
     offset, lease = lent
     return _PUT.pack(40 + len(text), PUT, 0, 0, offset, lease, nbytes, 0) + text
@@ -141,7 +141,7 @@ def _tag(text: bytes, nbytes: int) -> str:
 
 
 def encode_drop(tag: str) -> bytes:
-    """Drop: nothing is under the tag any more."""
+    """Drop: the tag no longer has a tensor."""
     text = tag.encode()
     return _padded(DROP, _TWO.pack(len(text), 0) + text)
 
@@ -156,7 +156,7 @@ def decode_drop(frame: bytes) -> str:
 
 
 def encode_response(response: Response, lent: Sequence[Lent], request_command: str) -> bytes:
-    """A Response whose tensors are blocks. A command that is the request's is not repeated."""
+    """A Response whose tensors are blocks. Its command is left out if it is the request's."""
     flags = FLAG_SHORT if response.dialect == SHORT else 0
     result = response.result.encode("utf-8", _SURROGATES)
     if response.command == request_command and not (response.message or response.error):
@@ -186,7 +186,7 @@ def encode_response(response: Response, lent: Sequence[Lent], request_command: s
 
 
 def decode_response(frame: bytes) -> Tuple[Response, Sequence[Lent]]:
-    """A response without tensors yet, and the blocks where they are. Raises RemoteProtocolError."""
+    """A response, still without its tensors, and the blocks that have them. Raises RemoteProtocolError."""
     try:
         _, _, flags, request_id, n_command, n_result, n_message, n_error, count, _ = _RESPONSE.unpack_from(
             frame
@@ -215,7 +215,7 @@ def decode_response(frame: bytes) -> Tuple[Response, Sequence[Lent]]:
 
 
 def encode_body_in_block(head: bytes, lent: Lent, nbytes: int) -> bytes:
-    """What travels in place of a large frame whose body, of so many bytes, is in a block. ``head``: how that frame begins."""
+    """The frame to send in place of a large one whose body, of ``nbytes`` bytes, is in a block. ``head``: how the large one begins."""
     _, kind, flags, frame_id = _HEADER.unpack_from(head)
     return _BODY_IN_BLOCK.pack(40, kind, flags | FLAG_BODY_IN_BLOCK, frame_id, *lent, nbytes)
 
@@ -258,7 +258,7 @@ def _encode_failure(failure: Failure) -> bytes:
 
 
 def _parse_int(digits: str) -> int:
-    """Older Pythons take as long as the square of the number of digits."""
+    """An int from its digits, if they are not too many: older Pythons take quadratic time."""
     if len(digits) > _MOST_DIGITS:
         raise ValueError("a number of too many digits")
     return int(digits)

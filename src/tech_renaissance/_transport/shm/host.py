@@ -1,7 +1,6 @@
 """The shared-memory transport, host's end. Contract: spec/transport-shm.md.
 
-What a worker needs is made anew for each one: control segment, worker arena, doorbell. The host arena stays, and with it the
-tensors under tags.
+Each worker gets a new control segment, worker arena and doorbell. The host arena stays, and with it the tensors under tags.
 """
 
 import contextlib
@@ -27,7 +26,7 @@ class ShmHost(HostTransport):
     """Offers shared memory to each worker."""
 
     def __init__(self, library: Optional[Library] = None, look_us: Optional[int] = None) -> None:
-        """``look_us``: see Side. Raises OSError if there is no shared memory to be had."""
+        """``look_us``: see Side. Raises OSError if shared memory is not available."""
         self._look_us = look_us
         self._library: Optional[Library] = library
         with contextlib.ExitStack() as undo:
@@ -35,12 +34,14 @@ class ShmHost(HostTransport):
             undo.callback(self._arena.close)
             self._lender = Lender(self._arena)
             undo.pop_all()
-        self._lock = threading.RLock()  # the lender, the tags and the writing end of the ring
+        self._lock = threading.RLock()  # for the lender, the tags and the writing end of the ring
         self._tags: Dict[str, Block] = {}
-        self._unannounced: Dict[str, None] = {}  # tags that changed since the worker heard of them, in order
+        self._unannounced: Dict[str, None] = {}  # tags whose changes the worker has not been told, in order
         self._worker: Optional[_WorkerSide] = None
-        self._is_in_use = False  # there is a worker that we serve
-        self._sending: Optional[Tuple[Frame, int]] = None  # and where the ring's head was then
+        self._is_in_use = False  # whether a worker uses this transport
+        self._sending: Optional[Tuple[Frame, int]] = (
+            None  # the last frame to send, and the ring's head before it
+        )
         self._exit_handle: Optional[int] = None
 
     def prepare(self) -> Offer:
@@ -81,12 +82,12 @@ class ShmHost(HostTransport):
             return self._worker is not None and self._worker.control.words[CURRENT_ID] == request_id
 
     def put_tensor(self, tag: str, tensor: Any) -> None:
-        """See HostTransport. A tensor of ``empty`` is not copied; any other is, once."""
+        """See HostTransport. A tensor made by ``empty`` is not copied; any other is copied once."""
         with self._lock:
             self._replace(tag, self._lender.place(tensor))
             worker = self._worker
             if worker and worker.is_ready and worker.side.other_is_awake:
-                self._announce()  # the worker deals with it while the next tensor is copied
+                self._announce()  # so that the worker handles it while the next tensor is being copied
 
     def drop_tensor(self, tag: str) -> None:
         """See HostTransport."""
@@ -114,7 +115,7 @@ class ShmHost(HostTransport):
                 sent = self._worker.side.writer.try_write(shm_frame.encode_simple(shm_frame.EXIT))
             else:
                 raise TypeError(f"a host does not send {frame!r}")
-            self._worker.side.wake_other()  # also of tags, if there was room for no more
+            self._worker.side.wake_other()  # even if there was only room for tags
             return sent
 
     def has_sent(self, frame: Frame) -> bool:
@@ -157,12 +158,12 @@ class ShmHost(HostTransport):
             worker.side.doorbell.wake()
 
     def is_ready(self) -> bool:
-        """Whether the worker has said, here, that it is."""
+        """Whether the worker has said over shared memory that it is ready."""
         return self._worker is not None and self._worker.is_ready
 
     def hand_over(self, put: Callable[[str, memoryview], None], done: Callable[[], None]) -> None:
-        """The worker is served by another transport from now on. It is given all tags, and the tensors under them as the bytes of TSR
-        files; nobody changes a tag between the last one and ``done()``.
+        """Hand the worker over to another transport: ``put`` gets all tags, with their tensors as the bytes of TSR files. No tag can
+        change between the last of them and ``done()``.
         """
         with self._lock:
             for tag, block in self._tags.items():
@@ -204,7 +205,7 @@ class ShmHost(HostTransport):
         arena.tidy()
 
     def _announce(self) -> bool:
-        """Tell the worker of all tags that changed; False if there is no room for all."""
+        """Tell the worker about all changed tags; False if there is not enough room."""
         assert self._worker is not None
         try_write = self._worker.side.writer.try_write
         for tag in list(self._unannounced):
@@ -216,7 +217,7 @@ class ShmHost(HostTransport):
                 lease_before = block.lease
                 lease = self._lender.arena.lend(block)
                 if not try_write(shm_frame.encode_put(tag, (block.offset, lease))):
-                    block.lease = lease_before  # the worker will not hear of the new one
+                    block.lease = lease_before  # the worker will not learn of the new one
                     return False
             del self._unannounced[tag]
         return True
@@ -244,7 +245,7 @@ class ShmHost(HostTransport):
 
 
 class _WorkerSide:
-    """What belongs to one worker, and what it says."""
+    """Everything that belongs to one worker, and reading its frames."""
 
     def __init__(self, look_us: Optional[int]) -> None:
         with contextlib.ExitStack() as undo:
@@ -259,14 +260,14 @@ class _WorkerSide:
             undo.pop_all()
         self.side = Side(self.control, doorbell, is_host=True, look_us=look_us)
         self.is_ready = False
-        self.last: Tuple[Taken, int] = (None, 0)  # what was taken last, and where it ends in the ring
-        # Blocks of the frame that is being read. Until it is taken: it may have to be read again.
+        self.last: Tuple[Taken, int] = (None, 0)  # the last frame taken, and where it ends in the ring
+        # Blocks of the frame being read, held until it is taken, because it may have to be read again.
         self._held: List[Lease] = []
 
     def read(self, library: Optional[Library]) -> Optional[Frame]:
         """The next frame, if there is one. Raises RemoteProtocolError."""
         reader = self.side.reader
-        if reader.tail < self.last[1]:  # an exception came in between
+        if reader.tail < self.last[1]:  # an exception interrupted the last _take
             reader.advance(self.last[1])
         data = reader.peek()
         if data is None:
@@ -297,7 +298,7 @@ class _WorkerSide:
             self.side.wake_other()
 
     def _hold(self, blocks: Sequence[shm_frame.Lent]) -> List[Lease]:
-        """Hold all that can be held, so that it goes back. Raises RemoteProtocolError if that is not all."""
+        """Hold all valid blocks, so that they are returned later. Raises RemoteProtocolError if some are invalid."""
         hold = self.lessee.hold
         leases: List[Lease] = []
         failure: Optional[RemoteProtocolError] = None
@@ -328,7 +329,7 @@ class _WorkerSide:
         raise RemoteProtocolError("bad_frame", f"a worker does not send frames of kind {kind}")
 
     def close(self) -> None:
-        """Hang up. Tensors in the worker's arena stay readable."""
+        """Hang up. Tensors in the worker's arena remain readable."""
         self.side.close()
         self.control.close()
         self.lessee.close()

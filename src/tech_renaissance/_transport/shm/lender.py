@@ -1,7 +1,7 @@
-"""The owner's side of an arena, with tensors: where they are placed, and what is kept for how long.
+"""The owner's side of an arena, for tensors: where they are placed, and how long they are kept.
 
-Not thread-safe, but for one thing: tensors of ``empty`` may die in any thread at any moment. Then they only leave a note,
-which is dealt with at the next call.
+Not thread-safe, with one exception: tensors made by ``empty`` may die in any thread at any moment. They only leave a note, which
+the next call deals with.
 """
 
 import ctypes
@@ -20,19 +20,19 @@ from .view import view_of
 
 _MOST_FORMS = 4096
 _MOST_DIMS = 8
-# The C library's own, with its types told once: half the cost of ctypes.memmove.
+# The C library's memmove with its types declared once costs half as much as ctypes.memmove.
 _copy = (ctypes.cdll.msvcrt if sys.platform == "win32" else ctypes.CDLL(None)).memmove
 _copy.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t]
 _copy.restype = None
-# Up to here a slice assignment is quicker; above, other threads shall run meanwhile.
+# Up to this size a slice assignment is faster. Larger copies are made without the GIL, so that other threads can run.
 _MOST_SLICED_NBYTES = 65536
 
-# Torch dtypes whose tensors are plain memory when they are contiguous on the CPU.
+# Torch dtypes whose tensors are plain memory if they are contiguous and on the CPU.
 _PLAIN = {"float32", "float64", "int32", "int64", "uint8", "int8", "int16", "float16", "bfloat16"}
 
 
 class _Loan(weakref.ref):  # type: ignore[type-arg]
-    """The memory of a tensor that was handed out by ``empty``, as long as it is referred to."""
+    """Refers weakly to the memory of a tensor that ``empty`` handed out."""
 
     __slots__ = ("address", "block", "dtype", "memory_id", "shape")
     address: int  # of the elements
@@ -42,13 +42,13 @@ class _Loan(weakref.ref):  # type: ignore[type-arg]
     shape: Tuple[int, ...]
 
     def is_of(self, dtype: Optional[DType], shape: Tuple[int, ...]) -> bool:
-        """Whether the memory is there still, and was handed out as such a tensor."""
+        """Whether the memory is still alive and was handed out with this dtype and shape."""
         return self.dtype is dtype and self.shape == shape and self() is not None
 
 
 class _Form:
-    """What is the same for all tensors of a dtype and shape; ``dtype`` is None for those that are not plain memory.
-    ``elements`` makes something to copy from of an address, if they are few.
+    """What all tensors of a dtype and shape share; ``dtype`` is None if they are not plain memory. ``elements`` turns an address into a
+    buffer to copy from; it is None if they are too large for that.
     """
 
     __slots__ = ("data_nbytes", "dtype", "elements", "header", "header_nbytes", "nbytes", "shape")
@@ -73,30 +73,32 @@ class Lender:
         """Raises OSError if the segment cannot be mapped."""
         self.arena = Arena(segment)
         self._loans: Dict[int, _Loan] = {}  # by the address of the elements
-        self._loans_by_memory: Dict[int, _Loan] = {}  # the same, by the id of the array that has the memory
+        self._loans_by_memory: Dict[int, _Loan] = {}  # the same, by the id of the array that owns the memory
         self._dead: Deque[_Loan] = deque()
-        self._forms: Dict[Any, _Form] = {}  # by dtype, of torch or numpy, and shape
+        self._forms: Dict[Any, _Form] = {}  # by torch's or numpy's dtype, and shape
         self._array: Any = None  # numpy.ndarray, once it is needed
-        self._torch_tensor: Any = None  # torch.Tensor, once torch is there
+        self._torch_tensor: Any = None  # torch.Tensor, once torch has been imported
         self._strided: Any = None  # torch.strided
         self._is_cpu: Callable[[Any], bool] = _is_cpu
 
     def empty(self, dtype: DType, shape: Sequence[int], library: Library) -> Any:
-        """A new tensor, uninitialised, that lives in a block. Raises ArenaFull, FormatError."""
+        """A new, uninitialised tensor that lives in a block. Raises ArenaFull, FormatError."""
         self.collect()
         shape = tuple(shape)
         block, start = self._block_for(dtype, shape)
-        if dtype.name == "BOOL":  # other bytes than 0 and 1 are undefined behaviour to the libraries
+        if dtype.name == "BOOL":  # bytes other than 0 and 1 are undefined behaviour in the libraries
             ctypes.memset(block.window.address + start, 0, _header_of(dtype, shape)[1])
         tensor, memory = view_of(block.window, start, dtype, shape, library)
         loan = _Loan(memory, self._dead.append)
         loan.address, loan.memory_id = address, memory_id = block.window.address + start, id(memory)
         loan.block, loan.dtype, loan.shape = block, dtype, shape
-        self._loans[address] = self._loans_by_memory[memory_id] = loan  # kept, or it would note nothing
+        self._loans[address] = self._loans_by_memory[memory_id] = (
+            loan  # keep it alive, or it would never leave its note
+        )
         return tensor
 
     def place(self, tensor: Any) -> Block:
-        """The block of a tensor of ``empty``, or a new one with a copy; held once more until ``arena.release``.
+        """The block of a tensor made by ``empty``, or a new block with a copy. It has one holder more, until ``arena.release``.
 
         Raises ArenaFull, FormatError.
         """
@@ -112,7 +114,7 @@ class Lender:
         return self.place(tensor) if kind in (self._array, self._torch_tensor) else self._place_any(tensor)
 
     def _place_torch(self, tensor: Any) -> Block:
-        """The quickest way there is for a torch tensor that is plain memory."""
+        """The fastest way for a torch tensor that is plain memory."""
         try:
             form = self._forms.get((tensor.dtype, tensor.shape)) or self._learn(tensor)
         except RuntimeError:  # a nested tensor has no shape
@@ -134,7 +136,7 @@ class Lender:
             return self._place_any(array)
         loans = self._loans_by_memory
         if loans:
-            # A view has the array whose memory it is as its base. One of as many elements, without gaps, is all of it.
+            # A view's base is the array that owns the memory. A view with as many elements and no gaps is all of it.
             loan = loans.get(id(array)) or loans.get(id(array.base))
             if loan is not None and loan.is_of(form.dtype, form.shape):
                 loan.block.holders += 1
@@ -142,7 +144,7 @@ class Lender:
         return self._place_elements(form, array, 0 if form.elements else array.__array_interface__["data"][0])
 
     def _place_elements(self, form: "_Form", elements: Any, address: int) -> Block:
-        """A new block with a copy of the elements: of a buffer if they are few, else of those at the address."""
+        """A new block with a copy of the elements: from a buffer if they are few, else from the address."""
         block = self.arena.allocate(form.nbytes)
         start = block.start
         data_start = start + form.header_nbytes
@@ -156,27 +158,27 @@ class Lender:
         return block
 
     def restore(self, block: Block) -> None:
-        """Write the header of a block's tensor again, whatever the other side made of it."""
+        """Rewrite the header of a block's tensor, in case the other side changed it."""
         block.window.bytes[block.start : block.start + len(block.header)] = block.header
 
     def tsr(self, block: Block) -> memoryview:
-        """The tensor in a block as the bytes of a TSR file, valid while the block is held."""
+        """The tensor in a block as the bytes of a TSR file, valid as long as the block is held."""
         self.restore(block)
         header = peek_header(block.header, len(block.header))
         return block.window.bytes[block.start : block.start + header.header_nbytes + header.nbytes]
 
     def place_bytes(self, data: bytes) -> Block:
-        """A block with these bytes, held once. Raises ArenaFull."""
+        """A block with these bytes and one holder. Raises ArenaFull."""
         block = self.arena.allocate(len(data))
         block.window.bytes[block.start : block.start + len(data)] = data
         return block
 
     def collect(self) -> None:
-        """Let go of the blocks whose tensors died."""
+        """Release the blocks whose tensors have died."""
         while self._dead:
             loan = self._dead.popleft()
             del self._loans[loan.address]
-            if self._loans_by_memory.get(loan.memory_id) is loan:  # else another array has got the id already
+            if self._loans_by_memory.get(loan.memory_id) is loan:  # else another array already has this id
                 del self._loans_by_memory[loan.memory_id]
             self.arena.release(loan.block)
 
@@ -190,7 +192,7 @@ class Lender:
 
     def _learn_array(self, array: Any) -> "_Form":
         dtype = DTYPE_OF_ARRAY_NAME.get(array.dtype.name)
-        # A bool's byte may be neither 0 nor 1.
+        # The bytes of bools may be neither 0 nor 1.
         is_plain = array.dtype == array.dtype.newbyteorder("<") and array.dtype.name != "bool"
         return self._learn_form(array, dtype if is_plain else None)
 
@@ -223,7 +225,7 @@ class Lender:
         return loan.block
 
     def _block_for(self, dtype: DType, shape: Tuple[int, ...]) -> Tuple[Block, int]:
-        """A block with the header of such a tensor, and where in its window its elements go."""
+        """A block with the header of such a tensor, and the position in its window where the elements go."""
         header, nbytes = _header_of(dtype, shape)
         block = self.arena.allocate(len(header) + nbytes)
         end = block.start + len(header)

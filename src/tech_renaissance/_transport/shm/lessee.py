@@ -1,13 +1,13 @@
-"""The reader's side of an arena: tensors that live in the other side's blocks, and giving the blocks back.
+"""The reader's side of an arena: makes tensors that live in the other side's blocks, and returns the blocks.
 
-A tensor made here is a view of its block. When nothing refers to the block any more (no tag, no tensor, no view or slice
-of one), its lease is returned by storing one word. Rules: spec/transport-shm.md, Blocks and leases.
+A tensor made here is a view of its block. When nothing refers to the block any longer (no tag, no tensor, no view or slice of
+one), its lease is returned by storing a single word. Rules: spec/transport-shm.md, Blocks and leases.
 
-Making a view costs more than all else in a small call, so a view that nobody has is not thrown away with its lease: it is
-parked, and serves again when the block comes back with the same header.
+Making a view costs more than anything else in a small call, so an unused view is not thrown away with its lease. It is parked, and
+used again when the block comes back with the same header.
 
-Not thread-safe, but for one thing: tensors may die in any thread at any moment. Then they only leave a note, which is dealt with
-at the next call.
+Not thread-safe, with one exception: tensors may die in any thread at any moment. They only leave a note, which the next call deals
+with.
 """
 
 import functools
@@ -28,19 +28,19 @@ from .window import Windows
 _LEAST_BLOCK = PREFIX_NBYTES + HEADER_NBYTES_MAX
 _MOST_PARKED = 64
 _NUMBERS_END = 1 << 63
-# What is not larger is believed to have memory.
+# Up to this size it is not checked whether a tensor really has memory.
 _UNCHECKED_NBYTES = 1 << 20
 
 
 class MemoryRef(weakref.ref):  # type: ignore[type-arg]
-    """Notes that memory is not referred to any more; knows of which block it was (or, for a lender, at which address)."""
+    """Notes when memory is no longer referred to. ``offset``: its block."""
 
     __slots__ = ("offset",)
     offset: int
 
 
 class Lease:
-    """One block: the number to return, how many hold it here, its view, and the memory of all views that are watched."""
+    """A block: the lease number to return, how many holders it has here, its view, and the memory of all watched views."""
 
     __slots__ = (
         "alias",
@@ -60,14 +60,14 @@ class Lease:
         self.offset = offset
         self.number = 0
         self.holders = 0
-        self.view: Any = None  # never given out itself, but aliases of it
-        self.alias: Callable[[Any], Any] = alias_maker("numpy")  # makes what is given out
+        self.view: Any = None  # never handed out; only aliases of it are
+        self.alias: Callable[[Any], Any] = alias_maker("numpy")  # makes those aliases
         self.library = ""
-        self.header = b""  # under which the view was made
-        self.is_known = False  # whether that is still the block's header
+        self.header = b""  # the header that the view was made with
+        self.is_known = False  # whether it is known to be still the block's header
         self.use: Optional[Use] = None
         self.memories: Dict[int, MemoryRef] = {}
-        self.window: Optional[Mapping] = None  # once somebody wants the tensor
+        self.window: Optional[Mapping] = None  # set once the tensor is wanted
 
 
 class Lessee:
@@ -78,12 +78,12 @@ class Lessee:
         self._segment = segment
         self._windows = Windows(segment)
         self._leases: Dict[int, Lease] = {}
-        self._parked: Dict[int, Lease] = {}  # returned, but for their views
+        self._parked: Dict[int, Lease] = {}  # returned leases whose views are kept
         self.dead: Deque[MemoryRef] = deque()  # for ``collect`` to deal with
         self._tidied_at = time.monotonic()
 
     def hold(self, offset: int, number: int) -> Lease:
-        """The other side has lent a block: keep it until ``let_go``. Raises RemoteProtocolError for one that cannot be."""
+        """Hold a block that the other side has lent, until ``let_go``. Raises RemoteProtocolError if there can be no such block."""
         if offset & 63 or offset >= self._segment.nbytes or not 0 < number < _NUMBERS_END:
             raise RemoteProtocolError("bad_frame", f"there is no block at {offset} in the arena")
         if self.dead:
@@ -98,7 +98,7 @@ class Lessee:
         return lease
 
     def let_go(self, lease: Lease) -> None:
-        """Hold the block no longer; tensors of it may live on."""
+        """Stop holding the block. Tensors in it may live on."""
         lease.holders -= 1
         if lease.holders:
             return
@@ -113,8 +113,8 @@ class Lessee:
         self._return_if_unused(lease)
 
     def tensor(self, lease: Lease, library: Library) -> Any:
-        """A tensor on the memory of a block that is held, quick to be had again. Raises FormatError if the block has none, ArenaFull if
-        this process cannot map it.
+        """A tensor on the memory of a held block. Asking again is fast. Raises FormatError if the block has no tensor, ArenaFull if this
+        process cannot map it.
         """
         if not lease.is_known or lease.library != library:
             head = self._head(lease)
@@ -127,11 +127,11 @@ class Lessee:
         return lease.alias(lease.view)
 
     def tensor_once(self, lease: Lease, library: Library) -> Any:
-        """The same for who will not ask again while the block is held."""
+        """The same, for callers that will not ask again while the block is held."""
         return self._view(lease, self._head(lease), library)
 
     def whole_frame(self, frame: bytes) -> bytes:
-        """A frame whose body is in a block, with its body; the block goes back. Raises RemoteProtocolError."""
+        """A frame whose body is in a block, put together with its body. Returns the block. Raises RemoteProtocolError."""
         (offset, number), nbytes = shm_frame.decode_body_in_block(frame)
         lease = self.hold(offset, number)
         try:
@@ -140,17 +140,17 @@ class Lessee:
             self.let_go(lease)
 
     def collect(self) -> None:
-        """Return the blocks whose tensors died."""
+        """Return the blocks whose tensors have died."""
         while self.dead:
             memory_ref = self.dead.popleft()
             lease = self._leases.get(memory_ref.offset)
             if lease is not None and lease.memories.pop(
                 id(memory_ref), None
-            ):  # else its lease was parked, and thrown away
+            ):  # else its lease was parked and then thrown away
                 self._return_if_unused(lease)
 
     def tidy(self) -> None:
-        """Unmap what was not needed for a while. Cheap when called often."""
+        """Unmap what was not needed for a while. Cheap to call often."""
         now = time.monotonic()
         if now - self._tidied_at >= TIDY_S:
             self._tidied_at = now
@@ -158,7 +158,7 @@ class Lessee:
             self._windows.tidy()
 
     def close(self) -> None:
-        """Let go of the segment. Its tensors stay."""
+        """Release the segment. Tensors in it stay."""
         self._windows.close()
         self._segment.close()
 
@@ -166,7 +166,7 @@ class Lessee:
         window = lease.window
         if window is None:
             lease.window = window = self._window(lease.offset)
-        # What comes after it are elements: they differ from call to call, where headers repeat.
+        # No more than the header is read: the elements after it differ from call to call, while headers repeat.
         start = lease.offset - window.begin + PREFIX_NBYTES
         head = window.mapping[start : start + HEADER_NBYTES_MIN]
         return head if is_short_header(head) else window.mapping[start : start + HEADER_NBYTES_MAX]
@@ -184,12 +184,14 @@ class Lessee:
         start = offset - window.begin + PREFIX_NBYTES + header.header_nbytes
         end = start + header.nbytes
         if end > window.nbytes:
-            raise FormatError("short_data", "the tensor ends behind its window", window.nbytes - start)
+            raise FormatError("short_data", "the tensor ends beyond its window", window.nbytes - start)
         if header.nbytes > _UNCHECKED_NBYTES and not self._segment.has_taken(header.nbytes):
             raise FormatError("short_data", "the tensor is larger than the memory in its arena")
         if end > window.populated_to:
             window.populated_to = end
-            if self._segment.has_all(window.begin + start, window.begin + end):  # else that would take memory
+            if self._segment.has_all(
+                window.begin + start, window.begin + end
+            ):  # else populating would allocate memory
                 window.populate(start, end)
         view, memory = view_of(window, start, header.dtype, header.shape, library)
         memory_ref = MemoryRef(memory, self.dead.append)
@@ -225,5 +227,5 @@ class Lessee:
 
 @functools.lru_cache(maxsize=1024)
 def _parse_header(head: bytes) -> Header:
-    """Headers repeat: the same dtype and shape is the same header."""
+    """Parse a header. Cached because headers repeat: the same dtype and shape give the same header."""
     return peek_header(head, len(head))

@@ -1,4 +1,4 @@
-"""Ranges of an arena that are free: neighbours are joined at once, the best fit is found at once."""
+"""The free ranges of an arena. Neighbours are joined at once, and the best fit is found directly."""
 
 from bisect import bisect_left, insort
 from typing import Dict, List, Optional, Tuple
@@ -9,22 +9,22 @@ Range = Tuple[int, int]  # offset, nbytes
 
 
 class Ranges:
-    """Free ranges. None reaches over the border of a window. An exception in the middle (Ctrl+C) may cost a range, and nothing else."""
+    """Free ranges. None crosses the border of a window. An exception in the middle (Ctrl+C) may lose a range, but nothing else."""
 
     def __init__(self) -> None:
-        self._by_nbytes: List[Tuple[int, int]] = []  # and by offset
-        self._nbytes: Dict[int, int] = {}  # by where a range begins
-        self._begins: Dict[int, int] = {}  # by where it ends
-        self._is_torn = False  # a change has begun, and not ended
+        self._by_nbytes: List[Tuple[int, int]] = []  # sizes and offsets, sorted
+        self._nbytes: Dict[int, int] = {}  # sizes by offset
+        self._begins: Dict[int, int] = {}  # offsets by end
+        self._is_torn = False  # whether a change has begun but not ended
 
     def add(self, offset: int, nbytes: int) -> None:
-        """A range of one window, of which nothing is here yet."""
+        """Add a range. It must lie in one window and not overlap others."""
         self._begin()
         self._add(offset, nbytes)
         self._is_torn = False
 
     def take(self, nbytes: int) -> int:
-        """Take bytes from the start of the smallest range that has them; the offset, or -1."""
+        """Take ``nbytes`` from the start of the smallest range that is large enough; the offset, or -1 if there is none."""
         self._begin()
         index = bisect_left(self._by_nbytes, (nbytes, 0))
         offset = -1
@@ -36,7 +36,7 @@ class Ranges:
         return offset
 
     def take_largest(self) -> Optional[Range]:
-        """The largest range, if there is any."""
+        """Remove and return the largest range; None if there is none."""
         self._begin()
         largest: Optional[Range] = None
         if self._by_nbytes:

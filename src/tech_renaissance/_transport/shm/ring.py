@@ -1,6 +1,6 @@
 """One direction of frames through a control segment. Layout and ordering: spec/transport-shm.md, Rings.
 
-The bytes are the other side's to scribble over at any moment, so a frame is copied out before anything in it is believed.
+The other side may overwrite the bytes at any moment, so a frame is copied out before anything in it is trusted.
 """
 
 import platform
@@ -19,8 +19,8 @@ _HEADER_NBYTES = 16
 
 
 def _make_fence() -> Callable[[], None]:
-    """A full fence: an atomic read-modify-write of the C library, as good as Python gets. Safe in any number of threads, and however
-    it is interrupted: who finds the lock taken gives it back, which is as good a fence.
+    """A full fence: an atomic read-modify-write in the C library, the best that Python offers. Safe in any number of threads, and
+    against interruptions: a thread that finds the lock taken releases it, which is just as good a fence.
     """
     lock = threading.Lock()
     acquire, release = lock.acquire, lock.release
@@ -29,7 +29,7 @@ def _make_fence() -> Callable[[], None]:
         taken = acquire(False)
         try:
             release()
-        except RuntimeError:  # another thread gave it back
+        except RuntimeError:  # another thread released it
             if not taken:
                 fence()
 
@@ -37,7 +37,7 @@ def _make_fence() -> Callable[[], None]:
 
 
 full_fence = _make_fence()
-# x86 does not reorder stores with stores or loads with loads; others get the full fence.
+# x86 does not reorder stores with stores or loads with loads. Other processors need the full fence.
 _X86 = platform.machine().lower() in ("x86_64", "amd64", "i386", "i686")
 
 
@@ -46,15 +46,15 @@ class RingWriter:
 
     def __init__(self, control: MappedSegment, start: int, head: int, tail: int) -> None:
         self._words = control.words
-        self._mapping = control.mapping  # its slices are quicker than a memoryview's
+        self._mapping = control.mapping  # slicing it is faster than slicing a memoryview
         self._start = start
         self._head_index = head
         self._tail_index = tail
         self._head = 0
-        self._full_at = -1  # the tail when there was no room last, -1: since then there was
+        self._full_at = -1  # the tail when there was last no room; -1 if there has been room since
 
     def has_room(self, nbytes: int) -> bool:
-        """Whether a frame of so many bytes, or fewer, could be written now, wherever the ring ends."""
+        """Whether a frame of up to ``nbytes`` could be written now, wherever the ring wraps."""
         tail = self._words[self._tail_index]
         if self._head + 2 * nbytes - tail <= RING_NBYTES:
             return True
@@ -62,14 +62,14 @@ class RingWriter:
         return False
 
     def has_new_room(self) -> bool:
-        """Whether the reader has taken something since there was no room last; says so once."""
+        """Whether the reader has taken something since there was last no room. True only once for each time."""
         if self._full_at < 0 or self._words[self._tail_index] == self._full_at:
             return False
         self._full_at = -1
         return True
 
     def try_write(self, frame: bytes) -> bool:
-        """Copy in a frame, a multiple of 8 bytes, and publish it; False if there is no room."""
+        """Copy in a frame, whose size is a multiple of 8, and publish it; False if there is no room."""
         head = self._head
         nbytes = len(frame)
         position = head & _MASK
@@ -81,13 +81,13 @@ class RingWriter:
             return False
         if padding:
             start = self._start + position
-            self._mapping[start : start + 8] = padding.to_bytes(8, "little")  # size, and kind 0
+            self._mapping[start : start + 8] = padding.to_bytes(8, "little")  # a Pad: its size, and kind 0
             position = 0
         start = self._start + position
         self._mapping[start : start + nbytes] = frame
         if not _X86:
             full_fence()
-        # Our own first: a signal between the two loses no frame that was published.
+        # Our own head first, so that a signal between the two cannot lose a published frame.
         self._head = head = head + padding + nbytes
         self._words[self._head_index] = head
         return True
@@ -98,11 +98,11 @@ class RingWriter:
         return self._head
 
     def publish(self) -> None:
-        """Publish what ``try_write`` has written, if something came in between."""
+        """Publish what ``try_write`` has written, in case it was interrupted."""
         self._words[self._head_index] = self._head
 
     def close(self) -> None:
-        """Let go of the segment."""
+        """Release the segment."""
         del self._mapping
 
 
@@ -112,30 +112,30 @@ class RingReader:
     def __init__(self, control: MappedSegment, start: int, head: int, tail: int) -> None:
         self._words = control.words
         self._sizes = control.bytes.cast("I")
-        self._mapping = control.mapping  # its slices are quicker than a memoryview's
+        self._mapping = control.mapping  # slicing it is faster than slicing a memoryview
         self._start = start
         self._end = start + RING_NBYTES
         self._head_index = head
         self._tail_index = tail
         self.tail = 0
-        # Whether the writer may have been waiting for room when a frame was read last.
+        # Whether the writer may have been waiting for room when the last frame was read.
         self.is_crowded = False
 
     def read(self) -> Optional[bytes]:
-        """Take the next frame's bytes; None if there is none. Raises RemoteProtocolError BROKEN_RING when nothing can be read any more."""
+        """Take the next frame's bytes; None if there is none. Raises RemoteProtocolError BROKEN_RING if nothing more can be read."""
         frame = self.peek()
         if frame is not None:
             self.advance(self.tail + len(frame))
         return frame
 
     def advance(self, tail: int) -> None:
-        """What came before ``tail`` is taken. May be said twice."""
+        """Mark everything before ``tail`` as taken. May be repeated."""
         self.tail = tail
         self._words[self._tail_index] = tail
         self.is_crowded = self._words[self._head_index] - tail > _CROWDED_NBYTES
 
     def peek(self) -> Optional[bytes]:
-        """The same, and leave it there."""
+        """Like ``read``, but leave the frame in the ring."""
         while True:
             tail = self.tail
             available = self._words[self._head_index] - tail
@@ -152,11 +152,11 @@ class RingReader:
             if frame[4] and nbytes >= _HEADER_NBYTES:
                 return frame
             self.advance(tail + nbytes)
-            # Else it is a Pad. One that is followed by another could go on for ever.
+            # Else it is a Pad, which must end the ring; a chain of Pads could go on forever.
             if frame[4] or end != self._end or start == self._start:
-                raise RemoteProtocolError(BROKEN_RING, "the ring is broken: padding that is none")
+                raise RemoteProtocolError(BROKEN_RING, "the ring is broken: padding in the wrong place")
 
     def close(self) -> None:
-        """Let go of the segment."""
+        """Release the segment."""
         self._sizes.release()
         del self._mapping

@@ -1,7 +1,7 @@
 """Shared segments: memory that a host and a worker both map.
 
-``Segment.create`` makes one, ``Segment.inherit`` takes over one that the host made; ``fileno`` is what a worker inherits. Offsets
-are the same on both sides. The memory is freed by the system when the last descriptor and the last mapping are gone.
+``Segment.create`` makes one, ``Segment.inherit`` takes over one that the host made; a worker inherits its ``fileno``. Offsets are
+the same on both sides. The system frees the memory when the last descriptor and the last mapping are closed.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ PAGE = mmap.PAGESIZE
 
 
 class Segment:
-    """A segment, of which nothing need be mapped."""
+    """A segment. It need not be mapped."""
 
     def __init__(self, descriptor: int) -> None:
         """Takes over the descriptor."""
@@ -41,7 +41,7 @@ class Segment:
 
     @classmethod
     def create_arena(cls) -> "Segment":
-        """A sparse segment, as large as this process may make a file. Raises OSError if that is too little."""
+        """A sparse segment, as large as this process is allowed to make a file. Raises OSError if that is too small."""
         nbytes = _LARGEST_ARENA
         while True:
             try:
@@ -62,7 +62,7 @@ class Segment:
         return self._descriptor
 
     def commit(self, begin: int, end: int) -> None:
-        """Take memory for a range of whole pages. Raises OSError if there is none, instead of a signal later."""
+        """Allocate memory for a range of whole pages. Raises OSError if there is none, which avoids a signal later."""
         os.posix_fallocate(self._descriptor, begin, end - begin)
 
     def has_all(self, begin: int, end: int) -> bool:
@@ -70,13 +70,13 @@ class Segment:
         return hasattr(os, "SEEK_HOLE") and os.lseek(self._descriptor, begin, os.SEEK_HOLE) >= end
 
     def has_taken(self, nbytes: int) -> bool:
-        """Whether the segment has taken so much memory in all. Nothing that is larger can be in it."""
+        """Whether the segment has at least this much memory in all. Nothing larger can be in it."""
         return os.fstat(self._descriptor).st_blocks * 512 >= nbytes
 
     def read(self, begin: int, nbytes: int) -> bytes:
-        """Bytes that need not be mapped. Raises OSError."""
+        """Read bytes, which need not be mapped. Raises OSError."""
         data = os.pread(self._descriptor, nbytes, begin)
-        while len(data) < nbytes:  # a system call has its own limit
+        while len(data) < nbytes:  # a single system call has a limit
             more = os.pread(self._descriptor, nbytes - len(data), begin + len(data))
             if not more:
                 raise OSError("a segment ends where it should not")
@@ -84,7 +84,7 @@ class Segment:
         return data
 
     def store(self, offset: int, word: int) -> None:
-        """Store a word that need not be mapped."""
+        """Store a word, whose place need not be mapped."""
         os.pwrite(self._descriptor, word.to_bytes(8, sys.byteorder), offset)
 
     def close(self) -> None:
@@ -95,39 +95,39 @@ class Segment:
 
 
 class Mapping:
-    """A part of a segment that is mapped. ``bytes`` and ``words`` (64 bits each) are views of it; ``begin`` is where in the segment it
-    begins, and ``address`` where in this process.
+    """A mapped part of a segment. ``bytes`` and ``words`` (64 bits each) are views of it; ``begin`` is its offset in the segment,
+    ``address`` its address in this process.
     """
 
     def __init__(self, segment: Segment, begin: int, end: int) -> None:
         """Raises OSError."""
         self.begin = begin
         self.nbytes = end - begin
-        with above_standard_streams():  # for the descriptor that the mapping has for itself
+        with above_standard_streams():  # for the descriptor that the mapping duplicates
             self.mapping = mmap.mmap(
                 segment.fileno(), self.nbytes, flags=mmap.MAP_SHARED | _NORESERVE, offset=begin
             )
         self.bytes = memoryview(self.mapping)
         self.words = self.bytes.cast("Q")
         self.address = ctypes.addressof(ctypes.c_char.from_buffer(self.mapping))
-        self.populated_to = 0  # as far as a reader has seen to that
+        self.populated_to = 0  # how far a reader has populated it
 
     def populate(self, start: int, end: int) -> None:
         """Make the pages of a range present in one step, instead of one by one as they are touched."""
         if POPULATE:
             start = start // PAGE * PAGE
-            with contextlib.suppress(OSError):  # an older kernel
+            with contextlib.suppress(OSError):  # older kernels cannot do this
                 self.mapping.madvise(POPULATE, start, min(page_up(end), self.nbytes) - start)
 
     def give_back(self, start: int, end: int) -> None:
-        """Return the memory of a range of whole pages to the system; what stood there is gone."""
+        """Return the memory of a range of whole pages to the system. Its contents are lost."""
         if REMOVE:
-            with contextlib.suppress(OSError):  # locked memory stays
+            with contextlib.suppress(OSError):  # locked memory cannot be returned
                 self.mapping.madvise(REMOVE, start, end - start)
 
     def close(self) -> None:
-        """Unmap it if no tensor lives in it; else it goes with the last one. Safe to call twice."""
-        # Never mapping.close(): an array holds the mapping, but not its buffer, and would point to nothing.
+        """Unmap it if no tensor lives in it, else when the last one dies. Safe to call twice."""
+        # Never mapping.close(): arrays keep the mapping alive, but not its buffer, and would be left with dangling pointers.
         self.words.release()
         self.bytes.release()
         self.__dict__.pop("mapping", None)
@@ -137,7 +137,7 @@ class MappedSegment(Mapping):
     """A segment that is mapped as a whole."""
 
     def __init__(self, segment: Segment) -> None:
-        """Takes over the segment, also if this fails (OSError)."""
+        """Takes over the segment, even if this fails (OSError)."""
         try:
             super().__init__(segment, 0, segment.nbytes)
         except BaseException:
@@ -150,13 +150,13 @@ class MappedSegment(Mapping):
         return self._segment.fileno()
 
     def close(self) -> None:
-        """Let go of both."""
+        """Close the mapping and the segment."""
         super().close()
         self._segment.close()
 
 
 def page_up(offset: int) -> int:
-    """The next multiple of a page."""
+    """Round up to a multiple of the page size."""
     return -(-offset // PAGE) * PAGE
 
 

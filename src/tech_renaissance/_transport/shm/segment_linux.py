@@ -1,4 +1,4 @@
-"""Segments on Linux: a memfd has no name and cannot outlive its users; sealed, nobody can cut it under another's feet."""
+"""Segments on Linux: a memfd has no name and cannot outlive its users; once sealed, nobody can shrink it while others use it."""
 
 import fcntl
 import os

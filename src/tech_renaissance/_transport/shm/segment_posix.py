@@ -1,4 +1,4 @@
-"""Segments on other POSIX systems: an unnamed file of the temporary folder, mapped shared."""
+"""Segments on other POSIX systems: an unnamed file in the temporary folder, mapped as shared."""
 
 import os
 import tempfile
@@ -6,7 +6,7 @@ import tempfile
 from ..._system.descriptors_posix import above_standard_streams
 from ..._system.fork import make_held
 
-POPULATE = 0  # there is no such advice
+POPULATE = 0  # no such advice exists
 REMOVE = 0
 
 

@@ -1,4 +1,4 @@
-"""Tensors that are views of shared memory, made at the cost of one call into numpy and one into torch."""
+"""Tensors that are views of shared memory. Making one costs one call into numpy and one into torch."""
 
 import functools
 import operator
@@ -11,18 +11,18 @@ from .segment import Mapping
 
 @functools.lru_cache(maxsize=None)
 def alias_maker(library: Library) -> Callable[[Any], Any]:
-    """Makes another tensor of the same memory: who changes its shape, or has it require gradients, changes no other."""
+    """A function that makes another tensor on the same memory. Changing its shape, or having it require gradients, affects no other."""
     if library == "numpy":
         return operator.methodcaller("view")
     try:
         sys.modules["torch"].empty(1).data.unsqueeze_(0)
-    except RuntimeError:  # an older torch, where the quickest alias does not let its shape be changed
+    except RuntimeError:  # in an older torch the shape of the fastest alias cannot be changed
         return lambda view: view.view_as(view)
     return operator.attrgetter("data")
 
 
 class _Form(NamedTuple):
-    """How a dtype becomes a view: numpy's element type that carries the bytes, and torch's to see them as, if that differs."""
+    """How to make a view of a dtype: numpy's element type for the bytes, and torch's dtype to view them as, if that differs."""
 
     carrier: Any
     torch_dtype: Optional[Any]
@@ -31,9 +31,9 @@ class _Form(NamedTuple):
 def view_of(
     window: Mapping, start: int, dtype: DType, shape: Sequence[int], library: Library
 ) -> Tuple[Any, Any]:
-    """A tensor on a window's memory from ``start`` on, and the object that lives exactly as long as that memory is referred to.
+    """A tensor on a window's memory from ``start`` on, and an object that lives exactly as long as anything refers to that memory.
 
-    The object is a numpy array, which can be watched by a weak reference; every tensor, view or slice made of the tensor keeps it alive.
+    The object is a numpy array, which a weak reference can watch; every tensor, view or slice made from the tensor keeps it alive.
     Raises FormatError ``unsupported_dtype``.
     """
     form = _form(dtype, library)
@@ -44,7 +44,7 @@ def view_of(
     torch = sys.modules["torch"]
     try:
         tensor = torch.from_numpy(memory)
-    except RuntimeError:  # this torch cannot talk to this numpy, but any torch can talk to a buffer
+    except RuntimeError:  # this torch does not work with this numpy, but any torch can read a buffer
         return _from_buffer(torch, window, start, dtype, shape)
     if form.torch_dtype is not None:
         tensor = tensor.view(form.torch_dtype)
@@ -52,22 +52,22 @@ def view_of(
 
 
 class Use(Protocol):
-    """Tells whether anything but the view itself uses the view's memory."""
+    """Knows whether anything but a view itself uses the view's memory."""
 
     def is_sole(self) -> bool:
-        """Whether only the view and this object do."""
+        """Whether only the view and this object use it."""
         ...
 
 
 def use_of(view: Any, dtype: DType) -> Optional[Use]:
-    """None where nobody can tell. Only one variable of the caller's may refer to the view when ``is_sole`` is asked."""
+    """The Use of a view; None if its use cannot be determined. When ``is_sole`` is called, only one variable may refer to the view."""
     if type(view) is sys.modules["numpy"].ndarray:
-        return ArrayUse(view) if dtype.name != "BOOL" else None  # else it may be a copy
+        return ArrayUse(view) if dtype.name != "BOOL" else None  # a BOOL view may be a copy
     return StorageUse.of(view)
 
 
 class ArrayUse:
-    """The same for a numpy array: whatever shares its memory refers to it."""
+    """The Use of a numpy array: whatever shares its memory refers to it."""
 
     __slots__ = ("_array",)
 
@@ -75,7 +75,7 @@ class ArrayUse:
         self._array = array
 
     def references(self) -> int:
-        """How many there are to the array, this object's own and those of the way of counting among them."""
+        """How many references to the array there are, including this object's own and those from counting."""
         return sys.getrefcount(self._array)
 
     def is_sole(self) -> bool:
@@ -92,25 +92,25 @@ _SOLE_REFERENCES = _count_sole_references()
 
 
 class StorageUse:
-    """The same for a torch view: a slice, an alias or a storage object may share its memory."""
+    """The Use of a torch view: slices, aliases and storage objects may share its memory."""
 
     __slots__ = ("_count", "_own_references", "_own_uses", "_storage", "_storage_number")
 
     def __init__(self, view: Any, count: Any) -> None:
-        """While nobody else has the view yet."""
+        """Make it while nobody else has the view yet."""
         self._storage = view.untyped_storage()
-        self._storage_number = self._storage._cdata  # noqa: SLF001 - as the counting function wants it
+        self._storage_number = self._storage._cdata  # noqa: SLF001 - the counting function needs it
         self._count = count
         self._own_references = sys.getrefcount(self._storage)
         self._own_uses = count(self._storage_number)
 
     @classmethod
     def of(cls, view: Any) -> Optional["StorageUse"]:
-        """None where this torch cannot tell."""
+        """None if this torch cannot count uses."""
         torch = sys.modules.get("torch")
         if torch is None or type(view) is not torch.Tensor:
             return None
-        # There is no public way to ask; without this one, views are simply made anew.
+        # There is no public way to count; without this one, views are simply made again each time.
         count = getattr(torch._C, "_storage_Use_Count", None)  # noqa: SLF001
         return cls(view, count) if count and hasattr(view, "untyped_storage") else None
 

@@ -1,7 +1,7 @@
-"""The windows of an arena: the parts in which a process maps it, each when it is needed.
+"""The windows of an arena: the parts that a process maps, each when it is first needed.
 
-The first window has 16 MiB, each other is as large as all before it together. A block lies in one window, and so do the tensors
-in it. Rules: spec/transport-shm.md, Windows.
+The first window has 16 MiB; each other is as large as all before it together. A block, and so the tensors in it, lies in a single
+window. Rules: spec/transport-shm.md, Windows.
 """
 
 import weakref
@@ -13,7 +13,7 @@ FIRST_WINDOW_NBYTES = 16 << 20
 
 
 def window_number(offset: int) -> int:
-    """Which window a byte of an arena is in."""
+    """The number of the window with this byte of an arena."""
     return (offset // FIRST_WINDOW_NBYTES).bit_length()
 
 
@@ -23,7 +23,7 @@ def window_begin(number: int) -> int:
 
 
 def window_end(offset: int) -> int:
-    """Where the window of a byte ends, in an arena that has it all."""
+    """Where the window of a byte ends, if the arena is large enough."""
     return window_begin(window_number(offset) + 1)
 
 
@@ -33,17 +33,17 @@ def is_window_begin(offset: int) -> bool:
 
 
 class Windows:
-    """One process's windows of a segment. A mapping lives as long as anything in it, also when it is none of these any more."""
+    """One process's windows of a segment. A mapping lives as long as anything in it, even after it is no longer one of these."""
 
     def __init__(self, segment: Segment) -> None:
         """Raises OSError if the first window cannot be mapped."""
         self._segment = segment
         self.first = self._map(0)
         self._others: Dict[int, Mapping] = {}
-        self._needed: Set[int] = set()  # since the last tidying
+        self._needed: Set[int] = set()  # those needed since the last tidying
 
     def at(self, offset: int) -> Mapping:
-        """The window that has this byte of the segment, mapped. Raises OSError if it cannot be."""
+        """The window with this byte of the segment, mapped. Raises OSError if it cannot be mapped."""
         if offset < FIRST_WINDOW_NBYTES:
             return self.first
         number = window_number(offset)
@@ -51,12 +51,12 @@ class Windows:
         return self._others.get(number) or self._map_now(number)
 
     def tidy(self) -> None:
-        """Unmap what was not needed since the last time, and is not in use. To be called now and then."""
+        """Unmap windows that have not been needed since the last time and are not in use. Call it now and then."""
         self._drop_unused(set(self._others) - self._needed)
         self._needed.clear()
 
     def close(self) -> None:
-        """Unmap everything in which no tensor lives; the rest goes with the last one."""
+        """Unmap everything in which no tensor lives, and the rest when the last tensor dies."""
         for window in (self.first, *self._others.values()):
             window.close()
         self._others.clear()
@@ -64,7 +64,7 @@ class Windows:
     def _map_now(self, number: int) -> Mapping:
         try:
             window = self._map(number)
-        except OSError:  # too little address space: then also what will soon be needed again makes room
+        except OSError:  # too little address space: make room, even by windows that will soon be needed again
             self._drop_unused(set(self._others))
             window = self._map(number)
         self._others[number] = window
@@ -75,7 +75,7 @@ class Windows:
         return Mapping(self._segment, begin, end)
 
     def _drop_unused(self, numbers: Set[int]) -> None:
-        """Forget each, and see who else remembers it."""
+        """Drop the ones that nothing else refers to: forget each, and take it back if it is still alive."""
         for number in numbers:
             used: Optional[Mapping] = weakref.ref(self._others.pop(number))()
             if used is not None:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from .arena import Block
     from .lessee import Lease
 
-# How often to publish the number of threads, and to tidy up: at the first call, then after so many (a power of two, less 1).
+# A mask, a power of two less 1: the first call, and then each one after this many more, publishes the number of threads and tidies.
 _OFTEN = 63
 
 
@@ -43,7 +43,7 @@ class ShmWorker(WorkerTransport):
     def __init__(
         self, place: SessionPlace, descriptors: Sequence[int], look_us: Optional[int] = None
     ) -> None:
-        """``descriptors``: those of TR_SHM. ``look_us``: see Side. Raises OSError or ValueError if they cannot be used."""
+        """``descriptors``: from TR_SHM. ``look_us``: see Side. Raises OSError or ValueError if they cannot be used."""
         segment, host_arena, worker_arena = (Segment.inherit(number) for number in descriptors[:3])
         self._control = control = MappedSegment(segment)
         if not check_magic(control):
@@ -54,14 +54,14 @@ class ShmWorker(WorkerTransport):
         self._lessee = Lessee(host_arena)
         self._lender = Lender(worker_arena)
         self._tags: Dict[str, Lease] = {}
-        self._unsent_frame: Optional[Frame] = None  # encoded already, and waiting for room
+        self._unsent_frame: Optional[Frame] = None  # already encoded as _unsent, waiting for room
         self._unsent = b""
         self._read_frame = self._side.reader.read
         self._try_write = self._side.writer.try_write
         self._wake_host = self._side.wake_other
-        self._placed: List[Block] = []  # with tensors of the response that is being sent
-        self._command = ""  # of the request in work
-        self._since_ns = 0  # when it began
+        self._placed: List[Block] = []  # blocks with tensors of the response being sent
+        self._command = ""  # the current request's
+        self._since_ns = 0  # when the current request began
         self._served = 0
         self._closed = False
 
@@ -95,7 +95,7 @@ class ShmWorker(WorkerTransport):
         self._unsent_frame = None
         self._wake_host()
         self._side.give_way()
-        if isinstance(frame, Response):  # the host reads it meanwhile
+        if isinstance(frame, Response):  # do this while the host reads it
             self._release_placed()
             self._count(frame)
         elif isinstance(frame, Exiting):
@@ -103,11 +103,11 @@ class ShmWorker(WorkerTransport):
         return True
 
     def receive(self, timeout_s: float) -> Optional[Frame]:
-        """See Transport. While a frame waits for room nothing is read: the tensors of requests that wait must stay as they are."""
+        """See Transport. Reads nothing while a frame waits for room, so that waiting requests find their tensors unchanged."""
         if self._unsent_frame is not None:
             return self._wait_for_room(timeout_s)
         frame = self._read()
-        while frame is None and self._side.look():  # what came may be tags only
+        while frame is None and self._side.look():  # perhaps only tags came
             frame = self._read()
         if frame is not None:
             return frame
@@ -128,7 +128,7 @@ class ShmWorker(WorkerTransport):
         self._side.doorbell.wake()
 
     def close(self) -> None:
-        """See Transport. The last word in ``status.txt`` is ``terminated``."""
+        """See Transport. Finally writes ``terminated`` into ``status.txt``."""
         if self._closed:
             return
         self._closed = True
@@ -139,7 +139,7 @@ class ShmWorker(WorkerTransport):
         self._lender.arena.close()
 
     def _say(self, word: str) -> None:
-        """Write it into status.txt."""
+        """Write a word into status.txt."""
         if not self._place.is_lost():
             with contextlib.suppress(OSError):  # the disk may be full
                 write_status(self._place.directory, word)
@@ -160,9 +160,9 @@ class ShmWorker(WorkerTransport):
         self._lender.arena.tidy()
 
     def _read(self) -> Optional[Frame]:
-        """The next frame for the worker; a request is in work from now on. Put and Drop are dealt with here.
+        """The next frame for the worker; a request is the current one from now on. Handles Put and Drop itself.
 
-        Raises RemoteProtocolError, MalformedRequest for one that can be answered.
+        Raises RemoteProtocolError; MalformedRequest for a request that can be answered.
         """
         while True:
             data = self._read_frame()
@@ -180,7 +180,7 @@ class ShmWorker(WorkerTransport):
             request = decode_request(data)
         except RemoteProtocolError as error:
             raise MalformedRequest(error, int.from_bytes(data[8:16], "little"), LONG) from None
-        if not self._since_ns:  # the first: from now on the file tells no more than that
+        if not self._since_ns:  # the first request; from now on the file says nothing more specific
             self._say("serving")
         words = self._words
         words[CURRENT_SINCE_NS] = self._since_ns = time.monotonic_ns()
@@ -200,7 +200,7 @@ class ShmWorker(WorkerTransport):
             raise RemoteProtocolError("bad_frame", f"a host does not send frames of kind {kind}")
         if old is not None:
             self._lessee.let_go(old)
-        # The host may wait for room; a response would wake it, these have none.
+        # The host may be waiting for room. A response would wake it, but these frames have none.
         if self._side.reader.is_crowded:
             self._wake_host()
 
@@ -218,7 +218,7 @@ class ShmWorker(WorkerTransport):
     def _encode_with_tensors(self, response: Response) -> bytes:
         place, lend = self._lender.place, self._lender.arena.lend
         lent: List[Lent] = []
-        before: List[Tuple[Block, int]] = []  # each with the lease that it had
+        before: List[Tuple[Block, int]] = []  # blocks with their previous leases
         try:
             for tensor in response.tensors:
                 block = place(tensor)
@@ -228,7 +228,7 @@ class ShmWorker(WorkerTransport):
             data = encode_response(response, lent, self._command)
             return data if len(data) <= LARGEST_NBYTES else self._in_block(data)
         except BaseException:
-            for block, lease in reversed(before):  # the host will not hear of the new leases
+            for block, lease in reversed(before):  # the host will not learn of the new leases
                 block.lease = lease
             self._release_placed()
             raise
@@ -238,7 +238,7 @@ class ShmWorker(WorkerTransport):
             self._lender.arena.release(self._placed.pop())
 
     def _in_block(self, data: bytes) -> bytes:
-        """What travels in place of a large frame, whose body is in a block then."""
+        """Move the body of a large frame into a block, and return the frame to send instead."""
         arena = self._lender.arena
         body = data[shm_frame.HEADER_NBYTES :]
         block = self._lender.place_bytes(body)
@@ -259,6 +259,6 @@ class ShmWorker(WorkerTransport):
 
 
 def _threads() -> int:
-    """How many threads torch computes with here, if it is loaded."""
+    """How many threads torch computes with in this process; 1 if it is not loaded."""
     count = getattr(sys.modules.get("torch"), "get_num_threads", None)
     return count() if count else 1
