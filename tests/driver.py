@@ -194,7 +194,7 @@ class Driver:
             if raises:
                 _raise(raises)
             if calls and line.text.startswith("call "):
-                self._report(handle, self._called(handle, line.text[5:]), "called", line.command)
+                self._report(handle, self._called(handle, line.text[5:]), "called", line.message)
 
         return callback
 
@@ -205,8 +205,8 @@ class Driver:
         except TechRenaissanceError as error:
             return type(error).__name__
 
-    def _report(self, handle: str, text: str, stream: str, command: str) -> None:
-        self._write({"session": handle, "output": text, "stream": stream, "command": command})
+    def _report(self, handle: str, text: str, stream: str, message: str) -> None:
+        self._write({"session": handle, "output": text, "stream": stream, "message": message})
 
     def _write(self, answer: Dict[str, Any]) -> None:
         with self._lock:

@@ -148,7 +148,7 @@ class Driver:
                 answer = json.loads(line)
                 if "output" in answer:
                     self._callbacks[answer["session"]](
-                        OutputLine(answer["output"], answer["stream"], answer["command"])
+                        OutputLine(answer["output"], answer["stream"], answer["message"])
                     )
                 elif "error" in answer:
                     self._answers.pop(answer["id"]).set_exception(_error(answer["error"]))

@@ -73,7 +73,7 @@ def test_a_call_that_does_not_obey_ends_with_its_worker(
     error = caught.value
     assert ("deadline_passed", step) == (error.code, error.step)
     assert error.post_mortem is not None
-    assert command == error.post_mortem.command
+    assert command == error.post_mortem.message
     assert "passed its deadline" in error.post_mortem.ended_by_host
     with pytest.raises(WorkerLost, match="passed its deadline"):
         session.wait_for_response()
@@ -224,7 +224,7 @@ def test_the_state_is_the_truth(start: Maker, gate: Gate) -> None:
     assert ("ready", "", 0.0) == tuple(session.state())
     session.send_request(f"sleeps {gate.path}", deadline_ms=200)
     gate.wait_for_arrival()
-    assert f"sleeps {gate.path}" == session.state().command
+    assert f"sleeps {gate.path}" == session.state().message
     assert wait_until(lambda: session.state().name == "hung")
     assert session.state().busy_s >= 0.2
     session.terminate()

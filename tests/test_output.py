@@ -46,7 +46,7 @@ def test_output_goes_to_a_callback_line_by_line(start: Maker) -> None:
     session.close()
     for stream, shown in (("stdout", str), ("stderr", lambda number: f"({number})")):
         expected = [(shown(number), f"print {number}") for number in range(20)]
-        written = [(line.text, line.command) for line in lines if line.stream == stream and line.command]
+        written = [(line.text, line.message) for line in lines if line.stream == stream and line.message]
         assert expected == written
 
 
@@ -69,10 +69,10 @@ def test_a_line_that_has_no_end_is_given_in_parts(start: Maker) -> None:
     session.fetch_response("unended 200000")
     session.fetch_response("unended 3")
     session.close()
-    parts = [line.text for line in lines if line.command == "unended 200000"]
+    parts = [line.text for line in lines if line.message == "unended 200000"]
     assert "x" * 200_000 == "".join(parts)
     assert max(map(len, parts)) <= 65536
-    assert ["xxx"] == [line.text for line in lines if line.command == "unended 3"]
+    assert ["xxx"] == [line.text for line in lines if line.message == "unended 3"]
 
 
 def test_a_gigabyte_without_a_line_break_is_only_counted(start: Maker) -> None:

@@ -84,15 +84,15 @@ def test_a_callback_that_is_stuck_costs_bounded_memory_and_no_call(
     seen.wait_for("the end")
     session.close()
     written = {letter * 59 for letter in "A" + "".join(counts)}
-    lines = [line for line in seen.given() if line.command.startswith("lines ")]
+    lines = [line for line in seen.given() if line.message.startswith("lines ")]
     for line in lines:
         assert any(line.text in whole for whole in written), line
-        assert not line.text or line.text[0] == line.command.split()[1], line
+        assert not line.text or line.text[0] == line.message.split()[1], line
     assert sum(len(line.text) + 1 for line in lines) <= MOST_KEPT
     total = 60 * (1 + sum(counts.values()))
     told = seen.dropped_nbytes() + sum(len(line.text) + 1 for line in lines)
     assert total <= told <= total + 2 * len(lines)  # of a line that was cut, both parts count a line break
-    assert "the end" in [line.text for line in seen.lines if line.command == "print the end"]
+    assert "the end" in [line.text for line in seen.lines if line.message == "print the end"]
 
 
 def test_a_death_is_told_at_once_though_a_callback_is_stuck(talk: Maker, seen: Seen, gate: Gate) -> None:
@@ -106,7 +106,7 @@ def test_a_death_is_told_at_once_though_a_callback_is_stuck(talk: Maker, seen: S
     assert 3 == caught.value.exit_status
     assert "last words" not in [line.text for line in seen.lines]
     gate.open()
-    assert "print-and-die last words" == seen.wait_for("last words").command
+    assert "print-and-die last words" == seen.wait_for("last words").message
 
 
 def test_a_callback_that_does_not_return_holds_up_no_end(

@@ -43,7 +43,7 @@ def test_a_death_in_a_call_is_told_with_all_that_is_known(start: Maker) -> None:
         record.signal,
         record.moment,
         record.ended_by_host,
-        record.command,
+        record.message,
     )
     assert record.running_s >= 0
     assert "last words\n" == record.output_tail
@@ -68,7 +68,7 @@ def test_the_record_is_there_though_nobody_asks(start: Maker) -> None:
         record.signal,
         record.exit_status,
         record.moment,
-        record.command,
+        record.message,
     )
 
 
@@ -200,7 +200,7 @@ def test_an_end_for_want_of_memory_says_so(start: Maker, memory_group: Path) -> 
     with pytest.raises(WorkerLost, match="most likely by the kernel because memory ran out"):
         session.fetch_response("eat 500", 60_000)
     record = record_of(session)
-    assert ("SIGKILL", True, "eat 500") == (record.signal, record.out_of_memory, record.command)
+    assert ("SIGKILL", True, "eat 500") == (record.signal, record.out_of_memory, record.message)
 
 
 def test_what_a_dead_worker_left_is_ended(start: Maker) -> None:

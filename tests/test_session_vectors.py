@@ -53,7 +53,7 @@ class Performance:
             assert step["becomes"] == self._session.state().name
         elif "state" in step:
             state = self._session.state()
-            assert (step["state"], step.get("command", "")) == (state.name, state.command)
+            assert (step["state"], step.get("message", "")) == (state.name, state.message)
         elif "worker" in step:
             assert {"message": "", **step} == self._stage.wait()
         else:

@@ -71,7 +71,7 @@ def test_what_had_begun_fails_and_what_had_not_is_sent_again(supervised: Maker, 
     gate.open()
     with pytest.raises(WorkerLost, match="exit status 7") as caught:
         session.wait_for_response(60_000)
-    assert caught.value.post_mortem.command.startswith("wait-and-die")
+    assert caught.value.post_mortem.message.startswith("wait-and-die")
     assert "second" == session.wait_for_response(60_000)
 
 

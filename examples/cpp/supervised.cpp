@@ -45,7 +45,7 @@ int main() {
         session.fetch_response("crash");
     } catch (const WorkerLost& error) {
         const PostMortem& record = *error.post_mortem();
-        std::cout << record.command << ": " << error.code() << ", " << record.signal << "\n";
+        std::cout << record.message << ": " << error.code() << ", " << record.signal << "\n";
     }
     const std::vector<float> result = session.fetch_tensor("predict x").to_vector<float>();
     std::cout << "prediction: " << result[0] << ", " << result[1] << ", " << result[2] << "\n";

@@ -42,7 +42,7 @@ def main() -> None:
             session.fetch_response("crash")
         except WorkerLost as error:
             if error.post_mortem:  # else its process has not ended
-                print(f"{error.post_mortem.command}: {error.code}, {error.post_mortem.signal}")
+                print(f"{error.post_mortem.message}: {error.code}, {error.post_mortem.signal}")
         result = session.fetch_tensor("predict x")
         print(f"prediction: {', '.join(f'{x:g}' for x in result)}")
 

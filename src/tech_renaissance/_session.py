@@ -35,7 +35,7 @@ class SessionState(NamedTuple):
     """
 
     name: str
-    command: str = ""
+    message: str = ""
     busy_s: float = 0.0
 
 

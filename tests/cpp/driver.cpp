@@ -9,7 +9,7 @@
 //
 // A call is named as in tr::PythonSession, its arguments as in the Python one. A tensor is the path of a .tsr file.
 // What a call throws is {"id", "error": {"type", "code", "message", ...}}. A line of output that a session's callback
-// gets is {"session", "output", "stream", "command"}. The end of stdin ends the calls, then the sessions, then the
+// gets is {"session", "output", "stream", "message"}. The end of stdin ends the calls, then the sessions, then the
 // program.
 //
 // The option "callback" says what that callback does besides: {"gate"} lets its first line stand before a gate
@@ -19,7 +19,7 @@
 // {"raises"} throws what is no std::exception. SIGINT does nothing here.
 //
 // The option on_restart is the text of a message that the hook sends. A post-mortem is an object as in
-// post_mortem.json, or null; a state is {"name", "command", "busy_s"}.
+// post_mortem.json, or null; a state is {"name", "message", "busy_s"}.
 //
 // `fork` makes "calls", an array of such objects, in a fork of this program; what they gave, an error its code, becomes
 // an array in the file "results". Then the fork passes the "gate", and is not waited for, if there is one.
@@ -131,7 +131,7 @@ Value save_all(const std::vector<Tensor>& tensors, const std::string& folder) {
 
 Value state(PythonSession& session) {
     const tr::SessionState state = session.state();
-    return Object{{"name", state.name}, {"command", state.command}, {"busy_s", state.busy_for.count()}};
+    return Object{{"name", state.name}, {"message", state.message}, {"busy_s", state.busy_for.count()}};
 }
 
 Tensor calculate(PythonSession& session, const Arguments& a) {
@@ -331,12 +331,12 @@ private:
         const bool makes_calls = how.flag("calls");
         const bool raises = !how.text("raises").empty();
         return [this, handle, pause, makes_calls, raises, gate = how.text("gate")](const tr::OutputLine& line) mutable {
-            report(handle, line.text, line.stream, line.command);
+            report(handle, line.text, line.stream, line.message);
             if (!gate.empty()) pass_gate(std::exchange(gate, ""));
             if (pause.count() != 0) std::this_thread::sleep_for(pause);
             if (raises) throw 42;
             if (makes_calls && line.text.substr(0, 5) == "call ")
-                report(handle, called(handle, line.text.substr(5)), "called", line.command);
+                report(handle, called(handle, line.text.substr(5)), "called", line.message);
         };
     }
 
@@ -352,8 +352,8 @@ private:
         }
     }
 
-    void report(const std::string& handle, std::string_view text, std::string_view stream, std::string_view command) {
-        answers_.write({{"session", handle}, {"output", text}, {"stream", stream}, {"command", command}});
+    void report(const std::string& handle, std::string_view text, std::string_view stream, std::string_view message) {
+        answers_.write({{"session", handle}, {"output", text}, {"stream", stream}, {"message", message}});
     }
 
     Lines answers_;

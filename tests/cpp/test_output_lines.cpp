@@ -37,7 +37,7 @@ public:
 
 private:
     void add(const OutputLine& line) {
-        lines.push_back(std::string(line.stream) + " " + std::string(line.command) + ": " + std::string(line.text));
+        lines.push_back(std::string(line.stream) + " " + std::string(line.message) + ": " + std::string(line.text));
     }
 };
 

@@ -20,6 +20,7 @@ using tr::detail::explain;
 using tr::detail::last_traceback;
 using tr::detail::native_fault;
 using tr::detail::ProcessEnd;
+using tr::detail::SessionPlace;
 using tr::detail::shortened;
 using tr::detail::signal_of;
 namespace json = tr::detail::json;
@@ -29,7 +30,7 @@ namespace {
 std::shared_ptr<const PostMortem> record_of(const Launch& what, const std::string& directory,
                                             const std::shared_ptr<Call>& call = nullptr, bool may_have_begun = true) {
     const auto coroner = std::make_shared<Coroner>(
-        directory, "/the/python", [may_have_begun](std::int64_t) { return may_have_begun; }, nullptr);
+        SessionPlace(directory), "/the/python", [may_have_begun](std::int64_t) { return may_have_begun; }, nullptr);
     coroner->work().set_ready();
     if (call) tr::detail::WorkRecord::Entry(coroner->work(), call).keep();
     const Process process(what, [coroner](const ProcessEnd& end) { coroner->process_ended(end); });
@@ -91,7 +92,7 @@ TEST("the explanation says how it ended, what it did, and its last lines") {
     PostMortem death;
     death.exit_status = -9;
     death.out_of_memory = true;
-    death.command = "train 7";
+    death.message = "train 7";
     death.running_s = 1.23456;
     death.output_tail = "loading\nNo module named 'some_package.part'\n";
     death.interpreter = "/the/python";
@@ -155,19 +156,19 @@ TEST("the record says what it was busy with, if it had begun") {
     const TemporaryDirectory directory;
     const auto busy = record_of(sh("exit 3"), directory.path(), call("train", "x 1"));
     CHECK_EQ("busy", busy->moment);
-    CHECK_EQ("train x 1", busy->command);
+    CHECK_EQ("train x 1", busy->message);
     CHECK(busy->running_s >= 0);
     const auto unseen = record_of(sh("exit 3"), directory.path(), call("train", "x 1"), false);
     CHECK_EQ("idle", unseen->moment);
-    CHECK_EQ("", unseen->command);
+    CHECK_EQ("", unseen->message);
     const auto text = record_of(sh("exit 3"), directory.path(), call("train", std::string(5000, 'x')));
-    CHECK_EQ(1000, text->command.size());
+    CHECK_EQ(1000, text->message.size());
 }
 
 TEST("it was busy with the newest call that it had begun: answers to older ones may be untaken") {
     const TemporaryDirectory directory;
-    const auto coroner =
-        std::make_shared<Coroner>(directory.path(), "/the/python", [](std::int64_t id) { return id == 2; }, nullptr);
+    const auto coroner = std::make_shared<Coroner>(
+        SessionPlace(directory.path()), "/the/python", [](std::int64_t id) { return id == 2; }, nullptr);
     for (const int id : {1, 2, 3}) {
         const auto sent = call("number", std::to_string(id));
         sent->request.id = id;
@@ -176,7 +177,7 @@ TEST("it was busy with the newest call that it had begun: answers to older ones 
     const Process process(sh("exit 3"), [coroner](const ProcessEnd& end) { coroner->process_ended(end); });
     process.wait();
     CHECK_EQ("busy", coroner->post_mortem()->moment);
-    CHECK_EQ("number 2", coroner->post_mortem()->command);
+    CHECK_EQ("number 2", coroner->post_mortem()->message);
 }
 
 TEST("a kill that nobody ran out of memory for is none for want of memory") {

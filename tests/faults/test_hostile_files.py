@@ -237,7 +237,7 @@ def test_a_spoilt_directory_takes_no_post_mortem_away(
     assert (3, "busy", "os-exit 3") == (
         record.post_mortem.exit_status,
         record.post_mortem.moment,
-        record.post_mortem.command,
+        record.post_mortem.message,
     )
     assert "stolen" != record.post_mortem.python
     assert serves(session)

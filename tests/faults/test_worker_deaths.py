@@ -76,7 +76,7 @@ def test_a_death_is_one_typed_error(start: Maker, gate: Gate, stopwatch: Stopwat
     assert (cell.status, cell.status, held.pid) == (error.exit_status, record.exit_status, record.pid)
     assert (signal.Signals(-cell.status).name if cell.status < 0 else "") == record.signal
     moment = {"replying": "busy"}.get(cell.moment, cell.moment)
-    assert (moment, held.command, "") == (record.moment, record.command, record.ended_by_host)
+    assert (moment, held.message, "") == (record.moment, record.message, record.ended_by_host)
     has_stack = (
         cell.fault in ("segfault", "abort") and cell.moment != "starting"
     )  # faulthandler comes with the server
@@ -104,7 +104,7 @@ def test_a_child_that_lives_on_does_not_hide_the_death(
         error, _ = waiting.result()
         stopwatch.stop("error of a worker whose child lives on")
     assert isinstance(error, WorkerLost)
-    assert (7, f"fork-and-die {where}") == (error.exit_status, record_of(error).command)
+    assert (7, f"fork-and-die {where}") == (error.exit_status, record_of(error).message)
     if where == "escaped":
         assert is_alive(child)
         os.kill(child, signal.SIGKILL)
@@ -144,7 +144,7 @@ def test_every_call_in_full_rings_hears_of_the_death(start: Maker, gate: Gate, s
         errors += [in_thread(threads, held.wait).result()[0] for _ in range(sent + 1)]
     assert [WorkerLost] * (sent + 2) == list(map(type, errors))
     assert [record_of(errors[0])] * (sent + 2) == list(map(record_of, errors))
-    assert "work" == record_of(errors[0]).command
+    assert "work" == record_of(errors[0]).message
 
 
 def test_a_death_in_the_middle_of_output_that_nobody_takes_is_noticed(

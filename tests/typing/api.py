@@ -64,7 +64,7 @@ def serve() -> None:
 
 def lines(line: OutputLine) -> None:
     """Receive a worker's output."""
-    print(line.stream, line.command, line.text)
+    print(line.stream, line.message, line.text)
 
 
 def again(session: PythonSession) -> None:

@@ -21,7 +21,7 @@ struct OutputLine {
     // slow.
     std::string_view stream;
     // The call during which it was written: its command and parameters; empty between calls.
-    std::string_view command;
+    std::string_view message;
 };
 // Gets the output line by line, in a thread of its own; it may use its session, and even destroy it. What it throws is
 // ignored. A slow callback holds up the worker for a moment; after that, output is dropped. A session with a callback

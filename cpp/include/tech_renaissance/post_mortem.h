@@ -19,7 +19,7 @@ struct PostMortem {
     // Why its host ended it; empty if it ended on its own.
     std::string ended_by_host;
     // What it was busy with, and for how many seconds.
-    std::string command;
+    std::string message;
     double running_s = 0;
     // The Python traceback that it ended with, if any.
     std::string traceback;

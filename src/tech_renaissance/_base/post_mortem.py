@@ -26,7 +26,7 @@ class PostMortem:
     signal: str
     moment: str
     ended_by_host: str
-    command: str
+    message: str
     running_s: float
     traceback: str
     stack: str
@@ -46,8 +46,8 @@ class PostMortem:
             text += ", most likely by the kernel because memory ran out"
         if self.ended_by_host:
             text += f", by its host: {self.ended_by_host}"
-        if self.command:
-            text += f", {self.running_s:.3g} s into {_shortened(self.command, 80)!r}"
+        if self.message:
+            text += f", {self.running_s:.3g} s into {_shortened(self.message, 80)!r}"
         lines = self.output_tail.rstrip().splitlines()[-_LINES:]
         if lines:
             text += "; its last lines:\n" + "\n".join(f"    {line}" for line in lines)
@@ -80,7 +80,7 @@ def _is_too_old(version: str) -> bool:
     return numbers is not None and (int(numbers.group(1)), int(numbers.group(2))) < _OLDEST_PYTHON
 
 
-def shortened_command(text: str) -> str:
+def shortened_message(text: str) -> str:
     """A message, cut to the length that a record holds."""
     return _shortened(text, _COMMAND_LENGTH)
 

@@ -6,7 +6,7 @@ import os
 import time
 from typing import Any, Callable, Dict, Optional
 
-from .._base.post_mortem import PostMortem, last_traceback, native_fault, shortened_command, signal_name
+from .._base.post_mortem import PostMortem, last_traceback, native_fault, shortened_message, signal_name
 from .._process.interpreter import named_version
 from .._process.process import Process, have_grown, out_of_memory_kills, own_peak_nbytes, peak_nbytes
 from .._transport.session_files import read_worker_info, write_post_mortem, write_status
@@ -66,7 +66,7 @@ class Coroner:
             signal=signal_name(status),
             moment=self._moment(call),
             ended_by_host=self._ended_by,
-            command=shortened_command(call.message) if call else "",
+            message=shortened_message(call.message) if call else "",
             running_s=round(time.monotonic() - call.since, 6) if call else 0.0,
             traceback="",
             stack="",

@@ -169,8 +169,8 @@ class LaunchedWorker:
             self._death_until = now + _DEATH_S
         return 0.0 if self.process.is_unkillable else max(0.0, self._death_until - now)
 
-    def _switch_output(self, command: str) -> None:
-        self.process.switch_output(command)
+    def _switch_output(self, message: str) -> None:
+        self.process.switch_output(message)
 
     def _wait_for_room(self, timeout_s: float) -> None:
         self.process.wait_for_room(timeout_s)

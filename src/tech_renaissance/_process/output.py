@@ -24,13 +24,13 @@ class OutputLine(NamedTuple):
     """A line of a worker's output.
 
     ``text`` is without its newline; a line longer than 64 KiB comes in parts. ``stream`` is "stdout" or "stderr"; or "dropped": the
-    text then says how much output was dropped because the function that gets the lines was too slow. ``command`` is the message of
+    text then says how much output was dropped because the function that gets the lines was too slow. ``message`` is the message of
     the call during which it was written; empty between calls.
     """
 
     text: str
     stream: str
-    command: str
+    message: str
 
 
 # "inherit", "discard", the path of a file to append to, or a function that gets each line (in a thread of ours).
@@ -61,7 +61,7 @@ class OutputFlow:
 
     def __init__(self) -> None:
         self._lock = threading.RLock()  # reentrant because a signal handler may use the session
-        self._command = ""
+        self._message = ""
         self.tail = Tail()
         self.stderr_tail = Tail()
 
@@ -74,12 +74,12 @@ class OutputFlow:
         with self._lock:
             self._take(read)
 
-    def switch(self, command: str, read: Reader) -> None:
+    def switch(self, message: str, read: Reader) -> None:
         """What can be read now belongs to the call so far; later output belongs to this one."""
         with self._lock:
             self._take(read)
             self._end_call()
-            self._command = command
+            self._message = message
 
     def wait_for_room(self, timeout_s: float) -> None:
         """Wait while too much output has not been given yet. Call it before taking more, or letting the worker write more."""

@@ -27,7 +27,7 @@ _ABANDON_S = 5.0
 class Piece(NamedTuple):
     """Bytes of a stream; or, with stream -1, the end of a call or a number of ``dropped`` bytes."""
 
-    command: str
+    message: str
     stream: int
     data: bytes
     dropped: int
@@ -44,7 +44,7 @@ class Backlog:
     def __init__(self) -> None:
         self._pieces: Deque[Piece] = deque()
         self._nbytes = 0
-        self._last_command = ""
+        self._last_message = ""
         self._is_dropping = False
         self._is_ended = True  # nothing has been added since the end of a call
 
@@ -60,24 +60,24 @@ class Backlog:
         """From now on only count new output, until half has been taken."""
         self._is_dropping = True
 
-    def add(self, stream: int, data: bytes, command: str) -> None:
+    def add(self, stream: int, data: bytes, message: str) -> None:
         """Add output that was written during a call."""
         if self._nbytes >= 2 * _MOST_NBYTES:
             self.drop()
         if not self._is_dropping:
-            self._append(stream, data, command)
+            self._append(stream, data, message)
         elif self._pieces and self._pieces[-1].dropped:
             last = self._pieces[-1]
-            only = command if command == last.command else ""  # several calls' output belongs to none
-            self._pieces[-1] = last._replace(dropped=last.dropped + len(data), command=only)
+            only = message if message == last.message else ""  # several calls' output belongs to none
+            self._pieces[-1] = last._replace(dropped=last.dropped + len(data), message=only)
         else:
-            self._append(-1, b"", command, len(data))
+            self._append(-1, b"", message, len(data))
         self._is_ended = self._is_dropping
 
-    def end_call(self, command: str) -> None:
+    def end_call(self, message: str) -> None:
         """The output of a call is complete."""
         if not self._is_ended:
-            self._append(-1, b"", command)
+            self._append(-1, b"", message)
             self._is_ended = True
 
     def take(self) -> Optional[Piece]:
@@ -90,12 +90,12 @@ class Backlog:
             self._is_dropping = False
         return piece
 
-    def _append(self, stream: int, data: bytes, command: str, dropped: int = 0) -> None:
+    def _append(self, stream: int, data: bytes, message: str, dropped: int = 0) -> None:
         cost = _PIECE_NBYTES + len(data)
-        if command is not self._last_command:  # the pieces of one call share its message
-            cost += 4 * len(command)
-        self._last_command = command
-        self._pieces.append(Piece(command, stream, data, dropped, cost))
+        if message is not self._last_message:  # the pieces of one call share its message
+            cost += 4 * len(message)
+        self._last_message = message
+        self._pieces.append(Piece(message, stream, data, dropped, cost))
         self._nbytes += cost
 
 
@@ -105,16 +105,16 @@ class Lines:
     def __init__(self, give: Callable[[OutputLine, int], None]) -> None:
         self._give = give
         self._parts = [b"", b""]
-        self._command = ""  # the call that the unfinished parts belong to
+        self._message = ""  # the call that the unfinished parts belong to
 
     def write(self, piece: Piece) -> None:
         """Give the lines that end in this piece. The end of a call and dropped bytes also end unfinished lines."""
         if piece.stream < 0:
             self.end()
             if piece.dropped:
-                self._give(dropped_line(piece.dropped, piece.command), piece.dropped)
+                self._give(dropped_line(piece.dropped, piece.message), piece.dropped)
             return
-        self._command = piece.command
+        self._message = piece.message
         *lines, rest = (self._parts[piece.stream] + piece.data).split(b"\n")
         self._parts[piece.stream] = b""
         for line in lines:
@@ -137,13 +137,13 @@ class Lines:
             self._give_line(stream, line[:_LONGEST_LINE], _LONGEST_LINE)
             line, nbytes = line[_LONGEST_LINE:], nbytes - _LONGEST_LINE
         text = line.decode("utf-8", "replace")
-        self._give(OutputLine(text, STREAMS[stream], self._command), nbytes)
+        self._give(OutputLine(text, STREAMS[stream], self._message), nbytes)
 
 
-def dropped_line(nbytes: int, command: str) -> OutputLine:
+def dropped_line(nbytes: int, message: str) -> OutputLine:
     """The line that a callback gets in place of output that it was too slow for."""
     text = f"{nbytes} bytes of output were dropped: the callback was too slow"
-    return OutputLine(text, "dropped", command)
+    return OutputLine(text, "dropped", message)
 
 
 class LineFlow(OutputFlow):
@@ -172,10 +172,10 @@ class LineFlow(OutputFlow):
             self._is_complete = self._is_complete or last
             self._changed.notify_all()
 
-    def switch(self, command: str, read: Reader) -> None:
+    def switch(self, message: str, read: Reader) -> None:
         """See OutputFlow."""
         with self._lock:
-            super().switch(command, read)
+            super().switch(message, read)
             self._changed.notify_all()
 
     def wait_for_room(self, timeout_s: float) -> None:
@@ -208,13 +208,13 @@ class LineFlow(OutputFlow):
         return threading.current_thread() is self._thread
 
     def _keep(self, stream: int, data: bytes) -> None:
-        self._backlog.add(stream, data, self._command)
+        self._backlog.add(stream, data, self._message)
         if self._backlog.is_full:
             self._full_since = min(self._full_since, time.monotonic())
 
     def _end_call(self) -> None:
-        if self._command:
-            self._backlog.end_call(self._command)
+        if self._message:
+            self._backlog.end_call(self._message)
 
     def _run(self) -> None:
         lines = Lines(self._give)

@@ -102,9 +102,9 @@ class Process(BaseProcess):
         self._ended.wait(_ABANDON_S)  # the watcher is about to say so
         return False
 
-    def switch_output(self, command: str) -> None:
+    def switch_output(self, message: str) -> None:
         """What was written until now belongs to the call so far, later output to the call with this message."""
-        self._output.switch(command, self._read)
+        self._output.switch(message, self._read)
 
     def wait_for_room(self, timeout_s: float) -> None:
         """Call it before giving the worker more to do: waits, but only briefly, while too much of its output has not been passed on."""

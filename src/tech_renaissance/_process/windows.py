@@ -105,9 +105,9 @@ class Process(BaseProcess):
         self._ended.wait(_DRAIN_S)
         return False
 
-    def switch_output(self, command: str) -> None:
+    def switch_output(self, message: str) -> None:
         """See posix.py. Output still in the pipes counts as the next call's, because anonymous pipes cannot be read without waiting."""
-        self._output.switch(command, list)
+        self._output.switch(message, list)
 
     def wait_for_room(self, timeout_s: float) -> None:
         """See posix.py."""

@@ -26,7 +26,7 @@ struct SessionState {
     // "lost" or "restarting".
     std::string name;
     // What it is busy with, command and parameters, and for how long.
-    std::string command = {};
+    std::string message = {};
     std::chrono::duration<double> busy_for{0};
 };
 

@@ -125,7 +125,7 @@ private:
             death.ended_by_host = ended_by_host_;
         }
         if (!in_work) return;
-        death.command = shortened(message_of(in_work->call->request), longest_command);
+        death.message = shortened(message_of(in_work->call->request), longest_message);
         death.running_s = std::chrono::duration<double>(Clock::now() - in_work->since).count();
     }
 

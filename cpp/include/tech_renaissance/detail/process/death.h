@@ -18,7 +18,7 @@
 namespace tr::detail {
 
 inline constexpr std::size_t post_mortem_lines = 20;
-inline constexpr std::size_t longest_command = 1000;
+inline constexpr std::size_t longest_message = 1000;
 
 // The name of a signal; empty if it has none here.
 inline std::string_view signal_name(int number) {
@@ -176,8 +176,8 @@ inline std::string explain(const PostMortem& death) {
     std::string text = describe_exit(death.exit_status);
     if (death.out_of_memory) text += ", most likely by the kernel because memory ran out";
     if (!death.ended_by_host.empty()) text += ", by its host: " + death.ended_by_host;
-    if (!death.command.empty())
-        text += ", " + format_number(death.running_s, 3) + " s into '" + shortened(death.command, 80) + "'";
+    if (!death.message.empty())
+        text += ", " + format_number(death.running_s, 3) + " s into '" + shortened(death.message, 80) + "'";
     const std::string lines = last_lines(death.output_tail, post_mortem_lines);
     if (!lines.empty()) text += "; its last lines:" + lines;
     const std::string what_to_do = advice(death);
@@ -192,7 +192,7 @@ inline json::Object to_json(const PostMortem& death) {
                         {"signal", death.signal},
                         {"moment", death.moment},
                         {"ended_by_host", death.ended_by_host},
-                        {"command", death.command},
+                        {"message", death.message},
                         {"running_s", death.running_s},
                         {"traceback", death.traceback},
                         {"stack", death.stack},

@@ -50,9 +50,9 @@ public:
     }
 
     // Says how much of the output was dropped.
-    void give_dropped(std::uint64_t nbytes, std::string_view command) const {
+    void give_dropped(std::uint64_t nbytes, std::string_view message) const {
         const std::string text = std::to_string(nbytes) + " bytes of output were dropped: the callback was too slow";
-        give_({text, "dropped", command}, nbytes);
+        give_({text, "dropped", message}, nbytes);
     }
 
 private:
