@@ -1,4 +1,4 @@
-// File descriptors and pipes that close themselves and never reach another program by accident.
+// File descriptors and pipes that close themselves, and never leak into another program.
 #pragma once
 
 #include <fcntl.h>
@@ -30,11 +30,11 @@ constexpr WaitHandle no_handle = -1;
     throw_launch_failed(what + ": " + std::generic_category().message(error));
 }
 
-// Owns one descriptor. In a fork of the process it has none: the copy was closed, and the number may be another's.
+// Owns a descriptor. In a fork of the process it has none: its copy was closed, and something else may have the number.
 class Descriptor {
 public:
     Descriptor() = default;
-    // Takes over a number, also if this fails (std::bad_alloc); negative: none.
+    // Takes over a descriptor, even if this fails (std::bad_alloc). A negative number means none.
     explicit Descriptor(int number) : number_(number) {
         if (number >= 0) HeldDescriptors::instance().add(number);
     }
@@ -49,8 +49,8 @@ public:
 
     int get() const noexcept { return generation_ == fork_generation() ? number_ : -1; }
     explicit operator bool() const noexcept { return get() >= 0; }
-    // Returns 0, or -1 with errno: on a network file system a full disk may show only now. Not retried after EINTR: the
-    // number may be another thread's by then.
+    // Returns 0, or -1 with errno: on a network file system, a full disk may only show now. Not retried after EINTR,
+    // because another thread may have the number by then.
     int close() noexcept {
         const int number = get();
         number_ = -1;
@@ -67,11 +67,11 @@ struct Pipe {
     Descriptor write;
 };
 
-// The most descriptors of ours that a child inherits.
+// How many of our descriptors a child inherits at most.
 constexpr int max_inherited = 5;
 
-// Numbers 0 to 3, and those after them for inherited descriptors, have a meaning in a child, so nothing that is to be
-// copied there may have one of them in the host.
+// In a child, the numbers 0 to 3 and the ones after them for inherited descriptors have a meaning. So a descriptor that
+// will be copied to one of them must not have such a number in the host.
 constexpr int first_inherited_number = 4;
 constexpr int first_free_number = first_inherited_number + max_inherited;
 
@@ -83,7 +83,7 @@ inline Descriptor above_standard_streams(Descriptor descriptor) {
     return higher;
 }
 
-// Both ends are closed in any program that this process starts. Throws LaunchError launch_failed.
+// Programs that this process starts get neither end. Throws LaunchError launch_failed.
 inline Pipe make_pipe() {
     const NoForks no_forks;
     std::array<int, 2> ends{-1, -1};
@@ -108,7 +108,7 @@ inline int poll_timeout(std::optional<Clock::time_point> deadline) {
     return static_cast<int>(std::min<std::chrono::milliseconds::rep>(left_until(*deadline).count(), INT_MAX));
 }
 
-// poll() that signals do not end early; entries with a negative descriptor are skipped.
+// poll(), but signals do not end it early. Skips entries with a negative descriptor.
 template <std::size_t count>
 void poll_until(std::array<pollfd, count>& entries, std::optional<Clock::time_point> deadline = std::nullopt) {
     while (::poll(entries.data(), static_cast<nfds_t>(count), poll_timeout(deadline)) < 0 && errno == EINTR) {

@@ -17,7 +17,7 @@ namespace tr::detail {
 
 inline std::int64_t current_process_id() { return ::getpid(); }
 
-// Must not run while another thread changes the environment.
+// REQUIRES: no other thread changes the environment meanwhile.
 inline Environment current_environment() {
 #if defined(__APPLE__)
     char** entry = *::_NSGetEnviron();

@@ -11,8 +11,8 @@ namespace tr::detail {
 
 inline std::int64_t current_process_id() { return static_cast<std::int64_t>(::GetCurrentProcessId()); }
 
-// Names are in upper case, because to Windows Path and PATH are one variable. Its own hidden variables (=C:) are left
-// out.
+// Names are in upper case, because Path and PATH are the same variable on Windows. Leaves out its hidden variables
+// (=C:).
 inline Environment current_environment() {
     const std::unique_ptr<wchar_t, BOOL(WINAPI*)(wchar_t*)> block(::GetEnvironmentStringsW(),
                                                                   &::FreeEnvironmentStringsW);

@@ -1,4 +1,4 @@
-// Event as a pipe: set when there is a byte in it.
+// An event as a pipe, which is set while there is a byte in it.
 #pragma once
 
 #include <array>

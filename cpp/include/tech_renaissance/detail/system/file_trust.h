@@ -1,4 +1,4 @@
-// How much is believed of a file that somebody else may have put there.
+// How far to trust a file that someone else may have put there.
 #pragma once
 
 #include <cstdint>
@@ -6,14 +6,14 @@
 
 namespace tr::detail {
 
-// none: the path is not followed out of its directory, and a length that the disk does not hold is refused.
+// none: does not follow links, and refuses a file that claims to be far larger than the space it occupies.
 enum class Trust { full, none };
 
-// By how much a file without trust may be longer than what the disk holds of it (POSIX). File systems compress: a
-// little less is no sign.
+// By how much an untrusted file may be longer than the space it occupies (POSIX). Some difference is normal, because
+// file systems compress.
 constexpr std::uint64_t most_absent_nbytes = 1 << 30;
 
-// A file that is refused for what it is: a link, no regular file, or a length that is not there.
+// A file that is refused for what it is: a link, not a regular file, or far larger than the space it occupies.
 class RefusedFile : public std::system_error {
 public:
     using std::system_error::system_error;

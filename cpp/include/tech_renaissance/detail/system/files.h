@@ -1,10 +1,14 @@
-// Files read with a known length, and files written whole or not at all.
+// Reading files of a known length, and writing files as a whole or not at all.
 //
-// Each platform's file gives, all failing with std::system_error that names the path:
-//   InputFile     a regular file, with a Trust: length(), read(offset, into, nbytes) -> bytes read, fewer only at its
-//   end NewFile       a file that is not there yet: write(data, nbytes), close(), discard() rename_over   rename,
-//   replacing an existing file remove_file   remove; that there is none is no error
-// No descriptor or handle is inherited by a child process.
+// Each platform's file defines the following. They all fail with std::system_error, which names the path.
+//
+//   InputFile     a regular file, with a Trust: length(); read(offset, into, nbytes), which returns the bytes read,
+//                 fewer only at the end
+//   NewFile       a file that does not exist yet: write(data, nbytes), close(), discard()
+//   rename_over   renames, replacing an existing file
+//   remove_file   removes a file, if it exists
+//
+// Child processes inherit no descriptor or handle.
 #pragma once
 
 #include <algorithm>
@@ -33,15 +37,15 @@ struct ByteRange {
     std::size_t nbytes;
 };
 
-// A name beside `path` that no other writer uses.
+// A path beside `path` that no other writer uses.
 inline std::filesystem::path temporary_path(const std::filesystem::path& path) {
     static std::atomic<unsigned> counter{0};
     const std::string unique = "." + std::to_string(current_process_id()) + "." + std::to_string(counter++) + ".tmp";
     return path.parent_path() / to_path("." + from_path(path.filename()) + unique);
 }
 
-// Writes the parts one after the other, so that a reader of `path` sees the old file or the new one, whole. On failure,
-// which is a std::system_error, nothing is left behind. Safe from several threads and processes: the last one wins.
+// Writes the parts one after the other, so that a reader of `path` sees either the whole old file or the whole new one.
+// Throws std::system_error, and then leaves nothing behind. Safe in several threads and processes: the last one wins.
 inline void write_file(const std::filesystem::path& path, std::initializer_list<ByteRange> parts) {
     const std::filesystem::path temporary = temporary_path(path);
     NewFile file(temporary);
@@ -55,15 +59,15 @@ inline void write_file(const std::filesystem::path& path, std::initializer_list<
     }
 }
 
-// Removes whatever bears this name: also a link, a pipe, or a directory with all that is in it.
+// Removes whatever has this name, even a link, a pipe, or a directory with all its contents.
 inline void remove_anything(const std::filesystem::path& path) {
     const bool is_directory = std::filesystem::is_directory(std::filesystem::symlink_status(path));
     if (!is_directory) return remove_file(path);
-    std::filesystem::remove_all(path);  // follows nothing
+    std::filesystem::remove_all(path);  // does not follow links
 }
 
-// A small file's bytes, at most so many; none if there is no such file. For files that somebody else may have put
-// there.
+// A small file's bytes, at most `most_nbytes`; nullopt if there is no such file. For files that someone else may have
+// put there.
 inline std::optional<std::string> read_file(const std::filesystem::path& path, std::uint64_t most_nbytes = UINT64_MAX) {
     if (!std::filesystem::exists(std::filesystem::symlink_status(path))) return std::nullopt;
     try {

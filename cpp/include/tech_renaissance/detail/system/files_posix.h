@@ -47,7 +47,7 @@ public:
         if (!file_ && (errno == ELOOP || errno == EMLINK || errno == ENXIO)) refuse_file(errno, "open", path_);
         if (!file_ || ::fstat(file_.get(), &status) != 0) throw_file_error(errno, "open", path_);
         if (S_ISDIR(status.st_mode)) refuse_file(EISDIR, "open", path_);
-        if (!S_ISREG(status.st_mode)) refuse_file(EINVAL, "open what is no regular file:", path_);
+        if (!S_ISREG(status.st_mode)) refuse_file(EINVAL, "open what is not a regular file:", path_);
         length_ = static_cast<std::uint64_t>(status.st_size);
         const std::uint64_t present = static_cast<std::uint64_t>(status.st_blocks) * block_nbytes;
         if (trust == Trust::none && length_ > present + most_absent_nbytes)
@@ -71,9 +71,9 @@ public:
     }
 
 private:
-    static constexpr std::uint64_t block_nbytes = 512;  // of st_blocks, whatever the file system's are
+    static constexpr std::uint64_t block_nbytes = 512;  // the unit of st_blocks on every file system
 
-    // Not blocking: a FIFO in the place of a file is refused instead of waited for.
+    // Non-blocking, so that a FIFO in place of a file is refused instead of waited for.
     static int open(const std::filesystem::path& path, Trust trust) {
         const int flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | (trust == Trust::none ? O_NOFOLLOW : 0);
         return uninterrupted([&] { return ::open(path.c_str(), flags); });

@@ -27,8 +27,8 @@ inline constexpr std::size_t max_io_nbytes = std::size_t{1} << 30;
                       std::string("cannot ") + what + " " + from_path(path));
 }
 
-// Runs `call` until it does not fail because another process has the file open: the other side does for microseconds, a
-// virus scanner for milliseconds. Gives up after a second.
+// Retries `call` while it fails because another process has the file open, which the other side does for microseconds,
+// and a virus scanner for milliseconds. Stops after a second.
 template <class Call>
 auto patiently(Call&& call) {
     constexpr int tries = 200;
@@ -49,7 +49,7 @@ public:
         LARGE_INTEGER length{};
         if (!file_ || !GetFileSizeEx(file_.get(), &length)) throw_file_error(GetLastError(), "open", path_);
         if (GetFileType(file_.get()) != FILE_TYPE_DISK)
-            refuse_file(ERROR_INVALID_PARAMETER, "open what is no regular file:", path_);
+            refuse_file(ERROR_INVALID_PARAMETER, "open what is not a regular file:", path_);
         if (trust == Trust::none && is_link(file_)) refuse_file(ERROR_INVALID_PARAMETER, "follow", path_);
         length_ = static_cast<std::uint64_t>(length.QuadPart);
     }
@@ -79,7 +79,7 @@ private:
         return place;
     }
 
-    // Shared for everything, so that the writer can replace or remove the file meanwhile.
+    // Shares everything, so that the writer can replace or remove the file in the meantime.
     static Handle open(const std::filesystem::path& path, Trust trust) {
         constexpr DWORD share = FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE;
         const DWORD flags = trust == Trust::none ? FILE_FLAG_OPEN_REPARSE_POINT : FILE_ATTRIBUTE_NORMAL;

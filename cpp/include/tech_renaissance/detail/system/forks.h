@@ -1,4 +1,4 @@
-// What becomes of a session in a fork of the host: spec/life.md, Forks of the host.
+// What happens to a session in a fork of the host: spec/life.md, Forks of the host.
 #pragma once
 
 #if defined(_WIN32)

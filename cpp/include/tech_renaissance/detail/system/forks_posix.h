@@ -1,5 +1,5 @@
-// Forks of this process. A fork has copies of all descriptors: of locks, lifelines and doorbells that would go on when
-// the host is dead. So they are closed in it, before anything else runs there.
+// Forks of this process. A fork has copies of all descriptors, among them locks, lifelines and doorbells, which it
+// would keep alive after the host's death. So they are closed in it, before anything else runs there.
 #pragma once
 
 #include <pthread.h>
@@ -13,21 +13,21 @@
 
 namespace tr::detail {
 
-// The descriptors that this process holds, and that its forks do not keep.
+// The descriptors that this process holds and its forks do not keep.
 class HeldDescriptors {
 public:
     static HeldDescriptors& instance() {
-        static HeldDescriptors& held = *new HeldDescriptors;  // for descriptors that outlive everything static
+        static HeldDescriptors& held = *new HeldDescriptors;  // never destroyed, for descriptors in static objects
         return held;
     }
 
-    // 0, and in each fork one more than in its parent.
+    // 0 in the original process, and in each fork one more than in its parent.
     unsigned generation() const noexcept { return generation_.load(std::memory_order_relaxed); }
 
-    // No fork is made while it is locked.
+    // No fork happens while it is locked.
     std::recursive_mutex& mutex() noexcept { return mutex_; }
 
-    // Throws std::bad_alloc; the descriptor is closed then.
+    // Throws std::bad_alloc, and then closes the descriptor.
     void add(int number) {
         const std::lock_guard<std::recursive_mutex> lock(mutex_);
         const auto index = static_cast<std::size_t>(number);
@@ -40,7 +40,7 @@ public:
         held_[index] = true;
     }
 
-    // As close(2).
+    // Like close(2).
     int close(int number) noexcept {
         const std::lock_guard<std::recursive_mutex> lock(mutex_);
         held_[static_cast<std::size_t>(number)] = false;
@@ -56,7 +56,7 @@ private:
     }
 
     void begin_fork() noexcept {
-        new (&mutex_) std::recursive_mutex;  // it was locked by a thread of the parent's
+        new (&mutex_) std::recursive_mutex;  // a thread of the parent had locked the old one
         generation_.fetch_add(1, std::memory_order_relaxed);
         for (std::size_t number = 0; number < held_.size(); ++number) {
             if (held_[number]) ::close(static_cast<int>(number));
@@ -71,7 +71,8 @@ private:
 
 inline unsigned fork_generation() noexcept { return HeldDescriptors::instance().generation(); }
 
-// While it lives no fork is made: between the system call that makes a descriptor and the Descriptor that holds it.
+// While it lives, no fork happens. Use it between the system call that makes a descriptor and the Descriptor that holds
+// it.
 class NoForks {
 public:
     NoForks() : lock_(HeldDescriptors::instance().mutex()) {}

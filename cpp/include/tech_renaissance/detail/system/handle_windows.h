@@ -20,7 +20,7 @@ constexpr WaitHandle no_handle = nullptr;
     throw_launch_failed(what + ": " + std::system_category().message(static_cast<int>(error)));
 }
 
-// Owns one handle. Windows has two ways to say that there is none; here it is nullptr.
+// Owns a handle. Windows has two ways to say that there is no handle; here it is always nullptr.
 class Handle {
 public:
     Handle() = default;
@@ -42,7 +42,7 @@ private:
     HANDLE handle_ = nullptr;
 };
 
-// Makes sure that there is a handle; the error is that of the call that should have made it.
+// Throws unless there is a handle, with the error of the call that should have made it.
 inline Handle checked(HANDLE handle, const std::string& what) {
     const DWORD error = ::GetLastError();
     Handle owner(handle);
@@ -50,7 +50,7 @@ inline Handle checked(HANDLE handle, const std::string& what) {
     return owner;
 }
 
-// What is left until the deadline, never INFINITE.
+// The time left until the deadline, never INFINITE.
 inline DWORD wait_timeout(Clock::time_point deadline) {
     return static_cast<DWORD>(std::min<std::chrono::milliseconds::rep>(left_until(deadline).count(), INFINITE - 1));
 }

@@ -18,24 +18,24 @@
 
 namespace tr::detail {
 
-// A lock that ends with this object, or with the process, however it ends. The file names the process that holds it.
-// Children that the process starts do not hold it; a fork that outlives it does.
+// A lock that is released with this object, or when the process ends, however that happens. The file names the process
+// that holds it. Children and forks of the process do not keep it.
 class LockFile {
 public:
-    // The lock on a file in a folder; `sign` has to follow. Does not wait. Throws LaunchError session_in_use, with the
-    // pid, when another holds it (this process, too), or launch_failed; and std::system_error.
+    // Locks a file in a folder; call `sign` afterwards. Does not wait. Throws LaunchError session_in_use, with the pid,
+    // if it is locked already (even by this process), or launch_failed; and std::system_error.
     static LockFile acquire(const OpenFolder& folder, const std::string& name) {
         for (int attempt = 0; attempt < 100; ++attempt) {
             LockFile lock(name, LockedDescriptor(folder, name, LockedDescriptor::Make::if_missing));
             if (!lock.file_.try_lock()) throw_in_use(folder, lock.file_.read());
-            // The last owner may have removed the file between our opening and our locking it.
+            // The last owner may have removed the file after we opened and before we locked it.
             if (lock.is_in_place(folder)) return lock;
         }
-        throw_launch_failed("'" + name + "' does not stay in its place in '" + from_path(folder.path()) + "'");
+        throw_launch_failed("'" + name + "' in '" + from_path(folder.path()) + "' was removed again and again");
     }
 
-    // The lock on a file that a dead owner left; none if there is no file, another holds it, or it was made just now
-    // and is about to be locked. Throws as acquire.
+    // Locks a file that a dead owner left behind. nullopt if there is no file, someone else holds the lock, or someone
+    // has just created the file and is about to lock it. Throws as acquire does.
     static std::optional<LockFile> take_over(const OpenFolder& folder, const std::string& name) {
         if (!folder.identity_at(name)) return std::nullopt;
         LockFile lock(name, LockedDescriptor(folder, name, LockedDescriptor::Make::never));
@@ -43,26 +43,26 @@ public:
         return lock;
     }
 
-    // Names nobody as the owner, until `sign`: the one that the file names is dead.
+    // Clears the dead owner's name until `sign` is called.
     void blank() { file_.replace(""); }
     // Names this process as the owner.
     void sign() { file_.replace(std::to_string(current_process_id())); }
 
-    // Whether the file still bears its name in the folder.
+    // Whether the file still has its name in the folder.
     bool is_in_place(const OpenFolder& folder) const { return folder.identity_at(name_) == file_.identity(); }
-    // Whether another file bears it.
+    // Whether another file has that name.
     bool was_replaced(const OpenFolder& folder) const {
         return folder.identity_at(name_).value_or(file_.identity()) != file_.identity();
     }
 
-    // Removes the file while still holding the lock, so that nobody else's is removed; nothing in a fork of the owner.
-    // On Windows the name is free when this object goes.
+    // Removes the file while still holding the lock, so that it cannot be someone else's. Does nothing in a fork of the
+    // owner. On Windows the name becomes free when this object is destroyed.
     void remove(const OpenFolder& folder) {
         if (!file_.is_in_fork() && is_in_place(folder)) folder.remove_file(name_);
     }
 
 private:
-    // An older one that names nobody was left by one who died while making it.
+    // An empty file older than this was left by a process that died while creating it.
     static constexpr std::chrono::seconds unsigned_for{60};
 
     LockFile(std::string name, LockedDescriptor file) : name_(std::move(name)), file_(std::move(file)) {}

@@ -16,27 +16,27 @@
 
 namespace tr::detail {
 
-// A small file that can be locked with flock. Errors of the system are LaunchError launch_failed, those of the
-// constructor std::system_error.
+// A small file that can be locked with flock. The constructor throws std::system_error; the members throw LaunchError
+// launch_failed for errors of the system.
 class LockedDescriptor {
 public:
     enum class Make { if_missing, never };
 
-    // A file that is made is readable and writable for its user alone. Refuses links and what is no file.
+    // If the file is created, only its user can read and write it. Refuses links and anything but a regular file.
     LockedDescriptor(const OpenFolder& folder, const std::string& name, Make make)
         : descriptor_(opened(folder, name, make)) {
         if (!descriptor_) throw_file_error(errno, "open", folder.path() / name);
         descriptor_ = above_standard_streams(std::move(descriptor_));
-        if (!S_ISREG(status().st_mode)) refuse_file(EINVAL, "lock what is no regular file:", folder.path() / name);
+        if (!S_ISREG(status().st_mode)) refuse_file(EINVAL, "lock what is not a regular file:", folder.path() / name);
     }
     LockedDescriptor(LockedDescriptor&&) noexcept = default;
     LockedDescriptor& operator=(LockedDescriptor&&) = delete;
-    // A fork shares the lock: it must not release what is its parent's.
+    // A fork shares its parent's lock and must not release it.
     ~LockedDescriptor() {
         if (descriptor_ && !is_in_fork()) ::flock(descriptor_.get(), LOCK_UN);
     }
 
-    // False when another holds the lock.
+    // False if someone else holds the lock.
     bool try_lock() {
         int result = 0;
         do result = ::flock(descriptor_.get(), LOCK_EX | LOCK_NB);
@@ -47,7 +47,7 @@ public:
 
     FileIdentity identity() const { return identity_of(status()); }
 
-    // Since it was last written to.
+    // The time since it was last written to.
     std::chrono::seconds age() const { return std::chrono::seconds(::time(nullptr) - status().st_mtime); }
 
     std::string read() const {

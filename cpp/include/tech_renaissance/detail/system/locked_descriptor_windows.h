@@ -11,8 +11,8 @@
 
 namespace tr::detail {
 
-// A small file that can be locked with LockFileEx. Errors of the system are LaunchError launch_failed, those of the
-// constructor std::system_error.
+// A small file that can be locked with LockFileEx. The constructor throws std::system_error; the members throw
+// LaunchError launch_failed for errors of the system.
 class LockedDescriptor {
 public:
     enum class Make { if_missing, never };
@@ -21,7 +21,7 @@ public:
     LockedDescriptor(const OpenFolder& folder, const std::string& name, Make make)
         : file_(open(folder.path() / to_path(name), make == Make::if_missing ? OPEN_ALWAYS : OPEN_EXISTING)) {}
 
-    // False when another holds the lock.
+    // False if someone else holds the lock.
     bool try_lock() {
         OVERLAPPED place = lock_place();
         constexpr DWORD flags = LOCKFILE_EXCLUSIVE_LOCK | LOCKFILE_FAIL_IMMEDIATELY;
@@ -33,7 +33,7 @@ public:
 
     FileIdentity identity() const { return identity_of(information()); }
 
-    // Since it was last written to.
+    // The time since it was last written to.
     std::chrono::seconds age() const {
         FILETIME now{};
         ::GetSystemTimeAsFileTime(&now);
@@ -56,11 +56,11 @@ public:
         if (!done) throw_os_error("cannot write the owner of a session", ::GetLastError());
     }
 
-    // There are no forks.
+    // Windows has no forks.
     bool is_in_fork() const { return false; }
 
 private:
-    // The byte at 2^62, far behind the text, so that others can read the text while it is locked.
+    // The byte at 2^62, far beyond the text, so that others can read the text while it is locked.
     static OVERLAPPED lock_place() {
         OVERLAPPED place{};
         place.OffsetHigh = 1U << 30;
@@ -88,7 +88,7 @@ private:
         return (static_cast<std::int64_t>(time.dwHighDateTime) << 32) + time.dwLowDateTime;
     }
 
-    // Closing it gives up the lock.
+    // Closing it releases the lock.
     Handle file_;
 };
 

@@ -1,6 +1,7 @@
-// A directory that is held open: what is done through it is done in this one, whatever bears its name by then.
+// A directory that is held open: operations through it happen in this very directory, even if something else has its
+// name by then.
 //
-// Each platform's file gives OpenFolderBase, all of whose operations fail with std::system_error that names the path.
+// Each platform's file defines OpenFolderBase. Its operations throw std::system_error, which names the path.
 #pragma once
 
 #include <exception>
@@ -15,19 +16,19 @@
 
 namespace tr::detail {
 
-// With the operations that every platform makes of its own.
+// Adds the operations that are the same on every platform.
 class OpenFolder : public OpenFolderBase {
 public:
     using OpenFolderBase::OpenFolderBase;
 
-    // Removes whatever bears this name in it: a link itself, a folder with all that is in it.
+    // Removes whatever has this name in it: for a link the link itself, for a folder all its contents, too.
     void remove(const std::string& name) const {
         if (!is_folder(name)) return remove_file(name);
         OpenFolder(*this, name).empty();
         remove_empty_folder(name);
     }
 
-    // Removes all that is in it, but for one name; as much as can be removed, if something cannot.
+    // Removes everything in it except `keep`. If something cannot be removed, still removes the rest, then throws.
     void empty(const std::string& keep = "") const {
         std::exception_ptr failure;
         for (const std::string& name : names()) {

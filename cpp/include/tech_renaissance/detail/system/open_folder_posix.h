@@ -1,4 +1,4 @@
-// Open directories on POSIX: each operation is relative to a descriptor, and follows no link.
+// Open directories on POSIX: each operation is relative to a descriptor and follows no link.
 #pragma once
 
 #include <dirent.h>
@@ -23,12 +23,12 @@
 
 namespace tr::detail {
 
-// What tells one file or directory of this machine from all others.
+// Device and inode: identify a file or directory on this machine.
 using FileIdentity = std::pair<dev_t, ino_t>;
 
 inline FileIdentity identity_of(const struct stat& status) { return {status.st_dev, status.st_ino}; }
 
-// Of what bears this path now, itself if it is a link; none if nothing does.
+// The identity of what is at this path now (a link's own, if it is one); nullopt if nothing is.
 inline std::optional<FileIdentity> identity_at(const std::filesystem::path& path) {
     struct stat status{};
     if (::lstat(path.c_str(), &status) == 0) return identity_of(status);
@@ -36,21 +36,21 @@ inline std::optional<FileIdentity> identity_at(const std::filesystem::path& path
     return std::nullopt;
 }
 
-// Makes a private folder, unless something bears this path already.
+// Makes a private folder, unless something is already at this path.
 inline void make_private_folder(const std::filesystem::path& path) {
     if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) throw_file_error(errno, "make", path);
 }
 
-// The operations that need the platform.
+// The operations that depend on the platform.
 class OpenFolderBase {
 public:
-    // By its path.
+    // Opens a directory by its path.
     explicit OpenFolderBase(const std::filesystem::path& path) : path_(path), folder_(opened(AT_FDCWD, path, 0)) {}
-    // By its name in another folder; no link is followed.
+    // Opens a directory by its name in another folder, without following a link.
     OpenFolderBase(const OpenFolderBase& parent, const std::string& name)
         : path_(parent.path_ / name), folder_(opened(parent.descriptor(), name, O_NOFOLLOW)) {}
 
-    // For messages.
+    // For messages only.
     const std::filesystem::path& path() const noexcept { return path_; }
     int descriptor() const noexcept { return folder_.get(); }
     FileIdentity identity() const { return identity_of(own_status()); }
@@ -58,9 +58,9 @@ public:
     // Whether it belongs to this process's user.
     bool is_ours() const { return own_status().st_uid == ::geteuid(); }
 
-    // Why others could put something else in the place of what we make in it; empty if they cannot.
+    // Why others could replace what we make in it; empty if they cannot.
     std::string distrust() const {
-        struct stat name{};  // it may be a link's
+        struct stat name{};  // the path may be a link
         if (::lstat(path_.c_str(), &name) != 0) throw_file_error(errno, "look at", path_);
         const struct stat folder = own_status();
         const std::string quoted = "'" + from_path(path_) + "'";
@@ -76,23 +76,23 @@ public:
                "): 'chmod go-w' it, or use another workspace";
     }
 
-    // Nobody but its user may enter it.
+    // Lets only its user enter it.
     void make_private() const {
         if (::fchmod(descriptor(), 0700) != 0) throw_file_error(errno, "make private", path_);
     }
 
-    // Locks it: systemd-tmpfiles leaves a folder alone that is locked, however old the files in it are. Not every file
-    // system can.
+    // Locks it, because systemd-tmpfiles leaves a locked folder alone, however old the files in it are. Not every file
+    // system supports this.
     void hold_off_cleaners() const noexcept { static_cast<void>(::flock(descriptor(), LOCK_EX | LOCK_NB)); }
 
-    // Makes a private folder in it, unless something bears this name already.
+    // Makes a private folder in it, unless something already has this name.
     void make_folder(const std::string& name) const {
         if (::mkdirat(descriptor(), name.c_str(), 0700) != 0 && errno != EEXIST) fail("make", name);
     }
 
-    // Of all that is in it.
+    // The names of everything in it.
     std::vector<std::string> names() const {
-        // A descriptor of its own, since it is closed with the list.
+        // Needs a descriptor of its own, which is closed with the list.
         const int again = uninterrupted([&] { return ::openat(descriptor(), ".", open_flags); });
         const std::unique_ptr<DIR, int (*)(DIR*)> list(again < 0 ? nullptr : ::fdopendir(again), ::closedir);
         if (!list) {
@@ -108,20 +108,20 @@ public:
         return names;
     }
 
-    // Of what bears this name in it now; none if nothing does.
+    // The identity of what has this name in it now; nullopt if nothing has.
     std::optional<FileIdentity> identity_at(const std::string& name) const {
         const std::optional<struct stat> status = status_of(name);
         if (!status) return std::nullopt;
         return identity_of(*status);
     }
 
-    // Whether this name in it is that of a folder, and not of a link to one.
+    // Whether this name in it belongs to a folder, not to a link to one.
     bool is_folder(const std::string& name) const {
         const std::optional<struct stat> status = status_of(name);
         return status && S_ISDIR(status->st_mode);
     }
 
-    // That there is none is no error.
+    // These remove something if it exists.
     void remove_file(const std::string& name) const {
         if (::unlinkat(descriptor(), name.c_str(), 0) != 0 && errno != ENOENT) fail("remove", name);
     }

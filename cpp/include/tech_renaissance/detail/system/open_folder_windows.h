@@ -1,5 +1,5 @@
-// Open directories on Windows: while one is held open, nobody can rename it, remove it, or put a link in its place, so
-// its path is safe.
+// Open directories on Windows. While one is held open, nobody can rename it, remove it, or replace it with a link, so
+// its path is safe to use.
 #pragma once
 
 #include <array>
@@ -16,14 +16,14 @@
 
 namespace tr::detail {
 
-// What tells one file or directory of this machine from all others: its volume, and its number there.
+// Volume and file number: identify a file or directory on this machine.
 using FileIdentity = std::array<DWORD, 3>;
 
 inline FileIdentity identity_of(const BY_HANDLE_FILE_INFORMATION& about) {
     return {about.dwVolumeSerialNumber, about.nFileIndexHigh, about.nFileIndexLow};
 }
 
-// Of what bears this path now, itself if it is a link; none if nothing does.
+// The identity of what is at this path now (a link's own, if it is one); nullopt if nothing is.
 inline std::optional<FileIdentity> identity_at(const std::filesystem::path& path) {
     constexpr DWORD share = FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE;
     constexpr DWORD flags = FILE_FLAG_BACKUP_SEMANTICS | FILE_FLAG_OPEN_REPARSE_POINT;
@@ -35,36 +35,36 @@ inline std::optional<FileIdentity> identity_at(const std::filesystem::path& path
     return std::nullopt;
 }
 
-// Makes a folder, unless something bears this path already.
+// Makes a folder, unless something is already at this path.
 inline void make_private_folder(const std::filesystem::path& path) {
     if (!CreateDirectoryW(path.c_str(), nullptr) && GetLastError() != ERROR_ALREADY_EXISTS)
         throw_file_error(GetLastError(), "make", path);
 }
 
-// The operations that need the platform.
+// The operations that depend on the platform.
 class OpenFolderBase {
 public:
-    // By its path.
+    // Opens a directory by its path.
     explicit OpenFolderBase(const std::filesystem::path& path) : path_(path), folder_(opened(path, 0)) {}
-    // By its name in another folder; no link is followed.
+    // Opens a directory by its name in another folder, without following a link.
     OpenFolderBase(const OpenFolderBase& parent, const std::string& name)
         : path_(parent.path_ / to_path(name)), folder_(opened(path_, FILE_FLAG_OPEN_REPARSE_POINT)) {}
 
     const std::filesystem::path& path() const noexcept { return path_; }
     FileIdentity identity() const { return identity_of(information(folder_, path_)); }
 
-    // Who may write in it is told by access control lists, which are inherited.
+    // Inherited access control lists decide who may write in it.
     bool is_ours() const { return true; }
     std::string distrust() const { return ""; }
     void make_private() const {}
 
-    // There are none that go by age.
+    // Does nothing: nothing on Windows removes files by age.
     void hold_off_cleaners() const noexcept {}
 
-    // Makes a folder in it, unless something bears this name already.
+    // Makes a folder in it, unless something already has this name.
     void make_folder(const std::string& name) const { make_private_folder(path_ / to_path(name)); }
 
-    // Of all that is in it.
+    // The names of everything in it.
     std::vector<std::string> names() const {
         std::vector<std::string> names;
         for (const auto& entry : std::filesystem::directory_iterator(path_))
@@ -72,15 +72,15 @@ public:
         return names;
     }
 
-    // Of what bears this name in it now; none if nothing does.
+    // The identity of what has this name in it now; nullopt if nothing has.
     std::optional<FileIdentity> identity_at(const std::string& name) const {
         return detail::identity_at(path_ / to_path(name));
     }
 
-    // Whether this name in it is that of a folder, and not of a link or a junction to one.
+    // Whether this name in it belongs to a folder, not to a link or junction to one.
     bool is_folder(const std::string& name) const { return is_plain_folder(attributes(name)); }
 
-    // Also a link, of whatever kind. That there is none is no error.
+    // Removes a file or a link of any kind, if it exists.
     void remove_file(const std::string& name) const {
         if ((attributes(name) & FILE_ATTRIBUTE_DIRECTORY) != 0) return remove_empty_folder(name);
         detail::remove_file(path_ / to_path(name));
@@ -92,7 +92,7 @@ public:
     }
 
 private:
-    // Deletion is not shared, and renaming is a kind of it. That counts only for who reads more than attributes.
+    // Does not share deletion, which includes renaming. This only takes effect because it reads more than attributes.
     static Handle opened(const std::filesystem::path& path, DWORD more_flags) {
         constexpr DWORD access = FILE_LIST_DIRECTORY | FILE_READ_ATTRIBUTES;
         constexpr DWORD share = FILE_SHARE_READ | FILE_SHARE_WRITE;
@@ -114,7 +114,7 @@ private:
         return about;
     }
 
-    // None if nothing bears the name.
+    // 0 if nothing has the name.
     DWORD attributes(const std::string& name) const {
         const DWORD found = GetFileAttributesW((path_ / to_path(name)).c_str());
         return found == INVALID_FILE_ATTRIBUTES ? 0 : found;

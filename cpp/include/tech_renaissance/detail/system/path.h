@@ -1,4 +1,4 @@
-// Paths are UTF-8 strings at every boundary; only here do they meet the file system's own encoding.
+// Paths are UTF-8 strings at every boundary; only this file converts them to the file system's own encoding.
 #pragma once
 
 #include <filesystem>
@@ -18,7 +18,7 @@ inline std::filesystem::path to_path(const std::string& utf8) { return std::file
 inline std::string from_path(const std::filesystem::path& path) { return path.string(); }
 #endif
 
-// Links are not resolved: a virtual environment is known by the path of its interpreter's link.
+// Does not resolve links, because a virtual environment is recognised by the path of its interpreter's link.
 inline std::string absolute_path(const std::string& path) {
     return from_path(std::filesystem::absolute(to_path(path)));
 }

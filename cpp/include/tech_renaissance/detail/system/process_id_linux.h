@@ -1,4 +1,4 @@
-// Which process this is, without a system call.
+// The id of this process, without a system call.
 #pragma once
 
 #include <sys/mman.h>
@@ -11,11 +11,11 @@
 namespace tr::detail {
 
 using ProcessId = std::atomic<pid_t>;
-static_assert(ProcessId::is_always_lock_free, "it may be asked for anywhere");
+static_assert(ProcessId::is_always_lock_free, "it may be used anywhere");
 
-// A page that a fork finds empty, however it was forked; null where the kernel has none (before Linux 4.14).
+// A page that is empty in a fork, however it was made; null if the kernel does not support that (before Linux 4.14).
 inline ProcessId* page_wiped_on_fork() noexcept {
-    constexpr int wipe_on_fork = 18;  // MADV_WIPEONFORK, which older headers lack
+    constexpr int wipe_on_fork = 18;  // MADV_WIPEONFORK, missing from older headers
     constexpr std::size_t nbytes = 1;
     void* page = ::mmap(nullptr, nbytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (page == MAP_FAILED) return nullptr;

@@ -1,12 +1,11 @@
-// What a process can run out of, and get again.
+// What a process can run out of for a while.
 #pragma once
 
 #include <system_error>
 
 namespace tr::detail {
 
-// Whether the system says that descriptors, memory or room on the disk have run out: nobody is at fault, and it may
-// pass.
+// Whether the system says that descriptors, memory or disk space have run out: nobody is at fault, and it may pass.
 inline bool has_run_out(const std::error_code& code) {
     using std::errc;
     return code == errc::too_many_files_open || code == errc::too_many_files_open_in_system ||

@@ -1,4 +1,4 @@
-// UTF-8, which this library speaks, to and from UTF-16, which Windows speaks.
+// Converts between UTF-8, which this library uses, and UTF-16, which Windows uses.
 #pragma once
 
 #include <string>

@@ -1,5 +1,4 @@
-// Which transport a session gets: shared memory where both sides can, else files. The default is named here and nowhere
-// else.
+// Which transport a session gets: shared memory if both sides support it, else files. Only this file knows the default.
 #pragma once
 
 #include <chrono>
@@ -17,14 +16,14 @@
 
 namespace tr::detail {
 
-// Empty, or the name of a transport; else throws LocalProtocolError "bad_option".
+// Throws LocalProtocolError "bad_option" unless the name is empty or a transport's.
 inline void check_transport_name(const std::string& name) {
     if (!name.empty() && name != "shm" && name != "file") {
         throw LocalProtocolError("bad_option", "a transport is 'shm' or 'file', not '" + name + "'");
     }
 }
 
-// How long to look before sleeping, if it is said: by the option, else by the text of TR_LOOK_US. Throws
+// How long to look before sleeping, from the option, else from the text of TR_LOOK_US; nullopt if neither says. Throws
 // LocalProtocolError "bad_option".
 inline std::optional<std::chrono::microseconds> choose_look(std::optional<std::chrono::microseconds> option,
                                                             const std::string& text) {
@@ -39,8 +38,8 @@ inline std::optional<std::chrono::microseconds> choose_look(std::optional<std::c
     return look;
 }
 
-// name: what was asked for, empty for the best there is. Throws LaunchError launch_failed if shared memory was asked
-// for and is not to be had.
+// name: the transport that was asked for, empty for the best available. Throws LaunchError launch_failed if shared
+// memory was asked for and is not available.
 inline std::unique_ptr<HostTransport> choose_transport(const std::string& name, const std::string& directory,
                                                        const std::string& poll_ms,
                                                        std::optional<std::chrono::microseconds> look) {

@@ -1,5 +1,5 @@
-// A host's end for workers of which it is not known what they can use: it offers shared memory to each, and goes on
-// over files with one that says "ready" in the session directory instead. Contract: spec/transport-shm.md.
+// A host's end for workers that may or may not support shared memory: it offers shared memory to each worker, but
+// switches to files if the worker says "ready" in the session directory instead. Contract: spec/transport-shm.md.
 #pragma once
 
 #include <algorithm>
@@ -24,7 +24,7 @@ namespace tr::detail {
 
 class FallbackTransport final : public HostTransport {
 public:
-    // Throws std::system_error if there is no shared memory to be had.
+    // Throws std::system_error if shared memory is not available.
     FallbackTransport(const std::string& directory, const std::string& poll_ms,
                       std::optional<std::chrono::microseconds> look)
         : directory_(to_path(directory)), shm_(look), files_(directory, poll_ms) {}
@@ -55,8 +55,8 @@ public:
         files_.wake();
     }
 
-    // The tensors stay in shared memory in any case: the next worker may be able to use it. One that comes while we go
-    // over to files is either handed over with the others, or comes after it, and is put here.
+    // The tensors always stay in shared memory, because the next worker may support it. A tensor put during the switch
+    // to files is either handed over with the others, or comes after the switch and is put here.
     void put_tensor(const std::string& tag, const Tensor& tensor) override {
         shm_.put_tensor(tag, tensor);
         if (is_over_files_) files_.put_tensor(tag, tensor);
@@ -71,7 +71,7 @@ public:
     Tensor empty(const Shape& shape, DType dtype) override { return shm_.empty(shape, dtype); }
 
 private:
-    // How often to see, while a worker starts, whether it serves over files.
+    // How often to check, while a worker starts, whether it serves over files.
     static constexpr std::chrono::milliseconds check_interval{10};
 
     HostTransport& end() noexcept {
@@ -95,8 +95,7 @@ private:
         }
     }
 
-    // Whether the worker says that it is ready, and in worker.json, which was there before, another transport than
-    // ours.
+    // Whether the worker says that it is ready, and worker.json, which it wrote before that, names another transport.
     bool serves_over_files() const {
         if (!files_.says_ready()) return false;
         try {
@@ -118,7 +117,7 @@ private:
     const std::filesystem::path directory_;
     ShmTransport shm_;
     FileTransport files_;
-    std::atomic<bool> is_ready_{false};  // the worker has said over which it serves
+    std::atomic<bool> is_ready_{false};  // whether the worker has chosen a transport
     std::atomic<bool> is_over_files_{false};
 };
 

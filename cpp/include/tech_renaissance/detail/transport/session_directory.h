@@ -22,7 +22,7 @@
 
 namespace tr::detail {
 
-// Absolute path of the folder of all sessions' folders. workspace: an option that may be empty.
+// Absolute path of the workspace. workspace: the option, which may be empty.
 inline std::string find_workspace(const std::string& workspace, const Environment& environment) {
     if (!workspace.empty()) return absolute_path(workspace);
     const std::string wish = variable(environment, "TR_WORKSPACE");
@@ -37,8 +37,8 @@ inline std::string session_path(const std::string& workspace, const std::string&
     return from_path(to_path(workspace) / "python_session" / to_path(session_prefix + session_id));
 }
 
-// The folder of all session directories of a workspace. Throws std::system_error, and LaunchError launch_failed if
-// others could put something else in the place of what is in it.
+// The folder that has all session directories of a workspace. Throws std::system_error, and LaunchError launch_failed
+// if others could replace what is in it.
 inline OpenFolder open_sessions_folder(const std::filesystem::path& path) {
     OpenFolder folder(path);
     const std::string distrust = folder.distrust();
@@ -46,10 +46,11 @@ inline OpenFolder open_sessions_folder(const std::filesystem::path& path) {
     return folder;
 }
 
-// A session directory that is held open, with its lock, which is ours.
+// A session directory that is held open, with its lock, which we hold.
 class HeldDirectory {
 public:
-    // The one of this name, whose lock file is made if there is none. Throws LaunchError and std::system_error.
+    // Opens and locks the directory of this name; creates the lock file if needed. Throws LaunchError and
+    // std::system_error.
     static HeldDirectory claim(const OpenFolder& parent, const std::string& name) {
         OpenFolder folder(parent, name);
         if (!folder.is_ours()) throw_launch_failed("'" + from_path(folder.path()) + "' belongs to another user");
@@ -57,12 +58,12 @@ public:
         HeldDirectory held(std::move(folder), std::move(lock));
         if (!held.is_named(parent)) {
             throw std::system_error(std::make_error_code(std::errc::no_such_file_or_directory),
-                                    "'" + from_path(held.folder_.path()) + "' does not stay in its place");
+                                    "'" + from_path(held.folder_.path()) + "' was moved or removed");
         }
         return held;
     }
 
-    // The one of this name, if a dead owner left it. Throws as claim.
+    // The directory of this name, if a dead owner left it behind. Throws as claim does.
     static std::optional<HeldDirectory> take_over(const OpenFolder& parent, const std::string& name) {
         OpenFolder folder(parent, name);
         if (!folder.is_ours()) return std::nullopt;
@@ -73,10 +74,10 @@ public:
         return held;
     }
 
-    // Whether its name is still that of this directory, and the lock's of this lock.
+    // Whether its name still belongs to this directory, and the lock file's name to this lock.
     bool is_in_place(const OpenFolder& parent) const { return is_named(parent) && lock_.is_in_place(folder_); }
 
-    // Makes it private, removes what a dead owner left, and keeps it from those who clean up. Throws std::system_error.
+    // Makes it private, removes what a dead owner left behind, and protects it from cleaners. Throws std::system_error.
     void begin() {
         folder_.hold_off_cleaners();
         lock_.blank();
@@ -85,15 +86,15 @@ public:
         lock_.sign();
     }
 
-    // Removes it, unless it or its lock is somebody else's by now; the lock is released in any case. Throws
-    // std::system_error if something cannot be removed: then the lock file stays, too, for who tries again.
+    // Removes it, unless it or its lock has been replaced, and releases the lock in any case. Throws std::system_error
+    // if something cannot be removed; then the lock file stays, too, so that someone can try again.
     static void remove(std::optional<HeldDirectory> held, const OpenFolder& parent) {
         const std::string name = held->name();
         const bool is_named = held->is_named(parent);
-        // Until the lock goes, the directory has an owner.
+        // The lock file goes last, so that the directory has an owner until then.
         if (is_named && !held->lock_.was_replaced(held->folder_)) held->folder_.empty(lock_name);
         held->lock_.remove(held->folder_);
-        held.reset();  // Windows removes nothing that is open
+        held.reset();  // Windows does not remove open folders
         if (is_named) parent.remove_empty_folder(name);
     }
 
@@ -109,9 +110,9 @@ private:
     LockFile lock_;
 };
 
-// A session's directory and the lock that says who owns it: made when claimed, with what a dead owner left removed;
-// gone with this object, unless it is somebody else's by then. Throws LaunchError: session_in_use if a living process
-// owns it, launch_failed if it cannot be made, or if others could put something else in its place.
+// A session's directory and the lock that says who owns it. Made when it is claimed, after removing what a dead owner
+// left behind, and removed with this object, unless it has been replaced by then. Throws LaunchError: session_in_use if
+// a living process owns it, launch_failed if it cannot be made, or if others could replace it.
 class SessionDirectory {
 public:
     explicit SessionDirectory(const std::string& path) : path_(to_path(path)) {
@@ -123,7 +124,7 @@ public:
             } catch (const LaunchError& error) {
                 if (error.code() != "session_in_use" || Clock::now() >= patience) throw;
             } catch (const std::system_error& error) {
-                // It may have been removed while we were about to lock it.
+                // It may have been removed just before we locked it.
                 const bool is_gone = error.code() == std::errc::no_such_file_or_directory;
                 if (!is_gone || Clock::now() >= patience)
                     throw_launch_failed("cannot make the session directory '" + path + "': " + error.what());
@@ -134,12 +135,12 @@ public:
     SessionDirectory(const SessionDirectory&) = delete;
     SessionDirectory& operator=(const SessionDirectory&) = delete;
 
-    // In a fork it does nothing: the directory is its parent's.
+    // Does nothing in a fork, because the directory belongs to the parent.
     ~SessionDirectory() {
         if (owner_ != current_process_id()) return;
         try {
             HeldDirectory::remove(std::move(held_), OpenFolder(path_.parent_path()));
-        } catch (const std::exception&) {  // someone else's file in it, or it is gone: nothing more can be done
+        } catch (const std::exception&) {  // it has someone else's file in it, or is already removed
         }
     }
 
@@ -153,7 +154,7 @@ public:
     }
 
 private:
-    // Who removes what a dead owner left holds its lock, too, but not for long.
+    // Whoever removes a dead owner's leftovers also holds the lock, but only briefly.
     static constexpr std::chrono::milliseconds sweep_patience{200};
     static constexpr std::chrono::milliseconds sweep_look{10};
 
@@ -166,7 +167,7 @@ private:
         HeldDirectory held = HeldDirectory::claim(parent, from_path(path_.filename()));
         try {
             held.begin();
-        } catch (const std::exception&) {  // such as a full disk: nothing of ours stays
+        } catch (const std::exception&) {  // a full disk, for example: leave nothing of ours behind
             remove_quietly(std::move(held), parent);
             throw;
         }
@@ -176,7 +177,7 @@ private:
     static void remove_quietly(HeldDirectory held, const OpenFolder& parent) noexcept {
         try {
             HeldDirectory::remove(std::move(held), parent);
-        } catch (const std::exception&) {  // someone else's file in it: nothing more can be done
+        } catch (const std::exception&) {  // it has someone else's file in it
         }
     }
 
@@ -185,8 +186,8 @@ private:
     std::int64_t owner_ = current_process_id();
 };
 
-// Removes what dead hosts left in a folder of session directories. What cannot be removed stays; what has no lock file
-// is none of ours, and what is another user's neither.
+// Removes what dead hosts left behind in a folder of session directories. What cannot be removed stays. A directory
+// without a lock file is not ours and stays, and so does another user's.
 inline void remove_leftovers(const std::string& path) noexcept {
     try {
         const OpenFolder folder = open_sessions_folder(to_path(path));

@@ -1,4 +1,4 @@
-// Whether a session directory is still the one that it was, for those who read and write in it by its path.
+// Whether a session directory is still the same one, for code that reads and writes in it by its path.
 #pragma once
 
 #include <filesystem>
@@ -10,24 +10,24 @@
 
 namespace tr::detail {
 
-// A session directory, known by the lock file in it; by itself if nobody owns it. A lock file that is open somewhere,
-// as its owner has it, is told from all others by its identity, also from later ones.
+// A session directory, identified by its lock file, or by itself if nobody owns it. The owner keeps the lock file open,
+// so its identity cannot be reused.
 class SessionPlace {
 public:
     explicit SessionPlace(std::filesystem::path directory) : directory_(std::move(directory)), mark_(find_mark()) {
         try {
             identity_ = identity_at(mark_);
-        } catch (const std::system_error&) {  // it will not be told later, either
+        } catch (const std::system_error&) {  // then it will be unknown later, too
         }
     }
 
     const std::filesystem::path& directory() const noexcept { return directory_; }
 
-    // Whether it is gone, or somebody else's by now: nothing may be written there then, and nothing there is for us.
+    // Whether it has been removed or replaced. If so, nothing may be written there, and nothing there is meant for us.
     bool is_lost() const noexcept {
         try {
             return identity_at(mark_) != identity_;
-        } catch (const std::exception&) {  // it cannot be told
+        } catch (const std::exception&) {  // unknown
             return false;
         }
     }

@@ -1,4 +1,4 @@
-// worker.json: what a worker says of itself in the session directory.
+// worker.json: what a worker says about itself in the session directory.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +15,7 @@ namespace tr::detail {
 
 inline constexpr std::uint64_t longest_worker_info_nbytes = 1 << 20;
 
-// Nothing if it cannot be read: the worker may have died while it wrote, and anybody may have put anything there.
+// Empty if it cannot be read: the worker may have died while writing it, and anyone may have put anything there.
 inline json::Object read_worker_info(const std::filesystem::path& directory) {
     try {
         const std::optional<std::string> text = read_file(directory / "worker.json", longest_worker_info_nbytes);

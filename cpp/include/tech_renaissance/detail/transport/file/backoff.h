@@ -1,4 +1,4 @@
-// The schedule of re-checks while waiting: spec/transport-file.md, Waiting.
+// How often to check again while waiting: spec/transport-file.md, Waiting.
 #pragma once
 
 #include <algorithm>
@@ -10,7 +10,7 @@
 
 namespace tr::detail {
 
-// Eight waits of `first`, eight of twice that, and so on; never more than `max`.
+// Eight waits of `first`, eight of twice that, and so on, up to `max`.
 class Backoff {
 public:
     using Milliseconds = std::chrono::milliseconds;
@@ -19,7 +19,7 @@ public:
     explicit Backoff(Milliseconds first = Milliseconds(1), Milliseconds max = Milliseconds(1024))
         : first_(first), max_(max), current_(first) {}
 
-    // From "first:max" in milliseconds; nullopt when it is anything else.
+    // From "first:max" in milliseconds; nullopt if the text is anything else.
     static std::optional<Backoff> parse(std::string_view text) {
         const std::size_t colon = text.find(':');
         if (colon == std::string_view::npos) return std::nullopt;
@@ -36,7 +36,7 @@ public:
         return wait;
     }
 
-    // After activity: be quick again.
+    // Starts again at `first`, because something happened.
     void reset() {
         waits_ = 0;
         current_ = first_;

@@ -10,10 +10,11 @@
 
 namespace tr::detail {
 
-// Changes in a directory, by kqueue: entries that come, go or are renamed; not what is written into a file in place.
+// Reports changes in a directory with kqueue: entries that appear, disappear or are renamed, but not writes into a
+// file.
 class ChangeNotifier {
 public:
-    // Leaves it closed when the system refuses: no such directory, no descriptors left.
+    // Stays closed if the system refuses, because there is no such directory or no descriptor is left.
     void open(const std::string& directory) {
         const NoForks no_forks;
         Descriptor target(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -28,7 +29,7 @@ public:
         queue_ = std::move(queue);
     }
 
-    // Readable when there are changes; no_handle while closed.
+    // Readable if there are changes; no_handle while closed.
     WaitHandle handle() const noexcept { return queue_.get(); }
 
     // Consumes everything that was reported; true if there was anything.

@@ -11,10 +11,10 @@
 
 namespace tr::detail {
 
-// Changes in a directory, by inotify. Names that begin with '.' are work in progress and do not count.
+// Reports changes in a directory with inotify. Names that begin with '.' are work in progress and do not count.
 class ChangeNotifier {
 public:
-    // Leaves it closed when the system refuses: no such directory, no instances or watches left.
+    // Stays closed if the system refuses, because there is no such directory, or no instance or watch is left.
     void open(const std::string& directory) {
         const NoForks no_forks;
         Descriptor inotify(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
@@ -24,7 +24,7 @@ public:
             inotify_ = std::move(inotify);
     }
 
-    // Readable when there may be changes; no_handle while closed.
+    // Readable if there may be changes; no_handle while closed.
     WaitHandle handle() const noexcept { return inotify_.get(); }
 
     // Consumes everything that was reported; true if any of it counts.
@@ -45,7 +45,7 @@ public:
     }
 
 private:
-    // Events without a name are about the directory itself, or an overflowed queue: anything may have changed.
+    // Events without a name concern the directory itself or an overflowed queue: anything may have changed.
     static bool counts(const inotify_event& event, const char* name) { return event.len == 0 || name[0] != '.'; }
 
     Descriptor inotify_;

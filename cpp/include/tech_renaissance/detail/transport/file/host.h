@@ -24,7 +24,7 @@
 
 namespace tr::detail {
 
-// As in TR_POLL_MS; empty: the default. Throws LocalProtocolError bad_option.
+// A schedule as in TR_POLL_MS; empty for the default. Throws LocalProtocolError bad_option.
 inline Backoff parse_schedule(const std::string& poll_ms) {
     if (poll_ms.empty()) return Backoff();
     const std::optional<Backoff> schedule = Backoff::parse(poll_ms);
@@ -35,9 +35,9 @@ inline Backoff parse_schedule(const std::string& poll_ms) {
 
 class FileTransport final : public HostTransport {
 public:
-    // poll_ms: "first:max", wait by this schedule and without notifications; empty: the default schedule, with them.
-    // offer: what workers are to be told beside that. REQUIRES: the directory exists. Throws LocalProtocolError
-    // bad_option for a schedule that is none.
+    // poll_ms: "first:max", wait by this schedule, without notifications; empty: the default schedule, with
+    // notifications. offer: what else to offer workers. REQUIRES: the directory exists. Throws LocalProtocolError
+    // bad_option for an invalid schedule.
     FileTransport(const std::string& directory, const std::string& poll_ms, Offer offer = {})
         : directory_(to_path(directory)),
           backoff_(parse_schedule(poll_ms)),
@@ -60,7 +60,7 @@ public:
 
     bool try_send(const Request& request) override {
         const std::filesystem::path path = directory_ / "request.json";
-        if (std::filesystem::exists(path) || is_lost()) return false;  // a worker that has lost its directory leaves
+        if (std::filesystem::exists(path) || is_lost()) return false;  // a worker that lost its directory leaves
         const std::string text = encode_request(request, now_ms());
         try {
             write_file(path, {{text.data(), text.size()}});
@@ -78,12 +78,12 @@ public:
         write_file(directory_ / cancel_name, {{text.data(), text.size()}});
     }
 
-    // The worker takes a request by renaming its file away.
+    // The worker takes a request by renaming its file.
     bool may_have_begun(std::int64_t id) override {
         try {
             const std::optional<std::string> unclaimed = read_file(directory_ / "request.json");
             return !unclaimed || decode_request(*unclaimed).id != id;
-        } catch (const RemoteProtocolError&) {  // what cannot be told counts as begun
+        } catch (const RemoteProtocolError&) {  // if unknown, it counts as begun
             return true;
         }
     }
@@ -95,7 +95,7 @@ public:
                 backoff_.reset();
                 return arrival;
             }
-            if (lacks_) deadline = std::min(deadline, Clock::now() + lack_patience);  // nobody tells when that is over
+            if (lacks_) deadline = std::min(deadline, Clock::now() + lack_patience);  // no event ends a lack
             const std::chrono::milliseconds left = left_until(deadline);
             if (left.count() == 0) return std::nullopt;
             if (watch_.wait(std::min(backoff_.next(), left), exit_handle_) != WatchEvent::timed_out) {
@@ -117,7 +117,7 @@ public:
         tensor.save(tensor_path(tag));
     }
 
-    // As put_tensor, for a tensor that is the bytes of a TSR file already.
+    // Like put_tensor, for a tensor that already is the bytes of a TSR file.
     void put_tsr(const std::string& tag, std::string_view bytes) {
         check_place(tag);
         write_file(tensor_path(tag), {{bytes.data(), bytes.size()}});
@@ -131,7 +131,7 @@ public:
         with_file_errors(path, [&] { remove_file(path); });
     }
 
-    // Whether status.txt says that the worker can serve; worker.json was there before that.
+    // Whether status.txt says that the worker can serve. If so, worker.json has been written, too.
     bool says_ready() const {
         const std::string status = read_status();
         return status == "ready" || status == "busy" || status == "ok";
@@ -148,7 +148,7 @@ public:
 
 private:
     static constexpr const char* cancel_name = "cancel.txt";
-    // How long to wait before what was in vain for want of descriptors, say, is tried again.
+    // How long to wait before retrying what failed because something ran out, such as descriptors.
     static constexpr std::chrono::milliseconds lack_patience{50};
     static constexpr std::uint64_t longest_status_nbytes = 2000;
 
@@ -159,7 +159,7 @@ private:
 
     std::filesystem::path tensor_path(const std::string& tag) const { return directory_ / to_path(tag + ".tsr"); }
 
-    // Whether the directory is somebody else's by now, or gone.
+    // Whether the directory has been removed or replaced.
     bool is_lost() const {
         const std::lock_guard<std::mutex> lock(place_mutex_);
         return place_.is_lost();
@@ -172,7 +172,7 @@ private:
                               ": the session directory is gone, or somebody else's: start the session again");
     }
 
-    // Throws the error again if nothing has run out.
+    // Notes what has run out; throws the error again if nothing has.
     void note_lack(const std::system_error& error) {
         if (!has_run_out(error.code())) throw error;
         const std::lock_guard<std::mutex> lock(lack_mutex_);
@@ -187,7 +187,7 @@ private:
         lacks_ = false;
     }
 
-    // It was removed, and is made anew.
+    // The directory was removed and has been made again.
     void find_again() {
         const std::lock_guard<std::mutex> lock(place_mutex_);
         place_ = SessionPlace(directory_);
@@ -202,7 +202,7 @@ private:
             std::optional<std::string> text = read_file(path);
             if (!text) {
                 if (!says_that_it_leaves()) return std::nullopt;
-                text = read_file(path);  // its last response came before that word
+                text = read_file(path);  // its last response was written before that
                 left_ = !text;
                 if (left_) return Exiting{};
             }
@@ -262,7 +262,7 @@ private:
         }
     }
 
-    // What cannot be read says nothing: whatever stands there, the worker is about to replace it.
+    // Empty if the file cannot be read: whatever is there, the worker is about to replace it.
     std::string read_status() const {
         try {
             std::string status = read_file(directory_ / "status.txt", longest_status_nbytes).value_or("");
@@ -278,7 +278,7 @@ private:
     Backoff backoff_;
     DirectoryWatch watch_;
     std::atomic<bool> lacks_{false};
-    mutable std::mutex lack_mutex_;  // the next one
+    mutable std::mutex lack_mutex_;  // for lack_
     std::string lack_;
     Offer offer_;
     mutable std::mutex place_mutex_;

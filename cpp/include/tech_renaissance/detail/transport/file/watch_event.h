@@ -2,12 +2,12 @@
 
 namespace tr::detail {
 
-// Why a wait ended. When several things happened they are reported one wait after the other, in this order.
+// Why a wait ended. If several things happened, each wait reports one, in this order.
 enum class WatchEvent {
     changed,    // something in the directory may have changed
     woken,      // wake() was called
-    exited,     // the exit handle fired; it will again, each time
-    timed_out,  // the time has passed: look, notifications may be off or not delivered
+    exited,     // the exit handle fired; it stays that way
+    timed_out,  // the time has passed: look all the same, notifications may be off or lost
 };
 
 }  // namespace tr::detail

@@ -15,17 +15,17 @@
 
 namespace tr::detail {
 
-// Changes between construction, or the last wait that reported one, and the next wait are never missed, as far as the
-// file system tells of them at all. One thread waits at a time; wake() may come from any.
+// Misses no change from construction on, or since the last wait that reported one, as far as the file system reports
+// changes at all. One thread may wait at a time; any thread may call wake().
 class DirectoryWatch {
 public:
-    // Without `notify`, or where the platform refuses to watch, waits end by time, exit handle and wake() alone.
-    // Throws LaunchError launch_failed when there are no descriptors left.
+    // Without `notify`, or if the platform refuses to watch, only time, the exit handle and wake() end a wait. Throws
+    // LaunchError launch_failed if no descriptors are left.
     DirectoryWatch(const std::string& directory, bool notify) {
         if (notify) notifier_.open(directory);
     }
 
-    // Watches this directory in place of the one before, if that was watched. REQUIRES: nobody waits.
+    // Watches this directory instead of the previous one, if that was watched. REQUIRES: nobody is waiting.
     void follow(const std::string& directory) {
         if (notifies()) notifier_.open(directory);
     }
@@ -48,7 +48,7 @@ public:
         }
     }
 
-    // Ends the wait that is going on, or else the next one.
+    // Ends the current wait, or else the next one.
     void wake() noexcept { wake_.set(); }
 
 private:

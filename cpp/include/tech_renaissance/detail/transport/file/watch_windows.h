@@ -10,13 +10,13 @@
 
 namespace tr::detail {
 
-// Changes between construction, or the last wait that reported one, and the next wait are never missed, as far as the
-// file system tells of them at all. One thread waits at a time; wake() may come from any. While it is watched, the
-// directory cannot be removed.
+// Misses no change from construction on, or since the last wait that reported one, as far as the file system reports
+// changes at all. One thread may wait at a time; any thread may call wake(). While it is watched, the directory cannot
+// be removed.
 class DirectoryWatch {
 public:
-    // Without `notify`, or where the platform refuses to watch, waits end by time, exit handle and wake() alone.
-    // Throws LaunchError launch_failed when there are no handles left.
+    // Without `notify`, or if the platform refuses to watch, only time, the exit handle and wake() end a wait. Throws
+    // LaunchError launch_failed if no handles are left.
     DirectoryWatch(const std::string& directory, bool notify) {
         if (notify) open(directory);
     }
@@ -24,7 +24,7 @@ public:
     DirectoryWatch& operator=(const DirectoryWatch&) = delete;
     ~DirectoryWatch() { close(); }
 
-    // Watches this directory in place of the one before, if that was watched. REQUIRES: nobody waits.
+    // Watches this directory instead of the previous one, if that was watched. REQUIRES: nobody is waiting.
     void follow(const std::string& directory) {
         if (!notifies()) return;
         close();
@@ -34,7 +34,7 @@ public:
     bool notifies() const noexcept { return changes_ != no_handle; }
 
     WatchEvent wait(std::chrono::milliseconds timeout, WaitHandle exit = no_handle) {
-        // In order of preference: of several that are signalled the first is reported.
+        // In order of preference: if several are signalled, the first one is reported.
         std::array<HANDLE, 3> handles{};
         DWORD count = 0;
         for (const HANDLE handle : {changes_, wake_.handle(), exit}) {
@@ -54,7 +54,7 @@ public:
         return WatchEvent::changed;
     }
 
-    // Ends the wait that is going on, or else the next one.
+    // Ends the current wait, or else the next one.
     void wake() noexcept { wake_.set(); }
 
 private:

@@ -1,7 +1,7 @@
-// The owner's side of an arena: which blocks there are, who has them, and where the next one goes.
+// The owner's side of an arena: which blocks exist, who has them, and where the next one goes.
 //
-// Its books are in memory of its own; in the segment it reads one word per block, the lease that the other side has
-// returned. Rules: spec/transport-shm.md, Blocks and leases.
+// It keeps its books in private memory. From the segment it reads only one word per block: the lease that the other
+// side has returned. Rules: spec/transport-shm.md, Blocks and leases.
 #pragma once
 
 #include <algorithm>
@@ -29,19 +29,19 @@
 
 namespace tr::detail::shm {
 
-inline constexpr std::uint64_t block_prefix_nbytes = 64;  // before a block's contents: the word with the returned lease
+inline constexpr std::uint64_t block_prefix_nbytes = 64;  // precedes the contents; has the word with the returned lease
 inline constexpr std::uint64_t growth_nbytes = 1 << 16;   // a multiple of every page size
 inline constexpr std::chrono::seconds tidy_interval(10);
 
-// The size of the block that holds so many bytes, at most an eighth larger (or 255 bytes).
+// The size of the block for `nbytes`, larger by at most an eighth (or 255 bytes).
 inline std::uint64_t size_class(std::uint64_t nbytes) {
     std::uint64_t step = 256;
     while (step <= nbytes / 16) step *= 2;
     return (nbytes + step - 1) / step * step;
 }
 
-// Blocks of one size that this side has let go of, and the other side had then not returned. To find one that it has
-// returned since costs a bounded number of looks, however many there are.
+// Blocks of one size that this side has released, and that the other side had not returned at the time. Finding one
+// that has been returned since takes a bounded number of looks, however many there are.
 class LentBlocks {
 public:
     struct LentBlock {
@@ -57,8 +57,8 @@ public:
         newest_.erase(newest_.begin());
     }
 
-    // One that satisfies `is_returned`: of the newest, which are looked at each time, or of the others, which are
-    // looked at in turn, so many each time.
+    // Removes and returns a block that satisfies `is_returned`; nullopt if none is found. The newest are looked at each
+    // time; the others take turns, `most_looks` each time.
     template <class IsReturned>
     std::optional<LentBlock> take_returned(std::size_t most_looks, const IsReturned& is_returned) {
         const auto found = std::find_if(newest_.rbegin(), newest_.rend(), is_returned);
@@ -86,7 +86,7 @@ private:
 
 class Arena;
 
-// A range of an arena, free again when this object is gone and its lease is returned. May be destroyed in any thread.
+// A range of an arena. It is free again once this object is destroyed, in any thread, and its lease has been returned.
 class Block {
 public:
     Block(std::shared_ptr<Arena> arena, std::shared_ptr<Mapping> window, std::uint64_t offset, std::uint64_t nbytes)
@@ -98,7 +98,7 @@ public:
     std::uint64_t offset() const noexcept { return offset_; }
     std::uint64_t nbytes() const noexcept { return nbytes_; }
     std::byte* contents() const noexcept { return window_->at(offset_ + block_prefix_nbytes); }
-    // Of the tensor in it: our own copy, which the other side cannot spoil.
+    // Our own copy of its tensor's header, which the other side cannot change.
     const TsrHeaderBytes& header() const noexcept { return header_; }
     void set_header(const TsrHeaderBytes& header) noexcept { header_ = header; }
 
@@ -114,8 +114,8 @@ private:
 
 using BlockPtr = std::shared_ptr<Block>;
 
-// Allocates blocks in a segment that this side owns. Free ranges are of two kinds: gaps have memory, holes are address
-// space only. All of a new arena is one hole. Thread-safe.
+// Allocates blocks in a segment that this side owns. There are two kinds of free ranges: gaps have memory, holes are
+// only address space. A new arena is all holes. Thread-safe.
 class Arena : public std::enable_shared_from_this<Arena> {
 public:
     // Throws std::system_error.
@@ -142,21 +142,21 @@ public:
         return std::make_shared<Block>(shared_from_this(), std::move(place.window), place.offset, size);
     }
 
-    // Names the block to the other side: the lease number under which it gets it now.
+    // Gives the block a new lease, and returns what to send to the other side.
     Lent lend(Block& block) {
         const std::lock_guard<std::mutex> lock(mutex_);
         block.lease_ = next_lease_++;
         return {block.offset_, block.lease_};
     }
 
-    // The other side is gone: what it had is returned.
+    // Call it when the other side has gone: counts everything that it had as returned.
     void forget_leases() {
         const std::lock_guard<std::mutex> lock(mutex_);
         first_lease_ = next_lease_;
         take_back_returned(all_looks);
     }
 
-    // Gives memory back to the system that was not needed for ten seconds. Cheap when called often.
+    // Gives memory that was not needed for ten seconds back to the system. Cheap to call often.
     void tidy() {
         const std::lock_guard<std::mutex> lock(mutex_);
         const Clock::time_point now = Clock::now();
@@ -170,17 +170,17 @@ public:
         windows_.tidy();
     }
 
-    // Lets go of the segment: blocks keep their windows, and can still be given up. Nothing else may be called
+    // Releases the segment. Blocks keep their windows and may still be destroyed; nothing else may be called
     // afterwards.
     void close() {
-        if (!windows_.is_ours()) return;  // else another thread's lock may be held for ever
+        if (!windows_.is_ours()) return;  // in a fork the lock may stay locked forever
         const std::lock_guard<std::mutex> lock(mutex_);
         lent_.clear();
         windows_.close();
         segment_.close();
     }
 
-    // Bytes in blocks that either side has, and memory taken from the system.
+    // Bytes in blocks that either side still uses, and memory taken from the system.
     std::pair<std::uint64_t, std::uint64_t> usage() {
         const std::lock_guard<std::mutex> lock(mutex_);
         take_back_returned(all_looks);
@@ -199,7 +199,7 @@ private:
         std::uint64_t offset = 0;
     };
 
-    // The owner's side lets go; the block is free when the other side has, too.
+    // Releases a block on the owner's side. It is free once the other side has returned it, too.
     void release(const Block& block) {
         const std::lock_guard<std::mutex> lock(mutex_);
         LentBlocks::LentBlock lent{block.window_, block.offset_, block.lease_};
@@ -210,7 +210,7 @@ private:
         }
     }
 
-    // A lease to a reader that is gone counts as returned.
+    // A lease to a reader that no longer exists counts as returned.
     bool is_returned(const LentBlocks::LentBlock& block) const {
         return block.lease < first_lease_ ||
                block.window->word(block.offset).load(std::memory_order_acquire) == block.lease;
@@ -222,8 +222,8 @@ private:
         free_ += size;
     }
 
-    // A free block: of the pool, of those that the other side has returned, from the gaps, from all that is free, or of
-    // new memory.
+    // A free block: from the pool, else one that the other side has returned, else from the gaps, else from everything
+    // that is free, else from new memory.
     Place find(std::uint64_t size) {
         if (const auto pooled = take_pooled(size)) return place(*pooled, size);
         std::optional<std::uint64_t> offset = gaps_.take(size);
@@ -233,12 +233,12 @@ private:
             offset = gaps_.take(size);
         }
         const Place found = place(offset ? *offset : commit(size), size);
-        // Where a block begins now there may have been elements: they must not be taken for a returned lease.
+        // Elements of an older block may be here, and must not be mistaken for a returned lease.
         found.window->word(found.offset).store(0, std::memory_order_relaxed);
         return found;
     }
 
-    // Its window is mapped, unless it was given up since the block was used last.
+    // Maps the window again if it was unmapped since the block was last used.
     Place place(std::uint64_t offset, std::uint64_t size) {
         try {
             return {windows_.at(offset), offset};
@@ -256,7 +256,7 @@ private:
             if (!returned) return std::nullopt;
             take_back(returned->offset, size);
         }
-        const std::uint64_t offset = pool.back();  // the hottest
+        const std::uint64_t offset = pool.back();  // the most recently used
         pool.pop_back();
         return offset;
     }
@@ -268,7 +268,7 @@ private:
         }
     }
 
-    // Makes gaps of all that is free.
+    // Turns everything that is free into gaps.
     void join() {
         for (auto& [size, offsets] : pool_) {
             for (const std::uint64_t offset : offsets) gaps_.add(offset, size);
@@ -280,8 +280,8 @@ private:
         throw ArenaFull("no shared memory for " + std::to_string(size) + " more bytes: " + error.what());
     }
 
-    // Takes memory from the system; before that, gives back what there would be beyond a 32nd more than was live at
-    // once.
+    // Takes memory from the system. First gives some back, so that the total is at most a 32nd more than was ever live
+    // at once.
     std::uint64_t commit(std::uint64_t size) {
         const std::uint64_t wanted = page_up(std::max(size, growth_nbytes));
         most_live_ = std::max(most_live_, live_ + size);
@@ -304,7 +304,7 @@ private:
         return *offset;
     }
 
-    // Turns the largest gaps into holes, about so many bytes.
+    // Turns about `nbytes` of the largest gaps into holes.
     void give_back(std::uint64_t nbytes) {
         while (nbytes >= page_nbytes()) {
             const auto gap = gaps_.take_largest();
@@ -325,7 +325,7 @@ private:
     }
 
     Segment segment_;
-    std::mutex mutex_;  // everything below
+    std::mutex mutex_;  // for everything below
     Windows windows_{segment_};
     std::unordered_map<std::uint64_t, std::vector<std::uint64_t>> pool_;
     std::unordered_map<std::uint64_t, LentBlocks> lent_;
@@ -333,7 +333,7 @@ private:
     Ranges holes_;
     std::uint64_t live_ = 0;
     std::uint64_t free_ = 0;
-    std::uint64_t most_live_ = 0;  // the most since the last tidying, when memory was taken
+    std::uint64_t most_live_ = 0;  // the most live bytes since the last tidying, noted whenever memory was taken
     std::uint64_t least_free_ = 0;
     std::uint64_t next_lease_ = 1;
     std::uint64_t first_lease_ = 1;
@@ -341,7 +341,7 @@ private:
 };
 
 inline Block::~Block() {
-    if (window_->is_ours()) arena_->release(*this);  // else another thread's lock may be held for ever
+    if (window_->is_ours()) arena_->release(*this);  // in a fork the lock may stay locked forever
 }
 
 }  // namespace tr::detail::shm

@@ -1,5 +1,5 @@
-// The host's side of a control segment: its two ring ends, and sleeping until the worker has said something. Layout:
-// spec/transport-shm.md.
+// The host's side of a control segment: its ends of the two rings, and sleeping until the worker has sent something.
+// Layout: spec/transport-shm.md.
 #pragma once
 
 #include <algorithm>
@@ -30,7 +30,7 @@ inline constexpr std::uint64_t threads_word = 336;
 inline constexpr RingPlace request_ring = {4096, 64, 200};
 inline constexpr RingPlace response_ring = {4096 + ring_nbytes, 192, 72};
 
-// Every sleep is bounded, so that a lost wake-up could only delay.
+// Every sleep is bounded, so that a lost wake-up causes no more than a delay.
 inline constexpr std::chrono::milliseconds longest_sleep(1000);
 
 inline void relax_processor() noexcept {
@@ -43,7 +43,7 @@ inline void relax_processor() noexcept {
 
 class Control {
 public:
-    // look: how long to look each time before going to sleep; none: as long as has paid.
+    // look: how long to look each time before going to sleep; nullopt: for as long as looking has paid off.
     explicit Control(std::optional<std::chrono::microseconds> look = std::nullopt)
         : look_(look), writer_(memory_.mapping, request_ring), reader_(memory_.mapping, response_ring) {
         memory_.mapping.word(version_word).store(layout_version, std::memory_order_relaxed);
@@ -59,12 +59,12 @@ public:
         memory_.mapping.word(cancelled_word).store(static_cast<std::uint64_t>(id), std::memory_order_release);
     }
 
-    // The request that the worker says it is at; 0 for none.
+    // The id of the request that the worker says it is serving; 0 for none.
     std::uint64_t in_work() const noexcept {
         return memory_.mapping.word(in_work_word).load(std::memory_order_acquire);
     }
 
-    // To be called after a new head, or a new tail in a crowded ring: rings if the worker sleeps.
+    // Rings if the worker is asleep. Call it after publishing a new head, or a new tail in a crowded ring.
     void wake_worker() noexcept {
         std::atomic_thread_fence(std::memory_order_seq_cst);
         if (memory_.mapping.word(worker_asleep_word).load(std::memory_order_relaxed) == 0) return;
@@ -72,8 +72,9 @@ public:
         may_share_.store(true, std::memory_order_relaxed);
     }
 
-    // Looks for a frame for a bounded time, without sleeping. After it was in vain, skips 1, 3, 7, then 15 times: who
-    // waits long should not take the processor from the one it waits for.
+    // Looks for a frame for a bounded time, without sleeping; true if there is one. After a failure, the next 1, 3, 7,
+    // then 15 looks are skipped, because a side that waits long should not take the processor from the one it waits
+    // for.
     bool look() {
         if (skips_ > 0) {
             --skips_;
@@ -94,7 +95,7 @@ public:
         return false;
     }
 
-    // Sleeps until something happens, at most so long; whether it did.
+    // Sleeps until something happens, at most `timeout`; true if it did.
     bool sleep(std::chrono::milliseconds timeout, WaitHandle exit) {
         doorbell_.forget_rings();
         Word& asleep = memory_.mapping.word(host_asleep_word);
@@ -110,14 +111,15 @@ public:
 private:
     static constexpr int most_skips = 15;
 
-    // Who wakes the other may get it onto its own processor, where it waits until we stop: let it run, once.
+    // Yields the processor once after a wake-up: the worker may have been put on our processor, where it would have to
+    // wait.
     void give_way() noexcept {
         if (!may_share_.load(std::memory_order_relaxed)) return;
         may_share_.store(false, std::memory_order_relaxed);
         std::this_thread::yield();
     }
 
-    // Longer where the worker's threads leave us a processor; not at all where there is only one.
+    // Longer if the worker's threads leave us a processor; not at all if there is only one.
     std::chrono::microseconds look_time() const {
         if (look_) return *look_;
         static const unsigned processors = std::thread::hardware_concurrency();
@@ -131,7 +133,7 @@ private:
     RingWriter writer_;
     RingReader reader_;
     Doorbell doorbell_;
-    std::atomic<bool> may_share_{false};  // a processor with the worker
+    std::atomic<bool> may_share_{false};  // whether the worker may be on our processor
     int penalty_ = 0;
     int skips_ = 0;
 };

@@ -1,7 +1,7 @@
-// The doorbell: wakes the other side when it sleeps. A pipe in each direction.
+// The doorbell wakes the other side when it is asleep. It is a pipe in each direction.
 //
-// The host holds both ends of both pipes: so it never writes into a pipe that nobody reads, which is a fatal signal to
-// many programs, and it wakes itself by its own bell.
+// The host holds both ends of both pipes. So it never writes into a pipe without a reader, which would send it SIGPIPE,
+// fatal to many programs; and it can ring its own bell to wake itself.
 #pragma once
 
 #include <unistd.h>
@@ -16,7 +16,7 @@
 
 namespace tr::detail::shm {
 
-// The host's end. ring() and wake() from any thread, wait() and forget_rings() by one at a time.
+// The host's end. Any thread may call ring() and wake(); only one at a time may call wait() and forget_rings().
 class Doorbell {
 public:
     Doorbell() {
@@ -26,20 +26,20 @@ public:
         }
     }
 
-    // What the worker is to inherit: the descriptors that it hears and rings.
+    // The descriptors for the worker to inherit: the one it hears and the one it rings.
     std::array<int, 2> theirs() const noexcept { return {to_worker_.read.get(), to_host_.write.get()}; }
 
-    // The worker may be gone: that is found out elsewhere.
+    // The worker may have died, which is noticed elsewhere.
     void ring() noexcept { write_byte(to_worker_); }
 
-    // Ends our own wait, or the next one.
+    // Ends our own current wait, or the next one.
     void wake() noexcept {
-        is_woken_ = true;  // before the byte, which may be forgotten with others
+        is_woken_ = true;  // set before writing the byte, which forget_rings() may consume along with others
         write_byte(to_host_);
     }
 
-    // Sleeps until rung, woken, or the exit handle fires; false when the time has passed. What ended it stays until
-    // forget_rings(): who was woken has better things to do.
+    // Sleeps until rung, woken, or the exit handle fires; false if the time has passed. Leaves the ring in the pipe
+    // until forget_rings(), because whoever was woken has better things to do first.
     bool wait(std::chrono::milliseconds timeout, WaitHandle exit) {
         if (is_woken_.exchange(false)) return heard_ = true;
         std::array<pollfd, 2> entries{pollfd{to_host_.read.get(), POLLIN, 0}, pollfd{exit, POLLIN, 0}};
@@ -49,7 +49,7 @@ public:
         return entries[0].revents != 0 || entries[1].revents != 0;
     }
 
-    // Before a wait is prepared: forgets what ended the last one.
+    // Forgets what ended the last wait. Call it before preparing the next one.
     void forget_rings() noexcept {
         if (!heard_) return;
         heard_ = false;
@@ -67,7 +67,7 @@ private:
     Pipe to_host_ = make_pipe();
     Pipe to_worker_ = make_pipe();
     std::atomic<bool> is_woken_{false};
-    bool heard_ = false;  // what was rung is still in the pipe
+    bool heard_ = false;  // whether the ring that ended the last wait is still in the pipe
 };
 
 }  // namespace tr::detail::shm

@@ -1,7 +1,7 @@
-// Frames as bytes of a ring. Layout: spec/transport-shm.md, Rings. No I/O.
+// Frames as bytes in a ring. Layout: spec/transport-shm.md, Rings. No I/O.
 //
-// A decoder is given a private copy of a frame and believes nothing in it: all that does not add up is a
-// RemoteProtocolError "bad_frame".
+// A decoder gets a private copy of a frame and trusts nothing in it: whatever does not add up is a RemoteProtocolError
+// "bad_frame".
 #pragma once
 
 #include <cstddef>
@@ -34,18 +34,18 @@ enum class Kind : std::uint16_t {
 inline constexpr std::uint16_t flag_short = 1;
 inline constexpr std::uint16_t flag_body_in_block = 2;
 inline constexpr std::uint16_t flag_deadline = 4;
-// A larger frame's body travels in a block: the ring stays open for others.
+// The body of a larger frame travels in a block, to leave room in the ring for others.
 inline constexpr std::size_t largest_frame_nbytes = 65536;
-// A Put with the longest name, and more than a frame whose body is in a block.
+// A Put with the longest name. A frame whose body is in a block is smaller.
 inline constexpr std::size_t largest_tag_frame_nbytes = 40 + 128;
 
-// A block that a frame names.
+// A block that a frame refers to.
 struct Lent {
     std::uint64_t offset;
     std::uint64_t lease;
 };
 
-// Writes a frame, whose size it fills in at the end.
+// Writes a frame, and fills in its size at the end.
 class FrameWriter {
 public:
     FrameWriter(Kind kind, std::uint16_t flags, std::uint64_t id) {
@@ -87,7 +87,7 @@ private:
     std::string bytes_;
 };
 
-// Takes a frame apart, front to back.
+// Reads the parts of a frame from front to back.
 class FrameReader {
 public:
     explicit FrameReader(std::string_view frame) : frame_(frame) { position_ = 4; }
@@ -155,14 +155,14 @@ inline std::string encode_drop(const std::string& tag) {
     return writer.put(FrameWriter::size_of(tag)).put(std::uint32_t{0}).put(tag).finish();
 }
 
-// What travels in place of a large frame whose body, of so many bytes, is in a block.
+// The frame to send in place of a large one whose body, of `nbytes` bytes, is in a block.
 inline std::string encode_body_in_block(const FrameHeader& header, Lent lent, std::uint64_t nbytes) {
     FrameWriter writer(header.kind, header.flags | flag_body_in_block, header.id);
     return writer.put(lent.offset).put(lent.lease).put(nbytes).finish();
 }
 
 inline std::pair<Lent, std::uint64_t> decode_body_in_block(std::string_view frame) {
-    FrameReader reader(frame.substr(12));  // the reader passes over four bytes, the header has sixteen
+    FrameReader reader(frame.substr(12));  // the header has 16 bytes, and the reader itself skips 4
     const auto offset = reader.number<std::uint64_t>();
     const auto lease = reader.number<std::uint64_t>();
     return {{offset, lease}, reader.number<std::uint64_t>()};
@@ -173,7 +173,7 @@ inline Failure decode_failure_text(const std::string& text) {
     return read_failure(as_object(value, "an error"));
 }
 
-// A response without tensors yet, and the blocks where they are.
+// A response, still without its tensors, and the blocks that have them.
 inline std::pair<Response, std::vector<Lent>> decode_response_frame(std::string_view frame) {
     FrameReader reader(frame);
     reader.number<std::uint16_t>();

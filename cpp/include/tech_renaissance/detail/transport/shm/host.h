@@ -1,7 +1,7 @@
 // The shared-memory transport, host's end. Contract: spec/transport-shm.md.
 //
-// What a worker needs is made anew for each one: control segment, worker arena, doorbell. The host arena stays, and
-// with it the tensors under tags.
+// Each worker gets a new control segment, worker arena and doorbell. The host arena stays, and with it the tensors
+// under tags.
 #pragma once
 
 #include <algorithm>
@@ -27,7 +27,7 @@ namespace tr::detail {
 
 class ShmTransport final : public HostTransport {
 public:
-    // Throws std::system_error if there is no shared memory to be had.
+    // Throws std::system_error if shared memory is not available.
     explicit ShmTransport(std::optional<std::chrono::microseconds> look = std::nullopt)
         : look_(look), lender_(shm::Segment::arena()) {}
 
@@ -54,7 +54,7 @@ public:
     bool try_send(const Request& request) override {
         const std::lock_guard<std::mutex> lock(mutex_);
         const bool sent = request.is_exit() ? writer().try_write(shm::encode_exit()) : announce() && send(request);
-        worker_->control.wake_worker();  // also of tags, if there was room for no more
+        worker_->control.wake_worker();  // even if there was only room for tags
         return sent;
     }
 
@@ -100,8 +100,8 @@ public:
 
     Tensor empty(const Shape& shape, DType dtype) override { return lender_.empty(shape, dtype); }
 
-    // The worker is served by another transport from now on. It is given all tags, and the tensors under them as the
-    // bytes of TSR files; nobody changes a tag between the last one and done().
+    // Hands the worker over to another transport: put() gets all tags, with their tensors as the bytes of TSR files. No
+    // tag can change between the last of them and done().
     template <class Put, class Done>
     void hand_over(const Put& put, const Done& done) {
         const std::lock_guard<std::mutex> lock(mutex_);
@@ -112,7 +112,7 @@ public:
     }
 
 private:
-    // What belongs to one worker.
+    // Everything that belongs to one worker.
     struct WorkerSide {
         explicit WorkerSide(std::optional<std::chrono::microseconds> look) : control(look) {}
 
@@ -136,7 +136,7 @@ private:
         if (is_in_use_) unannounced_.insert(tag);
     }
 
-    // Tells the worker of all tags that changed; false if there is no room for all.
+    // Tells the worker about all changed tags; false if there is not enough room.
     bool announce() {
         while (!unannounced_.empty()) {
             if (!writer().has_room(shm::largest_tag_frame_nbytes)) return false;
@@ -172,7 +172,7 @@ private:
         }
     }
 
-    // What the worker has said, if anything.
+    // Reads the worker's next frame, if there is one.
     std::optional<Arrival> read() {
         std::string& frame = worker_->frame;
         try {
@@ -224,10 +224,10 @@ private:
     shm::Lender lender_;
     std::unique_ptr<WorkerSide> worker_;
     WaitHandle exit_handle_ = no_handle;
-    std::mutex mutex_;  // the tags and the writing end of the ring
+    std::mutex mutex_;  // for the tags and the writing end of the ring
     std::map<std::string, shm::BlockPtr> tags_;
-    bool is_in_use_ = false;             // there is a worker that we serve
-    std::set<std::string> unannounced_;  // tags that changed since the worker heard of them
+    bool is_in_use_ = false;             // whether a worker uses this transport
+    std::set<std::string> unannounced_;  // tags whose changes the worker has not been told
 };
 
 }  // namespace tr::detail

@@ -1,6 +1,6 @@
-// The reader's side of an arena: tensors that live in the other side's blocks, and giving the blocks back.
+// The reader's side of an arena: makes tensors that live in the other side's blocks, and returns the blocks.
 //
-// A block goes back when the last tensor of it is gone, in whatever thread, by storing one word. Its window lives as
+// A block is returned, by storing a single word, when the last tensor in it dies, in any thread. Its window lives as
 // long as any tensor in it, whatever became of the worker and the session.
 #pragma once
 
@@ -24,14 +24,14 @@
 
 namespace tr::detail::shm {
 
-// One block while this side has it.
+// A block while this side has it.
 class Lease {
 public:
     Lease(std::shared_ptr<Mapping> window, Lent lent)
         : window_(std::move(window)), offset_(lent.offset), number_(lent.lease) {}
     Lease(const Lease&) = delete;
     Lease& operator=(const Lease&) = delete;
-    // Numbers only grow: a lease that ends late must not cover a later one that was returned already.
+    // Numbers only grow, because a lease that ends late must not overwrite a later one that has already been returned.
     ~Lease() {
         if (!window_->is_ours()) return;
         Word& word = window_->word(offset_);
@@ -43,7 +43,7 @@ public:
 
     Mapping& window() const noexcept { return *window_; }
 
-    // The block was lent again while this side still had it.
+    // Call it when the block was lent again while this side still had it.
     void renew(std::uint64_t number) noexcept { number_.store(number, std::memory_order_relaxed); }
 
 private:
@@ -52,15 +52,15 @@ private:
     std::atomic<std::uint64_t> number_;
 };
 
-// Reads blocks of an arena that the other side owns. One thread at a time; the tensors may die in any. REQUIRES: the
-// segment outlives it.
+// Reads blocks of an arena that the other side owns. For one thread at a time; tensors may die in any thread. REQUIRES:
+// the segment outlives it.
 class Lessee {
 public:
     // Throws std::system_error.
     explicit Lessee(const Segment& segment) : segment_(segment), windows_(segment) {}
 
-    // Tensors in blocks. Throws RemoteProtocolError if one has none, ArenaFull if one cannot be mapped; then all blocks
-    // go back.
+    // The tensors in blocks. Throws RemoteProtocolError if a block has no tensor, ArenaFull if one cannot be mapped,
+    // and then returns all blocks.
     std::vector<Tensor> tensors(const std::vector<Lent>& blocks) {
         std::vector<Tensor> tensors;
         std::exception_ptr failure;
@@ -88,7 +88,7 @@ public:
         return body;
     }
 
-    // Unmaps what was not needed for a while. Cheap when called often.
+    // Unmaps what was not needed for a while. Cheap to call often.
     void tidy() {
         const Clock::time_point now = Clock::now();
         if (now - tidied_at_ < tidy_interval) return;
@@ -97,7 +97,7 @@ public:
     }
 
 private:
-    // A block that goes back without having been mapped.
+    // Returns a block that has not been mapped.
     struct Unmapped {
         const Segment& segment;
         Lent lent;
@@ -109,7 +109,7 @@ private:
         Mapping& window = lease->window();
         const std::uint64_t start = lent.offset + block_prefix_nbytes;
         unsigned char head[tsr_max_header_nbytes];
-        std::memcpy(head, window.at(start), sizeof head);  // read once: it may change under our eyes
+        std::memcpy(head, window.at(start), sizeof head);  // read only once, because it may change at any time
         try {
             const TsrHeader header = read_tsr_header(head, sizeof head);
             const std::uint64_t data = start + static_cast<std::uint64_t>(header.header_nbytes);
@@ -150,16 +150,16 @@ private:
         return window;
     }
 
-    // What is said to be here must be in the window, and not be more than the other side can have written.
+    // The elements must lie in the window, and not be more than the other side can have written.
     void require_memory(Mapping& window, std::uint64_t begin, std::uint64_t nbytes) {
-        if (begin > window.end() || nbytes > window.end() - begin) throw_bad_frame("a tensor ends behind its window");
+        if (begin > window.end() || nbytes > window.end() - begin) throw_bad_frame("a tensor ends beyond its window");
         if (nbytes > unchecked_nbytes && !segment_.has_taken(nbytes)) {
             throw_bad_frame("a tensor is larger than the memory in its arena");
         }
         const std::uint64_t end = begin + nbytes;
         if (end <= window.populated_to) return;
         window.populated_to = end;
-        if (segment_.has_all(begin, end)) window.populate(begin, end);  // else that would take memory
+        if (segment_.has_all(begin, end)) window.populate(begin, end);  // else populating would allocate memory
     }
 
     static constexpr std::uint64_t unchecked_nbytes = 1 << 20;

@@ -1,4 +1,4 @@
-// The owner's side of an arena, with tensors: where they are placed. Thread-safe.
+// The owner's side of an arena, for tensors: where they are placed. Thread-safe.
 #pragma once
 
 #include <cstddef>
@@ -21,22 +21,22 @@ public:
     explicit Lender(Segment segment) : arena_(std::make_shared<Arena>(std::move(segment))) {}
     Lender(const Lender&) = delete;
     Lender& operator=(const Lender&) = delete;
-    // Tensors of empty() may live on.
+    // Tensors made by empty() may outlive it.
     ~Lender() { arena_->close(); }
 
     Arena& arena() const noexcept { return *arena_; }
 
-    // A new tensor, uninitialised, that lives in a block. Throws ArenaFull.
+    // A new, uninitialised tensor that lives in a block. Throws ArenaFull.
     Tensor empty(const Shape& shape, DType dtype) {
         const auto [block, data] = block_for(shape, dtype);
-        // Other bytes than 0 and 1 are undefined behaviour to the worker's libraries.
+        // Bytes other than 0 and 1 are undefined behaviour in the worker's libraries.
         if (dtype == DType::BOOL) std::memset(data, 0, static_cast<std::size_t>(shape.numel()));
         const std::lock_guard<std::mutex> lock(mutex_);
         loans_.set(key(data), block);
         return Tensor::from_storage(block, data, shape, dtype);
     }
 
-    // The block of a tensor of empty(), or a new one with a copy. Throws ArenaFull.
+    // The block of a tensor made by empty(), or a new block with a copy. Throws ArenaFull.
     BlockPtr place(const Tensor& tensor) {
         if (BlockPtr own = find(tensor)) return own;
         const auto [block, data] = block_for(tensor.shape(), tensor.dtype());
@@ -50,7 +50,7 @@ public:
         return block;
     }
 
-    // Writes the header of a block's tensor again, whatever the other side made of it.
+    // Rewrites the header of a block's tensor, in case the other side changed it.
     void restore(const Block& block) const {
         std::memcpy(block.contents(), block.header().bytes.data(), block.header().nbytes);
     }
@@ -64,7 +64,7 @@ public:
     }
 
 private:
-    // A block with the header of such a tensor, and where its elements go.
+    // A block with the header of such a tensor, and the address where its elements go.
     std::pair<BlockPtr, std::byte*> block_for(const Shape& shape, DType dtype) const {
         const auto header = write_tsr_header(dtype, shape);
         BlockPtr block =
@@ -77,7 +77,7 @@ private:
 
     static std::uint64_t key(const void* data) { return reinterpret_cast<std::uintptr_t>(data); }
 
-    // The block whose tensor this is, whole and as it was made.
+    // The block whose tensor this is, if it is the whole tensor with its original dtype and shape.
     BlockPtr find(const Tensor& tensor) {
         BlockPtr block;
         {

@@ -1,4 +1,4 @@
-// Ranges of an arena that are free: neighbours are joined at once, the best fit is found at once.
+// The free ranges of an arena. Neighbours are joined at once, and the best fit is found directly.
 #pragma once
 
 #include <cstdint>
@@ -12,12 +12,12 @@
 
 namespace tr::detail::shm {
 
-// No range reaches over the border of a window.
+// No range crosses the border of a window.
 class Ranges {
 public:
     using Range = std::pair<std::uint64_t, std::uint64_t>;  // offset, nbytes
 
-    // REQUIRES: the range is in one window, and none of it is here.
+    // REQUIRES: the range lies in one window and overlaps no other.
     void add(std::uint64_t offset, std::uint64_t nbytes) {
         if (nbytes == 0) return;
         const auto next = by_offset_.lower_bound(offset);
@@ -38,7 +38,7 @@ public:
         by_nbytes_.insert({nbytes, offset});
     }
 
-    // Takes bytes from the start of the smallest range that has them.
+    // Takes `nbytes` from the start of the smallest range that is large enough.
     std::optional<std::uint64_t> take(std::uint64_t nbytes) {
         const auto best = by_nbytes_.lower_bound({nbytes, 0});
         if (best == by_nbytes_.end()) return std::nullopt;
@@ -62,7 +62,7 @@ private:
     }
 
     std::map<std::uint64_t, std::uint64_t> by_offset_;
-    std::set<std::pair<std::uint64_t, std::uint64_t>> by_nbytes_;  // and the offset
+    std::set<std::pair<std::uint64_t, std::uint64_t>> by_nbytes_;  // sizes and offsets
 };
 
 }  // namespace tr::detail::shm

@@ -1,7 +1,6 @@
 // One direction of frames through a control segment. Layout and ordering: spec/transport-shm.md, Rings.
 //
-// The bytes are the other side's to scribble over at any moment, so a frame is copied out before anything in it is
-// believed.
+// The other side may overwrite the bytes at any moment, so a frame is copied out before anything in it is trusted.
 #pragma once
 
 #include <cstdint>
@@ -33,23 +32,23 @@ public:
     RingWriter(const Mapping& control, const RingPlace& place)
         : bytes_(control.at(place.start)), head_word_(control.word(place.head)), tail_word_(control.word(place.tail)) {}
 
-    // Whether a frame of so many bytes, or fewer, could be written now, wherever the ring ends.
+    // Whether a frame of up to `nbytes` could be written now, wherever the ring wraps.
     bool has_room(std::uint64_t nbytes) { return fits(2 * nbytes); }
 
-    // Whether the reader has taken something since there was no room last; says so once.
+    // Whether the reader has taken something since there was last no room. True only once for each time.
     bool has_new_room() {
         if (!full_ || tail_word_.load(std::memory_order_acquire) == full_at_) return false;
         full_ = false;
         return true;
     }
 
-    // Copies in a frame, a multiple of 8 bytes, and publishes it; false if there is no room.
+    // Copies in a frame, whose size is a multiple of 8, and publishes it; false if there is no room.
     bool try_write(std::string_view frame) {
         const std::uint64_t position = head_ % ring_nbytes;
         const std::uint64_t to_end = ring_nbytes - position;
         const std::uint64_t padding = frame.size() > to_end ? to_end : 0;
         if (!fits(padding + frame.size())) return false;
-        if (padding != 0) std::memcpy(bytes_ + position, &padding, 8);  // its size, and kind 0
+        if (padding != 0) std::memcpy(bytes_ + position, &padding, 8);  // a Pad: its size, and kind 0
         std::memcpy(bytes_ + (padding != 0 ? 0 : position), frame.data(), frame.size());
         head_ += padding + frame.size();
         head_word_.store(head_, std::memory_order_release);
@@ -69,8 +68,8 @@ private:
     Word& head_word_;
     Word& tail_word_;
     std::uint64_t head_ = 0;
-    bool full_ = false;          // there was no room last,
-    std::uint64_t full_at_ = 0;  // when the tail was this
+    bool full_ = false;          // whether there was no room, and none has been noticed since
+    std::uint64_t full_at_ = 0;  // the tail at that time
 };
 
 class RingReader {
@@ -80,8 +79,8 @@ public:
 
     bool has_frame() const { return head_word_.load(std::memory_order_acquire) != tail_; }
 
-    // Copies the next frame into `frame`; false if there is none. Throws RemoteProtocolError broken_ring when nothing
-    // can be read any more.
+    // Copies the next frame into `frame`; false if there is none. Throws RemoteProtocolError broken_ring if nothing
+    // more can be read.
     bool read(std::string& frame) {
         while (true) {
             const std::uint64_t available = head_word_.load(std::memory_order_acquire) - tail_;
@@ -96,8 +95,9 @@ public:
             tail_ += size;
             tail_word_.store(tail_, std::memory_order_release);
             if (size >= frame_header_nbytes && frame[4] != 0) return true;
-            // Else it is a Pad. One that is followed by another could go on for ever.
-            if (frame[4] != 0 || position + size != ring_nbytes || position == 0) throw_broken("padding that is none");
+            // Else it is a Pad, which must end the ring; a chain of Pads could go on forever.
+            if (frame[4] != 0 || position + size != ring_nbytes || position == 0)
+                throw_broken("padding in the wrong place");
         }
     }
 

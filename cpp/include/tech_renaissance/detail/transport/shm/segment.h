@@ -1,4 +1,4 @@
-// A segment of memory that host and worker both map: what the platform makes of it.
+// A segment of memory that host and worker both map, as the platform implements it.
 #pragma once
 
 #if defined(__linux__)

@@ -1,4 +1,5 @@
-// Segments on Linux: a memfd has no name and cannot outlive its users; sealed, nobody can cut it under another's feet.
+// Segments on Linux: a memfd has no name and cannot outlive its users; once sealed, nobody can shrink it while others
+// use it.
 #pragma once
 
 #include <fcntl.h>
@@ -43,7 +44,7 @@ public:
     // Throws std::system_error.
     explicit Segment(std::uint64_t nbytes) : descriptor_(make(nbytes)), nbytes_(nbytes) {}
 
-    // A sparse segment, as large as this process may make a file. Throws std::system_error.
+    // A sparse segment, as large as this process is allowed to make a file. Throws std::system_error.
     static Segment arena() {
         constexpr std::uint64_t largest = std::uint64_t{1} << 40;
         constexpr std::uint64_t smallest = std::uint64_t{64} << 20;
@@ -58,15 +59,16 @@ public:
 
     int descriptor() const noexcept { return descriptor_.get(); }
     std::uint64_t nbytes() const noexcept { return nbytes_; }
-    // What is mapped of it stays.
+    // Mappings of it stay.
     void close() noexcept { descriptor_.close(); }
 
-    // Takes memory for a range of whole pages. Throws std::system_error if there is none, instead of a signal later.
+    // Allocates memory for a range of whole pages. Throws std::system_error if there is none, which avoids a signal
+    // later.
     void commit(std::uint64_t begin, std::uint64_t end) const {
         if (allocate(0, begin, end) != 0) throw_system("cannot take shared memory");
     }
 
-    // Returns the memory of a range of whole pages to the system; what stood there is gone.
+    // Returns the memory of a range of whole pages to the system. Its contents are lost.
     void give_back(std::uint64_t begin, std::uint64_t end) const {
         allocate(FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, begin, end);
     }
@@ -76,13 +78,13 @@ public:
         return ::lseek(descriptor_.get(), static_cast<off_t>(begin), SEEK_HOLE) >= static_cast<off_t>(end);
     }
 
-    // Whether the segment has taken so much memory in all. Nothing that is larger can be in it.
+    // Whether the segment has at least this much memory in all. Nothing larger can be in it.
     bool has_taken(std::uint64_t nbytes) const {
         struct stat status{};
         return ::fstat(descriptor_.get(), &status) == 0 && static_cast<std::uint64_t>(status.st_blocks) >= nbytes / 512;
     }
 
-    // Copies out of what nobody has to map for it. Throws std::system_error. REQUIRES: the bytes are in the segment.
+    // Copies bytes, which need not be mapped. Throws std::system_error. REQUIRES: the bytes are in the segment.
     void read(std::uint64_t begin, char* bytes, std::size_t nbytes) const {
         while (nbytes > 0) {
             const ssize_t count = ::pread(descriptor_.get(), bytes, nbytes, static_cast<off_t>(begin));
@@ -94,7 +96,7 @@ public:
         }
     }
 
-    // Stores a word that need not be mapped.
+    // Stores a word, whose place need not be mapped.
     void store(std::uint64_t offset, std::uint64_t word) const noexcept {
         while (::pwrite(descriptor_.get(), &word, sizeof word, static_cast<off_t>(offset)) < 0 && errno == EINTR) {
         }
@@ -110,8 +112,7 @@ private:
 
     static Descriptor make(std::uint64_t nbytes) {
         rlimit limit{};
-        if (::getrlimit(RLIMIT_FSIZE, &limit) == 0 &&
-            nbytes > limit.rlim_cur) {  // trying would be answered by a signal
+        if (::getrlimit(RLIMIT_FSIZE, &limit) == 0 && nbytes > limit.rlim_cur) {  // trying would raise a signal
             errno = EFBIG;
             throw_system("cannot size shared memory");
         }
@@ -130,7 +131,7 @@ private:
     std::uint64_t nbytes_;
 };
 
-// A part of a segment that is mapped, until this object is gone. Offsets are those of the segment.
+// A mapped part of a segment, unmapped with this object. Offsets count from the segment's beginning.
 class Mapping {
 public:
     // Throws std::system_error.
@@ -146,20 +147,20 @@ public:
     Mapping& operator=(const Mapping&) = delete;
     ~Mapping() { ::munmap(data_, end_ - begin_); }
 
-    // False in a fork: what its copies of our objects do is no business of the other side.
+    // False in a fork, where copies of our objects must not affect the other side.
     bool is_ours() const noexcept { return process_id() == owner_; }
     std::uint64_t end() const noexcept { return end_; }
     std::byte* at(std::uint64_t offset) const noexcept { return static_cast<std::byte*>(data_) + (offset - begin_); }
     Word& word(std::uint64_t offset) const noexcept { return *reinterpret_cast<Word*>(at(offset)); }
 
-    // Makes the pages of a range present in one step. An older kernel does it as they are touched.
+    // Makes the pages of a range present in one step. Older kernels make them present as they are touched.
     void populate(std::uint64_t begin, std::uint64_t end) const noexcept {
         constexpr int populate_write = 23;  // MADV_POPULATE_WRITE, since Linux 5.14
         const std::uint64_t first = page_down(begin);
         ::madvise(at(first), std::min(page_up(end), end_) - first, populate_write);
     }
 
-    std::uint64_t populated_to = 0;  // as far as a reader has seen to that
+    std::uint64_t populated_to = 0;  // how far a reader has populated it
 
 private:
     pid_t owner_;

@@ -1,7 +1,7 @@
-// The windows of an arena: the parts in which a process maps it, each when it is needed.
+// The windows of an arena: the parts that a process maps, each when it is first needed.
 //
-// The first window has 16 MiB, each other is as large as all before it together. A block lies in one window, and so do
-// the tensors in it. Contract: spec/transport-shm.md, Windows.
+// The first window has 16 MiB; each other is as large as all before it together. A block, and so the tensors in it,
+// lies in a single window. Contract: spec/transport-shm.md, Windows.
 #pragma once
 
 #include <algorithm>
@@ -16,9 +16,9 @@
 namespace tr::detail::shm {
 
 inline constexpr std::uint64_t first_window_nbytes = std::uint64_t{16} << 20;
-inline constexpr std::size_t most_windows = 41;  // of 64-bit offsets
+inline constexpr std::size_t most_windows = 41;  // enough for 64-bit offsets
 
-// Which window a byte of an arena is in.
+// The number of the window with this byte of an arena.
 inline std::size_t window_number(std::uint64_t offset) noexcept {
     std::size_t number = 0;
     for (std::uint64_t rest = offset / first_window_nbytes; rest != 0; rest /= 2) ++number;
@@ -29,20 +29,20 @@ inline std::uint64_t window_begin(std::size_t number) noexcept {
     return number == 0 ? 0 : first_window_nbytes << (number - 1);
 }
 
-// Where the window of a byte ends, in an arena that has it all.
+// Where the window of a byte ends, if the arena is large enough.
 inline std::uint64_t window_end(std::uint64_t offset) noexcept { return window_begin(window_number(offset) + 1); }
 
 inline bool is_window_begin(std::uint64_t offset) noexcept {
     return offset % first_window_nbytes == 0 && (offset & (offset - 1)) == 0;
 }
 
-// One process's windows of a segment. Not thread-safe; the mappings may be let go of in any thread.
+// One process's windows of a segment. Not thread-safe, but the mappings may be released in any thread.
 class Windows {
 public:
     // Throws std::system_error if the first window cannot be mapped. REQUIRES: the segment outlives it.
     explicit Windows(const Segment& segment) : segment_(segment), first_(map(0)) {}
 
-    // The window that has this byte of the segment, mapped. Throws std::system_error if it cannot be.
+    // The window with this byte of the segment, mapped. Throws std::system_error if it cannot be mapped.
     const std::shared_ptr<Mapping>& at(std::uint64_t offset) {
         if (offset < first_window_nbytes) return first_;
         const std::size_t number = window_number(offset);
@@ -52,7 +52,7 @@ public:
         return window.mapping;
     }
 
-    // Unmaps what was not needed since the last time, and is not in use. To be called now and then.
+    // Unmaps windows that have not been needed since the last time and are not in use. Call it now and then.
     void tidy() {
         for (Window& window : others_) {
             if (!window.was_needed) drop_unused(window);
@@ -63,7 +63,7 @@ public:
     // False in a fork.
     bool is_ours() const noexcept { return first_->is_ours(); }
 
-    // Keeps nothing mapped any more. Nothing may be called afterwards.
+    // Releases all windows. Nothing may be called afterwards.
     void close() {
         first_ = nullptr;
         others_ = {};
@@ -75,7 +75,7 @@ private:
         bool was_needed = false;
     };
 
-    // Only where there is too little address space are windows unmapped that will soon be needed again.
+    // If there is too little address space, unmaps even windows that will soon be needed again.
     std::shared_ptr<Mapping> map_now(std::size_t number) {
         try {
             return map(number);
@@ -91,14 +91,14 @@ private:
                                          std::min(window_begin(number + 1), segment_.nbytes()));
     }
 
-    // Nobody can come to use it meanwhile: a user has it from us, or from another user.
+    // Nobody can start to use it in the meantime: users get it only from us or from another user.
     static void drop_unused(Window& window) {
         if (window.mapping.use_count() == 1) window.mapping = nullptr;
     }
 
     const Segment& segment_;
     std::shared_ptr<Mapping> first_;
-    std::array<Window, most_windows> others_;  // by number; that of the first is not used
+    std::array<Window, most_windows> others_;  // by number; the first one's is unused
 };
 
 }  // namespace tr::detail::shm
