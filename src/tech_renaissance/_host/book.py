@@ -1,7 +1,7 @@
-"""What one worker was asked, and what became of it.
+"""The requests to one worker, and what became of them.
 
-An exception may come at any moment, and what it interrupts is finished later. So a request is noted before the worker can see it, the
-transport keeps what it took and knows what it sent, and whatever is done with either can be done twice.
+An exception may come at any moment, and what it interrupts is finished later. So a request is noted before the worker can see it,
+the transport keeps what it took and knows what it sent, and everything done with either can be repeated.
 """
 
 import time
@@ -17,7 +17,7 @@ OVER = (State.EXITED, State.LOST)
 
 
 class Book:
-    """For an exchange, under its lock; its parameters are explained there."""
+    """Used by an Exchange, under its lock. Exchange explains the parameters."""
 
     def __init__(
         self,
@@ -32,27 +32,27 @@ class Book:
         self._switch_output = switch_output
         self._hands_over = hands_over
         self._connection = Connection()
-        self._sending: Optional[Frame] = None  # it is noted, and perhaps not sent
-        self._begun: Taken = None  # is being dealt with
-        self._unread = Response("")  # in place of one that cannot be read
-        self._is_ending = False  # its host ends the worker
-        self._broken = ""  # why nothing can be received any more, if so
-        self._calls: Dict[Optional[int], Call] = {}  # that have no response yet, oldest first
+        self._sending: Optional[Frame] = None  # noted as sent, but perhaps not sent
+        self._begun: Taken = None  # being dealt with
+        self._unread = Response("")  # stands for a response that cannot be read
+        self._is_ending = False  # whether the host is ending the worker
+        self._broken = ""  # why nothing more can be received; empty if it can
+        self._calls: Dict[Optional[int], Call] = {}  # calls without a response, oldest first
         self._unanswered: List[Call] = []
-        self._over = False  # the process is gone
-        # For all to read, without the lock.
-        self.current: Optional[Call] = None  # in work, as far as is known
+        self._over = False  # whether the process has ended
+        # May be read without the lock.
+        self.current: Optional[Call] = None  # the call that the worker is serving, as far as is known
         self.was_ready = False
         self.was_asked_to_leave = False
-        self.last_failed = False  # the last response reported a failure
+        self.last_failed = False  # whether the last response reported a failure
 
     @property
     def under_way(self) -> List[Call]:
-        """The calls that have no response yet, oldest first. Takes no lock."""
+        """The calls without a response, oldest first. Takes no lock."""
         return list(self._calls.values())
 
     def _try_hand_over(self, frame: Frame) -> bool:
-        """Noted first: the worker may answer at once, or die of it."""
+        """Send a frame, after noting it: the worker may answer at once, or die of it."""
         self._sending = frame
         try:
             self._connection.sent(frame)
@@ -83,7 +83,7 @@ class Book:
         self._sending = None
 
     def _dispatch(self, taken: Taken) -> None:
-        """Deal with what came; ``again``, if that was begun, and interrupted."""
+        """Deal with what came. May be repeated after an interruption."""
         again = self._begun is taken
         try:
             if isinstance(taken, Response):
@@ -102,7 +102,7 @@ class Book:
         self._begun = None
 
     def _take_unreadable(self, error: RemoteProtocolError, again: bool) -> None:
-        """It is the answer to the oldest call, since they come in order; or nothing more will come."""
+        """Fail the oldest call, whose answer this is because answers come in order; or nothing more will come."""
         if error.code == BROKEN_RING:
             self._broken = str(error)
             self._connection.lost()
@@ -119,7 +119,7 @@ class Book:
             self._connection.received(response)
         self.last_failed = bool(error or response.error)
         call = self._calls.get(response.id)
-        if call and (self._is_ending or call.step in ("terminate", "kill")):  # it ends with its worker
+        if call and (self._is_ending or call.step in ("terminate", "kill")):  # the call ends with its worker
             return
         if self._switch_output:
             self._switch_output("")
@@ -169,7 +169,7 @@ def _answer(call: Call, response: Response) -> None:
 
 
 def _end(call: Call, response: Response, error: Optional[RemoteProtocolError]) -> None:
-    if not call.why and call.is_overdue():  # the worker was quicker to see it than we
+    if not call.why and call.is_overdue():  # the worker noticed it before we did
         was_begun = not response.error or response.error.code != "cancelled" or response.error.type
         call.step = "notice" if was_begun else "queue"
         call.why = "deadline"
@@ -182,5 +182,5 @@ def _end(call: Call, response: Response, error: Optional[RemoteProtocolError]) -
 
 
 def unreachable(error: OSError) -> WorkerLost:
-    """The mechanism's own failure is the end of what can be said."""
+    """The error for a failure of the transport itself."""
     return WorkerLost("worker_lost", f"the worker cannot be reached: {error}")

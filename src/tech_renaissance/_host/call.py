@@ -1,4 +1,4 @@
-"""One request and what became of it, and how its end is told."""
+"""One request and what became of it, and how its end is reported."""
 
 import math
 import time
@@ -13,17 +13,17 @@ if TYPE_CHECKING:
 
 
 class Call:
-    """One request and what became of it. Belongs to its exchange's lock until it is done."""
+    """One request and what became of it. Guarded by its exchange's lock until it is done."""
 
-    # That has sent it; none while it changes from one to the next.
+    # The exchange that sent it; None while moving between workers.
     exchange: "Optional[Exchange]" = None
-    since = 0.0  # when it got into work, or was sent
+    since = 0.0  # when the worker began it, or it was sent
     response: Optional[Response] = None
     error: Optional[TechRenaissanceError] = None
-    timed_out = False  # a wait for it has
-    # Nobody waits for it any more: it is not handed over, and its answer discarded.
+    timed_out = False  # whether a wait for it has timed out
+    # Nobody is waiting for it any longer: it is not handed over, and its answer is discarded.
     abandoned = False
-    # How its host ended it: why ("deadline", "cancel"), the last step that was taken, the worker's stacks before the first.
+    # How its host ended it: why ("deadline", "cancel"), the last step taken, and the worker's stacks before the first step.
     why = ""
     step = ""
     stack = ""
@@ -39,20 +39,20 @@ class Call:
 
     @property
     def message(self) -> str:
-        """The request as a person writes it."""
+        """The request as a user would write it."""
         return f"{self.request.command} {self.request.parameters}".rstrip()
 
     def remaining_s(self) -> float:
-        """Seconds until its deadline, not below 0; infinite if it has none."""
+        """Seconds until its deadline, at least 0; infinite if it has no deadline."""
         deadline_ns = self.request.deadline_ns
         return math.inf if deadline_ns is None else max(0.0, (deadline_ns - time.perf_counter_ns()) / 1e9)
 
     def is_overdue(self) -> bool:
-        """Whether it has a deadline, and that has passed."""
+        """Whether it has a deadline that has passed."""
         return not self.remaining_s()
 
     def take_response(self) -> Response:
-        """The response of a call that is done, or its error."""
+        """Return the response of a call that is done, or raise its error."""
         if self.response is None:
             assert self.error is not None
             raise self.error
@@ -60,7 +60,7 @@ class Call:
 
 
 def expired(call: Call) -> TechRenaissanceError:
-    """The error of a call whose deadline has passed before its turn."""
+    """The error of a call whose deadline passed before its turn."""
     call.why, call.step = "deadline", "queue"
     return call_ended(call)
 
@@ -82,5 +82,5 @@ def call_ended(call: Call, post_mortem: Optional[PostMortem] = None) -> TechRena
 
 
 def with_stacks(text: str, stack: str) -> str:
-    """A message, and below it the worker's stacks, if there are any."""
+    """A message, followed by the worker's stacks, if there are any."""
     return f"{text}; the worker's stacks:\n{stack}" if stack else text

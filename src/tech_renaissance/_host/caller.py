@@ -1,4 +1,4 @@
-"""How a call gets to a session's worker, and its answer back: past starts, restarts, deadlines and timeouts."""
+"""How a call reaches a session's worker and its answer comes back, across starts, restarts, deadlines and timeouts."""
 
 import itertools
 import math
@@ -19,14 +19,14 @@ from .options import Options
 from .supervisor import Supervisor
 
 TIMEOUT_MS = 10_000
-# A shorter wait that is in vain is a poll: its error does not tell where the worker stands.
+# A shorter timeout is a poll, whose error does not show what the worker is doing.
 _POLL_S = 0.1
-# What ending a call may take beyond the patience of its steps: the stacks come first.
+# How much longer than its steps ending a call may take, because the stacks are taken first.
 _STACKS_S = 1.0
 
 
 class Caller:
-    """Makes one session's calls, with whichever worker its life has at the time. Thread-safe."""
+    """Makes a session's calls, with whichever worker its life has at the time. Thread-safe."""
 
     def __init__(self, life: Life, options: Options, on_restart: Callable[[], None]) -> None:
         """``on_restart``: see Supervisor."""
@@ -49,7 +49,7 @@ class Caller:
         return worker
 
     def ready_worker(self, call: Optional[Call] = None) -> LaunchedWorker:
-        """The worker, once it is ready; under supervision, the one that serves next. Waits no longer than a call's deadline.
+        """Wait for the worker to be ready; under supervision, for the one that serves next. Waits no longer than the call's deadline.
 
         Raises LaunchError, WorkerLost, TimedOut.
         """
@@ -97,13 +97,13 @@ class Caller:
             raise TimedOut(f"'exit' could not be sent: {self._why_not()}")
 
     def submit(self, call: Call, timeout_s: Optional[float] = None) -> float:
-        """Hand a call to a worker that is ready. The timeout (None: that of a launch) begins then; its end is returned, on the monotonic
-        clock. Raises TimedOut, or why there is no worker.
+        """Hand a call to a worker, once it is ready. Only then does the timeout begin (None: a launch's). Returns its end on the monotonic
+        clock. Raises TimedOut, or the reason why there is no worker.
         """
         if timeout_s is None:
             timeout_s = self._launch_timeout_s
         if call.request.deadline_ns is not None:
-            self._life.check_ours()  # in a fork the next lock may be held
+            self._life.check_ours()  # in a fork the next lock may stay locked
             self._deadlines.prepare()
         worker = self.ready_worker(call)
         until = time.monotonic() + timeout_s
@@ -114,7 +114,7 @@ class Caller:
         return until
 
     def _try_submit(self, call: Call, worker: LaunchedWorker, timeout_s: float, until: float) -> bool:
-        """False if the worker ended before it took the call, and there is another."""
+        """False if the worker ended before it took the call, and there will be another."""
         supervisor = self.supervisor
         if supervisor:
             supervisor.check_allowed(call)
@@ -134,7 +134,7 @@ class Caller:
     def fetch(
         self, message: str, timeout_ms: Optional[float], deadline_ms: Optional[float], idempotent: bool
     ) -> Response:
-        """Make a call and wait for its answer; nobody else waits for it."""
+        """Make a call and wait for its answer, which nobody else waits for."""
         call = self.make_call(message, deadline_ms, idempotent)
         if call is None:
             raise LocalProtocolError("bad_message", "'exit' has no answer: use please_exit")
@@ -154,8 +154,8 @@ class Caller:
             raise
 
     def answer(self, call: Call, timeout_s: float, until: float) -> Response:
-        """The response to a call that is under way. Raises TimedOut at ``until`` (``timeout_s`` is for its text), or what ended
-        it.
+        """Wait for the response to a call that is under way. Raises TimedOut at ``until`` (``timeout_s`` is for its message), or what
+        ended the call.
         """
         while not call.done:
             exchange = call.exchange
@@ -189,7 +189,7 @@ class Caller:
         return TimedOut(with_stacks(text, stack), stack=stack)
 
     def _end_overdue(self, call: Call) -> None:
-        """The deadline of a call has passed; in the thread that watches over deadlines."""
+        """End a call whose deadline has passed. Runs in the thread that watches deadlines."""
         if self.supervisor and self.supervisor.expire(call):
             return
         worker = self._life.worker
@@ -197,7 +197,7 @@ class Caller:
             end_call(worker, call, "deadline", self._patience)
 
     def close(self) -> None:
-        """No call is ended or handed over any more. To be called before the end of the life; ``join`` after it."""
+        """From now on no call is ended or handed over. Call it before the life's end, and ``join`` afterwards."""
         self._deadlines.close()
         if self.supervisor:
             self.supervisor.close()

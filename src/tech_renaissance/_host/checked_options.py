@@ -1,6 +1,6 @@
-"""The options of a session, checked when they are given: no thread of ours may be the first to stumble over one.
+"""Checks the options of a session when they are given, so that no thread of ours is the first to stumble over one.
 
-All functions raise LocalProtocolError ``bad_option``, which says what is right.
+All functions raise LocalProtocolError ``bad_option``, which says what would be right.
 """
 
 import dataclasses
@@ -15,7 +15,9 @@ from .options import RESTARTS, CancelPatience, Options, RestartPolicy
 
 
 def checked(options: Options) -> Options:
-    """What a user gave, as the rest of a session wants it. Life and its parts check the rest: what has a variable in its place, too."""
+    """A user's options in the form that the rest of a session expects. Life and its parts check those that an environment variable
+    may give instead.
+    """
     choose_library(options.library)
     return dataclasses.replace(
         options,
@@ -82,7 +84,7 @@ def _path(name: str, path: object) -> Optional[str]:
 
 
 def _output(output: object) -> Optional[Output]:
-    """A function, or a text; or None."""
+    """A function, a text, or None."""
     return cast("Output", output) if callable(output) else _path("output", output)
 
 
@@ -94,7 +96,7 @@ def checked_hook(hook: object) -> Any:
 
 
 def _environment(environment: object) -> Dict[str, str]:
-    """Texts by texts."""
+    """A dict from texts to texts."""
     if not isinstance(environment, Mapping):
         _refuse("environment", "a dict of variables", environment)
     variables = dict(cast("Mapping[Any, Any]", environment))

@@ -1,4 +1,4 @@
-"""Who sees the end of a worker's process makes the record of it: spec/life.md, Post-mortem."""
+"""The thread that notices the end of a worker's process makes the record of it: spec/life.md, Post-mortem."""
 
 import contextlib
 import dataclasses
@@ -19,7 +19,9 @@ _KILLED = -9
 
 
 class Coroner:
-    """For one worker; to be made just before its process. Thread-safe: it takes no lock, since others wait for the process under theirs."""
+    """For one worker. Make it just before the process. Thread-safe, but takes no lock, because others hold theirs while they wait for
+    the process.
+    """
 
     def __init__(
         self,
@@ -29,7 +31,7 @@ class Coroner:
         exchange: Exchange,
         told: Callable[[], None],
     ) -> None:
-        """``interpreter``: of the worker. ``told``: is called when the record is made."""
+        """``interpreter``: the worker's. ``told`` is called when the record has been made."""
         self._place = place
         self._interpreter = interpreter
         self._transport = transport
@@ -40,19 +42,19 @@ class Coroner:
         self._kills_before = out_of_memory_kills(os.getpid())
         self._ended_by = ""
         self._has_left_directory = False
-        self.post_mortem: Optional[PostMortem] = None  # once the process has ended
-        self.last_call: Optional[Call] = None  # that was in work then
+        self.post_mortem: Optional[PostMortem] = None  # set once the process has ended
+        self.last_call: Optional[Call] = None  # the call that the worker was serving then
 
     def ended_by_host(self, why: str) -> None:
-        """Note why its host ends it; the first reason counts."""
+        """Note why the host ends it. The first reason counts."""
         self._ended_by = self._ended_by or why
 
     def leave_directory(self) -> None:
-        """From now on nothing is written there: it is the next worker's."""
+        """From now on nothing is written there, because the directory is the next worker's."""
         self._has_left_directory = True
 
     def process_ended(self, process: Process, status: Optional[int]) -> None:
-        """Make the record, and write it down if that can be done."""
+        """Make the record, and write it to the directory if possible."""
         self.last_call = call = self._begun_call()
         self.post_mortem = record = self._record(process, status, call)
         if not self._has_left_directory and not self._place.is_lost():
@@ -81,11 +83,11 @@ class Coroner:
         )
         try:
             return dataclasses.replace(record, **self._findings(process, status))
-        except Exception:  # no memory, for one: less is known
+        except Exception:  # such as MemoryError: then the record says less
             return record
 
     def _findings(self, process: Process, status: Optional[int]) -> Dict[str, Any]:
-        """What has to be looked for."""
+        """The fields that take some searching."""
         info = read_worker_info(self._place.directory)
         stderr = process.stderr_tail()
         peak = peak_nbytes(process.pid)
@@ -100,19 +102,22 @@ class Coroner:
         }
 
     def _begun_call(self) -> Optional[Call]:
-        """The call in work. One that was sent, and that the worker never saw, is not what it was busy with. It serves one after the other,
-        so that is the newest one that it began: the answers to those before may be there, and not taken yet.
+        """The call that the worker was busy with, which excludes sent requests that it never saw. As it serves one after the other, this
+        is the newest call that it began; answers to earlier ones may have come but not been taken yet.
         """
         calls = self._exchange.under_way
         for call in calls:
-            if call.step in ("terminate", "kill"):  # why it ends, also if it was answered on the way out
+            if call.step in (
+                "terminate",
+                "kill",
+            ):  # the reason for the end, even if it was answered on the way out
                 return call
         return next((call for call in reversed(calls) if self._may_have_begun(call)), None)
 
     def _may_have_begun(self, call: Call) -> bool:
         try:
             return self._transport.may_have_begun(call.request.id or 0)
-        except (OSError, MemoryError):  # what cannot be told counts as begun
+        except (OSError, MemoryError):  # if unknown, it counts as begun
             return True
 
     def _moment(self, call: Optional[Call]) -> str:
@@ -123,6 +128,8 @@ class Coroner:
         return "exiting" if self._exchange.was_asked_to_leave else "idle"
 
     def _write(self, record: PostMortem) -> None:
-        with contextlib.suppress(Exception):  # the disk is full, or the directory gone: the object is there
+        with contextlib.suppress(
+            Exception
+        ):  # the disk is full or the directory was removed; the object remains
             write_post_mortem(self._place.directory, record.to_json())
             write_status(self._place.directory, "terminated")

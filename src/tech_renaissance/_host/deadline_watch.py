@@ -1,4 +1,4 @@
-"""The thread that sees deadlines pass."""
+"""The thread that watches deadlines."""
 
 import heapq
 import itertools
@@ -11,17 +11,17 @@ from .._system.lazy_thread import LazyThread
 from .._system.waits import at_once
 from .call import Call
 
-# How long to wait before a call whose ending failed is ended again.
+# How long to wait before retrying to end a call.
 _RETRY_NS = 100_000_000
 
 
 class DeadlineWatch:
-    """Watches over calls with a deadline; its thread starts with the first. Thread-safe."""
+    """Watches calls that have a deadline. Its thread starts with the first one. Thread-safe."""
 
     def __init__(self, end: Callable[[Call], None]) -> None:
-        """``end``: what to do with a call whose deadline has passed; in the thread."""
+        """``end`` is called in the thread, for each call whose deadline has passed."""
         self._end = end
-        # Taken by itself: what is written in Python, as a condition's entry, may be interrupted with the lock taken.
+        # Taken directly: entering a condition is Python code, which may be interrupted after the lock is taken.
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
         self._waiting: List[Tuple[int, int, Call]] = []
@@ -36,12 +36,12 @@ class DeadlineWatch:
                 self._thread.start()
 
     def watch(self, call: Call) -> None:
-        """Watch over a call that has a deadline; after ``prepare``."""
+        """Watch a call that has a deadline. Call ``prepare`` first."""
         assert call.request.deadline_ns is not None
         self._put(call.request.deadline_ns, call)
 
     def close(self) -> None:
-        """No more calls are ended. Does not wait for one that is being ended."""
+        """From now on no more calls are ended. Does not wait for one that is being ended."""
         with self._lock:
             self._closed = True
             self._changed.notify_all()
@@ -58,7 +58,7 @@ class DeadlineWatch:
             try:
                 if not call.done:
                     self._end(call)
-            except BaseException:  # no descriptor or no memory, for one: that may pass, and ends no thread
+            except BaseException:  # such as MemoryError: it may pass, and must not end the thread
                 self._put(time.perf_counter_ns() + _RETRY_NS, call)
 
     def _put(self, at_ns: int, call: Call) -> None:

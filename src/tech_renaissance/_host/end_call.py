@@ -1,4 +1,4 @@
-"""Ending the call in work, step by step. Contract: spec/life.md, Deadlines."""
+"""How the current call is ended, step by step. Contract: spec/life.md, Deadlines."""
 
 import contextlib
 import time
@@ -11,9 +11,9 @@ from .options import CancelPatience
 
 
 def end_call(worker: LaunchedWorker, call: Call, why: str, patience: CancelPatience) -> str:
-    """End the call in work. ``why``: "deadline" or "cancel".
+    """End the current call. ``why``: "deadline" or "cancel".
 
-    Returns the step that ended it: "notice", "interrupt", "terminate" or "kill"; empty if it was not in work (any more).
+    Returns the step that ended it: "notice", "interrupt", "terminate" or "kill"; empty if it is not, or no longer, the current call.
     """
     with worker.ending:
         if not worker.exchange.begin_end(call, why):
@@ -23,7 +23,7 @@ def end_call(worker: LaunchedWorker, call: Call, why: str, patience: CancelPatie
             call.step = step
             with contextlib.suppress(
                 OSError, MemoryError
-            ):  # it cannot be told: the next step needs no cooperation
+            ):  # if a step cannot be taken, the next one needs no cooperation
                 _take(step, worker, call)
             if _was_enough(worker, call, patience_s):
                 break
@@ -31,7 +31,7 @@ def end_call(worker: LaunchedWorker, call: Call, why: str, patience: CancelPatie
 
 
 def _was_enough(worker: LaunchedWorker, call: Call, patience_s: float) -> bool:
-    """Whether the call is over within that time. Where nothing can be received any more, the end of the process is waited for."""
+    """Whether the call ends within that time. If nothing more can be received, waits for the end of the process."""
     until = time.monotonic() + patience_s
     try:
         return worker.exchange.wait(call, patience_s)

@@ -1,7 +1,7 @@
-"""Who ends a session or its worker, and who waits for that.
+"""Which thread ends a session or its worker, and which ones wait for that.
 
-An end is carried out by a thread of its own. An exception (Ctrl+C) in the thread that asked for it does not stop it half-way; and a signal
-handler that has interrupted the session's own code can ask for it, and return, so that what it interrupted can go on.
+An end is carried out in a thread of its own. So an exception (Ctrl+C) in the thread that asked for it does not stop it halfway; and
+a signal handler that has interrupted the session's own code can ask for it and return, so that the interrupted code can go on.
 """
 
 import os
@@ -25,16 +25,16 @@ _FOLDERS = tuple(
 
 
 class Ending:
-    """Ends of one session. Thread-safe."""
+    """Carries out the ends of one session. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
 
     def carry_out(self, action: Callable[[], None]) -> None:
-        """Have ``action`` done, and wait for it, and for what others have asked for before. It may be asked for twice.
+        """Run ``action`` after everything that was asked for earlier, and wait for it. It may be asked for twice.
 
-        In a callback the thread of it is this one, and does not wait for others. In a signal handler that has interrupted the session's own
-        code, it is begun; it ends after the handler.
+        A callback runs it in its own thread, and does not wait for others. A signal handler that has interrupted the session's own code
+        only starts it; it finishes after the handler.
         """
         if is_ours():
             if self._lock.acquire(blocking=False):
@@ -51,7 +51,7 @@ class Ending:
 
         try:
             LazyThread("end", act).start()
-        except LaunchError:  # none is left, or the interpreter ends
+        except LaunchError:  # no thread is left, or the interpreter is shutting down
             act()
         if not has_interrupted_us():
             done.wait(float("inf"))
@@ -64,8 +64,8 @@ class Ending:
 
 
 def unbroken(action: Callable[[], _Result]) -> _Result:
-    """Run ``action`` to its end, whatever interrupts the caller: a worker that is launched must not be forgotten, say. Signals come to the
-    main thread, so that has another do it.
+    """Run ``action`` to its end even if the caller is interrupted, so that for example a launched worker is not forgotten. Since
+    signals interrupt only the main thread, the main thread has another one do it.
     """
     if threading.current_thread() is not threading.main_thread():
         return action()
@@ -91,7 +91,7 @@ def unbroken(action: Callable[[], _Result]) -> _Result:
 
 
 def has_interrupted_us() -> bool:
-    """Whether the caller is a signal handler, in the middle of code of ours. Only the main thread runs those."""
+    """Whether the caller is a signal handler in the middle of our code. Only the main thread runs signal handlers."""
     if threading.current_thread() is not threading.main_thread():
         return False
     frame: Optional[FrameType] = sys._getframe(2)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]

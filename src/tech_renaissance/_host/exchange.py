@@ -1,11 +1,11 @@
 """The exchange of one worker's life: calls go in, replies come out, from any number of threads.
 
-Who waits reads. There is no thread of our own: the first thread that waits for anything becomes the reader, gives every frame
-that comes to the call it belongs to, and wakes the others; when it has what it wanted, another becomes the reader. So a
-reply reaches a single waiting thread without a switch between threads.
+The waiting threads do the reading; there is no thread of our own. The first thread that waits for anything becomes the reader, gives
+each frame that comes to the call it belongs to, and wakes the others; when it has what it wanted, another becomes the reader. So a
+reply reaches a single waiting thread without a thread switch.
 
-An exception may come at any moment: a KeyboardInterrupt out of a signal handler, say. What it interrupts is finished by whoever has the
-lock next (``_mend``).
+An exception may come at any moment, such as a KeyboardInterrupt from a signal handler. Whoever takes the lock next finishes what it
+interrupted (``_mend``).
 """
 
 import contextlib
@@ -25,27 +25,27 @@ from .call import Call, expired
 if TYPE_CHECKING:
     from types import FrameType
 
-# A worker that never stops talking is listened to for so long after the time has passed.
+# How long to keep reading from a worker that never stops talking, once the timeout has passed.
 _LAST_WORDS_S = 0.5
 
-# Of one wait: a new object, with its thread.
+# Identifies one wait: a new object, with the thread's id.
 _Mark = Tuple[int]
 
 
 class _NobodyServes(Exception):
-    """The worker is gone, or has left. ``until``: of the wait that found it; None if there was nothing to wait for."""
+    """The worker has died or left. ``until``: when the wait that noticed it would have ended; None if there was no wait."""
 
     until: Optional[float] = None
 
 
 class Exchange(Book):
-    """Thread-safe. ``has_exited`` tells whether the process is gone.
+    """Thread-safe. ``has_exited`` says whether the process has ended.
 
-    ``death(call, timeout_s)`` is called once the process has ended, or the worker has left: the error that says why, to the call or (None)
-    to whoever comes later. It waits so long for the end, at most, and is not called under the lock with a time to wait.
-    ``switch_output(message)``: if given, the output is told to which call it belongs, and one request is under way at a time.
-    ``wait_for_room(timeout_s)``: if given, holds up who is about to send, as long as what was written is not given on.
-    ``hands_over``: calls whose requests had not begun, or are idempotent, do not end with the worker; ``take_unanswered`` has them.
+    ``death(call, timeout_s)`` is called once the process has ended or the worker has left, and returns the error that says why, for the
+    call or, if None, for later callers. It waits up to ``timeout_s`` for the end; under the lock, that is 0.
+    ``switch_output(message)``: if given, is told which call the output belongs to, and only one request is under way at a time.
+    ``wait_for_room(timeout_s)``: if given, holds up senders while too much output has not been passed on.
+    ``hands_over``: calls that had not begun, and idempotent ones, do not end with the worker; ``take_unanswered`` returns them.
     """
 
     def __init__(
@@ -63,8 +63,10 @@ class Exchange(Book):
         self._wait_for_room = wait_for_room
         self._lock = threading.RLock()
         self._waiters = Waiters()
-        self._reader: Optional[_Mark] = None  # who is in the transport
-        self._receiving = False  # since a frame was looked for, none has been dealt with to the end
+        self._reader: Optional[_Mark] = None  # the thread that is in the transport
+        self._receiving = (
+            False  # whether a frame may have been received that has not been completely dealt with
+        )
         self._closed = False
 
     @property
@@ -74,12 +76,12 @@ class Exchange(Book):
         return self._connection.state
 
     def take_in(self) -> None:
-        """Give what has arrived to the calls it belongs to; does not wait."""
+        """Give what has arrived to the calls it belongs to. Does not wait."""
         with contextlib.suppress(LocalProtocolError):  # in a signal handler
             self._until(lambda: False, 0)
 
     def wait_started(self, timeout_s: float) -> bool:
-        """Wait until the worker is ready; False if it is not yet. Raises what ended it, if it can serve no more."""
+        """Wait until the worker is ready; False if it is not ready in time. Raises what ended it, if it can no longer serve."""
         return self._until_served(self._has_started, timeout_s)
 
     def send(self, call: Call, timeout_s: float) -> bool:
@@ -91,11 +93,11 @@ class Exchange(Book):
         return self._until_served(lambda: self._try_send(call), timeout_s)
 
     def wait(self, call: Call, timeout_s: float) -> bool:
-        """Wait until the call is done, or is this exchange's no more; False if it is not."""
+        """Wait until the call is done, or no longer belongs to this exchange; False after the timeout."""
         return self._until(lambda: call.done or call.exchange is not self, timeout_s)
 
     def begin_end(self, call: Call, why: str) -> bool:
-        """The host is about to end the call in work: what it is answered counts no more. False if it is not in work (any more)."""
+        """The host is about to end the current call, whose answer no longer counts. False if it is not, or no longer, the current call."""
         self.take_in()
         with self._lock:
             if call.done or call is not self.current:
@@ -104,7 +106,7 @@ class Exchange(Book):
             return True
 
     def expire(self, call: Call) -> bool:
-        """End a call whose deadline has passed before its turn; False if it is in work, or done."""
+        """End a call whose deadline passed before its turn; False if it is the current one, or done."""
         self.take_in()
         with self._lock:
             if call.done or call is self.current:
@@ -114,35 +116,35 @@ class Exchange(Book):
             return True
 
     def wait_over(self, timeout_s: float) -> bool:
-        """Wait until the process has ended, and with it the calls, or they are handed over; False if it lives."""
+        """Wait until the process has ended, and its calls have ended or been handed over; False if it is still alive."""
         return self._until(lambda: self._over, timeout_s)
 
     def take_unanswered(self) -> List[Call]:
-        """The calls that are handed over, oldest first."""
+        """Take the calls to be handed over, oldest first."""
         with self._lock:
             calls, self._unanswered = self._unanswered, []
             return calls
 
     def wait_idle(self, timeout_s: float) -> bool:
-        """Wait until every call is answered; False if they are not. Raises what ended the worker."""
+        """Wait until every call is answered; False after the timeout. Raises what ended the worker."""
         return self._until_served(self._is_idle, timeout_s)
 
     def ask_to_leave(self, timeout_s: float) -> bool:
-        """Ask the worker to leave, waiting for its start and for room; True once it is asked, or gone."""
+        """Ask the worker to leave, waiting for its start and for room; True once it has been asked, or has ended."""
         return self._until(self._try_ask_to_leave, timeout_s)
 
     def wait_left(self, timeout_s: float) -> bool:
-        """Wait until the worker says that it leaves, or is gone; False if it does not."""
+        """Wait until the worker says that it is leaving, or has ended; False after the timeout."""
         return self._until(lambda: self._connection.state in OVER, timeout_s)
 
     def begin_end_all(self) -> None:
-        """The host is about to end the worker: what it answers from now on counts no more."""
-        with contextlib.suppress(TechRenaissanceError):  # nothing can be received any more
+        """The host is about to end the worker, whose answers no longer count from now on."""
+        with contextlib.suppress(TechRenaissanceError):  # nothing more can be received
             self.take_in()
         self._is_ending = True
 
     def close(self) -> None:
-        """The worker is gone: every waiting call fails, and no thread is in the transport any more."""
+        """The worker has ended: fail every waiting call, and make sure that no thread is in the transport."""
         with self._lock:
             self._closed = True
             self._mend()
@@ -202,9 +204,10 @@ class Exchange(Book):
         raise self._death(None, left_s)
 
     def _until(self, done: Callable[[], bool], timeout_s: float) -> bool:
-        """Run the exchange until ``done()``, which is called under the lock; False after the timeout. 0 takes in what is there.
+        """Run the exchange until ``done()``, which is called under the lock; False after the timeout. A timeout of 0 takes in what has
+        already come.
 
-        Once closed, the transport is another's; once broken, it is of no use.
+        Does not touch the transport once the exchange is closed, because others use it then, or once it is broken.
         """
         until: Optional[float] = None
         left_s = timeout_s if timeout_s > 0 else 0.0
@@ -241,13 +244,13 @@ class Exchange(Book):
             raise
 
     def _line_up(self) -> "LockType":
-        """To sleep until something changes, while another thread reads."""
+        """Get ready to sleep until something changes, while another thread reads."""
         if self._reader and self._reader[0] == threading.get_ident():
             raise _refusal()
         return self._waiters.enter()
 
     def _stop_reading(self, mark: Optional[_Mark], error: BaseException, until: Optional[float]) -> None:
-        """Let another thread read, and finish what this one has begun."""
+        """Let another thread read, and finish what this one began."""
         if isinstance(error, _NobodyServes):
             error.until = until
         if self._reader is mark:
@@ -265,7 +268,7 @@ class Exchange(Book):
             self._waiters.wake_all()
 
     def _mend(self) -> None:
-        """Finish what an exception has interrupted, in any thread."""
+        """Finish what an exception interrupted, in any thread."""
         if self._is_interrupted():
             raise _refusal()
         if self._sending is not None:
@@ -278,7 +281,7 @@ class Exchange(Book):
             self._waiters.wake_all()
 
     def _is_interrupted(self) -> bool:
-        """Whether this thread is here already, below a signal handler."""
+        """Whether this thread is already running the exchange, below a signal handler."""
         runs = 0
         frame: Optional[FrameType] = sys._getframe()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
         while frame:
@@ -287,7 +290,7 @@ class Exchange(Book):
         return runs > 1
 
     def _receive(self, timeout_s: float) -> "Tuple[Taken, bool]":
-        """What came, or None, and whether the worker is gone. What it said before it died comes first."""
+        """What came, or None, and whether the worker has died. What it sent before it died comes first."""
         try:
             frame = self._transport.receive(timeout_s)
             if frame is None and self._has_exited():
@@ -301,7 +304,7 @@ class Exchange(Book):
 
 
 def _refusal() -> LocalProtocolError:
-    """This thread is here already, below a signal handler, which cannot wait for it."""
+    """The error for a signal handler that has interrupted the exchange, and so cannot wait for it."""
     text = (
         "a signal handler that has interrupted a call can end it, or the session, but make no call of its own"
     )
@@ -309,7 +312,7 @@ def _refusal() -> LocalProtocolError:
 
 
 def _left_s(until: float, before_s: float, *, came: bool) -> float:
-    """The seconds that are left for the next turn; below 0 after the last one."""
+    """The seconds left for the next turn; negative after the last one."""
     now = time.monotonic()
     if not before_s and (not came or now > until + _LAST_WORDS_S):
         return -1.0

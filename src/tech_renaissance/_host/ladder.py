@@ -1,4 +1,4 @@
-"""The ladders, as data: by which steps a worker and a call are ended, and how long each step is given before the next one."""
+"""The ladders as data: the steps that end a worker or a call, and how long each is given before the next one is taken."""
 
 from typing import NamedTuple, Tuple
 
@@ -22,7 +22,7 @@ TERMINATE_LADDER = END_LADDER[1:]
 
 
 def call_ladder(patience: CancelPatience) -> Ladder:
-    """The steps that end the call in work."""
+    """The steps that end the current call."""
     return (
         Step("notice", patience.notice_ms / 1000),
         Step("interrupt", patience.interrupt_ms / 1000),

@@ -1,4 +1,4 @@
-"""A launched process and what is said to it: how it is asked to leave, interrupted, ended; and how its end is told."""
+"""A launched process and its exchange: how it is asked to leave, interrupted and ended, and how its end is reported."""
 
 import contextlib
 import os
@@ -18,7 +18,7 @@ from .coroner import Coroner
 from .exchange import Exchange
 from .ladder import Ladder
 
-# How long the process of a worker that has left may take to end, before its error is told without an exit status.
+# How long the process of a worker that has left may take to end before its error is reported without an exit status.
 _DEATH_S = 5.0
 
 
@@ -46,10 +46,10 @@ class LaunchedWorker:
     ) -> None:
         """``told``: see Coroner. ``hands_over``: see Exchange. Raises LaunchError."""
         self._place = place
-        self._stopped = False  # by its host, and not for a call
+        self._stopped = False  # whether its host stopped it, and not for a single call
         self._death_until: Optional[float] = None
         self._stacks_lock = threading.Lock()
-        self.ending = threading.Lock()  # of who ends a call
+        self.ending = threading.Lock()  # held by the thread that ends a call
         self.launched_at = time.monotonic()
         self.transport = transport
         self.exchange = Exchange(
@@ -71,29 +71,29 @@ class LaunchedWorker:
 
     @property
     def last_call(self) -> Optional[Call]:
-        """The call that was in work when the process ended."""
+        """The call that it was serving when the process ended."""
         return self._coroner.last_call
 
     def is_alive(self) -> bool:
-        """Whether the process runs, as the kernel says now."""
+        """Whether the process is running; asks the kernel."""
         return self.process.is_alive()
 
     def leave(self, timeout_s: float) -> bool:
-        """Ask it to leave and wait for the end of the process; False if it still runs."""
+        """Ask it to leave and wait for the end of the process; False if it is still running."""
         deadline = time.monotonic() + timeout_s
         if self.is_alive() and self.exchange.ask_to_leave(timeout_s):
             self.exchange.wait_left(max(0.0, deadline - time.monotonic()))
         return self.process.wait(max(0.0, deadline - time.monotonic()))
 
     def stop(self, ladder: Ladder, why: str) -> None:
-        """End the process by the steps of the ladder; every waiting call fails. ``why``: for the post-mortem."""
+        """End the process by the steps of the ladder. Every waiting call fails. ``why`` is for the post-mortem."""
         for step, patience_s in ladder:
             if not self.is_alive():
                 break
             self._stopped = True
             self._coroner.ended_by_host(why)
             if step == "exit":
-                # If it cannot be told, the next step needs no cooperation.
+                # If it cannot be asked, the next step needs no cooperation.
                 with contextlib.suppress(TechRenaissanceError):
                     self.leave(patience_s)
             else:
@@ -104,36 +104,36 @@ class LaunchedWorker:
         self.exchange.close()
 
     def end_process(self, step: str, why: str) -> None:
-        """Terminate or kill it. ``why``: for the post-mortem."""
+        """Terminate or kill it. ``why`` is for the post-mortem."""
         self._coroner.ended_by_host(why)
         getattr(self.process, step)()
 
     def interrupt(self) -> None:
-        """Interrupt the handler. The same signal asks for the stacks: one at a time."""
+        """Interrupt the handler. Not while stacks are taken, which uses the same signal."""
         with self._stacks_lock:
             self.process.interrupt()
 
     def stacks(self) -> str:
-        """The Python stacks of all threads, or why they cannot be had; empty if the worker does not offer them."""
+        """The Python stacks of all threads, or why they cannot be taken; empty if the worker does not offer them."""
         with self._stacks_lock:
             if not self.is_alive() or self._place.is_lost():
                 return ""
             return take_stacks(self.process, os.path.join(self._place.directory, "stack.txt"))
 
     def close(self) -> None:
-        """End what still runs, and release what the process holds in the host. The directory is the next worker's then."""
+        """End what is still running, and release the process's resources in the host. The directory is then free for the next worker."""
         self.stop((), "")
         self.process.close()
         self._coroner.leave_directory()
 
     @property
     def was_stopped(self) -> bool:
-        """Whether its host has stopped it, and not for a single call."""
+        """Whether its host stopped it, and not for a single call."""
         return self._stopped
 
     @property
     def was_lost(self) -> bool:
-        """Whether its process has ended as nobody asked for."""
+        """Whether its process ended without being asked to."""
         record = self.post_mortem
         if record is None or self._stopped or self.exchange.was_asked_to_leave:
             return False
@@ -141,11 +141,11 @@ class LaunchedWorker:
 
     @property
     def has_crashed(self) -> bool:
-        """Whether it was lost after it had been ready."""
+        """Whether it was lost after it had become ready."""
         return self.was_lost and self.exchange.was_ready
 
     def death(self, call: Optional[Call], timeout_s: float = 0.0) -> TechRenaissanceError:
-        """The error that tells of the process's end, to a call or to whoever comes later. It is waited for at most so long."""
+        """The error that reports the process's end, to a call or, if None, to later callers. Waits up to ``timeout_s`` for the end."""
         self.process.wait(min(timeout_s, self._remaining_death_s()))
         record = self.post_mortem
         if call and call.why and record:
@@ -163,7 +163,7 @@ class LaunchedWorker:
         return WorkerLost("worker_lost", f"the worker ended: {record}", *details)
 
     def _remaining_death_s(self) -> float:
-        """How long the end of a worker that has left is still waited for."""
+        """How long to keep waiting for the end of a worker that has left."""
         now = time.monotonic()
         if self._death_until is None:
             self._death_until = now + _DEATH_S

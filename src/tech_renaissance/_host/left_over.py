@@ -1,4 +1,4 @@
-"""The calls that no worker has: what the dead one had not begun, until the next one gets it."""
+"""The calls that no worker has: those that a dead worker had not begun, until the next one gets them."""
 
 from collections import deque
 from typing import Deque, List, Optional
@@ -8,17 +8,17 @@ from .call import Call, expired
 
 
 class LeftOver:
-    """Oldest first. Not thread-safe."""
+    """A queue of calls, oldest first. Not thread-safe."""
 
     def __init__(self) -> None:
         self._calls: Deque[Call] = deque()
 
     def put_first(self, calls: List[Call]) -> None:
-        """What a worker leaves was sent before what is still here."""
+        """Add the calls of a dead worker, which were sent before those still here."""
         self._calls.extendleft(reversed(calls))
 
     def take(self) -> Optional[Call]:
-        """The next one that somebody waits for; None if there is none. It is the sender's now, until it is put back."""
+        """Take the next call that someone is waiting for; None if there is none. It belongs to the caller, unless put back."""
         while self._calls:
             call = self._calls.popleft()
             if not (call.abandoned or call.done):
@@ -34,6 +34,6 @@ class LeftOver:
         return True
 
     def fail_all(self, error: TechRenaissanceError) -> None:
-        """None of them is sent any more."""
+        """Fail all calls: none of them will be sent."""
         while self._calls:
             self._calls.popleft().error = error

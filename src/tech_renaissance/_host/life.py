@@ -1,4 +1,4 @@
-"""What a session owns from its first start to its end: the directory, the transport, the worker. And how it stops them."""
+"""What a session owns from its first start to its end: the directory, the transport, the worker; and how it ends them."""
 
 import contextlib
 import functools
@@ -24,15 +24,15 @@ from .ladder import END_LADDER, TERMINATE_LADDER
 from .launched_worker import Launch, LaunchedWorker
 from .options import Options
 
-# How often to look whether a worker that is being ended was given up.
+# How often to check whether a worker that is being ended has turned out to be unkillable.
 _LOOK_S = 1.0
 
 
 class Life:
-    """Owner of a session's process and files. Thread-safe."""
+    """Owns a session's process and files. Thread-safe."""
 
     def __init__(self, options: Options) -> None:
-        """Raises LocalProtocolError ``bad_name`` or ``bad_option``; nothing is made yet."""
+        """Makes nothing yet. Raises LocalProtocolError ``bad_name`` or ``bad_option``."""
         self._options = options
         self._environment = {**os.environ, **options.environment}
         self._poll_ms = options.poll_ms or self._environment.get("TR_POLL_MS")
@@ -54,13 +54,13 @@ class Life:
         self.ending = Ending()
         self._generation = Forks.generation
         self._forget_forks: Callable[[], None] = lambda: None
-        self._parents: object = None  # in a fork: what is its parent's, as it is
+        self._parents: object = None  # in a fork: keeps the parent's objects as they are
         self._directory: Optional[SessionDirectory] = None
         self._transport: Optional[HostTransport] = None
         self._worker: Optional[LaunchedWorker] = None
-        self._last_post_mortem: Optional[PostMortem] = None  # of a worker that is released
+        self._last_post_mortem: Optional[PostMortem] = None  # of the last worker that was released
         self._closed = False
-        # Is called when a worker's process has ended, and the record of that is made, by the thread that saw it.
+        # Called when a worker's process has ended and the record of it has been made, by the thread that noticed it.
         self.told: Callable[[], None] = lambda: None
 
     @property
@@ -70,22 +70,22 @@ class Life:
 
     @property
     def post_mortem(self) -> Optional[PostMortem]:
-        """How the last worker ended; None if none has."""
+        """How the last worker ended; None if no worker has ended."""
         worker = self.worker
         return (worker and worker.post_mortem) or self._last_post_mortem
 
     @property
     def worker(self) -> Optional[LaunchedWorker]:
-        """The present worker, or the last one; None if there was none, or after the end."""
+        """The current worker, or the last one; None if there was none, or after the end."""
         if self._worker is None:
             self.check_ours()
         return self._worker
 
     @property
     def transport(self) -> HostTransport:
-        """The host's end; claims the directory when first used."""
+        """The host's end. Claims the directory on first use."""
         if self._transport is None:
-            self.check_ours()  # in a fork the lock may be held
+            self.check_ours()  # in a fork the lock may stay locked
         transport = self._transport
         if transport is not None and not self._closed:
             return transport
@@ -108,7 +108,7 @@ class Life:
             return self._transport
 
     def start(self) -> bool:
-        """Launch a worker; False if one runs already, and is not unkillable. One that another thread ends is waited for."""
+        """Launch a worker; False if one is already running and is not unkillable. Waits for a worker that another thread is ending."""
         while True:
             with self._lock:
                 self.check_open()
@@ -125,7 +125,7 @@ class Life:
         if self._directory and not self._directory.is_in_place():
             self._claim_directory()
         transport = self.transport
-        if self._worker:  # which is the last one until there is another: calls do not find none
+        if self._worker:  # it stays here until there is another, so that calls always find one
             self._worker.close()
         offer = transport.prepare()
         environment = {**self._worker_environment(), **offer.environment}
@@ -140,7 +140,7 @@ class Life:
     def restart(
         self, crashed: LaunchedWorker, check_wanted: Callable[[], None], *, keep_tags: bool
     ) -> Optional[LaunchedWorker]:
-        """Launch a worker in place of one that has crashed; None if its user was quicker. Raises LaunchError, SessionClosed, and what
+        """Launch a worker in place of a crashed one; None if the user was faster. Raises LaunchError, SessionClosed, and what
         ``check_wanted`` raises.
         """
         with self._lock:
@@ -150,20 +150,20 @@ class Life:
             check_wanted()
             if not keep_tags:
                 for tag in self.transport.tags():
-                    if not is_reserved_tag(tag):  # as those of calls that wait are
+                    if not is_reserved_tag(tag):  # reserved ones belong to waiting calls
                         self.transport.drop_tensor(tag)
             self.start()
             return self._worker
 
     def terminate(self) -> None:
-        """End the process for certain; the directory stays."""
-        with self._lock:  # a start comes first
+        """End the process for certain. The directory stays."""
+        with self._lock:  # waits for a start to finish
             worker = self._worker
         if worker:
             worker.stop(TERMINATE_LADDER, "terminate()")
 
     def end(self) -> None:
-        """End the process, for good; ``clear`` follows. Never raises."""
+        """End the process for good. Call ``clear`` afterwards. Never raises."""
         with self._lock:
             self._closed = True
             worker = self._worker
@@ -171,20 +171,20 @@ class Life:
             worker.stop(END_LADDER, "close()")
 
     def clear(self) -> None:
-        """After the end, and once nobody else writes there: no files are left. Never raises."""
+        """Remove all files. Call it after ``end``, once nobody else writes there. Never raises."""
         with self._lock:
             self._release_worker()
             if self._transport:
                 self._transport.close()
             if self._directory:
-                # Someone else's file in it, or it is gone: nothing more can be done.
+                # It may have someone else's file in it, or have been removed already.
                 with contextlib.suppress(OSError):
                     self._directory.remove()
             self._transport = self._directory = None
             self._forget_forks()
 
     def leave_to_parent(self) -> None:
-        """This is a fork of the host. Nothing of the session is touched any more: it has no threads here, and locks may be held."""
+        """Called in a fork of the host, which must not touch the session: it has no threads here, and its locks may stay locked."""
         self._parents = (self._worker, self._transport, self._directory)
         if self._worker:
             self._worker.process.disown()
@@ -206,12 +206,14 @@ class Life:
             raise SessionClosed("session_closed", "the session was closed: make a new one")
 
     def _claim_directory(self) -> None:
-        """Also in place of one that was lost, which is let go of afterwards: as long as its lock is open, no other file has its number."""
+        """Claim the directory, also in place of a lost one. That one is released afterwards: while its lock file is open, no other file
+        can have the same inode number.
+        """
         lost, self._directory = self._directory, SessionDirectory(self.path, empty=True)
         with contextlib.suppress(OSError):
             if lost:
                 lost.remove()
-        with contextlib.suppress(OSError, LaunchError):  # they are not what was asked for
+        with contextlib.suppress(OSError, LaunchError):  # leftovers must not make the claim fail
             remove_leftovers(os.path.dirname(self.path))
 
     def _release_worker(self) -> None:
@@ -231,7 +233,7 @@ class Life:
             environment["TR_LOOK_US"] = str(self._look_us)
         if self._transport_name:
             environment["TR_TRANSPORT"] = self._transport_name
-        if callable(self._options.output):  # what a call has written is there before its answer is
+        if callable(self._options.output):  # so that a call's output comes before its answer
             environment["PYTHONUNBUFFERED"] = "1"
         return environment
 

@@ -1,4 +1,4 @@
-"""Which requests were in work when workers died, and are given to no worker any more. Contract: spec/life.md, Supervision."""
+"""Requests that are no longer sent, because workers died while serving them. Contract: spec/life.md, Supervision."""
 
 import re
 from typing import Dict, NamedTuple, Optional
@@ -7,9 +7,9 @@ from .._base.errors import WorkerLost
 from .._base.post_mortem import PostMortem
 from .call import Call
 
-# Deaths in a request's time after which it is given to no worker any more.
+# A request is no longer sent after this many deaths.
 _MOST_DEATHS = 2
-# Requests that are remembered; the one that is noted the longest ago goes first.
+# How many requests are remembered. The one noted longest ago is forgotten first.
 _MOST_NOTED = 256
 _CALL_TAG = re.compile(r"(?<!\S)_[0-9]+_[0-9]+(?!\S)")
 
@@ -26,7 +26,7 @@ class Quarantine:
         self._cases: Dict[str, _Case] = {}  # by request, the latest last
 
     def note(self, call: Call, death: PostMortem) -> None:
-        """A worker has died with this call in work."""
+        """Note that a worker died while serving this call."""
         key = request_key(call.message)
         case = self._cases.pop(key, None)
         self._cases[key] = _Case(case.deaths + 1 if case else 1, death)
@@ -38,7 +38,7 @@ class Quarantine:
         self._cases.clear()
 
     def refuse(self, call: Call) -> Optional[WorkerLost]:
-        """The error of a request that is given to no worker any more; None if it may be."""
+        """The error of a request that is no longer sent; None if it may be sent."""
         case = self._cases.get(request_key(call.message)) if self._cases else None
         if case is None or case.deaths < _MOST_DEATHS:
             return None

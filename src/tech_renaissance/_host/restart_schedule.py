@@ -1,11 +1,11 @@
-"""When the next worker is started after a crash, and whether. Contract: spec/life.md, Supervision."""
+"""Whether and when the next worker is started after a crash. Contract: spec/life.md, Supervision."""
 
 from collections import deque
 from typing import Deque, Optional
 
 from .options import RestartPolicy
 
-# A worker that lived so long has started well: the back-off begins anew.
+# A worker that lived this long has started well, and the back-off starts over.
 _LONG_LIFE_S = 10.0
 
 
@@ -23,7 +23,7 @@ class RestartSchedule:
         self._next_ms = self._policy.first_backoff_ms
 
     def next_wait_s(self, lived_s: float, now: float) -> Optional[float]:
-        """After the crash of a worker that lived so long: how long to wait before the restart; None: no more restarts."""
+        """How long to wait before the restart, after the crash of a worker that lived for ``lived_s``; None: no more restarts."""
         policy = self._policy
         if lived_s >= _LONG_LIFE_S:
             self._next_ms = policy.first_backoff_ms

@@ -1,4 +1,4 @@
-"""Supervision: a thread that starts a crashed worker again, and hands its calls on. Contract: spec/life.md, Supervision."""
+"""Supervision: a thread that restarts a crashed worker and hands over its calls. Contract: spec/life.md, Supervision."""
 
 import enum
 import threading
@@ -19,43 +19,43 @@ from .options import RestartPolicy
 from .quarantine import Quarantine
 from .restart_schedule import RestartSchedule
 
-# How long to wait for the end of a process that has died, and for what it still said.
+# How long to wait for the end of a process that has died, and for its last frames.
 _DEATH_S = 5.0
-# How often to look whether a call that waits for room is still wanted.
+# How often to check whether a call that waits for room is still wanted.
 _LOOK_S = 1.0
 
 
 class _Phase(enum.Enum):
     WATCHING = enum.auto()
     RESTARTING = enum.auto()
-    # Calls go on, behind those that were left over.
+    # New calls go on, but behind those that were left over.
     SENDING_AGAIN = enum.auto()
 
 
 class Supervisor:
-    """Watches one session's workers, from each start to an end that was asked for. Thread-safe."""
+    """Watches a session's workers, from each start until an end that was asked for. Thread-safe."""
 
     def __init__(
         self, life: Life, policy: RestartPolicy, launch_timeout_s: float, on_restart: Callable[[], None]
     ) -> None:
-        """``on_restart``: runs in the supervisor's thread when a new worker is ready, before calls go on."""
+        """``on_restart`` runs in the supervisor's thread when a new worker is ready, before calls go on."""
         self._life = life
         self._policy = policy
         self._launch_timeout_s = launch_timeout_s
         self._on_restart = on_restart
-        # Taken by itself: what is written in Python, as a condition's entry, may be interrupted with the lock taken.
+        # Taken directly: entering a condition is Python code, which may be interrupted after the lock is taken.
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
         self._thread = LazyThread("supervisor", self._run)
         self._schedule = RestartSchedule(policy)
         self._quarantine = Quarantine()
         self._left_over = LeftOver()
-        self._worker: Optional[LaunchedWorker] = None  # the one that is watched
+        self._worker: Optional[LaunchedWorker] = None  # the watched worker
         self._phase = _Phase.WATCHING
-        self._wish = 0  # changes when the user wants no worker any more
-        self._restart_wish = 0  # at the end of the worker that is replaced
-        self._hurried = False  # the back-off is over
-        # Why there is no worker any more, if it is of no use to start another.
+        self._wish = 0  # changes whenever the user no longer wants a worker
+        self._restart_wish = 0  # its value when the worker to be replaced ended
+        self._hurried = False  # whether the back-off has been cut short
+        # Why there is no worker and none will be started; None if that is not so.
         self._given_up: Optional[TechRenaissanceError] = None
         self._closed = False
 
@@ -68,14 +68,14 @@ class Supervisor:
                 self._thread.start()
 
     def hurry(self) -> bool:
-        """The user wants a worker. True if one is on its way anyway: then it comes without waiting any longer."""
+        """The user wants a worker. True if a restart is pending, which then happens without further back-off."""
         last = self._life.worker
         if last:
-            last.is_alive()  # if it has ended, that is known then
+            last.is_alive()  # makes sure that an end is noticed
         if self._thread.is_current:
             return True
         with self._lock:
-            # What has been called off, and the end of a worker, are seen to first.
+            # First let the thread deal with a restart that was called off, or a worker's end.
             self._changed.wait_for(self._is_settled, _DEATH_S)
             if not self._is_wanted_restart():
                 return False
@@ -85,7 +85,7 @@ class Supervisor:
             return True
 
     def watch(self, worker: LaunchedWorker) -> None:
-        """Watch over a worker that its user has started."""
+        """Watch a worker that the user has started."""
         with self._lock:
             self._worker = worker
             self._given_up = None
@@ -93,14 +93,14 @@ class Supervisor:
             self._changed.notify_all()
 
     def stand_down(self) -> None:
-        """The user wants none: a restart that is on its way is called off, and quarantine is forgiven."""
+        """The user wants no worker: call off a pending restart, and forgive quarantined requests."""
         with self._lock:
             self._wish += 1
             self._quarantine.clear()
             self._changed.notify_all()
 
     def close(self) -> None:
-        """The same, for good; the calls that wait fail."""
+        """The same, for good. Waiting calls fail."""
         with self._lock:
             self._closed = True
             self._wish += 1
@@ -113,19 +113,19 @@ class Supervisor:
     # ------------------------------------------------------------ what calls ask
 
     def worker_ended(self) -> None:
-        """A worker's process has ended; by any thread, which does not wait."""
+        """A worker's process has ended. Any thread may call this; it does not wait."""
         with self._lock:
             self._changed.notify_all()
 
     @property
     def is_restarting(self) -> bool:
-        """Whether a worker has crashed, and the next one does not serve yet."""
+        """Whether a worker has crashed and the next one does not serve yet."""
         with self._lock:
             return self._phase is _Phase.RESTARTING and self._is_wanted_restart()
 
     @property
     def has_given_up(self) -> bool:
-        """Whether there is no worker because it is of no use to start another."""
+        """Whether there is no worker because starting another one is pointless."""
         return self._given_up is not None
 
     def check_allowed(self, call: Call) -> None:
@@ -136,8 +136,8 @@ class Supervisor:
             raise error
 
     def is_coming_after(self, worker: LaunchedWorker) -> bool:
-        """Whether there will be another in place of a worker that cannot be used any more. Not to the supervisor's own thread, where the
-        hook runs.
+        """Whether another worker will replace one that can no longer be used. False in the supervisor's own thread, where the hook
+        runs.
         """
         with self._lock:
             if self._thread.is_current or self._closed:
@@ -148,7 +148,7 @@ class Supervisor:
             )
 
     def wait_served(self, worker: LaunchedWorker, timeout_s: float) -> bool:
-        """Wait while the next worker is on its way; False if it is not there in time. Raises why there will be none.
+        """Wait while the next worker is on its way; False if it does not come in time. Raises the reason if there will be none.
 
         The supervisor's own thread, where the hook runs, does not wait.
         """
@@ -161,7 +161,7 @@ class Supervisor:
             return in_time
 
     def wait_turn(self, timeout_s: float) -> bool:
-        """Wait until what a dead worker left has been sent again: that comes first. False if it is not in time."""
+        """Wait until a dead worker's calls have been sent again, because they come first. False after the timeout."""
         if self._phase is not _Phase.SENDING_AGAIN:
             return True
         with self._lock:
@@ -172,12 +172,12 @@ class Supervisor:
             )
 
     def wait_sent(self, call: Call, timeout_s: float) -> bool:
-        """Wait until a call that was handed over is under way again, or done; False if it is not in time."""
+        """Wait until a handed-over call is under way again, or done; False after the timeout."""
         with self._lock:
             return wait_for(self._changed, lambda: call.exchange is not None or call.done, timeout_s)
 
     def expire(self, call: Call) -> bool:
-        """The deadline of a call has passed; False if it is not here, or is just being sent."""
+        """End a call whose deadline has passed; False if it is not here, or is being sent right now."""
         with self._lock:
             if not self._left_over.expire(call):
                 return False
@@ -190,13 +190,13 @@ class Supervisor:
         return self._worker is not None and self._worker.post_mortem is not None
 
     def _is_settled(self) -> bool:
-        """Whether it is clear that a worker is on its way, or that none is."""
+        """Whether it is clear if a worker is on its way or not."""
         if self._closed or self._is_wanted_restart():
             return True
         return self._phase is _Phase.WATCHING and not self._has_ended_worker()
 
     def _is_wanted_restart(self) -> bool:
-        """Whether a worker is on its way, and its user has not called it off."""
+        """Whether a worker is on its way and the user has not called it off."""
         return self._phase is not _Phase.WATCHING and self._restart_wish == self._wish
 
     def _is_coming(self, worker: LaunchedWorker) -> bool:
@@ -221,7 +221,7 @@ class Supervisor:
             self._take_over(dead, has_crashed)
 
     def _take_over(self, dead: LaunchedWorker, has_crashed: bool) -> None:
-        """A worker has ended: start the next, or end what waits for it."""
+        """A worker has ended: start the next one, or fail what waits for it."""
         following: Optional[LaunchedWorker] = None
         error: Optional[TechRenaissanceError] = None
         try:
@@ -245,10 +245,10 @@ class Supervisor:
             self._changed.notify_all()
 
     def _inherit(self, dead: LaunchedWorker) -> None:
-        """Take what a dead worker leaves. What it had answered before is an answer; all of its other calls have failed then."""
+        """Take over a dead worker's calls. Answers that it gave before count; afterwards all of its other calls have failed."""
         try:
             dead.exchange.wait_over(_DEATH_S)
-        except TechRenaissanceError:  # nothing can be received any more
+        except TechRenaissanceError:  # nothing more can be received
             pass
         dead.exchange.close()
         calls = dead.exchange.take_unanswered()
@@ -262,8 +262,8 @@ class Supervisor:
                 self._quarantine.note(dead.last_call, dead.post_mortem)
 
     def _restart(self, dead: LaunchedWorker) -> Optional[LaunchedWorker]:
-        """A worker that is ready, has what the hook gives it, and what the last one had not begun. None if its user wants none any more,
-        or was quicker. Raises why there is none.
+        """Start a worker that is ready and has got what the hook sends and what the last one had not begun. None if the user no longer
+        wants one, or was faster. Raises the reason if there is none.
         """
         while self._back_off(dead.post_mortem):
             following = self._life.restart(dead, self._check_wanted, keep_tags=self._policy.keep_tags)
@@ -274,7 +274,7 @@ class Supervisor:
         return None
 
     def _back_off(self, record: Optional[PostMortem]) -> bool:
-        """False if its user wants no restart any more. Raises WorkerLost if the policy says that enough is enough."""
+        """Wait before a restart; False if the user no longer wants it. Raises WorkerLost if the policy allows no more restarts."""
         lived_s = record.ended_at - record.started_at if record else 0.0
         with self._lock:
             wait_s = self._schedule.next_wait_s(lived_s, time.monotonic())
@@ -291,8 +291,8 @@ class Supervisor:
         raise WorkerLost("worker_lost", text, record.exit_status, record.output_tail, record)
 
     def _serves(self, worker: LaunchedWorker) -> bool:
-        """Whether the new worker became ready and took what it is given; False if it has crashed, or took too long. Raises why it does not
-        serve, and has ended it then.
+        """Whether the new worker became ready and took what it was given; False if it crashed or took too long. If it does not serve for
+        another reason, ends it and raises that reason.
         """
         why = "its restart failed"
         try:
@@ -324,7 +324,7 @@ class Supervisor:
             self._changed.notify_all()
 
     def _send_again(self, exchange: Exchange) -> None:
-        """Send what is left over, in order, each as soon as there is room."""
+        """Send what was left over, in order, each call as soon as there is room."""
         while True:
             call = self._next_to_send()
             if call is None:
@@ -339,7 +339,7 @@ class Supervisor:
                     self._changed.notify_all()
 
     def _next_to_send(self) -> Optional[Call]:
-        """The next call that is still to be sent; None if there is none, or none is wanted."""
+        """The next call to be sent; None if there is none, or the restart is no longer wanted."""
         with self._lock:
             while self._is_wanted_restart():
                 call = self._left_over.take()
