@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class SessionState(NamedTuple):
-    """What a session's worker is doing: ``name`` is a state of spec/life.md; ``command`` is the message that it has been busy with for
+    """What a session's worker is doing: ``name`` is a state of spec/life.md; ``message`` is the message that it has been busy with for
     ``busy_s`` seconds.
     """
 
