@@ -37,11 +37,12 @@ if TYPE_CHECKING:
         WorkerLost,
     )
     from ._base.post_mortem import PostMortem
+    from ._base.session_state import SessionState
     from ._host.options import CancelPatience, RestartPolicy
     from ._process.output import OutputLine
     from ._protocol.tsr import decode, encode, export_tsr, get_tsr_info, import_tsr
     from ._server import TechRenaissanceServer
-    from ._session import PythonSession, SessionState
+    from ._session import PythonSession
 
 __all__ = [
     "ArenaFull",

@@ -12,7 +12,7 @@ _HOME: Dict[str, str] = {
     "PostMortem": "_base.post_mortem",
     "PythonSession": "_session",
     "RestartPolicy": "_host.options",
-    "SessionState": "_session",
+    "SessionState": "_base.session_state",
     "TechRenaissanceServer": "_server",
     "decode": "_protocol.tsr",
     "encode": "_protocol.tsr",

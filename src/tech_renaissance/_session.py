@@ -1,23 +1,24 @@
 """The host's side: PythonSession starts a worker, calls it, shares tensors with it, watches it, stops it."""
 
 import functools
-import threading
 import time
 import weakref
-from collections import deque
-from typing import TYPE_CHECKING, Any, Callable, Deque, List, Mapping, NamedTuple, Optional, Sequence, Union
+from typing import TYPE_CHECKING, Any, Callable, List, Mapping, Optional, Sequence, Union
 
 from ._base.durations import option_seconds, seconds
-from ._base.errors import CommandError, LocalProtocolError, TimedOut
+from ._base.errors import LocalProtocolError, TimedOut
 from ._base.names import check_tag_to_send
 from ._base.post_mortem import PostMortem
+from ._base.session_state import SessionState
 from ._base.tensor import Library, dtype_named, imported_library
+from ._host.answer import tensors_of, text_of
 from ._host.caller import TIMEOUT_MS, Caller
 from ._host.checked_options import checked, checked_hook
 from ._host.end_call import end_call
 from ._host.ending import has_interrupted_us, unbroken
 from ._host.life import Life
 from ._host.options import CancelPatience, Options, RestartPolicy
+from ._host.unfetched_calls import UnfetchedCalls
 from ._process.output import Output
 from ._protocol.connection import State
 from ._protocol.frame import Exit, Response, parse_message
@@ -25,18 +26,6 @@ from ._system.lazy_thread import LazyThread
 
 if TYPE_CHECKING:
     import os
-
-    from ._host.call import Call
-
-
-class SessionState(NamedTuple):
-    """What a session's worker is doing: ``name`` is a state of spec/life.md; ``message`` is the message that it has been busy with for
-    ``busy_s`` seconds.
-    """
-
-    name: str
-    message: str = ""
-    busy_s: float = 0.0
 
 
 class PythonSession:
@@ -117,8 +106,7 @@ class PythonSession:
         self._life = life = Life(self._options)
         self._caller = Caller(life, self._options, _weakly(self, checked_hook(on_restart)))
         self._finalizer = weakref.finalize(self, _end, life, self._caller)
-        self._asked: Deque[Call] = deque()  # calls of send_request whose answers have not been fetched
-        self._asked_lock = threading.Lock()
+        self._unfetched = UnfetchedCalls()
 
     # ------------------------------------------------------------------ life
 
@@ -269,8 +257,7 @@ class PythonSession:
     def new_response(self) -> bool:
         """Whether the answer to the oldest ``send_request`` has come."""
         self._caller.worker().exchange.take_in()
-        with self._asked_lock:
-            return bool(self._asked) and self._asked[0].done
+        return self._unfetched.is_oldest_done()
 
     # ----------------------------------------------------------------- calls
 
@@ -287,10 +274,9 @@ class PythonSession:
         if call is None:
             self._caller.ask_to_leave()
             return
-        self._forget_timed_out()
+        self._unfetched.forget_timed_out()
         self._caller.submit(call)
-        with self._asked_lock:
-            self._asked.append(call)
+        self._unfetched.add(call)
 
     def read_response(self) -> str:
         """The text of an answer that has already come; like ``wait_for_response(0)``."""
@@ -302,15 +288,15 @@ class PythonSession:
         Raises TimedOut (you may wait again until the next request), CommandError if the command failed, WorkerLost,
         LocalProtocolError ``no_request``.
         """
-        return _text(self._wait(timeout_ms))
+        return text_of(self._wait(timeout_ms))
 
     def wait_for_tensor(self, timeout_ms: float = TIMEOUT_MS) -> Any:
         """The (first) tensor of the answer to the oldest ``send_request``; errors as in ``wait_for_response``."""
-        return _tensors(self._wait(timeout_ms))[0]
+        return tensors_of(self._wait(timeout_ms))[0]
 
     def wait_for_tensors(self, timeout_ms: float = TIMEOUT_MS) -> List[Any]:
         """All tensors of the answer to the oldest ``send_request``; errors as in ``wait_for_response``."""
-        return _tensors(self._wait(timeout_ms))
+        return tensors_of(self._wait(timeout_ms))
 
     def fetch_response(
         self,
@@ -325,7 +311,7 @@ class PythonSession:
         ``timeout_ms``: how long to wait; by default 10 s, or if the call has a deadline, until it has been ended. For the rest see
         ``send_request``.
         """
-        return _text(self._caller.fetch(message, timeout_ms, deadline_ms, idempotent))
+        return text_of(self._caller.fetch(message, timeout_ms, deadline_ms, idempotent))
 
     def fetch_tensor(
         self,
@@ -336,7 +322,7 @@ class PythonSession:
         idempotent: bool = False,
     ) -> Any:
         """Send a request and return the (first) tensor of its answer; as ``fetch_response``."""
-        return _tensors(self._caller.fetch(message, timeout_ms, deadline_ms, idempotent))[0]
+        return tensors_of(self._caller.fetch(message, timeout_ms, deadline_ms, idempotent))[0]
 
     def fetch_tensors(
         self,
@@ -347,7 +333,7 @@ class PythonSession:
         idempotent: bool = False,
     ) -> List[Any]:
         """Send a request and return all tensors of its answer; as ``fetch_response``."""
-        return _tensors(self._caller.fetch(message, timeout_ms, deadline_ms, idempotent))
+        return tensors_of(self._caller.fetch(message, timeout_ms, deadline_ms, idempotent))
 
     def calculate(
         self,
@@ -372,7 +358,7 @@ class PythonSession:
             for tag, tensor in zip(tags, tensors):
                 self._life.transport.put_tensor(tag, tensor)
             message = " ".join([request.command, *tags, request.parameters]).rstrip()
-            return _tensors(self._caller.fetch(message, timeout_ms, deadline_ms, idempotent))[0]
+            return tensors_of(self._caller.fetch(message, timeout_ms, deadline_ms, idempotent))[0]
         finally:
             for tag in tags:
                 self._life.transport.drop_tensor(tag)
@@ -422,8 +408,7 @@ class PythonSession:
                 return
         if not self._life.start():
             return
-        with self._asked_lock:
-            self._asked.clear()
+        self._unfetched.clear()
         if supervisor:
             supervisor.watch(self._caller.worker())
 
@@ -440,25 +425,13 @@ class PythonSession:
     def _wait(self, timeout_ms: float) -> Response:
         timeout_s = seconds("timeout_ms", timeout_ms)
         self._caller.worker()
-        with self._asked_lock:
-            if not self._asked:
-                raise LocalProtocolError(
-                    "no_request", "there is no request to wait for: send_request comes first"
-                )
-            call = self._asked.popleft()
+        call = self._unfetched.take_oldest()
         try:
             return self._caller.answer(call, timeout_s, time.monotonic() + timeout_s)
         except TimedOut as error:
             if error.code == "timed_out":
-                with self._asked_lock:
-                    self._asked.appendleft(call)
+                self._unfetched.put_back(call)
             raise
-
-    def _forget_timed_out(self) -> None:
-        with self._asked_lock:
-            for call in [call for call in self._asked if call.timed_out]:
-                self._asked.remove(call)
-                call.abandoned = True
 
 
 def _end(life: Life, caller: Caller) -> None:
@@ -484,29 +457,3 @@ def _weakly(session: PythonSession, hook: Optional[Callable[[PythonSession], Non
             hook(session)
 
     return call
-
-
-def _text(response: Response) -> str:
-    check_response(response)
-    return response.result
-
-
-def _tensors(response: Response) -> List[Any]:
-    check_response(response)
-    if not response.tensors:
-        raise CommandError(
-            "no_tensor",
-            f"{response.command!r} answered {response.result!r} and no tensor",
-            result=response.result,
-        )
-    return list(response.tensors)
-
-
-def check_response(response: Response) -> None:
-    """Raise the CommandError that the response reports, if any."""
-    error = response.error
-    if error:
-        text = f"{response.command}: {error.message}" + (f"\n{error.traceback}" if error.traceback else "")
-        raise CommandError(
-            error.code, text.rstrip(), error.type, error.message, error.traceback, response.result
-        )

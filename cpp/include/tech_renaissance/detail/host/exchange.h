@@ -316,7 +316,7 @@ private:
     }
 
     // The worker is gone, or has left.
-    struct NobodyServes {};
+    struct NobodyServes : std::exception {};
 
     // For who needs the worker. Throws what ended it.
     template <class Done>

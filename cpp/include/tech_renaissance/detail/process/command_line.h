@@ -66,7 +66,9 @@ inline bool takes_next_argument(const std::string& option) {
 inline void check_python_arguments(const std::vector<std::string>& arguments) {
     check_arguments("python_arguments", arguments);
     for (std::size_t i = 0; i < arguments.size(); ++i) {
-        if (takes_next_argument(arguments[i]) && ++i == arguments.size())
+        if (!takes_next_argument(arguments[i])) continue;
+        ++i;
+        if (i == arguments.size())
             throw LocalProtocolError("bad_option", "python_arguments: '" + arguments.back() + "' has no value");
     }
 }

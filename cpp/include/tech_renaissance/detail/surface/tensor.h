@@ -31,7 +31,7 @@ TR_INLINE Tensor Tensor::empty(const Shape& shape, DType dtype, Device device) {
     constexpr std::align_val_t alignment{64};
     const auto nbytes = static_cast<std::size_t>(shape.nbytes(dtype_info(dtype).nbytes));
     const std::shared_ptr<void> memory(::operator new(nbytes, alignment),
-                                       [alignment](void* p) { ::operator delete(p, alignment); });
+                                       [](void* p) { ::operator delete(p, alignment); });
     return from_storage(memory, memory.get(), shape, dtype);
 }
 

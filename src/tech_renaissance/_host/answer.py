@@ -1,0 +1,34 @@
+"""What a response is to the caller: a text, tensors, or the error that it reports."""
+
+from typing import Any, List
+
+from .._base.errors import CommandError
+from .._protocol.frame import Response
+
+
+def text_of(response: Response) -> str:
+    """The text of an answer. Raises the CommandError that it reports."""
+    check_response(response)
+    return response.result
+
+
+def tensors_of(response: Response) -> List[Any]:
+    """The tensors of an answer. Raises the CommandError that it reports, or ``no_tensor`` if there are none."""
+    check_response(response)
+    if not response.tensors:
+        raise CommandError(
+            "no_tensor",
+            f"{response.command!r} answered {response.result!r} and no tensor",
+            result=response.result,
+        )
+    return list(response.tensors)
+
+
+def check_response(response: Response) -> None:
+    """Raise the CommandError that the response reports, if any."""
+    error = response.error
+    if error:
+        text = f"{response.command}: {error.message}" + (f"\n{error.traceback}" if error.traceback else "")
+        raise CommandError(
+            error.code, text.rstrip(), error.type, error.message, error.traceback, response.result
+        )
