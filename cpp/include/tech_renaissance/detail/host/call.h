@@ -23,8 +23,8 @@ inline std::string message_of(const Request& request) {
 
 class Exchange;
 
-// The first part does not change once the call is sent. What became of it is written once, by who has the call: the
-// exchange that it was sent through, or who ends it.
+// The first part does not change once the call has been sent. The outcome is written once, by whoever has the call: the
+// exchange that sent it, or whoever ends it.
 class Call {
 public:
     Request request;
@@ -32,11 +32,11 @@ public:
     bool idempotent = false;
     Clock::time_point made = Clock::now();
 
-    // The exchange that has it; null before it is sent, and between two workers.
+    // The exchange that sent it; null before that, and while moving between workers.
     std::atomic<const Exchange*> exchange{nullptr};
-    // Somebody waited for it in vain.
+    // Whether a wait for it has timed out.
     std::atomic<bool> timed_out{false};
-    // Nobody waits for it any more: it is not handed over.
+    // Whether nobody waits for it any longer, so that it is not handed over.
     std::atomic<bool> abandoned{false};
 
     void set_deadline(Clock::time_point when) {
@@ -57,7 +57,7 @@ public:
         done_.store(true, std::memory_order_release);
     }
 
-    // REQUIRES: done(); once. Throws what the call failed with, and keeps nothing of it.
+    // REQUIRES: done(); call it only once. Throws what the call failed with, and does not keep it.
     Reply take() {
         if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
         return std::move(*reply_);
@@ -92,7 +92,7 @@ inline std::exception_ptr ended_call(const Request& request, EndReason why, cons
         TimedOut("deadline_passed", name + " passed its deadline: " + describe_end(end), end));
 }
 
-// The error of a call whose deadline has passed before its turn.
+// The error of a call whose deadline passed before its turn.
 inline std::exception_ptr expired(const Call& call) {
     return ended_call(call.request, EndReason::deadline, {"queue", "", nullptr});
 }

@@ -1,4 +1,4 @@
-// How a call gets to a session's worker, and its answer back: past starts, restarts, deadlines and timeouts.
+// How a call reaches a session's worker and its answer comes back, across starts, restarts, deadlines and timeouts.
 #pragma once
 
 #include <algorithm>
@@ -22,8 +22,7 @@
 
 namespace tr::detail {
 
-// Makes one session's calls, with whichever worker its life has at the time. Thread-safe. REQUIRES: the life outlives
-// it.
+// Makes a session's calls, with whichever worker its life has at the time. Thread-safe. REQUIRES: the life outlives it.
 class Caller {
 public:
     using Milliseconds = std::chrono::milliseconds;
@@ -39,27 +38,27 @@ public:
     // Null without supervision.
     const std::shared_ptr<Supervisor>& supervisor() const noexcept { return supervisor_; }
 
-    // No call is ended or handed over any more. To be called before the end of the life.
+    // From now on no call is ended or handed over. Call it before the life's end.
     void close() {
         deadlines_->close();
         if (supervisor_) supervisor_->close();
     }
 
-    // In a fork the threads are not there, and locks may be held for ever.
+    // For a fork, where the threads do not exist and locks may stay locked forever.
     void leave_threads() noexcept {
         static_cast<void>(deadlines_.release());
         static_cast<void>(new (std::nothrow) std::shared_ptr<Supervisor>(std::move(supervisor_)));
     }
 
-    // Throws SessionClosed if there is none.
+    // Throws SessionClosed if there is no worker.
     WorkerPtr worker() const {
         WorkerPtr worker = life_.worker();
         if (!worker) throw SessionClosed("not_started", "the session has no worker: call start() first");
         return worker;
     }
 
-    // The worker, once it is ready; under supervision, the one that serves next. Throws TimedOut when the call's
-    // deadline passes before.
+    // Waits for the worker to be ready; under supervision, for the one that serves next. Throws TimedOut if the call's
+    // deadline passes first.
     WorkerPtr ready_worker(std::optional<Clock::time_point> deadline = std::nullopt) const {
         WorkerPtr worker = this->worker();
         const Milliseconds launch_timeout = life_.options().launch_timeout;
@@ -94,7 +93,7 @@ public:
         return call;
     }
 
-    // Asks the worker to leave, after `before`. Throws TimedOut if there is no room for that.
+    // Asks the worker to leave, after calling `before`. Throws TimedOut if there is no room for the request.
     template <class Before>
     void ask_to_leave(Before before) {
         const WorkerPtr worker = ready_worker();
@@ -103,8 +102,8 @@ public:
         throw TimedOut("'exit' could not be sent: " + why_not());
     }
 
-    // Hands a call to a worker that is ready, after `before`. Returns when the caller's time is over: it counts from
-    // then.
+    // Hands a call to a worker, once it is ready, after calling `before`. Only then does the timeout begin. Returns
+    // when it ends.
     template <class Before>
     Clock::time_point submit(const CallPtr& call, Milliseconds timeout, Before before) {
         if (call->deadline) deadlines_->prepare();
@@ -119,7 +118,7 @@ public:
         return until;
     }
 
-    // Makes a call and waits for its reply; nobody else waits for it.
+    // Makes a call and waits for its reply, which nobody else waits for.
     Reply fetch(const std::string& message, const CallOptions& options) {
         const CallPtr call = make_call(message, options);
         if (call->request.is_exit()) throw LocalProtocolError("bad_message", "'exit' has no answer: use please_exit");
@@ -133,7 +132,7 @@ public:
         }
     }
 
-    // The reply to a call that is under way. Throws TimedOut, or what ended it.
+    // Waits for the reply to a call that is under way. Throws TimedOut, or what ended the call.
     Reply answer(const CallPtr& call, Clock::time_point until, Milliseconds timeout) {
         while (true) {
             const WorkerPtr worker = this->worker();
@@ -143,16 +142,16 @@ public:
         }
     }
 
-    // Nobody waits for the call any more; a deadline of its stays.
+    // Nobody waits for the call any longer. Its deadline still applies.
     void abandon(const CallPtr& call) {
         call->abandoned = true;
         if (const WorkerPtr worker = life_.worker()) worker->exchange().abandon(call);
     }
 
 private:
-    // A wait of less than this is a look: it brings no stacks.
+    // A shorter timeout is a poll, whose error has no stacks.
     static constexpr Milliseconds least_wait{100};
-    // What ending a call may take beyond the patience of its steps: the stacks come first.
+    // How much longer than its steps ending a call may take, because the stacks are taken first.
     static constexpr Milliseconds stacks_time{1000};
     static constexpr const char* too_early = "the deadline passed before the worker was ready";
 
@@ -163,7 +162,7 @@ private:
         return bounded(*options.deadline) + longest_climb(call_ladder(life_.options().patience)) + stacks_time;
     }
 
-    // False if the worker ended before it took the call, and there will be another.
+    // False if the worker ended before it took the call and there will be another.
     bool try_submit(const CallPtr& call, LaunchedWorker& worker, Clock::time_point until, Milliseconds timeout) {
         const Clock::time_point last = call->deadline ? std::min(until, *call->deadline) : until;
         if (supervisor_) supervisor_->check_allowed(call->request);
@@ -195,12 +194,12 @@ private:
         try {
             return call->take();
         } catch (const TimedOut& error) {
-            if (error.step() == "queue") throw_expired(*call, worker);  // with the stacks of what it waited for
+            if (error.step() == "queue") throw_expired(*call, worker);  // with the stacks of what held it up
             throw;
         }
     }
 
-    // In the thread that watches over deadlines.
+    // Runs in the thread that watches deadlines.
     void end_overdue(const CallPtr& call) {
         if (supervisor_ && supervisor_->expire(call)) return;
         const WorkerPtr worker = life_.worker();
@@ -210,7 +209,7 @@ private:
 
     static std::string quoted(const Call& call) { return "'" + call.request.command + "'"; }
 
-    // Why it could not be sent.
+    // Why a request could not be sent.
     std::string why_not() const {
         const WorkerPtr worker = life_.worker();
         const std::string lack = worker ? worker->lack() : "";

@@ -1,4 +1,4 @@
-// The options of a session, checked when they are given: no thread of ours may be the first to stumble over one.
+// Checks the options of a session when they are given, so that no thread of ours is the first to stumble over one.
 #pragma once
 
 #include <string>
@@ -11,8 +11,8 @@
 
 namespace tr::detail {
 
-// As the rest of a session wants them. Life checks what a variable can stand for, too. Throws LocalProtocolError
-// bad_option, which says what is right.
+// The options in the form that the rest of a session expects. Life checks those that an environment variable may give
+// instead. Throws LocalProtocolError bad_option, which says what would be right.
 inline SessionOptions checked(SessionOptions options) {
     check_python_arguments(options.python_arguments);
     check_arguments("arguments", options.arguments);

@@ -1,4 +1,4 @@
-// Who sees the end of a worker's process writes the record of it: spec/life.md, Post-mortem.
+// The thread that notices the end of a worker's process makes the record of it: spec/life.md, Post-mortem.
 #pragma once
 
 #include <atomic>
@@ -26,36 +26,37 @@
 
 namespace tr::detail {
 
-// For one worker; to be made just before its process. Thread-safe; shared with the thread that watches the process. It
-// takes no lock under which anybody waits for the process.
+// For one worker. Make it just before the process. Thread-safe; shared with the thread that watches the process. It
+// takes no lock that anyone holds while waiting for the process.
 class Coroner {
 public:
     using MayHaveBegun = std::function<bool(Connection::Id)>;
 
-    // may_have_begun: as HostTransport. told: is called when the record is made.
+    // may_have_begun: see HostTransport. told is called when the record has been made.
     Coroner(SessionPlace place, std::string interpreter, MayHaveBegun may_have_begun, std::function<void()> told)
         : place_(std::move(place)),
           interpreter_(std::move(interpreter)),
           may_have_begun_(std::move(may_have_begun)),
           told_(std::move(told)) {}
 
-    // What the worker is at, for whom it serves to tell.
+    // What the worker is doing, for the exchange to keep up to date.
     WorkRecord& work() noexcept { return work_; }
 
-    // Why its host ends it; the first reason counts.
+    // Notes why the host ends it. The first reason counts.
     void ended_by_host(const std::string& why) {
         const std::lock_guard<std::mutex> lock(mutex_);
         if (ended_by_host_.empty()) ended_by_host_ = why;
     }
 
-    // The call in work is why: that is what it was busy with, also if it answers on its way out.
+    // Notes that it is ended because of its current call, which is then what it was busy with, even if it answers on
+    // its way out.
     void ended_for_call() {
         const std::optional<InWork> in_work = begun_call();
         const std::lock_guard<std::mutex> lock(mutex_);
         if (!ended_for_) ended_for_ = in_work;
     }
 
-    // The call that was in work when the process ended; null for none.
+    // The call that it was serving when the process ended; null for none.
     CallPtr last_call() const {
         const std::lock_guard<std::mutex> lock(mutex_);
         return last_call_;
@@ -70,7 +71,7 @@ public:
     // From now on nothing is written there.
     void leave_directory() noexcept { has_left_directory_ = true; }
 
-    // Makes the record, and writes it down if that can be done.
+    // Makes the record, and writes it to the directory if possible.
     void process_ended(const ProcessEnd& end) {
         std::optional<InWork> in_work = begun_call();
         {
@@ -92,19 +93,19 @@ private:
         return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
     }
 
-    // A request that was sent, and that the worker never saw, is not what it was busy with. It serves one after the
-    // other, so that is the newest one that it began: the answers to those before may be there, and not taken yet.
+    // The call that the worker was busy with, which excludes sent requests that it never saw. As it serves one after
+    // the other, this is the newest call that it began; answers to earlier ones may have come but not been taken yet.
     std::optional<InWork> begun_call() const {
         return work_.newest([this](const InWork& sent) {
             try {
                 return may_have_begun_(*sent.call->request.id);
-            } catch (const std::exception&) {  // what cannot be told counts as begun
+            } catch (const std::exception&) {  // if unknown, it counts as begun
                 return true;
             }
         });
     }
 
-    // The end is told in any case: where memory runs out, less is known of it.
+    // Never fails: if memory runs out, the record says less.
     void describe(PostMortem& death, const ProcessEnd& end, const std::optional<InWork>& in_work) const noexcept {
         death.pid = end.pid;
         death.exit_status = end.exit_status;
@@ -145,7 +146,7 @@ private:
             const json::Object info = read_worker_info(place_.directory());
             death.python = optional_string(info, "python");
             death.tech_renaissance = optional_string(info, "tech_renaissance");
-        } catch (const std::exception&) {  // it has written nonsense
+        } catch (const std::exception&) {  // the worker wrote nonsense
         }
         if (death.python.empty()) death.python = named_version(interpreter_);
     }
@@ -154,7 +155,7 @@ private:
         try {
             write("post_mortem.json", json::write(to_json(death)) + "\n");
             write("status.txt", "terminated");
-        } catch (const std::exception&) {  // the directory is gone, or the disk is full: the record is here
+        } catch (const std::exception&) {  // the directory was removed or the disk is full; the object remains
         }
     }
 
@@ -170,9 +171,9 @@ private:
     std::uint64_t host_peak_nbytes_ = own_peak_nbytes();
     OutOfMemoryCount out_of_memory_;
     WorkRecord work_;
-    std::shared_ptr<PostMortem> record_ = std::make_shared<PostMortem>();  // made now: later there may be no memory
+    std::shared_ptr<PostMortem> record_ = std::make_shared<PostMortem>();  // allocated while there is memory
     std::atomic<bool> has_left_directory_{false};
-    mutable std::mutex mutex_;  // everything below
+    mutable std::mutex mutex_;  // for everything below
     std::string ended_by_host_;
     std::optional<InWork> ended_for_;
     CallPtr last_call_;

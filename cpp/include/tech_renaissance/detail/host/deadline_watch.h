@@ -1,4 +1,4 @@
-// The thread that sees deadlines pass.
+// The thread that watches deadlines.
 #pragma once
 
 #include <chrono>
@@ -18,10 +18,10 @@
 
 namespace tr::detail {
 
-// Thread-safe. The thread starts with the first deadline, and sleeps until the next one.
+// Thread-safe. The thread starts with the first deadline and sleeps until the next one.
 class DeadlineWatch {
 public:
-    // passed: what to do about a call that is not done at its deadline; in the thread.
+    // passed is called in the thread, for each call that is not done at its deadline.
     explicit DeadlineWatch(std::function<void(const CallPtr&)> passed) : passed_(std::move(passed)) {}
     DeadlineWatch(const DeadlineWatch&) = delete;
     DeadlineWatch& operator=(const DeadlineWatch&) = delete;
@@ -50,14 +50,14 @@ public:
         if (place == calls_.begin()) changed_.notify_all();
     }
 
-    // Of a call that is done.
+    // REQUIRES: the call is done.
     void remove(const CallPtr& call) {
         if (!call->deadline) return;
         const std::lock_guard<std::mutex> lock(mutex_);
         calls_.erase(key_of(*call));
     }
 
-    // No more calls are ended. Does not wait for one that is being ended.
+    // From now on no more calls are ended. Does not wait for one that is being ended.
     void close() {
         const std::lock_guard<std::mutex> lock(mutex_);
         closed_ = true;
@@ -88,7 +88,7 @@ private:
         }
     }
 
-    // False if it has failed: no descriptor or no memory, for one. That may pass, and ends no thread.
+    // False if it failed, for example because memory ran out: that may pass, and must not end the thread.
     bool end(const CallPtr& call) const noexcept {
         try {
             if (!call->done()) passed_(call);
@@ -98,11 +98,11 @@ private:
         }
     }
 
-    // How long to wait before a call whose ending failed is ended again.
+    // How long to wait before retrying to end a call.
     static constexpr std::chrono::milliseconds retry{100};
 
     std::function<void(const CallPtr&)> passed_;
-    std::mutex mutex_;  // everything below
+    std::mutex mutex_;  // for everything below
     std::condition_variable changed_;
     std::map<Key, CallPtr> calls_;
     bool closed_ = false;

@@ -1,4 +1,4 @@
-// Ending the call in work, step by step: spec/life.md, Deadlines.
+// How the current call is ended, step by step: spec/life.md, Deadlines.
 #pragma once
 
 #include <chrono>
@@ -21,17 +21,17 @@ public:
     LadderHands& operator=(const LadderHands&) = delete;
     virtual ~LadderHands() = default;
 
-    // One step towards the end of the call in work. why: for the post-mortem.
+    // Takes a step towards the end of the current call. why is for the post-mortem.
     virtual void take(Step step, Exchange::Id call, const std::string& why) = 0;
     virtual std::string stacks() = 0;
-    // False if the process still runs after the timeout.
+    // False if the process is still running after the timeout.
     virtual bool wait_end(std::chrono::milliseconds timeout) = 0;
     // Null until the process has ended.
     virtual std::shared_ptr<const PostMortem> post_mortem() = 0;
 };
 
-// Whether a step was enough. After those that end the process, an answer is not. Where nothing can be received any
-// more, the end of the process is waited for.
+// Whether a step was enough. After a step that ends the process, an answer does not count. If nothing more can be
+// received, waits for the end of the process.
 inline bool was_enough(const LadderStep& step, Exchange& exchange, Exchange::Id id, LadderHands& hands) {
     if (step.step >= Step::terminate) return hands.wait_end(step.patience);
     const Clock::time_point deadline = deadline_after(step.patience);
@@ -45,13 +45,13 @@ inline bool was_enough(const LadderStep& step, Exchange& exchange, Exchange::Id 
 inline std::string stacks_of(LadderHands& hands) {
     try {
         return hands.stacks();
-    } catch (const std::exception&) {  // the call is ended without
+    } catch (const std::exception&) {  // the call is ended without stacks
         return "";
     }
 }
 
-// Ends the call in work, if it is the one with this id. Returns the step that was needed; empty if it was not in work
-// (any more).
+// Ends the call with this id, if it is the current one. Returns the step that was needed; empty if it was not, or no
+// longer, the current one.
 inline std::string end_call(Exchange& exchange, Exchange::Id id, const std::string& message, EndReason why,
                             const CancelPatience& patience, LadderHands& hands) {
     const std::string reason =
@@ -64,7 +64,7 @@ inline std::string end_call(Exchange& exchange, Exchange::Id id, const std::stri
         end.step = name_of(step.step);
         try {
             hands.take(step.step, id, reason);
-        } catch (const std::exception&) {  // it cannot be told: the next step needs no cooperation
+        } catch (const std::exception&) {  // if a step cannot be taken, the next one needs no cooperation
         }
         if (was_enough(step, exchange, id, hands)) break;
     }

@@ -1,8 +1,8 @@
 // The exchange of one worker's life: calls go in, replies come out, from any number of threads.
 //
-// Who waits reads. There is no thread of our own: the first thread that waits for anything becomes the reader, gives
-// everything that arrives to the call it belongs to, and wakes the others; when it has what it wanted, another becomes
-// the reader. So a reply reaches a single waiting thread without a switch between threads.
+// The waiting threads do the reading; there is no thread of our own. The first thread that waits for anything becomes
+// the reader, gives everything that arrives to the call it belongs to, and wakes the others; when it has what it
+// wanted, another becomes the reader. So a reply reaches a single waiting thread without a thread switch.
 #pragma once
 
 #include <algorithm>
@@ -28,30 +28,29 @@
 
 namespace tr::detail {
 
-// What an exchange asks and tells its worker. All but the first two may be empty.
+// How an exchange asks and notifies its worker. All but the first two may be empty.
 struct ExchangeHooks {
-    // Whether the process is gone.
+    // Whether the process has ended.
     std::function<bool()> has_exited;
-    // The error that says why, once it is, or has left; starting: it had never been ready. Waits for its end, at most
-    // so long; is not called under the lock with a time to wait.
+    // Returns the error that says why the process has ended or the worker has left; starting: it had never been ready.
+    // Waits up to `timeout` for the end; under the lock, that is 0.
     std::function<std::exception_ptr(bool starting, std::chrono::milliseconds timeout)> death;
-    // The output is told to which call it belongs, by its message, empty between calls; one request is under way at a
-    // time then.
+    // Is told which call the output belongs to, by its message, empty between calls. If set, only one request is under
+    // way at a time.
     std::function<void(const std::string& message)> switch_output;
-    // Holds up who is about to send, as long as what was written is not given on.
+    // Holds up senders while too much output has not been passed on.
     std::function<void(std::chrono::milliseconds timeout)> wait_for_room;
-    // Whether calls outlive this worker: those whose requests had not begun, and idempotent ones. take_unanswered() has
-    // them.
+    // Whether calls that had not begun, and idempotent ones, outlive this worker. take_unanswered() returns them.
     std::function<bool()> hands_over;
 };
 
-// Thread-safe. Timeouts are milliseconds from the call; zero takes in what is there.
+// Thread-safe. Timeouts count from the call; zero takes in what has already come.
 class Exchange {
 public:
     using Milliseconds = std::chrono::milliseconds;
     using Id = Connection::Id;
 
-    // work: is told what the worker is at.
+    // work is kept up to date with what the worker is doing.
     Exchange(HostTransport& transport, WorkRecord& work, ExchangeHooks hooks)
         : transport_(transport), work_(work), hooks_(std::move(hooks)) {}
 
@@ -68,7 +67,7 @@ public:
         return call->done();
     }
 
-    // These two take no lock: for who must not wait.
+    // These two take no lock, for callers that must not wait.
     bool was_ready() const noexcept { return was_ready_; }
     bool was_asked_to_leave() const noexcept { return asked_to_leave_; }
 
@@ -78,7 +77,8 @@ public:
         return last_failed_;
     }
 
-    // Waits until the worker is ready; false if it is not yet. Throws what ended it, if it can serve no more.
+    // Waits until the worker is ready; false if it is not ready in time. Throws what ended it, if it can no longer
+    // serve.
     bool wait_started(Milliseconds timeout) {
         return until_served(
             [this] {
@@ -96,8 +96,8 @@ public:
         return until_served([&] { return try_send(call); }, deadline);
     }
 
-    // Waits until the call is done, or this exchange has it no more; false if it is not. It stays known: abandon it, or
-    // wait again. A call whose deadline passes before its turn is done at that moment.
+    // Waits until the call is done, or no longer belongs to this exchange; false after the timeout. The exchange keeps
+    // the call: abandon it, or wait again. A call whose deadline passes before its turn is done at that moment.
     bool wait(const CallPtr& call, Milliseconds timeout) {
         const Clock::time_point deadline = deadline_after(timeout);
         while (true) {
@@ -109,22 +109,22 @@ public:
         }
     }
 
-    // The oldest request without a response.
+    // The oldest unanswered request.
     std::optional<Id> in_work() {
         take_in();
         const Lock lock(mutex_);
         return connection_.oldest_request();
     }
 
-    // Ends a call whose deadline passed before its turn; false if it is in work.
+    // Ends a call whose deadline passed before its turn; false if it is the current one.
     bool expire(const CallPtr& call) {
         take_in();
         const Lock lock(mutex_);
         return is_over(call);
     }
 
-    // The host is about to end the request in work: what it is answered counts no more. `call` becomes the one to be
-    // ended when that is over, null if nobody waits for it. False if the request is over, or is not in work.
+    // The host is about to end the current request, whose answer no longer counts. `call` becomes its call, to be
+    // failed when that is done; null if nobody waits for it. False if the request is over, or not the current one.
     bool begin_end(Id id, CallPtr& call) {
         const Lock lock(mutex_);
         if (closed_ || connection_.oldest_request() != id) return false;
@@ -132,12 +132,12 @@ public:
         return true;
     }
 
-    // Waits until there is a response to a request, or there will be none; false if it is still under way.
+    // Waits until a request has a response, or will never get one; false if it is still under way.
     bool wait_over(Id id, Milliseconds timeout) {
         return until([&] { return !is_under_way(id); }, timeout);
     }
 
-    // Ends a call that its host has ended.
+    // Fails a call that its host has ended.
     void fail(Call& call, std::exception_ptr error) {
         const Lock lock(mutex_);
         call.fail(std::move(error));
@@ -145,13 +145,13 @@ public:
         if (reading_) transport_.wake();
     }
 
-    // The calls that are handed over, oldest first.
+    // Takes the calls to be handed over, oldest first.
     std::vector<CallPtr> take_unanswered() {
         const Lock lock(mutex_);
         return std::exchange(unanswered_, {});
     }
 
-    // Waits until every call is answered; false if they are not. Throws what ended the worker.
+    // Waits until every call is answered; false after the timeout. Throws what ended the worker.
     bool wait_idle(Milliseconds timeout) {
         return until_served(
             [this] {
@@ -162,35 +162,35 @@ public:
             deadline_after(timeout));
     }
 
-    // Nobody waits for this call any more: its response will be discarded, and it is not handed over.
+    // Nobody waits for this call any longer: its response will be discarded, and it is not handed over.
     void abandon(const CallPtr& call) {
         const Lock lock(mutex_);
         calls_.erase(*call->request.id);
         unanswered_.erase(std::remove(unanswered_.begin(), unanswered_.end(), call), unanswered_.end());
     }
 
-    // Asks the worker to leave, waiting for its start and for room; true once it is asked, or gone.
+    // Asks the worker to leave, waiting for its start and for room; true once it has been asked, or has ended.
     bool ask_to_leave(Milliseconds timeout) {
         return until([this] { return try_ask_to_leave(); }, timeout);
     }
 
-    // Waits until the worker says that it leaves, or is gone; false if it does not.
+    // Waits until the worker says that it is leaving, or has ended; false after the timeout.
     bool wait_left(Milliseconds timeout) {
         return until([this] { return connection_.state() == State::exited || connection_.state() == State::lost; },
                      timeout);
     }
 
-    // The host is about to end the worker: what it answers from now on counts no more.
+    // The host is about to end the worker, whose answers no longer count from now on.
     void begin_end_all() {
         try {
             take_in();
-        } catch (const TRException&) {  // nothing can be received any more
+        } catch (const TRException&) {  // nothing more can be received
         }
         const Lock lock(mutex_);
         ending_ = true;
     }
 
-    // The worker is gone: every waiting call fails, and no thread is in the transport any more.
+    // The worker has ended: fails every waiting call, and makes sure that no thread is in the transport.
     void close() {
         Lock lock(mutex_);
         closed_ = true;
@@ -204,12 +204,12 @@ public:
 private:
     using Lock = std::unique_lock<std::mutex>;
 
-    // Gives what has arrived to the calls it belongs to; does not wait.
+    // Gives what has arrived to the calls it belongs to. Does not wait.
     void take_in() {
         until([] { return false; }, Milliseconds(0));
     }
 
-    // The mechanism's own failures are the end of what can be said.
+    // Turns a failure of the transport itself into an error.
     template <class Action>
     static auto reaching_worker(Action action) {
         try {
@@ -225,7 +225,8 @@ private:
             if (connection_.state() == State::busy) return false;
             hooks_.switch_output(message_of(call->request));
         }
-        // All is noted before the worker can have it: it may answer, or die of it, at once; and nothing may fail after.
+        // Notes everything before the worker can get the request, because it may answer or die at once, and because
+        // nothing may fail afterwards.
         WorkRecord::Entry entry(work_, call);
         Sending sending(*this, call);
         if (!try_hand_over(call->request)) {
@@ -237,7 +238,7 @@ private:
         return true;
     }
 
-    // Notes a call as sent; forgets it again unless it is kept.
+    // Notes a call as sent, and forgets it again unless it is kept.
     class Sending {
     public:
         Sending(Exchange& exchange, const CallPtr& call) : exchange_(exchange), call_(call) {
@@ -273,8 +274,8 @@ private:
         return std::find(waiting.begin(), waiting.end(), id) != waiting.end();
     }
 
-    // Whether there is nothing more to wait for here. Ends a call whose deadline passed before its turn; the one in
-    // work is ended by who watches over deadlines.
+    // Whether there is nothing more to wait for here. Ends a call whose deadline passed before its turn; the thread
+    // that watches deadlines ends the current one.
     bool is_over(const CallPtr& call) {
         if (call->exchange != this || call->done()) return true;
         const Id id = *call->request.id;
@@ -284,7 +285,7 @@ private:
         return true;
     }
 
-    // A call that its host has ended is settled by who did so, also when nothing more can be received.
+    // Waits for a call that its host is ending: whoever ends it settles it, even if nothing more can be received.
     bool wait_settled(const CallPtr& call, Clock::time_point deadline) {
         Lock lock(mutex_);
         if (closed_ || broken_) changed_.wait_until(lock, deadline, [&] { return is_over(call); });
@@ -315,10 +316,10 @@ private:
         if (state == State::lost || state == State::exited) throw NobodyServes();
     }
 
-    // The worker is gone, or has left.
+    // The worker has died or left.
     struct NobodyServes : std::exception {};
 
-    // For who needs the worker. Throws what ended it.
+    // Like until, for callers that need the worker. Throws what ended it.
     template <class Done>
     bool until_served(Done done, Clock::time_point deadline) {
         try {
@@ -328,8 +329,8 @@ private:
         std::rethrow_exception(hooks_.death(!was_ready_, left_until(deadline)));
     }
 
-    // Runs the exchange until done(), which is called under the lock; false after the timeout. Once closed, the
-    // transport is another's; once broken, it is of no use.
+    // Runs the exchange until done(), which is called under the lock; false after the timeout. Does not touch the
+    // transport once the exchange is closed, because others use it then, or once it is broken.
     template <class Done>
     bool until(Done done, Milliseconds timeout) {
         Lock lock(mutex_);
@@ -349,7 +350,7 @@ private:
         return true;
     }
 
-    // Marks this thread as the one that is in the transport, with the lock released; undone however it comes back.
+    // Marks this thread as the one in the transport, and releases the lock. Undone on return, even by an exception.
     class Reading {
     public:
         Reading(Exchange& exchange, Lock& lock) : exchange_(exchange), lock_(lock) {
@@ -369,7 +370,7 @@ private:
         Lock& lock_;
     };
 
-    // Is the reader for one arrival. False if nothing came.
+    // Reads one arrival. False if nothing came.
     bool read(Lock& lock, Milliseconds timeout) {
         std::optional<Arrival> arrival;
         bool gone = false;
@@ -378,7 +379,7 @@ private:
             arrival = reaching_worker([&] { return transport_.receive(timeout); });
             if (!arrival && hooks_.has_exited()) {
                 arrival = reaching_worker(
-                    [&] { return transport_.receive(Milliseconds(0)); });  // what it said before it died
+                    [&] { return transport_.receive(Milliseconds(0)); });  // what it sent before it died
                 gone = !arrival;
             }
         }
@@ -405,12 +406,12 @@ private:
         const CallPtr call = take_response(reply.response.id);
         last_failed_ = reply.response.error.has_value();
         if (!call) return;
-        // An answer after the deadline is one after the first step, also if we have not got round to that.
+        // An answer after the deadline counts as one after the first step, even if we have not taken that step yet.
         if (call->is_overdue()) return call->fail(ended_call(call->request, EndReason::deadline, late(reply.response)));
         if (reply.response.command.empty()) reply.response.command = call->request.command;
         call->answer(std::move(reply));
     }
-    // The answer to the oldest call, since answers come in order; or nothing more will come.
+    // Fails the oldest call, whose answer this is because answers come in order; or nothing more will come.
     void take(Unreadable& unreadable) {
         if (unreadable.error.code() == broken_ring) {
             broken_ = std::make_exception_ptr(unreadable.error);
@@ -422,7 +423,8 @@ private:
         if (call) call->fail(std::make_exception_ptr(unreadable.error));
     }
 
-    // How a call ended that is answered after its deadline. One that had not begun is cancelled without an exception.
+    // How a call ended that was answered after its deadline. If it had not begun, it was cancelled without an
+    // exception.
     static CallEnd late(const Response& response) {
         const bool had_begun = !response.error || response.error->code != "cancelled" || !response.error->type.empty();
         return {had_begun ? "notice" : "queue", "", nullptr};
@@ -433,7 +435,7 @@ private:
         connection_.received_response(id);
         work_.answered();
         if (hooks_.switch_output) hooks_.switch_output("");
-        return ending_ ? nullptr : forget(*id);  // it ends with its worker
+        return ending_ ? nullptr : forget(*id);  // the call ends with its worker
     }
 
     CallPtr forget(Id id) {
@@ -444,7 +446,7 @@ private:
         return call;
     }
 
-    // Each call gets an error object of its own: threads that handle theirs share nothing.
+    // Each call gets an error object of its own, so that threads that handle theirs share nothing.
     template <class MakeError>
     void fail_all(MakeError make_error) {
         for (const auto& [id, call] : calls_) call->fail(make_error());
@@ -472,23 +474,23 @@ private:
     bool may_have_begun(Id id) {
         try {
             return transport_.may_have_begun(id);
-        } catch (const std::system_error&) {  // what cannot be told counts as begun
+        } catch (const std::system_error&) {  // if unknown, it counts as begun
             return true;
         }
     }
 
-    // A worker that never stops talking is listened to for so long after the time has passed.
+    // How long to keep reading from a worker that never stops talking, once the timeout has passed.
     static constexpr Milliseconds last_words{500};
 
     HostTransport& transport_;
     WorkRecord& work_;
     ExchangeHooks hooks_;
-    mutable std::mutex mutex_;  // everything below
+    mutable std::mutex mutex_;  // for everything below
     std::condition_variable changed_;
     Connection connection_;
-    std::map<Id, CallPtr> calls_;  // under way, and waited for
+    std::map<Id, CallPtr> calls_;  // under way, with someone waiting
     std::vector<CallPtr> unanswered_;
-    std::exception_ptr broken_;  // why nothing can be received any more, if so
+    std::exception_ptr broken_;  // why nothing more can be received; null if it can
     bool reading_ = false;
     bool ending_ = false;
     bool closed_ = false;

@@ -1,5 +1,5 @@
-// The ladders, as data: by which steps a worker and a call are ended, and how long each step is given before the next
-// one. Contract: spec/life.md.
+// The ladders as data: the steps that end a worker or a call, and how long each is given before the next one is taken.
+// Contract: spec/life.md.
 #pragma once
 
 #include <array>
@@ -34,7 +34,7 @@ inline constexpr std::array<LadderStep, 3> end_ladder{{
     terminate_ladder[1],
 }};
 
-// The steps that end the call in work.
+// The steps that end the current call.
 inline std::array<LadderStep, 4> call_ladder(const CancelPatience& patience) {
     return {{
         {Step::notice, patience.notice},

@@ -1,4 +1,4 @@
-// A launched process and what is said to it: how it is asked to leave, interrupted, ended; and how its end is told.
+// A launched process and its exchange: how it is asked to leave, interrupted and ended, and how its end is reported.
 #pragma once
 
 #include <algorithm>
@@ -28,16 +28,16 @@
 
 namespace tr::detail {
 
-// How long the process of a worker that has left may take to end, before its error is told without an exit status.
+// How long the process of a worker that has left may take to end before its error is reported without an exit status.
 inline constexpr std::chrono::seconds death_patience(5);
 
-// What a worker is made of besides its launch.
+// What a worker needs besides its launch.
 struct WorkerParts {
     std::shared_ptr<HostTransport> transport;
     SessionPlace place;
     CancelPatience patience;
     bool supervised = false;
-    std::function<void()> told;  // is called when the process has ended and the record of that is made
+    std::function<void()> told;  // called when the process has ended and the record of it has been made
 };
 
 // One worker's process, from its launch to its end. Thread-safe.
@@ -62,42 +62,42 @@ public:
     Exchange& exchange() noexcept { return exchange_; }
     Clock::time_point launched_at() const noexcept { return launched_at_; }
 
-    // Whether the process runs, as the system says now.
+    // Whether the process is running; asks the system.
     bool is_alive() const { return process_.is_alive(); }
 
     // Null until the process has ended.
     std::shared_ptr<const PostMortem> post_mortem() override { return coroner_->post_mortem(); }
 
-    // The call that was in work when the process ended; null for none.
+    // The call that it was serving when the process ended; null for none.
     CallPtr last_call() const { return coroner_->last_call(); }
 
-    // What it is at, and since when.
+    // The call that it is serving, and since when.
     std::optional<InWork> in_work() { return coroner_->work().in_work(); }
 
-    // As HostTransport.
+    // See HostTransport.
     std::string lack() const { return transport_->lack(); }
 
-    // Whether its host has stopped it, and not for a single call.
+    // Whether its host stopped it, and not for a single call.
     bool was_stopped() const noexcept { return stopped_; }
 
-    // Whether its process has ended as nobody asked for.
+    // Whether its process ended without being asked to.
     bool was_lost() {
         const std::shared_ptr<const PostMortem> death = post_mortem();
         if (!death || stopped_ || exchange_.was_asked_to_leave()) return false;
         return death->exit_status != 0 || death->moment == "starting" || death->moment == "busy";
     }
 
-    // Whether it was lost after it had been ready.
+    // Whether it was lost after it had become ready.
     bool has_crashed() { return was_lost() && exchange_.was_ready(); }
 
-    // Asks it to leave and waits for the end of the process; false if it still runs.
+    // Asks it to leave and waits for the end of the process; false if it is still running.
     bool leave(std::chrono::milliseconds timeout) {
         const Clock::time_point deadline = deadline_after(timeout);
         if (is_alive() && exchange_.ask_to_leave(timeout)) exchange_.wait_left(left_until(deadline));
         return process_.wait(deadline);
     }
 
-    // Ends the process by the steps of the ladder; every waiting call fails. why: for the post-mortem.
+    // Ends the process by the steps of the ladder. Every waiting call fails. why is for the post-mortem.
     template <class Ladder>
     void stop(const Ladder& ladder, const std::string& why) {
         for (const LadderStep& step : ladder) {
@@ -116,14 +116,14 @@ public:
         close();
     }
 
-    // Terminates or kills it. why: for the post-mortem.
+    // Terminates or kills it. why is for the post-mortem.
     void end_process(Step step, const std::string& why) {
         coroner_->ended_by_host(why);
         step == Step::terminate ? process_.terminate() : process_.kill();
     }
 
-    // Ends the call in work, if it is the one with this id. Returns the step that was needed; empty if it was not in
-    // work (any more).
+    // Ends the call with this id, if it is the current one. Returns the step that was needed; empty if it was not, or
+    // no longer, the current one.
     std::string end_call(Exchange::Id id, const std::string& message, EndReason why) {
         const std::lock_guard<std::mutex> lock(ending_mutex_);
         return detail::end_call(exchange_, id, message, why, patience_, *this);
@@ -136,7 +136,7 @@ public:
         end_process(step, why);
     }
 
-    // The Python stacks of all threads, or why they cannot be had; empty if there are none.
+    // The Python stacks of all threads, or why they cannot be taken; empty if the worker does not offer them.
     std::string stacks() override {
         const std::lock_guard<std::mutex> lock(stacks_mutex_);
         return is_alive() && !place_.is_lost() ? take_stacks(process_, place_.directory() / "stack.txt") : "";
@@ -144,14 +144,13 @@ public:
 
     bool wait_end(std::chrono::milliseconds timeout) override { return process_.wait(timeout); }
 
-    // REQUIRES: the process has ended, or was abandoned. Nobody is in the transport any more.
+    // Makes sure that nobody is in the transport. REQUIRES: the process has ended, or was abandoned.
     void close() { exchange_.close(); }
 
-    // Another worker gets the directory.
+    // From now on the directory belongs to another worker.
     void leave_directory() noexcept { coroner_->leave_directory(); }
 
-    // The error that tells of the process's end. starting: it had never been ready. The end is waited for at most so
-    // long.
+    // The error that reports the process's end. starting: it had never been ready. Waits up to `timeout` for the end.
     std::exception_ptr death(bool starting, std::chrono::milliseconds timeout = std::chrono::milliseconds(0)) {
         process_.wait(std::min(timeout, remaining_death()));
         const std::shared_ptr<const PostMortem> record = post_mortem();
@@ -170,7 +169,7 @@ public:
     }
 
 private:
-    // How long the end of a worker that has left is still waited for.
+    // How long to keep waiting for the end of a worker that has left.
     std::chrono::milliseconds remaining_death() {
         if (process_.is_unkillable()) return std::chrono::milliseconds(0);
         Clock::rep unknown = 0;
@@ -197,7 +196,7 @@ private:
         return hooks;
     }
 
-    // If it cannot be told, the next step needs no cooperation.
+    // If it cannot be asked, the next step needs no cooperation.
     void try_to_leave(std::chrono::milliseconds patience) {
         try {
             leave(patience);
@@ -205,7 +204,7 @@ private:
         }
     }
 
-    // The same signal asks for the stacks: one at a time.
+    // Not while stacks are taken, which uses the same signal.
     void interrupt() {
         const std::lock_guard<std::mutex> lock(stacks_mutex_);
         process_.interrupt();
@@ -217,7 +216,7 @@ private:
     bool supervised_;
     std::atomic<bool> stopped_{false};
     std::atomic<Clock::rep> death_until_{0};  // 0 while nobody has waited for the end
-    std::mutex ending_mutex_;                 // of who ends a call
+    std::mutex ending_mutex_;                 // held by the thread that ends a call
     std::mutex stacks_mutex_;
     Clock::time_point launched_at_ = Clock::now();
     std::shared_ptr<Coroner> coroner_;

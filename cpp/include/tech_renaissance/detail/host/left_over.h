@@ -1,4 +1,4 @@
-// The calls that no worker has: what the dead one had not begun, until the next one gets it.
+// The calls that no worker has: those that a dead worker had not begun, until the next one gets them.
 #pragma once
 
 #include <algorithm>
@@ -10,13 +10,13 @@
 
 namespace tr::detail {
 
-// Oldest first. Not thread-safe.
+// A queue of calls, oldest first. Not thread-safe.
 class LeftOver {
 public:
-    // What a worker leaves was sent before what is still here.
+    // Adds the calls of a dead worker, which were sent before those still here.
     void put_first(const std::vector<CallPtr>& calls) { calls_.insert(calls_.begin(), calls.begin(), calls.end()); }
 
-    // The next one that somebody waits for; null for none. It is the sender's now, until it is put back.
+    // Takes the next call that someone is waiting for; null for none. It belongs to the caller, unless put back.
     CallPtr take() {
         while (!calls_.empty()) {
             CallPtr call = calls_.front();
@@ -27,7 +27,7 @@ public:
     }
     void put_back(const CallPtr& call) { calls_.push_front(call); }
 
-    // Its deadline has passed; false if it is not here.
+    // Ends a call whose deadline has passed; false if it is not here.
     bool expire(const CallPtr& call) {
         const auto found = std::find(calls_.begin(), calls_.end(), call);
         if (found == calls_.end()) return false;
@@ -36,7 +36,7 @@ public:
         return true;
     }
 
-    // None of them is sent any more.
+    // Fails all calls: none of them will be sent.
     void fail_all(const std::exception_ptr& error) {
         for (const CallPtr& call : calls_) call->fail(error);
         calls_.clear();

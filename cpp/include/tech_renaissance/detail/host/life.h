@@ -1,4 +1,4 @@
-// What a session owns from its first start to its end: the directory, the transport, the worker. And how it stops them.
+// What a session owns from its first start to its end: the directory, the transport, the worker; and how it ends them.
 #pragma once
 
 #include <atomic>
@@ -30,8 +30,8 @@ namespace tr::detail {
 // Thread-safe. The destructor leaves no process and no files; in a fork of the host it does nothing.
 class Life {
 public:
-    // told: is called when a worker's process has ended, by the thread that saw it. Throws LocalProtocolError bad_name
-    // or bad_option; nothing is made yet.
+    // Makes nothing yet. told is called when a worker's process has ended, by the thread that noticed it. Throws
+    // LocalProtocolError bad_name or bad_option.
     Life(SessionOptions options, std::function<void()> told)
         : options_(checked(std::move(options))),
           told_(std::move(told)),
@@ -47,7 +47,7 @@ public:
     ~Life() {
         if (is_ours()) {
             end();
-        } else {  // its threads are not here, and its locks may be held for ever
+        } else {  // its threads do not exist here, and its locks may stay locked forever
             static_cast<void>(new (std::nothrow) WorkerPtr(std::move(worker_)));
             static_cast<void>(new (std::nothrow) std::shared_ptr<HostTransport>(std::move(transport_)));
         }
@@ -56,7 +56,7 @@ public:
     // False in a fork of the host.
     bool is_ours() const noexcept { return generation_ == fork_generation(); }
 
-    // Throws SessionClosed forked in a fork of the host, where locks may be held for ever.
+    // Throws SessionClosed forked in a fork of the host, where locks may stay locked forever.
     void check_ours() const {
         if (is_ours()) return;
         const char* text = "this process is a fork of the one that has the session: make a session of its own";
@@ -72,7 +72,7 @@ public:
         options_.quiet_mode = quiet;
     }
 
-    // The host's end; claims the directory when first used.
+    // The host's end. Claims the directory on first use.
     HostTransport& transport() {
         check_ours();
         const std::lock_guard<std::recursive_mutex> lock(mutex_);
@@ -81,8 +81,8 @@ public:
         return *transport_;
     }
 
-    // Launches a worker; false if one runs already, and is not unkillable. One that another thread ends is waited
-    // for. Throws LaunchError.
+    // Launches a worker; false if one is already running and is not unkillable. Waits for a worker that another thread
+    // is ending. Throws LaunchError.
     bool start() {
         check_ours();
         while (true) {
@@ -100,8 +100,8 @@ public:
         }
     }
 
-    // Launches a worker in place of one that crashed, after `prepare`; null if its user was quicker. Throws
-    // LaunchError, SessionClosed once the session ends.
+    // Launches a worker in place of a crashed one, after calling `prepare`; null if the user was faster. Throws
+    // LaunchError; SessionClosed once the session ends.
     WorkerPtr restart(const WorkerPtr& crashed, const std::function<void()>& prepare) {
         const std::lock_guard<std::recursive_mutex> lock(mutex_);
         if (ended_) throw SessionClosed("session_closed", "the session was closed");
@@ -111,14 +111,14 @@ public:
         return worker();
     }
 
-    // The present worker, or the last one; null if there was none. Does not wait for a start or an end.
+    // The current worker, or the last one; null if there was none. Does not wait for a start or an end.
     WorkerPtr worker() const {
         check_ours();
         const std::lock_guard<std::mutex> lock(worker_mutex_);
         return worker_;
     }
 
-    // How the last worker ended; null if none has.
+    // How the last worker ended; null if no worker has ended.
     std::shared_ptr<const PostMortem> post_mortem() const {
         check_ours();
         const std::lock_guard<std::mutex> lock(worker_mutex_);
@@ -126,17 +126,17 @@ public:
         return last ? last : post_mortem_;
     }
 
-    // Ends the process; the directory stays.
+    // Ends the process. The directory stays.
     void terminate() {
         if (const WorkerPtr last = started_worker()) last->stop(terminate_ladder, "terminate()");
     }
 
-    // Ends the process, for good.
+    // Ends the process for good.
     void end() noexcept {
         ended_ = true;
         try {
             if (const WorkerPtr last = started_worker()) last->stop(end_ladder, "close()");
-        } catch (const std::exception&) {  // its members go all the same, and the process with them
+        } catch (const std::exception&) {  // its members are destroyed all the same, and end the process
         }
     }
 
@@ -151,18 +151,18 @@ private:
             launch_worker(last);
         } catch (const TRException&) {
             throw;
-        } catch (const std::exception& error) {  // the system's own
+        } catch (const std::exception& error) {  // an error of the system
             throw_launch_failed(std::string("cannot start a worker: ") + error.what());
         }
     }
 
-    // After a start that is on its way. Ending the worker takes its time, and nobody waits for the lock meanwhile.
+    // Waits for a start to finish. Ending a worker takes time, so that is done without the lock.
     WorkerPtr started_worker() const {
         const std::lock_guard<std::recursive_mutex> lock(mutex_);
         return worker();
     }
 
-    // Of a worker that another thread ends: how often to look whether it was given up.
+    // How often to check whether a worker that is being ended has turned out to be unkillable.
     static constexpr std::chrono::milliseconds look_again{1000};
 
     // REQUIRES: the lock.
@@ -172,7 +172,7 @@ private:
         HostTransport& end = transport();
         if (last) {
             last->close();
-            last->process().finish_output();  // a callback is called by one worker at a time
+            last->process().finish_output();  // only one worker at a time may call a callback
             last->leave_directory();
         }
         Offer offer = end.prepare();
@@ -184,8 +184,8 @@ private:
         set_worker(std::make_shared<LaunchedWorker>(launch, parts));
     }
 
-    // Also in place of one that was lost, which goes afterwards: as long as its lock is open, no other file has its
-    // identity.
+    // Claims the directory, also in place of a lost one. That one is released afterwards: while its lock file is open,
+    // no other file can have the same identity.
     void claim_directory() {
         directory_ = std::make_unique<SessionDirectory>(path_);
         remove_leftovers(from_path(to_path(path_).parent_path()));
@@ -194,7 +194,7 @@ private:
     void set_worker(WorkerPtr worker) {
         const std::lock_guard<std::mutex> lock(worker_mutex_);
         if (worker_) post_mortem_ = worker_->post_mortem();
-        worker_.swap(worker);  // the last one goes after the lock
+        worker_.swap(worker);  // destroys the last one after releasing the lock
     }
 
     std::string poll_ms() const {
@@ -221,7 +221,7 @@ private:
         if (!poll_ms().empty()) environment["TR_POLL_MS"] = poll_ms();
         if (look()) environment["TR_LOOK_US"] = std::to_string(look()->count());
         if (!transport_name().empty()) environment["TR_TRANSPORT"] = transport_name();
-        // What a call has written is there before its answer is.
+        // So that a call's output comes before its answer.
         if (std::holds_alternative<OutputCallback>(output())) environment["PYTHONUNBUFFERED"] = "1";
         return environment;
     }
@@ -238,13 +238,13 @@ private:
     std::string workspace_;
     std::string path_;
     unsigned generation_ = fork_generation();
-    mutable std::recursive_mutex mutex_;  // starts and ends, and everything below
+    mutable std::recursive_mutex mutex_;  // for starts and ends, and everything below
     std::atomic<bool> ended_{false};
     std::unique_ptr<SessionDirectory> directory_;
     std::shared_ptr<HostTransport> transport_;
-    mutable std::mutex worker_mutex_;  // the next two alone
+    mutable std::mutex worker_mutex_;  // only for the next two
     WorkerPtr worker_;
-    std::shared_ptr<const PostMortem> post_mortem_;  // of the worker before that
+    std::shared_ptr<const PostMortem> post_mortem_;  // of the previous worker
 };
 
 }  // namespace tr::detail

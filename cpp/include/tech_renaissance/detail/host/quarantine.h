@@ -1,4 +1,4 @@
-// Which requests were in work when workers died, and are given to no worker any more: spec/life.md, Supervision.
+// Requests that are no longer sent, because workers died while serving them: spec/life.md, Supervision.
 #pragma once
 
 #include <algorithm>
@@ -17,7 +17,7 @@
 
 namespace tr::detail {
 
-// Whether it is a tag that the session itself made for the tensors of one call: _<digits>_<digits>.
+// Whether a word is a tag that the session itself made for the tensors of one call: _<digits>_<digits>.
 inline bool is_call_tag(std::string_view word) {
     constexpr std::string_view digits = "0123456789";
     if (word.empty() || word.front() != '_') return false;
@@ -43,7 +43,7 @@ inline std::string request_key(const Request& request) {
 // Not thread-safe.
 class Quarantine {
 public:
-    // A worker has died with this request in work.
+    // Notes that a worker died while serving this request.
     void note(const Request& request, std::shared_ptr<const PostMortem> death) {
         const std::string key = request_key(request);
         const auto known = cases_.find(key);
@@ -63,7 +63,7 @@ public:
         noted_.clear();
     }
 
-    // The error of a request that is given to no worker any more; null if it may be.
+    // The error of a request that is no longer sent; null if it may be sent.
     std::exception_ptr refuse(const Request& request) const {
         if (cases_.empty()) return nullptr;
         const auto found = cases_.find(request_key(request));
@@ -77,9 +77,9 @@ public:
     }
 
 private:
-    // Deaths in a request's time after which it is given to no worker any more.
+    // A request is no longer sent after this many deaths.
     static constexpr int most_deaths = 2;
-    // Requests that are remembered; the one that was noted the longest ago goes first.
+    // How many requests are remembered. The one noted longest ago is forgotten first.
     static constexpr std::size_t most_noted = 256;
 
     struct Case {

@@ -1,4 +1,4 @@
-// When the next worker is started after a crash, and whether: spec/life.md, Supervision.
+// Whether and when the next worker is started after a crash: spec/life.md, Supervision.
 #pragma once
 
 #include <algorithm>
@@ -22,7 +22,7 @@ public:
         in_a_row_ = 0;
     }
 
-    // After the crash of a worker that lived so long: how long to wait before the restart; nullopt: no more restarts.
+    // How long to wait before the restart, after the crash of a worker that lived this long; nullopt: no more restarts.
     std::optional<std::chrono::milliseconds> next_wait(std::chrono::duration<double> lived, Clock::time_point now) {
         if (lived >= long_life) in_a_row_ = 0;
         while (!restarts_.empty() && now - restarts_.front() >= policy_.window) restarts_.pop_front();
@@ -35,7 +35,7 @@ public:
     }
 
 private:
-    // A worker that lived so long has started well: the back-off begins anew.
+    // A worker that lived this long has started well, and the back-off starts over.
     static constexpr std::chrono::seconds long_life{10};
 
     RestartPolicy policy_;

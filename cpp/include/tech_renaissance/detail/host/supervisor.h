@@ -1,4 +1,4 @@
-// A thread that starts a crashed worker again, and hands its calls on: spec/life.md, Supervision.
+// A thread that restarts a crashed worker and hands over its calls: spec/life.md, Supervision.
 #pragma once
 
 #include <algorithm>
@@ -22,13 +22,13 @@
 
 namespace tr::detail {
 
-// Watches one session's workers, from each start to an end that was asked for. Thread-safe.
+// Watches a session's workers, from each start until an end that was asked for. Thread-safe.
 class Supervisor {
 public:
     struct Hooks {
-        // Before a restart.
+        // Called before a restart.
         std::function<void()> prepare;
-        // When the new worker is ready, before calls go on.
+        // Called when the new worker is ready, before calls go on.
         std::function<void()> on_restart;
     };
 
@@ -39,7 +39,7 @@ public:
           schedule_(life.options().restart_policy) {}
     Supervisor(const Supervisor&) = delete;
     Supervisor& operator=(const Supervisor&) = delete;
-    // REQUIRES: close() was called, and no worker lives.
+    // REQUIRES: close() was called, and no worker is alive.
     ~Supervisor() {
         if (thread_.joinable()) thread_.join();
     }
@@ -58,12 +58,12 @@ public:
         }
     }
 
-    // The user wants a worker. True if one is on its way anyway: then it comes without waiting any longer.
+    // The user wants a worker. True if a restart is pending, which then happens without further back-off.
     bool hurry() {
-        if (const WorkerPtr last = life_.worker()) last->is_alive();  // if it has ended, that is known then
+        if (const WorkerPtr last = life_.worker()) last->is_alive();  // makes sure that an end is noticed
         Lock lock(mutex_);
         if (is_own_thread()) return true;
-        // What has been called off, and the end of a worker, are seen to first.
+        // First lets the thread deal with a restart that was called off, or a worker's end.
         changed_.wait_for(lock, death_patience, [this] {
             return closed_ || is_wanted_restart() || (phase_ == Phase::watching && !has_ended_worker());
         });
@@ -74,7 +74,7 @@ public:
         return true;
     }
 
-    // Watches over a worker that its user has started.
+    // Watches a worker that the user has started.
     void watch(WorkerPtr worker) {
         const Lock lock(mutex_);
         worker_ = std::move(worker);
@@ -83,7 +83,7 @@ public:
         changed_.notify_all();
     }
 
-    // The user wants none: a restart that is on its way is called off, and quarantine is forgiven.
+    // The user wants no worker: calls off a pending restart, and forgives quarantined requests.
     void stand_down() {
         const Lock lock(mutex_);
         ++wish_;
@@ -91,7 +91,7 @@ public:
         changed_.notify_all();
     }
 
-    // The same, for good; the calls that wait fail.
+    // The same, for good. Waiting calls fail.
     void close() {
         const Lock lock(mutex_);
         closed_ = true;
@@ -101,19 +101,19 @@ public:
 
     // ------------------------------------------------------------ what calls ask
 
-    // A worker's process has ended; by any thread, which does not wait.
+    // A worker's process has ended. Any thread may call this; it does not wait.
     void worker_ended() {
         const Lock lock(mutex_);
         changed_.notify_all();
     }
 
-    // Whether a worker has crashed, and the next one does not serve yet.
+    // Whether a worker has crashed and the next one does not serve yet.
     bool is_restarting() const {
         const Lock lock(mutex_);
         return phase_ == Phase::restarting && is_wanted_restart();
     }
 
-    // Whether there is no worker because it is of no use to start another.
+    // Whether there is no worker because starting another one is pointless.
     bool has_given_up() const {
         const Lock lock(mutex_);
         return given_up_ != nullptr;
@@ -125,16 +125,16 @@ public:
         if (const std::exception_ptr error = quarantine_.refuse(request)) std::rethrow_exception(error);
     }
 
-    // Whether there will be another in place of a worker that cannot be used any more. Not to the supervisor's own
-    // thread, where the hook runs.
+    // Whether another worker will replace one that can no longer be used. False in the supervisor's own thread, where
+    // the hook runs.
     bool is_coming_after(LaunchedWorker& worker) const {
         const Lock lock(mutex_);
         if (is_own_thread() || closed_) return false;
         return is_wanted_restart() || (worker_ && (worker_.get() != &worker || worker.has_crashed()));
     }
 
-    // Waits while the next worker is on its way; false if it is not there in time. Throws why there will be none. The
-    // supervisor's own thread, where the hook runs, does not wait.
+    // Waits while the next worker is on its way; false if it does not come in time. Throws the reason if there will be
+    // none. The supervisor's own thread, where the hook runs, does not wait.
     bool wait_served(const WorkerPtr& worker, Clock::time_point deadline) {
         Lock lock(mutex_);
         if (is_own_thread()) return true;
@@ -143,20 +143,20 @@ public:
         return in_time;
     }
 
-    // Waits until what a dead worker left has been sent again: that comes first. False if it is not in time.
+    // Waits until a dead worker's calls have been sent again, because they come first. False after the timeout.
     bool wait_turn(Clock::time_point deadline) {
         Lock lock(mutex_);
         return changed_.wait_until(
             lock, deadline, [&] { return phase_ != Phase::sending_again || !is_wanted_restart() || is_own_thread(); });
     }
 
-    // Waits until a call that was handed over is under way again, or done; false if it is not in time.
+    // Waits until a handed-over call is under way again, or done; false after the timeout.
     bool wait_sent(const CallPtr& call, Clock::time_point deadline) {
         Lock lock(mutex_);
         return changed_.wait_until(lock, deadline, [&] { return call->done() || call->exchange != nullptr; });
     }
 
-    // The deadline of a call has passed; false if it is not here, or is just being sent.
+    // Ends a call whose deadline has passed; false if it is not here, or is being sent right now.
     bool expire(const CallPtr& call) {
         const Lock lock(mutex_);
         if (!left_over_.expire(call)) return false;
@@ -166,14 +166,14 @@ public:
 
 private:
     using Lock = std::unique_lock<std::mutex>;
-    // While the phase is sending_again, calls go on, behind those that were left over.
+    // In the phase sending_again, new calls go on, but behind those that were left over.
     enum class Phase { watching, restarting, sending_again };
 
     bool is_own_thread() const { return std::this_thread::get_id() == thread_.get_id(); }
 
     bool has_ended_worker() const { return worker_ && worker_->post_mortem(); }
 
-    // Whether a worker is on its way, and its user has not called it off.
+    // Whether a worker is on its way and the user has not called it off.
     bool is_wanted_restart() const { return phase_ != Phase::watching && restart_wish_ == wish_; }
 
     bool is_coming(const WorkerPtr& worker) const {
@@ -199,7 +199,7 @@ private:
         changed_.notify_all();
     }
 
-    // A worker has ended: starts the next, or ends what waits for it.
+    // A worker has ended: starts the next one, or fails what waits for it.
     void take_over(const WorkerPtr& dead, bool has_crashed) noexcept {
         WorkerPtr next;
         std::exception_ptr error;
@@ -212,7 +212,7 @@ private:
         } catch (const std::exception& reason) {
             error = not_restarted(reason.what());
         } catch (...) {
-            error = not_restarted("what was thrown is no std::exception");
+            error = not_restarted("something was thrown that is not a std::exception");
         }
         const Lock lock(mutex_);
         const bool is_wanted = restart_wish_ == wish_;
@@ -226,13 +226,13 @@ private:
         changed_.notify_all();
     }
 
-    // Takes what a dead worker leaves. What it had answered before is an answer; all of its other calls have failed
-    // then.
+    // Takes over a dead worker's calls. Answers that it gave before count; afterwards all of its other calls have
+    // failed.
     void inherit(const WorkerPtr& dead) {
         dead->process().wait(death_patience);
         try {
             dead->exchange().wait_left(death_patience);
-        } catch (const TRException&) {  // nothing can be received any more
+        } catch (const TRException&) {  // nothing more can be received
         }
         dead->close();
         const std::vector<CallPtr> calls = dead->exchange().take_unanswered();
@@ -246,8 +246,8 @@ private:
         if (last_call && !dead->was_stopped()) quarantine_.note(last_call->request, dead->post_mortem());
     }
 
-    // A worker that is ready, has what the hook gives it, and what the last one had not begun. Null if its user wants
-    // none any more, or was quicker. Throws why there is none.
+    // Starts a worker that is ready and has got what the hook sends and what the last one had not begun. Null if the
+    // user no longer wants one, or was faster. Throws the reason if there is none.
     WorkerPtr restart(WorkerPtr dead) {
         while (back_off(*dead)) {
             WorkerPtr next = life_.restart(dead, [this] {
@@ -261,7 +261,8 @@ private:
         return nullptr;
     }
 
-    // False if its user wants no restart any more. Throws WorkerLost if the policy says that enough is enough.
+    // Waits before a restart; false if the user no longer wants it. Throws WorkerLost if the policy allows no more
+    // restarts.
     bool back_off(LaunchedWorker& dead) {
         const std::shared_ptr<const PostMortem> death = dead.post_mortem();
         const std::chrono::duration<double> lived(death ? death->ended_at - death->started_at : 0);
@@ -278,8 +279,8 @@ private:
         return is_wanted_restart();
     }
 
-    // Whether the new worker became ready and took what it is given; false if it has crashed, or took too long. Throws
-    // why it does not serve, and has ended it then.
+    // Whether the new worker became ready and took what it was given; false if it crashed or took too long. If it does
+    // not serve for another reason, ends it and throws that reason.
     bool serves(LaunchedWorker& worker) {
         const char* why = "its restart failed";
         try {
@@ -307,7 +308,7 @@ private:
         } catch (const std::exception& error) {
             throw WorkerLost("worker_lost", std::string("on_restart failed: ") + error.what());
         } catch (...) {
-            throw WorkerLost("worker_lost", "on_restart failed: it threw what is no std::exception");
+            throw WorkerLost("worker_lost", "on_restart failed: it threw something that is not a std::exception");
         }
     }
 
@@ -317,7 +318,7 @@ private:
         changed_.notify_all();
     }
 
-    // Sends what is left over, in order, each as soon as there is room.
+    // Sends what was left over, in order, each call as soon as there is room.
     void send_again(Exchange& exchange) {
         while (const CallPtr call = next_to_send()) {
             bool sent = false;
@@ -334,7 +335,7 @@ private:
         }
     }
 
-    // The next call that is still to be sent; null if there is none, or none is wanted.
+    // The next call to be sent; null if there is none, or the restart is no longer wanted.
     CallPtr next_to_send() {
         const Lock lock(mutex_);
         while (is_wanted_restart()) {
@@ -374,23 +375,23 @@ private:
         return std::make_exception_ptr(SessionClosed("session_closed", "the session was closed"));
     }
 
-    // How often to look whether a call that waits for room is still wanted.
+    // How often to check whether a call that waits for room is still wanted.
     static constexpr std::chrono::seconds longest_look{1};
 
     Life& life_;
     Hooks hooks_;
     RestartPolicy policy_;
-    mutable std::mutex mutex_;  // everything below
+    mutable std::mutex mutex_;  // for everything below
     std::condition_variable changed_;
     RestartSchedule schedule_;
     Quarantine quarantine_;
     LeftOver left_over_;
-    WorkerPtr worker_;  // the one that is watched
+    WorkerPtr worker_;  // the watched worker
     Phase phase_ = Phase::watching;
-    int wish_ = 0;                 // changes when the user wants no worker any more
-    int restart_wish_ = 0;         // at the end of the worker that is replaced
-    bool hurried_ = false;         // the back-off is over
-    std::exception_ptr given_up_;  // why there is no worker any more, if it is of no use to start another
+    int wish_ = 0;                 // changes whenever the user no longer wants a worker
+    int restart_wish_ = 0;         // its value when the worker to be replaced ended
+    bool hurried_ = false;         // whether the back-off has been cut short
+    std::exception_ptr given_up_;  // why there is no worker and none will be started; null if that is not so
     bool closed_ = false;
     std::thread thread_;
 };

@@ -1,5 +1,5 @@
-// What a worker is at, and since when. Behind a lock of its own: it is asked at the worker's end, when others may wait
-// for that end under theirs.
+// What a worker is doing, and since when. It has a lock of its own, because it is read at the worker's end, when others
+// may hold their locks while they wait for that end.
 #pragma once
 
 #include <algorithm>
@@ -23,7 +23,7 @@ public:
     void set_ready() { set("idle"); }
     void set_leaving() { set("exiting"); }
 
-    // A call that is being sent: noted as the newest one, and forgotten again unless it is kept.
+    // A call that is being sent. Notes it as the newest one, and forgets it again unless it is kept.
     class Entry {
     public:
         Entry(WorkRecord& record, CallPtr call) : record_(record) {
@@ -45,20 +45,20 @@ public:
         bool kept_ = false;
     };
 
-    // The oldest call.
+    // The oldest call has been answered.
     void answered() {
         const std::lock_guard<std::mutex> lock(mutex_);
         if (!calls_.empty()) calls_.pop_front();
         if (!calls_.empty()) calls_.front().since = Clock::now();
     }
 
-    // A request is in work from when it was sent, or the one before it was answered.
+    // The current call. A call becomes the current one when it is sent, or when the one before it is answered.
     std::optional<InWork> in_work() const {
         const std::lock_guard<std::mutex> lock(mutex_);
         return calls_.empty() ? std::nullopt : std::optional<InWork>(calls_.front());
     }
 
-    // The newest call of those that pass a test; not run under the lock.
+    // The newest call that passes a test, which is not run under the lock.
     template <class Test>
     std::optional<InWork> newest(Test test) const {
         std::unique_lock<std::mutex> lock(mutex_);
@@ -68,7 +68,7 @@ public:
         return found == calls.rend() ? std::nullopt : std::optional<InWork>(*found);
     }
 
-    // "starting", "idle" or "exiting": what it is at while it has no call.
+    // What it is doing while it has no call: "starting", "idle" or "exiting".
     std::string moment() const {
         const std::lock_guard<std::mutex> lock(mutex_);
         return moment_;
