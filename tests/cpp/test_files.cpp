@@ -17,7 +17,7 @@
 
 using tr::Tensor;
 using tr::detail::Arrival;
-using tr::detail::FileTransport;
+using tr::detail::FileHost;
 using tr::detail::read_file;
 using tr::detail::Ready;
 using tr::detail::RefusedFile;
@@ -52,7 +52,7 @@ struct Worker {
     }
 
     TemporaryDirectory directory;
-    FileTransport host{directory.path(), ""};
+    FileHost host{directory.path(), ""};
 };
 
 const std::string response = R"({"command": "a", "result": "b", "id": 1, "tensors": ["result_0"]})";
@@ -128,7 +128,7 @@ TEST("a result that is a link makes its response unreadable") {
 
 TEST("a status that cannot be read is none") {
     const TemporaryDirectory directory;
-    FileTransport host{directory.path(), ""};
+    FileHost host{directory.path(), ""};
     write(directory / "elsewhere", "ready");
     std::filesystem::create_symlink(directory / "elsewhere", directory / "status.txt");
     CHECK(!host.receive(0ms).has_value());
@@ -142,7 +142,7 @@ TEST("a status that cannot be read is none") {
 
 TEST("what stands in the way of a new worker goes, whatever it is") {
     const TemporaryDirectory directory;
-    FileTransport host{directory.path(), ""};
+    FileHost host{directory.path(), ""};
     write(directory / "elsewhere", "text");
     std::filesystem::create_directories(directory / "worker.json" / "inside");
     CHECK_EQ(0, ::mkfifo((directory / "stack.txt").c_str(), 0600));

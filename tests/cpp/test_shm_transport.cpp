@@ -27,7 +27,7 @@ using tr::Tensor;
 using tr::detail::Arrival;
 using tr::detail::Reply;
 using tr::detail::Request;
-using tr::detail::ShmTransport;
+using tr::detail::ShmHost;
 using tr::detail::Unreadable;
 namespace shm = tr::detail::shm;
 using namespace std::chrono_literals;
@@ -120,7 +120,7 @@ private:
 };
 
 struct Fixture {
-    std::unique_ptr<ShmTransport> host = std::make_unique<ShmTransport>();
+    std::unique_ptr<ShmHost> host = std::make_unique<ShmHost>();
     std::unique_ptr<FakeWorker> worker = start();
 
     std::unique_ptr<FakeWorker> start() { return std::make_unique<FakeWorker>(host->prepare().descriptors); }
@@ -288,7 +288,7 @@ TEST("a tensor of empty keeps one window of a transport that is gone, and no des
     };
     const auto descriptors = count("/proc/self/fd");
     const auto mappings = count("/proc/self/map_files");
-    auto host = std::make_unique<ShmTransport>();
+    auto host = std::make_unique<ShmHost>();
     host->prepare();
     Tensor shared = host->empty(Shape(3), DType::INT64);
     Tensor large = host->empty(Shape(20 << 20), DType::UINT8);

@@ -22,7 +22,7 @@ from typing import Dict, List
 
 from tech_renaissance._process.lifeline import hold_lifeline
 from tech_renaissance._transport.shm import control as words
-from tech_renaissance._transport.shm.control import CONTROL_NBYTES, Side, check_magic, write_magic
+from tech_renaissance._transport.shm.control import CONTROL_NBYTES, ControlSide, check_magic, write_magic
 from tech_renaissance._transport.shm.doorbell import Doorbell
 from tech_renaissance._transport.shm.segment import MappedSegment, Segment
 
@@ -146,12 +146,12 @@ class ShmProxy(Proxy):
         theirs = MappedSegment(Segment.inherit(numbers[0]))
         assert check_magic(theirs)
         self.theirs = theirs.words
-        self.host = Side(theirs, Doorbell(*numbers[3:]), is_host=False)
+        self.host = ControlSide(theirs, Doorbell(*numbers[3:]), is_host=False)
         control = MappedSegment(Segment.create(CONTROL_NBYTES))
         write_magic(control)
         self.ours = control.words
         doorbell, their_ends = Doorbell.pair()
-        self.worker = Side(control, doorbell, is_host=True)
+        self.worker = ControlSide(control, doorbell, is_host=True)
         inherited = [control.fileno(), numbers[1], numbers[2], *their_ends]
         folder = tempfile.mkdtemp(dir=os.environ["TR_WORKSPACE"])
         make_session_directory(Path(f"{folder}/python_session/tr_session_{sys.argv[1]}"))
@@ -165,7 +165,7 @@ class ShmProxy(Proxy):
         passed = self.pass_one(self.host, self.worker, self.to_worker)
         return self.pass_one(self.worker, self.host, self.to_host) or passed
 
-    def pass_one(self, source: Side, target: Side, mutator: Mutator) -> bool:
+    def pass_one(self, source: ControlSide, target: ControlSide, mutator: Mutator) -> bool:
         frame = source.reader.read()
         if frame is None:
             return False
@@ -177,7 +177,7 @@ class ShmProxy(Proxy):
         target.wake_other()
         return True
 
-    def write(self, target: Side, data: bytes) -> None:
+    def write(self, target: ControlSide, data: bytes) -> None:
         """Also what is no multiple of 8: then it is padded."""
         data += bytes(-len(data) & 7)
         while not target.writer.try_write(data) and not self.leaving.is_set() and self.real.poll() is None:

@@ -26,7 +26,7 @@ class FallbackHost(HostTransport):
         library: Optional[Library] = None,
         look_us: Optional[int] = None,
     ) -> None:
-        """``look_us``: see Side. Raises OSError if shared memory is not available."""
+        """``look_us``: see ControlSide. Raises OSError if shared memory is not available."""
         self._directory = directory
         self._shm = ShmHost(library, look_us)
         try:

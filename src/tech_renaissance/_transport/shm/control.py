@@ -36,7 +36,7 @@ _LOOKS = range(200)
 _SLEEP_S = 1.0
 
 
-class Side:
+class ControlSide:
     """One side of a control segment: its ends of the two rings, and sleeping until the other side has sent something."""
 
     def __init__(

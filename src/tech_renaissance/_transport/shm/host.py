@@ -14,7 +14,7 @@ from ..._protocol.frame import LONG, SHORT, Exit, Exiting, Frame, Ready, Request
 from ..transport import HostTransport, Offer, Taken, not_taken_in
 from . import frame as shm_frame
 from .arena import Block
-from .control import CANCELLED, CONTROL_NBYTES, CURRENT_ID, Side, write_magic
+from .control import CANCELLED, CONTROL_NBYTES, CURRENT_ID, ControlSide, write_magic
 from .doorbell import Doorbell
 from .frame import LARGEST_NBYTES
 from .lender import Lender
@@ -26,7 +26,7 @@ class ShmHost(HostTransport):
     """Offers shared memory to each worker."""
 
     def __init__(self, library: Optional[Library] = None, look_us: Optional[int] = None) -> None:
-        """``look_us``: see Side. Raises OSError if shared memory is not available."""
+        """``look_us``: see ControlSide. Raises OSError if shared memory is not available."""
         self._look_us = look_us
         self._library: Optional[Library] = library
         with contextlib.ExitStack() as undo:
@@ -258,7 +258,7 @@ class _WorkerSide:
             undo.callback(self.lessee.close)
             doorbell, self.their_doorbell = Doorbell.pair()
             undo.pop_all()
-        self.side = Side(self.control, doorbell, is_host=True, look_us=look_us)
+        self.side = ControlSide(self.control, doorbell, is_host=True, look_us=look_us)
         self.is_ready = False
         self.last: Tuple[Taken, int] = (None, 0)  # the last frame taken, and where it ends in the ring
         # Blocks of the frame being read, held until it is taken, because it may have to be read again.

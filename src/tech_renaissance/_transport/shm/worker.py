@@ -20,7 +20,7 @@ from .control import (
     HISTOGRAM,
     SERVED,
     THREADS,
-    Side,
+    ControlSide,
     check_magic,
 )
 from .doorbell import Doorbell
@@ -43,13 +43,13 @@ class ShmWorker(WorkerTransport):
     def __init__(
         self, place: SessionPlace, descriptors: Sequence[int], look_us: Optional[int] = None
     ) -> None:
-        """``descriptors``: from TR_SHM. ``look_us``: see Side. Raises OSError or ValueError if they cannot be used."""
+        """``descriptors``: from TR_SHM. ``look_us``: see ControlSide. Raises OSError or ValueError if they cannot be used."""
         segment, host_arena, worker_arena = (Segment.inherit(number) for number in descriptors[:3])
         self._control = control = MappedSegment(segment)
         if not check_magic(control):
             raise ValueError("the host's control segment has another layout")
         self._place = place
-        self._side = Side(control, Doorbell(*descriptors[3:]), is_host=False, look_us=look_us)
+        self._side = ControlSide(control, Doorbell(*descriptors[3:]), is_host=False, look_us=look_us)
         self._words = control.words
         self._lessee = Lessee(host_arena)
         self._lender = Lender(worker_arena)

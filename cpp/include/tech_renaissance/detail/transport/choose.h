@@ -47,7 +47,7 @@ inline std::unique_ptr<HostTransport> choose_transport(const std::string& name, 
     if (name != "file") {
         try {
 #if defined(__linux__)
-            return std::make_unique<FallbackTransport>(directory, poll_ms, look);
+            return std::make_unique<FallbackHost>(directory, poll_ms, look);
 #else
             static_cast<void>(look);
             throw std::system_error(std::make_error_code(std::errc::not_supported),
@@ -58,7 +58,7 @@ inline std::unique_ptr<HostTransport> choose_transport(const std::string& name, 
             offer = {"TR_SHM", {}, std::string("none: ") + error.what()};
         }
     }
-    return std::make_unique<FileTransport>(directory, poll_ms, std::move(offer));
+    return std::make_unique<FileHost>(directory, poll_ms, std::move(offer));
 }
 
 }  // namespace tr::detail

@@ -22,11 +22,11 @@
 
 namespace tr::detail {
 
-class FallbackTransport final : public HostTransport {
+class FallbackHost final : public HostTransport {
 public:
     // Throws std::system_error if shared memory is not available.
-    FallbackTransport(const std::string& directory, const std::string& poll_ms,
-                      std::optional<std::chrono::microseconds> look)
+    FallbackHost(const std::string& directory, const std::string& poll_ms,
+                 std::optional<std::chrono::microseconds> look)
         : directory_(to_path(directory)), shm_(look), files_(directory, poll_ms) {}
 
     Offer prepare() override {
@@ -115,8 +115,8 @@ private:
     }
 
     const std::filesystem::path directory_;
-    ShmTransport shm_;
-    FileTransport files_;
+    ShmHost shm_;
+    FileHost files_;
     std::atomic<bool> is_ready_{false};  // whether the worker has chosen a transport
     std::atomic<bool> is_over_files_{false};
 };

@@ -33,12 +33,12 @@ inline Backoff parse_schedule(const std::string& poll_ms) {
         "bad_option", "a waiting schedule is first:max in milliseconds, 0 < first <= max, not '" + poll_ms + "'");
 }
 
-class FileTransport final : public HostTransport {
+class FileHost final : public HostTransport {
 public:
     // poll_ms: "first:max", wait by this schedule, without notifications; empty: the default schedule, with
     // notifications. offer: what else to offer workers. REQUIRES: the directory exists. Throws LocalProtocolError
     // bad_option for an invalid schedule.
-    FileTransport(const std::string& directory, const std::string& poll_ms, Offer offer = {})
+    FileHost(const std::string& directory, const std::string& poll_ms, Offer offer = {})
         : directory_(to_path(directory)),
           backoff_(parse_schedule(poll_ms)),
           watch_(directory, poll_ms.empty()),

@@ -41,10 +41,10 @@ inline void relax_processor() noexcept {
 #endif
 }
 
-class Control {
+class ControlSide {
 public:
     // look: how long to look each time before going to sleep; nullopt: for as long as looking has paid off.
-    explicit Control(std::optional<std::chrono::microseconds> look = std::nullopt)
+    explicit ControlSide(std::optional<std::chrono::microseconds> look = std::nullopt)
         : look_(look), writer_(memory_.mapping, request_ring), reader_(memory_.mapping, response_ring) {
         memory_.mapping.word(version_word).store(layout_version, std::memory_order_relaxed);
         std::memcpy(memory_.mapping.at(0), "TRCTRL\0", 8);

@@ -19,16 +19,16 @@
 
 #include "tech_renaissance/detail/transport/shm/control.h"
 #include "tech_renaissance/detail/transport/shm/frame.h"
-#include "tech_renaissance/detail/transport/shm/lease.h"
 #include "tech_renaissance/detail/transport/shm/lender.h"
+#include "tech_renaissance/detail/transport/shm/lessee.h"
 #include "tech_renaissance/detail/transport/transport.h"
 
 namespace tr::detail {
 
-class ShmTransport final : public HostTransport {
+class ShmHost final : public HostTransport {
 public:
     // Throws std::system_error if shared memory is not available.
-    explicit ShmTransport(std::optional<std::chrono::microseconds> look = std::nullopt)
+    explicit ShmHost(std::optional<std::chrono::microseconds> look = std::nullopt)
         : look_(look), lender_(shm::Segment::arena()) {}
 
     Offer prepare() override {
@@ -116,7 +116,7 @@ private:
     struct WorkerSide {
         explicit WorkerSide(std::optional<std::chrono::microseconds> look) : control(look) {}
 
-        shm::Control control;
+        shm::ControlSide control;
         shm::Segment arena = shm::Segment::arena();
         shm::Lessee lessee{arena};
         std::string frame;
