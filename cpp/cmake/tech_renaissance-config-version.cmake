@@ -1,4 +1,4 @@
-# The version is written once, in _version.py: beside this file in an installed prefix, else in the Python package.
+# The version is written only in _version.py: beside this file in an installed prefix, otherwise in the Python package.
 foreach(_tr_place IN ITEMS "." "../.." "../../src/tech_renaissance")
     if(EXISTS "${CMAKE_CURRENT_LIST_DIR}/${_tr_place}/_version.py")
         file(STRINGS "${CMAKE_CURRENT_LIST_DIR}/${_tr_place}/_version.py" _tr_line REGEX "^__version__ = ")

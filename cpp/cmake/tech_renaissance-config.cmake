@@ -1,9 +1,9 @@
-# find_package(tech_renaissance) -> two targets, of which a program links one:
+# find_package(tech_renaissance) defines two targets; a program links one of them:
 #
 #   tech_renaissance::tech_renaissance  a static library, compiled once, by the project that links it and with its flags
 #   tech_renaissance::header_only       the headers alone: every file that includes them compiles them
 #
-# The one description of both, for a checkout, a Python wheel and an installed prefix. Nothing is decided when the files
+# This file serves a checkout, a Python wheel and an installed prefix alike. Nothing is decided when the files
 # are installed, so every consumer may set TR_BUILD_PYTHON_SESSION for itself.
 
 option(TR_BUILD_PYTHON_SESSION "PythonSession is part of tech_renaissance.h" ON)

@@ -1,4 +1,4 @@
-"""What a process can run out of, and get again."""
+"""What a process can run out of for a while."""
 
 import errno
 
@@ -6,5 +6,5 @@ _LACKS = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC, getattr(errno,
 
 
 def has_run_out(error: OSError) -> bool:
-    """Whether the system says that descriptors, memory or room on the disk have run out: nobody is at fault, and it may pass."""
+    """Whether the system reports that descriptors, memory or disk space have run out: nobody is at fault, and it may pass."""
     return error.errno in _LACKS

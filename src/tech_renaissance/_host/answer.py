@@ -1,4 +1,4 @@
-"""What a response is to the caller: a text, tensors, or the error that it reports."""
+"""What a response means to the caller: a text, tensors, or the error that it reports."""
 
 from typing import Any, List
 

@@ -9,24 +9,24 @@ from .call import Call
 
 
 class UnfetchedCalls:
-    """Oldest first. Thread-safe."""
+    """A queue of calls, oldest first. Thread-safe."""
 
     def __init__(self) -> None:
         self._calls: Deque[Call] = deque()
         self._lock = threading.Lock()
 
     def add(self, call: Call) -> None:
-        """A call that was submitted."""
+        """Add a call that was submitted."""
         with self._lock:
             self._calls.append(call)
 
     def is_oldest_done(self) -> bool:
-        """Whether there is one, and the oldest is answered."""
+        """Whether there is a call and the oldest has its answer."""
         with self._lock:
             return bool(self._calls) and self._calls[0].done
 
     def take_oldest(self) -> Call:
-        """The oldest call, for whoever waits for its answer. Raises LocalProtocolError ``no_request`` if there is none."""
+        """Remove and return the oldest call, for its caller to wait for. Raises LocalProtocolError ``no_request`` if there is none."""
         with self._lock:
             if not self._calls:
                 raise LocalProtocolError(
@@ -35,18 +35,18 @@ class UnfetchedCalls:
             return self._calls.popleft()
 
     def put_back(self, call: Call) -> None:
-        """The wait for it was in vain: it is the oldest again."""
+        """Put a call back as the oldest after the wait for it has failed."""
         with self._lock:
             self._calls.appendleft(call)
 
     def forget_timed_out(self) -> None:
-        """Discard the answers of calls that were waited for in vain."""
+        """Remove the calls whose wait timed out; their answers will be discarded."""
         with self._lock:
             for call in [call for call in self._calls if call.timed_out]:
                 self._calls.remove(call)
                 call.abandoned = True
 
     def clear(self) -> None:
-        """Forget all: a new worker starts."""
+        """Forget all calls, because a new worker starts."""
         with self._lock:
             self._calls.clear()

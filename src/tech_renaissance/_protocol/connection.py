@@ -114,7 +114,7 @@ class Connection:
             self._node = _NODES[State.READY]
 
     def lost(self) -> None:
-        """Note that the other side is gone. Allowed in every state."""
+        """Note that the other side has ended. Allowed in every state."""
         self._node = self._node.following["Lost"]
         self._waiting.clear()
 

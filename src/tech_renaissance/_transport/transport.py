@@ -105,7 +105,7 @@ class HostTransport(Transport):
 
     @abc.abstractmethod
     def prepare(self) -> Offer:
-        """Prepare for a new worker: nothing that an earlier one sent is received any more. Tags stay."""
+        """Prepare for a new worker: what an earlier one sent is no longer received. Tags stay."""
 
     @abc.abstractmethod
     def cancel(self, request_id: int) -> None:

@@ -109,7 +109,7 @@ public:
         waiting_.pop_front();
     }
 
-    // The worker is gone. Allowed in every state.
+    // Notes that the worker has ended. Allowed in every state.
     void lost() {
         state_ = *state_after(state_, ConnectionEvent::lost);
         waiting_.clear();

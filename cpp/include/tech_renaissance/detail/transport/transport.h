@@ -67,7 +67,7 @@ public:
     HostTransport& operator=(const HostTransport&) = delete;
     virtual ~HostTransport() = default;
 
-    // Prepares for a new worker: nothing that an earlier one sent is received any more. Tags stay.
+    // Prepares for a new worker: what an earlier one sent is no longer received. Tags stay.
     virtual Offer prepare() = 0;
 
     // Call it when the worker has been launched with what was offered. From now on, waits end when this handle
