@@ -368,7 +368,7 @@ def test_a_worker_that_loses_its_directory_leaves_or_needs_none(
         assert "on" == session.fetch_response("echo on")
     else:
         assert session.join()
-        with pytest.raises(WorkerLost, match="is gone, or somebody else's"):
+        with pytest.raises(WorkerLost, match="was removed or replaced"):
             session.fetch_response("echo on")
     session.terminate()
     assert before == _contents(directory)
@@ -392,7 +392,7 @@ def test_a_worker_that_starts_without_its_directory_leaves_at_once(
         check=False,
     )
     assert 1 == worker.returncode
-    assert b"is gone, or somebody else's" in worker.stderr
+    assert b"was removed or replaced" in worker.stderr
     assert is_there == (folder / "tr_session_x").is_symlink()
     if is_there:
         (folder / "tr_session_x").unlink()

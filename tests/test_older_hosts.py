@@ -265,7 +265,7 @@ def test_a_worker_leaves_when_its_lock_does(older: Maker) -> None:
     assert host.wait_for_status("ok")
     (host.directory / "session.lock").unlink()
     assert 0 == host.process.wait(60)
-    assert "is gone, or somebody else's, so the worker leaves" in host.output
+    assert "was removed or replaced, so the worker leaves" in host.output
     assert "ok" == host.status()
 
 

@@ -150,10 +150,10 @@ def test_a_directory_that_goes_while_the_worker_writes_is_lost_and_not_an_error(
     looks = iter(range(100))
     is_lost = SessionPlace.is_lost
     monkeypatch.setattr(SessionPlace, "is_lost", lambda place: next(looks) >= late and is_lost(place))
-    with pytest.raises(SessionClosed, match="is gone, or somebody else's"):
+    with pytest.raises(SessionClosed, match="was removed or replaced"):
         worker.try_send(Response("late", "word", id=1))
     looks = iter(range(100))
-    with pytest.raises(SessionClosed, match="is gone, or somebody else's"):
+    with pytest.raises(SessionClosed, match="was removed or replaced"):
         while worker.receive(60) is None:  # it may return early
             pass
     worker.close()

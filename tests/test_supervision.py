@@ -97,7 +97,7 @@ def test_an_idempotent_call_is_given_to_the_next_worker(supervised: Maker, tmp_p
 def test_the_request_that_kills_twice_is_quarantined(supervised: Maker) -> None:
     """Idempotent: after the second worker. No third one dies."""
     session = supervised()
-    with pytest.raises(WorkerLost, match="'os-exit 3' was in work when 2 workers ended") as caught:
+    with pytest.raises(WorkerLost, match="'os-exit 3' was in progress when 2 workers ended") as caught:
         session.fetch_response("os-exit 3", 60_000, idempotent=True)
     assert ("quarantined", 3) == (caught.value.code, caught.value.post_mortem.exit_status)
     pid = session.fetch_response("pid")

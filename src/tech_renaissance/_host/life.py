@@ -196,7 +196,7 @@ class Life:
         if not self.is_ours:
             raise SessionClosed(
                 "forked",
-                "this process is a fork of the one that has the session: make a session of its own",
+                "this process is a fork of the one that owns the session: create a new session here",
             )
 
     def check_open(self) -> None:

@@ -43,7 +43,7 @@ class Quarantine:
         if case is None or case.deaths < _MOST_DEATHS:
             return None
         text = (
-            f"{call.message[:80]!r} was in work when {case.deaths} workers ended, and is given to no other until terminate() or please_exit(); "
+            f"{call.message[:80]!r} was in progress when {case.deaths} workers ended, and is not sent again until terminate() or please_exit(); "
             f"the last one: {case.last}"
         )
         return WorkerLost("quarantined", text, case.last.exit_status, case.last.output_tail, case.last)

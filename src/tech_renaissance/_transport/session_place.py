@@ -40,7 +40,7 @@ class SessionPlace:
             return False
 
     def _lost(self) -> SessionClosed:
-        text = f"the session directory {self.directory!r} is gone, or somebody else's"
+        text = f"the session directory {self.directory!r} was removed or replaced"
         return SessionClosed("session_closed", text)
 
     def _look(self) -> Optional[Tuple[int, int]]:

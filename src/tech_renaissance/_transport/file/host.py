@@ -237,7 +237,7 @@ class FileHost(FileEnd, HostTransport):
 
     def _check_place(self) -> None:
         if self._place.is_lost():
-            text = "the session directory is gone, or somebody else's: start the session again"
+            text = "the session directory was removed or replaced: start the session again"
             raise FileNotFoundError(errno.ENOENT, text, self.directory)
 
     def _look_for_ready(self) -> Optional[Frame]:

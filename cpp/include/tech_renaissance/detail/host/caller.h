@@ -185,7 +185,7 @@ private:
         } else if (supervisor_) {
             supervisor_->wait_sent(call, until);
         } else if (!call->done()) {
-            throw SessionClosed("session_closed", "the worker of this call is gone: start the session again");
+            throw SessionClosed("session_closed", "the worker of this call has ended: start the session again");
         }
     }
 

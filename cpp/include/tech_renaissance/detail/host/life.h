@@ -59,7 +59,7 @@ public:
     // Throws SessionClosed forked in a fork of the host, where locks may stay locked forever.
     void check_ours() const {
         if (is_ours()) return;
-        const char* text = "this process is a fork of the one that has the session: make a session of its own";
+        const char* text = "this process is a fork of the one that owns the session: create a new session here";
         throw SessionClosed("forked", text);
     }
 

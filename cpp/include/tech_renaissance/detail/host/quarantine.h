@@ -70,9 +70,8 @@ public:
         if (found == cases_.end() || found->second.count < most_deaths) return nullptr;
         const std::shared_ptr<const PostMortem>& last = found->second.last;
         const std::string text =
-            "'" + shortened(message_of(request), 80) + "' was in work when " + std::to_string(found->second.count) +
-            " workers ended, and is given to no other until terminate() or please_exit(); the last one: " +
-            explain(*last);
+            "'" + shortened(message_of(request), 80) + "' was in progress when " + std::to_string(found->second.count) +
+            " workers ended, and is not sent again until terminate() or please_exit(); the last one: " + explain(*last);
         return std::make_exception_ptr(WorkerLost("quarantined", text, last->exit_status, last->output_tail, last));
     }
 

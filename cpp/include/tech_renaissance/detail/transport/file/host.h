@@ -167,9 +167,8 @@ private:
 
     void check_place(const std::string& tag) const {
         if (!is_lost()) return;
-        throw FormatError("io_error",
-                          from_path(tensor_path(tag)) +
-                              ": the session directory is gone, or somebody else's: start the session again");
+        throw FormatError("io_error", from_path(tensor_path(tag)) +
+                                          ": the session directory was removed or replaced: start the session again");
     }
 
     // Notes what has run out; throws the error again if nothing has.
