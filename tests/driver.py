@@ -94,19 +94,27 @@ class Driver:
         """In the main thread, where SIGINT is Ctrl+C meanwhile: so many answers, each to its own question."""
         wrong: List[str] = []
         answered = interrupts = 0
-        before = signal.signal(signal.SIGINT, signal.default_int_handler)
-        while True:
+        is_calling = False
+
+        def interrupt(*_: object) -> None:
+            if is_calling:
+                raise KeyboardInterrupt
+
+        before = signal.signal(signal.SIGINT, interrupt)
+        while answered < calls:
             try:
+                is_calling = True
                 while answered < calls:
                     answer = session.fetch_response(f"echo {answered}.{interrupts}", 60_000)
                     if answer != f"{answered}.{interrupts}":
                         wrong.append(answer)
                     answered += 1
-                signal.signal(signal.SIGINT, before)
+                is_calling = False
             except KeyboardInterrupt:
+                is_calling = False
                 interrupts += 1
-            else:
-                return {"interrupts": interrupts, "wrong": wrong}
+        signal.signal(signal.SIGINT, before)
+        return {"interrupts": interrupts, "wrong": wrong}
 
     def _use(self, session: PythonSession, op: str, arguments: Dict[str, Any]) -> Any:
         folder = arguments.pop("folder", "")

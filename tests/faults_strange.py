@@ -79,7 +79,9 @@ class StrangeTurns:
             else:
                 calls = threads.submit(self._echo, session, 15)
             while not calls.done():
-                time.sleep(self._chance.uniform(0.002, 0.03))
+                time.sleep(
+                    self._chance.choice((0.004, 0.03)) * self._chance.random()
+                )  # also while one unwinds
                 os.kill(driver.process.pid, signal.SIGINT)
         self._check_calls(session, lambda: self.judge.check(not calls.result()["wrong"], f"{calls.result()}"))
         self._finish(driver, session)

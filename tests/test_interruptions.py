@@ -64,11 +64,36 @@ def test_the_call_after_an_interrupted_one_is_right(session: Any, name: str) -> 
         was_interrupted = interrupted(lambda: action(session, moment), moment)  # noqa: B023
         assert _ask(session, -moment), moment
         assert _fetch(session, -moment), moment
+        assert "" == session.cancel(), moment  # nothing is in work
         assert "ready" == session.state().name
         _drain(session)
         if not was_interrupted:
             break
     assert moment > 50
+    assert pid == session.fetch_response("pid")
+
+
+@pytest.mark.parametrize(("name", "step"), [("ask", 4), ("apart", 15), ("calculate", 37)])
+def test_a_second_interruption_while_the_first_unwinds_breaks_nothing(
+    session: Any, name: str, step: int
+) -> None:
+    """At whatever moments they come (the first at every ``step``-th); and the worker is the same."""
+    action = ACTIONS[name]
+    pid = session.fetch_response("pid")
+    pairs = 0
+    for moment in itertools.count(0, step):
+        for second in itertools.count():
+            count = interrupted(lambda: action(session, moment), moment, second)  # noqa: B023
+            assert _ask(session, -moment), (moment, second)
+            assert _fetch(session, -moment), (moment, second)
+            assert "" == session.cancel(), (moment, second)
+            _drain(session)
+            pairs += count == 2
+            if count < 2:
+                break
+        if not count:
+            break
+    assert pairs > 20
     assert pid == session.fetch_response("pid")
 
 

@@ -32,7 +32,7 @@ class Book:
         self._switch_output = switch_output
         self._hands_over = hands_over
         self._connection = Connection()
-        self._sending: Optional[Frame] = None  # noted as sent, but perhaps not sent
+        self._sending: Optional[Frame] = None  # about to be noted as sent, and perhaps not sent
         self._begun: Taken = None  # being dealt with
         self._unread = Response("")  # stands for a response that cannot be read
         self._is_ending = False  # whether the host is ending the worker

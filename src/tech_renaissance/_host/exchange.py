@@ -166,6 +166,7 @@ class Exchange(Book):
             self._switch_output(call.message)
         call.exchange = self
         call.since = time.monotonic()
+        self._sending = call.request
         self._calls[call.request.id] = call
         if self.current is None:
             self.current = call
@@ -234,13 +235,12 @@ class Exchange(Book):
                         mark = (threading.get_ident(),)
                         self._reader = mark
                         self._receiving = True
-                if sleeper is None:
-                    taken, gone = self._receive(left_s)
-                else:
-                    taken = None
-                    self._waiters.sleep(sleeper, left_s)
+                taken, gone = self._sleep(sleeper, left_s) if sleeper else self._receive(left_s)
         except BaseException as error:
-            self._stop_reading(mark, error, until)
+            # At once, in this very function: a signal handler may raise again wherever a function begins, or a call has returned.
+            if mark and self._reader is mark:
+                self._reader = None
+            self._leave(error, until)
             raise
 
     def _line_up(self) -> "LockType":
@@ -249,12 +249,15 @@ class Exchange(Book):
             raise _refusal()
         return self._waiters.enter()
 
-    def _stop_reading(self, mark: Optional[_Mark], error: BaseException, until: Optional[float]) -> None:
+    def _sleep(self, sleeper: "LockType", timeout_s: float) -> "Tuple[Taken, bool]":
+        """In place of ``_receive``, while another thread reads."""
+        self._waiters.sleep(sleeper, timeout_s)
+        return None, False
+
+    def _leave(self, error: BaseException, until: Optional[float]) -> None:
         """Let another thread read, and finish what this one began."""
         if isinstance(error, _NobodyServes):
             error.until = until
-        if self._reader is mark:
-            self._reader = None
         self._waiters.wake_all()
 
     def _end_reading(self, taken: Taken, gone: bool) -> None:

@@ -165,6 +165,8 @@ class FileHost(FileEnd, HostTransport):
             return False
         if sending.is_whole and not os.path.exists(sending.path):
             return True
+        # Said first: who asks again, after an exception, finds it removed, not renamed.
+        self._sending = sending._replace(is_whole=False)
         files.remove(sending.path)
         return False
 
