@@ -5,7 +5,7 @@ import errno
 import io
 import os
 import stat
-from typing import Callable, Generator, Optional, TypeVar
+from typing import Callable, Generator, List, Optional, TypeVar
 
 _Result = TypeVar("_Result")
 
@@ -24,23 +24,24 @@ _MOST_UNBACKED_NBYTES = 1 << 30
 def open_plain(path: str) -> io.FileIO:
     """Open for reading a file that someone else may have put there. Follows no link, and waits for no pipe or device.
 
-    Raises OSError: the file does not exist (FileNotFoundError), is not a regular file (ELOOP, EISDIR, EINVAL), or claims to be far
+    Raises OSError: the file does not exist (FileNotFoundError), is not a regular file (ELOOP, EINVAL), or claims to be far
     larger than the space it occupies (EFBIG).
     """
     flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-    file = io.FileIO(
-        *map(os.open, [path], [flags]), mode="rb"
-    )  # in one step, so that an interruption cannot lose the descriptor
+    # Each change of who has the descriptor is one step, so that an interruption cannot lose it.
+    opened: List[int] = []
     try:
-        status = os.fstat(file.fileno())
+        opened.extend(map(os.open, [path], [flags]))
+        status = os.fstat(opened[0])
         if not stat.S_ISREG(status.st_mode):
             raise OSError(errno.EINVAL, "is not a regular file", path)
         if status.st_size - 512 * status.st_blocks > _MOST_UNBACKED_NBYTES:
             raise OSError(errno.EFBIG, "claims to be larger than it is", path)
+        return io.FileIO(*map(opened.pop, [0]), mode="rb")
     except BaseException:
-        file.close()
+        for descriptor in opened:
+            os.close(descriptor)
         raise
-    return file
 
 
 @contextlib.contextmanager
