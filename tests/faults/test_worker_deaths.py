@@ -76,7 +76,7 @@ def test_a_death_is_one_typed_error(start: Maker, gate: Gate, stopwatch: Stopwat
     assert (cell.status, cell.status, held.pid) == (error.exit_status, record.exit_status, record.pid)
     assert (signal.Signals(-cell.status).name if cell.status < 0 else "") == record.signal
     moment = {"replying": "busy"}.get(cell.moment, cell.moment)
-    assert (moment, held.message, "") == (record.moment, record.message, record.ended_by_host)
+    assert (moment, held.command, "") == (record.moment, record.message, record.ended_by_host)
     has_stack = (
         cell.fault in ("segfault", "abort") and cell.moment != "starting"
     )  # faulthandler comes with the server

@@ -108,7 +108,10 @@ class ServingLoop:
         """Send, waiting for room. False if the host has asked the worker to leave and makes no room."""
         leave_by: Optional[float] = None
         while not self._try_send(frame):
-            if leave_by is None and any(isinstance(waiting, Exit) for waiting in self._received):
+            is_leaving = self._server.is_leaving or any(
+                isinstance(waiting, Exit) for waiting in self._received
+            )
+            if leave_by is None and is_leaving:
                 leave_by = time.monotonic() + _LAST_ANSWER_S
             remaining = _RECHECK_S if leave_by is None else leave_by - time.monotonic()
             if remaining <= 0:

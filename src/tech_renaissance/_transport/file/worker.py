@@ -10,6 +10,7 @@ from typing import Any, Callable, List, Optional, Sequence, TypeVar
 
 from ..._base.errors import RemoteProtocolError
 from ..._base.names import check_name
+from ..._base.run_out import has_run_out
 from ..._base.tensor import DType, Library, allocate
 from ..._protocol.frame import (
     LONG,
@@ -50,6 +51,8 @@ class FileWorker(FileEnd, WorkerTransport):
         self._is_hosted = is_hosted
         self._has_waited = False  # for room for a response
         self._told_to_leave = False
+        self._is_ready = False
+        self._unwritten_status = ""  # because something had run out
 
     def is_cancelled(self, request_id: int) -> bool:
         """See WorkerTransport."""
@@ -79,6 +82,7 @@ class FileWorker(FileEnd, WorkerTransport):
             self._place.check()
             write_worker_info(self.directory, frame.info)
             self._set_status("ready")
+            self._is_ready = True
         elif isinstance(frame, Exiting):
             self._set_status("exiting")
         else:
@@ -106,7 +110,12 @@ class FileWorker(FileEnd, WorkerTransport):
         for name, tensor in zip(names, response.tensors):
             export_tsr(tensor, self._tensor_path(name))
         self._remove_results_from(len(names))
-        files.write(path, encode_response(response, names, now_ms()).encode())
+        try:
+            files.write(path, encode_response(response, names, now_ms()).encode())
+        except OSError as error:
+            if has_run_out(error):  # there will be room again
+                return False
+            raise
         first_line = response.error.message.partition("\n")[0] if response.error else ""
         self._set_status(f"error: {first_line}" if response.error else "ok")
         return True
@@ -120,6 +129,8 @@ class FileWorker(FileEnd, WorkerTransport):
         return self._in_place(self._next_frame)
 
     def _next_frame(self) -> Optional[Frame]:
+        if self._unwritten_status:
+            self._set_status(self._unwritten_status)
         if not self._told_to_leave and self._asked_to_leave():
             self._told_to_leave = True  # "exit" stays in the file, but counts as a single frame
             return Exit()
@@ -166,11 +177,17 @@ class FileWorker(FileEnd, WorkerTransport):
         """Write a status without overwriting a host's "exit", whether it is already there or is being written in place right now."""
         if self._place.is_lost():
             return
-        with files.held(self._path("status.txt")) as read:
-            if not _says_exit(read):
-                write_status(self.directory, line)
-                if _says_exit(read):
-                    write_status(self.directory, "exit")
+        self._unwritten_status = ""
+        try:
+            with files.held(self._path("status.txt")) as read:
+                if not _says_exit(read):
+                    write_status(self.directory, line)
+                    if _says_exit(read):
+                        write_status(self.directory, "exit")
+        except OSError as error:
+            if not (has_run_out(error) and self._is_ready):
+                raise
+            self._unwritten_status = line  # for the next look
 
 
 def _says_exit(read: Callable[[], Optional[bytes]]) -> bool:
