@@ -2,21 +2,30 @@
 
 import math
 import time
-from typing import TYPE_CHECKING, Optional
+from typing import Optional, Protocol
 
 from .._base.errors import CallCancelled, TechRenaissanceError, TimedOut
 from .._base.post_mortem import PostMortem
 from .._protocol.frame import Request, Response
 
-if TYPE_CHECKING:
-    from .exchange import Exchange
+
+class CallWaiter(Protocol):
+    """Where a call that was sent is waited for: an exchange."""
+
+    def wait(self, call: "Call", timeout_s: float) -> bool:
+        """See Exchange."""
+        ...
+
+    def expire(self, call: "Call") -> bool:
+        """See Exchange."""
+        ...
 
 
 class Call:
     """One request and what became of it. Guarded by its exchange's lock until it is done."""
 
     # The exchange that sent it; None while moving between workers.
-    exchange: "Optional[Exchange]" = None
+    exchange: Optional[CallWaiter] = None
     since = 0.0  # when the worker began it, or it was sent
     response: Optional[Response] = None
     error: Optional[TechRenaissanceError] = None

@@ -8,10 +8,9 @@ from typing import Callable, Optional
 from .._base.durations import seconds
 from .._base.errors import LaunchError, LocalProtocolError, SessionClosed, TimedOut, WorkerLost
 from .._protocol.frame import Exit, Response, parse_message
-from .call import Call, expired, with_stacks
+from .call import Call, CallWaiter, expired, with_stacks
 from .deadline_watch import DeadlineWatch
 from .end_call import end_call
-from .exchange import Exchange
 from .ladder import call_ladder, longest_climb_s
 from .launched_worker import LaunchedWorker
 from .life import Life
@@ -149,7 +148,7 @@ class Caller:
         until = self.submit(call, timeout_s)
         try:
             return self.answer(call, timeout_s, until)
-        except TimedOut:
+        except BaseException:  # an interrupt, too: nobody waits for the answer any longer
             call.abandoned = True
             raise
 
@@ -214,7 +213,7 @@ def _remaining_s(until: float) -> float:
     return remaining_s if remaining_s > 0 else 0.0
 
 
-def _wait_with_deadline(call: Call, exchange: Exchange, until: float) -> None:
+def _wait_with_deadline(call: Call, exchange: CallWaiter, until: float) -> None:
     if not exchange.wait(call, min(call.remaining_s(), _remaining_s(until))) and call.is_overdue():
         exchange.expire(call)
         exchange.wait(call, _remaining_s(until))
