@@ -10,7 +10,7 @@ from typing import Any, Callable, List, Optional, Sequence, TypeVar
 
 from ..._base.errors import RemoteProtocolError
 from ..._base.names import check_name
-from ..._base.run_out import has_run_out
+from ..._base.run_out import is_full_disk
 from ..._base.tensor import DType, Library, allocate
 from ..._protocol.frame import (
     LONG,
@@ -52,7 +52,7 @@ class FileWorker(FileEnd, WorkerTransport):
         self._has_waited = False  # for room for a response
         self._told_to_leave = False
         self._is_ready = False
-        self._unwritten_status = ""  # because something had run out
+        self._unwritten_status = ""  # because the disk was full
 
     def is_cancelled(self, request_id: int) -> bool:
         """See WorkerTransport."""
@@ -113,7 +113,7 @@ class FileWorker(FileEnd, WorkerTransport):
         try:
             files.write(path, encode_response(response, names, now_ms()).encode())
         except OSError as error:
-            if has_run_out(error):  # there will be room again
+            if is_full_disk(error):  # there will be room again
                 return False
             raise
         first_line = response.error.message.partition("\n")[0] if response.error else ""
@@ -185,7 +185,7 @@ class FileWorker(FileEnd, WorkerTransport):
                     if _says_exit(read):
                         write_status(self.directory, "exit")
         except OSError as error:
-            if not (has_run_out(error) and self._is_ready):
+            if not (is_full_disk(error) and self._is_ready):
                 raise
             self._unwritten_status = line  # for the next look
 
