@@ -229,7 +229,7 @@ def test_an_interpreter_without_the_package_is_told_with_the_advice(start: Maker
 @pytest.mark.parametrize(
     ("mistake", "status", "text"),
     [
-        ("does not run", 0, r"call run\(sys.argv\[1\]\)"),
+        ("does not run", 0, r"call its run\(sys.argv\[1\]\)"),
         ("misspelt", 1, "defines main_logik, and not main_logic"),
         ("empty", 1, "Empty does not define main_logic"),
     ],

@@ -24,7 +24,7 @@ def death(pid: int) -> PostMortem:
         signal="",
         moment="busy",
         ended_by_host="",
-        command="",
+        message="",
         running_s=0.0,
         traceback="",
         stack="",

@@ -3,7 +3,6 @@
 
 #ifdef TR_HAS_SHARED_MEMORY
 
-#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -24,7 +23,6 @@ namespace shm = tr::detail::shm;
 namespace {
 
 std::atomic<bool> famine{false};
-std::atomic<int> windows_left{-1};  // that can be mapped before address space runs out; negative: any number
 
 struct Fixture {
     std::shared_ptr<shm::Arena> arena = std::make_shared<shm::Arena>(shm::Segment(std::size_t{64} << 20));
@@ -90,16 +88,6 @@ extern "C" int fallocate(int descriptor, int mode, off_t offset, off_t nbytes) {
         return -1;
     }
     return static_cast<int>(::syscall(SYS_fallocate, descriptor, mode, offset, nbytes));
-}
-
-// The same for a process that may not map much more.
-extern "C" void* mmap(void* where, std::size_t nbytes, int protection, int flags, int descriptor, off_t offset) {
-    if ((flags & MAP_SHARED) != 0 && windows_left >= 0 && windows_left-- == 0) {
-        windows_left = 0;
-        errno = ENOMEM;
-        return MAP_FAILED;
-    }
-    return reinterpret_cast<void*>(::syscall(SYS_mmap, where, nbytes, protection, flags, descriptor, offset));
 }
 
 TEST("whatever is allocated, lent, released and returned, live blocks never overlap and the books add up") {
@@ -181,40 +169,6 @@ TEST("each window is as large as all before it, and no block reaches over a bord
         CHECK(block->offset() + block->nbytes() <= shm::window_end(block->offset()));
         f.held.push_back(block);
     }
-}
-
-TEST("a part of an arena that cannot be mapped is not given out, and what is mapped serves on") {
-    Fixture f;
-    const shm::BlockPtr large = f.arena->allocate(20 << 20);
-    windows_left = 0;
-    f.held.push_back(f.arena->allocate(14 << 20));
-    CHECK_THROWS(ArenaFull, "arena_full", f.arena->allocate(14 << 20));
-    f.held.push_back(f.arena->allocate(1 << 20));
-    windows_left = -1;
-    f.held.push_back(f.arena->allocate(14 << 20));
-}
-
-TEST("windows that nothing needs are unmapped, at once where address space is short") {
-    const shm::Segment segment(std::uint64_t{256} << 20);
-    shm::Windows windows(segment);
-    std::weak_ptr<shm::Mapping> needed = windows.at(16 << 20);
-    const std::shared_ptr<shm::Mapping> used = windows.at(32 << 20);
-    windows.tidy();
-    CHECK(!needed.expired());
-    windows.tidy();
-    CHECK(needed.expired());
-    CHECK(used == windows.at(33 << 20));
-    needed = windows.at(16 << 20);
-    windows_left = 0;
-    bool refused = false;
-    try {
-        windows.at(100 << 20);
-    } catch (const std::system_error&) {
-        refused = true;
-    }
-    CHECK(refused);
-    CHECK(needed.expired());
-    windows_left = -1;
 }
 
 TEST("what the other side has returned is found in few looks among any number of blocks") {

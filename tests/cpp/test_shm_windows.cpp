@@ -1,0 +1,74 @@
+// What becomes of an arena when this process can map no more. Has its own mmap, which sanitizers of threads do not
+// survive.
+#include "tech_renaissance/detail/transport/shm/segment.h"
+
+#ifdef TR_HAS_SHARED_MEMORY
+
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <memory>
+#include <system_error>
+
+#include "check.h"
+#include "tech_renaissance/detail/transport/shm/arena.h"
+
+using tr::ArenaFull;
+namespace shm = tr::detail::shm;
+
+namespace {
+
+std::atomic<int> windows_left{-1};  // that can be mapped before address space runs out; negative: any number
+
+}  // namespace
+
+// In place of the C library's: a process that may not map much more.
+extern "C" void* mmap(void* where, std::size_t nbytes, int protection, int flags, int descriptor, off_t offset) {
+    if ((flags & MAP_SHARED) != 0 && windows_left >= 0 && windows_left-- == 0) {
+        windows_left = 0;
+        errno = ENOMEM;
+        return MAP_FAILED;
+    }
+    return reinterpret_cast<void*>(::syscall(SYS_mmap, where, nbytes, protection, flags, descriptor, offset));
+}
+
+TEST("a part of an arena that cannot be mapped is not given out, and what is mapped serves on") {
+    const auto arena = std::make_shared<shm::Arena>(shm::Segment(std::size_t{64} << 20));
+    const shm::BlockPtr large = arena->allocate(20 << 20);
+    windows_left = 0;
+    const shm::BlockPtr mapped = arena->allocate(14 << 20);
+    CHECK_THROWS(ArenaFull, "arena_full", arena->allocate(14 << 20));
+    const shm::BlockPtr small = arena->allocate(1 << 20);
+    windows_left = -1;
+    const shm::BlockPtr later = arena->allocate(14 << 20);
+}
+
+TEST("windows that nothing needs are unmapped, at once where address space is short") {
+    const shm::Segment segment(std::uint64_t{256} << 20);
+    shm::Windows windows(segment);
+    std::weak_ptr<shm::Mapping> needed = windows.at(16 << 20);
+    const std::shared_ptr<shm::Mapping> used = windows.at(32 << 20);
+    windows.tidy();
+    CHECK(!needed.expired());
+    windows.tidy();
+    CHECK(needed.expired());
+    CHECK(used == windows.at(33 << 20));
+    needed = windows.at(16 << 20);
+    windows_left = 0;
+    bool refused = false;
+    try {
+        windows.at(100 << 20);
+    } catch (const std::system_error&) {
+        refused = true;
+    }
+    CHECK(refused);
+    CHECK(needed.expired());
+    windows_left = -1;
+}
+
+#else
+#include "check.h"
+#endif
