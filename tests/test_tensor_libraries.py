@@ -20,6 +20,7 @@ from tech_renaissance._base.errors import FormatError
 from tech_renaissance._base.sendable import check_sendable
 from tech_renaissance._base.tensor import DTYPES, describe, from_buffer, torch_installed
 from tech_renaissance._protocol.tsr import decode, encode, import_tsr
+from tech_renaissance._transport.shm import view
 
 needs_torch = pytest.mark.skipif(not torch_installed(), reason="torch is not installed")
 
@@ -515,6 +516,7 @@ def test_a_library_that_a_host_does_not_have_is_each_calls_error(
 ) -> None:
     """What is no tensor comes all the same, and no answer is taken for another."""
     monkeypatch.setitem(sys.modules, "torch", None)
+    view._form.cache_clear()  # this process may have had it in an earlier test
     with PythonSession(WORKERS / "echo_tensors.py", "missing", True, library="torch") as session:
         session.send_tensor(np.ones(3, np.float32), "x")
         for text in ("one", "two"):
