@@ -121,7 +121,8 @@ class Supervisor:
     def is_restarting(self) -> bool:
         """Whether a worker has crashed and the next one does not serve yet."""
         with self._lock:
-            return self._phase is _Phase.RESTARTING and self._is_wanted_restart()
+            is_restarting = self._phase is _Phase.RESTARTING and self._is_wanted_restart()
+        return is_restarting  # noqa: RET504 - see UnfetchedCalls.take_oldest
 
     @property
     def has_given_up(self) -> bool:
@@ -165,16 +166,18 @@ class Supervisor:
         if self._phase is not _Phase.SENDING_AGAIN:
             return True
         with self._lock:
-            return wait_for(
+            has_come = wait_for(
                 self._changed,
                 lambda: self._phase is not _Phase.SENDING_AGAIN or not self._is_wanted_restart(),
                 timeout_s,
             )
+        return has_come  # noqa: RET504
 
     def wait_sent(self, call: Call, timeout_s: float) -> bool:
         """Wait until a handed-over call is under way again, or done; False after the timeout."""
         with self._lock:
-            return wait_for(self._changed, lambda: call.exchange is not None or call.done, timeout_s)
+            is_sent = wait_for(self._changed, lambda: call.exchange is not None or call.done, timeout_s)
+        return is_sent  # noqa: RET504
 
     def expire(self, call: Call) -> bool:
         """End a call whose deadline has passed; False if it is not here, or is being sent right now."""

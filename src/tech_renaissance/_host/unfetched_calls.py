@@ -32,7 +32,9 @@ class UnfetchedCalls:
                 raise LocalProtocolError(
                     "no_request", "there is no request to wait for: send_request comes first"
                 )
-            return self._calls.popleft()
+            # Assigned within the block: an interrupt between a call and the block's end would leave the lock taken.
+            call = self._calls.popleft()
+        return call  # noqa: RET504
 
     def put_back(self, call: Call) -> None:
         """Put a call back as the oldest after the wait for it has failed."""
