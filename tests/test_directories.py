@@ -1,6 +1,7 @@
 """What is removed is what is ours: session directories that somebody swaps, removes, or puts where he likes."""
 
 import contextlib
+import itertools
 import os
 import shutil
 import subprocess
@@ -17,6 +18,7 @@ from leaks import wait_until
 from tech_renaissance import LaunchError, PythonSession, TechRenaissanceError, TimedOut, WorkerLost
 from tech_renaissance._system.open_folder import OpenFolder
 from tech_renaissance._transport.session_directory import SessionDirectory, remove_leftovers
+from tech_renaissance._transport.session_place import SessionPlace
 
 Maker = Callable[..., Any]
 MakeDriver = Callable[[], Driver]
@@ -455,3 +457,21 @@ def test_nobody_speaks_into_the_directory_that_another_session_has_now(
         session.close()
         assert before == _contents(Path(other.session_dir))
         assert "still mine" == other.fetch_response("echo still mine")
+
+
+def test_a_lock_that_vanishes_while_it_is_looked_for_is_missed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker that starts at that moment must not believe that its directory is as it was."""
+    lock = tmp_path / "session.lock"
+    lock.touch()
+    looks = itertools.count()
+    truth = os.lstat
+
+    def vanishing(path: Any) -> os.stat_result:
+        if next(looks) == 1:
+            lock.unlink()
+        return truth(path)
+
+    monkeypatch.setattr(os, "lstat", vanishing)
+    assert SessionPlace(str(tmp_path)).is_lost()

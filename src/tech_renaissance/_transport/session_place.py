@@ -28,14 +28,16 @@ class SessionPlace:
 
     def find(self) -> None:
         """From now on, identify it as the directory that is there now."""
-        lock = os.path.join(self.directory, "session.lock")
-        self._mark = lock if os.path.lexists(lock) else self.directory
+        self._mark = os.path.join(self.directory, "session.lock")
         self._identity = self._look()
+        if self._identity is None:  # asked only once: a lock file may vanish between two questions
+            self._mark = self.directory
+            self._identity = self._look()
 
     def is_lost(self) -> bool:
         """Whether it has been removed or replaced. If so, nothing may be written there, and nothing there is meant for us."""
         try:
-            return self._look() != self._identity
+            return self._identity is None or self._look() != self._identity
         except OSError:  # unknown
             return False
 

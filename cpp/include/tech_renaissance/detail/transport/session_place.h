@@ -14,9 +14,14 @@ namespace tr::detail {
 // so its identity cannot be reused.
 class SessionPlace {
 public:
-    explicit SessionPlace(std::filesystem::path directory) : directory_(std::move(directory)), mark_(find_mark()) {
+    explicit SessionPlace(std::filesystem::path directory)
+        : directory_(std::move(directory)), mark_(directory_ / "session.lock") {
         try {
             identity_ = identity_at(mark_);
+            if (identity_) return;  // asked only once: a lock file may vanish between two questions
+            mark_ = directory_;
+            identity_ = identity_at(mark_);
+            exists_ = identity_.has_value();
         } catch (const std::system_error&) {  // then it will be unknown later, too
         }
     }
@@ -26,22 +31,17 @@ public:
     // Whether it has been removed or replaced. If so, nothing may be written there, and nothing there is meant for us.
     bool is_lost() const noexcept {
         try {
-            return identity_at(mark_) != identity_;
+            return !exists_ || identity_at(mark_) != identity_;
         } catch (const std::exception&) {  // unknown
             return false;
         }
     }
 
 private:
-    std::filesystem::path find_mark() const {
-        std::filesystem::path lock = directory_ / "session.lock";
-        std::error_code ignored;
-        return std::filesystem::exists(std::filesystem::symlink_status(lock, ignored)) ? lock : directory_;
-    }
-
     std::filesystem::path directory_;
     std::filesystem::path mark_;
     std::optional<FileIdentity> identity_;
+    bool exists_ = true;
 };
 
 }  // namespace tr::detail
