@@ -8,7 +8,6 @@ Only the standard library: what is written here does not depend on the code that
 
 import json
 import sys
-from pathlib import Path
 from typing import Any, Dict, Iterator, List, Tuple
 
 from message_cases import (
@@ -22,8 +21,7 @@ from message_cases import (
     request,
     short_request,
 )
-
-HERE = Path(__file__).resolve().parent
+from vector_files import HERE, existing, write_or_check
 
 TYPED_VALID: List[Tuple[str, Dict[str, Any]]] = [
     ("hello", request("hello")),
@@ -163,32 +161,9 @@ def vectors() -> Files:
     yield "names.json", dump({"valid": NAMES_VALID, "invalid": NAMES_INVALID, "reserved": NAMES_RESERVED})
 
 
-def existing() -> Dict[str, bytes]:
-    """The files that are there."""
-    paths = [path for path in (HERE / "message").rglob("*") if path.is_file()]
-    names = HERE / "names.json"
-    paths += [names] if names.exists() else []
-    return {path.relative_to(HERE).as_posix(): path.read_bytes() for path in paths}
-
-
 def main() -> int:
     """Write the files, or with --check compare them."""
-    wanted = dict(vectors())
-    found = existing()
-    differing = sorted(path for path in wanted.keys() | found.keys() if wanted.get(path) != found.get(path))
-    if sys.argv[1:] == ["--check"]:
-        for path in differing:
-            print(
-                f"{path}: {'missing' if path not in found else 'differs' if path in wanted else 'too many'}"
-            )
-        return 1 if differing else 0
-    for path in differing:
-        if path in wanted:
-            (HERE / path).parent.mkdir(parents=True, exist_ok=True)
-            (HERE / path).write_bytes(wanted[path])
-        else:
-            (HERE / path).unlink()
-    return 0
+    return write_or_check(dict(vectors()), existing([*(HERE / "message").rglob("*"), HERE / "names.json"]))
 
 
 if __name__ == "__main__":

@@ -9,10 +9,9 @@ Only the standard library: what is written here does not depend on the code that
 import json
 import struct
 import sys
-from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional, Tuple
 
-HERE = Path(__file__).resolve().parent
+from vector_files import HERE, existing, write_or_check
 
 KINDS = {"request": 1, "exit": 2, "put": 3, "drop": 4, "ready": 17, "response": 18, "exiting": 19}
 SHORT, BODY_IN_BLOCK, DEADLINE = 1, 2, 4
@@ -253,30 +252,9 @@ def vectors() -> Files:
         yield f"ring/invalid/{name}.json", dump({"code": name.partition("--")[0]})
 
 
-def existing() -> Dict[str, bytes]:
-    """The files that are there."""
-    paths = [path for path in (HERE / "ring").rglob("*") if path.is_file()]
-    return {path.relative_to(HERE).as_posix(): path.read_bytes() for path in paths}
-
-
 def main() -> int:
     """Write the files, or with --check compare them."""
-    wanted = dict(vectors())
-    found = existing()
-    differing = sorted(path for path in wanted.keys() | found.keys() if wanted.get(path) != found.get(path))
-    if sys.argv[1:] == ["--check"]:
-        for path in differing:
-            print(
-                f"{path}: {'missing' if path not in found else 'differs' if path in wanted else 'too many'}"
-            )
-        return 1 if differing else 0
-    for path in differing:
-        if path in wanted:
-            (HERE / path).parent.mkdir(parents=True, exist_ok=True)
-            (HERE / path).write_bytes(wanted[path])
-        else:
-            (HERE / path).unlink()
-    return 0
+    return write_or_check(dict(vectors()), existing((HERE / "ring").rglob("*")))
 
 
 if __name__ == "__main__":

@@ -2,8 +2,9 @@
 
 import fcntl
 
+from .file_identity import identity_of
 from .fork import close_held
-from .open_folder import OpenFolder, identity_of
+from .open_folder import OpenFolder
 
 
 def try_lock(descriptor: int) -> bool:

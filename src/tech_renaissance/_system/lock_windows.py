@@ -4,8 +4,9 @@ import ctypes
 import msvcrt
 from ctypes import wintypes
 
+from .file_identity import identity_of
 from .fork import close_held
-from .open_folder import OpenFolder, identity_of
+from .open_folder import OpenFolder
 
 _EXCLUSIVE_NOW = 0x2 | 0x1  # LOCKFILE_EXCLUSIVE_LOCK, LOCKFILE_FAIL_IMMEDIATELY
 _OFFSET_HIGH = 1 << 30  # byte 2^62

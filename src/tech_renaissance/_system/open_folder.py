@@ -8,11 +8,9 @@ from types import TracebackType
 from typing import Optional, Type
 
 if sys.platform == "win32":
-    from .open_folder_windows import Identity, OpenFolderBase, identity_of
+    from .open_folder_windows import OpenFolderBase
 else:
-    from .open_folder_posix import Identity, OpenFolderBase, identity_of
-
-__all__ = ["Identity", "OpenFolder", "identity_of"]
+    from .open_folder_posix import OpenFolderBase
 
 
 class OpenFolder(OpenFolderBase):

@@ -4,22 +4,11 @@ import contextlib
 import fcntl
 import os
 import stat
-from typing import List, Optional, Tuple
+from typing import List, Optional
 
 from .descriptors_posix import above_standard_streams
+from .file_identity import Identity, identity_in, identity_of
 from .fork import close_held, make_held
-
-# Device and inode: identify a file or directory on this machine.
-Identity = Tuple[int, int]
-
-
-def identity_of(descriptor: int) -> Identity:
-    """The identity of an open file."""
-    return _identity(os.fstat(descriptor))
-
-
-def _identity(status: os.stat_result) -> Identity:
-    return status.st_dev, status.st_ino
 
 
 class OpenFolderBase:
@@ -87,7 +76,7 @@ class OpenFolderBase:
     def identity_at(self, name: str) -> Optional[Identity]:
         """The identity of what has this name in it now; None if nothing has."""
         status = self._status(name)
-        return _identity(status) if status else None
+        return identity_in(status) if status else None
 
     def is_folder(self, name: str) -> bool:
         """Whether this name in it belongs to a folder, not to a link to one."""

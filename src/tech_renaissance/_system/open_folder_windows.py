@@ -6,13 +6,11 @@ import ctypes
 import os
 import stat
 from ctypes import wintypes
-from typing import List, Optional, Tuple
+from typing import List, Optional
 
+from .file_identity import Identity, identity_in
 from .files_windows import patiently
 from .fork import make_held
-
-# Volume and file number: identify a file or directory on this machine.
-Identity = Tuple[int, int]
 
 _LIST_AND_READ_ATTRIBUTES = 0x1 | 0x80  # reading only attributes would ignore the share mode
 _SHARE_READ_AND_WRITE = 0x1 | 0x2  # but not deletion, which includes renaming
@@ -35,15 +33,6 @@ _kernel32.CreateFileW.argtypes = [
 _kernel32.CloseHandle.argtypes = [wintypes.HANDLE]
 
 
-def identity_of(descriptor: int) -> Identity:
-    """The identity of an open file."""
-    return _identity(os.fstat(descriptor))
-
-
-def _identity(status: os.stat_result) -> Identity:
-    return status.st_dev, status.st_ino
-
-
 class OpenFolderBase:
     """The operations that depend on the platform. ``path`` is also for messages."""
 
@@ -60,7 +49,7 @@ class OpenFolderBase:
         if not _is_folder(status):
             self.close()
             raise NotADirectoryError(f"{self.path!r} is not a folder")
-        self.identity = _identity(status)
+        self.identity = identity_in(status)
 
     def close(self) -> None:
         """Close it. Safe to call twice."""
@@ -105,7 +94,7 @@ class OpenFolderBase:
     def identity_at(self, name: str) -> Optional[Identity]:
         """The identity of what has this name in it now; None if nothing has."""
         status = self._status(name)
-        return _identity(status) if status else None
+        return identity_in(status) if status else None
 
     def is_folder(self, name: str) -> bool:
         """Whether this name in it belongs to a folder, not to a link or junction to one."""

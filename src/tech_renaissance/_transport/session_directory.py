@@ -8,8 +8,9 @@ from typing import List, Mapping, Optional
 
 from .._base.errors import LaunchError
 from .._base.names import check_name
+from .._system.file_identity import identity_of
 from .._system.fork import close_held
-from .._system.open_folder import OpenFolder, identity_of
+from .._system.open_folder import OpenFolder
 
 if sys.platform == "win32":
     from .._system.lock_windows import remove_locked, try_lock

@@ -1,9 +1,10 @@
 """Whether a session directory is still the same one, for code that reads and writes in it by its path."""
 
 import os
-from typing import Optional, Tuple
+from typing import Optional
 
 from .._base.errors import SessionClosed
+from .._system.file_identity import Identity, identity_in
 
 
 class SessionPlace:
@@ -45,9 +46,8 @@ class SessionPlace:
         text = f"the session directory {self.directory!r} was removed or replaced"
         return SessionClosed("session_closed", text)
 
-    def _look(self) -> Optional[Tuple[int, int]]:
+    def _look(self) -> Optional[Identity]:
         try:
-            status = os.lstat(self._mark)
+            return identity_in(os.lstat(self._mark))
         except (FileNotFoundError, NotADirectoryError):
             return None
-        return status.st_dev, status.st_ino
