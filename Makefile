@@ -3,6 +3,7 @@
 
 PYTHON ?= python3
 JOBS ?= $(shell getconf _NPROCESSORS_ONLN)
+TEST_PROCESSES ?= $(shell expr $(JOBS) + 2)  # tests often wait
 FUZZ_SECONDS ?= 20
 FAULTS_MINUTES ?= 10
 CLANGXX ?= $(or $(shell command -v clang++),$(lastword $(sort $(wildcard /usr/bin/clang++-*))))
@@ -32,10 +33,7 @@ demo: .venv/.torch build/plain/.configured  ## Show a worker with PyTorch at wor
 
 test: lint vectors build without-sessions sanitizers .venv/.dev .venv/.torch .venv-workers/pythons.json  ## Run every test (TESTS=... for some)
 	export TR_TEST_CPP_BUILDS="build/plain build/address build/thread" TR_TEST_PYTHONS="$$(cat .venv-workers/pythons.json)"; \
-	if [ -n "$(TESTS)" ]; then exec $(PY) -m pytest $(TESTS); fi; \
-	$(PY) -m pytest tests/faults tests/test_[a-o]*.py & first=$$!; \
-	$(PY) -m pytest -p no:cacheprovider tests/test_[p-z]*.py; second=$$?; \
-	wait $$first && exit $$second
+	$(PY) -m pytest $(if $(TESTS),$(TESTS),-n $(TEST_PROCESSES) --dist worksteal)
 
 test-compat: .venv/.dev .venv-compat/.torch build  ## Run the tests with PyTorch 1.12 in the workers
 	TR_TEST_WORKER_PYTHON="$(abspath .venv-compat/bin/python)" $(PY) -m pytest $(TESTS)

@@ -229,10 +229,10 @@ def test_a_host_without_descriptors_says_so_and_leaks_none(make_driver: MakeDriv
 def test_a_host_without_memory_says_so_and_goes_on(make_driver: MakeDriver, left_mib: int) -> None:
     """With another size for its arena, over files if it may choose, or with an error that names what there is not."""
     driver = make_driver()
+    session = driver.session(str(WORKERS / "echo.py"), "test", quiet_mode=True)  # it has loaded what it needs
     status = Path(f"/proc/{driver.process.pid}/status").read_text()
     (line,) = (line for line in status.splitlines() if line.startswith("VmSize"))
     with Limited(driver, resource.RLIMIT_AS, (int(line.split()[1]) << 10) + (left_mib << 20)):
-        session = driver.session(str(WORKERS / "echo.py"), "test", quiet_mode=True)
         try:
             session.start()
             assert "on" == session.fetch_response("echo on", LONG_MS)
