@@ -1,8 +1,9 @@
 """The states of a session: one table, in Python, in C++ and in the specification."""
 
+import json
 import re
 from pathlib import Path
-from typing import Any, Dict, List, Set, Tuple
+from typing import Any, Dict, Iterator, List, Set, Tuple
 
 import pytest
 from cpp_programs import ROOT, cpp_driver
@@ -106,43 +107,87 @@ def test_the_other_side_may_be_lost_at_any_time(state: State) -> None:
     connection = _in_state(state)
     connection.lost()
     assert (State.EXITED if state is State.EXITED else State.LOST) is connection.state
-    assert connection.oldest_request is None
+    assert [] == connection.waiting
 
 
-def test_the_last_response_makes_it_ready() -> None:
-    """Not an earlier one."""
-    connection = _in_state(State.BUSY)
-    assert 1 == connection.oldest_request
-    connection.received(Response("a", id=1))
-    assert (State.BUSY, 2) == (connection.state, connection.oldest_request)
-    connection.received(Response("b", id=2))
-    assert (State.READY, None) == (connection.state, connection.oldest_request)
-
-
-@pytest.mark.parametrize("number", [2, 3, None])
-def test_a_response_must_be_to_the_oldest_request(number: Any) -> None:
-    """Anything else is the other side's mistake."""
-    connection = _in_state(State.BUSY)
-    with pytest.raises(RemoteProtocolError):
-        connection.received(Response("a", id=number))
-    connection.received(Response("a", id=1))
-
-
-def test_requests_without_ids_are_matched_by_order() -> None:
+def test_requests_without_ids_are_answered_one_by_one() -> None:
     """Older hosts send them."""
     connection = _in_state(State.READY)
     for _ in range(2):
         connection.received(Request("a"))
-    for _ in range(2):
+        assert [None] == connection.waiting
         connection.sent(Response("a"))
     assert State.READY is connection.state
 
 
-def test_responses_still_come_after_exit() -> None:
-    """What was asked before is answered."""
-    connection = _in_state(State.EXITING)
-    connection.received(Response("a", id=1))
-    connection.received(Response("b", id=2))
-    assert State.EXITING is connection.state
-    with pytest.raises(RemoteProtocolError):
-        connection.received(Response("c", id=3))
+# ---------------------------------------------------------------------------------------------- step by step
+
+Step = Dict[str, Any]
+
+
+def _advance(connection: Connection, step: Step, role: str) -> Any:
+    """Take a step as one of the two sides; the id that an unreadable response belongs to."""
+    if "unreadable" in step:
+        return connection.whose(step["unreadable"])
+    if "lost" in step:
+        return connection.lost()
+    frames: Dict[str, Any] = {
+        "Ready": Ready({}),
+        "Request": Request("a", id=step.get("id")),
+        "Response": Response("a", id=step.get("id")),
+        "Exit": Exit(),
+        "Exiting": Exiting(),
+    }
+    sends = ("send" in step) == (role == "host")
+    (connection.sent if sends else connection.received)(frames[step.get("send") or step["receive"]])
+    return None
+
+
+def _play(steps: List[Step], role: str) -> Iterator[Step]:
+    connection = Connection()
+    for step in steps:
+        outcome: Step = {"refused": None, "answers": None}
+        try:
+            outcome["answers"] = _advance(connection, step, role)
+        except (LocalProtocolError, RemoteProtocolError) as error:
+            outcome["refused"] = {"type": type(error).__name__, "code": error.code}
+        yield {**outcome, "state": connection.state.value, "waiting": connection.waiting}
+
+
+def _expected(steps: List[Step], role: str) -> Iterator[Step]:
+    for step in steps:
+        kind = "LocalProtocolError" if ("send" in step) == (role == "host") else "RemoteProtocolError"
+        refused = {"type": kind, "code": "bad_state"} if step.get("refused") else None
+        yield {
+            "refused": refused,
+            "answers": step.get("answers"),
+            "state": step["state"],
+            "waiting": step["waiting"],
+        }
+
+
+VECTORS = sorted((ROOT / "spec" / "vectors" / "connection").glob("*.json"))
+
+
+@pytest.mark.parametrize("path", VECTORS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("role", ["host", "worker"])
+def test_a_connection_goes_as_its_vector_says(path: Path, role: str) -> None:
+    """From either side."""
+    steps = json.loads(path.read_text("utf-8"))["steps"]
+    for number, (expected, found) in enumerate(zip(_expected(steps, role), _play(steps, role)), 1):
+        assert expected == found, f"step {number}"
+
+
+def test_a_connection_in_cpp_goes_as_its_vectors_say(tmp_path: Path) -> None:
+    """All of them, from the host's side."""
+    program = cpp_driver()
+    if program is None:
+        pytest.skip("there is no C++ compiler")
+    driver = Driver([program], tmp_path)
+    for path in VECTORS:
+        steps = json.loads(path.read_text("utf-8"))["steps"]
+        found = driver.call("play_connection", steps=steps)
+        for number, (expected, outcome) in enumerate(zip(_expected(steps, "host"), found), 1):
+            refused = outcome["refused"] and {name: outcome["refused"][name] for name in ("type", "code")}
+            assert expected == {**outcome, "refused": refused}, f"{path.stem}, step {number}"
+    driver.close()

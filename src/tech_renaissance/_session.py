@@ -208,7 +208,7 @@ class PythonSession:
         if state is not State.BUSY or call is None:
             return SessionState("exiting" if state is State.EXITED else state.value)
         name = "hung" if call.is_overdue() else "busy"
-        return SessionState(name, call.message, time.monotonic() - call.since)
+        return SessionState(name, call.message, worker.exchange.busy_s(call))
 
     def stack(self) -> str:
         """The Python stacks of the worker's threads (only the main thread's while no Python code runs), or why they cannot be taken;

@@ -259,6 +259,46 @@ Value transitions() {
     return rows;
 }
 
+// One step of a connection, as in spec/vectors/connection: which request an unreadable response belongs to.
+Value advance(tr::detail::Connection& connection, const Arguments& step) {
+    const std::optional<std::int64_t> id =
+        step.has("id") ? std::optional<std::int64_t>(step.number("id")) : std::nullopt;
+    const std::string sent = step.text("send");
+    const std::string received = step.text("receive");
+    if (sent == "Request") connection.sent_request(id.value());
+    if (sent == "Exit") connection.sent_exit();
+    if (received == "Ready") connection.received_ready();
+    if (received == "Response") connection.received_response(id);
+    if (received == "Exiting") connection.received_exiting();
+    if (step.flag("lost")) connection.lost();
+    if (!step.has("answers")) return Value();
+    const auto whose = connection.whose(step.has("unreadable") ? std::optional<std::int64_t>(step.number("unreadable"))
+                                                               : std::nullopt);
+    return whose ? Value(*whose) : Value();
+}
+
+// What becomes of a connection at each step.
+Value play_connection(const Arguments& arguments) {
+    tr::detail::Connection connection;
+    Array outcomes;
+    for (const Arguments& step : arguments.objects("steps")) {
+        Object outcome;
+        try {
+            outcome.set("answers", advance(connection, step));
+            outcome.set("refused", Value());
+        } catch (const tr::ProtocolError& error) {
+            outcome.set("answers", Value());
+            outcome.set("refused", describe(error));
+        }
+        outcome.set("state", name_of(connection.state()));
+        Array waiting;
+        for (const std::int64_t id : connection.waiting()) waiting.push_back(Value(id));
+        outcome.set("waiting", std::move(waiting));
+        outcomes.push_back(std::move(outcome));
+    }
+    return outcomes;
+}
+
 class Driver {
 public:
     // Serves until the end of stdin.
@@ -294,6 +334,7 @@ private:
     Value call(const Arguments& arguments) {
         const std::string op = arguments.text("op");
         if (op == "transitions") return transitions();
+        if (op == "play_connection") return play_connection(arguments);
         if (op == "signals") return alarm_every(arguments.number("every_us"), arguments.flag("restart")), Value();
         if (op == "read") return save(kept.get(arguments.text("kept")), arguments.text("folder"));
         if (op == "write") return write_kept(arguments), Value();

@@ -37,20 +37,21 @@ TEST("a session starts, serves and leaves") {
 
 TEST("only the last response makes it ready") {
     Connection connection = busy_connection();
-    connection.received_response(1);
-    CHECK(connection.state() == State::busy);
-    CHECK_EQ(2, connection.oldest_request().value());
     connection.received_response(2);
+    CHECK(connection.state() == State::busy);
+    CHECK(connection.is_waiting(1));
+    CHECK(!connection.is_waiting(2));
+    connection.received_response(1);
     CHECK(connection.state() == State::ready);
-    CHECK(!connection.oldest_request());
+    CHECK(connection.waiting().empty());
 }
 
-TEST("a response must be to the oldest request") {
+TEST("a response must be to a request that waits for one") {
     Connection connection = busy_connection();
-    CHECK_THROWS(RemoteProtocolError, "bad_state", connection.received_response(2));
+    CHECK_THROWS(RemoteProtocolError, "bad_state", connection.received_response(3));
     CHECK_THROWS(RemoteProtocolError, "bad_state", connection.received_response(std::nullopt));
     CHECK(connection.state() == State::busy);
-    connection.received_response(1);
+    CHECK_EQ(2u, connection.waiting().size());
 }
 
 TEST("a response to nothing is the worker's mistake") {
@@ -91,7 +92,7 @@ TEST("the worker may be lost at any time") {
     Connection connection = busy_connection();
     connection.lost();
     CHECK(connection.state() == State::lost);
-    CHECK(!connection.oldest_request());
+    CHECK(connection.waiting().empty());
     connection.lost();
     CHECK(connection.state() == State::lost);
 }

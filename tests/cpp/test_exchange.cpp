@@ -122,6 +122,22 @@ TEST("an unreadable answer is an error of the oldest call") {
     CHECK(!f.exchange.last_failed());
 }
 
+TEST("answers may come in any order, and an unreadable one names its call") {
+    ReadyFixture f;
+    const auto first = f.sent(1);
+    const auto second = f.sent(2);
+    const auto third = f.sent(3);
+    f.transport.say(Unreadable{RemoteProtocolError("bad_frame", "nonsense"), 3});
+    f.transport.say_reply(2, "two");
+    CHECK_THROWS(RemoteProtocolError, "bad_frame", f.reply(third));
+    CHECK_EQ("two", f.result(second));
+    CHECK(f.exchange.state() == State::busy);
+    CHECK_EQ(1, f.exchange.in_work().value());
+    f.transport.say_reply(1, "one");
+    CHECK_EQ("one", f.result(first));
+    CHECK(f.exchange.state() == State::ready);
+}
+
 TEST("an answer to no call fails those that wait, as nobody knows whose it is") {
     ReadyFixture f;
     const auto call = f.sent(1);

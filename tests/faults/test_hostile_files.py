@@ -288,6 +288,29 @@ def test_a_request_with_somebody_elses_number_is_not_our_answer(start: Maker, ga
 
 
 @pytest.mark.files
+@pytest.mark.parametrize(
+    "answer", ['"result": "early", "tensors": []', '"result": 5'], ids=["readable", "not"]
+)
+def test_an_answer_is_to_the_request_that_it_names(start: Maker, gate: Gate, answer: str) -> None:
+    """Even if it comes before that of an older request, and even if the rest of it cannot be read."""
+    session = start("faulty.py", quiet_mode=True)
+    session.send_request(f"wait {gate.path} ours")
+    gate.wait_for_arrival()
+    session.send_request("echo second")
+    drop_file(session, "response.json", f'{{"command": "echo", "id": 2, {answer}}}')
+    wait_until(lambda: not session.new_response() and not Path(session.session_dir, "response.json").exists())
+    gate.open()
+    assert "ours" == session.wait_for_response(LONG_MS)
+    if "early" in answer:
+        assert "early" == session.wait_for_response(LONG_MS)
+    else:
+        with pytest.raises(RemoteProtocolError) as caught:
+            session.wait_for_response(LONG_MS)
+        assert "bad_frame" == caught.value.code
+    soon_serves(session)
+
+
+@pytest.mark.files
 @pytest.mark.parametrize("thing", ["link", "pipe", "directory", "sparse", "garbage"])
 def test_what_stands_in_place_of_the_cancelled_number_stops_nobody(
     start: Maker, gate: Gate, outside: Outside, thing: str
@@ -299,6 +322,7 @@ def test_what_stands_in_place_of_the_cancelled_number_stops_nobody(
         environment={"GATE": gate.path},
         patience=CancelPatience(LONG_MS if thing != "directory" else 50, 50, 50),
     )
+    session.wait_until_ready(LONG_MS)
     session.send_request("poll", deadline_ms=400)
     gate.wait_for_arrival()
     put(session, "cancel.txt", thing, outside, b"1")

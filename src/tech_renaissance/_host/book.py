@@ -10,7 +10,7 @@ from typing import Callable, Dict, List, Optional
 from .._base.errors import RemoteProtocolError, TechRenaissanceError, WorkerLost
 from .._protocol.connection import Connection, State
 from .._protocol.frame import Exit, Frame, Ready, Request, Response
-from .._transport.transport import BROKEN_RING, HostTransport, Taken
+from .._transport.transport import BROKEN_RING, HostTransport, Taken, Unreadable
 from .call import Call, call_ended
 
 OVER = (State.EXITED, State.LOST)
@@ -40,8 +40,8 @@ class Book:
         self._calls: Dict[Optional[int], Call] = {}  # calls without a response, oldest first
         self._unanswered: List[Call] = []
         self._over = False  # whether the process has ended
+        self._answered_at = 0.0  # when the last response came
         # May be read without the lock.
-        self.current: Optional[Call] = None  # the call that the worker is serving, as far as is known
         self.was_ready = False
         self.was_asked_to_leave = False
         self.last_failed = False  # whether the last response reported a failure
@@ -50,6 +50,16 @@ class Book:
     def under_way(self) -> List[Call]:
         """The calls without a response, oldest first. Takes no lock."""
         return list(self._calls.values())
+
+    @property
+    def current(self) -> Optional[Call]:
+        """The call that the worker is serving, as far as is known: the oldest one. Takes no lock."""
+        calls = self.under_way
+        return calls[0] if calls else None
+
+    def busy_s(self, call: Call) -> float:
+        """How long the worker has been serving a call: since it was sent, or the one before it was answered. Takes no lock."""
+        return time.monotonic() - max(call.since, self._answered_at)
 
     def _try_hand_over(self, frame: Frame) -> bool:
         """Send a frame, after noting it: the worker may answer at once, or die of it."""
@@ -79,7 +89,6 @@ class Book:
             self._connection.unsent(frame)
             if isinstance(frame, Request):
                 self._calls.pop(frame.id, None)
-                self.current = next(iter(self._calls.values()), None)
         self._sending = None
 
     def _dispatch(self, taken: Taken) -> None:
@@ -102,15 +111,16 @@ class Book:
         self._begun = None
 
     def _take_unreadable(self, error: RemoteProtocolError, again: bool) -> None:
-        """Fail the oldest call, whose answer this is because answers come in order; or nothing more will come."""
+        """Fail the call whose answer this is; or nothing more will come."""
         if error.code == BROKEN_RING:
             self._broken = str(error)
             self._connection.lost()
             raise error
+        assert isinstance(error, Unreadable)
         if not again:
-            self._unread = Response("", id=self._connection.oldest_request)
+            self._unread = Response("", id=self._connection.whose(error.id))
             self._begun = error
-        self._settle(self._unread, error, again)
+        self._settle(self._unread, error.error, again)
 
     def _settle(self, response: Response, error: Optional[RemoteProtocolError], again: bool) -> None:
         if again:
@@ -130,10 +140,7 @@ class Book:
                 _answer(call, response)
         self._calls.pop(response.id, None)
         if self._calls:
-            self.current = following = next(iter(self._calls.values()))
-            following.since = time.monotonic()
-        else:
-            self.current = None
+            self._answered_at = time.monotonic()
 
     def _lose(self) -> None:
         self._over = True
@@ -160,7 +167,6 @@ class Book:
             if not call.done:
                 call.error = error(call)
         self._calls.clear()
-        self.current = None
 
 
 def _answer(call: Call, response: Response) -> None:

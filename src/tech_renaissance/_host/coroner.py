@@ -69,7 +69,7 @@ class Coroner:
             moment=self._moment(call),
             ended_by_host=self._ended_by,
             message=shortened_message(call.message) if call else "",
-            running_s=round(time.monotonic() - call.since, 6) if call else 0.0,
+            running_s=round(self._exchange.busy_s(call), 6) if call else 0.0,
             traceback="",
             stack="",
             output_tail="",

@@ -168,8 +168,6 @@ class Exchange(Book):
         call.since = time.monotonic()
         self._sending = call.request
         self._calls[call.request.id] = call
-        if self.current is None:
-            self.current = call
         return self._try_hand_over(call.request)
 
     def _has_started(self) -> bool:

@@ -5,8 +5,7 @@ Rule 2: the table does not know which side it serves; a Connection only adds who
 """
 
 import enum
-from collections import deque
-from typing import Deque, Dict, Optional, Union
+from typing import Dict, List, Optional, Union
 
 from .._base.errors import LocalProtocolError, RemoteProtocolError
 from .frame import Exit, Exiting, Frame, Ready, Request, Response
@@ -75,7 +74,7 @@ class Connection:
 
     def __init__(self) -> None:
         self._node = _NODES[State.STARTING]
-        self._waiting: Deque[Optional[int]] = deque()
+        self._waiting: Dict[Optional[int], None] = {}  # ids of requests without a response, oldest first
 
     @property
     def state(self) -> State:
@@ -96,8 +95,8 @@ class Connection:
 
     def unsent(self, frame: Frame) -> None:
         """Undo the last ``sent``, as far as it got: the frame was not sent after all."""
-        if isinstance(frame, Request) and self._waiting and self._waiting[-1] == frame.id:
-            self._waiting.pop()
+        if isinstance(frame, Request):
+            self._waiting.pop(frame.id, None)
         if self.state in (State.READY, State.BUSY) or (
             isinstance(frame, Exit) and self.state is State.EXITING
         ):
@@ -108,8 +107,7 @@ class Connection:
         if not isinstance(frame, Response):
             self._advance(frame)
             return
-        if self._waiting and self._waiting[0] == frame.id:
-            self._waiting.popleft()
+        self._waiting.pop(frame.id, None)
         if self.state is State.BUSY and not self._waiting:
             self._node = _NODES[State.READY]
 
@@ -119,9 +117,13 @@ class Connection:
         self._waiting.clear()
 
     @property
-    def oldest_request(self) -> Optional[int]:
-        """Id of the oldest unanswered request; None if there is no such request, or it has no id."""
-        return self._waiting[0] if self._waiting else None
+    def waiting(self) -> List[Optional[int]]:
+        """The ids of the requests without a response, oldest first; None stands for a request without an id."""
+        return list(self._waiting)
+
+    def whose(self, response_id: Optional[int]) -> Optional[int]:
+        """Which request a response that cannot be read belongs to: the one that it names, or else the oldest."""
+        return response_id if response_id in self._waiting else next(iter(self._waiting), None)
 
     def _advance(self, frame: Union[Ready, Request, Exit, Exiting]) -> str:
         """Apply the frame; returns what is wrong with it, or an empty text."""
@@ -129,19 +131,17 @@ class Connection:
         if node is None:
             return f"{type(frame).__name__} while {self.state.value}"
         if isinstance(frame, Request):
-            self._waiting.append(frame.id)
+            self._waiting[frame.id] = None
         self._node = node
         return ""
 
     def _answer(self, response: Response) -> str:
         waiting = self._waiting
-        if not waiting:
-            return f"a response while {self.state.value}, and no request waits"
-        if response.id != waiting[0]:
-            return f"a response to request {response.id}, but request {waiting[0]} is the oldest"
+        if response.id not in waiting:
+            return f"a response to request {response.id}, which is not waiting for one"
         node = self._node.following.get("LastResponse" if len(waiting) == 1 else "Response")
         if node is None:
             return f"a response while {self.state.value}"
-        waiting.popleft()
+        del waiting[response.id]
         self._node = node
         return ""

@@ -232,6 +232,14 @@ def decode_response(data: Union[str, bytes]) -> Response:
     )
 
 
+def id_of_response(data: Union[str, bytes]) -> Optional[int]:
+    """The id of a response that decode_response refuses; None if that cannot be read, either."""
+    try:
+        return _load(data).positive("id")
+    except RemoteProtocolError:
+        return None
+
+
 def decode_failure(data: Union[str, bytes]) -> Failure:
     """Decode the ``error`` of a response. Raises RemoteProtocolError."""
     return _checked_failure(_load(data))

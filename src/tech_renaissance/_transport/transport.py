@@ -15,6 +15,15 @@ from .._protocol.frame import Failure, Frame, Response
 BROKEN_RING = "broken_ring"
 
 
+class Unreadable(RemoteProtocolError):
+    """What cannot be read: ``error`` says why, and ``id`` which request it seems to answer, if it says so."""
+
+    def __init__(self, error: RemoteProtocolError, response_id: Optional[int]) -> None:
+        super().__init__(error.code, str(error))
+        self.error = error
+        self.id = response_id
+
+
 # What a host receives: a frame, or the error for bytes that are not one.
 Taken = Union[Frame, RemoteProtocolError, None]
 
@@ -45,8 +54,8 @@ class Transport(abc.ABC):
         """Wait up to ``timeout_s`` for the next frame from the other end (0: do not wait).
 
         Returns None if nothing came, which may be early, after ``wake`` or when there may be room to send again. Raises
-        RemoteProtocolError once for bytes that are not a frame, which are then consumed; but every time if its code is
-        BROKEN_RING, after which frames can no longer be told apart. The tensors of a Response are real tensors, owned by the
+        RemoteProtocolError once for bytes that are not a frame, which are then consumed (at a host's end, Unreadable); but every time if
+        its code is BROKEN_RING, after which frames can no longer be told apart. The tensors of a Response are real tensors, owned by the
         caller. An empty command of a Response means its request's.
         """
 

@@ -21,12 +21,13 @@ from ..._protocol.frame import (
     decode_request,
     decode_response,
     encode_request,
+    id_of_response,
 )
 from ..._protocol.tsr import export_tsr, read_tsr
 from ..._system import files
 from ..session_files import read_status, read_worker_info, says_ready
 from ..session_place import SessionPlace
-from ..transport import HostTransport, Offer, Taken, not_taken_in
+from ..transport import HostTransport, Offer, Taken, Unreadable, not_taken_in
 from .end import CANCEL, FileEnd, now_ms
 
 
@@ -202,8 +203,7 @@ class FileHost(FileEnd, HostTransport):
                 return None
             response = self._decode(data)
         except RemoteProtocolError as error:
-            self._refuse(error, data)
-            raise
+            raise self._refuse(error, data) from error
         except (OSError, MemoryError) as error:
             if isinstance(error, OSError) and self._lacks(error):
                 return None
@@ -230,12 +230,13 @@ class FileHost(FileEnd, HostTransport):
         self._taken = (frame, data)
         return frame
 
-    def _refuse(self, error: RemoteProtocolError, data: Optional[bytes]) -> RemoteProtocolError:
+    def _refuse(self, error: RemoteProtocolError, data: Optional[bytes]) -> Unreadable:
         self._is_removed = False
-        self._taken = (error, data)
+        unreadable = Unreadable(error, id_of_response(data or b""))
+        self._taken = (unreadable, data)
         files.discard(self._path("response.json"))
         self._is_removed = True
-        return error
+        return unreadable
 
     def _check_place(self) -> None:
         if self._place.is_lost():

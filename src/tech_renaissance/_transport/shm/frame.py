@@ -8,7 +8,7 @@ import codecs
 import functools
 import json
 import struct
-from typing import Any, Dict, Sequence, Tuple, cast
+from typing import Any, Dict, Optional, Sequence, Tuple, cast
 
 from ..._base.errors import LocalProtocolError, RemoteProtocolError
 from ..._protocol.frame import LONG, SHORT, Failure, Request, Response, decode_failure
@@ -183,6 +183,11 @@ def encode_response(response: Response, lent: Sequence[Lent], request_command: s
         0,
     )
     return head + texts + _PADDING[length & 7] + b"".join(_BLOCK.pack(*block) for block in lent)
+
+
+def id_of(frame: bytes) -> Optional[int]:
+    """The id in a frame's header; None for 0."""
+    return int.from_bytes(frame[8:16], "little") or None
 
 
 def decode_response(frame: bytes) -> Tuple[Response, Sequence[Lent]]:

@@ -11,7 +11,7 @@ from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 from ..._base.errors import FormatError, LaunchError, RemoteProtocolError
 from ..._base.tensor import DType, Library, imported_library
 from ..._protocol.frame import LONG, SHORT, Exit, Exiting, Frame, Ready, Request, Response
-from ..transport import HostTransport, Offer, Taken, not_taken_in
+from ..transport import HostTransport, Offer, Taken, Unreadable, not_taken_in
 from . import frame as shm_frame
 from .arena import Block
 from .control import CANCELLED, CONTROL_NBYTES, CURRENT_ID, ControlSide, write_magic
@@ -278,13 +278,14 @@ class _WorkerSide:
         try:
             frame = self._decode(data, library)
         except RemoteProtocolError as error:
-            self._take(error, end)
-            raise
+            unreadable = Unreadable(error, shm_frame.id_of(data))
+            self._take(unreadable, end)
+            raise unreadable from error
         except Exception as error:
             if data[4] != shm_frame.RESPONSE:
                 raise
-            response_id, is_short = int.from_bytes(data[8:16], "little"), data[6] & shm_frame.FLAG_SHORT
-            frame = not_taken_in(response_id or None, SHORT if is_short else LONG, error)
+            is_short = data[6] & shm_frame.FLAG_SHORT
+            frame = not_taken_in(shm_frame.id_of(data), SHORT if is_short else LONG, error)
         self._take(frame, end)
         return frame
 

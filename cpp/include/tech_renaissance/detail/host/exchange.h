@@ -109,11 +109,11 @@ public:
         }
     }
 
-    // The oldest unanswered request.
+    // The request that the worker is serving, as far as is known: the oldest one.
     std::optional<Id> in_work() {
         take_in();
         const Lock lock(mutex_);
-        return connection_.oldest_request();
+        return connection_.whose(std::nullopt);
     }
 
     // Ends a call whose deadline passed before its turn; false if it is the current one.
@@ -127,14 +127,14 @@ public:
     // failed when that is done; null if nobody waits for it. False if the request is over, or not the current one.
     bool begin_end(Id id, CallPtr& call) {
         const Lock lock(mutex_);
-        if (closed_ || connection_.oldest_request() != id) return false;
+        if (closed_ || connection_.whose(std::nullopt) != id) return false;
         call = forget(id);
         return true;
     }
 
     // Waits until a request has a response, or will never get one; false if it is still under way.
     bool wait_over(Id id, Milliseconds timeout) {
-        return until([&] { return !is_under_way(id); }, timeout);
+        return until([&] { return !connection_.is_waiting(id); }, timeout);
     }
 
     // Fails a call that its host has ended.
@@ -269,17 +269,12 @@ private:
         bool kept_ = false;
     };
 
-    bool is_under_way(Id id) const {
-        const auto& waiting = connection_.waiting();
-        return std::find(waiting.begin(), waiting.end(), id) != waiting.end();
-    }
-
     // Whether there is nothing more to wait for here. Ends a call whose deadline passed before its turn; the thread
     // that watches deadlines ends the current one.
     bool is_over(const CallPtr& call) {
         if (call->exchange != this || call->done()) return true;
         const Id id = *call->request.id;
-        if (!call->is_overdue() || calls_.count(id) == 0 || connection_.oldest_request() == id) return false;
+        if (!call->is_overdue() || calls_.count(id) == 0 || connection_.whose(std::nullopt) == id) return false;
         calls_.erase(id);
         call->fail(ended_call(call->request, EndReason::deadline, {"queue", "", nullptr}));
         return true;
@@ -411,14 +406,14 @@ private:
         if (reply.response.command.empty()) reply.response.command = call->request.command;
         call->answer(std::move(reply));
     }
-    // Fails the oldest call, whose answer this is because answers come in order; or nothing more will come.
+    // Fails the call whose answer this is; or nothing more will come.
     void take(Unreadable& unreadable) {
         if (unreadable.error.code() == broken_ring) {
             broken_ = std::make_exception_ptr(unreadable.error);
             connection_.lost();
             throw RemoteProtocolError(unreadable.error.code(), unreadable.error.what());
         }
-        const CallPtr call = take_response(connection_.oldest_request());
+        const CallPtr call = take_response(connection_.whose(unreadable.id));
         last_failed_ = true;
         if (call) call->fail(std::make_exception_ptr(unreadable.error));
     }
@@ -433,7 +428,7 @@ private:
     // The call that a response belongs to; null if nobody waits for it.
     CallPtr take_response(std::optional<Id> id) {
         connection_.received_response(id);
-        work_.answered();
+        work_.answered(*id);
         if (hooks_.switch_output) hooks_.switch_output("");
         return ending_ ? nullptr : forget(*id);  // the call ends with its worker
     }

@@ -45,10 +45,13 @@ public:
         bool kept_ = false;
     };
 
-    // The oldest call has been answered.
-    void answered() {
+    // The call with this id has been answered.
+    void answered(std::int64_t id) {
         const std::lock_guard<std::mutex> lock(mutex_);
-        if (!calls_.empty()) calls_.pop_front();
+        const auto is_it = [id](const InWork& sent) { return sent.call->request.id == id; };
+        const auto found = std::find_if(calls_.begin(), calls_.end(), is_it);
+        if (found == calls_.end()) return;
+        calls_.erase(found);
         if (!calls_.empty()) calls_.front().since = Clock::now();
     }
 

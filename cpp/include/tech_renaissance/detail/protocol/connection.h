@@ -4,6 +4,7 @@
 // Rule 2: the table does not know which side it serves; a Connection only adds who broke the rule.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <optional>
@@ -71,13 +72,16 @@ public:
 
     State state() const noexcept { return state_; }
 
-    // Id of the oldest unanswered request.
-    std::optional<Id> oldest_request() const {
-        return waiting_.empty() ? std::nullopt : std::optional<Id>(waiting_.front());
-    }
-
     // Ids of all unanswered requests, oldest first.
     const std::deque<Id>& waiting() const noexcept { return waiting_; }
+
+    bool is_waiting(std::optional<Id> id) const { return id && find(*id) != waiting_.end(); }
+
+    // Which request a response that cannot be read belongs to: the one that it names, or else the oldest.
+    std::optional<Id> whose(std::optional<Id> id) const {
+        if (is_waiting(id)) return id;
+        return waiting_.empty() ? std::nullopt : std::optional<Id>(waiting_.front());
+    }
 
     // We send. Throws LocalProtocolError "bad_state" if we may not, and changes nothing then.
     void sent_request(Id id) {
@@ -100,13 +104,15 @@ public:
     void received_ready() { advance<RemoteProtocolError>(ConnectionEvent::ready, worker_sent); }
     void received_exiting() { advance<RemoteProtocolError>(ConnectionEvent::exiting, worker_sent); }
     void received_response(std::optional<Id> id) {
-        if (waiting_.empty() || id != waiting_.front()) {
-            throw RemoteProtocolError("bad_state",
-                                      "the worker sent a response to no request, or not to the oldest one");
+        if (!is_waiting(id)) {
+            const std::string text =
+                id ? "a response to request " + std::to_string(*id) + ", which is not waiting for one"
+                   : "a response without an id";
+            throw RemoteProtocolError("bad_state", worker_sent + text);
         }
         advance<RemoteProtocolError>(waiting_.size() == 1 ? ConnectionEvent::last_response : ConnectionEvent::response,
                                      worker_sent);
-        waiting_.pop_front();
+        waiting_.erase(find(*id));
     }
 
     // Notes that the worker has ended. Allowed in every state.
@@ -117,6 +123,9 @@ public:
 
 private:
     static constexpr const char* worker_sent = "the worker sent ";
+
+    // Answers mostly come in order, so it is found at once.
+    std::deque<Id>::const_iterator find(Id id) const { return std::find(waiting_.begin(), waiting_.end(), id); }
 
     template <class Error>
     void advance(ConnectionEvent event, const char* who) {

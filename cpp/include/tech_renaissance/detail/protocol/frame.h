@@ -225,6 +225,16 @@ inline Response decode_response(std::string_view text) {
     return response;
 }
 
+// The id of a response that decode_response refuses; nullopt if that cannot be read, either.
+inline std::optional<std::int64_t> id_of_response(std::string_view text) {
+    try {
+        const json::Value value = json::parse(text);
+        return decode_positive(as_object(value, "a response"), "id");
+    } catch (const RemoteProtocolError&) {
+        return std::nullopt;
+    }
+}
+
 // timestamp_ms: milliseconds since 1970 UTC. Without an id, not everything is written: older hosts get no tensor names
 // in the long dialect, and nothing but params in the short one.
 inline std::string encode_response(const Response& response, std::int64_t timestamp_ms) {

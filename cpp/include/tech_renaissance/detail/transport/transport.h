@@ -27,9 +27,11 @@ struct Reply {
 // The code of an error after which nothing more can be received.
 inline constexpr const char* broken_ring = "broken_ring";
 
-// Something that could not be read and has been consumed. After broken_ring it comes every time.
+// Something that could not be read and has been consumed. After broken_ring it comes every time. id: which request it
+// seems to answer, if it says so.
 struct Unreadable {
     RemoteProtocolError error;
+    std::optional<std::int64_t> id = std::nullopt;
 };
 
 using Arrival = std::variant<Ready, Reply, Exiting, Unreadable>;

@@ -243,7 +243,7 @@ private:
             }
             return reply;
         } catch (const RemoteProtocolError& error) {
-            return Unreadable{error};
+            return Unreadable{error, id_of_response(text)};
         }
     }
 

@@ -184,7 +184,7 @@ private:
         try {
             return decode(frame);
         } catch (const RemoteProtocolError& error) {
-            return Unreadable{error};
+            return Unreadable{error, id_of(frame)};
         } catch (const ArenaFull& error) {
             return not_taken_in(frame, "tech_renaissance.ArenaFull", std::string(": ") + error.what());
         } catch (const std::bad_alloc&) {
@@ -212,12 +212,14 @@ private:
         return {std::move(response), std::move(tensors)};
     }
 
-    static Reply not_taken_in(const std::string& frame, const std::string& type, const std::string& why) {
+    static std::optional<std::int64_t> id_of(const std::string& frame) {
         const shm::FrameHeader header = shm::read_frame_header(frame);
-        const std::optional<std::int64_t> id =
-            header.id == 0 ? std::nullopt : std::optional<std::int64_t>(static_cast<std::int64_t>(header.id));
-        const Dialect dialect = (header.flags & shm::flag_short) != 0 ? Dialect::Short : Dialect::Long;
-        return detail::not_taken_in(id, dialect, type, why);
+        return header.id == 0 ? std::nullopt : std::optional<std::int64_t>(static_cast<std::int64_t>(header.id));
+    }
+
+    static Reply not_taken_in(const std::string& frame, const std::string& type, const std::string& why) {
+        const bool is_short = (shm::read_frame_header(frame).flags & shm::flag_short) != 0;
+        return detail::not_taken_in(id_of(frame), is_short ? Dialect::Short : Dialect::Long, type, why);
     }
 
     const std::optional<std::chrono::microseconds> look_;
