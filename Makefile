@@ -80,6 +80,7 @@ vectors: .venv/.base
 	$(PY) spec/vectors/make_tsr_vectors.py --check
 	$(PY) spec/vectors/make_message_vectors.py --check
 	$(PY) spec/vectors/make_ring_vectors.py --check
+	$(PY) spec/vectors/make_value_vectors.py --check
 
 build: build/plain/.configured  ## Build the C++ tests, examples and benchmarks
 	$(CMAKE) --build build/plain -j $(JOBS)

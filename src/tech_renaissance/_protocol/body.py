@@ -1,0 +1,54 @@
+"""Bodies: what carries a value and its attachments. Contract: spec/values.md.
+
+A body is a tuple of its form, its text in UTF-8 and its attachments. body_encoder.py makes bodies of values, body_decoder.py values of bodies;
+where the bytes of attachments are is up to the transport. Attachments are objects, and their types say of what kind they are.
+"""
+
+import json
+import re
+from array import array
+from typing import Any, Callable, List, Sequence, Tuple, Union, cast
+
+Body = Tuple[int, bytes, List[Any]]
+
+# ``type`` that type checkers do not follow: what a value is made of is unknown.
+type_of = cast("Callable[[Any], Any]", type)
+
+# Forms.
+TEXT = 0
+ATTACHMENTS = 1
+JSON = 2
+
+# Kinds of attachments.
+TENSOR = 0
+BYTES = 1
+INT64_LIST = 2
+FLOAT64_LIST = 3
+
+MAX_TEXT_NBYTES = 64 << 20
+MAX_DEPTH = 64
+MIN_INT = -(2**63)
+MAX_INT = 2**63 - 1
+
+_PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_MAX_SHOWN_STEPS = 8
+
+
+def kind_of(attachment: Any) -> int:
+    """The kind of an attachment: an ``array`` of the type code "q" or "d" is a list of numbers, what has bytes is bytes, the rest tensors."""
+    if isinstance(attachment, array):
+        return INT64_LIST if attachment.typecode == "q" else FLOAT64_LIST
+    return BYTES if isinstance(attachment, (bytes, bytearray, memoryview)) else TENSOR
+
+
+def path_text(steps: Sequence[Union[str, int]]) -> str:
+    """A path to a part of a value, such as ``layers[2].width``."""
+    text = ""
+    for step in steps[:_MAX_SHOWN_STEPS]:
+        if isinstance(step, int):
+            text += f"[{step}]"
+        elif _PLAIN_NAME.fullmatch(step):
+            text += f".{step}"
+        else:
+            text += f"[{json.dumps(step)}]"
+    return text.lstrip(".") + ("..." if len(steps) > _MAX_SHOWN_STEPS else "")

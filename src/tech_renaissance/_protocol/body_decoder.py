@@ -1,0 +1,209 @@
+"""Bodies as values. Contract: spec/values.md.
+
+The standard library reads the JSON, and a walk over what it has read does what it does not: it looks at numbers, and puts attachments in their places.
+"""
+
+import json
+import re
+from array import array
+from typing import Any, Callable, Dict, Iterable, List, Sequence, Set, Tuple, Union, cast
+
+from .._base.errors import RemoteProtocolError
+from .body import ATTACHMENTS, JSON, MAX_DEPTH, MAX_INT, MAX_TEXT_NBYTES, MIN_INT, TEXT, type_of
+
+_FLOATS = {"nan": float("nan"), "inf": float("inf"), "-inf": float("-inf")}
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_WHITE_SPACE = " \t\n\r"
+# What matters for the depth of nesting: strings, brackets, and the quote of an unterminated string.
+_TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|["\[\]{}]', re.DOTALL)
+# Up to here the digits of an int cost too little to matter; above, thousands of digits would take minutes.
+_SHORT_TEXT = 4096
+_MOST_DIGITS = 20
+
+
+def decode_result(form: int, text: Union[bytes, memoryview], attachments: Sequence[Any] = ()) -> Any:
+    """The value that a body means. Attachments beside a text are left to the caller.
+
+    Raises:
+        RemoteProtocolError: ``bad_json``, ``bad_value`` or ``too_large``.
+    """
+    if form == TEXT:
+        return _decoded(text)
+    if form == ATTACHMENTS:
+        values = _attached_values(text, attachments)
+        if len(values) > 1:
+            return values
+        return values[0] if values else None
+    return _json_value(form, text, attachments)
+
+
+def decode_call(
+    form: int, text: Union[bytes, memoryview], attachments: Sequence[Any] = ()
+) -> Tuple[List[Any], Dict[str, Any]]:
+    """The positional and the keyword arguments that a body means, both the caller's own. Otherwise as ``decode_result``."""
+    if form == TEXT:
+        return [_decoded(text)], {}
+    if form == ATTACHMENTS:
+        return _attached_values(text, attachments), {}
+    call = _json_value(form, text, attachments)
+    if type_of(call) is list:
+        if len(call) == 1 and type_of(call[0]) is list:
+            return call[0], {}
+        if len(call) == 2 and type_of(call[0]) is list and type_of(call[1]) is dict:
+            return call[0], call[1]
+    raise _bad("a call that is not [args] or [args, kwargs]")
+
+
+def _decoded(text: Union[bytes, memoryview]) -> str:
+    if len(text) > MAX_TEXT_NBYTES:
+        raise RemoteProtocolError("too_large", f"a text of {len(text)} bytes")
+    try:
+        return str(text, "utf-8")
+    except UnicodeDecodeError as error:
+        raise RemoteProtocolError("bad_json", f"a text that is not UTF-8: {error}") from None
+
+
+def _attached_values(text: Union[bytes, memoryview], attachments: Iterable[Any]) -> List[Any]:
+    if len(text):
+        raise _bad("a text beside attachments alone")
+    return [_value_of(attachment) for attachment in attachments]
+
+
+def _value_of(attachment: Any) -> Any:
+    return cast("array[Any]", attachment).tolist() if isinstance(attachment, array) else attachment
+
+
+def _json_value(form: int, data: Union[bytes, memoryview], attachments: Sequence[Any]) -> Any:
+    if form != JSON:
+        raise _bad(f"a body of the form {form}, which does not exist")
+    text = _decoded(data)
+    values = [_parsed(text)]
+    if attachments or '"$' in text or "\\u" in text:
+        _Resolver(attachments).resolve_all(values)
+    else:
+        _check_numbers(values)
+    return values[0]
+
+
+def _parsed(text: str) -> Any:
+    decode = _decode_short if len(text) <= _SHORT_TEXT else _decode_long
+    try:
+        _check_depth(text)
+        value, end = decode(text)
+        if end != len(text) and text[end:].strip(_WHITE_SPACE):
+            raise ValueError(f"something after the value, at character {end}")
+    except ValueError as error:
+        if text[:1] and text[0] in _WHITE_SPACE:
+            return _parsed(text.lstrip(_WHITE_SPACE))
+        raise RemoteProtocolError("bad_json", f"not a JSON text: {error}") from None
+    return value
+
+
+def _check_depth(text: str) -> None:
+    if text.count("[") + text.count("{") <= MAX_DEPTH:
+        return
+    depth = 0
+    for token in _TOKEN.finditer(text):
+        if token.group() == '"':
+            return  # the parser stops here, too
+        depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(token.group(), 0)
+        if depth > MAX_DEPTH:
+            raise ValueError(f"nested deeper than {MAX_DEPTH} levels")
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _short_int(digits: str) -> int:
+    if len(digits) > _MOST_DIGITS:
+        raise _bad("an int that does not fit 64 bits")
+    return int(digits)
+
+
+_decode_short: Callable[[str], Tuple[Any, int]] = json.JSONDecoder(parse_constant=_refuse_constant).raw_decode
+_decode_long: Callable[[str], Tuple[Any, int]] = json.JSONDecoder(
+    parse_constant=_refuse_constant, parse_int=_short_int
+).raw_decode
+
+
+def _check_numbers(values: Iterable[Any]) -> None:
+    for value in values:
+        kind = type_of(value)
+        if kind is int:
+            if not MIN_INT <= value <= MAX_INT:
+                raise _bad("an int that does not fit 64 bits")
+        elif kind is float:
+            if value - value != 0.0:
+                raise _bad("a float that is too large")
+        elif kind is list:
+            _check_numbers(value)
+        elif kind is dict:
+            _check_numbers(value.values())
+
+
+class _Resolver:
+    """Puts attachments, and what else is written as an object, where they are referred to."""
+
+    def __init__(self, attachments: Sequence[Any]) -> None:
+        self._attachments = attachments
+        self._used: Set[int] = set()
+
+    def resolve_all(self, values: List[Any]) -> None:
+        """Resolve the values of a body; every attachment must be referred to."""
+        _check_numbers(values)
+        self._resolve_list(values)
+        if len(self._used) != len(self._attachments):
+            raise _bad(f"{len(self._attachments) - len(self._used)} attachments that nothing refers to")
+
+    def _resolve_list(self, values: List[Any]) -> None:
+        for place, value in enumerate(values):
+            if type_of(value) in (str, list, dict):
+                values[place] = self._resolved(value)
+
+    def _resolved(self, value: Any) -> Any:
+        if type_of(value) is str:
+            _check_surrogates(value)
+        elif type_of(value) is list:
+            self._resolve_list(value)
+        elif type_of(value) is dict:
+            return self._resolved_object(cast("Dict[str, Any]", value))
+        return value
+
+    def _resolved_object(self, value: Dict[str, Any]) -> Any:
+        if len(value) == 1:
+            if "$" in value:
+                return self._attachment(value["$"])
+            if "$f" in value:
+                return _special_float(value["$f"])
+        return {_key(key): self._resolved(part) for key, part in value.items()}
+
+    def _attachment(self, place: Any) -> Any:
+        if type_of(place) is not int or not 0 <= place < len(self._attachments):
+            raise _bad(f"a reference to attachment {place!r} of {len(self._attachments)}")
+        self._used.add(place)
+        return _value_of(self._attachments[place])
+
+
+def _special_float(name: Any) -> float:
+    if type_of(name) is not str or name not in _FLOATS:
+        raise _bad(f"a float called {name!r}")
+    return _FLOATS[name]
+
+
+def _key(key: str) -> str:
+    _check_surrogates(key)
+    if not key.startswith("$"):
+        return key
+    if not key.startswith("$$"):
+        raise _bad(f"the key {key!r}, which begins with a single $")
+    return key[1:]
+
+
+def _check_surrogates(text: str) -> None:
+    if not text.isascii() and _SURROGATE.search(text):
+        raise _bad("a surrogate in a string")
+
+
+def _bad(message: str) -> RemoteProtocolError:
+    return RemoteProtocolError("bad_value", message)
