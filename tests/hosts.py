@@ -11,7 +11,7 @@ import tempfile
 import threading
 from concurrent.futures import Future
 from pathlib import Path
-from typing import IO, Any, Callable, Dict, List, Optional, Sequence
+from typing import IO, Any, Callable, Dict, FrozenSet, List, Optional, Sequence
 
 from cpp_programs import cpp_driver
 
@@ -363,12 +363,16 @@ def drop_file(session: Any, name: str, text: str) -> None:
     path.replace(path.with_name(name))
 
 
-@functools.lru_cache(maxsize=None)
 def worker_torch_has(name: str) -> bool:
     """Whether the torch of the workers' interpreter has something, such as a dtype."""
+    return name in _names_in_worker_torch()
+
+
+@functools.lru_cache(maxsize=None)
+def _names_in_worker_torch() -> FrozenSet[str]:
     python = os.environ.get("TR_TEST_WORKER_PYTHON") or sys.executable
-    command = [python, "-c", f"import sys, torch; sys.exit(not hasattr(torch, {name!r}))"]
-    return subprocess.run(command, check=False).returncode == 0
+    command = [python, "-c", "import torch; print(*dir(torch))"]
+    return frozenset(subprocess.run(command, check=False, stdout=subprocess.PIPE, text=True).stdout.split())
 
 
 def driver_command(host: str) -> Optional[List[str]]:

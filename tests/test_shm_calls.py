@@ -82,7 +82,7 @@ def _answer_with_a_broken_frame(host: HostTransport) -> None:
     assert host._worker is not None
     words, data = host._worker.control.words, host._worker.control.bytes
     head = words[control.RESPONSE_HEAD]
-    start = control._RESPONSES + head
+    start = control.RESPONSES + head
     data[start : start + 48] = shm_frame.encode_ready({"pid": 1})[:16].ljust(48, b"\xff")
     data[start : start + 4] = (48).to_bytes(4, "little")
     words[control.RESPONSE_HEAD] = head + 48
@@ -101,7 +101,7 @@ def test_both_sides_may_be_full_and_go_on(tmp_path: Path) -> None:
     assert host._worker is not None
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(control, "_SLEEP_S", 3600.0)
-        for writer, reader in ((worker._side, host._worker.side), (host._worker.side, worker._side)):
+        for writer, reader in ((worker.side, host._worker.side), (host._worker.side, worker.side)):
             frame = (60_000).to_bytes(4, "little") + b"\x01" + bytes(59_995)
             while writer.writer.try_write(frame):
                 pass

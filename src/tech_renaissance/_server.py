@@ -6,14 +6,14 @@ This file has what a script calls; the serving itself is in _worker/. Contract: 
 import contextlib
 import os
 import sys
-from typing import Any, Dict, Iterable, List, NoReturn, Optional, Sequence
+from typing import Any, Dict, Iterable, List, NoReturn, Optional, Sequence, Type, Union
 
 from ._base.errors import Cancelled, FormatError, LocalProtocolError
 from ._base.names import check_name
 from ._base.sendable import check_sendable
 from ._base.tensor import Library, choose_library, dtype_named, imported_library
 from ._process.lifeline import hold_lifeline
-from ._protocol.frame import Failure, Request, Response
+from ._protocol.frame import Request, Response
 from ._system.fork import in_children
 from ._transport.choose import worker_transport
 from ._transport.session_directory import session_directory
@@ -22,8 +22,9 @@ from ._transport.transport import WorkerTransport
 from ._worker.allocator import keep_freed_memory
 from ._worker.child import ChildEnd
 from ._worker.loop import ServingLoop
-from ._worker.reply import Leave, Reply, error_response, failure_response, remaining_seconds
+from ._worker.reply import Reply, remaining_seconds
 from ._worker.signals import hear_interrupts, orderly_signals
+from ._worker.turn import Turn
 from ._worker.unhosted import UnhostedSession
 
 if sys.platform == "win32":
@@ -44,7 +45,7 @@ class TechRenaissanceServer:
     is_leaving = False  # a signal told it to leave; a handler may have swallowed the exception that says so
     _library: Optional[Library] = None
     _transport: Optional[WorkerTransport] = None
-    _reply: Optional[Reply] = None
+    _turn: Union[Turn, Type[Turn]] = Turn  # the class, which has no reply, until the server serves
     _transport_info: Optional[Dict[str, str]] = None
     _unhosted: Optional[UnhostedSession] = None
 
@@ -105,7 +106,8 @@ class TechRenaissanceServer:
     def serve(self, transport: WorkerTransport) -> None:
         """Serve on any transport, and close it at the end. ``run`` does this with the session's own."""
         self._transport = transport
-        loop = ServingLoop(self, transport)
+        self._turn = turn = Turn(self)
+        loop = ServingLoop(turn, transport)
         forget = in_children(lambda: self._become_child(loop))
         try:
             loop.run(self._transport_info or {}, self._unhosted)
@@ -124,7 +126,7 @@ class TechRenaissanceServer:
     @property
     def remaining_s(self) -> Optional[float]:
         """Seconds until the deadline of the current call, at least 0; None if it has no deadline."""
-        return remaining_seconds((self._reply or self._no_reply()).request)
+        return remaining_seconds((self._turn.reply or self._no_reply()).deadline_ns)
 
     def get_tensors(self, parameters: str, count: Optional[int] = None) -> Optional[List[Any]]:
         """The tensors that ``parameters`` names, separated by spaces or commas. ``count``: how many there must be (None: any number).
@@ -132,7 +134,7 @@ class TechRenaissanceServer:
         Returns a list of torch tensors if the script has imported torch, else of numpy arrays, which the handler may modify. Returns None
         if the count is wrong, or a tensor is missing or broken; the reply's message then says why.
         """
-        reply, transport = self._reply or self._no_reply(), self._transport
+        reply, transport = self._turn.reply or self._no_reply(), self._transport
         assert transport is not None
         names = parameters.replace(",", " ").split()
         if count is not None and len(names) != count:
@@ -168,7 +170,7 @@ class TechRenaissanceServer:
         transport, library = self._transport, self._library or imported_library()
         if transport is None:
             raise LocalProtocolError("bad_state", "the server is not running: empty is for use in main_logic")
-        reply = self._reply or self._no_reply()
+        reply = self._turn.reply or self._no_reply()
         reply.shielded = True
         try:
             return transport.empty(dtype_named(dtype), shape, library)
@@ -180,15 +182,16 @@ class TechRenaissanceServer:
 
         Raises FormatError if one cannot be sent, and then adds none.
         """
-        reply = self._reply or self._no_reply()
+        reply = self._turn.reply or self._no_reply()
         for tensor in tensors:
             check_sendable(tensor)
         reply.tensors.extend(tensors)
 
     def write_response(self, command: str, result: str) -> None:
         """Set the reply's text. ``command``: answer under another command's name; normally empty."""
-        reply = self._reply or self._no_reply()
-        reply.command = str(command or reply.command)
+        reply = self._turn.reply or self._no_reply()
+        if command:
+            reply.command = str(command)
         reply.result = str(result)
 
     def debug_message(self, *words: object) -> None:
@@ -197,31 +200,9 @@ class TechRenaissanceServer:
             print(*words, flush=True)
 
     def respond(self, request: Request) -> Response:
-        """Run the handler for one request and return its whole reply, whatever it did. SystemExit and KeyboardInterrupt become Leave.
-        Raises Cancelled if that comes just after the handler has returned.
-        """
-        if request.deadline_ns is not None and not remaining_seconds(request):
-            return error_response(request, Failure("cancelled", "its deadline passed before its turn"))
-        self._reply = reply = Reply(request)
-        try:
-            if self.main_logic(request.command, request.parameters) or reply.said_something:
-                return reply.response(request)
-            return self._unknown(request)
-        except (SystemExit, KeyboardInterrupt) as error:
-            raise Leave(failure_response(request, error), error) from error
-        except BaseException as error:
-            return failure_response(request, error, reply.reason)
-        finally:
-            self._reply = None
-
-    def _unknown(self, request: Request) -> Response:
-        import difflib
-
-        message = f"unknown command {request.command!r}"
-        near = difflib.get_close_matches(request.command, list(self.commands()), 3)
-        if near:
-            message += "; did you mean " + " or ".join(repr(name) for name in near) + "?"
-        return error_response(request, Failure("unknown_command", message))
+        """Run the handler for one request and return its whole reply, whatever it did. SystemExit and KeyboardInterrupt become Leave."""
+        self._turn = turn = Turn(self)
+        return turn.respond(request)
 
     def _check_handler(self) -> None:
         """Raise TypeError if the script does not define ``main_logic``: it would not know any command."""
@@ -244,24 +225,26 @@ class TechRenaissanceServer:
 
     def _become_child(self, loop: ServingLoop) -> None:
         """Called in a fork of the worker."""
-        self._transport = loop.transport = ChildEnd(loop.transport)
+        self._transport = end = ChildEnd(loop.transport)
+        loop.become_child(end)
 
     def _is_cancelled(self) -> bool:
         """Whether the host has cancelled the current call."""
-        reply, transport = self._reply, self._transport
-        if reply is None or transport is None or reply.request.id is None:
+        reply, transport = self._turn.reply, self._transport
+        if reply is None or transport is None or reply.request_id is None:
             return False
-        return transport.is_cancelled(reply.request.id)
+        return transport.is_cancelled(reply.request_id)
 
     def _leave(self) -> None:
         """A signal tells the worker to leave; from then on no interrupt may replace that."""
         self.is_leaving = True
-        if self._reply is not None:
-            self._reply.interrupted = True
+        reply = self._turn.reply
+        if reply is not None:
+            reply.interrupted = True
 
     def _interrupt(self) -> None:
         """Raise Cancelled in the handler of a cancelled call, once."""
-        reply = self._reply
+        reply = self._turn.reply
         if reply is None or reply.interrupted:
             return
         if reply.shielded:
@@ -270,7 +253,7 @@ class TechRenaissanceServer:
             reply.interrupted = True
             raise Cancelled("the host has ended this call")
 
-    def _unshield(self, reply: "Reply") -> None:
+    def _unshield(self, reply: Reply) -> None:
         """End a part that must not be interrupted, and carry out an interrupt that came in the meantime."""
         reply.shielded = False
         if reply.interrupt_is_due:

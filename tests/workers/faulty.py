@@ -53,7 +53,7 @@ def fail(fault: str) -> None:
 
 def hang_up():
     kept.extend(socket.socketpair())
-    for descriptor in FaultyServer.the_one._transport._side.doorbell._held:
+    for descriptor in FaultyServer.the_one._transport.side.doorbell._held:
         os.dup2(kept[0].fileno(), descriptor)
 
 

@@ -25,8 +25,8 @@ class HostileServer(TechRenaissanceServer):
     @property
     def ring(self):
         """Our own ring, as bytes."""
-        start = control._RESPONSES
-        return self._transport._control.bytes[start : start + ring.RING_NBYTES]
+        start = control.RESPONSES
+        return self._transport.control.bytes[start : start + ring.RING_NBYTES]
 
     @property
     def host_arena(self):
@@ -45,7 +45,7 @@ class HostileServer(TechRenaissanceServer):
         """Put bytes behind what the host has seen, whatever they are."""
         position = self.head % ring.RING_NBYTES
         self.ring[position : position + len(frame)] = frame
-        self.words[control.RESPONSE_HEAD] = self._transport._side.writer._head = self.head + len(frame)
+        self.words[control.RESPONSE_HEAD] = self._transport.side.writer.head = self.head + len(frame)
         self._transport._wake_host()
 
     # ------------------------------------------------------------------ honest
@@ -67,7 +67,7 @@ class HostileServer(TechRenaissanceServer):
 
     def do_break_head(self, parameters):
         head = (self.head + int(parameters, 0)) % 2**64
-        self.words[control.RESPONSE_HEAD] = self._transport._side.writer._head = head
+        self.words[control.RESPONSE_HEAD] = self._transport.side.writer.head = head
         self._transport._wake_host()
         threading.Event().wait()
 
@@ -174,7 +174,7 @@ class HostileServer(TechRenaissanceServer):
 
     def do_hang_up(self, parameters):
         """Close the doorbell, and live on for as long as asked."""
-        self._transport._side.doorbell.close()
+        self._transport.side.doorbell.close()
         threading.Event().wait(float(parameters))
 
     def do_ring_forever(self, parameters):
@@ -182,7 +182,7 @@ class HostileServer(TechRenaissanceServer):
 
         def ring_forever():
             while True:
-                self._transport._side.doorbell.ring()
+                self._transport.side.doorbell.ring()
 
         threading.Thread(target=ring_forever, daemon=True).start()
 

@@ -144,6 +144,9 @@ def not_taken_in(response_id: Optional[int], dialect: str, error: Exception) -> 
 class WorkerTransport(Transport):
     """The worker's end. Forks of the worker keep none of its descriptors (_system/fork.py), and may call only ``is_cancelled``."""
 
+    # Whether this is a ShmWorker, whose rings the fast path may use.
+    has_rings = False
+
     @abc.abstractmethod
     def is_cancelled(self, request_id: int) -> bool:
         """Whether this request is the last one that the host has cancelled. May be called from a signal handler."""

@@ -5,16 +5,21 @@ import os
 import sys
 import time
 from collections import deque
-from typing import Any, Deque, Dict, Optional, Protocol
+from typing import TYPE_CHECKING, Any, Deque, Dict, Optional, cast
 
-from .._base.errors import ArenaFull, Cancelled, SessionClosed
+from .._base.errors import ArenaFull, SessionClosed
 from .._protocol.connection import Connection
 from .._protocol.frame import Exit, Exiting, Failure, Frame, MalformedRequest, Ready, Request, Response
 from .._transport.transport import WorkerTransport
 from .._version import __version__
 from .allocator import give_back_memory
 from .reply import Leave, error_response, failure_response
+from .turn import Turn
 from .unhosted import UnhostedSession, say
+
+if TYPE_CHECKING:
+    from .._transport.shm.worker import ShmWorker
+    from .fast_path import FastPath
 
 # How long to sleep at most before looking again; every wait is bounded. A worker that has slept this long is idle.
 _RECHECK_S = 10.0
@@ -25,27 +30,17 @@ _LAST_ANSWER_S = 1.0
 PROTOCOL_VERSION = 1
 
 
-class Responder(Protocol):
-    """Answers requests: a TechRenaissanceServer."""
-
-    is_leaving: bool
-
-    def respond(self, request: Request) -> Response:
-        """See TechRenaissanceServer."""
-        ...
-
-
 class ServingLoop:
-    """Receives requests, has a server respond, sends the responses, and leaves in an orderly way. In a fork of the worker,
-    ``transport`` is replaced.
-    """
+    """Receives requests, has a server respond, sends the responses, and leaves in an orderly way."""
 
-    def __init__(self, server: Responder, transport: WorkerTransport) -> None:
-        self._server = server
+    def __init__(self, turn: Turn, transport: WorkerTransport) -> None:
+        self._turn = turn
+        self._server = turn.server
         self.transport = transport
         self._unhosted: Optional[UnhostedSession] = None
         self._connection = Connection()
         self._received: Deque[Frame] = deque()
+        self._fast_path = _fast_path(turn, transport, self._connection)
         self._has_freed = False  # whether the allocator may be keeping freed memory
 
     def run(self, transport_info: Dict[str, str], unhosted: Optional[UnhostedSession] = None) -> None:
@@ -65,20 +60,31 @@ class ServingLoop:
             with contextlib.suppress(OSError):  # even if the directory has been removed or the disk is full
                 self.transport.try_send(Exiting())
 
+    def become_child(self, end: WorkerTransport) -> None:
+        """Go on in a fork of the worker, with an end that leaves instead of sending or receiving."""
+        self.transport = end
+        if self._fast_path:
+            self._fast_path.is_over = True
+
     def _serve_one(self) -> bool:
         """False when it is time to leave."""
-        frame = self._received.popleft() if self._received else self._await_frame()
-        if isinstance(frame, Request):
-            self._connection.received(frame)
-            self._has_freed = True
-            try:
-                response = self._server.respond(frame)
-            except Cancelled as error:  # raised after the handler returned
-                response = failure_response(frame, error)
-            except Leave as leave:
-                self._send(leave.response)
-                raise leave.cause from None
-            return self._send(response)
+        try:
+            if self._fast_path and not self._received:
+                response = self._fast_path.serve(_RECHECK_S)
+                self._has_freed = self._has_freed or self._fast_path.has_served
+                self._fast_path.has_served = False
+                if response is not None:
+                    return self._send(response)
+                if self._server.is_leaving:
+                    return False
+            frame = self._received.popleft() if self._received else self._await_frame()
+            if isinstance(frame, Request):
+                self._connection.received(frame)
+                self._has_freed = True
+                return self._send(self._turn.respond(frame))
+        except Leave as leave:
+            self._send(leave.response)
+            raise leave.cause from None
         if isinstance(frame, Response):  # to a request that could not be read
             self._connection.received(Request("", id=frame.id))
             return self._send(frame)
@@ -89,6 +95,8 @@ class ServingLoop:
 
     def _await_frame(self) -> Optional[Frame]:
         """The next frame; None if there was none in time; an Exit if the host never came."""
+        if self._fast_path:
+            return self._receive(0)  # it has waited
         remaining_s = self._unhosted.remaining_s() if self._unhosted else None
         if self._unhosted is None or remaining_s is None:
             return self._receive(_RECHECK_S)
@@ -138,6 +146,15 @@ class ServingLoop:
                 failed.error,
             )
             return self.transport.try_send(frame)
+
+
+def _fast_path(turn: Turn, transport: WorkerTransport, connection: Connection) -> "Optional[FastPath]":
+    """None for transports other than shared memory."""
+    if not transport.has_rings:
+        return None
+    from .fast_path import FastPath
+
+    return FastPath(turn, cast("ShmWorker", transport), connection)
 
 
 def _worker_info() -> Dict[str, Any]:

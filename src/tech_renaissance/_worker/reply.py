@@ -7,9 +7,12 @@ from typing import Any, List, Optional
 from .._base.errors import Cancelled
 from .._protocol.frame import INVALID_TENSORS, Failure, Request, Response
 
+# The serving loop's frame, and that of the server's method which runs the handler; the handler's own come after them.
+_OUR_FRAMES = 2
+
 
 class Reply:
-    """What a handler has said so far."""
+    """A request that is being handled, and what its handler has said so far."""
 
     interrupted = False  # Cancelled has been raised, or must not be
     shielded = False  # an interrupt must wait, and sets interrupt_is_due
@@ -17,9 +20,10 @@ class Reply:
     result: Optional[str] = None
     reason = ""  # why get_tensors last returned None
 
-    def __init__(self, request: Request) -> None:
-        self.request = request
-        self.command = request.command
+    def __init__(self, command: str, request_id: Optional[int], deadline_ns: Optional[int]) -> None:
+        self.command = command
+        self.request_id = request_id
+        self.deadline_ns = deadline_ns
         self.tensors: List[Any] = []
 
     @property
@@ -44,8 +48,8 @@ class Leave(Exception):
         self.cause = cause
 
 
-def remaining_seconds(request: Request) -> Optional[float]:
-    deadline_ns = request.deadline_ns
+def remaining_seconds(deadline_ns: Optional[int]) -> Optional[float]:
+    """Seconds until a deadline, at least 0; None if there is none."""
     return None if deadline_ns is None else max(0.0, (deadline_ns - time.perf_counter_ns()) / 1e9)
 
 
@@ -57,9 +61,10 @@ def failure_response(request: Request, error: BaseException, reason: str = "") -
     """The response to a request whose handler raised. ``reason``: why it did not get its tensors, if it did not."""
     kind = type(error)
     name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-    own_frame = error.__traceback__
-    handler = own_frame.tb_next if own_frame and own_frame.tb_next else own_frame
-    text = "".join(traceback.format_exception(kind, error, handler))
+    trace = error.__traceback__
+    for _ in range(_OUR_FRAMES):
+        trace = trace.tb_next if trace and trace.tb_next else trace
+    text = "".join(traceback.format_exception(kind, error, trace))
     try:
         message = str(error)
     except BaseException:

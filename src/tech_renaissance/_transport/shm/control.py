@@ -19,7 +19,7 @@ RESPONSE_HEAD, REQUEST_TAIL, WORKER_ASLEEP = 24, 25, 32
 CURRENT_ID, CURRENT_SINCE_NS, THREADS = 40, 41, 42
 SERVED, FAILED = 48, 49
 HISTOGRAM = 64
-_REQUESTS, _RESPONSES = 4096, 4096 + RING_NBYTES
+REQUESTS, RESPONSES = 4096, 4096 + RING_NBYTES
 
 # Where there is no sched_yield, sleeping for no time does the same.
 yield_processor = getattr(os, "sched_yield", lambda: time.sleep(0))
@@ -44,8 +44,8 @@ class ControlSide:
     ) -> None:
         """``look_us``: how long to look each time before going to sleep; None: for as long as looking has paid off."""
         self._given_look_ns = None if look_us is None else look_us * 1000
-        requests = (control, _REQUESTS, REQUEST_HEAD, REQUEST_TAIL)
-        responses = (control, _RESPONSES, RESPONSE_HEAD, RESPONSE_TAIL)
+        requests = (control, REQUESTS, REQUEST_HEAD, REQUEST_TAIL)
+        responses = (control, RESPONSES, RESPONSE_HEAD, RESPONSE_TAIL)
         self.words = control.words
         self.doorbell = doorbell
         self.writer = RingWriter(*(requests if is_host else responses))
@@ -60,8 +60,12 @@ class ControlSide:
         """Ring if the other side is asleep. Call it after publishing a new head, or a new tail in a crowded ring."""
         full_fence()
         if self.words[self._their_flag]:
-            self.doorbell.ring()
-            self._may_share = True
+            self.ring()
+
+    def ring(self) -> None:
+        """Wake the other side."""
+        self.doorbell.ring()
+        self._may_share = True
 
     @property
     def other_is_awake(self) -> bool:

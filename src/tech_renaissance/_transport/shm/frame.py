@@ -24,19 +24,19 @@ LARGEST_NBYTES = 65536
 
 _HEADER = struct.Struct("<IHHQ")
 _TWO = struct.Struct("<II")
-_REQUEST = struct.Struct("<IHHQII")
+REQUEST_HEADER = struct.Struct("<IHHQII")
 _PUT = struct.Struct("<IHHQQQII")
 _RESPONSE = struct.Struct("<IHHQIIIIII")
-_RESULT = struct.Struct("<IHHQ4xI8xI4x")  # a Response whose only text is its result
-_BLOCK = struct.Struct("<QQ")
+RESULT_HEADER = struct.Struct("<IHHQ4xI8xI4x")  # a Response whose only text is its result
+BLOCK = struct.Struct("<QQ")
 _BODY_IN_BLOCK = struct.Struct("<IHHQQQQ")
 HEADER_NBYTES = _HEADER.size
 # A Put with the longest name. A frame whose body is in a block is smaller.
 LARGEST_TAG_FRAME = 40 + 128
 _MOST_DIGITS = 20
-_PADDING = [b"\0" * (-length & 7) for length in range(8)]
+PADDING = [b"\0" * (-length & 7) for length in range(8)]
 # The error handler for encoding texts: turns each surrogate into U+FFFD, where Python's own "replace" writes question marks.
-_SURROGATES = "tech_renaissance.surrogates"
+SURROGATES = "tech_renaissance.surrogates"
 
 
 def _replace_surrogates(error: UnicodeError) -> Tuple[bytes, int]:
@@ -44,7 +44,7 @@ def _replace_surrogates(error: UnicodeError) -> Tuple[bytes, int]:
     return "\ufffd".encode() * (error.end - error.start), error.end
 
 
-codecs.register_error(_SURROGATES, _replace_surrogates)
+codecs.register_error(SURROGATES, _replace_surrogates)
 
 # A block that a frame refers to: its offset and its lease number.
 Lent = Tuple[int, int]
@@ -53,18 +53,18 @@ Lent = Tuple[int, int]
 def encode_request(request: Request) -> bytes:
     """A Request. Raises LocalProtocolError ``bad_message`` for a text that no frame can hold."""
     command, parameters = (
-        request.command.encode("utf-8", _SURROGATES),
-        request.parameters.encode("utf-8", _SURROGATES),
+        request.command.encode("utf-8", SURROGATES),
+        request.parameters.encode("utf-8", SURROGATES),
     )
     length = len(command) + len(parameters)
     if length >> 32:
         raise LocalProtocolError("bad_message", "a text of 4 GiB or more")
     flags = FLAG_SHORT if request.dialect == SHORT else 0
-    end = _PADDING[length & 7]
+    end = PADDING[length & 7]
     if request.deadline_ns is not None:
         flags |= FLAG_DEADLINE
         end += request.deadline_ns.to_bytes(8, "little")
-    head = _REQUEST.pack(
+    head = REQUEST_HEADER.pack(
         24 + length + len(end), REQUEST, flags, request.id or 0, len(command), len(parameters)
     )
     return head + command + parameters + end
@@ -73,7 +73,7 @@ def encode_request(request: Request) -> bytes:
 def decode_request(frame: bytes) -> Request:
     """Raises RemoteProtocolError."""
     try:
-        _, _, flags, request_id, n_command, n_parameters = _REQUEST.unpack_from(frame)
+        _, _, flags, request_id, n_command, n_parameters = REQUEST_HEADER.unpack_from(frame)
         middle = 24 + n_command
         end = middle + n_parameters
         if not n_command or end > len(frame) or request_id >> 63:
@@ -123,7 +123,7 @@ def encode_put(tag: str, lent: Lent) -> bytes:
 def _tag_text(tag: str) -> Tuple[int, bytes]:
     """The length of a tag's text, and the text, padded."""
     text = tag.encode()
-    return len(text), text + _PADDING[len(text) & 7]
+    return len(text), text + PADDING[len(text) & 7]
 
 
 def decode_put(frame: bytes) -> Tuple[str, Lent]:
@@ -158,15 +158,19 @@ def decode_drop(frame: bytes) -> str:
 def encode_response(response: Response, lent: Sequence[Lent], request_command: str) -> bytes:
     """A Response whose tensors are blocks. Its command is left out if it is the request's."""
     flags = FLAG_SHORT if response.dialect == SHORT else 0
-    result = response.result.encode("utf-8", _SURROGATES)
+    result = response.result.encode("utf-8", SURROGATES)
     if response.command == request_command and not (response.message or response.error):
-        end = _PADDING[len(result) & 7]
+        end = PADDING[len(result) & 7]
         for block in lent:
-            end += _BLOCK.pack(*block)
+            end += BLOCK.pack(*block)
         nbytes = 40 + len(result) + len(end)
-        return _RESULT.pack(nbytes, RESPONSE, flags, response.id or 0, len(result), len(lent)) + result + end
-    command = b"" if response.command == request_command else response.command.encode("utf-8", _SURROGATES)
-    message = response.message.encode("utf-8", _SURROGATES) if response.message else b""
+        return (
+            RESULT_HEADER.pack(nbytes, RESPONSE, flags, response.id or 0, len(result), len(lent))
+            + result
+            + end
+        )
+    command = b"" if response.command == request_command else response.command.encode("utf-8", SURROGATES)
+    message = response.message.encode("utf-8", SURROGATES) if response.message else b""
     error = _encode_failure(response.error) if response.error else b""
     texts = command + result + message + error
     length = len(texts)
@@ -182,7 +186,7 @@ def encode_response(response: Response, lent: Sequence[Lent], request_command: s
         len(lent),
         0,
     )
-    return head + texts + _PADDING[length & 7] + b"".join(_BLOCK.pack(*block) for block in lent)
+    return head + texts + PADDING[length & 7] + b"".join(BLOCK.pack(*block) for block in lent)
 
 
 def id_of(frame: bytes) -> Optional[int]:
@@ -216,7 +220,7 @@ def decode_response(frame: bytes) -> Tuple[Response, Sequence[Lent]]:
         raise RemoteProtocolError("bad_frame", f"a response that cannot be read: {error}") from None
     if not count:
         return response, ()
-    return response, [_BLOCK.unpack_from(frame, blocks_start + 16 * index) for index in range(count)]
+    return response, [BLOCK.unpack_from(frame, blocks_start + 16 * index) for index in range(count)]
 
 
 def encode_body_in_block(head: bytes, lent: Lent, nbytes: int) -> bytes:
@@ -236,7 +240,7 @@ def decode_body_in_block(frame: bytes) -> Tuple[Lent, int]:
 
 def _padded(kind: int, body: bytes) -> bytes:
     nbytes = HEADER_NBYTES + len(body)
-    return _HEADER.pack(nbytes + 7 & -8, kind, 0, 0) + body + _PADDING[nbytes & 7]
+    return _HEADER.pack(nbytes + 7 & -8, kind, 0, 0) + body + PADDING[nbytes & 7]
 
 
 def _part(frame: bytes, start: int, nbytes: int) -> bytes:
@@ -259,7 +263,7 @@ def _encode_failure(failure: Failure) -> bytes:
         "message": failure.message,
         "traceback": failure.traceback,
     }
-    return json.dumps(values, ensure_ascii=False).encode("utf-8", _SURROGATES)
+    return json.dumps(values, ensure_ascii=False).encode("utf-8", SURROGATES)
 
 
 def _parse_int(digits: str) -> int:

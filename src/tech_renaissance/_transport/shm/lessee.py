@@ -51,6 +51,7 @@ class Lease:
         "memories",
         "number",
         "offset",
+        "start",
         "use",
         "view",
         "window",
@@ -63,7 +64,8 @@ class Lease:
         self.view: Any = None  # never handed out; only aliases of it are
         self.alias: Callable[[Any], Any] = alias_maker("numpy")  # makes those aliases
         self.library = ""
-        self.header = b""  # the header that the view was made with
+        self.header = b""  # the header that the view was made with; empty without a view
+        self.start = 0  # where the header begins in the window
         self.is_known = False  # whether it is known to be still the block's header
         self.use: Optional[Use] = None
         self.memories: Dict[int, MemoryRef] = {}
@@ -102,11 +104,17 @@ class Lessee:
         lease.holders -= 1
         if lease.holders:
             return
-        use = lease.use
-        if use is not None and len(lease.memories) == 1 and use.is_sole():
-            self._park(lease)
+        use, window = lease.use, lease.window
+        if use is not None and window is not None and len(lease.memories) == 1 and use.is_sole():
+            offset, parked = lease.offset, self._parked
+            if len(parked) >= _MOST_PARKED:
+                del parked[next(iter(parked))]
+            parked[offset] = lease
+            del self._leases[offset]
+            window.words[offset - window.begin >> 3] = lease.number
             return
         lease.view = lease.use = None
+        lease.header = b""
         lease.is_known = False
         if self.dead:
             self.collect()
@@ -117,12 +125,10 @@ class Lessee:
         process cannot map it.
         """
         if not lease.is_known or lease.library != library:
-            head = self._head(lease)
-            if lease.view is None or lease.header != head or lease.library != library:
-                lease.view = self._view(lease, head, library)
-                lease.library, lease.header = library, head
-                lease.use = use_of(lease.view, _parse_header(head).dtype)
-                lease.alias = alias_maker(library)
+            header, start, window = lease.header, lease.start, lease.window
+            is_same = header and window and window.mapping[start : start + len(header)] == header
+            if not is_same or lease.library != library:
+                self._make_view(lease, library)
             lease.is_known = True
         return lease.alias(lease.view)
 
@@ -162,12 +168,20 @@ class Lessee:
         self._windows.close()
         self._segment.close()
 
+    def _make_view(self, lease: Lease, library: Library) -> None:
+        head = self._head(lease)
+        lease.header = b""  # in case making the view fails
+        lease.view = self._view(lease, head, library)
+        lease.library, lease.header = library, head
+        lease.use = use_of(lease.view, _parse_header(head).dtype)
+        lease.alias = alias_maker(library)
+
     def _head(self, lease: Lease) -> bytes:
         window = lease.window
         if window is None:
             lease.window = window = self._window(lease.offset)
         # No more than the header is read: the elements after it differ from call to call, while headers repeat.
-        start = lease.offset - window.begin + PREFIX_NBYTES
+        lease.start = start = lease.offset - window.begin + PREFIX_NBYTES
         head = window.mapping[start : start + HEADER_NBYTES_MIN]
         return head if is_short_header(head) else window.mapping[start : start + HEADER_NBYTES_MAX]
 
@@ -180,8 +194,8 @@ class Lessee:
     def _view(self, lease: Lease, head: bytes, library: Library) -> Any:
         window = lease.window
         assert window is not None
-        header, offset = _parse_header(head), lease.offset
-        start = offset - window.begin + PREFIX_NBYTES + header.header_nbytes
+        header = _parse_header(head)
+        start = lease.start + header.header_nbytes
         end = start + header.nbytes
         if end > window.nbytes:
             raise FormatError("short_data", "the tensor ends beyond its window", window.nbytes - start)
@@ -195,7 +209,7 @@ class Lessee:
                 window.populate(start, end)
         view, memory = view_of(window, start, header.dtype, header.shape, library)
         memory_ref = MemoryRef(memory, self.dead.append)
-        memory_ref.offset = offset
+        memory_ref.offset = lease.offset
         lease.memories[id(memory_ref)] = memory_ref
         return view
 
@@ -204,14 +218,6 @@ class Lessee:
         if not 0 < nbytes <= self._segment.nbytes - start or not self._segment.has_taken(nbytes):
             raise RemoteProtocolError("bad_frame", "the frame's body is larger than its arena")
         return self._segment.read(start, nbytes)
-
-    def _park(self, lease: Lease) -> None:
-        offset = lease.offset
-        if len(self._parked) >= _MOST_PARKED:
-            del self._parked[next(iter(self._parked))]
-        self._parked[offset] = lease
-        del self._leases[offset]
-        self._give_back(lease)
 
     def _return_if_unused(self, lease: Lease) -> None:
         if not lease.holders and not lease.memories and self._leases.pop(lease.offset, None):

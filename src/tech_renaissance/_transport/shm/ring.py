@@ -38,7 +38,7 @@ def _make_fence() -> Callable[[], None]:
 
 full_fence = _make_fence()
 # x86 does not reorder stores with stores or loads with loads. Other processors need the full fence.
-_X86 = platform.machine().lower() in ("x86_64", "amd64", "i386", "i686")
+NEEDS_FENCES = platform.machine().lower() not in ("x86_64", "amd64", "i386", "i686")
 
 
 class RingWriter:
@@ -50,13 +50,13 @@ class RingWriter:
         self._start = start
         self._head_index = head
         self._tail_index = tail
-        self._head = 0
+        self.head = 0  # where the next frame begins
         self._full_at = -1  # the tail when there was last no room; -1 if there has been room since
 
     def has_room(self, nbytes: int) -> bool:
         """Whether a frame of up to ``nbytes`` could be written now, wherever the ring wraps."""
         tail = self._words[self._tail_index]
-        if self._head + 2 * nbytes - tail <= RING_NBYTES:
+        if self.head + 2 * nbytes - tail <= RING_NBYTES:
             return True
         self._full_at = tail
         return False
@@ -70,7 +70,7 @@ class RingWriter:
 
     def try_write(self, frame: bytes) -> bool:
         """Copy in a frame, whose size is a multiple of 8, and publish it; False if there is no room."""
-        head = self._head
+        head = self.head
         nbytes = len(frame)
         position = head & _MASK
         to_end = RING_NBYTES - position
@@ -85,21 +85,16 @@ class RingWriter:
             position = 0
         start = self._start + position
         self._mapping[start : start + nbytes] = frame
-        if not _X86:
+        if NEEDS_FENCES:
             full_fence()
         # Our own head first, so that a signal between the two cannot lose a published frame.
-        self._head = head = head + padding + nbytes
+        self.head = head = head + padding + nbytes
         self._words[self._head_index] = head
         return True
 
-    @property
-    def head(self) -> int:
-        """Where the next frame begins."""
-        return self._head
-
     def publish(self) -> None:
         """Publish what ``try_write`` has written, in case it was interrupted."""
-        self._words[self._head_index] = self._head
+        self._words[self._head_index] = self.head
 
     def close(self) -> None:
         """Release the segment."""
@@ -111,7 +106,7 @@ class RingReader:
 
     def __init__(self, control: MappedSegment, start: int, head: int, tail: int) -> None:
         self._words = control.words
-        self._sizes = control.bytes.cast("I")
+        self.sizes = control.bytes.cast("I")
         self._mapping = control.mapping  # slicing it is faster than slicing a memoryview
         self._start = start
         self._end = start + RING_NBYTES
@@ -141,10 +136,10 @@ class RingReader:
             available = self._words[self._head_index] - tail
             if not available:
                 return None
-            if not _X86:
+            if NEEDS_FENCES:
                 full_fence()
             start = self._start + (tail & _MASK)
-            nbytes = self._sizes[start >> 2]
+            nbytes = self.sizes[start >> 2]
             end = start + nbytes
             if not _LEAST_NBYTES <= nbytes <= available <= RING_NBYTES or nbytes & 7 or end > self._end:
                 raise RemoteProtocolError(BROKEN_RING, "the ring is broken: a frame of an impossible size")
@@ -158,5 +153,5 @@ class RingReader:
 
     def close(self) -> None:
         """Release the segment."""
-        self._sizes.release()
+        self.sizes.release()
         del self._mapping

@@ -24,7 +24,16 @@ from .control import (
     check_magic,
 )
 from .doorbell import Doorbell
-from .frame import FLAG_BODY_IN_BLOCK, LARGEST_NBYTES, REQUEST, Lent, decode_request, encode_response
+from .frame import (
+    FLAG_BODY_IN_BLOCK,
+    LARGEST_NBYTES,
+    PUT,
+    REQUEST,
+    Lent,
+    decode_put,
+    decode_request,
+    encode_response,
+)
 from .lender import Lender
 from .lessee import Lessee
 from .segment import MappedSegment, Segment
@@ -38,30 +47,37 @@ _OFTEN = 63
 
 
 class ShmWorker(WorkerTransport):
-    """Serves over segments that the host made and this process inherited."""
+    """Serves over segments that the host made and this process inherited.
+
+    ``control``, ``side``, ``command`` and ``since_ns`` (of the current request) are for the fast path, which bypasses this class.
+    """
+
+    has_rings = True
 
     def __init__(
         self, place: SessionPlace, descriptors: Sequence[int], look_us: Optional[int] = None
     ) -> None:
         """``descriptors``: from TR_SHM. ``look_us``: see ControlSide. Raises OSError or ValueError if they cannot be used."""
         segment, host_arena, worker_arena = (Segment.inherit(number) for number in descriptors[:3])
-        self._control = control = MappedSegment(segment)
+        self.control = control = MappedSegment(segment)
         if not check_magic(control):
             raise ValueError("the host's control segment has another layout")
         self._place = place
-        self._side = ControlSide(control, Doorbell(*descriptors[3:]), is_host=False, look_us=look_us)
+        self.side = ControlSide(control, Doorbell(*descriptors[3:]), is_host=False, look_us=look_us)
         self._words = control.words
         self._lessee = Lessee(host_arena)
         self._lender = Lender(worker_arena)
         self._tags: Dict[str, Lease] = {}
         self._unsent_frame: Optional[Frame] = None  # already encoded as _unsent, waiting for room
         self._unsent = b""
-        self._read_frame = self._side.reader.read
-        self._try_write = self._side.writer.try_write
-        self._wake_host = self._side.wake_other
-        self._placed: List[Block] = []  # blocks with tensors of the response being sent
-        self._command = ""  # the current request's
-        self._since_ns = 0  # when the current request began
+        self._read_frame = self.side.reader.read
+        self._try_write = self.side.writer.try_write
+        self._wake_host = self.side.wake_other
+        self._lent: List[
+            Tuple[Block, int]
+        ] = []  # blocks with tensors of the response being sent, and their previous leases
+        self.command = ""  # the current request's
+        self.since_ns = 0  # when the current request began
         self._served = 0
         self._closed = False
 
@@ -71,7 +87,10 @@ class ShmWorker(WorkerTransport):
 
     def get_tensor(self, tag: str, library: Optional[Library]) -> Any:
         """See WorkerTransport. The tensor is a view of shared memory."""
-        return self._lessee.tensor(self._tags[tag], library or imported_library())
+        lease = self._tags[tag]
+        if lease.is_known and lease.library == library:
+            return lease.alias(lease.view)
+        return self._lessee.tensor(lease, library or imported_library())
 
     def empty(self, dtype: DType, shape: Sequence[int], library: Library) -> Any:
         """See WorkerTransport. The tensor lives in shared memory."""
@@ -86,7 +105,7 @@ class ShmWorker(WorkerTransport):
         elif frame.tensors:
             data = self._encode_with_tensors(frame)
         else:
-            data = encode_response(frame, (), self._command)
+            data = encode_response(frame, (), self.command)
         if len(data) > LARGEST_NBYTES:
             data = self._in_block(data)
         if not self._try_write(data):
@@ -94,10 +113,10 @@ class ShmWorker(WorkerTransport):
             return False
         self._unsent_frame = None
         self._wake_host()
-        self._side.give_way()
+        self.side.give_way()
         if isinstance(frame, Response):  # do this while the host reads it
-            self._release_placed()
-            self._count(frame)
+            self.release_lent()
+            self.count(is_failure=frame.error is not None)
         elif isinstance(frame, Exiting):
             self._say("exiting")
         return True
@@ -107,25 +126,25 @@ class ShmWorker(WorkerTransport):
         if self._unsent_frame is not None:
             return self._wait_for_room(timeout_s)
         frame = self._read()
-        while frame is None and self._side.look():  # perhaps only tags came
+        while frame is None and self.side.look():  # perhaps only tags came
             frame = self._read()
         if frame is not None:
             return frame
         deadline = time.monotonic() + timeout_s
-        while not self._side.doorbell.is_cut:
+        while not self.side.doorbell.is_cut:
             remaining = deadline - time.monotonic()
             if remaining <= 0:
                 return None
-            happened = self._side.sleep(remaining)
+            happened = self.side.sleep(remaining)
             frame = self._read()
             if frame is not None or happened:
                 return frame
-            self._tidy()
+            self.tidy()
         return Exit()
 
     def wake(self) -> None:
         """See Transport."""
-        self._side.doorbell.wake()
+        self.side.doorbell.wake()
 
     def close(self) -> None:
         """See Transport. Finally writes ``terminated`` into ``status.txt``."""
@@ -133,8 +152,8 @@ class ShmWorker(WorkerTransport):
             return
         self._closed = True
         self._say("terminated")
-        self._side.close()
-        self._control.close()
+        self.side.close()
+        self.control.close()
         self._lessee.close()
         self._lender.arena.close()
 
@@ -146,14 +165,15 @@ class ShmWorker(WorkerTransport):
 
     def _wait_for_room(self, timeout_s: float) -> Optional[Frame]:
         deadline = time.monotonic() + timeout_s
-        doorbell = self._side.doorbell
+        doorbell = self.side.doorbell
         while not doorbell.is_cut:
             remaining = deadline - time.monotonic()
-            if remaining <= 0 or self._side.sleep(remaining, for_room=True):
+            if remaining <= 0 or self.side.sleep(remaining, for_room=True):
                 return None
         return Exit()
 
-    def _tidy(self) -> None:
+    def tidy(self) -> None:
+        """Return what is no longer in use."""
         self._lessee.collect()
         self._lessee.tidy()
         self._lender.collect()
@@ -175,38 +195,39 @@ class ShmWorker(WorkerTransport):
                 break
             if kind == shm_frame.EXIT:
                 return Exit()
-            self._take(kind, data)
+            self.take_tag(kind, data)
         try:
             request = decode_request(data)
         except RemoteProtocolError as error:
             raise MalformedRequest(error, int.from_bytes(data[8:16], "little"), LONG) from None
-        if not self._since_ns:  # the first request; from now on the file says nothing more specific
+        if not self.since_ns:  # the first request; from now on the file says nothing more specific
             self._say("serving")
         words = self._words
-        words[CURRENT_SINCE_NS] = self._since_ns = time.monotonic_ns()
+        words[CURRENT_SINCE_NS] = self.since_ns = time.monotonic_ns()
         words[CURRENT_ID] = request.id or 0
-        self._command = command = request.command
+        self.command = command = request.command
         return request if command != "exit" else Exit()
 
-    def _take(self, kind: int, data: bytes) -> None:
-        if kind == shm_frame.PUT:
-            tag, lent = shm_frame.decode_put(data)
-            lease = self._lessee.hold(*lent)
-            old = self._tags.get(tag)
-            self._tags[tag] = lease
+    def take_tag(self, kind: int, data: bytes) -> None:
+        """Take in a Put or Drop frame. Raises RemoteProtocolError for others, and broken ones."""
+        lessee, tags = self._lessee, self._tags
+        if kind == PUT:
+            tag, (offset, number) = decode_put(data)
+            old = tags.get(tag)
+            tags[tag] = lessee.hold(offset, number)
         elif kind == shm_frame.DROP:
-            old = self._tags.pop(shm_frame.decode_drop(data), None)
+            old = tags.pop(shm_frame.decode_drop(data), None)
         else:
             raise RemoteProtocolError("bad_frame", f"a host does not send frames of kind {kind}")
         if old is not None:
-            self._lessee.let_go(old)
+            lessee.let_go(old)
         # The host may be waiting for room. A response would wake it, but these frames have none.
-        if self._side.reader.is_crowded:
+        if self.side.reader.is_crowded:
             self._wake_host()
 
     def _encode(self, frame: Frame) -> bytes:
         if isinstance(frame, Ready):
-            info = {**frame.info, "control": self._control.fileno()}
+            info = {**frame.info, "control": self.control.fileno()}
             self._place.check()
             write_worker_info(self._place.directory, info)
             write_status(self._place.directory, "ready")
@@ -216,26 +237,37 @@ class ShmWorker(WorkerTransport):
         raise TypeError(f"a worker does not send {frame!r}")
 
     def _encode_with_tensors(self, response: Response) -> bytes:
-        place, lend = self._lender.place, self._lender.arena.lend
-        lent: List[Lent] = []
-        before: List[Tuple[Block, int]] = []  # blocks with their previous leases
+        data = encode_response(response, self.lend(response.tensors), self.command)
         try:
-            for tensor in response.tensors:
-                block = place(tensor)
-                self._placed.append(block)
-                before.append((block, block.lease))
-                lent.append((block.offset, lend(block)))
-            data = encode_response(response, lent, self._command)
             return data if len(data) <= LARGEST_NBYTES else self._in_block(data)
         except BaseException:
-            for block, lease in reversed(before):  # the host will not learn of the new leases
-                block.lease = lease
-            self._release_placed()
+            self._take_back_lent()
             raise
 
-    def _release_placed(self) -> None:
-        while self._placed:
-            self._lender.arena.release(self._placed.pop())
+    def lend(self, tensors: Sequence[Any]) -> List[Lent]:
+        """Place the tensors of a response in blocks, and lend these to the host. Lends none if it fails. Raises FormatError, ArenaFull."""
+        place, lend = self._lender.place, self._lender.arena.lend
+        lent: List[Lent] = []
+        try:
+            for tensor in tensors:
+                block = place(tensor)
+                self._lent.append((block, block.lease))
+                lent.append((block.offset, lend(block)))
+        except BaseException:
+            self._take_back_lent()
+            raise
+        return lent
+
+    def _take_back_lent(self) -> None:
+        """The host will not learn of the new leases."""
+        for block, lease in reversed(self._lent):
+            block.lease = lease
+        self.release_lent()
+
+    def release_lent(self) -> None:
+        """Once the response has been sent, only the host and the handler's own tensors have its blocks."""
+        while self._lent:
+            self._lender.arena.release(self._lent.pop()[0])
 
     def _in_block(self, data: bytes) -> bytes:
         """Move the body of a large frame into a block, and return the frame to send instead."""
@@ -246,16 +278,17 @@ class ShmWorker(WorkerTransport):
         arena.release(block)
         return shm_frame.encode_body_in_block(data, lent, len(body))
 
-    def _count(self, response: Response) -> None:
+    def count(self, *, is_failure: bool) -> None:
+        """Note that the current request has been answered. To be done while the host reads."""
         words = self._words
-        words[HISTOGRAM + (time.monotonic_ns() - self._since_ns).bit_length() % 64] += 1
+        words[HISTOGRAM + (time.monotonic_ns() - self.since_ns).bit_length() % 64] += 1
         words[CURRENT_ID] = 0
         words[SERVED] = self._served = served = self._served + 1
-        if response.error:
+        if is_failure:
             words[FAILED] += 1
         if served & _OFTEN == 1:
             words[THREADS] = _threads()
-            self._tidy()
+            self.tidy()
 
 
 def _threads() -> int:

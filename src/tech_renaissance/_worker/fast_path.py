@@ -1,0 +1,188 @@
+"""The fast path of small requests over shared memory: one function from the ring to the handler and back.
+
+Most calls are alike: a short text that has come in time, and an answer of a few words. In a worker that has slept, each function on
+their way costs a microsecond, because its code has to come back into the caches. So here they take a way of their own, which looks
+into the rings itself and makes no frames. Whatever is out of the ordinary is left to the general path in loop.py, which is also the
+specification: for what this one serves, both must give the same answers.
+"""
+
+import threading
+import time
+from typing import Optional
+
+from .._protocol.connection import Connection
+from .._protocol.frame import LONG, SHORT, Request, Response
+from .._transport.shm.control import (
+    CURRENT_ID,
+    CURRENT_SINCE_NS,
+    HOST_ASLEEP,
+    REQUEST_HEAD,
+    REQUEST_TAIL,
+    REQUESTS,
+    RESPONSE_HEAD,
+    RESPONSE_TAIL,
+    RESPONSES,
+)
+from .._transport.shm.frame import (
+    BLOCK,
+    DROP,
+    FLAG_DEADLINE,
+    FLAG_SHORT,
+    LARGEST_NBYTES,
+    PADDING,
+    PUT,
+    REQUEST,
+    REQUEST_HEADER,
+    RESPONSE,
+    RESULT_HEADER,
+    SURROGATES,
+)
+from .._transport.shm.ring import NEEDS_FENCES, RING_NBYTES
+from .._transport.shm.worker import ShmWorker
+from .reply import Reply
+from .turn import Turn
+
+# A request with a command, or a Drop; a Put is larger.
+_LEAST_NBYTES = 32
+_MASK = RING_NBYTES - 1
+_REQUESTS_END = REQUESTS + RING_NBYTES
+_TAG_FRAMES = (PUT, DROP)
+_PLAIN_FLAGS = FLAG_SHORT | FLAG_DEADLINE
+
+
+class FastPath:
+    """Serves small requests as long as nothing else comes. ``has_served``: whether it has; ``is_over``: to be set in a fork."""
+
+    def __init__(self, turn: Turn, end: ShmWorker, connection: Connection) -> None:
+        self._turn = turn
+        self._end = end
+        self._connection = connection
+        self._fence = threading.Lock()  # for this thread only: see full_fence
+        self.has_served = False
+        self.is_over = False
+
+    def serve(self, timeout_s: float) -> Optional[Response]:  # noqa: C901, PLR0912, PLR0915 - one function is the point
+        """Serve until the next frame is not for the fast path, or none has come for ``timeout_s``. Returns None then, or a response that
+        the general path is to send. Raises Leave.
+        """
+        turn, end = self._turn, self._end
+        server, handle = turn.server, turn.handle
+        side, words, mapping = end.side, end.control.words, end.control.mapping
+        reader, writer, sizes = side.reader, side.writer, side.reader.sizes
+        unpack, pack, pack_block = REQUEST_HEADER.unpack_from, RESULT_HEADER.pack, BLOCK.pack
+        look, monotonic_ns = side.look, time.monotonic_ns
+        acquire, release = self._fence.acquire, self._fence.release
+        wait_until = 0.0
+        while not server.is_leaving:
+            # ---- The next frame. Until it is taken, the general path can still have it.
+            tail = reader.tail
+            available = words[REQUEST_HEAD] - tail
+            if not available:
+                if look():
+                    continue
+                now = time.monotonic()
+                wait_until = wait_until or now + timeout_s
+                if side.doorbell.is_cut or now >= wait_until:
+                    return None
+                if not side.sleep(wait_until - now):
+                    end.tidy()
+                continue
+            if NEEDS_FENCES:
+                acquire(False)
+                release()
+            start = REQUESTS + (tail & _MASK)
+            nbytes = sizes[start >> 2]
+            if (
+                not _LEAST_NBYTES <= nbytes <= available <= RING_NBYTES
+                or nbytes & 7
+                or start + nbytes > _REQUESTS_END
+            ):
+                return None
+            frame = mapping[start : start + nbytes]
+            _, kind, flags, request_id, n_command, n_parameters = unpack(frame)
+            if kind in _TAG_FRAMES and not flags:
+                reader.advance(tail + nbytes)
+                end.take_tag(kind, frame)
+                continue
+            middle = 24 + n_command
+            stop = middle + n_parameters
+            if kind != REQUEST or flags & ~_PLAIN_FLAGS or not n_command or stop > nbytes or request_id >> 63:
+                return None
+            try:
+                command = frame[24:middle].decode()
+                parameters = frame[middle:stop].decode()
+            except UnicodeDecodeError:
+                return None
+            deadline_ns = int.from_bytes(frame[-8:], "little") if flags & FLAG_DEADLINE else None
+            if command == "exit" or (deadline_ns is not None and deadline_ns <= time.perf_counter_ns()):
+                return None
+            if not end.since_ns:  # the first request
+                return None
+
+            # ---- The handler.
+            reader.tail = tail = tail + nbytes
+            words[REQUEST_TAIL] = tail
+            words[CURRENT_SINCE_NS] = end.since_ns = monotonic_ns()
+            words[CURRENT_ID] = request_id
+            self.has_served = True
+            wait_until = 0.0
+            reply = Reply(command, request_id or None, deadline_ns)
+            try:
+                is_known = handle(reply, parameters)
+            except BaseException as error:
+                return turn.excuse(self._request(command, parameters, reply, flags), reply, error)
+
+            # ---- The response. Until it is published, the general path can still make another.
+            result, tensors = reply.result, reply.tensors
+            if result is None and (is_known or tensors):
+                result = "ok"
+            data = b"" if result is None else result.encode("utf-8", SURROGATES)
+            n_result = len(data)
+            nbytes = 40 + (n_result + 7 & -8) + 16 * len(tensors)
+            head = writer.head
+            start = head & _MASK
+            if (
+                result is None
+                or reply.reason
+                or reply.command != command
+                or self.is_over
+                or nbytes > LARGEST_NBYTES
+                or start + nbytes > RING_NBYTES
+                or head + nbytes - words[RESPONSE_TAIL] > RING_NBYTES
+            ):
+                return turn.conclude(self._request(command, parameters, reply, flags), reply, is_known)
+            head_of_frame = pack(nbytes, RESPONSE, flags & FLAG_SHORT, request_id, n_result, len(tensors))
+            data = head_of_frame + data + PADDING[n_result & 7]
+            if tensors:
+                try:
+                    for offset, lease in end.lend(tensors):
+                        data += pack_block(offset, lease)
+                except Exception:  # why will be known when it happens again
+                    return turn.conclude(self._request(command, parameters, reply, flags), reply, is_known)
+            start += RESPONSES
+            mapping[start : start + nbytes] = data
+            if NEEDS_FENCES:
+                acquire(False)
+                release()
+            writer.head = head = head + nbytes
+            words[RESPONSE_HEAD] = head
+
+            # ---- The rest, while the host reads.
+            acquire(False)
+            release()
+            if words[HOST_ASLEEP]:
+                side.ring()
+            side.give_way()
+            if tensors:
+                end.release_lent()
+                tensors.clear()
+            end.count(is_failure=False)
+        return None
+
+    def _request(self, command: str, parameters: str, reply: Reply, flags: int) -> Request:
+        """A request that has been taken, for the general path to go on with."""
+        dialect = SHORT if flags & FLAG_SHORT else LONG
+        request = Request(command, parameters, reply.request_id, dialect, reply.deadline_ns)
+        self._connection.received(request)
+        self._end.command = command
+        return request
