@@ -36,7 +36,7 @@ def cpp_program(source: Path) -> Optional[str]:
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary = target.with_suffix(f".{os.getpid()}")
         includes = ["-I", str(ROOT / "cpp" / "include"), "-I", str(_BLOCKS)]
-        options = ["-std=c++17", "-O1", "-g", "-pthread", *includes]
+        options = ["-std=c++17", "-pthread", *includes]
         subprocess.run([compiler, *options, "-x", "c++", str(source), "-o", str(temporary)], check=True)
         temporary.replace(target)
     return str(target)
