@@ -204,11 +204,11 @@ class PythonSession:
             is_lost = worker.was_lost or (supervisor is not None and supervisor.has_given_up)
             return SessionState("lost" if is_lost else "exited")
         state = worker.exchange.state
-        call = worker.exchange.current
+        call, since = next(iter(worker.exchange.in_work().items()), (None, 0.0))
         if state is not State.BUSY or call is None:
             return SessionState("exiting" if state is State.EXITED else state.value)
         name = "hung" if call.is_overdue() else "busy"
-        return SessionState(name, call.message, worker.exchange.busy_s(call))
+        return SessionState(name, call.message, time.monotonic() - since)
 
     def stack(self) -> str:
         """The Python stacks of the worker's threads (only the main thread's while no Python code runs), or why they cannot be taken;
@@ -222,13 +222,14 @@ class PythonSession:
         return self._life.post_mortem
 
     def cancel(self) -> str:
-        """End the current call, from another thread: its caller gets CallCancelled. Returns once the call has ended.
+        """End the call in work, from another thread: its caller gets CallCancelled. Returns once the call has ended.
 
-        Returns the step that was needed: "notice", "interrupt", "terminate" or "kill"; empty if there was no call. In a signal handler
+        Returns the step that was needed: "notice", "interrupt", "terminate" or "kill" ("queue" if the worker had not begun it); empty if
+        there was no call. In a signal handler
         that has interrupted a call of the session it returns an empty text at once, and the call is ended after the handler.
         """
         worker = self._life.worker
-        call = worker.exchange.current if worker else None
+        call = next(iter(worker.exchange.in_work()), None) if worker else None
         if worker is None or call is None:
             return ""
         end = functools.partial(end_call, worker, call, "cancel", self._options.patience)

@@ -12,6 +12,7 @@
 #include <string>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include "check.h"
 #include "tech_renaissance/detail/transport/transport.h"
@@ -67,8 +68,14 @@ public:
         }
         return true;
     }
-    void cancel(std::int64_t id) override { cancelled = id; }
-    bool may_have_begun(std::int64_t id) override { return id <= begun; }
+    void give_up(std::int64_t id) override { given_up = id; }
+    std::vector<tr::detail::Begun> begun(const std::vector<std::int64_t>& ids) override {
+        std::vector<tr::detail::Begun> found;
+        for (const std::int64_t id : ids) {
+            if (first_begun <= id && id <= last_begun) found.push_back({id});
+        }
+        return found;
+    }
     std::optional<Arrival> receive(std::chrono::milliseconds timeout) override {
         if (deaf_) throw std::system_error(std::make_error_code(std::errc::io_error));
         CHECK_EQ(1, ++receivers_);
@@ -100,8 +107,10 @@ public:
     std::vector<std::string> tags() override { return {}; }
     tr::Tensor empty(const tr::Shape& shape, tr::DType dtype) override { return tr::Tensor::empty(shape, dtype); }
 
-    std::atomic<std::int64_t> cancelled{0};  // the last one
-    std::atomic<std::int64_t> begun{0};      // the worker has begun with these: all up to
+    std::atomic<std::int64_t> given_up{0};  // the last one
+    // The worker has begun these.
+    std::atomic<std::int64_t> first_begun{0};
+    std::atomic<std::int64_t> last_begun{0};
 
 private:
     std::mutex mutex_;

@@ -132,7 +132,7 @@ TEST("answers may come in any order, and an unreadable one names its call") {
     CHECK_THROWS(RemoteProtocolError, "bad_frame", f.reply(third));
     CHECK_EQ("two", f.result(second));
     CHECK(f.exchange.state() == State::busy);
-    CHECK_EQ(1, f.exchange.in_work().value());
+    CHECK(f.exchange.in_work()->call == first);
     f.transport.say_reply(1, "one");
     CHECK_EQ("one", f.result(first));
     CHECK(f.exchange.state() == State::ready);
@@ -335,7 +335,7 @@ TEST("what a dead worker had not begun is handed over in its order, and so is wh
     const auto abandoned = f.sent(4);
     const auto fifth = f.sent(5);
     f.exchange.abandon(abandoned);
-    f.transport.begun = 2;
+    f.transport.first_begun = f.transport.last_begun = 2;
     f.transport.say_reply(1, "last words");
     f.end();
     CHECK_THROWS(WorkerLost, "worker_lost", f.reply(begun));
@@ -352,7 +352,7 @@ TEST("an idempotent call is handed over though it had begun") {
     const auto call = f.call(1);
     call->idempotent = true;
     CHECK(f.exchange.send(call, 1min));
-    f.transport.begun = 1;
+    f.transport.first_begun = f.transport.last_begun = 1;
     f.end();
     CHECK(f.exchange.wait(call, 1min));
     CHECK((f.exchange.take_unanswered() == std::vector{call}));
@@ -442,18 +442,66 @@ TEST("a call that is given up outlives its exchange until it is told") {
     waiter.join();
 }
 
-TEST("what is in work is the oldest call, since it was sent or the one before it was answered") {
+TEST("a call whose deadline passes is ended in line, or left to the ladder, by whether it has begun") {
     ReadyFixture f;
-    CHECK(!f.work.in_work().has_value());
+    const auto first = f.call(1);
+    const auto second = f.call(2);
+    const auto third = f.call(3);
+    for (const auto& call : {first, second, third}) {
+        if (call != first) call->set_deadline(tr::detail::Clock::now());
+        CHECK(f.exchange.send(call, 1min));
+    }
+    f.transport.first_begun = f.transport.last_begun = 2;
+    CHECK(!f.exchange.expire(first));
+    CHECK(!f.exchange.expire(second));
+    CHECK(f.exchange.expire(third));
+    CHECK_THROWS(TimedOut, "deadline_passed", third->take());
+    f.transport.say_reply(3, "not begun");
+    f.transport.say_reply(1, "one");
+    CHECK_EQ("one", f.result(first));
+}
+
+TEST("an answer that came before the look counts, though the call is in work no longer") {
+    ReadyFixture f;
+    const auto first = f.sent(1);
+    const auto second = f.call(2);
+    second->set_deadline(tr::detail::Clock::now());
+    CHECK(f.exchange.send(second, 1min));
+    f.transport.first_begun = f.transport.last_begun = 1;
+    f.transport.say_reply(2, "late");
+    CHECK(f.exchange.expire(second));
+    try {
+        second->take();
+        CHECK(false);
+    } catch (const TimedOut& error) {
+        CHECK_EQ("notice", error.step());
+    }
+}
+
+TEST("what is in work is what has begun, else the oldest call") {
+    ReadyFixture f;
+    const auto first = f.sent(1);
+    const auto second = f.sent(2);
+    CHECK(f.exchange.in_work()->call == first);
+    f.transport.first_begun = f.transport.last_begun = 2;
+    CHECK(f.exchange.in_work()->call == second);
+    std::shared_ptr<Call> ended;
+    CHECK(!f.exchange.begin_end(1, ended));
+    CHECK(f.exchange.begin_end(2, ended));
+    CHECK(ended == second);
+}
+
+TEST("a call is in work since it was sent or the one before it was answered") {
+    ReadyFixture f;
+    CHECK(!f.exchange.in_work().has_value());
     CHECK_EQ("idle", f.work.moment());
     const auto first = f.sent(1);
     const auto second = f.sent(2);
-    CHECK(f.work.in_work()->call == first);
-    const auto sent = f.work.in_work()->since;
+    const auto sent = f.exchange.in_work()->since;
     f.transport.say_reply(1, "one");
     f.result(first);
-    CHECK(f.work.in_work()->call == second);
-    CHECK(f.work.in_work()->since >= sent);
+    CHECK(f.exchange.in_work()->call == second);
+    CHECK(f.exchange.in_work()->since >= sent);
     CHECK(f.exchange.ask_to_leave(1min));
     CHECK_EQ("exiting", f.work.moment());
 }

@@ -164,17 +164,23 @@ TEST("a tensor that cannot be put or dropped is told alike") {
 TEST("a request has begun when its file is gone, or is that of another") {
     Worker worker;
     CHECK(worker.host.try_send({"command", "", 1, tr::detail::Dialect::Long}));
-    CHECK(!worker.host.may_have_begun(1));
-    CHECK(worker.host.may_have_begun(2));
+    CHECK(worker.host.begun({1}).empty());
+    CHECK_EQ(2, worker.host.begun({2, 1}).at(0).id);
+    CHECK_EQ(1u, worker.host.begun({2, 1}).size());
     std::filesystem::remove(worker.directory / "request.json");
-    CHECK(worker.host.may_have_begun(1));
+    CHECK_EQ(2u, worker.host.begun({2, 1}).size());
 }
 
-TEST("a given-up id stands in cancel.txt until the next worker") {
+TEST("given-up ids stand in cancel.txt, a line for each, until they are answered or the next worker starts") {
     Worker worker;
-    worker.host.cancel(17);
-    worker.host.cancel(18);
+    worker.host.give_up(18);
     CHECK_EQ("18", read_file(worker.directory / "cancel.txt").value_or(""));
+    worker.host.give_up(17);
+    CHECK_EQ("17\n18", read_file(worker.directory / "cancel.txt").value_or(""));
+    write(worker.directory / "response.json", R"({"command": "a", "result": "b", "id": 18, "tensors": []})");
+    CHECK(worker.host.receive(1s).has_value());
+    worker.host.give_up(19);
+    CHECK_EQ("17\n19", read_file(worker.directory / "cancel.txt").value_or(""));
     worker.host.prepare();
     CHECK(!std::filesystem::exists(worker.directory / "cancel.txt"));
 }

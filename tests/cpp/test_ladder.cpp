@@ -66,7 +66,7 @@ public:
     void take(Step step, std::int64_t id, const std::string& why) override {
         taken.push_back(name_of(step));
         if (has_no_memory && step < Step::terminate) throw std::bad_alloc();
-        if (step == Step::notice) transport.cancel(id);
+        if (step == Step::notice) transport.give_up(id);
         if (step >= Step::terminate) reason = why;
         if (name_of(step) == obeys_at) obey();
     }
@@ -102,7 +102,7 @@ TEST("a handler that sees that it is given up needs no more") {
     const CallPtr call = worker.send(1);
     worker.transport.say_reply(1, "seen");
     CHECK_EQ("notice", worker.end(1, EndReason::cancel, {1min, 1min, 1min}));
-    CHECK_EQ(1, worker.transport.cancelled.load());
+    CHECK_EQ(1, worker.transport.given_up.load());
     CHECK_THROWS(CallCancelled, "cancelled", call->take());
 }
 

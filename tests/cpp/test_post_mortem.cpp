@@ -28,9 +28,17 @@ namespace json = tr::detail::json;
 namespace {
 
 std::shared_ptr<const PostMortem> record_of(const Launch& what, const std::string& directory,
-                                            const std::shared_ptr<Call>& call = nullptr, bool may_have_begun = true) {
+                                            const std::shared_ptr<Call>& call = nullptr, bool has_begun = true) {
     const auto coroner = std::make_shared<Coroner>(
-        SessionPlace(directory), "/the/python", [may_have_begun](std::int64_t) { return may_have_begun; }, nullptr);
+        SessionPlace(directory), "/the/python",
+        [has_begun](const std::vector<std::int64_t>& ids) {
+            std::vector<tr::detail::Begun> begun;
+            for (const std::int64_t id : ids) {
+                if (has_begun) begun.push_back({id});
+            }
+            return begun;
+        },
+        nullptr);
     coroner->work().set_ready();
     if (call) tr::detail::WorkRecord::Entry(coroner->work(), call).keep();
     const Process process(what, [coroner](const ProcessEnd& end) { coroner->process_ended(end); });
@@ -168,7 +176,8 @@ TEST("the record says what it was busy with, if it had begun") {
 TEST("it was busy with the newest call that it had begun: answers to older ones may be untaken") {
     const TemporaryDirectory directory;
     const auto coroner = std::make_shared<Coroner>(
-        SessionPlace(directory.path()), "/the/python", [](std::int64_t id) { return id == 2; }, nullptr);
+        SessionPlace(directory.path()), "/the/python",
+        [](const std::vector<std::int64_t>&) { return std::vector<tr::detail::Begun>{{1}, {2}}; }, nullptr);
     for (const int id : {1, 2, 3}) {
         const auto sent = call("number", std::to_string(id));
         sent->request.id = id;

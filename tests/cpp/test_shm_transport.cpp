@@ -413,14 +413,28 @@ TEST("a deadline is the last eight bytes of its request's frame") {
     CHECK_EQ(4, shm::read_frame_header(frame).flags);
 }
 
-TEST("a given-up id and the request in work stand in their words") {
+TEST("given-up ids stand in their list, the 257th in place of the first") {
     Fixture f;
-    f.host->cancel(17);
-    CHECK_EQ(17, f.worker->word(80).load());
-    CHECK(!f.host->may_have_begun(5));
-    f.worker->word(320).store(5);
-    CHECK(f.host->may_have_begun(5));
-    CHECK(!f.host->may_have_begun(6));
+    for (std::int64_t id = 17; id < 17 + 257; ++id) f.host->give_up(id);
+    CHECK_EQ(257, f.worker->word(80).load());
+    CHECK_EQ(17 + 256, f.worker->word(528384).load());
+    CHECK_EQ(18, f.worker->word(528384 + 8).load());
+}
+
+TEST("requests in work stand in slots, with the time when they were begun") {
+    Fixture f;
+    CHECK(f.host->begun({5}).empty());
+    f.worker->word(1024).store(5);
+    f.worker->word(1032).store(1000);
+    f.worker->word(1024 + 63 * 32).store(7);
+    f.worker->word(1032 + 63 * 32).store(~std::uint64_t(0));  // a lie
+    const auto before = tr::detail::Clock::now();
+    const auto begun = f.host->begun({5, 6, 7});
+    CHECK_EQ(2u, begun.size());
+    CHECK_EQ(5, begun[0].id);
+    CHECK_EQ(1000, begun[0].since->time_since_epoch().count());
+    CHECK_EQ(7, begun[1].id);
+    CHECK(*begun[1].since >= before && *begun[1].since <= tr::detail::Clock::now());
 }
 
 #endif

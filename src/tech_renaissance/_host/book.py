@@ -51,15 +51,27 @@ class Book:
         """The calls without a response, oldest first. Takes no lock."""
         return list(self._calls.values())
 
-    @property
-    def current(self) -> Optional[Call]:
-        """The call that the worker is serving, as far as is known: the oldest one. Takes no lock."""
+    def begun(self) -> Dict[Call, float]:
+        """The calls under way that the worker may have begun, oldest first, and since when, as far as that is known; otherwise since they
+        were sent, or the call before them was answered.
+        """
         calls = self.under_way
-        return calls[0] if calls else None
+        if not calls:
+            return {}
+        begun = self._transport.begun([call.request.id or 0 for call in calls])
+        return {call: self._since(call, begun[call.request.id]) for call in calls if call.request.id in begun}
 
-    def busy_s(self, call: Call) -> float:
-        """How long the worker has been serving a call: since it was sent, or the one before it was answered. Takes no lock."""
-        return time.monotonic() - max(call.since, self._answered_at)
+    def in_work(self) -> Dict[Call, float]:
+        """Like ``begun``; if the worker has begun none, the oldest call, whose turn it is."""
+        begun = self.begun()
+        if not begun:
+            begun = {call: self._since(call) for call in self.under_way[:1]}
+        return begun
+
+    def _since(self, call: Call, began_ns: Optional[int] = None) -> float:
+        """``began_ns``: what the worker says, which may be anything."""
+        since = self._answered_at if began_ns is None else min(began_ns / 1e9, time.monotonic())
+        return max(call.sent_at, since)
 
     def _try_hand_over(self, frame: Frame) -> bool:
         """Send a frame, after noting it: the worker may answer at once, or die of it."""
@@ -148,25 +160,24 @@ class Book:
             return
         self._connection.lost()
         if self._hands_over:
+            begun = self.begun()
             for call in list(self._calls.values()):
-                if self._is_handed_over(call):
+                if _is_wanted(call) and (call.idempotent or call not in begun):
                     if call not in self._unanswered:
                         self._unanswered.append(call)
                     self._calls.pop(call.request.id, None)
                     call.exchange = None
         self._end_all(lambda call: self._death(call, 0.0))
 
-    def _is_handed_over(self, call: Call) -> bool:
-        if call.done or call.why or call.abandoned:
-            return False
-        has_begun = call is self.current and self._transport.may_have_begun(call.request.id or 0)
-        return call.idempotent or not has_begun
-
     def _end_all(self, error: Callable[[Call], TechRenaissanceError]) -> None:
         for call in self._calls.values():
             if not call.done:
                 call.error = error(call)
         self._calls.clear()
+
+
+def _is_wanted(call: Call) -> bool:
+    return not (call.done or call.why or call.abandoned)
 
 
 def _answer(call: Call, response: Response) -> None:
@@ -176,15 +187,20 @@ def _answer(call: Call, response: Response) -> None:
 
 def _end(call: Call, response: Response, error: Optional[RemoteProtocolError]) -> None:
     if not call.why and call.is_overdue():  # the worker noticed it before we did
-        was_begun = not response.error or response.error.code != "cancelled" or response.error.type
-        call.step = "notice" if was_begun else "queue"
-        call.why = "deadline"
+        call.step, call.why = "notice", "deadline"
+    if call.step == "notice" and not error and _was_refused(response):
+        call.step = "queue"
     if call.why:
         call.error = call_ended(call)
     elif error:
         call.error = error
     else:
         _answer(call, response)
+
+
+def _was_refused(response: Response) -> bool:
+    """Whether the worker did not begin the request, because it was over by then."""
+    return response.error is not None and response.error.code == "cancelled" and not response.error.type
 
 
 def unreachable(error: OSError) -> WorkerLost:

@@ -26,7 +26,7 @@ class Call:
 
     # The exchange that sent it; None while moving between workers.
     exchange: Optional[CallWaiter] = None
-    since = 0.0  # when it was sent
+    sent_at = 0.0  # on the monotonic clock
     response: Optional[Response] = None
     error: Optional[TechRenaissanceError] = None
     timed_out = False  # whether a wait for it has timed out

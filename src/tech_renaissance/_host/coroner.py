@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import os
 import time
-from typing import Any, Callable, Dict, Optional
+from typing import Any, Callable, Dict, Optional, Tuple
 
 from .._base.post_mortem import PostMortem, last_traceback, native_fault, shortened_message, signal_name
 from .._process.interpreter import named_version
@@ -55,13 +55,15 @@ class Coroner:
 
     def process_ended(self, process: Process, status: Optional[int]) -> None:
         """Make the record, and write it to the directory if possible."""
-        self.last_call = call = self._begun_call()
-        self.post_mortem = record = self._record(process, status, call)
+        self.last_call, since = self._begun_call()
+        self.post_mortem = record = self._record(process, status, self.last_call, since)
         if not self._has_left_directory and not self._place.is_lost():
             self._write(record)
         self._told()
 
-    def _record(self, process: Process, status: Optional[int], call: Optional[Call]) -> PostMortem:
+    def _record(
+        self, process: Process, status: Optional[int], call: Optional[Call], since: float
+    ) -> PostMortem:
         record = PostMortem(
             pid=process.pid,
             exit_status=status,
@@ -69,7 +71,7 @@ class Coroner:
             moment=self._moment(call),
             ended_by_host=self._ended_by,
             message=shortened_message(call.message) if call else "",
-            running_s=round(self._exchange.busy_s(call), 6) if call else 0.0,
+            running_s=round(time.monotonic() - since, 6) if call else 0.0,
             traceback="",
             stack="",
             output_tail="",
@@ -101,24 +103,22 @@ class Coroner:
             "tech_renaissance": str(info.get("tech_renaissance", "")),
         }
 
-    def _begun_call(self) -> Optional[Call]:
-        """The call that the worker was busy with, which excludes sent requests that it never saw. As it serves one after the other, this
-        is the newest call that it began; answers to earlier ones may have come but not been taken yet.
+    def _begun_call(self) -> Tuple[Optional[Call], float]:
+        """The call that the worker was busy with, and since when. That excludes sent requests that it never saw. As it serves one after
+        the other, this is the newest call that it began; answers to earlier ones may have come but not been taken yet.
         """
-        calls = self._exchange.under_way
-        for call in calls:
+        under_way = self._exchange.under_way
+        try:
+            begun = list(self._exchange.begun().items())
+        except (OSError, MemoryError):  # if unknown, it counts as begun
+            begun = [(call, call.sent_at) for call in under_way]
+        for call in under_way:
             if call.step in (
                 "terminate",
                 "kill",
             ):  # the reason for the end, even if it was answered on the way out
-                return call
-        return next((call for call in reversed(calls) if self._may_have_begun(call)), None)
-
-    def _may_have_begun(self, call: Call) -> bool:
-        try:
-            return self._transport.may_have_begun(call.request.id or 0)
-        except (OSError, MemoryError):  # if unknown, it counts as begun
-            return True
+                return call, dict(begun).get(call, call.sent_at)
+        return begun[-1] if begun else (None, 0.0)
 
     def _moment(self, call: Optional[Call]) -> str:
         if not self._exchange.was_ready:

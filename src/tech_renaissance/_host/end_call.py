@@ -1,4 +1,4 @@
-"""How the current call is ended, step by step. Contract: spec/life.md, Deadlines."""
+"""How a call in work is ended, step by step. Contract: spec/life.md, Deadlines."""
 
 import contextlib
 import time
@@ -11,9 +11,10 @@ from .options import CancelPatience
 
 
 def end_call(worker: LaunchedWorker, call: Call, why: str, patience: CancelPatience) -> str:
-    """End the current call. ``why``: "deadline" or "cancel".
+    """End a call in work. ``why``: "deadline" or "cancel".
 
-    Returns the step that ended it: "notice", "interrupt", "terminate" or "kill"; empty if it is not, or no longer, the current call.
+    Returns the step that ended it: "notice", "interrupt", "terminate" or "kill", or "queue" if the worker had not really begun it; empty if
+    it is not, or no longer, in work.
     """
     with worker.ending:
         if not worker.exchange.begin_end(call, why):
@@ -41,7 +42,7 @@ def _was_enough(worker: LaunchedWorker, call: Call, patience_s: float) -> bool:
 
 def _take(step: str, worker: LaunchedWorker, call: Call) -> None:
     if step == "notice":
-        worker.transport.cancel(call.request.id or 0)
+        worker.transport.give_up(call.request.id or 0)
     elif step == "interrupt":
         worker.interrupt()
     else:

@@ -97,19 +97,20 @@ class Exchange(Book):
         return self._until(lambda: call.done or call.exchange is not self, timeout_s)
 
     def begin_end(self, call: Call, why: str) -> bool:
-        """The host is about to end the current call, whose answer no longer counts. False if it is not, or no longer, the current call."""
+        """The host is about to end a call in work, whose answer no longer counts. False if it is not, or no longer, in work."""
         self.take_in()
         with self._lock:
-            if call.done or call is not self.current:
+            if call.done or call not in self.in_work():
                 return False
             call.why, call.step = why, "notice"
             return True
 
     def expire(self, call: Call) -> bool:
-        """End a call whose deadline passed before its turn; False if it is the current one, or done."""
-        self.take_in()
+        """End a call whose deadline passed before its turn; False if it is in work, or done."""
+        is_in_work = call in self.in_work()
+        self.take_in()  # afterwards, because a call that is no longer in work has its answer here
         with self._lock:
-            if call.done or call is self.current:
+            if call.done or is_in_work:
                 return False
             call.error = expired(call)
             self._waiters.wake_all()
@@ -165,7 +166,7 @@ class Exchange(Book):
                 return False
             self._switch_output(call.message)
         call.exchange = self
-        call.since = time.monotonic()
+        call.sent_at = time.monotonic()
         self._sending = call.request
         self._calls[call.request.id] = call
         return self._try_hand_over(call.request)

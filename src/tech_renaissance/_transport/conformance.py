@@ -151,15 +151,21 @@ def _a_response_is_not_lost_to_the_next(host: HostTransport, worker: WorkerTrans
     _same("second", _result(_receive(host)))
 
 
-def _the_last_request_that_was_cancelled_is_known(host: HostTransport, worker: WorkerTransport) -> None:
+def _requests_that_were_given_up_are_known(host: HostTransport, worker: WorkerTransport) -> None:
     _same(False, worker.is_cancelled(1))
+    _exchange_request(host, worker, 1)
+    _send(host, Request("command", id=2))
+    _same([1], list(host.begun([1, 2])))
+    host.give_up(2)
+    _same([False, True], [worker.is_cancelled(1), worker.is_cancelled(2)])
+    host.give_up(1)
+    _same([True, True], [worker.is_cancelled(1), worker.is_cancelled(2)])
     for number in (1, 2):
-        _exchange_request(host, worker, number)
-        _same(True, host.may_have_begun(number))
-        host.cancel(number)
-        _same([number == cancelled for cancelled in (1, 2)], [worker.is_cancelled(1), worker.is_cancelled(2)])
         _send(worker, Response("command", "", id=number))
         _receive(host)
+        if number == 1:
+            _receive(worker)
+    _same(False, worker.is_cancelled(3))
 
 
 # ----------------------------------------------------------------------------------------------------- waiting
@@ -362,7 +368,7 @@ _CHECKS: Tuple[Check, ...] = (
     _exit_and_exiting_arrive,
     _requests_keep_their_order_whatever_the_room,
     _a_response_is_not_lost_to_the_next,
-    _the_last_request_that_was_cancelled_is_known,
+    _requests_that_were_given_up_are_known,
     _receive_0_does_not_wait,
     _wake_ends_a_wait_or_the_next_one,
     _a_frame_ends_a_wait,

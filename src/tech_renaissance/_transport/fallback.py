@@ -3,7 +3,7 @@ if the worker says ``ready`` in the session directory instead. Contract: spec/tr
 """
 
 import time
-from typing import Any, List, Optional, Sequence, Union
+from typing import Any, Dict, List, Optional, Sequence, Union
 
 from .._base.tensor import DType, Library
 from .._protocol.frame import Frame, Ready
@@ -83,13 +83,13 @@ class FallbackHost(HostTransport):
         self._shm.wake()
         self._files.wake()
 
-    def cancel(self, request_id: int) -> None:
+    def give_up(self, request_id: int) -> None:
         """See HostTransport."""
-        self._end.cancel(request_id)
+        self._end.give_up(request_id)
 
-    def may_have_begun(self, request_id: int) -> bool:
+    def begun(self, request_ids: Sequence[int]) -> Dict[int, Optional[int]]:
         """See HostTransport."""
-        return self._end.may_have_begun(request_id)
+        return self._end.begun(request_ids)
 
     def put_tensor(self, tag: str, tensor: Any) -> None:
         """See HostTransport.

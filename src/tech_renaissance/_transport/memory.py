@@ -7,7 +7,7 @@ import threading
 import time
 from collections import deque
 from dataclasses import replace
-from typing import Any, Deque, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Deque, Dict, List, Optional, Sequence, Set, Tuple
 
 from .._base.tensor import DType, Library, allocate, imported_library
 from .._protocol.frame import Exit, Exiting, Frame, Ready, Request, Response
@@ -28,7 +28,7 @@ class _Inbox:
         self._watch = SleepWatch()
         self._lock = threading.Lock()
         self.closed = False
-        self.cancelled = 0  # id of the last cancelled request
+        self.given_up: Set[int] = set()  # ids of requests
 
     def put(self, frame: Frame) -> None:
         self.frames.append(frame)
@@ -148,13 +148,14 @@ class MemoryHost(_MemoryEnd, HostTransport):
         self._others.frames.clear()
         return Offer({}, [])
 
-    def cancel(self, request_id: int) -> None:
+    def give_up(self, request_id: int) -> None:
         """See HostTransport."""
-        self._others.cancelled = request_id
+        self._others.given_up.add(request_id)
 
-    def may_have_begun(self, request_id: int) -> bool:
+    def begun(self, request_ids: Sequence[int]) -> Dict[int, Optional[int]]:
         """See HostTransport."""
-        return all(getattr(frame, "id", None) != request_id for frame in tuple(self._others.frames))
+        waiting = {getattr(frame, "id", None) for frame in tuple(self._others.frames)}
+        return {number: None for number in request_ids if number not in waiting}
 
     def watch_exit(self, handle: int) -> None:
         """See HostTransport."""
@@ -191,7 +192,7 @@ class MemoryWorker(_MemoryEnd, WorkerTransport):
 
     def is_cancelled(self, request_id: int) -> bool:
         """See WorkerTransport."""
-        return self._own.cancelled == request_id
+        return request_id in self._own.given_up
 
     def get_tensor(self, tag: str, library: Optional[Library]) -> Any:
         """See WorkerTransport."""

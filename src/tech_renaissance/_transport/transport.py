@@ -117,12 +117,14 @@ class HostTransport(Transport):
         """Prepare for a new worker: what an earlier one sent is no longer received. Tags stay."""
 
     @abc.abstractmethod
-    def cancel(self, request_id: int) -> None:
-        """Tell the worker that this request has been cancelled. Only the last cancelled request is known."""
+    def give_up(self, request_id: int) -> None:
+        """Tell the worker that this request, which was sent, has been given up."""
 
     @abc.abstractmethod
-    def may_have_begun(self, request_id: int) -> bool:
-        """Whether the worker may have begun to serve this request, which is the oldest unanswered one."""
+    def begun(self, request_ids: Sequence[int]) -> Dict[int, Optional[int]]:
+        """Which of these unanswered requests, oldest first, the worker may have begun, and when, in nanoseconds of
+        ``time.monotonic_ns``; None if that is unknown. A request whose response has come since may be among them.
+        """
 
     @abc.abstractmethod
     def watch_exit(self, handle: int) -> None:
@@ -149,7 +151,7 @@ class WorkerTransport(Transport):
 
     @abc.abstractmethod
     def is_cancelled(self, request_id: int) -> bool:
-        """Whether this request is the last one that the host has cancelled. May be called from a signal handler."""
+        """Whether the host has given up this request, which is unanswered. May be called from a signal handler."""
 
     @abc.abstractmethod
     def get_tensor(self, tag: str, library: Optional[Library]) -> Any:

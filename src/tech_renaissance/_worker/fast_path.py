@@ -15,6 +15,7 @@ from .._protocol.frame import LONG, SHORT, Request, Response
 from .._transport.shm.control import (
     CURRENT_ID,
     CURRENT_SINCE_NS,
+    GIVEN_UP,
     HOST_ASLEEP,
     REQUEST_HEAD,
     REQUEST_TAIL,
@@ -85,7 +86,7 @@ class FastPath:
                 if side.doorbell.is_cut or now >= wait_until:
                     return None
                 if not side.sleep(wait_until - now):
-                    end.tidy()
+                    end.rest()
                 continue
             if NEEDS_FENCES:
                 acquire(False)
@@ -117,6 +118,8 @@ class FastPath:
             if command == "exit" or (deadline_ns is not None and deadline_ns <= time.perf_counter_ns()):
                 return None
             if not end.since_ns:  # the first request
+                return None
+            if words[GIVEN_UP] != end.heard or request_id in end.given_up:
                 return None
 
             # ---- The handler.

@@ -81,7 +81,7 @@ class ServingLoop:
             if isinstance(frame, Request):
                 self._connection.received(frame)
                 self._has_freed = True
-                return self._send(self._turn.respond(frame))
+                return self._send(self._refusal(frame) or self._turn.respond(frame))
         except Leave as leave:
             self._send(leave.response)
             raise leave.cause from None
@@ -92,6 +92,12 @@ class ServingLoop:
             self._has_freed = False
             give_back_memory()
         return not isinstance(frame, Exit)
+
+    def _refusal(self, request: Request) -> Optional[Response]:
+        """The response to a request that its host has given up before its turn, else None."""
+        if request.id is None or not self.transport.is_cancelled(request.id):
+            return None
+        return error_response(request, Failure("cancelled", "its host gave it up before its turn"))
 
     def _await_frame(self) -> Optional[Frame]:
         """The next frame; None if there was none in time; an Exit if the host never came."""

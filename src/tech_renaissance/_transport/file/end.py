@@ -10,7 +10,7 @@ from ..._protocol.frame import (
 from ..session_place import SessionPlace
 from .watch import Backoff, watch_directory
 
-# The file with the id of the request that the host has cancelled.
+# The file with the ids of the requests that the host has given up.
 CANCEL = "cancel.txt"
 
 

@@ -3,9 +3,10 @@
 A response is read together with the results that it names, and consumed by deleting it.
 """
 
+import contextlib
 import errno
 import os
-from typing import Any, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from ..._base.errors import FormatError, RemoteProtocolError
 from ..._base.names import check_name
@@ -58,6 +59,7 @@ class FileHost(FileEnd, HostTransport):
         self._taken: Tuple[Taken, Optional[bytes]] = (None, None)  # with the response's bytes
         self._is_removed = True  # whether the response that was taken has been removed
         self._sending: Optional[_Sending] = None
+        self._given_up: Dict[Optional[int], None] = {}  # ids of unanswered requests
 
     def empty(self, dtype: DType, shape: Sequence[int], library: Library) -> Any:
         """See HostTransport."""
@@ -68,6 +70,7 @@ class FileHost(FileEnd, HostTransport):
         self._exit_handle = self._sending = None
         self._taken = (None, None)
         self._ready = self._left = False
+        self._given_up.clear()
         if self._place.is_lost():  # it was removed and has been made again
             self._place.find()
             self._watch.follow(self.directory)
@@ -87,19 +90,20 @@ class FileHost(FileEnd, HostTransport):
         """See HostTransport."""
         self._exit_handle = handle
 
-    def cancel(self, request_id: int) -> None:
+    def give_up(self, request_id: int) -> None:
         """See HostTransport."""
+        self._given_up[request_id] = None
         if not self._place.is_lost():
-            files.write(self._path(CANCEL), str(request_id).encode())
+            files.write(self._path(CANCEL), "\n".join(map(str, list(self._given_up))).encode())
 
-    def may_have_begun(self, request_id: int) -> bool:
-        """See HostTransport."""
-        try:
+    def begun(self, request_ids: Sequence[int]) -> Dict[int, Optional[int]]:
+        """See HostTransport. The worker takes a request by renaming its file."""
+        unclaimed: Optional[int] = None
+        with contextlib.suppress(OSError, RemoteProtocolError):  # if unknown, it counts as begun
             data = files.read(self._path("request.json"))
             waiting = decode_request(data) if data is not None else Exit()
-        except (OSError, RemoteProtocolError):
-            return True
-        return isinstance(waiting, Exit) or waiting.id != request_id
+            unclaimed = None if isinstance(waiting, Exit) else waiting.id
+        return {number: None for number in request_ids if number != unclaimed}
 
     def put_tensor(self, tag: str, tensor: Any) -> None:
         """See HostTransport."""
@@ -209,6 +213,7 @@ class FileHost(FileEnd, HostTransport):
                 return None
             text = f"the response cannot be read: {error or 'this host has no memory for it'}"
             raise self._refuse(RemoteProtocolError("bad_frame", text), data) from error
+        self._given_up.pop(response.id, None)
         self._is_removed = False
         self._take(response, data)
         self._remove_response()

@@ -37,7 +37,8 @@ _SETTLE_S = 0.1
 # Someone who removes the whole directory may take this long to get from the response to the lock file.
 _REMOVAL_S = 0.05
 
-_ID_NBYTES = 20
+# The longest list of given-up requests that is read.
+_LIST_NBYTES = 1 << 16
 
 
 class FileWorker(FileEnd, WorkerTransport):
@@ -57,7 +58,7 @@ class FileWorker(FileEnd, WorkerTransport):
     def is_cancelled(self, request_id: int) -> bool:
         """See WorkerTransport."""
         try:
-            return files.read(self._path(CANCEL), _ID_NBYTES) == str(request_id).encode()
+            return str(request_id).encode() in (files.read(self._path(CANCEL), _LIST_NBYTES) or b"").split()
         except OSError:
             return False
 

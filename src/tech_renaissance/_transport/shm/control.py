@@ -2,24 +2,29 @@
 
 import os
 import time
-from typing import Optional
+from typing import Dict, List, Optional
 
 from .doorbell import Doorbell
 from .ring import RING_NBYTES, RingReader, RingWriter, full_fence
 from .segment import MappedSegment
 
 CONTROL_NBYTES = 1 << 20
-LAYOUT_VERSION = 2
+LAYOUT_VERSION = 3
 _MAGIC = int.from_bytes(b"TRCTRL\0\0", "little")
 
 # Indices of 64-bit words.
 MAGIC, VERSION = 0, 1
-REQUEST_HEAD, RESPONSE_TAIL, CANCELLED, HOST_ASLEEP = 8, 9, 10, 16
+REQUEST_HEAD, RESPONSE_TAIL, GIVEN_UP, HOST_ASLEEP = 8, 9, 10, 16
 RESPONSE_HEAD, REQUEST_TAIL, WORKER_ASLEEP = 24, 25, 32
-CURRENT_ID, CURRENT_SINCE_NS, THREADS = 40, 41, 42
+THREADS = 42
 SERVED, FAILED = 48, 49
 HISTOGRAM = 64
+# The first slot; the others follow.
+CURRENT_ID, CURRENT_SINCE_NS = 128, 129
+_SLOTS = range(CURRENT_ID, CURRENT_ID + 256, 4)
 REQUESTS, RESPONSES = 4096, 4096 + RING_NBYTES
+_GIVEN_UP_IDS = (4096 + 2 * RING_NBYTES) // 8
+_MOST_GIVEN_UP = 256
 
 # Where there is no sched_yield, sleeping for no time does the same.
 yield_processor = getattr(os, "sched_yield", lambda: time.sleep(0))
@@ -126,6 +131,25 @@ class ControlSide:
         self.doorbell.close()
         self.writer.close()
         self.reader.close()
+
+
+def in_work(words: memoryview) -> Dict[int, int]:
+    """The ids of the requests that the worker has begun, and when, in nanoseconds of ``time.monotonic_ns``."""
+    return {words[slot]: words[slot + 1] for slot in _SLOTS if words[slot]}
+
+
+def give_up(words: memoryview, request_id: int) -> None:
+    """Put a request on the list of those that the host has given up."""
+    count = words[GIVEN_UP]
+    words[_GIVEN_UP_IDS + count % _MOST_GIVEN_UP] = request_id
+    full_fence()
+    words[GIVEN_UP] = count + 1
+
+
+def given_up(words: memoryview, since: int, count: int) -> List[int]:
+    """The ids that were put on the list after the first ``since``, as far as they are still there; ``count`` are on it now."""
+    numbers = range(max(since, count - _MOST_GIVEN_UP), count)
+    return [words[_GIVEN_UP_IDS + number % _MOST_GIVEN_UP] for number in numbers]
 
 
 def write_magic(control: MappedSegment) -> None:

@@ -14,7 +14,7 @@ from ..._protocol.frame import LONG, SHORT, Exit, Exiting, Frame, Ready, Request
 from ..transport import HostTransport, Offer, Taken, Unreadable, not_taken_in
 from . import frame as shm_frame
 from .arena import Block
-from .control import CANCELLED, CONTROL_NBYTES, CURRENT_ID, ControlSide, write_magic
+from .control import CONTROL_NBYTES, ControlSide, give_up, in_work, write_magic
 from .doorbell import Doorbell
 from .frame import LARGEST_NBYTES
 from .lender import Lender
@@ -70,16 +70,17 @@ class ShmHost(HostTransport):
         assert self._worker is not None
         self._worker.side.doorbell.watch_exit(handle)
 
-    def cancel(self, request_id: int) -> None:
+    def give_up(self, request_id: int) -> None:
         """See HostTransport."""
         with self._lock:
             if self._worker:
-                self._worker.control.words[CANCELLED] = request_id
+                give_up(self._worker.control.words, request_id)
 
-    def may_have_begun(self, request_id: int) -> bool:
+    def begun(self, request_ids: Sequence[int]) -> "Dict[int, Optional[int]]":
         """See HostTransport."""
         with self._lock:
-            return self._worker is not None and self._worker.control.words[CURRENT_ID] == request_id
+            since_ns = in_work(self._worker.control.words) if self._worker else {}
+        return {number: since_ns[number] for number in request_ids if number in since_ns}
 
     def put_tensor(self, tag: str, tensor: Any) -> None:
         """See HostTransport. A tensor made by ``empty`` is not copied; any other is copied once."""

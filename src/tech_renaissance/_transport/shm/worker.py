@@ -3,7 +3,7 @@
 import contextlib
 import sys
 import time
-from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Set, Tuple
 
 from ..._base.errors import RemoteProtocolError
 from ..._base.tensor import DType, Library, imported_library
@@ -13,15 +13,16 @@ from ..session_place import SessionPlace
 from ..transport import WorkerTransport
 from . import frame as shm_frame
 from .control import (
-    CANCELLED,
     CURRENT_ID,
     CURRENT_SINCE_NS,
     FAILED,
+    GIVEN_UP,
     HISTOGRAM,
     SERVED,
     THREADS,
     ControlSide,
     check_magic,
+    given_up,
 )
 from .doorbell import Doorbell
 from .frame import (
@@ -49,7 +50,8 @@ _OFTEN = 63
 class ShmWorker(WorkerTransport):
     """Serves over segments that the host made and this process inherited.
 
-    ``control``, ``side``, ``command`` and ``since_ns`` (of the current request) are for the fast path, which bypasses this class.
+    ``control``, ``side``, ``command`` and ``since_ns`` (of the current request), ``heard`` and ``given_up`` are for the fast path, which
+    bypasses this class.
     """
 
     has_rings = True
@@ -79,11 +81,18 @@ class ShmWorker(WorkerTransport):
         self.command = ""  # the current request's
         self.since_ns = 0  # when the current request began
         self._served = 0
+        self.heard = 0  # how much of the given-up list we have taken in, into:
+        self.given_up: Set[int] = set()
         self._closed = False
 
     def is_cancelled(self, request_id: int) -> bool:
         """See WorkerTransport."""
-        return self._words[CANCELLED] == request_id
+        count = self._words[GIVEN_UP]
+        if count != self.heard:
+            # Whoever is interrupted here by a signal handler that does the same adds the same ids again.
+            self.given_up.update(given_up(self._words, self.heard, count))
+            self.heard = count
+        return request_id in self.given_up
 
     def get_tensor(self, tag: str, library: Optional[Library]) -> Any:
         """See WorkerTransport. The tensor is a view of shared memory."""
@@ -139,7 +148,7 @@ class ShmWorker(WorkerTransport):
             frame = self._read()
             if frame is not None or happened:
                 return frame
-            self.tidy()
+            self.rest()
         return Exit()
 
     def wake(self) -> None:
@@ -171,6 +180,11 @@ class ShmWorker(WorkerTransport):
             if remaining <= 0 or self.side.sleep(remaining, for_room=True):
                 return None
         return Exit()
+
+    def rest(self) -> None:
+        """There is nothing to do."""
+        self.given_up.clear()  # requests that have been answered by now
+        self.tidy()
 
     def tidy(self) -> None:
         """Return what is no longer in use."""

@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "tech_renaissance/detail/host/work_record.h"
 #include "tech_renaissance/detail/process/death.h"
@@ -30,13 +31,13 @@ namespace tr::detail {
 // takes no lock that anyone holds while waiting for the process.
 class Coroner {
 public:
-    using MayHaveBegun = std::function<bool(Connection::Id)>;
+    using FindBegun = std::function<std::vector<Begun>(const std::vector<Connection::Id>&)>;
 
-    // may_have_begun: see HostTransport. told is called when the record has been made.
-    Coroner(SessionPlace place, std::string interpreter, MayHaveBegun may_have_begun, std::function<void()> told)
+    // find_begun: see HostTransport::begun. told is called when the record has been made.
+    Coroner(SessionPlace place, std::string interpreter, FindBegun find_begun, std::function<void()> told)
         : place_(std::move(place)),
           interpreter_(std::move(interpreter)),
-          may_have_begun_(std::move(may_have_begun)),
+          find_begun_(std::move(find_begun)),
           told_(std::move(told)) {}
 
     // What the worker is doing, for the exchange to keep up to date.
@@ -48,10 +49,12 @@ public:
         if (ended_by_host_.empty()) ended_by_host_ = why;
     }
 
-    // Notes that it is ended because of its current call, which is then what it was busy with, even if it answers on
-    // its way out.
-    void ended_for_call() {
-        const std::optional<InWork> in_work = begun_call();
+    // Notes that it is ended because of a call, which is then what it was busy with, even if it answers on its way out.
+    void ended_for_call(Connection::Id id) {
+        std::optional<InWork> in_work;
+        for (const InWork& begun : begun_calls()) {
+            if (begun.call->request.id == id) in_work = begun;
+        }
         const std::lock_guard<std::mutex> lock(mutex_);
         if (!ended_for_) ended_for_ = in_work;
     }
@@ -73,7 +76,10 @@ public:
 
     // Makes the record, and writes it to the directory if possible.
     void process_ended(const ProcessEnd& end) {
-        std::optional<InWork> in_work = begun_call();
+        // As it serves one after the other, this is the newest call that it began; answers to earlier ones may have
+        // come but not been taken yet.
+        const std::vector<InWork> begun = begun_calls();
+        std::optional<InWork> in_work = begun.empty() ? std::nullopt : std::optional<InWork>(begun.back());
         {
             const std::lock_guard<std::mutex> lock(mutex_);
             if (ended_for_) in_work = ended_for_;
@@ -93,16 +99,14 @@ private:
         return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
     }
 
-    // The call that the worker was busy with, which excludes sent requests that it never saw. As it serves one after
-    // the other, this is the newest call that it began; answers to earlier ones may have come but not been taken yet.
-    std::optional<InWork> begun_call() const {
-        return work_.newest([this](const InWork& sent) {
-            try {
-                return may_have_begun_(*sent.call->request.id);
-            } catch (const std::exception&) {  // if unknown, it counts as begun
-                return true;
-            }
-        });
+    // The calls that the worker is busy with, oldest first, which excludes sent requests that it never saw.
+    std::vector<InWork> begun_calls() const {
+        const std::deque<InWork> calls = work_.calls();
+        try {
+            return only_begun(calls, find_begun_(ids_of(calls)));
+        } catch (const std::exception&) {  // if unknown, it counts as begun
+            return {calls.begin(), calls.end()};
+        }
     }
 
     // Never fails: if memory runs out, the record says less.
@@ -165,7 +169,7 @@ private:
 
     SessionPlace place_;
     std::string interpreter_;
-    MayHaveBegun may_have_begun_;
+    FindBegun find_begun_;
     std::function<void()> told_;
     double started_at_ = now_s();
     std::uint64_t host_peak_nbytes_ = own_peak_nbytes();

@@ -1,4 +1,4 @@
-// How the current call is ended, step by step: spec/life.md, Deadlines.
+// How a call in work is ended, step by step: spec/life.md, Deadlines.
 #pragma once
 
 #include <chrono>
@@ -21,7 +21,7 @@ public:
     LadderHands& operator=(const LadderHands&) = delete;
     virtual ~LadderHands() = default;
 
-    // Takes a step towards the end of the current call. why is for the post-mortem.
+    // Takes a step towards the end of a call in work. why is for the post-mortem.
     virtual void take(Step step, Exchange::Id call, const std::string& why) = 0;
     virtual std::string stacks() = 0;
     // False if the process is still running after the timeout.
@@ -50,8 +50,8 @@ inline std::string stacks_of(LadderHands& hands) {
     }
 }
 
-// Ends the call with this id, if it is the current one. Returns the step that was needed; empty if it was not, or no
-// longer, the current one.
+// Ends the call with this id, if it is in work. Returns the step that was needed ("queue" if the worker had not really
+// begun it); empty if it was not, or no longer, in work.
 inline std::string end_call(Exchange& exchange, Exchange::Id id, const std::string& message, EndReason why,
                             const CancelPatience& patience, LadderHands& hands) {
     const std::string reason =
@@ -68,6 +68,7 @@ inline std::string end_call(Exchange& exchange, Exchange::Id id, const std::stri
         }
         if (was_enough(step, exchange, id, hands)) break;
     }
+    if (end.step == "notice" && exchange.was_refused(id)) end.step = "queue";
     end.post_mortem = hands.post_mortem();
     if (call) exchange.fail(*call, ended_call(call->request, why, end));
     return end.step;

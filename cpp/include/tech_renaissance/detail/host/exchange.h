@@ -100,34 +100,44 @@ public:
     // the call: abandon it, or wait again. A call whose deadline passes before its turn is done at that moment.
     bool wait(const CallPtr& call, Milliseconds timeout) {
         const Clock::time_point deadline = deadline_after(timeout);
-        while (true) {
-            const bool overdue = call->is_overdue();
-            const Clock::time_point next = call->deadline && !overdue ? std::min(deadline, *call->deadline) : deadline;
-            if (until([&] { return is_over(call); }, left_until(next))) return true;
-            if (wait_settled(call, next)) return true;
-            if (Clock::now() >= deadline) return false;
+        if (call->deadline && *call->deadline < deadline) {
+            if (wait_over(call, *call->deadline) || expire(call)) return true;
         }
+        return wait_over(call, deadline);
     }
 
-    // The request that the worker is serving, as far as is known: the oldest one.
-    std::optional<Id> in_work() {
+    // The call that the worker has begun, and since when; if it has begun none, the oldest, whose turn it is.
+    std::optional<InWork> in_work() {
         take_in();
-        const Lock lock(mutex_);
-        return connection_.whose(std::nullopt);
+        const std::deque<InWork> calls = work_.calls();
+        if (calls.empty()) return std::nullopt;
+        const std::vector<InWork> begun = only_begun(calls, transport_.begun(ids_of(calls)));
+        return begun.empty() ? calls.front() : begun.front();
     }
 
-    // Ends a call whose deadline passed before its turn; false if it is the current one.
+    // Ends a call whose deadline has passed before its turn; false if that is not so, or it is in work. True also if it
+    // is done, or no longer belongs to this exchange.
     bool expire(const CallPtr& call) {
-        take_in();
+        if (!call->is_overdue()) {
+            take_in();
+            return is_over(*call);
+        }
+        const Id id = *call->request.id;
+        const bool was_in_work = is_in_work_now(id);
+        take_in();  // afterwards, because a call that is no longer in work has its answer here
         const Lock lock(mutex_);
-        return is_over(call);
+        if (is_over(*call)) return true;
+        if (was_in_work || calls_.count(id) == 0) return false;
+        calls_.erase(id);
+        call->fail(expired(*call));
+        return true;
     }
 
-    // The host is about to end the current request, whose answer no longer counts. `call` becomes its call, to be
-    // failed when that is done; null if nobody waits for it. False if the request is over, or not the current one.
+    // The host is about to end a request in work, whose answer no longer counts. `call` becomes its call, to be failed
+    // when that is done; null if nobody waits for it. False if the request is over, or not in work.
     bool begin_end(Id id, CallPtr& call) {
         const Lock lock(mutex_);
-        if (closed_ || connection_.whose(std::nullopt) != id) return false;
+        if (closed_ || !is_in_work(id)) return false;
         call = forget(id);
         return true;
     }
@@ -136,6 +146,9 @@ public:
     bool wait_over(Id id, Milliseconds timeout) {
         return until([&] { return !connection_.is_waiting(id); }, timeout);
     }
+
+    // Whether the last request that the worker refused to begin, because it was over by then, was this one.
+    bool was_refused(Id id) const noexcept { return last_refused_ == id; }
 
     // Fails a call that its host has ended.
     void fail(Call& call, std::exception_ptr error) {
@@ -269,22 +282,28 @@ private:
         bool kept_ = false;
     };
 
-    // Whether there is nothing more to wait for here. Ends a call whose deadline passed before its turn; the thread
-    // that watches deadlines ends the current one.
-    bool is_over(const CallPtr& call) {
-        if (call->exchange != this || call->done()) return true;
-        const Id id = *call->request.id;
-        if (!call->is_overdue() || calls_.count(id) == 0 || connection_.whose(std::nullopt) == id) return false;
-        calls_.erase(id);
-        call->fail(ended_call(call->request, EndReason::deadline, {"queue", "", nullptr}));
-        return true;
+    // Whether there is nothing more to wait for here.
+    bool is_over(const Call& call) const { return call.exchange != this || call.done(); }
+
+    bool wait_over(const CallPtr& call, Clock::time_point deadline) {
+        if (until([&] { return is_over(*call); }, left_until(deadline))) return true;
+        // Whoever ends a call settles it, even if nothing more can be received.
+        Lock lock(mutex_);
+        if (closed_ || broken_) changed_.wait_until(lock, deadline, [&] { return is_over(*call); });
+        return is_over(*call);
     }
 
-    // Waits for a call that its host is ending: whoever ends it settles it, even if nothing more can be received.
-    bool wait_settled(const CallPtr& call, Clock::time_point deadline) {
-        Lock lock(mutex_);
-        if (closed_ || broken_) changed_.wait_until(lock, deadline, [&] { return is_over(call); });
-        return is_over(call);
+    bool is_in_work_now(Id id) {
+        const Lock lock(mutex_);
+        return is_in_work(id);
+    }
+
+    // Whether the worker has begun a request; or if it has begun none, whether it is the request's turn.
+    bool is_in_work(Id id) {
+        const auto& waiting = connection_.waiting();
+        const std::vector<Begun> begun = transport_.begun({waiting.begin(), waiting.end()});
+        if (begun.empty()) return !waiting.empty() && waiting.front() == id;
+        return std::any_of(begun.begin(), begun.end(), [id](const Begun& one) { return one.id == id; });
     }
 
     bool try_ask_to_leave() {
@@ -400,6 +419,7 @@ private:
     void take(Reply& reply) {
         const CallPtr call = take_response(reply.response.id);
         last_failed_ = reply.response.error.has_value();
+        if (is_refusal(reply.response)) last_refused_ = *reply.response.id;
         if (!call) return;
         // An answer after the deadline counts as one after the first step, even if we have not taken that step yet.
         if (call->is_overdue()) return call->fail(ended_call(call->request, EndReason::deadline, late(reply.response)));
@@ -418,11 +438,12 @@ private:
         if (call) call->fail(std::make_exception_ptr(unreadable.error));
     }
 
-    // How a call ended that was answered after its deadline. If it had not begun, it was cancelled without an
-    // exception.
-    static CallEnd late(const Response& response) {
-        const bool had_begun = !response.error || response.error->code != "cancelled" || !response.error->type.empty();
-        return {had_begun ? "notice" : "queue", "", nullptr};
+    // How a call ended that was answered after its deadline.
+    static CallEnd late(const Response& response) { return {is_refusal(response) ? "queue" : "notice", "", nullptr}; }
+
+    // Whether the worker did not begin the request, because it was over by then.
+    static bool is_refusal(const Response& response) {
+        return response.error && response.error->code == "cancelled" && response.error->type.empty();
     }
 
     // The call that a response belongs to; null if nobody waits for it.
@@ -456,21 +477,17 @@ private:
     }
 
     void hand_over() {
-        for (const Id id : connection_.waiting()) {
+        const auto& waiting = connection_.waiting();
+        const std::vector<Begun> begun = transport_.begun({waiting.begin(), waiting.end()});
+        for (const Id id : waiting) {
             const auto found = calls_.find(id);
             if (found == calls_.end() || found->second->abandoned) continue;
-            if (!found->second->idempotent && may_have_begun(id)) continue;
+            const bool has_begun =
+                std::any_of(begun.begin(), begun.end(), [id](const Begun& one) { return one.id == id; });
+            if (has_begun && !found->second->idempotent) continue;
             found->second->exchange = nullptr;
             unanswered_.push_back(std::move(found->second));
             calls_.erase(found);
-        }
-    }
-
-    bool may_have_begun(Id id) {
-        try {
-            return transport_.may_have_begun(id);
-        } catch (const std::system_error&) {  // if unknown, it counts as begun
-            return true;
         }
     }
 
@@ -492,6 +509,7 @@ private:
     std::atomic<bool> asked_to_leave_{false};
     std::atomic<bool> was_ready_{false};
     bool last_failed_ = false;
+    std::atomic<Id> last_refused_{0};
 };
 
 }  // namespace tr::detail

@@ -12,6 +12,7 @@
 #include <string>
 #include <utility>
 #include <variant>
+#include <vector>
 
 #include "tech_renaissance/detail/host/coroner.h"
 #include "tech_renaissance/detail/host/end_call.h"
@@ -51,7 +52,8 @@ public:
           supervised_(parts.supervised),
           coroner_(std::make_shared<Coroner>(
               parts.place, launch.argv.front(),
-              [transport = parts.transport](Exchange::Id id) { return transport->may_have_begun(id); }, parts.told)),
+              [transport = parts.transport](const std::vector<Exchange::Id>& ids) { return transport->begun(ids); },
+              parts.told)),
           process_(launch, [coroner = coroner_](const ProcessEnd& end) { coroner->process_ended(end); }),
           exchange_(*transport_, coroner_->work(), hooks(launch)) {
         transport_->watch_exit(process_.exit_handle());
@@ -70,9 +72,6 @@ public:
 
     // The call that it was serving when the process ended; null for none.
     CallPtr last_call() const { return coroner_->last_call(); }
-
-    // The call that it is serving, and since when.
-    std::optional<InWork> in_work() { return coroner_->work().in_work(); }
 
     // See HostTransport.
     std::string lack() const { return transport_->lack(); }
@@ -122,17 +121,17 @@ public:
         step == Step::terminate ? process_.terminate() : process_.kill();
     }
 
-    // Ends the call with this id, if it is the current one. Returns the step that was needed; empty if it was not, or
-    // no longer, the current one.
+    // Ends the call with this id, if it is in work. Returns the step that was needed; empty if it was not, or no
+    // longer, in work.
     std::string end_call(Exchange::Id id, const std::string& message, EndReason why) {
         const std::lock_guard<std::mutex> lock(ending_mutex_);
         return detail::end_call(exchange_, id, message, why, patience_, *this);
     }
 
     void take(Step step, Exchange::Id call, const std::string& why) override {
-        if (step == Step::notice) return transport_->cancel(call);
+        if (step == Step::notice) return transport_->give_up(call);
         if (step == Step::interrupt) return interrupt();
-        coroner_->ended_for_call();
+        coroner_->ended_for_call(call);
         end_process(step, why);
     }
 

@@ -8,15 +8,35 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "tech_renaissance/detail/host/call.h"
 
 namespace tr::detail {
 
+// A call that was sent to a worker. since: when, or when one before it was answered, whichever is later.
 struct InWork {
     CallPtr call;
     Clock::time_point since;
 };
+
+inline std::vector<std::int64_t> ids_of(const std::deque<InWork>& calls) {
+    std::vector<std::int64_t> ids;
+    for (const InWork& sent : calls) ids.push_back(*sent.call->request.id);
+    return ids;
+}
+
+// Those of these calls, oldest first, that the worker has begun, and since when.
+inline std::vector<InWork> only_begun(const std::deque<InWork>& calls, const std::vector<Begun>& begun) {
+    std::vector<InWork> found;
+    for (const InWork& sent : calls) {
+        for (const Begun& one : begun) {
+            if (one.id == *sent.call->request.id)
+                found.push_back({sent.call, std::max(sent.since, one.since.value_or(sent.since))});
+        }
+    }
+    return found;
+}
 
 class WorkRecord {
 public:
@@ -55,20 +75,10 @@ public:
         if (!calls_.empty()) calls_.front().since = Clock::now();
     }
 
-    // The current call. A call becomes the current one when it is sent, or when the one before it is answered.
-    std::optional<InWork> in_work() const {
+    // The calls that were sent and not answered, oldest first.
+    std::deque<InWork> calls() const {
         const std::lock_guard<std::mutex> lock(mutex_);
-        return calls_.empty() ? std::nullopt : std::optional<InWork>(calls_.front());
-    }
-
-    // The newest call that passes a test, which is not run under the lock.
-    template <class Test>
-    std::optional<InWork> newest(Test test) const {
-        std::unique_lock<std::mutex> lock(mutex_);
-        const std::deque<InWork> calls = calls_;
-        lock.unlock();
-        const auto found = std::find_if(calls.rbegin(), calls.rend(), test);
-        return found == calls.rend() ? std::nullopt : std::optional<InWork>(*found);
+        return calls_;
     }
 
     // What it is doing while it has no call: "starting", "idle" or "exiting".

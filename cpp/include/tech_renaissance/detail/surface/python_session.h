@@ -236,10 +236,10 @@ TR_INLINE bool PythonSession::join(std::uint32_t timeout_ms) const {
 
 TR_INLINE std::string PythonSession::cancel() {
     const detail::WorkerPtr worker = impl_->life.worker();
-    const std::optional<std::int64_t> id = worker ? worker->exchange().in_work() : std::nullopt;
-    const std::optional<detail::InWork> in_work = id ? worker->in_work() : std::nullopt;
-    if (!in_work || in_work->call->request.id != id) return "";
-    return worker->end_call(*id, detail::message_of(in_work->call->request), detail::EndReason::cancel);
+    const std::optional<detail::InWork> in_work = worker ? worker->exchange().in_work() : std::nullopt;
+    if (!in_work) return "";
+    const detail::Request& request = in_work->call->request;
+    return worker->end_call(*request.id, detail::message_of(request), detail::EndReason::cancel);
 }
 
 // --------------------------------------------------------------------- state
@@ -254,7 +254,7 @@ TR_INLINE SessionState PythonSession::state() const {
         return {is_lost ? "lost" : "exited"};
     }
     const detail::State state = worker->exchange().state();
-    const std::optional<detail::InWork> in_work = worker->in_work();
+    const std::optional<detail::InWork> in_work = worker->exchange().in_work();
     if (state == detail::State::exited) return {"exiting"};  // it has said so, but its process still runs
     if (state != detail::State::busy || !in_work) return {detail::name_of(state)};
     return {in_work->call->is_overdue() ? "hung" : "busy", detail::message_of(in_work->call->request),

@@ -41,8 +41,8 @@ public:
     }
 
     bool try_send(const Request& request) override { return end().try_send(request); }
-    void cancel(std::int64_t id) override { end().cancel(id); }
-    bool may_have_begun(std::int64_t id) override { return end().may_have_begun(id); }
+    void give_up(std::int64_t id) override { end().give_up(id); }
+    std::vector<Begun> begun(const std::vector<std::int64_t>& ids) override { return end().begun(ids); }
 
     std::string lack() const override { return is_over_files_ ? files_.lack() : shm_.lack(); }
 

@@ -9,6 +9,7 @@
 #include <variant>
 #include <vector>
 
+#include "tech_renaissance/detail/base/deadline.h"
 #include "tech_renaissance/detail/protocol/frame.h"
 #include "tech_renaissance/detail/system/event.h"
 #include "tech_renaissance/tensor.h"
@@ -35,6 +36,12 @@ struct Unreadable {
 };
 
 using Arrival = std::variant<Ready, Reply, Exiting, Unreadable>;
+
+// A request that the worker may have begun, and when, if that is known.
+struct Begun {
+    std::int64_t id;
+    std::optional<Clock::time_point> since = std::nullopt;
+};
 
 // What a worker must get when it is launched: descriptors to inherit, and a variable that lists their numbers, or says
 // why there are none. Nothing if the variable's name is empty.
@@ -79,11 +86,12 @@ public:
     // Hands over a request, or an exit, which has no id; false if there is no room for it at the moment.
     virtual bool try_send(const Request& request) = 0;
 
-    // Tells the worker that this request has been cancelled. Only the last cancelled request is known.
-    virtual void cancel(std::int64_t id) = 0;
+    // Tells the worker that this request, which was sent, has been given up.
+    virtual void give_up(std::int64_t id) = 0;
 
-    // Whether the worker may have begun to serve this unanswered request.
-    virtual bool may_have_begun(std::int64_t id) = 0;
+    // Which of these unanswered requests, oldest first, the worker may have begun. A request whose response has come
+    // since may be among them.
+    virtual std::vector<Begun> begun(const std::vector<std::int64_t>& ids) = 0;
 
     // Waits up to the timeout for what the worker sends (zero: does not wait). nullopt if nothing came, which may be
     // early, after wake() or when there may be room to send again.

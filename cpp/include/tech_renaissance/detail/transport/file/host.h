@@ -7,6 +7,7 @@
 #include <mutex>
 #include <new>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -48,6 +49,7 @@ public:
     Offer prepare() override {
         exit_handle_ = no_handle;
         ready_ = left_ = false;
+        forget_given_up();
         if (is_lost()) find_again();
         for (const char* name : {"request.json", ".request.claimed", "response.json", "status.txt", "worker.json",
                                  "stack.txt", cancel_name}) {
@@ -72,20 +74,23 @@ public:
         return true;
     }
 
-    void cancel(std::int64_t id) override {
+    void give_up(std::int64_t id) override {
+        const std::lock_guard<std::mutex> lock(given_up_mutex_);
+        given_up_.insert(id);
         if (is_lost()) return;
-        const std::string text = std::to_string(id);
+        std::string text;
+        for (const std::int64_t given_up : given_up_) (text += text.empty() ? "" : "\n") += std::to_string(given_up);
         write_file(directory_ / cancel_name, {{text.data(), text.size()}});
     }
 
     // The worker takes a request by renaming its file.
-    bool may_have_begun(std::int64_t id) override {
-        try {
-            const std::optional<std::string> unclaimed = read_file(directory_ / "request.json");
-            return !unclaimed || decode_request(*unclaimed).id != id;
-        } catch (const RemoteProtocolError&) {  // if unknown, it counts as begun
-            return true;
+    std::vector<Begun> begun(const std::vector<std::int64_t>& ids) override {
+        const std::optional<std::int64_t> unclaimed = unclaimed_request();
+        std::vector<Begun> begun;
+        for (const std::int64_t id : ids) {
+            if (id != unclaimed) begun.push_back({id});
         }
+        return begun;
     }
 
     std::optional<Arrival> receive(std::chrono::milliseconds timeout) override {
@@ -227,15 +232,36 @@ private:
         return Ready{};
     }
 
+    // If unknown, all requests count as claimed.
+    std::optional<std::int64_t> unclaimed_request() const {
+        try {
+            const std::optional<std::string> text = read_file(directory_ / "request.json");
+            return text ? decode_request(*text).id : std::nullopt;
+        } catch (const RemoteProtocolError&) {
+        } catch (const std::system_error&) {
+        }
+        return std::nullopt;
+    }
+
+    void forget_given_up() {
+        const std::lock_guard<std::mutex> lock(given_up_mutex_);
+        given_up_.clear();
+    }
+    void forget_given_up(std::int64_t id) {
+        const std::lock_guard<std::mutex> lock(given_up_mutex_);
+        given_up_.erase(id);
+    }
+
     bool says_that_it_leaves() const {
         if (left_) return false;
         const std::string status = read_status();
         return status == "exiting" || status == "terminated";
     }
 
-    Arrival read_reply(const std::string& text) const {
+    Arrival read_reply(const std::string& text) {
         try {
             Reply reply{decode_response(text), {}};
+            if (reply.response.id) forget_given_up(*reply.response.id);
             try {
                 for (const std::string& name : reply.response.tensors) reply.tensors.push_back(load(name));
             } catch (const std::bad_alloc&) {
@@ -282,6 +308,8 @@ private:
     Offer offer_;
     mutable std::mutex place_mutex_;
     SessionPlace place_;
+    std::mutex given_up_mutex_;        // for given_up_, and the file
+    std::set<std::int64_t> given_up_;  // ids of unanswered requests
     WaitHandle exit_handle_ = no_handle;
     bool ready_ = false;
     bool left_ = false;

@@ -18,17 +18,21 @@
 namespace tr::detail::shm {
 
 inline constexpr std::size_t control_nbytes = 1 << 20;
-inline constexpr std::uint64_t layout_version = 2;
+inline constexpr std::uint64_t layout_version = 3;
 
 // Offsets of words.
 inline constexpr std::uint64_t version_word = 8;
-inline constexpr std::uint64_t cancelled_word = 80;
+inline constexpr std::uint64_t given_up_word = 80;
 inline constexpr std::uint64_t host_asleep_word = 128;
 inline constexpr std::uint64_t worker_asleep_word = 256;
-inline constexpr std::uint64_t in_work_word = 320;
 inline constexpr std::uint64_t threads_word = 336;
+inline constexpr std::uint64_t first_slot = 1024;
+inline constexpr std::uint64_t slot_nbytes = 32;
+inline constexpr std::uint64_t slot_count = 64;
 inline constexpr RingPlace request_ring = {4096, 64, 200};
 inline constexpr RingPlace response_ring = {4096 + ring_nbytes, 192, 72};
+inline constexpr std::uint64_t given_up_list = 4096 + 2 * ring_nbytes;
+inline constexpr std::uint64_t most_given_up = 256;
 
 // Every sleep is bounded, so that a lost wake-up causes no more than a delay.
 inline constexpr std::chrono::milliseconds longest_sleep(1000);
@@ -55,13 +59,22 @@ public:
     RingReader& reader() noexcept { return reader_; }
     Doorbell& doorbell() noexcept { return doorbell_; }
 
-    void cancel(std::int64_t id) noexcept {
-        memory_.mapping.word(cancelled_word).store(static_cast<std::uint64_t>(id), std::memory_order_release);
+    // Puts a request on the list of those that the host has given up. One thread at a time.
+    void give_up(std::int64_t id) noexcept {
+        Word& count = memory_.mapping.word(given_up_word);
+        const std::uint64_t number = count.load(std::memory_order_relaxed);
+        Word& entry = memory_.mapping.word(given_up_list + 8 * (number % most_given_up));
+        entry.store(static_cast<std::uint64_t>(id), std::memory_order_relaxed);
+        count.store(number + 1, std::memory_order_release);
     }
 
-    // The id of the request that the worker says it is serving; 0 for none.
-    std::uint64_t in_work() const noexcept {
-        return memory_.mapping.word(in_work_word).load(std::memory_order_acquire);
+    // Whether the worker says that it has begun a request, and if so, when: nanoseconds of the monotonic clock.
+    std::optional<std::uint64_t> begun(std::int64_t id) const noexcept {
+        for (std::uint64_t slot = first_slot; slot < first_slot + slot_count * slot_nbytes; slot += slot_nbytes) {
+            if (memory_.mapping.word(slot).load(std::memory_order_acquire) == static_cast<std::uint64_t>(id))
+                return memory_.mapping.word(slot + 8).load(std::memory_order_relaxed);
+        }
+        return std::nullopt;
     }
 
     // Rings if the worker is asleep. Call it after publishing a new head, or a new tail in a crowded ring.

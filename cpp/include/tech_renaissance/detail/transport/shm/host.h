@@ -58,12 +58,18 @@ public:
         return sent;
     }
 
-    void cancel(std::int64_t id) override {
-        if (worker_) worker_->control.cancel(id);
+    void give_up(std::int64_t id) override {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        if (worker_) worker_->control.give_up(id);
     }
 
-    bool may_have_begun(std::int64_t id) override {
-        return worker_ && worker_->control.in_work() == static_cast<std::uint64_t>(id);
+    std::vector<Begun> begun(const std::vector<std::int64_t>& ids) override {
+        std::vector<Begun> begun;
+        for (const std::int64_t id : ids) {
+            const std::optional<std::uint64_t> since = worker_ ? worker_->control.begun(id) : std::nullopt;
+            if (since) begun.push_back({id, monotonic_time(*since)});
+        }
+        return begun;
     }
 
     std::optional<Arrival> receive(std::chrono::milliseconds timeout) override {
@@ -134,6 +140,13 @@ private:
 
     void announce_later(const std::string& tag) {
         if (is_in_use_) unannounced_.insert(tag);
+    }
+
+    // What the worker says may be anything, but not later than now.
+    static Clock::time_point monotonic_time(std::uint64_t nanoseconds) {
+        const auto now = std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now().time_since_epoch());
+        const auto since = std::min(nanoseconds, static_cast<std::uint64_t>(now.count()));
+        return Clock::time_point(std::chrono::nanoseconds(since));
     }
 
     // Tells the worker about all changed tags; false if there is not enough room.
