@@ -133,9 +133,14 @@ def _python(questions: List[Question]) -> List[Answer]:
 def _cpp(questions: List[Question]) -> List[Answer]:
     if not GUEST.exists():
         pytest.skip(f"{GUEST} is not built")
-    lines = "".join(json.dumps(question) + "\n" for question in questions)
+    # Meanings travel in strings, because nothing may be nested deeper than they are.
+    packed = [
+        {k: json.dumps(v) if k == "meaning" else v for k, v in question.items()} for question in questions
+    ]
+    lines = "".join(json.dumps(question) + "\n" for question in packed)
     run = subprocess.run([str(GUEST)], input=lines.encode(), stdout=subprocess.PIPE, check=True)
-    return [json.loads(line) for line in run.stdout.splitlines()]
+    answers = [json.loads(line) for line in run.stdout.splitlines()]
+    return [{k: json.loads(v) if k == "meaning" else v for k, v in answer.items()} for answer in answers]
 
 
 @pytest.fixture(name="guest", params=[_python, _cpp], ids=["python", "cpp"])

@@ -34,6 +34,7 @@ if(NOT TARGET tech_renaissance::tech_renaissance)
 
     add_library(
         tech_renaissance STATIC EXCLUDE_FROM_ALL "${_tr_source}/python_session.cpp" "${_tr_source}/tensor.cpp"
+        "${_tr_source}/values.cpp"
     )
     add_library(tech_renaissance::tech_renaissance ALIAS tech_renaissance)
     target_link_libraries(tech_renaissance PUBLIC tech_renaissance::header_only)

@@ -327,20 +327,28 @@ private:
 // Throws RemoteProtocolError "bad_json"; the message says what is wrong and at which byte. Skips a byte order mark.
 inline Value parse(std::string_view text) { return Parser(text).parse_text(); }
 
-inline void write_string(std::string& out, std::string_view text) {
+// A character that JSON has an escape for: a control character, a quote or a backslash.
+inline void append_escape(std::string& out, char character) {
     constexpr std::string_view named = "\"\\\b\f\n\r\t";
     constexpr std::string_view names = "\"\\bfnrt";
     constexpr char hexadecimal[] = "0123456789abcdef";
+    const std::size_t which = named.find(character);
+    if (which != std::string_view::npos) {
+        (out += '\\') += names[which];
+    } else {
+        const auto code = static_cast<unsigned char>(character);
+        ((out += "\\u00") += hexadecimal[code >> 4]) += hexadecimal[code & 0xF];
+    }
+}
+
+inline void write_string(std::string& out, std::string_view text) {
     out += '"';
     while (!text.empty()) {
         const auto [code_point, nbytes] = utf8::decode(text);
-        const std::size_t which = named.find(text[0]);
         if (nbytes == 0) {
             utf8::append(out, utf8::replacement_character);
-        } else if (which != std::string_view::npos) {
-            (out += '\\') += names[which];
-        } else if (code_point < 0x20) {
-            ((out += "\\u00") += hexadecimal[code_point >> 4]) += hexadecimal[code_point & 0xF];
+        } else if (code_point < 0x20 || code_point == '"' || code_point == '\\') {
+            append_escape(out, text[0]);
         } else {
             out.append(text, 0, nbytes);
         }

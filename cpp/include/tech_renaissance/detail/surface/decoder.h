@@ -1,0 +1,490 @@
+// How bodies become values.
+#pragma once
+
+#include <charconv>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <vector>
+
+#include "tech_renaissance/body.h"
+#include "tech_renaissance/bytes.h"
+#include "tech_renaissance/config.h"
+#include "tech_renaissance/decoder.h"
+#include "tech_renaissance/detail/base/utf8.h"
+#include "tech_renaissance/detail/protocol/float_text.h"
+#include "tech_renaissance/detail/protocol/value_path.h"
+#include "tech_renaissance/detail/surface/encoder.h"
+#include "tech_renaissance/error.h"
+#include "tech_renaissance/tensor.h"
+
+namespace tr {
+
+namespace detail {
+
+// Up to here every int is a double.
+inline constexpr std::int64_t largest_int_of_doubles = std::int64_t{1} << 53;
+
+inline const char* name_of(Decoder::Kind kind) {
+    switch (kind) {
+        case Decoder::Kind::Null: return "null";
+        case Decoder::Kind::Bool: return "a bool";
+        case Decoder::Kind::Int: return "an int";
+        case Decoder::Kind::Float: return "a float";
+        case Decoder::Kind::Text: return "a string";
+        case Decoder::Kind::Bytes: return "bytes";
+        case Decoder::Kind::Tensor: return "a tensor";
+        case Decoder::Kind::List: return "a list";
+        case Decoder::Kind::Dict: return "a dict";
+    }
+    return "";
+}
+
+}  // namespace detail
+
+TR_INLINE Decoder::Decoder(std::string_view json, const std::vector<Attachment>& attachments, Body::Role role)
+    : text_(json), attachments_(&attachments), used_(attachments.size()), role_(role) {}
+
+// ------------------------------------------------------------------------------------------------------------ errors
+
+TR_INLINE std::string Decoder::where(std::size_t place) const {
+    std::string path = detail::path_after(text_.substr(0, place), role_);
+    if (packed_ != nullptr && place == value_begin_) path += "[" + std::to_string(value_index_) + "]";
+    return path.empty() ? "the value" : path;
+}
+
+TR_INLINE void Decoder::refuse(std::size_t place, const std::string& problem) const {
+    throw CommandError("wrong_type", where(place) + ": " + problem);
+}
+
+TR_INLINE void Decoder::refuse_kind(const char* wanted) {
+    position_ = value_begin_;
+    refuse(detail::name_of(kind()) + std::string(" where ") + wanted + " is wanted");
+}
+
+TR_INLINE void Decoder::fail_json(const std::string& defect) const {
+    throw RemoteProtocolError("bad_json", "not a JSON text: " + defect + " at byte " + std::to_string(position_));
+}
+
+TR_INLINE void Decoder::fail_value(const std::string& defect) const {
+    throw RemoteProtocolError("bad_value", where(value_begin_) + ": " + defect);
+}
+
+// ------------------------------------------------------------------------------------------------------------ tokens
+
+TR_INLINE void Decoder::skip_white_space() {
+    while (peek() == ' ' || peek() == '\t' || peek() == '\n' || peek() == '\r') ++position_;
+}
+
+TR_INLINE bool Decoder::skip_character(char expected) {
+    skip_white_space();
+    if (peek() != expected) return false;
+    ++position_;
+    return true;
+}
+
+TR_INLINE void Decoder::expect_word(std::string_view word) {
+    if (text_.substr(position_, word.size()) != word) fail_json("no value");
+    position_ += word.size();
+}
+
+TR_INLINE void Decoder::skip_digits() {
+    if (peek() < '0' || peek() > '9') fail_json("no digit");
+    while (peek() >= '0' && peek() <= '9') ++position_;
+}
+
+TR_INLINE std::string_view Decoder::number_token(bool& is_int) {
+    const std::size_t begin = position_;
+    if (peek() == '-') ++position_;
+    if (peek() == '0') {
+        ++position_;
+    } else {
+        skip_digits();
+    }
+    is_int = true;
+    if (peek() == '.') {
+        is_int = false;
+        ++position_;
+        skip_digits();
+    }
+    if (peek() == 'e' || peek() == 'E') {
+        is_int = false;
+        ++position_;
+        if (peek() == '+' || peek() == '-') ++position_;
+        skip_digits();
+    }
+    return text_.substr(begin, position_ - begin);
+}
+
+TR_INLINE std::int64_t Decoder::parse_int(std::string_view token) const {
+    std::int64_t value = 0;
+    const std::errc error = std::from_chars(token.data(), token.data() + token.size(), value).ec;
+    if (error != std::errc()) fail_value("an int that does not fit 64 bits");
+    return value;
+}
+
+TR_INLINE double Decoder::parse_float(std::string_view token) const {
+    const double value = detail::read_double(token);
+    if (std::isinf(value)) fail_value("a float that is too large");
+    return value;
+}
+
+TR_INLINE void Decoder::parse_string(std::string& value) {
+    ++position_;  // the quote
+    value.clear();
+    has_surrogate_ = false;
+    std::size_t begin = position_;
+    for (;;) {
+        const auto next = static_cast<unsigned char>(peek());
+        if (next >= 0x20 && next < 0x80 && next != '"' && next != '\\') {
+            ++position_;
+        } else if (next >= 0x80) {
+            const std::size_t nbytes = detail::utf8::decode(text_.substr(position_)).nbytes;
+            if (nbytes == 0) fail_json("a byte that is not UTF-8");
+            position_ += nbytes;
+        } else if (next == '"') {
+            value.append(text_, begin, position_++ - begin);
+            if (has_surrogate_) fail_value("a surrogate in a string");
+            return;
+        } else if (next == '\\') {
+            value.append(text_, begin, position_++ - begin);
+            parse_escape(value);
+            begin = position_;
+        } else {
+            fail_json(position_ == text_.size() ? "a string that does not end" : "a control character in a string");
+        }
+    }
+}
+
+TR_INLINE void Decoder::parse_escape(std::string& value) {
+    constexpr std::string_view escapes = "\"\\/bfnrt";
+    constexpr std::string_view meanings = "\"\\/\b\f\n\r\t";
+    const char escape = peek();
+    if (escape != 'u') {
+        const std::size_t which = escapes.find(escape);
+        if (which == std::string_view::npos) fail_json("an unknown escape");
+        ++position_;
+        value.push_back(meanings[which]);
+        return;
+    }
+    char32_t code_point = parse_hexadecimal();
+    if (detail::utf8::is_surrogate(code_point)) {
+        const bool has_second = code_point < 0xDC00 && text_.substr(position_, 2) == "\\u";
+        if (has_second) ++position_;
+        const char32_t second = has_second ? parse_hexadecimal() : 0;
+        if (second < 0xDC00 || second > 0xDFFF) {
+            has_surrogate_ = true;
+            return;
+        }
+        code_point = 0x10000 + ((code_point - 0xD800) << 10) + (second - 0xDC00);
+    }
+    detail::utf8::append(value, code_point);
+}
+
+// Reads the u and what follows it.
+TR_INLINE char32_t Decoder::parse_hexadecimal() {
+    const std::string_view digits = text_.substr(++position_, 4);
+    std::uint32_t value = 0;
+    const char* const end = digits.data() + digits.size();
+    const auto [stop, error] = std::from_chars(digits.data(), end, value, 16);
+    if (digits.size() != 4 || error != std::errc() || stop != end) fail_json("no four hexadecimal digits");
+    position_ += 4;
+    return value;
+}
+
+// ------------------------------------------------------------------------------------------------------------ values
+
+TR_INLINE void Decoder::begin_value() {
+    if (packed_ != nullptr) {
+        value_index_ = packed_index_;
+        return;
+    }
+    skip_white_space();
+    value_begin_ = position_;
+}
+
+TR_INLINE Decoder::Kind Decoder::kind() {
+    begin_value();
+    if (packed_ != nullptr) return packed_->kind == Attachment::Kind::Int64List ? Kind::Int : Kind::Float;
+    switch (peek()) {
+        case 'n': return Kind::Null;
+        case 't':
+        case 'f': return Kind::Bool;
+        case '"': return Kind::Text;
+        case '[': return Kind::List;
+        case '{': break;
+        default: {
+            if (!is_at_number()) fail_json("no value");
+            bool is_int = false;
+            number_token(is_int);
+            position_ = value_begin_;
+            return is_int ? Kind::Int : Kind::Float;
+        }
+    }
+    const Special what = special();
+    if (what == Special::None) return Kind::Dict;
+    if (what == Special::Float) return Kind::Float;
+    const Attachment::Kind attached = referred_to().kind;
+    position_ = value_begin_;
+    if (attached == Attachment::Kind::Tensor) return Kind::Tensor;
+    return attached == Attachment::Kind::Bytes ? Kind::Bytes : Kind::List;
+}
+
+TR_INLINE void Decoder::null() {
+    if (kind() != Kind::Null) refuse_kind("null");
+    expect_word("null");
+}
+
+TR_INLINE bool Decoder::boolean() {
+    if (kind() != Kind::Bool) refuse_kind("a bool");
+    const bool value = peek() == 't';
+    expect_word(value ? "true" : "false");
+    return value;
+}
+
+TR_INLINE std::int64_t Decoder::integer() {
+    begin_value();
+    if (packed_ != nullptr) {
+        if (packed_->kind == Attachment::Kind::Int64List) return packed_number<std::int64_t>();
+        return without_fraction(packed_number<double>());
+    }
+    if (!is_at_number()) refuse_kind("an int");
+    bool is_int = false;
+    const std::string_view token = number_token(is_int);
+    return is_int ? parse_int(token) : without_fraction(parse_float(token));
+}
+
+TR_INLINE double Decoder::number() {
+    begin_value();
+    if (packed_ != nullptr) {
+        if (packed_->kind == Attachment::Kind::Float64List) return packed_number<double>();
+        return without_loss(packed_number<std::int64_t>());
+    }
+    if (peek() == '{' && special() == Special::Float) return special_float();
+    if (!is_at_number()) refuse_kind("a float");
+    bool is_int = false;
+    const std::string_view token = number_token(is_int);
+    return is_int ? without_loss(parse_int(token)) : parse_float(token);
+}
+
+TR_INLINE std::int64_t Decoder::without_fraction(double value) const {
+    constexpr auto limit = static_cast<double>(detail::largest_int_of_doubles);
+    if (std::abs(value) <= limit && std::trunc(value) - value == 0) return static_cast<std::int64_t>(value);
+    std::string shown;
+    if (std::isfinite(value)) detail::append_double(shown, value);
+    refuse((shown.empty() ? "a float that is not finite" : shown) + " where an int is wanted");
+}
+
+TR_INLINE double Decoder::without_loss(std::int64_t value) const {
+    if (value > detail::largest_int_of_doubles || value < -detail::largest_int_of_doubles) {
+        refuse(std::to_string(value) + " where a float is wanted: as one it would not be exact");
+    }
+    return static_cast<double>(value);
+}
+
+TR_INLINE std::string Decoder::text() {
+    if (kind() != Kind::Text) refuse_kind("a string");
+    std::string value;
+    parse_string(value);
+    return value;
+}
+
+TR_INLINE Bytes Decoder::bytes() {
+    const Tensor& data = attachment(Attachment::Kind::Bytes, "bytes").data;
+    return {data.data_ptr(), data.memory_size()};
+}
+
+TR_INLINE Tensor Decoder::tensor() { return attachment(Attachment::Kind::Tensor, "a tensor").data; }
+
+TR_INLINE const Attachment& Decoder::attachment(Attachment::Kind kind, const char* wanted) {
+    begin_value();
+    if (packed_ == nullptr && peek() == '{' && special() == Special::Attachment) {
+        const Attachment& found = referred_to();
+        if (found.kind == kind) return found;
+    }
+    refuse_kind(wanted);
+}
+
+// ------------------------------------------------------------------------------------------------------------- parts
+
+TR_INLINE void Decoder::require_level() const {
+    if (depth_ < detail::deepest_body_level) return;
+    fail_json("nesting deeper than " + std::to_string(detail::deepest_body_level) + " levels");
+}
+
+TR_INLINE void Decoder::begin_parts() {
+    require_level();
+    ++depth_;
+    ++position_;
+    is_first_ = true;
+}
+
+// Whether there is one more part of a list or dict; leaves it after the last.
+TR_INLINE bool Decoder::next_part(char end) {
+    if (is_first_) {
+        is_first_ = false;
+        if (!skip_character(end)) return true;
+    } else {
+        if (skip_character(',')) return true;
+        if (!skip_character(end)) fail_json("no comma, and no end");
+    }
+    --depth_;
+    return false;
+}
+
+TR_INLINE void Decoder::begin_list() {
+    if (kind() != Kind::List) refuse_kind("a list");
+    if (peek() == '[') return begin_parts();
+    packed_ = &referred_to();
+    packed_index_ = 0;
+}
+
+TR_INLINE bool Decoder::next_element() {
+    if (packed_ == nullptr) return next_part(']');
+    if (packed_index_ < static_cast<std::size_t>(packed_->data.numel())) return true;
+    packed_ = nullptr;
+    return false;
+}
+
+TR_INLINE void Decoder::begin_dict() {
+    if (kind() != Kind::Dict) refuse_kind("a dict");
+    begin_parts();
+}
+
+TR_INLINE bool Decoder::next_key(std::string& key) {
+    if (!next_part('}')) return false;
+    skip_white_space();
+    if (peek() != '"') fail_json("no key");
+    parse_string(key);
+    if (key.substr(0, 2) == "$$") {
+        key.erase(0, 1);
+    } else if (key.substr(0, 1) == "$") {
+        fail_value("the key " + key + ", which begins with a single $");
+    }
+    if (!skip_character(':')) fail_json("no colon");
+    return true;
+}
+
+// At a brace: whether the first key makes the object something else than a dict.
+TR_INLINE Decoder::Special Decoder::special() {
+    const std::size_t begin = position_++;
+    skip_white_space();
+    std::string key;
+    const std::string_view start = text_.substr(position_, 2);
+    if (start == "\"$" || start == "\"\\") parse_string(key);
+    position_ = begin;
+    return key == "$" ? Special::Attachment : key == "$f" ? Special::Float : Special::None;
+}
+
+TR_INLINE void Decoder::enter_special() {
+    begin_parts();
+    is_first_ = false;
+    skip_white_space();
+    std::string key;
+    parse_string(key);
+    if (!skip_character(':')) fail_json("no colon");
+    skip_white_space();
+}
+
+TR_INLINE void Decoder::leave_special() {
+    std::string key;
+    if (!next_key(key)) return;
+    do {
+        skip();
+    } while (next_key(key));
+    fail_value("an object with a key that begins with $, and others");
+}
+
+TR_INLINE double Decoder::special_float() {
+    enter_special();
+    std::string name;
+    if (peek() == '"') {
+        parse_string(name);
+    } else {
+        skip();
+    }
+    leave_special();
+    if (name == "nan") return std::numeric_limits<double>::quiet_NaN();
+    const bool is_negative = name == "-inf";
+    if (name != "inf" && !is_negative) fail_value("a float that does not exist");
+    return is_negative ? -std::numeric_limits<double>::infinity() : std::numeric_limits<double>::infinity();
+}
+
+TR_INLINE const Attachment& Decoder::referred_to() {
+    const std::size_t begin = value_begin_;
+    enter_special();
+    bool is_int = false;
+    std::string_view token;
+    if (is_at_number()) {
+        token = number_token(is_int);
+    } else {
+        skip();
+    }
+    leave_special();
+    value_begin_ = begin;
+    std::size_t index = 0;
+    const std::errc error = std::from_chars(token.data(), token.data() + token.size(), index).ec;
+    if (!is_int || error != std::errc() || index >= attachments_->size()) {
+        fail_value("a reference to an attachment that is not there");
+    }
+    used_[index] = true;
+    return (*attachments_)[index];
+}
+
+TR_INLINE void Decoder::skip() {
+    switch (kind()) {
+        case Kind::Null: return null();
+        case Kind::Bool: return static_cast<void>(boolean());
+        case Kind::Int: return static_cast<void>(integer());
+        case Kind::Float: return static_cast<void>(number());
+        case Kind::Text: return static_cast<void>(text());
+        case Kind::Bytes:
+        case Kind::Tensor: return static_cast<void>(referred_to());
+        case Kind::List:
+            begin_list();
+            while (next_element()) skip();
+            return;
+        case Kind::Dict: {
+            std::string key;
+            begin_dict();
+            while (next_key(key)) skip();
+        }
+    }
+}
+
+TR_INLINE void Decoder::finish() {
+    skip_white_space();
+    if (position_ != text_.size()) fail_json("something after the value");
+    value_begin_ = 0;
+    for (const bool is_used : used_) {
+        if (!is_used) fail_value("an attachment that nothing refers to");
+    }
+}
+
+TR_INLINE ExpandedBody::ExpandedBody(const Body& body, Body::Role role)
+    : json(body.text), attachments(&body.attachments) {
+    if (body.text.size() > detail::longest_body_text) {
+        throw RemoteProtocolError("too_large", "a text of " + std::to_string(body.text.size()) + " bytes");
+    }
+    if (body.form == Body::Form::Json) return;
+    if (body.form == Body::Form::Attachments) {
+        if (!body.text.empty()) throw RemoteProtocolError("bad_value", "a text beside attachments alone");
+        expanded = detail::json_of_attachments(body.attachments.size(), role);
+    } else if (body.form == Body::Form::Text) {
+        if (detail::utf8::find_invalid(body.text) != std::string_view::npos) {
+            throw RemoteProtocolError("bad_json", "a text that is not UTF-8");
+        }
+        attachments = &no_attachments;
+        detail::json::write_string(expanded, body.text);
+        if (role == Body::Role::Call) expanded = "[[" + expanded + "]]";
+    } else {
+        throw RemoteProtocolError("bad_value", "a body of a form that does not exist");
+    }
+    json = expanded;
+}
+
+}  // namespace tr

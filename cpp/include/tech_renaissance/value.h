@@ -1,0 +1,168 @@
+// Values whose type the program does not name: what a call gives that asks for no type, and what it may be given.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <initializer_list>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "tech_renaissance/bytes.h"
+#include "tech_renaissance/codec.h"
+#include "tech_renaissance/config.h"
+#include "tech_renaissance/decoder.h"
+#include "tech_renaissance/encoder.h"
+#include "tech_renaissance/tensor.h"
+
+namespace tr {
+
+// Null, a bool, int, float, text, bytes, a tensor, a list or a dict (spec/values.md).
+//
+//     Value answer = ...;
+//     double loss = answer["loss"].as<double>();
+//     Tensor weights = answer["layers"][0]["weights"].tensor();
+//
+// What is not there, or of another type, is CommandError `wrong_type`. An ordinary value: copies are independent,
+// except that tensors share their memory.
+class Value {
+public:
+    using Kind = Decoder::Kind;
+    struct Member;
+    using List = std::vector<Value>;
+    // In order; each key is there once.
+    using Dict = std::vector<Member>;
+
+    Value(std::nullptr_t = nullptr) noexcept {}
+    // Not of types that merely convert to bool, pointers among them.
+    template <class T, std::enable_if_t<std::is_same_v<T, bool>, int> = 0>
+    Value(T value) : data_(value) {}
+    // LocalProtocolError `bad_value` above 2^63 - 1.
+    template <class T, std::enable_if_t<std::is_integral_v<T> && !std::is_same_v<T, bool>, int> = 0>
+    Value(T value) : data_(checked(value)) {}
+    template <class T, std::enable_if_t<std::is_floating_point_v<T>, int> = 0>
+    Value(T value) : data_(static_cast<double>(value)) {}
+    Value(std::string value) : data_(std::move(value)) {}
+    Value(std::string_view value) : data_(std::string(value)) {}
+    Value(const char* value) : data_(std::string(value)) {}
+    Value(Bytes value) : data_(std::move(value)) {}
+    Value(const Tensor& value) : data_(std::make_shared<const Tensor>(value)) {}
+    Value(List value) : data_(std::move(value)) {}
+    Value(Dict value);
+
+    // Value::list(1, "two", tensor)
+    template <class... T>
+    static Value list(T&&... elements) {
+        List list;
+        list.reserve(sizeof...(elements));
+        (list.emplace_back(std::forward<T>(elements)), ...);
+        return list;
+    }
+    // Value::dict({{"width", 3}, {"name", "x"}}). If a key occurs twice, the last one counts.
+    static Value dict(std::initializer_list<Member> members);
+    // Of anything that can be an argument.
+    template <class T>
+    static Value of(const T& value);
+
+    Kind kind() const noexcept;
+    bool is_null() const noexcept { return kind() == Kind::Null; }
+
+    // Converted as a result of that type would be.
+    template <class T>
+    T as() const;
+
+    const std::string& text() const { return get<std::string>("a string"); }
+    const Bytes& bytes() const { return get<Bytes>("bytes"); }
+    const Tensor& tensor() const { return *get<std::shared_ptr<const Tensor>>("a tensor"); }
+    const List& elements() const { return get<List>("a list"); }
+    const Dict& members() const { return get<Dict>("a dict"); }
+
+    // Of a list or dict.
+    std::size_t size() const;
+    template <class Index, std::enable_if_t<std::is_integral_v<Index>, int> = 0>
+    const Value& operator[](Index index) const {
+        return element(static_cast<std::size_t>(index));
+    }
+    const Value& operator[](std::string_view key) const;
+    // Of a dict; nullptr if there is no such key.
+    const Value* find(std::string_view key) const;
+
+    // Tensors are equal if their dtypes, shapes and elements are.
+    friend bool operator==(const Value& a, const Value& b) { return a.is_equal(b); }
+    friend bool operator!=(const Value& a, const Value& b) { return !(a == b); }
+
+private:
+    friend struct Codec<Value, void>;
+
+    template <class T>
+    static std::int64_t checked(T value) {
+        if constexpr (std::is_unsigned_v<T> && sizeof(T) >= sizeof(std::int64_t)) return checked_unsigned(value);
+        return static_cast<std::int64_t>(value);
+    }
+    static std::int64_t checked_unsigned(std::uint64_t value);
+
+    template <class T>
+    const T& get(const char* wanted) const {
+        if (const T* value = std::get_if<T>(&data_)) return *value;
+        refuse(wanted);
+    }
+    [[noreturn]] void refuse(const char* wanted) const;
+    const Value& element(std::size_t index) const;
+    bool is_equal(const Value& other) const;
+    void write(Encoder& encoder) const;
+    void write_elements(Encoder& encoder) const;
+    static Value read(Decoder& decoder);
+
+    // A pointer, because a tensor is much larger than the rest.
+    std::variant<std::nullptr_t, bool, std::int64_t, double, std::string, Bytes, std::shared_ptr<const Tensor>, List,
+                 Dict>
+        data_;
+};
+
+struct Value::Member {
+    std::string key;
+    Value value;
+
+    friend bool operator==(const Member& a, const Member& b) { return a.key == b.key && a.value == b.value; }
+};
+
+template <>
+struct Codec<Value> {
+    static void put(Encoder& encoder, const Value& value) { value.write(encoder); }
+    static Value get(Decoder& decoder) { return Value::read(decoder); }
+    static bool is_kind(Decoder::Kind) { return true; }
+    static std::optional<std::string_view> text_of(const Value& value) {
+        if (value.kind() != Value::Kind::Text) return std::nullopt;
+        return value.text();
+    }
+};
+
+// The arguments of a call.
+struct Arguments {
+    Value::List positional;
+    Value::Dict keywords;
+};
+
+// What a body means as a call. RemoteProtocolError if it breaks a rule.
+Arguments decode_call(const Body& body);
+
+template <class T>
+Value Value::of(const T& value) {
+    return decode_result<Value>(encode_result(value));
+}
+
+template <class T>
+T Value::as() const {
+    return decode_result<T>(encode_result(*this));
+}
+
+}  // namespace tr
+
+#ifndef TR_COMPILED
+#include "tech_renaissance/detail/surface/value.h"
+#endif
