@@ -3,15 +3,15 @@
 import itertools
 import os
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any, Callable, List
 
 import numpy as np
 import pytest
 from gates import Gate
 from leaks import wait_until
 
-from tech_renaissance import CommandError, PythonSession, WorkerLost
-from tech_renaissance._protocol.frame import Ready, Request
+from tech_renaissance import CommandError, PythonSession, TechRenaissanceServer, WorkerLost
+from tech_renaissance._protocol.frame import Exit, Ready, Request, Response
 from tech_renaissance._transport.session_place import SessionPlace
 from tech_renaissance._transport.shm import control
 from tech_renaissance._transport.shm import frame as shm_frame
@@ -91,6 +91,80 @@ def _answer_with_a_broken_frame(host: HostTransport) -> None:
 def test_shared_memory_passes_the_contract(tmp_path: Path) -> None:
     """As every transport does."""
     check_transport(make_pair(tmp_path), spoil=_answer_with_a_broken_frame)
+
+
+def _fill(worker: ShmWorker) -> None:
+    """With answers, until one finds no room."""
+    while worker.try_send(Response("", "x" * 10_000, id=1)):
+        pass
+
+
+def _empty(host: HostTransport) -> None:
+    while host.receive(0) is not None:
+        pass
+
+
+def test_a_worker_whose_answer_finds_no_room_reads_on(tmp_path: Path) -> None:
+    """Into its inbox: requests find the tags as they were when these were sent."""
+    host, worker = make_pair(tmp_path)()
+    assert isinstance(worker, ShmWorker)
+    host.put_tensor("t", np.full(1, 1.0))
+    assert host.try_send(Request("first", id=1))
+    assert Request("first", id=1) == worker.receive(0)
+    _fill(worker)
+    for number in (2, 3):
+        host.put_tensor("t", np.full(1, float(number)))
+        assert host.try_send(Request("next", id=number))
+    assert host.try_send(Exit())
+    ahead: List[Any] = [worker.read_ahead(0) for _ in range(6)]
+    assert [Exit(), None] == ahead[-2:]
+    assert 1.0 == worker.get_tensor("t", "numpy")[0]
+    assert {} == host.begun([2, 3])
+    _empty(host)
+    for number in (2, 3):
+        assert worker.open(ahead.pop(0)) is None
+        assert Request("next", id=number) == worker.open(ahead.pop(0))
+        assert float(number) == worker.get_tensor("t", "numpy")[0]
+        assert [number] == list(host.begun([1, 2, 3]))
+    host.close()
+    worker.close()
+
+
+def test_a_workers_inbox_takes_no_more_than_256_frames(tmp_path: Path) -> None:
+    """The rest stays in the ring until some are opened."""
+    host, worker = make_pair(tmp_path)()
+    assert isinstance(worker, ShmWorker)
+    _fill(worker)
+    for number in range(300):
+        assert host.try_send(Request("echo", id=1 + number))
+    ahead: List[Any] = [worker.read_ahead(0) for _ in range(258)]
+    assert None not in ahead[:256]
+    assert [None, None] == ahead[256:]
+    assert Request("echo", id=1) == worker.open(ahead[0])
+    ahead = [worker.read_ahead(0) for _ in range(2)]
+    assert ahead[1] is None
+    assert Request("echo", id=257) == worker.open(ahead[0])
+    host.close()
+    worker.close()
+
+
+def test_an_order_to_leave_is_seen_while_an_answer_finds_no_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The worker gives its host a while to make room, and leaves."""
+    monkeypatch.setattr("tech_renaissance._worker.loop._LAST_ANSWER_S", 0.05)
+    host, worker = make_pair(tmp_path)()
+
+    class Long(TechRenaissanceServer):
+        def main_logic(self, command: str, parameters: str) -> bool:
+            self.write_response("", "x" * 10_000)
+            return True
+
+    for number in range(100):
+        assert host.try_send(Request("say", id=1 + number))
+    assert host.try_send(Exit())
+    Long(library="numpy").serve(worker)
+    host.close()
 
 
 def test_both_sides_may_be_full_and_go_on(tmp_path: Path) -> None:

@@ -143,11 +143,28 @@ def not_taken_in(response_id: Optional[int], dialect: str, error: Exception) -> 
     return Response("", "error", message, (), Failure("command_failed", message, name), response_id, dialect)
 
 
+class Unopened(NamedTuple):
+    """A frame that a worker has read ahead of its turn, and not looked into."""
+
+    data: bytes
+
+
 class WorkerTransport(Transport):
     """The worker's end. Forks of the worker keep none of its descriptors (_system/fork.py), and may call only ``is_cancelled``."""
 
     # Whether this is a ShmWorker, whose rings the fast path may use.
     has_rings = False
+
+    def read_ahead(self, timeout_s: float) -> Union[Frame, Unopened, None]:
+        """In place of ``receive`` while a frame waits for room: returns also when there may be room. What came is to be opened when its
+        turn comes, in the order of coming, and so tags change only then. Reads no more than a worker's inbox takes.
+        """
+        return self.receive(timeout_s)
+
+    def open(self, frame: Union[Frame, Unopened]) -> Optional[Frame]:
+        """What was read ahead, now that its turn has come; None if it was only a tag's change. Raises like ``receive``."""
+        assert not isinstance(frame, Unopened)
+        return frame
 
     @abc.abstractmethod
     def is_cancelled(self, request_id: int) -> bool:

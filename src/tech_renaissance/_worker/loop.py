@@ -5,12 +5,12 @@ import os
 import sys
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Any, Deque, Dict, Optional, cast
+from typing import TYPE_CHECKING, Any, Deque, Dict, Optional, Union, cast
 
 from .._base.errors import ArenaFull, SessionClosed
 from .._protocol.connection import Connection
 from .._protocol.frame import Exit, Exiting, Failure, Frame, MalformedRequest, Ready, Request, Response
-from .._transport.transport import WorkerTransport
+from .._transport.transport import Unopened, WorkerTransport
 from .._version import __version__
 from .allocator import give_back_memory
 from .reply import Leave, error_response, failure_response
@@ -39,7 +39,7 @@ class ServingLoop:
         self.transport = transport
         self._unhosted: Optional[UnhostedSession] = None
         self._connection = Connection()
-        self._received: Deque[Frame] = deque()
+        self._inbox: Deque[Union[Frame, Unopened]] = deque()  # read ahead, oldest first
         self._fast_path = _fast_path(turn, transport, self._connection)
         self._has_freed = False  # whether the allocator may be keeping freed memory
 
@@ -69,7 +69,7 @@ class ServingLoop:
     def _serve_one(self) -> bool:
         """False when it is time to leave."""
         try:
-            if self._fast_path and not self._received:
+            if self._fast_path and not self._inbox:
                 response = self._fast_path.serve(_RECHECK_S)
                 self._has_freed = self._has_freed or self._fast_path.has_served
                 self._fast_path.has_served = False
@@ -77,7 +77,12 @@ class ServingLoop:
                     return self._send(response)
                 if self._server.is_leaving:
                     return False
-            frame = self._received.popleft() if self._received else self._await_frame()
+            if not self._inbox:
+                frame = self._await_frame()
+            else:
+                frame = self._open(self._inbox.popleft())
+                if frame is None:
+                    return True
             if isinstance(frame, Request):
                 self._connection.received(frame)
                 self._has_freed = True
@@ -115,24 +120,33 @@ class ServingLoop:
         try:
             return self.transport.receive(timeout_s)
         except MalformedRequest as error:
-            request = Request("", id=error.id, dialect=error.dialect)
-            return error_response(request, Failure("malformed_request", f"malformed request: {error}"))
+            return _malformed(error)
+
+    def _read_ahead(self, timeout_s: float) -> Union[Frame, Unopened, None]:
+        try:
+            return self.transport.read_ahead(timeout_s)
+        except MalformedRequest as error:
+            return _malformed(error)
+
+    def _open(self, frame: Union[Frame, Unopened]) -> Optional[Frame]:
+        try:
+            return self.transport.open(frame)
+        except MalformedRequest as error:
+            return _malformed(error)
 
     def _send(self, frame: Frame) -> bool:
         """Send, waiting for room. False if the host has asked the worker to leave and makes no room."""
         leave_by: Optional[float] = None
         while not self._try_send(frame):
-            is_leaving = self._server.is_leaving or any(
-                isinstance(waiting, Exit) for waiting in self._received
-            )
+            is_leaving = self._server.is_leaving or any(isinstance(waiting, Exit) for waiting in self._inbox)
             if leave_by is None and is_leaving:
                 leave_by = time.monotonic() + _LAST_ANSWER_S
             remaining = _RECHECK_S if leave_by is None else leave_by - time.monotonic()
             if remaining <= 0:
                 return False
-            received = self._receive(remaining)
+            received = self._read_ahead(remaining)
             if received is not None:
-                self._received.append(received)
+                self._inbox.append(received)
         self._connection.sent(frame)  # after sending, so that the host already reads
         return True
 
@@ -161,6 +175,11 @@ def _fast_path(turn: Turn, transport: WorkerTransport, connection: Connection) -
     from .fast_path import FastPath
 
     return FastPath(turn, cast("ShmWorker", transport), connection)
+
+
+def _malformed(error: MalformedRequest) -> Response:
+    request = Request("", id=error.id, dialect=error.dialect)
+    return error_response(request, Failure("malformed_request", f"malformed request: {error}"))
 
 
 def _worker_info() -> Dict[str, Any]:

@@ -3,14 +3,14 @@
 import contextlib
 import sys
 import time
-from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Set, Tuple
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Set, Tuple, Union
 
 from ..._base.errors import RemoteProtocolError
 from ..._base.tensor import DType, Library, imported_library
 from ..._protocol.frame import LONG, Exit, Exiting, Frame, MalformedRequest, Ready, Response
 from ..session_files import write_status, write_worker_info
 from ..session_place import SessionPlace
-from ..transport import WorkerTransport
+from ..transport import Unopened, WorkerTransport
 from . import frame as shm_frame
 from .control import (
     CURRENT_ID,
@@ -46,6 +46,9 @@ if TYPE_CHECKING:
 # A mask, a power of two less 1: the first call, and then each one after this many more, publishes the number of threads and tidies.
 _OFTEN = 63
 
+# How many frames are read ahead at most.
+_INBOX = 256
+
 
 class ShmWorker(WorkerTransport):
     """Serves over segments that the host made and this process inherited.
@@ -72,6 +75,7 @@ class ShmWorker(WorkerTransport):
         self._tags: Dict[str, Lease] = {}
         self._unsent_frame: Optional[Frame] = None  # already encoded as _unsent, waiting for room
         self._unsent = b""
+        self._unopened = 0  # how many frames have been read ahead and not opened
         self._read_frame = self.side.reader.read
         self._try_write = self.side.writer.try_write
         self._wake_host = self.side.wake_other
@@ -131,9 +135,7 @@ class ShmWorker(WorkerTransport):
         return True
 
     def receive(self, timeout_s: float) -> Optional[Frame]:
-        """See Transport. Reads nothing while a frame waits for room, so that waiting requests find their tensors unchanged."""
-        if self._unsent_frame is not None:
-            return self._wait_for_room(timeout_s)
+        """See Transport."""
         frame = self._read()
         while frame is None and self.side.look():  # perhaps only tags came
             frame = self._read()
@@ -150,6 +152,31 @@ class ShmWorker(WorkerTransport):
                 return frame
             self.rest()
         return Exit()
+
+    def read_ahead(self, timeout_s: float) -> Union[Frame, Unopened, None]:
+        """See WorkerTransport."""
+        deadline = time.monotonic() + timeout_s
+        while not self.side.doorbell.is_cut:
+            is_full = self._unopened >= _INBOX
+            data = None if is_full else self._read_frame()
+            if data is not None:
+                if self.side.reader.is_crowded:
+                    self._wake_host()
+                if data[4] == shm_frame.EXIT:
+                    return Exit()
+                self._unopened += 1
+                return Unopened(data)
+            remaining = deadline - time.monotonic()
+            if remaining <= 0 or self.side.sleep(remaining, for_room=is_full):
+                return None
+        return Exit()
+
+    def open(self, frame: Union[Frame, Unopened]) -> Optional[Frame]:
+        """See WorkerTransport."""
+        if not isinstance(frame, Unopened):
+            return frame
+        self._unopened -= 1
+        return self._open(frame.data)
 
     def wake(self) -> None:
         """See Transport."""
@@ -172,15 +199,6 @@ class ShmWorker(WorkerTransport):
             with contextlib.suppress(OSError):  # the disk may be full
                 write_status(self._place.directory, word)
 
-    def _wait_for_room(self, timeout_s: float) -> Optional[Frame]:
-        deadline = time.monotonic() + timeout_s
-        doorbell = self.side.doorbell
-        while not doorbell.is_cut:
-            remaining = deadline - time.monotonic()
-            if remaining <= 0 or self.side.sleep(remaining, for_room=True):
-                return None
-        return Exit()
-
     def rest(self) -> None:
         """There is nothing to do."""
         self.given_up.clear()  # requests that have been answered by now
@@ -194,22 +212,26 @@ class ShmWorker(WorkerTransport):
         self._lender.arena.tidy()
 
     def _read(self) -> Optional[Frame]:
-        """The next frame for the worker; a request is the current one from now on. Handles Put and Drop itself.
+        """The next frame for the worker; Put and Drop are handled at once."""
+        while True:
+            data = self._read_frame()
+            frame = None if data is None else self._open(data)
+            if data is None or frame is not None:
+                return frame
+
+    def _open(self, data: bytes) -> Optional[Frame]:
+        """Take in a frame's bytes; a request is the current one from now on. None for Put and Drop.
 
         Raises RemoteProtocolError; MalformedRequest for a request that can be answered.
         """
-        while True:
-            data = self._read_frame()
-            if data is None:
-                return None
-            kind = data[4]
-            if data[6] & FLAG_BODY_IN_BLOCK:
-                data = self._lessee.whole_frame(data)
-            if kind == REQUEST:
-                break
-            if kind == shm_frame.EXIT:
-                return Exit()
+        kind = data[4]
+        if data[6] & FLAG_BODY_IN_BLOCK:
+            data = self._lessee.whole_frame(data)
+        if kind == shm_frame.EXIT:
+            return Exit()
+        if kind != REQUEST:
             self.take_tag(kind, data)
+            return None
         try:
             request = decode_request(data)
         except RemoteProtocolError as error:
