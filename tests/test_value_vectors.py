@@ -1,9 +1,7 @@
 """Python and C++ say the same of every body in spec/vectors/values, forwards and backwards."""
 
 import json
-import math
 import os
-import struct
 import subprocess
 from array import array
 from pathlib import Path
@@ -11,136 +9,34 @@ from typing import Any, Callable, Dict, Iterable, List, Tuple
 
 import numpy as np
 import pytest
+import value_guest
 
-from tech_renaissance._base.errors import RemoteProtocolError
-from tech_renaissance._base.tensor import DTYPES, RawTensor, describe, from_buffer
 from tech_renaissance._protocol import body
-from tech_renaissance._protocol.body_decoder import decode_call, decode_result
-from tech_renaissance._protocol.body_encoder import encode_call, encode_result
 
 ROOT = Path(__file__).resolve().parents[1]
 VECTORS = ROOT / "spec" / "vectors" / "values"
-GUEST = ROOT / os.environ.get("TR_TEST_CPP_BUILDS", "build/plain").split()[0] / "bin" / "guest_value"
-FORMS = {"text": body.TEXT, "attachments": body.ATTACHMENTS, "json": body.JSON}
-DTYPE_NAMED = {dtype.name: dtype for dtype in DTYPES}
+CPP_GUEST = ROOT / os.environ.get("TR_TEST_CPP_BUILDS", "build/plain").split()[0] / "bin" / "guest_value"
+PYTHON_GUEST = ROOT / "tests" / "value_guest.py"
 
 Answer = Dict[str, Any]
 Question = Dict[str, Any]
 Guest = Callable[[List[Question]], List[Answer]]
 
 
-# ------------------------------------------------------------------------- meanings as spec/vectors/README.md has them
-
-
-def value_of(meaning: Any) -> Any:
-    """The value that a meaning stands for."""
-    if isinstance(meaning, list):
-        return [value_of(part) for part in meaning]
-    if not isinstance(meaning, dict):
-        return meaning
-    ((kind, content),) = meaning.items()
-    if kind == "dict":
-        return {key: value_of(part) for key, part in content}
-    return int(content) if kind == "int" else _float(content) if kind == "float" else attachment_of(meaning)
-
-
-def attachment_of(meaning: Any) -> Any:
-    """The object that an attachment is."""
-    ((kind, content),) = meaning.items()
-    if kind == "tensor":
-        data = memoryview(bytearray.fromhex(content["data"]))
-        return from_buffer(DTYPE_NAMED[content["dtype"]], content["shape"], data, "numpy")
-    if kind == "int64 list":
-        return array("q", map(int, content))
-    return array("d", map(_float, content)) if kind == "float64 list" else bytes.fromhex(content)
-
-
-def _float(bits: str) -> float:
-    return struct.unpack(">d", bytes.fromhex(bits))[0]
-
-
-def meaning_of(value: Any) -> Any:
-    """What a value, or an attachment, means."""
-    if isinstance(value, (bool, str)) or value is None:
-        return value
-    if isinstance(value, int):
-        return {"int": str(value)}
-    if isinstance(value, float):
-        return {"float": _bits(value)}
-    if isinstance(value, list):
-        return [meaning_of(part) for part in value]
-    if isinstance(value, dict):
-        return {"dict": [[key, meaning_of(part)] for key, part in value.items()]}
-    if isinstance(value, array):
-        numbers = value.tolist()
-        is_ints = value.typecode == "q"
-        return (
-            {"int64 list": list(map(str, numbers))}
-            if is_ints
-            else {"float64 list": list(map(_bits, numbers))}
-        )
-    if isinstance(value, bytes):
-        return {"bytes": value.hex()}
-    raw: RawTensor = describe(value)
-    return {"tensor": {"dtype": raw.dtype.name, "shape": list(raw.shape), "data": raw.data.hex()}}
-
-
-def _bits(value: float) -> str:
-    return struct.pack(">d", math.nan if math.isnan(value) else value).hex()
-
-
-def _call_meaning(args: List[Any], kwargs: Dict[str, Any]) -> Answer:
-    return {"args": meaning_of(args), "kwargs": [[key, meaning_of(value)] for key, value in kwargs.items()]}
-
-
-def _arguments_of(meaning: Answer) -> Tuple[List[Any], Dict[str, Any]]:
-    return value_of(meaning["args"]), {key: value_of(value) for key, value in meaning["kwargs"]}
-
-
-def _body_of(described: Answer) -> Tuple[int, bytes, List[Any]]:
-    text = bytes.fromhex(described["hex"]) if "hex" in described else described["text"].encode()
-    form = FORMS.get(described["form"], 3)
-    return form, text, [attachment_of(attachment) for attachment in described["attachments"]]
-
-
-def _described(form: int, text: bytes, attachments: List[Any]) -> Answer:
-    (name,) = [name for name, number in FORMS.items() if number == form]
-    return {"form": name, "text": text.decode(), "attachments": [meaning_of(value) for value in attachments]}
-
-
-# ------------------------------------------------------------------------------------------------------------- guests
-
-
-def _python_answer(question: Question) -> Answer:
-    """What tests/cpp/guest_value.cpp does, in Python."""
-    is_call = question["role"] == "call"
-    try:
-        if "body" in question and is_call:
-            return {"meaning": _call_meaning(*decode_call(*_body_of(question["body"])))}
-        if "body" in question:
-            return {"meaning": meaning_of(decode_result(*_body_of(question["body"])))}
-    except RemoteProtocolError as error:
-        return {"code": error.code}
-    if is_call:
-        return {"body": _described(*encode_call(*_arguments_of(question["meaning"])))}
-    return {"body": _described(*encode_result(value_of(question["meaning"])))}
-
-
 def _python(questions: List[Question]) -> List[Answer]:
-    return [_python_answer(question) for question in questions]
+    return [value_guest.answer(question) for question in questions]
 
 
 def _cpp(questions: List[Question]) -> List[Answer]:
-    if not GUEST.exists():
-        pytest.skip(f"{GUEST} is not built")
-    # Meanings travel in strings, because nothing may be nested deeper than they are.
-    packed = [
-        {k: json.dumps(v) if k == "meaning" else v for k, v in question.items()} for question in questions
-    ]
-    lines = "".join(json.dumps(question) + "\n" for question in packed)
-    run = subprocess.run([str(GUEST)], input=lines.encode(), stdout=subprocess.PIPE, check=True)
-    answers = [json.loads(line) for line in run.stdout.splitlines()]
-    return [{k: json.loads(v) if k == "meaning" else v for k, v in answer.items()} for answer in answers]
+    if not CPP_GUEST.exists():
+        pytest.skip(f"{CPP_GUEST} is not built")
+    return _process([str(CPP_GUEST)], questions)
+
+
+def _process(command: List[str], questions: List[Question]) -> List[Answer]:
+    lines = "".join(map(value_guest.packed, questions))
+    run = subprocess.run(command, input=lines.encode(), stdout=subprocess.PIPE, check=True)
+    return [value_guest.unpacked(line) for line in run.stdout.splitlines()]
 
 
 @pytest.fixture(name="guest", params=[_python, _cpp], ids=["python", "cpp"])
@@ -215,6 +111,20 @@ def test_a_cut_body_is_bad_json_at_every_byte(guest: Guest) -> None:
     codes = [answer.get("code") for answer in guest([{"role": "call", "body": body} for body in bodies])]
 
     assert ["bad_json"] * len(bodies) == codes
+
+
+@pytest.mark.interpreters
+def test_every_interpreter_reads_and_writes_the_same(worker_python: str) -> None:
+    """The vectors, on each Python that workers run on."""
+    questions = [
+        {"role": role, "body": described} for _, role, case in _cases("valid") for described in case["bodies"]
+    ]
+    questions += [{"role": role, "body": case["body"]} for _, role, case in _cases("invalid")]
+    questions += [{"role": role, "meaning": case["meaning"]} for _, role, case in _cases("valid")]
+
+    answers = _process([worker_python, str(PYTHON_GUEST)], questions)
+
+    assert {} == _differences(map(repr, questions), _python(questions), answers)
 
 
 def test_the_bytes_of_an_attachment_are_told_from_tensors_and_numbers() -> None:

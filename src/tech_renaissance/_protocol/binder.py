@@ -1,0 +1,220 @@
+"""The signature of a function as a binder: whether arguments fit, and what its hints make of them.
+
+Compiled once; a call that fits needs a look at the type of each argument. Whoever calls a function with what does not fit is told its
+signature and the argument at fault.
+"""
+
+import difflib
+import inspect
+from typing import Any, Callable, Dict, FrozenSet, List, Mapping, NamedTuple, Optional, Tuple
+
+from .body import path_text, type_of
+from .converters import ANYTHING, SCALARS, Converter, Mismatch, Tensors
+from .hints import UnreadableHint, converter_of, resolved_hint, shown_hint
+
+_EMPTY = inspect.Parameter.empty
+_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+
+
+class WrongArguments(TypeError):
+    """A call that does not fit a signature. The message has the signature and what is at fault."""
+
+
+class _Parameter(NamedTuple):
+    name: str
+    converter: Converter
+    plain: Optional[FrozenSet[Any]]  # None: anything passes
+    is_required: bool
+
+
+class Binder:
+    """What a function takes. ``signature`` is its text; ``unreadable`` has the parameters whose hints count as none, with the reason."""
+
+    def __init__(self, function: Callable[..., Any], name: str = "") -> None:
+        parameters = inspect.signature(function).parameters.values()
+        self.unreadable: Dict[str, str] = {}
+        self._names = _globals_of(function)
+        self._positional: List[_Parameter] = []
+        self._by_name: Dict[str, _Parameter] = {}
+        self._rest: Optional[_Parameter] = None
+        self._other_keywords: Optional[_Parameter] = None
+        for parameter in parameters:
+            self._add(parameter)
+        self._needs_names = [
+            p.name for p in self._by_name.values() if p.is_required and p not in self._positional
+        ]
+        self._fewest = sum(parameter.is_required for parameter in self._positional)
+        self.signature = _signature_text(name or function.__name__, function)
+
+    def bind(self, args: List[Any], kwargs: Dict[str, Any]) -> None:
+        """Convert the arguments of a call, in place. Raises WrongArguments."""
+        count = len(args)
+        if kwargs or self._needs_names or not self._fewest <= count <= len(self._positional):
+            self._check(count, kwargs)
+        place = 0
+        try:
+            for value, parameter in zip(args, self._positional):
+                if parameter.plain is not None and type_of(value) not in parameter.plain:
+                    args[place] = parameter.converter(value)
+                place += 1
+            if place < count and self._rest is not None:
+                for value in args[place:]:
+                    args[place] = self._rest.converter(value)
+                    place += 1
+        except Mismatch as mismatch:
+            raise self._wrong_at(place, mismatch) from mismatch.__cause__
+        if kwargs:
+            self._convert_keywords(kwargs)
+
+    def bind_text(self, text: str, tensors: Tensors) -> Tuple[List[Any], Dict[str, Any]]:
+        """The arguments that a text means: all of it, for a function that takes one text; else words, by place or as ``name=word``.
+
+        ``tensors`` finds the tensor of a tag. Raises WrongArguments, and whatever ``tensors`` does.
+        """
+        if self._takes_text():
+            is_left_out = not text and not self._fewest
+            return ([] if is_left_out else [text]), {}
+        words: List[str] = []
+        named: Dict[str, str] = {}
+        for word in text.split():
+            name, equals, value = word.partition("=")
+            if equals and name in self._by_name:
+                if name in named:
+                    raise self._wrong(f"{name!r} is given twice")
+                named[name] = value
+            else:
+                words.append(word)
+        self._check(len(words), named)
+        args: List[Any] = []
+        kwargs: Dict[str, Any] = {}
+        try:
+            for word in words:
+                args.append(self._at(len(args)).converter.from_word(word, tensors))
+        except Mismatch as mismatch:
+            raise self._wrong_at(len(args), mismatch) from mismatch.__cause__
+        for name, word in named.items():
+            try:
+                kwargs[name] = self._by_name[name].converter.from_word(word, tensors)
+            except Mismatch as mismatch:
+                raise self._wrong_in(name, mismatch) from mismatch.__cause__
+        return args, kwargs
+
+    def _add(self, parameter: inspect.Parameter) -> None:
+        converter = self._converter(parameter)
+        plain = None if converter is ANYTHING else converter.plain
+        is_variable = parameter.kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+        ours = _Parameter(parameter.name, converter, plain, parameter.default is _EMPTY and not is_variable)
+        if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
+            self._rest = ours
+        elif parameter.kind is inspect.Parameter.VAR_KEYWORD:
+            self._other_keywords = ours
+        else:
+            if parameter.kind in _POSITIONAL:
+                self._positional.append(ours)
+            if parameter.kind is not inspect.Parameter.POSITIONAL_ONLY:
+                self._by_name[parameter.name] = ours
+
+    def _converter(self, parameter: inspect.Parameter) -> Converter:
+        if parameter.annotation is _EMPTY:
+            return ANYTHING
+        try:
+            hint = resolved_hint(parameter.annotation, self._names)
+            # As type checkers once had it: x: int = None.
+            return converter_of(Optional[hint] if parameter.default is None else hint)
+        except UnreadableHint as error:
+            self.unreadable[parameter.name] = str(error)
+            return ANYTHING
+
+    def _takes_text(self) -> bool:
+        is_alone = len(self._positional) == 1 and self._rest is None and not self._other_keywords
+        if not is_alone or len(self._by_name.keys() - {self._positional[0].name}) > 0:
+            return False
+        return self._positional[0].converter in (SCALARS[str], ANYTHING)
+
+    def _at(self, place: int) -> _Parameter:
+        if place < len(self._positional):
+            return self._positional[place]
+        assert self._rest is not None
+        return self._rest
+
+    def _check(self, count: int, kwargs: Mapping[str, Any]) -> None:
+        """Whether so many arguments by place, and these by name, are what there must be."""
+        if count > len(self._positional) and self._rest is None:
+            most = len(self._positional)
+            raise self._wrong(f"it takes {most or 'no'} argument{'s' * (most != 1)} by place, not {count}")
+        for parameter in self._positional[:count]:
+            if parameter.name in kwargs and parameter.name in self._by_name:
+                raise self._wrong(f"{parameter.name!r} is given twice")
+        for name in kwargs:
+            if name not in self._by_name and self._other_keywords is None:
+                raise self._wrong(self._no_argument(name))
+        missing = [p.name for p in self._positional[count:] if p.is_required and p.name not in kwargs]
+        missing += [name for name in self._needs_names if name not in kwargs]
+        if missing:
+            raise self._wrong(
+                f"{', '.join(map(repr, missing))} {'is' if len(missing) == 1 else 'are'} missing"
+            )
+
+    def _no_argument(self, name: str) -> str:
+        near = difflib.get_close_matches(name, self._by_name, 1)
+        if any(parameter.name == name for parameter in self._positional):
+            return f"{name!r} is given by place only"
+        return f"it has no {name!r}" + (f"; did you mean {near[0]!r}?" if near else "")
+
+    def _convert_keywords(self, kwargs: Dict[str, Any]) -> None:
+        for name, value in kwargs.items():
+            parameter = self._by_name.get(name) or self._other_keywords
+            assert parameter is not None
+            try:
+                kwargs[name] = parameter.converter(value)  # the key is there already
+            except Mismatch as mismatch:
+                raise self._wrong_in(name, mismatch) from mismatch.__cause__
+
+    def _wrong_at(self, place: int, mismatch: Mismatch) -> WrongArguments:
+        parameter = self._at(place)
+        is_rest = place >= len(self._positional)
+        name = f"{parameter.name}[{place - len(self._positional)}]" if is_rest else parameter.name
+        return self._wrong_in(name, mismatch)
+
+    def _wrong_in(self, name: str, mismatch: Mismatch) -> WrongArguments:
+        path = path_text(mismatch.path)
+        dot = "." if path and not path.startswith("[") else ""
+        return self._wrong(f"{name}{dot}{path}: {mismatch}")
+
+    def _wrong(self, problem: str) -> WrongArguments:
+        return WrongArguments(f"wrong arguments for {self.signature}: {problem}")
+
+
+def _globals_of(function: Callable[..., Any]) -> Mapping[str, Any]:
+    inner = inspect.unwrap(getattr(function, "__func__", function))
+    return getattr(inner, "__globals__", {})
+
+
+def _signature_text(name: str, function: Callable[..., Any]) -> str:
+    """A signature with hints as people write them, without the names of modules."""
+    signature = inspect.signature(function)
+    parts: List[str] = []
+    last_kind: Any = None
+    for parameter in signature.parameters.values():
+        if parameter.kind is not last_kind and last_kind is inspect.Parameter.POSITIONAL_ONLY:
+            parts.append("/")
+        starts_keywords = parameter.kind is inspect.Parameter.KEYWORD_ONLY and last_kind is not parameter.kind
+        if starts_keywords and last_kind is not inspect.Parameter.VAR_POSITIONAL:
+            parts.append("*")
+        parts.append(_parameter_text(parameter))
+        last_kind = parameter.kind
+    if last_kind is inspect.Parameter.POSITIONAL_ONLY:
+        parts.append("/")
+    returned = signature.return_annotation
+    return f"{name}({', '.join(parts)})" + ("" if returned is _EMPTY else f" -> {shown_hint(returned)}")
+
+
+def _parameter_text(parameter: inspect.Parameter) -> str:
+    stars = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
+    text = stars.get(parameter.kind, "") + parameter.name
+    has_hint = parameter.annotation is not _EMPTY
+    if has_hint:
+        text += f": {shown_hint(parameter.annotation)}"
+    if parameter.default is not _EMPTY:
+        text += f" = {parameter.default!r}" if has_hint else f"={parameter.default!r}"
+    return text

@@ -1,0 +1,159 @@
+"""Converters for what has parts: lists, dicts, records, and unions of anything."""
+
+from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Sequence, Tuple, Union, cast
+
+from .body import type_of
+from .converters import ANYTHING, SCALARS, Converter, Mismatch, Tensors
+
+
+class SequenceOf(Converter):
+    """A list, or what is made of one: a tuple, a set."""
+
+    def __init__(self, shown: str, factory: Callable[[List[Any]], Any], element: Converter) -> None:
+        super().__init__(shown)
+        self.kinds = frozenset([list])
+        self._factory = None if factory is list else factory
+        self._element = element
+        if factory is list and element is ANYTHING:
+            self.plain = self.kinds
+
+    def convert(self, value: Any) -> Any:
+        """Whatever elements need no conversion stay as they are."""
+        if type_of(value) is not list:
+            raise self.mismatch(value)
+        parts = cast("List[Any]", value)
+        if self._element is not ANYTHING and not self._element.plain.issuperset(map(type_of, parts)):
+            parts = _converted(self._element, enumerate(parts))
+        return self._factory(parts) if self._factory else parts
+
+
+class FixedTuple(Converter):
+    """A tuple whose elements have their own hints."""
+
+    def __init__(self, shown: str, elements: Sequence[Converter]) -> None:
+        super().__init__(shown)
+        self.kinds = frozenset([list])
+        self._elements = elements
+
+    def convert(self, value: Any) -> Any:
+        """As many as there are hints."""
+        if type_of(value) is not list:
+            raise self.mismatch(value)
+        if len(value) != len(self._elements):
+            raise Mismatch(f"a list of {len(value)} where {self.shown} is wanted")
+        parts = enumerate(zip(self._elements, value))
+        return tuple(_converted(element, [(place, part)])[0] for place, (element, part) in parts)
+
+
+class DictOf(Converter):
+    """A dict; its keys arrive as strings."""
+
+    def __init__(self, shown: str, key: Converter, part: Converter) -> None:
+        super().__init__(shown)
+        self.kinds = frozenset([dict])
+        self._key = key
+        self._part = part
+        if key in (ANYTHING, SCALARS[str]) and part is ANYTHING:
+            self.plain = self.kinds
+
+    def convert(self, value: Any) -> Any:
+        """Keys that cannot be made of strings are refused."""
+        if type_of(value) is not dict:
+            raise self.mismatch(value)
+        return dict(zip(map(self._key, value), _converted(self._part, value.items())))
+
+
+def _converted(part: Converter, parts: Iterable[Tuple[Union[str, int], Any]]) -> List[Any]:
+    values: List[Any] = []
+    step: Union[str, int] = ""
+    try:
+        for step, value in parts:  # noqa: B007 - where it was counts
+            values.append(part(value))
+    except Mismatch as mismatch:
+        raise mismatch.within(step) from None
+    return values
+
+
+class Field(NamedTuple):
+    """What a record has. Without a converter it is not looked at."""
+
+    converter: Converter
+    is_required: bool
+
+
+class Record(Converter):
+    """Something made of a dict: a dataclass, a named tuple (of a list, too), a typed dict.
+
+    ``fields`` is filled in later, since records may contain themselves.
+    """
+
+    def __init__(self, kind: Any, *, takes_lists: bool = False) -> None:
+        super().__init__(kind.__name__)
+        self.plain = frozenset([kind])
+        self.kinds = frozenset([dict, list] if takes_lists else [dict])
+        self.fields: Dict[str, Field] = {}
+        self._make = kind
+
+    def convert(self, value: Any) -> Any:
+        """What the constructor raises is a mismatch, too."""
+        if type_of(value) not in self.kinds:
+            raise self.mismatch(value)
+        members = self._by_name(value) if type_of(value) is list else value
+        values = {name: self._field(name, part) for name, part in members.items()}
+        missing = [name for name, field in self.fields.items() if field.is_required and name not in values]
+        if missing:
+            raise Mismatch(f"{self.shown} needs {', '.join(missing)}")
+        try:
+            return self._make(**values)
+        except (TypeError, ValueError) as error:
+            raise Mismatch(f"{self.shown} refuses it: {error}") from error
+
+    def _by_name(self, values: List[Any]) -> Any:
+        if len(values) > len(self.fields):
+            raise Mismatch(
+                f"a list of {len(values)} where {self.shown} is wanted, which has {len(self.fields)}"
+            )
+        return dict(zip(self.fields, values))
+
+    def _field(self, name: str, value: Any) -> Any:
+        field = self.fields.get(name)
+        if field is None:
+            raise Mismatch(f"{self.shown} has no field {name!r}; it has {', '.join(self.fields) or 'none'}")
+        return _converted(field.converter, [(name, value)])[0]
+
+
+class OneOf(Converter):
+    """A union: the first alternative whose kind it is, else the first that takes it."""
+
+    def __init__(self, shown: str, alternatives: Sequence[Converter]) -> None:
+        super().__init__(shown)
+        self._alternatives = alternatives
+        self.plain = frozenset().union(*(alternative.plain for alternative in alternatives))
+        self.kinds = frozenset().union(*(alternative.kinds for alternative in alternatives))
+
+    def convert(self, value: Any) -> Any:
+        """With the reasons of all of them, if none takes it."""
+        kind = type_of(value)
+        return self._first([*self._of_kind(kind, True), *self._of_kind(kind, False)], lambda one: one(value))
+
+    def from_word(self, word: str, tensors: Tensors) -> Any:
+        """Text is what nothing else takes."""
+        last = (SCALARS[str], ANYTHING)
+        in_order = sorted(self._alternatives, key=lambda one: one in last)
+        return self._first(in_order, lambda one: one.from_word(word, tensors))
+
+    def _of_kind(self, kind: Any, wanted: bool) -> List[Converter]:
+        return [one for one in self._alternatives if (kind in one.kinds) is wanted]
+
+    def _first(self, alternatives: Iterable[Converter], take: Callable[[Converter], Any]) -> Any:
+        refusals: List[Mismatch] = []
+        for alternative in alternatives:
+            try:
+                return take(alternative)
+            except Mismatch as mismatch:
+                refusals.append(mismatch)
+        # One that went deeper is closer to what was meant.
+        refusals.sort(key=lambda mismatch: -len(mismatch.path))
+        if refusals[0].path:
+            raise refusals[0]
+        raise Mismatch("; ".join(dict.fromkeys(map(str, refusals))))

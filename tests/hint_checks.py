@@ -1,0 +1,467 @@
+"""What hints make of values and words, and what is said about wrong calls. Any interpreter runs the checks.
+
+python tests/hint_checks.py
+"""
+
+import collections.abc
+import dataclasses
+import enum
+import sys
+import typing
+from typing import (
+    Any,
+    Callable,
+    Dict,
+    FrozenSet,
+    Iterable,
+    List,
+    Mapping,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Set,
+    Tuple,
+    Union,
+)
+
+import numpy as np
+
+from tech_renaissance._protocol.binder import Binder, WrongArguments
+from tech_renaissance._protocol.converters import Mismatch
+from tech_renaissance._protocol.hints import UnreadableHint, converter_of, resolved_hint, shown_hint
+
+
+class Color(enum.Enum):
+    """By value or by name."""
+
+    RED = "red"
+    BLUE = 3
+
+
+class Access(enum.IntFlag):
+    """Members that are combined."""
+
+    READ = 1
+    WRITE = 2
+
+
+@dataclasses.dataclass
+class Layer:
+    """A record with defaults."""
+
+    width: int
+    rate: Optional[float] = None
+    tags: List[str] = dataclasses.field(default_factory=list)
+    area: int = dataclasses.field(init=False, default=0)
+
+
+@dataclasses.dataclass
+class Net:
+    """A record of records, one of which may be another net."""
+
+    layers: List[Layer]
+    inner: "Optional[Net]" = None
+
+    def __post_init__(self) -> None:
+        """Refuse nets without layers."""
+        if not self.layers:
+            raise ValueError("a net needs layers")
+
+
+class Point(NamedTuple):
+    """A tuple with names."""
+
+    x: int
+    y: int = 2
+
+
+class Movie(typing.TypedDict, total=False):
+    """A dict with hints."""
+
+    name: str
+    year: int
+
+
+def no_tensors(tag: str) -> Any:
+    """There are none."""
+    raise AssertionError(tag)
+
+
+def mismatch_of(action: Callable[[], Any]) -> str:
+    """What is said about something that does not fit."""
+    try:
+        action()
+    except Mismatch as mismatch:
+        return ".".join([*map(str, mismatch.path), ""]) + str(mismatch)
+    raise AssertionError("it fits")
+
+
+def wrong(action: Callable[[], Any]) -> str:
+    """What a wrong call says after the signature."""
+    try:
+        action()
+    except WrongArguments as error:
+        return str(error)
+    raise AssertionError("it fits")
+
+
+def expect(expected: Any, actual: Any) -> None:
+    """Equal, and of the same types."""
+    assert expected == actual, (expected, actual)
+    assert repr(expected) == repr(actual), (expected, actual)
+
+
+def converted(hint: Any, value: Any) -> Any:
+    """A value as the hint has it."""
+    return converter_of(hint)(value)
+
+
+def check_values_that_fit_pass() -> None:
+    """Or become what the hint says."""
+    array = np.zeros(2)
+    cases: List[Tuple[Any, Any, Any]] = [
+        (int, 3, 3),
+        (int, 3.0, 3),
+        (float, 3, 3.0),
+        (float, 0.5, 0.5),
+        (str, "x", "x"),
+        (bool, True, True),
+        (bytes, b"x", b"x"),
+        (bytes, bytearray(b"x"), b"x"),
+        (bytearray, b"x", bytearray(b"x")),
+        (None, None, None),
+        (Any, {"a": 1}, {"a": 1}),
+        (object, 1, 1),
+        (typing.TypeVar("T"), 1, 1),
+        (list, [1, "x"], [1, "x"]),
+        (List[float], [1, 0.5], [1.0, 0.5]),
+        (Sequence[int], [1], [1]),
+        (Iterable[int], [1], [1]),
+        (tuple, [1, 2], (1, 2)),
+        (Tuple[int, ...], [1, 2], (1, 2)),
+        (Tuple[float, str], [1, "x"], (1.0, "x")),
+        (Tuple[()], [], ()),
+        (Set[int], [1, 1], {1}),
+        (FrozenSet[str], ["a"], frozenset(["a"])),
+        (dict, {"a": 1}, {"a": 1}),
+        (Dict[str, float], {"a": 1}, {"a": 1.0}),
+        (Mapping[str, Any], {"a": 1}, {"a": 1}),
+        (Dict[Color, int], {"red": 1}, {Color.RED: 1}),
+        (Optional[int], None, None),
+        (Optional[int], 2.0, 2),
+        (Union[float, int], 3, 3),
+        (Union[float, str], 3, 3.0),
+        (Union[List[int], List[str]], ["a"], ["a"]),
+        (Union[List[Color], List[str]], ["red", "other"], ["red", "other"]),
+        (Union[Layer, Net], {"layers": [{"width": 1}]}, Net([Layer(1)])),
+        (typing.Literal["a", 1], 1, 1),
+        (Color, "red", Color.RED),
+        (Color, 3, Color.BLUE),
+        (Color, "BLUE", Color.BLUE),
+        (Access, 3, Access.READ | Access.WRITE),
+        (Layer, {"width": 2, "rate": 1}, Layer(2, 1.0)),
+        (Layer, {"tags": ["a"], "width": 2.0}, Layer(2, None, ["a"])),
+        (
+            Net,
+            {"layers": [{"width": 1}], "inner": {"layers": [{"width": 2}]}},
+            Net([Layer(1)], Net([Layer(2)])),
+        ),
+        (Point, {"x": 1}, Point(1, 2)),
+        (Point, [1.0, 3], Point(1, 3)),
+        (Movie, {"name": "x"}, {"name": "x"}),
+        (typing.NewType("Meters", float), 1, 1.0),
+    ]
+    for hint, value, expected in cases:
+        expect(expected, converted(hint, value))
+    assert converted(np.ndarray, array) is array
+    assert converted(List[np.ndarray], [array])[0] is array
+    assert converted(Optional[np.ndarray], array) is array
+
+
+def check_values_that_do_not_fit_are_told() -> None:
+    """With the path, and what is wanted."""
+    cases: List[Tuple[Any, Any, str]] = [
+        (int, 2.5, "2.5 (float) where int is wanted"),
+        (int, True, "True (bool) where int is wanted"),
+        (int, 1e300, "1e+300 (float) where int is wanted"),
+        (int, float("nan"), "nan (float) where int is wanted"),
+        (float, 2**53 + 1, "9007199254740993 (int) where float is wanted"),
+        (float, "1", "'1' (str) where float is wanted"),
+        (float, True, "True (bool) where float is wanted"),
+        (bool, 1, "1 (int) where bool is wanted"),
+        (str, None, "None (NoneType) where str is wanted"),
+        (bytes, "x", "'x' (str) where bytes is wanted"),
+        (str, ["y"] * 100, "['y', 'y', 'y', 'y', 'y', 'y', 'y', 'y', 'y', 'y', 'y', 'y',... (list) where str is wanted"),
+        (list, {"a": 1}, "{'a': 1} (dict) where list is wanted"),
+        (List[int], [1, "x"], "1.'x' (str) where int is wanted"),
+        (Dict[str, List[int]], {"a": [0, None]}, "a.1.None (NoneType) where int is wanted"),
+        (Dict[int, int], {"1": 1}, "'1' (str) where int is wanted"),
+        (Tuple[int, str], [1], "a list of 1 where Tuple[int, str] is wanted"),
+        (Tuple[int, str], [1, 2], "1.2 (int) where str is wanted"),
+        (Optional[int], "x", "'x' (str) where int is wanted; 'x' (str) where None is wanted"),
+        (Union[int, List[int]], ["x"], "0.'x' (str) where int is wanted"),
+        (typing.Literal[1, "a"], True, "True is none of 1, 'a'"),
+        (Color, "green", "'green' is none of 'red' (RED), 3 (BLUE)"),
+        (Color, 3.0, "3.0 is none of 'red' (RED), 3 (BLUE)"),
+        (Layer, {}, "Layer needs width"),
+        (Layer, {"widht": 1}, "Layer has no field 'widht'; it has width, rate, tags"),
+        (Layer, [1], "[1] (list) where Layer is wanted"),
+        (Net, {"layers": []}, "Net refuses it: a net needs layers"),
+        (Net, {"layers": [{"width": 1}, {"width": 300.5}]}, "layers.1.width.300.5 (float) where int is wanted"),
+        (Point, [1, 2, 3], "a list of 3 where Point is wanted, which has 2"),
+        (np.ndarray, [1.0], "[1.0] (list) where ndarray is wanted"),
+        (int, np.zeros((2, 3)), "a tensor of shape (2, 3) (ndarray) where int is wanted"),
+    ]  # fmt: skip
+    for hint, value, message in cases:
+        expect(message, mismatch_of(lambda hint=hint, value=value: converted(hint, value)))
+
+
+def check_what_arrived_is_not_changed() -> None:
+    """An alternative that fails in the middle leaves no trace, and values are not shared with what is made of them."""
+    value = ["red", 1]
+    expect(
+        "1.1 is none of 'red' (RED), 3 (BLUE)",
+        mismatch_of(lambda: converted(Union[List[Color], List[int]], value)),
+    )
+    expect(["red", 1], value)
+
+
+def check_words_become_what_hints_say() -> None:
+    """Without a hint they are text."""
+    cases: List[Tuple[Any, str, Any]] = [
+        (Any, "1", "1"),
+        (str, "1", "1"),
+        (int, "-7", -7),
+        (float, "7", 7.0),
+        (float, "1e-3", 1e-3),
+        (float, "-inf", float("-inf")),
+        (bool, "True", True),
+        (bool, "false", False),
+        (None, "null", None),
+        (bytes, "é", "é".encode()),
+        (Optional[int], "none", None),
+        (Optional[int], "3", 3),
+        (Union[str, int], "3", 3),
+        (Union[str, int], "x", "x"),
+        (Color, "RED", Color.RED),
+        (Color, "red", Color.RED),
+        (Color, "3", Color.BLUE),
+        (typing.Literal["fast", 2], "2", 2),
+        (List[int], "[1,2]", [1, 2]),
+        (Layer, '{"width":3}', Layer(3)),
+        (Tuple[int, str], '[1,"x"]', (1, "x")),
+    ]
+    for hint, word, expected in cases:
+        expect(expected, converter_of(hint).from_word(word, no_tensors))
+    array = np.zeros(1)
+    assert converter_of(np.ndarray).from_word("a", {"a": array}.__getitem__) is array
+
+
+def check_words_that_do_not_fit_are_told() -> None:
+    """As values are."""
+    cases: List[Tuple[Any, str, str]] = [
+        (int, "1.5", "'1.5' where int is wanted"),
+        (int, "1_000", "'1_000' where int is wanted"),
+        (int, "9223372036854775808", "'9223372036854775808' where int is wanted"),
+        (float, "one", "'one' where float is wanted"),
+        (bool, "1", "'1' where bool is wanted"),
+        (Color, "green", "'green' is none of 'red' (RED), 3 (BLUE)"),
+        (Optional[int], "x", "'x' where int is wanted; 'x' where None is wanted"),
+        (List[int], '["x"]', "0.'x' (str) where int is wanted"),
+    ]
+    for hint, word, message in cases:
+        expect(
+            message, mismatch_of(lambda hint=hint, word=word: converter_of(hint).from_word(word, no_tensors))
+        )
+    assert mismatch_of(lambda: converter_of(List[int]).from_word("[1", no_tensors)).startswith(
+        "'[1' cannot be read as List[int]: not a JSON text"
+    )
+
+
+def check_hints_that_cannot_be_read_are_told() -> None:
+    """They are no error of whoever calls."""
+    for hint in (
+        complex,
+        Callable[[int], int],
+        collections.abc.Iterator,
+        "Missing",
+        "List[Missing]",
+        5,
+        [int],
+    ):
+        try:
+            converter_of(resolved_hint(hint, {"List": List}))
+        except UnreadableHint:
+            continue
+        raise AssertionError(hint)
+
+
+def check_hints_are_shown_as_people_write_them() -> None:
+    """Without modules."""
+    cases: List[Tuple[Any, str]] = [
+        (int, "int"),
+        (None, "None"),
+        ("Missing", "Missing"),
+        (List[int], "List[int]"),
+        (Dict[str, Layer], "Dict[str, Layer]"),
+        (np.ndarray, "ndarray"),
+    ]
+    for hint, shown in cases:
+        expect(shown, shown_hint(hint))
+
+
+def plain(a, b=2, *rest, c, d="x.y", **others):  # noqa: ANN001, ANN002, ANN003, ANN201, D103
+    return a, b, rest, c, d, others
+
+
+def typed(
+    net: Net, n: int, /, scale: float = 1.0, *more: int, names: "Optional[List[str]]" = None, **rates: float
+) -> Layer:  # type: ignore[return]
+    """All kinds of parameters with hints."""
+
+
+def modern(a: "int | None", b: "list[int]" = [], c: int = None) -> None:  # type: ignore[assignment]  # noqa: B006, RUF013
+    """Hints that not every Python can read."""
+
+
+def one_text(text: str) -> str:
+    """Takes all of a text."""
+    return text
+
+
+def words(x: np.ndarray, dim: int = 0, *, keep: bool = False, name=None) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    """Takes words."""
+
+
+class Calculator:
+    """A method is bound without self."""
+
+    def add(self, a: int, b: int = 1) -> int:
+        """Add."""
+        return a + b
+
+
+def bound(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Tuple[List[Any], Dict[str, Any]]:
+    """The arguments of a call after binding."""
+    positional = list(args)
+    Binder(function).bind(positional, kwargs)
+    return positional, kwargs
+
+
+def check_arguments_that_fit_are_converted_in_place() -> None:
+    """By place, by name, the rest, and other keywords."""
+    expect(([1, 2, 3, "x"], {"c": 4, "e": 5}), bound(plain, 1, 2, 3, "x", c=4, e=5))
+    expect(([], {"a": 1, "c": 2}), bound(plain, a=1, c=2))
+    expect(
+        ([Net([Layer(1)]), 2, 3.0, 4, 5], {"names": ["n"], "fast": 1.0}),
+        bound(typed, {"layers": [{"width": 1}]}, 2.0, 3, 4, 5.0, names=["n"], fast=1),
+    )
+    expect(([1.0 and 1], {"b": 2}), bound(Calculator().add, 1.0, b=2.0))
+    expect(([], {}), bound(lambda: None))
+
+
+def check_wrong_calls_have_the_signature_and_the_argument_at_fault() -> None:
+    """In one sentence."""
+    text = "plain(a, b=2, *rest, c, d='x.y', **others)"
+    expect(f"wrong arguments for {text}: 'c' is missing", wrong(lambda: bound(plain, 1)))
+    expect(f"wrong arguments for {text}: 'a', 'c' are missing", wrong(lambda: bound(plain)))
+    expect(f"wrong arguments for {text}: 'a' is given twice", wrong(lambda: bound(plain, 1, a=2, c=3)))
+    text = "typed(net: Net, n: int, /, scale: float = 1.0, *more: int, names: Optional[List[str]] = None, **rates: float) -> Layer"
+    net = {"layers": [{"width": 1}, {"width": "x"}]}
+    expect(
+        f"wrong arguments for {text}: net.layers[1].width: 'x' (str) where int is wanted",
+        wrong(lambda: bound(typed, net, 1)),
+    )
+    expect(
+        f"wrong arguments for {text}: more[1]: 'x' (str) where int is wanted",
+        wrong(lambda: bound(typed, {"layers": [{"width": 1}]}, 1, 1, 1, "x")),
+    )
+    expect(
+        f"wrong arguments for {text}: names[0]: 1 (int) where str is wanted",
+        wrong(lambda: bound(typed, {"layers": [{"width": 1}]}, 1, names=[1])),
+    )
+    expect(
+        f"wrong arguments for {text}: fast: 'x' (str) where float is wanted",
+        wrong(lambda: bound(typed, {"layers": [{"width": 1}]}, 1, fast="x")),
+    )
+    text = "add(a: int, b: int = 1) -> int"
+    expect(
+        f"wrong arguments for {text}: it takes 2 arguments by place, not 3",
+        wrong(lambda: bound(Calculator().add, 1, 2, 3)),
+    )
+    expect(
+        f"wrong arguments for {text}: it has no 'bb'; did you mean 'b'?",
+        wrong(lambda: bound(Calculator().add, 1, bb=2)),
+    )
+    expect(
+        f"wrong arguments for {text}: b: None (NoneType) where int is wanted",
+        wrong(lambda: bound(Calculator().add, 1, None)),
+    )
+    assert wrong(lambda: bound(lambda: None, 1)).endswith(": it takes no arguments by place, not 1")
+
+
+def check_a_parameter_by_place_only_has_no_name() -> None:
+    """Other keywords may have it."""
+
+    def positional(a: int, /) -> None:
+        pass
+
+    expect(
+        "wrong arguments for positional(a: int, /) -> None: 'a' is given by place only",
+        wrong(lambda: bound(positional, a=1)),
+    )
+
+    def with_others(a: int, /, **others: str) -> None:
+        pass
+
+    expect(([1], {"a": "x"}), bound(with_others, 1, a="x"))
+
+
+def check_unreadable_hints_count_as_none() -> None:
+    """And the binder says which."""
+    binder = Binder(modern)
+    assert set(binder.unreadable) <= {"a", "b"}, binder.unreadable
+    assert ("a" in binder.unreadable) == (sys.version_info < (3, 10))
+    assert ("b" in binder.unreadable) == (sys.version_info < (3, 9))
+    expect(([1, [1], None], {}), bound(modern, 1, [1], None))
+    expect("modern(a: int | None, b: list[int] = [], c: int = None) -> None", binder.signature)
+
+
+def check_a_function_of_one_text_takes_all_of_it() -> None:
+    """White space, too."""
+    expect(([" a  b=1 "], {}), Binder(one_text).bind_text(" a  b=1 ", no_tensors))
+    expect(([""], {}), Binder(one_text).bind_text("", no_tensors))
+    expect(([], {}), Binder(lambda text="x": text).bind_text("", no_tensors))
+
+
+def check_a_text_is_words_for_others() -> None:
+    """By place or by name, converted by the hints."""
+    array = np.zeros(1)
+    args, kwargs = Binder(words).bind_text("x  1 keep=true", {"x": array}.__getitem__)
+    assert args[0] is array
+    expect(([1], {"keep": True}), (args[1:], kwargs))
+    expect(([1, 2], {}), Binder(Calculator().add).bind_text("1 2", no_tensors))
+    text = "add(a: int, b: int = 1) -> int"
+    expect(
+        f"wrong arguments for {text}: b: 'x' where int is wanted",
+        wrong(lambda: Binder(Calculator().add).bind_text("1 b=x", no_tensors)),
+    )
+    expect(
+        f"wrong arguments for {text}: a: 'c=1' where int is wanted",
+        wrong(lambda: Binder(Calculator().add).bind_text("c=1", no_tensors)),
+    )
+    expect(
+        f"wrong arguments for {text}: 'a' is given twice",
+        wrong(lambda: Binder(Calculator().add).bind_text("1 a=1", no_tensors)),
+    )
+    expect(
+        f"wrong arguments for {text}: 'a' is missing",
+        wrong(lambda: Binder(Calculator().add).bind_text("", no_tensors)),
+    )
+
+
+CHECKS = [check for name, check in sorted(globals().items()) if name.startswith("check_")]
+
+if __name__ == "__main__":
+    for one in CHECKS:
+        one()
