@@ -13,6 +13,7 @@ class UnfetchedCalls:
 
     def __init__(self) -> None:
         self._calls: Deque[Call] = deque()
+        self._has_timed_out = False  # whether there may be calls whose wait timed out
         self._lock = threading.Lock()
 
     def add(self, call: Call) -> None:
@@ -40,13 +41,17 @@ class UnfetchedCalls:
         """Put a call back as the oldest after the wait for it has failed."""
         with self._lock:
             self._calls.appendleft(call)
+            self._has_timed_out = self._has_timed_out or call.timed_out
 
     def forget_timed_out(self) -> None:
         """Remove the calls whose wait timed out; their answers will be discarded."""
+        if not self._has_timed_out:
+            return
         with self._lock:
             for call in [call for call in self._calls if call.timed_out]:
                 self._calls.remove(call)
                 call.abandoned = True
+            self._has_timed_out = False
 
     def clear(self) -> None:
         """Forget all calls, because a new worker starts."""

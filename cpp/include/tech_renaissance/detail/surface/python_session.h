@@ -167,13 +167,17 @@ struct PythonSession::Impl {
             return caller.answer(call, detail::deadline_after(timeout), timeout);
         } catch (const TimedOut& error) {
             const std::lock_guard<std::mutex> lock(asked_mutex);
-            if (error.code() == "timed_out") asked.push_front(call);
+            if (error.code() == "timed_out") {
+                asked.push_front(call);
+                has_timed_out = true;
+            }
             throw;
         }
     }
 
     void forget_timed_out() {
         const std::lock_guard<std::mutex> lock(asked_mutex);
+        if (!std::exchange(has_timed_out, false)) return;
         for (auto call = asked.begin(); call != asked.end();) {
             if ((*call)->timed_out) {
                 caller.abandon(*call);
@@ -190,6 +194,7 @@ struct PythonSession::Impl {
     detail::Caller caller;
     std::mutex asked_mutex;
     std::deque<detail::CallPtr> asked;  // calls of send_request whose answers have not been fetched
+    bool has_timed_out = false;         // whether a wait for one of them has timed out
 };
 
 TR_INLINE PythonSession::PythonSession(const std::string& script_path, const std::string& session_id, bool quiet_mode)
