@@ -150,7 +150,7 @@ def test_an_attachment_that_is_referred_to_twice_arrives_as_two_lists() -> None:
         (decimal.Decimal(1), "the value is of type Decimal, which cannot be sent: send str(value)"),
         (pathlib.Path(), "Path, which cannot be sent: send str(value)"),
         (np.datetime64(0, "s"), "the value is of type datetime64, which cannot be sent"),
-        (object(), "the value is of type object, which cannot be sent"),
+        (slice(1), "the value is of type slice, which cannot be sent"),
         (Layer, "the value is of type type, which cannot be sent"),
         (Net([Layer(1), Layer(2**63)]), "layers[1].width is an int that does not fit 64 bits"),
         (Layer(1, 2j), "rate is of type complex, which cannot be sent"),  # type: ignore[arg-type]
