@@ -50,9 +50,17 @@ Tensor row_of(const std::vector<T>& values) {
     return Tensor::from_vector(values, Shape({static_cast<std::int64_t>(values.size())}));
 }
 
+DType dtype_named(const std::string& name) {
+    for (const DTypeInfo& info : DTYPES) {
+        if (name == info.name) return info.dtype;
+    }
+    return DType::FP32;
+}
+
 Tensor tensor_of(const Value& meaning) {
     const std::string bytes = from_hex(meaning["data"].text());
-    Tensor tensor = Tensor::empty(Shape(meaning["shape"].as<std::vector<std::int64_t>>()), DType::INT32);
+    const Shape shape(meaning["shape"].as<std::vector<std::int64_t>>());
+    Tensor tensor = Tensor::empty(shape, dtype_named(meaning["dtype"].text()));
     tensor.from_cpu_data(bytes.data(), bytes.size());
     return tensor;
 }
@@ -107,9 +115,8 @@ std::string hex_of(const Tensor& data) {
 
 Value meaning_of(const Tensor& tensor) {
     const Value shape = Value::of(std::vector<std::int64_t>(tensor.shape().begin(), tensor.shape().end()));
-    return Value::dict({{"tensor", Value::dict({{"dtype", std::string(dtype_info(tensor.dtype()).name)},
-                                                {"shape", shape},
-                                                {"data", hex_of(tensor)}})}});
+    return Value::dict(
+        {{"tensor", Value::dict({{"dtype", to_string(tensor.dtype())}, {"shape", shape}, {"data", hex_of(tensor)}})}});
 }
 
 Value meaning_of(const Attachment& attachment) {
