@@ -56,7 +56,7 @@ public:
             if (begun.call->request.id == id) in_work = begun;
         }
         const std::lock_guard<std::mutex> lock(mutex_);
-        if (!ended_for_) ended_for_ = in_work;
+        if (!ended_for_) ended_for_ = std::move(in_work);
     }
 
     // The call that it was serving when the process ended; null for none.
