@@ -4,6 +4,7 @@ from typing import Any, Callable, Dict
 
 import numpy as np
 import pytest
+from gates import Gate
 from hosts import NUMPY_DTYPES
 from kept import read, write
 from segments import Monitor
@@ -344,6 +345,53 @@ def test_a_kept_input_is_given_back_when_it_is_forgotten(start_with: Maker) -> N
 
 
 # ------------------------------------------------------------------------------------------------------------- tags
+
+
+@BOTH_LIBRARIES
+def test_a_tensor_that_is_sent_again_and_again_stays_where_it_is(start_with: Maker, library: str) -> None:
+    """So the memory that both sides have in their caches is used again; a tensor of another shape goes elsewhere."""
+    session = start_with(library)
+    places = set()
+    for number in range(20):
+        session.send_tensor(np.full(1000, number, np.float32), "t")
+        place = session.fetch_response("where t")
+        if number > 2:  # at first it is not known yet that the handler lets go of it
+            places.add(place)
+        assert f"{1000.0 * number}" == session.fetch_response("sum t")
+    session.send_tensor(np.full((10, 100), 7, np.float32), "t")
+    assert session.fetch_response("where t") not in places
+    assert "7000.0" == session.fetch_response("sum t")
+    assert 1 == len(places)
+
+
+@BOTH_LIBRARIES
+@pytest.mark.parametrize("command", ["keep", "keep-part"])
+def test_what_a_handler_keeps_is_not_written_over(start_with: Maker, library: str, command: str) -> None:
+    """Even if it let go of the same tensor in the calls before."""
+    session = start_with(library)
+    session.send_tensor(np.full(4, 1, np.float32), "t")
+    for _ in range(3):
+        session.fetch_response("sum t")
+    session.fetch_response(f"{command} t")
+    for number in (2, 3):
+        session.send_tensor(np.full(4, number, np.float32), "t")
+        session.fetch_response("sum t")
+    kept = eval(session.fetch_response("kept"))
+    assert {1.0} == set(kept[0])
+
+
+def test_what_a_request_in_work_needs_is_not_written_over(start_with: Maker, gate: Gate) -> None:
+    """A tensor that is sent meanwhile is for later requests."""
+    session = start_with()
+    session.send_tensor(np.full(4, 1, np.float32), "t")
+    for _ in range(3):
+        session.fetch_response("sum t")
+    session.send_request(f"sum-later {gate.path} t")
+    gate.wait_for_arrival()
+    session.send_tensor(np.full(4, 2, np.float32), "t")
+    gate.open()
+    assert "4.0" == session.wait_for_response()
+    assert "8.0" == session.fetch_response("sum t")
 
 
 def test_an_unchanged_tag_costs_nothing(start_with: Maker) -> None:

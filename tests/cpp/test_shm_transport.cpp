@@ -72,6 +72,10 @@ public:
     std::byte* header_of(shm::Lent lent) const { return host_arena_->at(lent.offset + shm::block_prefix_nbytes); }
     std::uint64_t returned(std::uint64_t offset) const { return arena_->word(offset).load(); }
 
+    // Says that of a block only its tag is left here.
+    void mark_idle(shm::Lent lent) { host_arena_->word(lent.offset + 8).store(lent.lease); }
+    void set_served(std::uint64_t requests) { control_->word(shm::served_word).store(requests); }
+
     // Takes memory for a tensor in our arena, with this header, all bytes 1.
     void make(std::uint64_t offset, const Shape& shape, DType dtype = DType::UINT8) {
         const auto header = tr::detail::write_tsr_header(dtype, shape);
@@ -170,6 +174,34 @@ TEST("a tensor of empty is sent as it is, any other is copied") {
     CHECK(a_put_and_a_request == f.kinds_with_a_request());
     shared.data<float>()[0] = 6;
     CHECK_EQ(5.0f, *reinterpret_cast<float*>(f.worker->data_of(f.worker->last_put().lent)));
+}
+
+TEST("a tensor goes over the last one of its tag if the worker says that it may") {
+    Fixture f;
+    const auto put = [&](float value, const Shape& shape) {
+        f.host->put_tensor("t", Tensor::full(shape, value));
+        CHECK(a_put_and_a_request == f.kinds_with_a_request());
+        CHECK_EQ(value, *reinterpret_cast<float*>(f.worker->data_of(f.worker->last_put().lent)));
+        return f.worker->last_put().lent;
+    };
+    const shm::Lent first = put(1, Shape(4));
+    f.worker->mark_idle(first);
+    const shm::Lent second = put(2, Shape(4));
+    CHECK(first.offset != second.offset);  // because a request is in work
+
+    f.worker->mark_idle(second);
+    f.worker->set_served(2);
+    const shm::Lent third = put(3, Shape(4));
+    CHECK_EQ(second.offset, third.offset);
+    CHECK(second.lease < third.lease);
+
+    f.worker->set_served(3);
+    const shm::Lent fourth = put(4, Shape(4));
+    CHECK(third.offset != fourth.offset);  // because the mark is that of an earlier lease
+
+    f.worker->mark_idle(fourth);
+    f.worker->set_served(4);
+    CHECK(fourth.offset != put(5, Shape(2, 2)).offset);
 }
 
 TEST("a tag is announced when it changes, and only then") {

@@ -31,7 +31,7 @@ class HostileServer(TechRenaissanceServer):
     @property
     def host_arena(self):
         """Its first window."""
-        return self._transport._lessee._windows.first
+        return self._transport.lessee._windows.first
 
     @property
     def worker_arena(self):

@@ -54,6 +54,17 @@ class SharingServer(TechRenaissanceServer):
         flat = self.get_tensor(parameters).reshape(-1)
         self.write_response("", f"{int(flat[0])} {int(flat[-1])} {flat.shape[0]}")
 
+    def do_where(self, parameters):
+        """Where it is in this process."""
+        tensor = self.get_tensor(parameters)
+        place = tensor.ctypes.data if isinstance(tensor, np.ndarray) else tensor.data_ptr()
+        self.write_response("", str(place))
+
+    def do_sum_later(self, parameters):
+        gate, _, name = parameters.rpartition(" ")
+        pass_gate(gate)
+        self.do_sum(name)
+
     def do_shape(self, parameters):
         self.write_response("", str(tuple(self.get_tensor(parameters).shape)))
 

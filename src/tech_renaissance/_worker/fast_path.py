@@ -23,6 +23,7 @@ from .._transport.shm.control import (
     RESPONSE_HEAD,
     RESPONSE_TAIL,
     RESPONSES,
+    SERVED,
 )
 from .._transport.shm.frame import (
     BLOCK,
@@ -70,6 +71,7 @@ class FastPath:
         server, handle = turn.server, turn.handle
         side, words, mapping = end.side, end.control.words, end.control.mapping
         reader, writer, sizes = side.reader, side.writer, side.reader.sizes
+        lessee = end.lessee
         unpack, pack, pack_block = REQUEST_HEADER.unpack_from, RESULT_HEADER.pack, BLOCK.pack
         look, monotonic_ns = side.look, time.monotonic_ns
         acquire, release = self._fence.acquire, self._fence.release
@@ -162,6 +164,9 @@ class FastPath:
                         data += pack_block(offset, lease)
                 except Exception:  # why will be known when it happens again
                     return turn.conclude(self._request(command, parameters, reply, flags), reply, is_known)
+            if lessee.used:
+                lessee.mark_idle()
+            words[SERVED] = end.served = end.served + 1  # at once, because it says that the marks are valid
             start += RESPONSES
             mapping[start : start + nbytes] = data
             if NEEDS_FENCES:

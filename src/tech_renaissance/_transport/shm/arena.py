@@ -16,7 +16,9 @@ from .ranges import Ranges
 from .segment import PAGE, Mapping, Segment, page_up
 from .window import Windows, window_begin
 
-PREFIX_NBYTES = 64  # precedes a block's contents and has the word with the returned lease
+PREFIX_NBYTES = (
+    64  # precedes a block's contents and has two words: the lease that was returned, and the one that is idle
+)
 _GROWTH = 1 << 16  # a multiple of every page size
 TIDY_S = 10.0
 _MOST_NEWEST = 4
@@ -159,6 +161,11 @@ class Arena:
         else:
             self._lent[block.nbytes].add(block)
 
+    @staticmethod
+    def is_idle(block: Block) -> bool:
+        """Whether only tags, ours and the other side's, use a block that we have lent. Valid while no request is in work."""
+        return block.holders == 1 and block.window.words[block.word + 1] == block.lease
+
     def forget_leases(self) -> None:
         """Call it when the other side has gone: counts everything that it had as returned."""
         self._first_lease = self._next_lease
@@ -204,8 +211,8 @@ class Arena:
         except OSError as error:
             self._gaps.add(offset, size)
             raise _full(size, error) from error
-        # Elements of an older block may be here, and must not be mistaken for a returned lease.
-        block.window.words[block.word] = 0
+        # Elements of an older block may be here, and must not be mistaken for leases.
+        block.window.words[block.word] = block.window.words[block.word + 1] = 0
         return block
 
     def _take_back_returned(self, most_looks: int) -> None:

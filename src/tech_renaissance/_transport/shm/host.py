@@ -13,8 +13,8 @@ from ..._base.tensor import DType, Library, imported_library
 from ..._protocol.frame import LONG, SHORT, Exit, Exiting, Frame, Ready, Request, Response
 from ..transport import HostTransport, Offer, Taken, Unreadable, not_taken_in
 from . import frame as shm_frame
-from .arena import Block
-from .control import CONTROL_NBYTES, ControlSide, give_up, in_work, write_magic
+from .arena import Arena, Block
+from .control import CONTROL_NBYTES, SERVED, ControlSide, give_up, in_work, write_magic
 from .doorbell import Doorbell
 from .frame import LARGEST_NBYTES
 from .lender import Lender
@@ -83,10 +83,16 @@ class ShmHost(HostTransport):
         return {number: since_ns[number] for number in request_ids if number in since_ns}
 
     def put_tensor(self, tag: str, tensor: Any) -> None:
-        """See HostTransport. A tensor made by ``empty`` is not copied; any other is copied once."""
+        """See HostTransport. A tensor made by ``empty`` is not copied; any other is copied once, into the same block as before if nobody
+        else uses that.
+        """
         with self._lock:
-            self._replace(tag, self._lender.place(tensor))
             worker = self._worker
+            old = self._tags.get(tag)
+            if old is not None and not (worker and worker.is_done_with(old)):
+                old = None
+            block = self._lender.place(tensor, old)
+            self._replace(tag, block, is_rewritten=block is old)
             if worker and worker.is_ready and worker.side.other_is_awake:
                 self._announce()  # so that the worker handles it while the next tensor is being copied
 
@@ -110,6 +116,8 @@ class ShmHost(HostTransport):
         assert self._worker is not None
         with self._lock:
             if isinstance(frame, Request):
+                if self._worker.lessee.dead:
+                    self._worker.collect()
                 sent = (not self._unannounced or self._announce()) and self._send_request(frame)
             elif isinstance(frame, Exit):
                 self._sending = (frame, self._worker.side.writer.head)
@@ -194,14 +202,16 @@ class ShmHost(HostTransport):
                 self._lender.arena.tidy()
             worker.lessee.tidy()
 
-    def _replace(self, tag: str, block: Optional[Block]) -> None:
+    def _replace(self, tag: str, block: Optional[Block], *, is_rewritten: bool = False) -> None:
         arena = self._lender.arena
-        old = self._tags.pop(tag, None)
-        if old is not None:
-            arena.release(old)
-        if block is not None:
-            self._tags[tag] = block
-        if block is not old and self._is_in_use:
+        old = self._tags.get(tag)
+        if not is_rewritten:
+            self._tags.pop(tag, None)
+            if old is not None:
+                arena.release(old)
+            if block is not None:
+                self._tags[tag] = block
+        if (is_rewritten or block is not old) and self._is_in_use:
             self._unannounced[tag] = None
         arena.tidy()
 
@@ -224,10 +234,20 @@ class ShmHost(HostTransport):
         return True
 
     def _send_request(self, request: Request) -> bool:
-        assert self._worker is not None
-        writer = self._worker.side.writer
+        worker = self._worker
+        assert worker is not None
+        writer = worker.side.writer
         data = shm_frame.encode_request(request)
         self._sending = (request, writer.head)
+        worker.requests += 1
+        if self._write_request(data):
+            return True
+        worker.requests -= 1
+        return False
+
+    def _write_request(self, data: bytes) -> bool:
+        assert self._worker is not None
+        writer = self._worker.side.writer
         if len(data) <= LARGEST_NBYTES:
             return writer.try_write(data)
         if not writer.has_room(shm_frame.LARGEST_TAG_FRAME):
@@ -261,9 +281,21 @@ class _WorkerSide:
             undo.pop_all()
         self.side = ControlSide(self.control, doorbell, is_host=True, look_us=look_us)
         self.is_ready = False
+        # How many it was sent. Too many if an exception interrupted that; then no block is written into again.
+        self.requests = 0
         self.last: Tuple[Taken, int] = (None, 0)  # the last frame taken, and where it ends in the ring
         # Blocks of the frame being read, held until it is taken, because it may have to be read again.
         self._held: List[Lease] = []
+        self._collecting = threading.Lock()  # for the lessee's leases, once there are results
+
+    def is_done_with(self, block: Block) -> bool:
+        """Whether this worker, which has the block under a tag, has no request in work and no tensor of it."""
+        return self.control.words[SERVED] == self.requests and Arena.is_idle(block)
+
+    def collect(self) -> None:
+        """Return the results that have died. Another thread may be reading."""
+        with self._collecting:
+            self.lessee.collect()
 
     def read(self, library: Optional[Library]) -> Optional[Frame]:
         """The next frame, if there is one. Raises RemoteProtocolError."""
@@ -274,7 +306,7 @@ class _WorkerSide:
         if data is None:
             return None
         if self.lessee.dead:
-            self.lessee.collect()
+            self.collect()
         end = reader.tail + len(data)
         try:
             frame = self._decode(data, library)
@@ -294,8 +326,10 @@ class _WorkerSide:
         self.last = (taken, end)
         reader = self.side.reader
         reader.advance(end)
-        while self._held:
-            self.lessee.let_go(self._held.pop())
+        if self._held:
+            with self._collecting:
+                while self._held:
+                    self.lessee.let_go(self._held.pop())
         if reader.is_crowded:
             self.side.wake_other()
 
@@ -304,14 +338,15 @@ class _WorkerSide:
         hold = self.lessee.hold
         leases: List[Lease] = []
         failure: Optional[RemoteProtocolError] = None
-        for offset, number in blocks:
-            try:
-                lease = hold(offset, number)
-            except RemoteProtocolError as error:
-                failure = error
-            else:
-                self._held.append(lease)
-                leases.append(lease)
+        with self._collecting:
+            for offset, number in blocks:
+                try:
+                    lease = hold(offset, number)
+                except RemoteProtocolError as error:
+                    failure = error
+                else:
+                    self._held.append(lease)
+                    leases.append(lease)
         if failure is not None:
             raise failure
         return leases

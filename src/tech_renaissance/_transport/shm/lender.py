@@ -97,8 +97,9 @@ class Lender:
         )
         return tensor
 
-    def place(self, tensor: Any) -> Block:
-        """The block of a tensor made by ``empty``, or a new block with a copy. It has one holder more, until ``arena.release``.
+    def place(self, tensor: Any, old: Optional[Block] = None) -> Block:
+        """The block of a tensor made by ``empty``, or a new block with a copy. It has one holder more, until ``arena.release``. Or it is
+        ``old``, a block that we may write into: then it has a copy of the tensor, and as many holders as before.
 
         Raises ArenaFull, FormatError.
         """
@@ -106,14 +107,16 @@ class Lender:
             self.collect()
         kind: Any = type(tensor)  # pyright: ignore[reportUnknownVariableType]
         if kind is self._array:
-            return self._place_array(tensor)
+            return self._place_array(tensor, old)
         if kind is self._torch_tensor:
-            return self._place_torch(tensor)
+            return self._place_torch(tensor, old)
         self._array = sys.modules["numpy"].ndarray
         self._torch_tensor = getattr(sys.modules.get("torch"), "Tensor", None)
-        return self.place(tensor) if kind in (self._array, self._torch_tensor) else self._place_any(tensor)
+        return (
+            self.place(tensor, old) if kind in (self._array, self._torch_tensor) else self._place_any(tensor)
+        )
 
-    def _place_torch(self, tensor: Any) -> Block:
+    def _place_torch(self, tensor: Any, old: Optional[Block]) -> Block:
         """The fastest way for a torch tensor that is plain memory."""
         try:
             form = self._forms.get((tensor.dtype, tensor.shape)) or self._learn(tensor)
@@ -127,9 +130,9 @@ class Lender:
             block = self._existing(address, form.dtype, form.shape)
             if block is not None:
                 return block
-        return self._place_elements(form, form.elements(address) if form.elements else None, address)
+        return self._place_elements(form, form.elements(address) if form.elements else None, address, old)
 
-    def _place_array(self, array: Any) -> Block:
+    def _place_array(self, array: Any, old: Optional[Block]) -> Block:
         """The same for a numpy array."""
         form = self._forms.get((array.dtype, array.shape)) or self._learn_array(array)
         if form.dtype is None or not array.flags.c_contiguous:
@@ -141,11 +144,13 @@ class Lender:
             if loan is not None and loan.is_of(form.dtype, form.shape):
                 loan.block.holders += 1
                 return loan.block
-        return self._place_elements(form, array, 0 if form.elements else array.__array_interface__["data"][0])
+        return self._place_elements(
+            form, array, 0 if form.elements else array.__array_interface__["data"][0], old
+        )
 
-    def _place_elements(self, form: "_Form", elements: Any, address: int) -> Block:
+    def _place_elements(self, form: "_Form", elements: Any, address: int, old: Optional[Block]) -> Block:
         """A new block with a copy of the elements: from a buffer if they are few, else from the address."""
-        block = self.arena.allocate(form.nbytes)
+        block = old if old is not None and old.header == form.header else self.arena.allocate(form.nbytes)
         start = block.start
         data_start = start + form.header_nbytes
         window = block.window

@@ -14,7 +14,7 @@ import functools
 import time
 import weakref
 from collections import deque
-from typing import Any, Callable, Deque, Dict, Optional
+from typing import Any, Callable, Deque, Dict, List, Optional
 
 from ..._base.errors import ArenaFull, FormatError, RemoteProtocolError
 from ..._base.tensor import Library
@@ -46,6 +46,7 @@ class Lease:
         "alias",
         "header",
         "holders",
+        "is_idle",
         "is_known",
         "library",
         "memories",
@@ -67,6 +68,7 @@ class Lease:
         self.header = b""  # the header that the view was made with; empty without a view
         self.start = 0  # where the header begins in the window
         self.is_known = False  # whether it is known to be still the block's header
+        self.is_idle = False  # whether the owner may write into the block
         self.use: Optional[Use] = None
         self.memories: Dict[int, MemoryRef] = {}
         self.window: Optional[Mapping] = None  # set once the tensor is wanted
@@ -82,6 +84,7 @@ class Lessee:
         self._leases: Dict[int, Lease] = {}
         self._parked: Dict[int, Lease] = {}  # returned leases whose views are kept
         self.dead: Deque[MemoryRef] = deque()  # for ``collect`` to deal with
+        self.used: List[Lease] = []  # for ``mark_idle`` to deal with
         self._tidied_at = time.monotonic()
 
     def hold(self, offset: int, number: int) -> Lease:
@@ -130,7 +133,21 @@ class Lessee:
             if not is_same or lease.library != library:
                 self._make_view(lease, library)
             lease.is_known = True
+            if lease.is_idle and lease.window:
+                lease.window.words[(lease.offset - lease.window.begin >> 3) + 1] = 0
+                lease.is_idle = False
+            self.used.append(lease)
         return lease.alias(lease.view)
+
+    def mark_idle(self) -> None:
+        """Call it when a request has been served: its owner may write into a block that it used, if now only a tag refers to it."""
+        while self.used:
+            lease = self.used.pop()
+            use, window = lease.use, lease.window
+            if use is not None and window is not None and len(lease.memories) == 1 and use.is_sole():
+                window.words[(lease.offset - window.begin >> 3) + 1] = lease.number
+                lease.is_idle = True
+                lease.is_known = False
 
     def tensor_once(self, lease: Lease, library: Library) -> Any:
         """The same, for callers that will not ask again while the block is held."""

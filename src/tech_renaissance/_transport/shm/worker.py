@@ -53,8 +53,8 @@ _INBOX = 256
 class ShmWorker(WorkerTransport):
     """Serves over segments that the host made and this process inherited.
 
-    ``control``, ``side``, ``command`` and ``since_ns`` (of the current request), ``heard`` and ``given_up`` are for the fast path, which
-    bypasses this class.
+    ``control``, ``side``, ``command`` and ``since_ns`` (of the current request), ``heard``, ``given_up``, ``lessee`` and ``served`` are for the fast
+    path, which bypasses this class.
     """
 
     has_rings = True
@@ -70,7 +70,7 @@ class ShmWorker(WorkerTransport):
         self._place = place
         self.side = ControlSide(control, Doorbell(*descriptors[3:]), is_host=False, look_us=look_us)
         self._words = control.words
-        self._lessee = Lessee(host_arena)
+        self.lessee = Lessee(host_arena)
         self._lender = Lender(worker_arena)
         self._tags: Dict[str, Lease] = {}
         self._unsent_frame: Optional[Frame] = None  # already encoded as _unsent, waiting for room
@@ -84,7 +84,7 @@ class ShmWorker(WorkerTransport):
         ] = []  # blocks with tensors of the response being sent, and their previous leases
         self.command = ""  # the current request's
         self.since_ns = 0  # when the current request began
-        self._served = 0
+        self.served = 0  # how many requests
         self.heard = 0  # how much of the given-up list we have taken in, into:
         self.given_up: Set[int] = set()
         self._closed = False
@@ -103,7 +103,7 @@ class ShmWorker(WorkerTransport):
         lease = self._tags[tag]
         if lease.is_known and lease.library == library:
             return lease.alias(lease.view)
-        return self._lessee.tensor(lease, library or imported_library())
+        return self.lessee.tensor(lease, library or imported_library())
 
     def empty(self, dtype: DType, shape: Sequence[int], library: Library) -> Any:
         """See WorkerTransport. The tensor lives in shared memory."""
@@ -129,7 +129,9 @@ class ShmWorker(WorkerTransport):
         self.side.give_way()
         if isinstance(frame, Response):  # do this while the host reads it
             self.release_lent()
+            self.served += 1
             self.count(is_failure=frame.error is not None)
+            self._words[SERVED] = self.served
         elif isinstance(frame, Exiting):
             self._say("exiting")
         return True
@@ -190,7 +192,7 @@ class ShmWorker(WorkerTransport):
         self._say("terminated")
         self.side.close()
         self.control.close()
-        self._lessee.close()
+        self.lessee.close()
         self._lender.arena.close()
 
     def _say(self, word: str) -> None:
@@ -206,8 +208,8 @@ class ShmWorker(WorkerTransport):
 
     def tidy(self) -> None:
         """Return what is no longer in use."""
-        self._lessee.collect()
-        self._lessee.tidy()
+        self.lessee.collect()
+        self.lessee.tidy()
         self._lender.collect()
         self._lender.arena.tidy()
 
@@ -226,7 +228,7 @@ class ShmWorker(WorkerTransport):
         """
         kind = data[4]
         if data[6] & FLAG_BODY_IN_BLOCK:
-            data = self._lessee.whole_frame(data)
+            data = self.lessee.whole_frame(data)
         if kind == shm_frame.EXIT:
             return Exit()
         if kind != REQUEST:
@@ -246,7 +248,7 @@ class ShmWorker(WorkerTransport):
 
     def take_tag(self, kind: int, data: bytes) -> None:
         """Take in a Put or Drop frame. Raises RemoteProtocolError for others, and broken ones."""
-        lessee, tags = self._lessee, self._tags
+        lessee, tags = self.lessee, self._tags
         if kind == PUT:
             tag, (offset, number) = decode_put(data)
             old = tags.get(tag)
@@ -319,10 +321,9 @@ class ShmWorker(WorkerTransport):
         words = self._words
         words[HISTOGRAM + (time.monotonic_ns() - self.since_ns).bit_length() % 64] += 1
         words[CURRENT_ID] = 0
-        words[SERVED] = self._served = served = self._served + 1
         if is_failure:
             words[FAILED] += 1
-        if served & _OFTEN == 1:
+        if self.served & _OFTEN == 1:
             words[THREADS] = _threads()
             self.tidy()
 

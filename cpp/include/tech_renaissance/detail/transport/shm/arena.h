@@ -29,8 +29,9 @@
 
 namespace tr::detail::shm {
 
-inline constexpr std::uint64_t block_prefix_nbytes = 64;  // precedes the contents; has the word with the returned lease
-inline constexpr std::uint64_t growth_nbytes = 1 << 16;   // a multiple of every page size
+inline constexpr std::uint64_t block_prefix_nbytes =
+    64;  // precedes the contents; has two words: the lease that was returned, and the one that is idle
+inline constexpr std::uint64_t growth_nbytes = 1 << 16;  // a multiple of every page size
 inline constexpr std::chrono::seconds tidy_interval(10);
 
 // The size of the block for `nbytes`, larger by at most an eighth (or 255 bytes).
@@ -149,6 +150,12 @@ public:
         return {block.offset_, block.lease_};
     }
 
+    // Whether only tags, ours and the other side's, use a block that we have lent. Valid while no request is in work.
+    bool is_idle(const BlockPtr& block) const noexcept {
+        const Word& idle = block->window_->word(block->offset_ + 8);
+        return block.use_count() == 1 && idle.load(std::memory_order_acquire) == block->lease_;
+    }
+
     // Call it when the other side has gone: counts everything that it had as returned.
     void forget_leases() {
         const std::lock_guard<std::mutex> lock(mutex_);
@@ -234,7 +241,8 @@ private:
         }
         const Place found = place(offset ? *offset : commit(size), size);
         // Elements of an older block may be here, and must not be mistaken for a returned lease.
-        found.window->word(found.offset).store(0, std::memory_order_relaxed);
+        for (const std::uint64_t word : {found.offset, found.offset + 8})
+            found.window->word(word).store(0, std::memory_order_relaxed);
         return found;
     }
 

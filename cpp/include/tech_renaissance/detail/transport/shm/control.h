@@ -26,6 +26,7 @@ inline constexpr std::uint64_t given_up_word = 80;
 inline constexpr std::uint64_t host_asleep_word = 128;
 inline constexpr std::uint64_t worker_asleep_word = 256;
 inline constexpr std::uint64_t threads_word = 336;
+inline constexpr std::uint64_t served_word = 384;
 inline constexpr std::uint64_t first_slot = 1024;
 inline constexpr std::uint64_t slot_nbytes = 32;
 inline constexpr std::uint64_t slot_count = 64;
@@ -76,6 +77,9 @@ public:
         }
         return std::nullopt;
     }
+
+    // How many requests the worker has served.
+    std::uint64_t served() const noexcept { return memory_.mapping.word(served_word).load(std::memory_order_acquire); }
 
     // Rings if the worker is asleep. Call it after publishing a new head, or a new tail in a crowded ring.
     void wake_worker() noexcept {

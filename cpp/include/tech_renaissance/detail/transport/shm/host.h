@@ -54,6 +54,7 @@ public:
     bool try_send(const Request& request) override {
         const std::lock_guard<std::mutex> lock(mutex_);
         const bool sent = request.is_exit() ? writer().try_write(shm::encode_exit()) : announce() && send(request);
+        if (sent && !request.is_exit()) ++worker_->requests;
         worker_->control.wake_worker();  // even if there was only room for tags
         return sent;
     }
@@ -83,6 +84,7 @@ public:
     }
 
     void put_tensor(const std::string& tag, const Tensor& tensor) override {
+        if (rewrite(tag, tensor)) return;
         shm::BlockPtr block = lender_.place(tensor);
         const std::lock_guard<std::mutex> lock(mutex_);
         shm::BlockPtr& old = tags_[tag];
@@ -126,6 +128,7 @@ private:
         shm::Segment arena = shm::Segment::arena();
         shm::Lessee lessee{arena};
         std::string frame;
+        std::uint64_t requests = 0;  // how many it was sent
     };
 
     std::unique_ptr<WorkerSide> make_worker_side() const {
@@ -137,6 +140,18 @@ private:
     }
 
     shm::RingWriter& writer() { return worker_->control.writer(); }
+
+    // Copies a tensor over the tag's last one, if only tags use that and no request is in work.
+    bool rewrite(const std::string& tag, const Tensor& tensor) {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        if (!worker_ || worker_->control.served() != worker_->requests) return false;
+        const auto found = tags_.find(tag);
+        if (found == tags_.end() || !lender_.arena().is_idle(found->second)) return false;
+        if (!lender_.rewrite(found->second, tensor)) return false;
+        announce_later(tag);
+        lender_.arena().tidy();
+        return true;
+    }
 
     void announce_later(const std::string& tag) {
         if (is_in_use_) unannounced_.insert(tag);

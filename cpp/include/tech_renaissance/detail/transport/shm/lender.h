@@ -44,6 +44,17 @@ public:
         return block;
     }
 
+    // Copies a tensor into a block in place of the one that is there. False if it has another dtype or shape, or lives
+    // in a block of its own.
+    bool rewrite(const BlockPtr& block, const Tensor& tensor) {
+        if (block->header().bytes != write_tsr_header(tensor.dtype(), tensor.shape()).bytes || find(tensor))
+            return false;
+        restore(*block);
+        std::byte* data = block->contents() + block->header().nbytes;
+        if (tensor.memory_size() != 0) std::memcpy(data, tensor.data_ptr(), tensor.memory_size());
+        return true;
+    }
+
     BlockPtr place_bytes(std::string_view bytes) {
         BlockPtr block = arena_->allocate(bytes.size());
         std::memcpy(block->contents(), bytes.data(), bytes.size());
