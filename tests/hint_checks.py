@@ -204,7 +204,7 @@ def check_values_that_do_not_fit_are_told() -> None:
         (Color, "green", "'green' is none of 'red' (RED), 3 (BLUE)"),
         (Color, 3.0, "3.0 is none of 'red' (RED), 3 (BLUE)"),
         (Layer, {}, "Layer needs width"),
-        (Layer, {"widht": 1}, "Layer has no field 'widht'; it has width, rate, tags"),
+        (Layer, {"widht": 1}, "widht.Layer has no such field; it has width, rate, tags"),
         (Layer, [1], "[1] (list) where Layer is wanted"),
         (Net, {"layers": []}, "Net refuses it: a net needs layers"),
         (Net, {"layers": [{"width": 1}, {"width": 300.5}]}, "layers.1.width.300.5 (float) where int is wanted"),

@@ -78,8 +78,9 @@ def _json_value(form: int, data: Union[bytes, memoryview], attachments: Sequence
         raise _bad(f"a body of the form {form}, which does not exist")
     text = _decoded(data)
     values = [_parsed(text)]
-    if attachments or '"$' in text or "\\u" in text:
-        _Resolver(attachments).resolve_all(values)
+    has_escapes = "\\u" in text
+    if attachments or has_escapes or '"$' in text:
+        _Resolver(attachments, has_escapes=has_escapes).resolve_all(values)
     else:
         _check_numbers(values)
     return values[0]
@@ -143,32 +144,30 @@ def _check_numbers(values: Iterable[Any]) -> None:
 
 
 class _Resolver:
-    """Puts attachments, and what else is written as an object, where they are referred to."""
+    """Puts attachments, and what else is written as an object, where they are referred to; looks at numbers on the way."""
 
-    def __init__(self, attachments: Sequence[Any]) -> None:
+    def __init__(self, attachments: Sequence[Any], *, has_escapes: bool) -> None:
         self._attachments = attachments
+        self._has_escapes = has_escapes
         self._used: Set[int] = set()
 
     def resolve_all(self, values: List[Any]) -> None:
         """Resolve the values of a body; every attachment must be referred to."""
-        _check_numbers(values)
-        self._resolve_list(values)
+        self._resolve(values, enumerate(values))
         if len(self._used) != len(self._attachments):
             raise _bad(f"{len(self._attachments) - len(self._used)} attachments that nothing refers to")
 
-    def _resolve_list(self, values: List[Any]) -> None:
-        for place, value in enumerate(values):
-            if type_of(value) in (str, list, dict):
-                values[place] = self._resolved(value)
-
-    def _resolved(self, value: Any) -> Any:
-        if type_of(value) is str:
-            _check_surrogates(value)
-        elif type_of(value) is list:
-            self._resolve_list(value)
-        elif type_of(value) is dict:
-            return self._resolved_object(cast("Dict[str, Any]", value))
-        return value
+    def _resolve(self, whole: Any, parts: Iterable[Tuple[Any, Any]]) -> None:
+        for step, value in parts:
+            kind = type_of(value)
+            if kind is dict:
+                whole[step] = self._resolved_object(value)
+            elif kind is list:
+                self._resolve(value, enumerate(cast("List[Any]", value)))
+            elif kind is int or kind is float:
+                _check_numbers([value])
+            elif kind is str and self._has_escapes:
+                _check_surrogates(value)
 
     def _resolved_object(self, value: Dict[str, Any]) -> Any:
         if len(value) == 1:
@@ -176,7 +175,10 @@ class _Resolver:
                 return self._attachment(value["$"])
             if "$f" in value:
                 return _special_float(value["$f"])
-        return {_key(key): self._resolved(part) for key, part in value.items()}
+        if self._has_escapes or any(key[:1] == "$" for key in value):
+            value = {_key(key): part for key, part in value.items()}
+        self._resolve(value, value.items())
+        return value
 
     def _attachment(self, place: Any) -> Any:
         if type_of(place) is not int or not 0 <= place < len(self._attachments):

@@ -94,8 +94,9 @@ def encode_result(value: Any) -> Body:
         if value is None:
             return ATTACHMENTS, b"", []
         is_list = type_of(value) in (list, tuple) and len(value) > 1
-        if _all_attached(value) if is_list else _is_attached(value):
-            return _attachments_body(value if is_list else (value,))
+        attached = _attached_alone(value if is_list else (value,))
+        if attached is not None:
+            return ATTACHMENTS, b"", attached
         attachments: List[Any] = []
         return JSON, _bounded(_put(value, 0, attachments).encode()), attachments
     except _REFUSALS as error:
@@ -108,8 +109,9 @@ def encode_call(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Body:
         if not kwargs:
             if len(args) == 1 and type_of(args[0]) is str:
                 return TEXT, _bounded(args[0].encode()), []
-            if _all_attached(args):
-                return _attachments_body(args)
+            attached = _attached_alone(args)
+            if attached is not None:
+                return ATTACHMENTS, b"", attached
         attachments: List[Any] = []
         text = "[[" + ",".join([_put(value, 2, attachments) for value in args]) + "]"
         text += ("," + _put_dict(kwargs, 1, attachments) if kwargs else "") + "]"
@@ -120,20 +122,19 @@ def encode_call(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Body:
         raise _explained(kwargs, 1, (), error) from None
 
 
-def _attachments_body(values: Iterable[Any]) -> Body:
+def _attached_alone(values: Iterable[Any]) -> Optional[List[Any]]:
+    """The attachments that these values are, or None if one of them is something else."""
     attachments: List[Any] = []
     for value in values:
-        _put(value, 0, attachments)
-    return ATTACHMENTS, b"", attachments
-
-
-def _all_attached(values: Iterable[Any]) -> bool:
-    return all(map(_is_attached, values))
-
-
-def _is_attached(value: Any) -> bool:
-    put = _known.get(type_of(value)) or _learn(type_of(value))
-    return put is _put_tensor or put is _put_bytes
+        put = _known.get(type_of(value)) or _learn(type_of(value))
+        if put is _put_tensor:
+            check_sendable(value)
+            attachments.append(value)
+        elif put is _put_bytes:
+            attachments.append(_without_gaps(value))
+        else:
+            return None
+    return attachments
 
 
 def _bounded(data: bytes) -> bytes:
@@ -277,8 +278,11 @@ def _put_of_dataclass(kind: Any) -> _Put:
 
 
 def _put_bytes(value: Any, depth: int, attachments: List[Any]) -> str:
-    is_plain = type_of(value) is not memoryview or value.c_contiguous
-    return _attach(value if is_plain else value.tobytes(), depth, attachments)
+    return _attach(_without_gaps(value), depth, attachments)
+
+
+def _without_gaps(value: Any) -> Any:
+    return value if type_of(value) is not memoryview or value.c_contiguous else value.tobytes()
 
 
 def _put_tensor(value: Any, depth: int, attachments: List[Any]) -> str:

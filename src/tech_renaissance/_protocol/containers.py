@@ -1,6 +1,6 @@
 """Converters for what has parts: lists, dicts, records, and unions of anything."""
 
-from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Sequence, Tuple, Union, cast
+from typing import Any, Callable, Dict, Iterable, List, Sequence, Set, Tuple, Union, cast
 
 from .body import type_of
 from .converters import ANYTHING, SCALARS, Converter, Mismatch, Tensors
@@ -70,38 +70,37 @@ def _converted(part: Converter, parts: Iterable[Tuple[Union[str, int], Any]]) ->
         for step, value in parts:  # noqa: B007 - where it was counts
             values.append(part(value))
     except Mismatch as mismatch:
-        raise mismatch.within(step) from None
+        raise mismatch.within(step) from mismatch.__cause__
     return values
-
-
-class Field(NamedTuple):
-    """What a record has. Without a converter it is not looked at."""
-
-    converter: Converter
-    is_required: bool
 
 
 class Record(Converter):
     """Something made of a dict: a dataclass, a named tuple (of a list, too), a typed dict.
 
-    ``fields`` is filled in later, since records may contain themselves.
+    Fields are added later, since records may contain themselves.
     """
 
     def __init__(self, kind: Any, *, takes_lists: bool = False) -> None:
         super().__init__(kind.__name__)
         self.plain = frozenset([kind])
         self.kinds = frozenset([dict, list] if takes_lists else [dict])
-        self.fields: Dict[str, Field] = {}
         self._make = kind
+        self._fields: Dict[str, Converter] = {}
+        self._required: Set[str] = set()
+
+    def add(self, name: str, converter: Converter, *, is_required: bool) -> None:
+        """One more field."""
+        self._fields[name] = converter
+        if is_required:
+            self._required.add(name)
 
     def convert(self, value: Any) -> Any:
         """What the constructor raises is a mismatch, too."""
         if type_of(value) not in self.kinds:
             raise self.mismatch(value)
-        members = self._by_name(value) if type_of(value) is list else value
-        values = {name: self._field(name, part) for name, part in members.items()}
-        missing = [name for name, field in self.fields.items() if field.is_required and name not in values]
-        if missing:
+        values = self._converted(self._by_name(value) if type_of(value) is list else value)
+        if not self._required <= values.keys():
+            missing = [name for name in self._fields if name in self._required and name not in values]
             raise Mismatch(f"{self.shown} needs {', '.join(missing)}")
         try:
             return self._make(**values)
@@ -109,17 +108,26 @@ class Record(Converter):
             raise Mismatch(f"{self.shown} refuses it: {error}") from error
 
     def _by_name(self, values: List[Any]) -> Any:
-        if len(values) > len(self.fields):
+        if len(values) > len(self._fields):
             raise Mismatch(
-                f"a list of {len(values)} where {self.shown} is wanted, which has {len(self.fields)}"
+                f"a list of {len(values)} where {self.shown} is wanted, which has {len(self._fields)}"
             )
-        return dict(zip(self.fields, values))
+        return dict(zip(self._fields, values))
 
-    def _field(self, name: str, value: Any) -> Any:
-        field = self.fields.get(name)
-        if field is None:
-            raise Mismatch(f"{self.shown} has no field {name!r}; it has {', '.join(self.fields) or 'none'}")
-        return _converted(field.converter, [(name, value)])[0]
+    def _converted(self, members: Dict[str, Any]) -> Dict[str, Any]:
+        values: Dict[str, Any] = {}
+        name = ""
+        try:
+            for name, value in members.items():
+                converter = self._fields.get(name)
+                if converter is None:
+                    raise Mismatch(
+                        f"{self.shown} has no such field; it has {', '.join(self._fields) or 'none'}"
+                    )
+                values[name] = value if type_of(value) in converter.plain else converter(value)
+        except Mismatch as mismatch:
+            raise mismatch.within(name) from mismatch.__cause__
+        return values
 
 
 class OneOf(Converter):

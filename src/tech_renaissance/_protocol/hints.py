@@ -10,7 +10,7 @@ from collections import abc
 from types import SimpleNamespace
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple, Union, cast
 
-from .containers import DictOf, Field, FixedTuple, OneOf, Record, SequenceOf
+from .containers import DictOf, FixedTuple, OneOf, Record, SequenceOf
 from .converters import ANYTHING, SCALARS, Converter, EnumMember, LiteralValue, TensorOf
 
 _SAYS_NOTHING = (Any, object, typing.TypeVar)
@@ -143,7 +143,7 @@ class _Compiler:
                 converter = self.compile(resolved_hint(hint, names, {kind.__name__: kind}))
             except UnreadableHint:
                 converter = ANYTHING
-            record.fields[name] = Field(converter, name in required)
+            record.add(name, converter, is_required=name in required)
         return record
 
 

@@ -360,10 +360,9 @@ TR_INLINE bool Decoder::next_key(std::string& key) {
     skip_white_space();
     if (peek() != '"') fail_json("no key");
     parse_string(key);
-    if (key.substr(0, 2) == "$$") {
+    if (!key.empty() && key[0] == '$') {
+        if (key.size() < 2 || key[1] != '$') fail_value("the key " + key + ", which begins with a single $");
         key.erase(0, 1);
-    } else if (key.substr(0, 1) == "$") {
-        fail_value("the key " + key + ", which begins with a single $");
     }
     if (!skip_character(':')) fail_json("no colon");
     return true;

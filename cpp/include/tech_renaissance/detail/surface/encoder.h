@@ -118,7 +118,7 @@ TR_INLINE void Encoder::text(std::string_view value) {
 }
 
 TR_INLINE void Encoder::key(std::string_view key) {
-    if (key.substr(0, 1) == "$") {
+    if (!key.empty() && key[0] == '$') {
         write_string("$" + std::string(key));
     } else {
         write_string(key);
