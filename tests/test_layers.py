@@ -31,13 +31,16 @@ FOLDERS = ("base", "system", "protocol", "transport", "process", "host", "surfac
 PURE = (
     "_base",
     "_base.errors",
+    "_base.exit_status",
+    "_base.exit_status_posix",
+    "_base.exit_status_windows",
     "_base.names",
     "_base.post_mortem",
     "_protocol",
     "_protocol.connection",
     "_protocol.frame",
 )
-PURE_STANDARD = {"collections", "dataclasses", "enum", "functools", "json", "re", "signal", "typing"}
+PURE_STANDARD = {"collections", "dataclasses", "enum", "functools", "json", "re", "signal", "sys", "typing"}
 PURE_HEADERS = (
     "detail/protocol/connection.h",
     "detail/protocol/frame.h",

@@ -51,7 +51,7 @@ public:
           output_tail_(std::move(output_tail)),
           post_mortem_(std::move(post_mortem)) {}
 
-    // The exit code, negative for a signal; nullopt while unknown.
+    // The exit code, negative for a signal (on Windows: an exception); nullopt while unknown.
     std::optional<int> exit_status() const noexcept { return exit_status_; }
     // The last lines the worker printed.
     const std::string& output_tail() const noexcept { return output_tail_; }

@@ -10,9 +10,9 @@ namespace tr {
 // How a worker's process ended. Texts hold at most 64 KiB.
 struct PostMortem {
     std::int64_t pid = 0;
-    // The exit code, negative for a signal; nullopt if it cannot be known.
+    // The exit code, negative for a signal (on Windows: an exception); nullopt if it cannot be known.
     std::optional<int> exit_status;
-    // Name of the signal; empty if there was none.
+    // Name of the signal or exception; empty if there was none.
     std::string signal;
     // "starting", "idle", "busy" or "exiting".
     std::string moment;

@@ -35,7 +35,7 @@ class TechRenaissanceError(Exception):
 class _ProcessError(TechRenaissanceError):
     """An error that concerns the worker's process.
 
-    ``exit_status`` is the exit code, negative for a signal, None while unknown; ``output_tail`` is the last lines the worker
+    ``exit_status`` is the exit code, negative for a signal (on Windows: an exception), None while unknown; ``output_tail`` is the last lines the worker
     printed; ``post_mortem`` is all that is known about its end, None if it has not ended.
     """
 

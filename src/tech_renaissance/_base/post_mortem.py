@@ -3,9 +3,10 @@
 import dataclasses
 import json
 import re
-import signal
 from dataclasses import dataclass
 from typing import List, Optional
+
+from .exit_status import describe_exit
 
 _TEXT_LENGTH = 64 * 1024
 _COMMAND_LENGTH = 1000
@@ -14,7 +15,7 @@ _NO_MODULE = re.compile(r"No module named '?([\w.]+)'?")
 _NUMBERS = re.compile(r"(\d{1,3})\.(\d{1,3})")
 _OLDEST_PYTHON = (3, 8)
 _TRACEBACK = "Traceback (most recent call last):"
-_FAULT = "Fatal Python error: "
+_FAULTS = ("Fatal Python error: ", "Windows fatal exception: ")
 
 
 @dataclass(frozen=True)
@@ -85,26 +86,6 @@ def shortened_message(text: str) -> str:
     return _shortened(text, _COMMAND_LENGTH)
 
 
-def signal_name(status: Optional[int]) -> str:
-    """The name of the signal that an exit status stands for; empty if it is not a signal's."""
-    if status is None or status >= 0:
-        return ""
-    try:
-        return signal.Signals(-status).name
-    except ValueError:
-        return f"signal {-status}"
-
-
-def describe_exit(status: Optional[int]) -> str:
-    """An exit status in words; negative is a signal."""
-    if status is None:
-        return "its exit status is unknown"
-    if status >= 0:
-        return f"exit status {status}"
-    name = signal_name(status)
-    return name if name.startswith("signal") else f"signal {-status} ({name})"
-
-
 def last_traceback(stderr_tail: str, status: Optional[int]) -> str:
     """The Python traceback that ended the process; empty if none did."""
     position = stderr_tail.rfind(_TRACEBACK)
@@ -120,7 +101,7 @@ def last_traceback(stderr_tail: str, status: Optional[int]) -> str:
 
 def native_fault(stderr_tail: str) -> str:
     """What faulthandler wrote about a native fault, to the end of the output; empty if it wrote nothing."""
-    position = stderr_tail.rfind(_FAULT)
+    position = max(map(stderr_tail.rfind, _FAULTS))
     return stderr_tail[position:] if position >= 0 else ""
 
 

@@ -6,7 +6,8 @@ import os
 import time
 from typing import Any, Callable, Dict, Optional, Tuple
 
-from .._base.post_mortem import PostMortem, last_traceback, native_fault, shortened_message, signal_name
+from .._base.exit_status import signal_name
+from .._base.post_mortem import PostMortem, last_traceback, native_fault, shortened_message
 from .._process.interpreter import named_version
 from .._process.process import Process, have_grown, out_of_memory_kills, own_peak_nbytes, peak_nbytes
 from .._transport.session_files import read_worker_info, write_post_mortem, write_status

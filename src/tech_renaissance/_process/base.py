@@ -24,7 +24,7 @@ class BaseProcess:
 
     @property
     def exit_status(self) -> Optional[int]:
-        """The exit code, negative for a signal (POSIX); None while it runs, or if it cannot be known."""
+        """The exit code, negative for a signal or, on Windows, an exception; None while it runs, or if it cannot be known."""
         return self._status
 
     def wait(self, timeout_s: float) -> bool:

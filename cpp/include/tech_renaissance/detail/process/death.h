@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <csignal>
 #include <cstddef>
 #include <iomanip>
 #include <locale>
@@ -12,6 +11,7 @@
 #include <string>
 #include <string_view>
 
+#include "tech_renaissance/detail/process/exit_status.h"
 #include "tech_renaissance/detail/protocol/json.h"
 #include "tech_renaissance/post_mortem.h"
 
@@ -19,51 +19,6 @@ namespace tr::detail {
 
 inline constexpr std::size_t post_mortem_lines = 20;
 inline constexpr std::size_t longest_message = 1000;
-
-// The name of a signal; empty if it has none here.
-inline std::string_view signal_name(int number) {
-    struct Name {
-        int number;
-        std::string_view name;
-    };
-    static constexpr Name names[] = {
-        {SIGABRT, "SIGABRT"}, {SIGFPE, "SIGFPE"},   {SIGILL, "SIGILL"},       {SIGINT, "SIGINT"},
-        {SIGSEGV, "SIGSEGV"}, {SIGTERM, "SIGTERM"},
-#if !defined(_WIN32)
-        {SIGALRM, "SIGALRM"}, {SIGBUS, "SIGBUS"},   {SIGCHLD, "SIGCHLD"},     {SIGCONT, "SIGCONT"},
-        {SIGHUP, "SIGHUP"},   {SIGKILL, "SIGKILL"}, {SIGPIPE, "SIGPIPE"},     {SIGPROF, "SIGPROF"},
-        {SIGQUIT, "SIGQUIT"}, {SIGSTOP, "SIGSTOP"}, {SIGSYS, "SIGSYS"},       {SIGTRAP, "SIGTRAP"},
-        {SIGTSTP, "SIGTSTP"}, {SIGTTIN, "SIGTTIN"}, {SIGTTOU, "SIGTTOU"},     {SIGURG, "SIGURG"},
-        {SIGUSR1, "SIGUSR1"}, {SIGUSR2, "SIGUSR2"}, {SIGVTALRM, "SIGVTALRM"}, {SIGWINCH, "SIGWINCH"},
-        {SIGXCPU, "SIGXCPU"}, {SIGXFSZ, "SIGXFSZ"},
-#endif
-#if defined(SIGIO)
-        {SIGIO, "SIGIO"},
-#endif
-#if defined(SIGPWR)
-        {SIGPWR, "SIGPWR"},
-#endif
-    };
-    for (const Name& name : names) {
-        if (name.number == number) return name.name;
-    }
-    return "";
-}
-
-// The name of the signal that an exit status stands for; empty if it is not a signal's.
-inline std::string signal_of(std::optional<int> status) {
-    if (!status || *status >= 0) return "";
-    const std::string_view name = signal_name(-*status);
-    return name.empty() ? "signal " + std::to_string(-*status) : std::string(name);
-}
-
-// An exit status in words; negative is a signal.
-inline std::string describe_exit(std::optional<int> status) {
-    if (!status) return "its exit status is unknown";
-    if (*status >= 0) return "exit status " + std::to_string(*status);
-    const std::string_view name = signal_name(-*status);
-    return "signal " + std::to_string(-*status) + (name.empty() ? "" : " (" + std::string(name) + ")");
-}
 
 // The Python traceback that ended the process, from its stderr; empty if none did. An exception raised while another
 // was being handled belongs to the same traceback.
@@ -89,7 +44,11 @@ inline std::string last_traceback(std::string_view errors, std::optional<int> st
 
 // What faulthandler wrote about a native fault, to the end of stderr; empty if it wrote nothing.
 inline std::string native_fault(std::string_view errors) {
-    const std::size_t begin = errors.rfind("Fatal Python error: ");
+    std::size_t begin = std::string_view::npos;
+    for (const std::string_view first_words : {"Fatal Python error: ", "Windows fatal exception: "}) {
+        const std::size_t found = errors.rfind(first_words);
+        if (found != std::string_view::npos && (begin == std::string_view::npos || found > begin)) begin = found;
+    }
     return begin == std::string_view::npos ? "" : std::string(errors.substr(begin));
 }
 

@@ -212,7 +212,7 @@ public:
     // Whether the process is running; asks the system. Once false, exit_status() and output_tail() are complete.
     bool is_alive() const { return state_->is_alive(); }
 
-    // The exit code; on POSIX negative for a signal, on Windows with the bits of the DWORD. nullopt while the process
+    // The exit code; negative for a signal, or on Windows for an exception. nullopt while the process
     // runs, or if the host prevents it from being known (it ignores SIGCHLD, or reaps all of its children).
     std::optional<int> exit_status() const { return state_->exit_status(); }
 
