@@ -8,6 +8,7 @@ import pytest
 from gates import Gate
 from hosts import WORKERS, Driver
 from leaks import wait_until
+from processes import kill
 
 from tech_renaissance import OutputLine, WorkerLost
 
@@ -48,6 +49,15 @@ def test_output_goes_to_a_callback_line_by_line(start: Maker) -> None:
         expected = [(shown(number), f"print {number}") for number in range(20)]
         written = [(line.text, line.message) for line in lines if line.stream == stream and line.message]
         assert expected == written
+
+
+def test_a_newline_may_be_cr_lf(start: Maker) -> None:
+    """As Windows has it, and some programs everywhere; any other CR belongs to the line."""
+    lines: List[OutputLine] = []
+    session = start("talker.py", output=lines.append)
+    session.fetch_response("bytes one\\r\\na\\rb\\r\\n\\r\\ntwo\\r\\n")
+    session.close()
+    assert ["one", "a\rb", "", "two"] == [line.text for line in lines if line.message]
 
 
 def test_what_is_written_between_calls_belongs_to_none(start: Maker, gate: Gate) -> None:
@@ -142,7 +152,7 @@ def test_quiet_output_is_kept_for_the_post_mortem(start: Maker) -> None:
     session = start("flood.py", quiet_mode=True)
     session.fetch_response("flood 1", 60_000)
     session.fetch_response("print the end")
-    os.kill(int(session.fetch_response("pid")), 9)
+    kill(int(session.fetch_response("pid")))
     with pytest.raises(WorkerLost) as caught:
         session.fetch_response("echo")
     assert "THE END" in caught.value.output_tail

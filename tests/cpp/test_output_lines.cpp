@@ -76,6 +76,16 @@ TEST("lines are given without their newlines, as soon as they end, however they 
     CHECK_EQ(std::string("one\ntwo\nerror\n\nthree").size(), seen.nbytes);
 }
 
+TEST("a newline may be CR LF, in one piece or two; any other CR belongs to the line") {
+    Seen seen;
+    OutputLines output(seen.give());
+    output.write(bytes(Stream::out, "one\r\na\rb\r\n\r\ntwo\r", "a"));
+    output.write(bytes(Stream::out, "\nthree\r", "a"));
+    output.write({Kind::end_of_call, call("a")});
+    CHECK((seen.lines == Lines{"stdout a: one", "stdout a: a\rb", "stdout a: ", "stdout a: two", "stdout a: three\r"}));
+    CHECK_EQ(std::string("one\r\na\rb\r\n\r\ntwo\r\nthree\r").size(), seen.nbytes);
+}
+
 TEST("a line is cut after 64 KiB") {
     std::vector<std::size_t> sizes;
     OutputLines output([&](const OutputLine& line, std::uint64_t) { sizes.push_back(line.text.size()); });
@@ -155,7 +165,8 @@ TEST("what a process writes belongs to the call in whose time it is taken") {
         for (const char* word : {"before", "during", "after"}) {
             while (!std::filesystem::exists(directory / word)) std::this_thread::yield();
             process.switch_output(std::string(word) == "before" ? "call" : "");
-            std::filesystem::remove(directory / word);
+            std::error_code busy;  // Windows does not remove what is still open
+            while (!std::filesystem::remove(directory / word, busy)) std::this_thread::yield();
         }
         process.wait();
     }

@@ -14,6 +14,8 @@ class TalkerServer(EchoServer):
         if command == "print":
             print(parameters)
             print(f"({parameters})", file=sys.stderr)
+        elif command == "bytes":
+            os.write(1, parameters.encode().decode("unicode_escape").encode())
         elif command == "unended":
             for _ in range(int(parameters) // 1_000_000):
                 print("x" * 1_000_000, end="")

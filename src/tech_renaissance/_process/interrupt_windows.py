@@ -2,7 +2,6 @@
 has been cancelled. There are no stacks.
 """
 
-import _thread
 import contextlib
 import signal
 import threading
@@ -38,7 +37,7 @@ def interruptible(
             with contextlib.suppress(OSError, MemoryError):  # the next look may succeed
                 if is_cancelled() and not over.wait(_NOTICE_S) and is_cancelled():
                     ours.append(True)
-                    _thread.interrupt_main()
+                    signal.raise_signal(signal.SIGINT)  # unlike interrupt_main, it ends a sleep
 
     before = signal.signal(signal.SIGINT, answer)
     watcher = threading.Thread(target=watch, name="tech_renaissance cancel", daemon=True)

@@ -100,7 +100,7 @@ class Backlog:
 
 
 class Lines:
-    """Cuts pieces into lines. ``give`` is called with each line and the number of bytes it stands for."""
+    """Cuts pieces into lines, which end with LF or CR LF. ``give`` is called with each line and the number of bytes it stands for."""
 
     def __init__(self, give: Callable[[OutputLine, int], None]) -> None:
         self._give = give
@@ -118,7 +118,7 @@ class Lines:
         *lines, rest = (self._parts[piece.stream] + piece.data).split(b"\n")
         self._parts[piece.stream] = b""
         for line in lines:
-            self._give_line(piece.stream, line, len(line) + 1)
+            self._give_line(piece.stream, line[:-1] if line.endswith(b"\r") else line, len(line) + 1)
         while len(rest) >= _LONGEST_LINE:
             self._give_line(piece.stream, rest[:_LONGEST_LINE], _LONGEST_LINE)
             rest = rest[_LONGEST_LINE:]

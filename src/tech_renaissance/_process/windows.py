@@ -7,45 +7,29 @@ the host ends. Two threads move the output, one per stream; a third waits for th
 import contextlib
 import ctypes
 import math
+import msvcrt
 import os
-import subprocess
 import threading
 import time
 from ctypes import wintypes
-from typing import Callable, Mapping, Optional, Sequence
+from typing import Callable, List, Mapping, Optional, Sequence
 
 from .._base.errors import LaunchError
 from .base import RETRY_S, BaseProcess
 from .output import DescriptorSink, Output, OutputFlow, SinkFlow, open_sink
 from .output_lines import LineFlow
+from .spawn_windows import create_job, spawn
 
 _DRAIN_S = 5.0
 _KILLED = 1
-_EXTENDED_LIMIT_INFORMATION = 9
-_KILL_ON_JOB_CLOSE = 0x2000
+_AT_ONCE, _FOREVER = 0, 0xFFFFFFFF
+_TIMEOUT = 0x102
 
 _kernel32 = ctypes.WinDLL("kernel32", use_last_error=True)
-_kernel32.CreateJobObjectW.restype = wintypes.HANDLE
-_kernel32.CreateJobObjectW.argtypes = [ctypes.c_void_p, wintypes.LPCWSTR]
-_kernel32.SetInformationJobObject.argtypes = [wintypes.HANDLE, ctypes.c_int, ctypes.c_void_p, wintypes.DWORD]
-_kernel32.AssignProcessToJobObject.argtypes = [wintypes.HANDLE, wintypes.HANDLE]
 _kernel32.TerminateJobObject.argtypes = [wintypes.HANDLE, wintypes.UINT]
 _kernel32.CloseHandle.argtypes = [wintypes.HANDLE]
-
-
-class _ExtendedLimits(ctypes.Structure):
-    """JOBOBJECT_EXTENDED_LIMIT_INFORMATION. Only limit_flags is used."""
-
-    _fields_ = [
-        ("times", ctypes.c_int64 * 2),
-        ("limit_flags", wintypes.DWORD),
-        ("working_set", ctypes.c_size_t * 2),
-        ("active_process_limit", wintypes.DWORD),
-        ("affinity", ctypes.c_size_t),
-        ("classes", wintypes.DWORD * 2),
-        ("io_counters", ctypes.c_uint64 * 6),
-        ("memory", ctypes.c_size_t * 4),
-    ]
+_kernel32.WaitForSingleObject.argtypes = [wintypes.HANDLE, wintypes.DWORD]
+_kernel32.GetExitCodeProcess.argtypes = [wintypes.HANDLE, ctypes.POINTER(wintypes.DWORD)]
 
 
 class Process(BaseProcess):
@@ -60,31 +44,22 @@ class Process(BaseProcess):
         inherited: Sequence[int],
         on_end: Callable[["Process", Optional[int]], None],
     ) -> None:
-        del inherited  # only shared memory has some, and that is not offered on Windows yet
         super().__init__(on_end)
         self._output: OutputFlow = (
             LineFlow(output) if callable(output) else SinkFlow(open_sink(output, _DescriptorSink))
         )
-        self._job = _create_job()
+        self._job = 0
+        self._streams: List[int] = []
         try:
-            self._popen = subprocess.Popen(
-                arguments,
-                env={**environment, "TR_HOST_PID": str(os.getpid())},
-                cwd=directory,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                creationflags=subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW,
-            )
+            self._launch(arguments, environment, directory, inherited)
         except (OSError, ValueError) as error:
+            for descriptor in self._streams:
+                os.close(descriptor)
             _kernel32.CloseHandle(self._job)
             self._output.close()
             raise LaunchError(
                 "launch_failed", f"cannot start {arguments[0]!r} in {directory or '.'!r}: {error}"
             ) from error
-        self.pid = self._popen.pid
-        self.exit_handle = int(self._popen._handle)  # type: ignore[attr-defined]  # noqa: SLF001 - Popen hides it
-        _kernel32.AssignProcessToJobObject(self._job, self.exit_handle)
         self._threads = [
             threading.Thread(target=self._move, args=(stream,), name="tech_renaissance output", daemon=True)
             for stream in range(2)
@@ -100,7 +75,9 @@ class Process(BaseProcess):
 
     def is_alive(self) -> bool:
         """See posix.py."""
-        if self._popen.poll() is None:
+        if self._ended.is_set():
+            return False
+        if _kernel32.WaitForSingleObject(self.exit_handle, _AT_ONCE) == _TIMEOUT:
             return True
         self._ended.wait(_DRAIN_S)
         return False
@@ -135,25 +112,55 @@ class Process(BaseProcess):
                 if thread.ident is not None and thread is not threading.current_thread():
                     thread.join(0.0 if self.is_unkillable else _DRAIN_S)
             _kernel32.CloseHandle(self._job)
-            self._job = None
+            self._job = 0
+            if self._ended.is_set():
+                _kernel32.CloseHandle(self.exit_handle)
             self._output.close()
 
     def disown(self) -> None:
         """Does nothing: there are no forks."""
 
+    def _launch(
+        self,
+        arguments: Sequence[str],
+        environment: Mapping[str, str],
+        directory: Optional[str],
+        inherited: Sequence[int],
+    ) -> None:
+        self._job = create_job()
+        with contextlib.ExitStack() as ours:  # the child's ends
+            nothing = os.open(os.devnull, os.O_RDONLY | os.O_NOINHERIT)
+            ours.callback(os.close, nothing)
+            ends = [nothing]
+            for _ in range(2):
+                reading, writing = os.pipe()
+                self._streams.append(reading)
+                ours.callback(os.close, writing)
+                ends.append(writing)
+            handles = [msvcrt.get_osfhandle(end) for end in ends]
+            for handle in handles:
+                os.set_handle_inheritable(handle, True)
+            variables = {**environment, "TR_HOST_PID": str(os.getpid())}
+            started = spawn(arguments, variables, directory, self._job, handles, inherited)
+        self.pid = started.pid
+        self.exit_handle = started.handle
+
     def _watch(self) -> None:
-        status = self._popen.wait()
+        _kernel32.WaitForSingleObject(self.exit_handle, _FOREVER)
+        code = wintypes.DWORD()
+        _kernel32.GetExitCodeProcess(self.exit_handle, ctypes.byref(code))
+        # Exceptions have negative numbers, as in _base/exit_status_windows.py.
+        status = ctypes.c_int32(code.value).value
         for thread in self._threads[:2]:
             thread.join(_DRAIN_S)
         self._output.take(list, last=True)
         self._tell_end(status)
 
     def _move(self, stream: int) -> None:
-        source = self._popen.stderr if stream else self._popen.stdout
-        assert source is not None
+        source = self._streams[stream]
         while True:
             try:
-                data = os.read(source.fileno(), 65536)
+                data = os.read(source, 65536)
                 if not data:
                     break
                 self._output.wait_for_room(math.inf)
@@ -163,16 +170,7 @@ class Process(BaseProcess):
                 break
             except Exception:  # such as MemoryError: better to lose some output than the thread
                 time.sleep(RETRY_S)
-        source.close()
-
-
-def _create_job() -> int:
-    job: int = _kernel32.CreateJobObjectW(None, None)
-    limits = _ExtendedLimits(limit_flags=_KILL_ON_JOB_CLOSE)
-    _kernel32.SetInformationJobObject(
-        job, _EXTENDED_LIMIT_INFORMATION, ctypes.byref(limits), ctypes.sizeof(limits)
-    )
-    return job
+        os.close(source)
 
 
 class _DescriptorSink(DescriptorSink):

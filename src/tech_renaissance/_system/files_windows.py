@@ -9,18 +9,21 @@ from typing import Callable, Generator, Optional, TypeVar
 
 _Result = TypeVar("_Result")
 
-# The other side keeps a small file open for microseconds, a virus scanner for milliseconds.
-_TRIES = 200
-_PAUSE_S = 0.005
+# What another process causes by having the file open: access denied, a sharing violation, a lock. None: the C runtime does not say.
+_IN_THE_WAY = (None, 5, 32, 33)
+# The other side keeps a small file open for microseconds, a virus scanner for milliseconds. 0: let others run.
+PAUSES_S = (*[0.0] * 20, *(min(1 << number, 64) / 1000 for number in range(21)))
 
 
 def patiently(action: Callable[[], _Result]) -> _Result:
-    """Run a file operation, and retry it for at most a second while another process is in the way."""
-    for _ in range(_TRIES):
+    """Run a file operation, and retry it for about a second while another process is in the way."""
+    for pause_s in PAUSES_S:
         try:
             return action()
-        except PermissionError:
-            time.sleep(_PAUSE_S)
+        except PermissionError as error:
+            if error.winerror not in _IN_THE_WAY:
+                raise
+            time.sleep(pause_s)
     return action()
 
 

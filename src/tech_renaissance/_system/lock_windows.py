@@ -41,8 +41,11 @@ def try_lock(descriptor: int) -> bool:
 
 
 def remove_locked(descriptor: int, folder: OpenFolder, name: str) -> None:
-    """Release the lock, then remove the file if it still has this name. In this order because Windows does not remove open files."""
-    identity = identity_of(descriptor)
-    close_held(descriptor)
-    if folder.identity_at(name) == identity:
-        folder.remove_file(name)
+    """Remove the file if it still has this name, then release the lock. In this order nobody can lock the removed file and believe
+    that the name is theirs. The name becomes free when the file is closed.
+    """
+    try:
+        if folder.identity_at(name) == identity_of(descriptor):
+            folder.remove_file(name)
+    finally:
+        close_held(descriptor)

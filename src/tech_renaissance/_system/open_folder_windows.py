@@ -3,6 +3,7 @@ safe to use.
 """
 
 import ctypes
+import msvcrt
 import os
 import stat
 from ctypes import wintypes
@@ -14,7 +15,9 @@ from .fork import make_held
 
 _LIST_AND_READ_ATTRIBUTES = 0x1 | 0x80  # reading only attributes would ignore the share mode
 _SHARE_READ_AND_WRITE = 0x1 | 0x2  # but not deletion, which includes renaming
-_OPEN_EXISTING = 3
+_OPEN_EXISTING, _OPEN_ALWAYS = 3, 4
+_READ_AND_WRITE = 0xC0000000
+_SHARE_ALL = 0x1 | 0x2 | 0x4
 _BACKUP_SEMANTICS = 0x02000000  # required for directories
 _OPEN_REPARSE_POINT = 0x00200000
 _INVALID_HANDLE = ctypes.c_void_p(-1).value
@@ -84,8 +87,7 @@ class OpenFolderBase:
         path = os.path.join(self.path, name)
         if os.path.islink(path):
             raise OSError(f"{path!r} is a link")
-        flags = os.O_RDWR | os.O_BINARY | os.O_NOINHERIT | (os.O_CREAT if make else 0)
-        return make_held(lambda: os.open(path, flags))
+        return make_held(lambda: _open_shared(path, _OPEN_ALWAYS if make else _OPEN_EXISTING))
 
     def names(self) -> List[str]:
         """The names of everything in it."""
@@ -120,6 +122,16 @@ class OpenFolderBase:
             return os.lstat(os.path.join(self.path, name))
         except FileNotFoundError:
             return None
+
+
+def _open_shared(path: str, disposition: int) -> int:
+    """Open a file so that it can be removed meanwhile, which os.open does not allow."""
+    handle = _kernel32.CreateFileW(
+        path, _READ_AND_WRITE, _SHARE_ALL, None, disposition, _OPEN_REPARSE_POINT, None
+    )
+    if handle == _INVALID_HANDLE:
+        raise ctypes.WinError(ctypes.get_last_error())
+    return msvcrt.open_osfhandle(handle, os.O_RDWR | os.O_BINARY | os.O_NOINHERIT)
 
 
 def _is_folder(status: os.stat_result) -> bool:

@@ -14,7 +14,7 @@
 
 namespace tr::detail {
 
-// Cuts pieces into lines. For use by a single thread.
+// Cuts pieces into lines, which end with LF or CR LF. For use by a single thread.
 class OutputLines {
 public:
     static constexpr std::size_t longest = 64 * 1024;
@@ -36,7 +36,9 @@ public:
         std::string_view bytes = piece.bytes;
         for (std::size_t end = 0; (end = bytes.find('\n')) != std::string_view::npos; bytes.remove_prefix(end + 1)) {
             add(part, bytes.substr(0, end), piece.stream);
-            give(part, piece.stream, part.size() + 1);
+            const std::size_t nbytes = part.size() + 1;
+            if (!part.empty() && part.back() == '\r') part.pop_back();
+            give(part, piece.stream, nbytes);
         }
         add(part, bytes, piece.stream);
     }

@@ -46,16 +46,20 @@ public:
     // Signalled when there is something to read; no_handle once the stream has ended.
     WaitHandle readable() const noexcept { return ended_ ? no_handle : readable_.get(); }
 
+    // What was written so far. A read that is under way is called off and begun again, because its completion may be
+    // announced late. A thread's reads are called off by the system when it ends, such as the one that made this.
     std::string read_available() {
         std::string piece;
         while (!ended_ && piece.size() < 16 * buffer_nbytes) {
             DWORD got = 0;
-            if (!::GetOverlappedResult(reading_.get(), &read_, &got, FALSE)) {
-                ended_ = ::GetLastError() != ERROR_IO_INCOMPLETE;
-                break;
-            }
+            ::CancelIoEx(reading_.get(), &read_);
+            const bool has_read = ::GetOverlappedResult(reading_.get(), &read_, &got, TRUE) != FALSE;
+            const bool was_called_off = !has_read && ::GetLastError() == ERROR_OPERATION_ABORTED;
+            ended_ = !has_read && !was_called_off;
+            if (ended_) break;
             piece.append(buffer_.data(), got);
             begin_read();
+            if (was_called_off && !HasOverlappedIoCompleted(&read_)) break;
         }
         return piece;
     }

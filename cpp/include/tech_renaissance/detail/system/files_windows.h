@@ -27,18 +27,27 @@ inline constexpr std::size_t max_io_nbytes = std::size_t{1} << 30;
                       std::string("cannot ") + what + " " + from_path(path));
 }
 
+// How long to wait before a retry: at first only until others have run, then longer and longer.
+constexpr DWORD retry_pause_ms(int retry) noexcept {
+    constexpr int quick_ones = 20;
+    if (retry < quick_ones) return 0;
+    return std::min(DWORD{1} << std::min(retry - quick_ones, 6), DWORD{64});
+}
+
+// Together they take about a second.
+inline constexpr int most_retries = 41;
+
 // Retries `call` while it fails because another process has the file open, which the other side does for microseconds,
-// and a virus scanner for milliseconds. Stops after a second.
+// and a virus scanner for milliseconds.
 template <class Call>
 auto patiently(Call&& call) {
-    constexpr int tries = 200;
-    constexpr DWORD pause_ms = 5;
-    for (int i = 0;; ++i) {
+    for (int retry = 0;; ++retry) {
         auto result = call();
         const DWORD error = GetLastError();
-        const bool in_the_way = error == ERROR_SHARING_VIOLATION || error == ERROR_ACCESS_DENIED;
-        if (result || !in_the_way || i == tries) return result;
-        Sleep(pause_ms);
+        const bool in_the_way =
+            error == ERROR_SHARING_VIOLATION || error == ERROR_LOCK_VIOLATION || error == ERROR_ACCESS_DENIED;
+        if (result || !in_the_way || retry == most_retries) return result;
+        Sleep(retry_pause_ms(retry));
     }
 }
 

@@ -1,0 +1,114 @@
+"""What only Windows has: files that others hold open, jobs, handles that are inherited."""
+
+import ctypes
+import os
+import sys
+import time
+from ctypes import wintypes
+from pathlib import Path
+from typing import Any, Callable, List
+
+import pytest
+
+if sys.platform != "win32":
+    pytest.skip("this is Windows' own", allow_module_level=True)
+
+import msvcrt
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tech_renaissance._process.spawn_windows import create_job, spawn
+from tech_renaissance._system import files_windows
+
+Maker = Callable[..., Any]
+
+_kernel32 = ctypes.WinDLL("kernel32", use_last_error=True)
+_kernel32.IsProcessInJob.argtypes = [wintypes.HANDLE, wintypes.HANDLE, ctypes.POINTER(wintypes.BOOL)]
+_kernel32.WaitForSingleObject.argtypes = [wintypes.HANDLE, wintypes.DWORD]
+_kernel32.CloseHandle.argtypes = [wintypes.HANDLE]
+_kernel32.CreateEventW.restype = wintypes.HANDLE
+
+# Says what it was given, and which of the handles that its last arguments name it has.
+_CHILD = """
+import ctypes, json, sys
+flags = ctypes.c_ulong()
+has = [bool(ctypes.windll.kernel32.GetHandleInformation(ctypes.c_void_p(int(n)), ctypes.byref(flags))) for n in sys.argv[1].split()]
+print(json.dumps([has, sys.argv[2:]]))
+"""
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> List[float]:
+    """How long was slept; nobody sleeps."""
+    slept: List[float] = []
+    monkeypatch.setattr(time, "sleep", slept.append)
+    return slept
+
+
+def _failing(error: OSError, times: int) -> Callable[[], str]:
+    errors = [error] * times
+
+    def action() -> str:
+        if errors:
+            raise errors.pop()
+        return "done"
+
+    return action
+
+
+@pytest.mark.parametrize("code", [5, 32, 33])
+def test_a_file_that_is_in_use_is_tried_again_at_once(pauses: List[float], code: int) -> None:
+    """The other side needs it for microseconds."""
+    assert "done" == files_windows.patiently(_failing(OSError(13, "in use", "file", code), 3))
+    assert [0.0] * 3 == pauses
+
+
+def test_a_file_that_stays_in_use_is_given_up_after_a_second(pauses: List[float]) -> None:
+    """With the true error."""
+    with pytest.raises(PermissionError) as caught:
+        files_windows.patiently(_failing(OSError(13, "in use", "file", 32), 1000))
+    assert 32 == caught.value.winerror
+    assert 1.0 <= sum(pauses) < 1.1
+
+
+def test_another_failure_of_a_file_is_told_at_once(pauses: List[float]) -> None:
+    """Such as a disk that is write protected."""
+    with pytest.raises(PermissionError):
+        files_windows.patiently(_failing(OSError(13, "write protected", "file", 19), 1))
+    assert [] == pauses
+
+
+def _run(tmp_path: Path, arguments: List[str]) -> str:
+    """What a program prints that was started with these arguments."""
+    job = create_job()
+    path = tmp_path / "output"
+    with path.open("wb") as output, open(os.devnull, "rb") as nothing:
+        handles = [msvcrt.get_osfhandle(file.fileno()) for file in (nothing, output, output)]
+        for handle in handles:
+            os.set_handle_inheritable(handle, True)
+        process = spawn([sys.executable, "-c", _CHILD, *arguments], os.environ, None, job, handles)
+        in_job = wintypes.BOOL()
+        assert _kernel32.IsProcessInJob(process.handle, job, ctypes.byref(in_job))
+        assert in_job.value
+        _kernel32.WaitForSingleObject(process.handle, 0xFFFFFFFF)
+    _kernel32.CloseHandle(process.handle)
+    _kernel32.CloseHandle(job)
+    return path.read_text()
+
+
+def test_a_process_is_in_its_job_and_has_only_the_handles_that_are_named(tmp_path: Path) -> None:
+    """Though the host has others that are inheritable."""
+    event = _kernel32.CreateEventW(None, False, False, None)
+    os.set_handle_inheritable(event, True)
+    assert "[[false], []]" == _run(tmp_path, [str(event)]).strip()
+    _kernel32.CloseHandle(event)
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.lists(st.text(st.sampled_from(" \t\"\\'ab^&%\u00e9\u6c49\U0001f600"), max_size=12), max_size=40))
+def test_arguments_arrive_as_they_are(tmp_path_factory: pytest.TempPathFactory, arguments: List[str]) -> None:
+    """Whatever is in them: quotation marks, backslashes before them, spaces, nothing."""
+    import json
+
+    assert [[], arguments] == json.loads(_run(tmp_path_factory.mktemp("echo"), ["", *arguments]))
