@@ -5,6 +5,10 @@ PYTHON ?= python3
 JOBS ?= $(shell getconf _NPROCESSORS_ONLN)
 TEST_PROCESSES ?= $(shell expr $(JOBS) + 2)  # tests often wait
 FUZZ_SECONDS ?= 20
+WINDOWS_PYTHON ?= 3.12
+WINDOWS_TESTS := $(addprefix tests/test_,$(addsuffix .py, \
+    windows cpp_units calls deaths session_life connection message_properties message_vectors names tsr tsr_vectors transports \
+    testing layers ring_vectors session_names))
 FAULTS_MINUTES ?= 10
 CLANGXX ?= $(or $(shell command -v clang++),$(lastword $(sort $(wildcard /usr/bin/clang++-*))))
 
@@ -20,7 +24,7 @@ FUZZERS := $(patsubst fuzz/%.cpp,build/fuzz/%,$(wildcard fuzz/*.cpp))
 # Hosts started here run their workers in .venv.
 export TR_PYTHON := $(abspath $(PY))
 
-.PHONY: help demo test bench stress faults lint format vectors build without-sessions sanitizers test-compat fuzz clean
+.PHONY: help demo test test-windows bench stress faults lint format vectors build without-sessions sanitizers test-compat fuzz clean
 .DELETE_ON_ERROR:
 
 help:  ## List these targets
@@ -37,6 +41,14 @@ test: lint vectors build without-sessions sanitizers .venv/.dev .venv/.torch .ve
 
 test-compat: .venv/.dev .venv-compat/.torch build  ## Run the tests with PyTorch 1.12 in the workers
 	TR_TEST_WORKER_PYTHON="$(abspath .venv-compat/bin/python)" $(PY) -m pytest $(TESTS)
+
+test-windows: .venv/.base  ## Run the tests on a Windows Python, under wine (TESTS=... for some)
+	$(PY) tools/wine.py $(WINDOWS_PYTHON)
+	$(MAKE) --no-print-directory build/windows/.configured
+	$(CMAKE) --build build/windows -j $(JOBS)
+	$(if $(CLANGXX),$(CLANGXX) --target=x86_64-w64-mingw32 -fsyntax-only $(CXX_WARNINGS) -Werror -std=c++17 -Icpp/include cpp/src/*.cpp)
+	TR_TEST_DRIVER=build/windows/bin/driver.exe TR_TEST_CPP_BUILDS=build/windows \
+	    $(PY) tools/wine.py $(WINDOWS_PYTHON) -m pytest --basetemp=build/wine/tmp $(or $(TESTS),$(WINDOWS_TESTS))
 
 bench: .venv/.torch build/plain/.configured  ## Measure, each figure beside its limit
 	$(CMAKE) --build build/plain --target benchmarks -j $(JOBS)
@@ -94,6 +106,7 @@ sanitizers: build/address/.configured build/thread/.configured
 	$(CMAKE) --build build/thread --target $(THREADED_TESTS) -j $(JOBS)
 
 build/no-session/.configured: OPTIONS = -DTR_BUILD_PYTHON_SESSION=OFF -DCMAKE_BUILD_TYPE=Debug
+build/windows/.configured: OPTIONS = -DCMAKE_TOOLCHAIN_FILE=tools/mingw.cmake -DTR_BUILD_EXAMPLES=OFF -DTR_BUILD_BENCHMARKS=OFF
 build/address/.configured: OPTIONS = -DTR_SANITIZE="address;undefined" -DCMAKE_BUILD_TYPE=Debug
 build/thread/.configured: OPTIONS = -DTR_SANITIZE="thread" -DCMAKE_BUILD_TYPE=Debug
 build/%/.configured: .venv/.cmake

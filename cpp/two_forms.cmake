@@ -1,5 +1,5 @@
-# A program that links the library may link objects, too, that were made of the headers alone. (Microsoft's linker refuses.)
-if(NOT MSVC)
+# A program that links the library may link objects, too, that were made of the headers alone. (Linkers for Windows refuse.)
+if(NOT WIN32)
     add_library(header_only_form OBJECT "${tests}/header_only_form.cpp")
     target_link_libraries(header_only_form PRIVATE tech_renaissance::header_only)
     tr_configure(header_only_form)

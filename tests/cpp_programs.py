@@ -9,6 +9,7 @@ from typing import Iterator, Optional
 
 ROOT = Path(__file__).resolve().parents[1]
 _CPP = ROOT / "tests" / "cpp"
+_SUFFIX = ".exe" if os.name == "nt" else ""
 _BLOCKS = ROOT / "tests" / "data" / "reference"
 
 
@@ -20,9 +21,15 @@ def cpp_driver() -> Optional[str]:
     """
     given = os.environ.get("TR_TEST_DRIVER")
     if given:
-        return given
+        return os.path.abspath(given)
     built = ROOT / "build" / "plain" / "bin" / "driver"
     return str(built) if _is_fresh(built) else cpp_program(_CPP / "driver.cpp")
+
+
+def built_program(name: str) -> Path:
+    """Where a program is, or would be, in the first of the builds under test."""
+    build = os.environ.get("TR_TEST_CPP_BUILDS", "build/plain").split()[0]
+    return ROOT / build / "bin" / f"{name}{_SUFFIX}"
 
 
 @functools.lru_cache(maxsize=None)

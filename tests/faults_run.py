@@ -27,7 +27,8 @@ sys.path.insert(0, os.path.dirname(__file__))
 
 from faults_strange import Judge, StrangeTurns
 from hosts import HOSTS, TRANSPORTS, WORKERS, Driver, DriverFailed, driver_command
-from leaks import children, descendants, descriptors_of, is_alive, wait_until
+from leaks import wait_until
+from processes import children, descendants, descriptors_of, is_alive
 from segments import descriptors, mappings
 
 from tech_renaissance import LaunchError, TechRenaissanceError, WorkerLost

@@ -15,7 +15,8 @@ from typing import Any, Callable, Dict, List, Optional
 
 from gates import Gate
 from hosts import Driver, DriverFailed
-from leaks import children, is_alive, wait_until
+from leaks import wait_until
+from processes import children, is_alive
 
 from tech_renaissance import LaunchError, RestartPolicy, TechRenaissanceError, WorkerLost
 

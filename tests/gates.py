@@ -1,39 +1,18 @@
-"""Gates: a worker stops at one until the test lets it pass, so that tests need no sleeping."""
+"""Gates: a worker stops at one until the test lets it pass, so that tests need no sleeping.
 
-import os
-import select
-from pathlib import Path
+Workers pass a gate with ``gate.pass_gate(path)``, see tests/workers/gate.py. A gate of the test has
 
-_PATIENCE_S = 60.0
+    path                the name by which workers know it
+    wait_for_arrival()  wait until a worker stands before it
+    open(count=1)       let so many pass, now or later
+    close()             take it away; who stands before it may pass
+"""
 
+import sys
 
-class Gate:
-    """The test's side of a gate. Workers pass it with ``gate.pass_gate(path)``, see tests/workers/gate.py."""
+if sys.platform == "win32":
+    from gates_windows import Gate
+else:
+    from gates_posix import Gate
 
-    def __init__(self, path: Path) -> None:
-        """Make the gate, closed; ``path`` names it to the worker."""
-        self.path = str(path)
-        self._arrived = _make_pipe(f"{path}.arrived")
-        self._opened = _make_pipe(f"{path}.opened")
-
-    def wait_for_arrival(self) -> None:
-        """Wait until a worker stands before the gate."""
-        ready, _, _ = select.select([self._arrived], [], [], _PATIENCE_S)
-        assert ready, "nobody came to the gate"
-        os.read(self._arrived, 1)
-
-    def open(self, count: int = 1) -> None:
-        """Let so many pass, now or later."""
-        os.write(self._opened, b"!" * count)
-
-    def close(self) -> None:
-        """Take the gate away; who stands before it may pass."""
-        self.open(100)
-        os.close(self._arrived)
-        os.close(self._opened)
-
-
-def _make_pipe(path: str) -> int:
-    os.mkfifo(path)
-    # Open for both directions: neither side's opening waits for the other.
-    return os.open(path, os.O_RDWR | os.O_NONBLOCK)
+__all__ = ["Gate"]

@@ -28,9 +28,11 @@ from tech_renaissance import (
     import_tsr,
 )
 from tech_renaissance._base.tensor import Library, dtype_named
+from tech_renaissance._transport.shm.segment import UNAVAILABLE
 
 HOSTS = ("python", "cpp")
-TRANSPORTS = ("file", "shm")
+# Those of the platform.
+TRANSPORTS = ("file",) if UNAVAILABLE else ("file", "shm")
 
 # Those of TSR's table that numpy has.
 NUMPY_DTYPES = [

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from gates import Gate
 from hosts import WORKERS
-from leaks import is_alive, wait_until
+from leaks import wait_until
+from processes import is_alive, kill
 
 from tech_renaissance import (
     CallCancelled,
@@ -257,7 +258,7 @@ def test_states_at_the_ends(make_session: Maker, gate: Gate) -> None:
     assert "starting" == session.state().name
     gate.open()
     assert session.wait_until_ready()
-    os.kill(int(session.fetch_response("pid")), signal.SIGKILL)
+    kill(int(session.fetch_response("pid")))
     assert session.join()
     assert "lost" == session.state().name
 

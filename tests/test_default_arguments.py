@@ -65,6 +65,7 @@ def test_keywords() -> None:
         ("[" * 65 + "]" * 65, "nest more than 64 deep"),
         ("[" * 1_000_000, "nest more than 64 deep"),
     ],
+    ids=lambda text: text[:30],
 )
 def test_unreadable(text: str, reason: str) -> None:
     """Text that cannot be read is an error that says what is wrong with it."""

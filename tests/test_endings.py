@@ -10,7 +10,7 @@ import pytest
 from gates import Gate
 from hosts import WORKERS
 from interrupt import interrupted
-from leaks import children
+from processes import children
 
 from tech_renaissance import PythonSession, WorkerLost
 

@@ -8,7 +8,8 @@ from typing import Any, Callable
 
 import pytest
 from hosts import WORKERS, Driver
-from leaks import descriptors_of, is_alive, processes_of, wait_until
+from leaks import wait_until
+from processes import descriptors_of, is_alive, processes_of
 
 MakeDriver = Callable[[], Driver]
 

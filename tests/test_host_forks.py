@@ -10,7 +10,8 @@ from typing import Any, Callable, Dict, List
 import pytest
 from gates import Gate
 from hosts import WORKERS, Driver
-from leaks import is_alive, wait_until
+from leaks import wait_until
+from processes import is_alive
 
 MakeDriver = Callable[[], Driver]
 Call = Dict[str, Any]

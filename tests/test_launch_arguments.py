@@ -1,6 +1,7 @@
 """The options ``arguments`` and ``python_arguments``: what stands on a worker's command line besides its script and session."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any, Callable, List
 
@@ -87,7 +88,10 @@ def test_what_no_process_can_be_given_is_refused(make_session: Maker) -> None:
 
 def test_arguments_are_a_list_of_texts() -> None:
     """In Python, where a text would be a list of letters; a path is taken as text."""
-    for wrong in ("--verbose", b"--verbose", None, 5, [5], [b"bytes"], [None], ["\udfff\ud800"]):
+    wrongs: List[object] = ["--verbose", b"--verbose", None, 5, [5], [b"bytes"], [None]]
+    if os.name == "posix":  # Windows passes halves of characters to a process
+        wrongs.append(["\udfff\ud800"])
+    for wrong in wrongs:
         with pytest.raises(
             LocalProtocolError, match=r"arguments.*(list of texts|cannot be passed)"
         ) as caught:

@@ -2,7 +2,6 @@
 
 import importlib
 import json
-import os
 import random
 import subprocess
 from dataclasses import asdict
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Iterable, List, Tuple, Union
 
 import pytest
+from cpp_programs import built_program
 
 from tech_renaissance._base.errors import ProtocolError
 from tech_renaissance._protocol.frame import (
@@ -26,7 +26,7 @@ from tech_renaissance._protocol.frame import (
 
 ROOT = Path(__file__).resolve().parents[1]
 VECTORS = ROOT / "spec" / "vectors"
-GUEST = ROOT / os.environ.get("TR_TEST_CPP_BUILDS", "build/plain").split()[0] / "bin" / "guest_message"
+GUEST = built_program("guest_message")
 TYPED = json.loads((VECTORS / "message" / "typed.json").read_text("ascii"))
 TIMESTAMP_MS = 1699123456789
 

@@ -1,12 +1,12 @@
 """Python and C++ agree on what is a name, and on which tags belong to the system."""
 
 import json
-import os
 import subprocess
 from pathlib import Path
 from typing import Any, Callable, Dict, List
 
 import pytest
+from cpp_programs import built_program
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,7 +14,7 @@ from tech_renaissance._base.errors import LocalProtocolError
 from tech_renaissance._base.names import check_name, check_tag_to_send
 
 ROOT = Path(__file__).resolve().parents[1]
-GUEST = ROOT / os.environ.get("TR_TEST_CPP_BUILDS", "build/plain").split()[0] / "bin" / "guest_message"
+GUEST = built_program("guest_message")
 VECTORS = json.loads((ROOT / "spec" / "vectors" / "names.json").read_text("ascii"))
 
 Answer = Dict[str, Any]

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from gates import Gate
 from hosts import WORKERS
-from leaks import is_alive, wait_until
+from leaks import wait_until
 from older_host import OlderHost
+from processes import is_alive
 
 import tech_renaissance
 from tech_renaissance import export_tsr, import_tsr

@@ -4,7 +4,6 @@ import dataclasses
 import json
 import os
 import re
-import signal
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +12,8 @@ from typing import Any, Callable, Iterator, List
 
 import pytest
 from gates import Gate
-from leaks import is_alive, wait_until
+from leaks import wait_until
+from processes import KILLED, KILLED_NAME, SEGFAULT_NAME, SEGFAULT_STACK, SEGFAULT_TEXT, is_alive, kill
 
 from tech_renaissance import CommandError, LaunchError, PostMortem, WorkerLost, __version__
 
@@ -59,12 +59,12 @@ def test_a_death_in_a_call_is_told_with_all_that_is_known(start: Maker) -> None:
 def test_the_record_is_there_though_nobody_asks(start: Maker) -> None:
     """The file, soon after an idle worker has died."""
     session = start("mortal.py")
-    os.kill(int(session.fetch_response("pid")), signal.SIGKILL)
+    kill(int(session.fetch_response("pid")))
     path = Path(session.session_dir) / "post_mortem.json"
     assert wait_until(path.exists)
     assert wait_until(lambda: session.post_mortem() is not None)
     record = record_of(session)
-    assert ("SIGKILL", -signal.SIGKILL, "idle", "") == (
+    assert (KILLED_NAME, KILLED, "idle", "") == (
         record.signal,
         record.exit_status,
         record.moment,
@@ -95,11 +95,11 @@ def test_every_waiting_call_has_the_same_record(start: Maker, gate: Gate) -> Non
 def test_a_native_fault_has_the_python_stack(start: Maker) -> None:
     """And the signal's name."""
     session = start("mortal.py", quiet_mode=True)
-    with pytest.raises(WorkerLost, match=r"SIGSEGV"):
+    with pytest.raises(WorkerLost, match=SEGFAULT_TEXT):
         session.fetch_response("segfault")
     record = record_of(session)
-    assert "SIGSEGV" == record.signal
-    assert record.stack.startswith("Fatal Python error: Segmentation fault")
+    assert SEGFAULT_NAME == record.signal
+    assert record.stack.startswith(SEGFAULT_STACK)
     assert "in main_logic" in record.stack
 
 

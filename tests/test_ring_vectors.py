@@ -1,13 +1,13 @@
 """Python and C++ say the same of every ring frame in spec/vectors, forwards and backwards: C++ as a host, Python as both sides."""
 
 import json
-import os
 import subprocess
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Callable, Dict, List
 
 import pytest
+from cpp_programs import built_program
 
 from tech_renaissance import ProtocolError
 from tech_renaissance._protocol.frame import Failure, Request, Response
@@ -15,7 +15,7 @@ from tech_renaissance._transport.shm import frame
 
 ROOT = Path(__file__).resolve().parents[1]
 VECTORS = ROOT / "spec" / "vectors" / "ring"
-GUEST = ROOT / os.environ.get("TR_TEST_CPP_BUILDS", "build/plain").split()[0] / "bin" / "guest_ring"
+GUEST = built_program("guest_ring")
 
 Answer = Dict[str, Any]
 Guest = Callable[[List[Answer]], List[Answer]]

@@ -1,7 +1,6 @@
 """The files of a session directory, seen from outside: names, order of the words in status.txt, nothing half-written."""
 
 import json
-import os
 import stat
 from pathlib import Path
 from typing import Any, Callable
@@ -10,6 +9,7 @@ import numpy as np
 import pytest
 from gates import Gate
 from leaks import wait_until
+from processes import kill
 
 from tech_renaissance import CommandError, LocalProtocolError, SessionClosed
 from tech_renaissance._protocol.frame import Exiting, Ready, Request, Response
@@ -64,7 +64,7 @@ def test_the_host_says_the_last_word_for_a_worker_that_cannot(start: Maker) -> N
     """One that was killed, as soon as the host knows."""
     session = start()
     pid = int(session.fetch_response("pid"))
-    os.kill(pid, 9)
+    kill(pid)
     with pytest.raises(Exception, match="SIGKILL"):
         session.fetch_response("echo")
     assert "terminated" == _status(session)

@@ -227,7 +227,7 @@ with open(sys.argv[3], "w") as file:
 def test_a_host_whose_standard_streams_are_closed_uses_shared_memory(
     workspace: Any, worker_python: str, tmp_path: Path, closed: List[int]
 ) -> None:
-    """And what is printed in it goes nowhere: into no file or memory of the session's. The C++ host: test_shm_transport.cpp."""
+    """And what is printed in it goes nowhere: into no file or memory of the session's. The C++ host: test_shm_transport_posix.cpp."""
     said = tmp_path / "said.json"
     arguments = [json.dumps(closed), str(WORKERS / "echo.py"), str(said)]
     subprocess.run([sys.executable, "-c", HOST_WITHOUT_STREAMS, *arguments], timeout=60, check=True)

@@ -9,7 +9,8 @@ from typing import Any, Callable
 import numpy as np
 import pytest
 from gates import Gate
-from leaks import is_alive, wait_until
+from leaks import wait_until
+from processes import is_alive, kill
 
 from tech_renaissance import (
     LaunchError,
@@ -37,17 +38,17 @@ def supervised(start: Maker) -> Maker:
 
 def kill_worker(session: Any) -> None:
     """From outside."""
-    os.kill(int(session.fetch_response("pid")), signal.SIGKILL)
+    kill(int(session.fetch_response("pid")))
 
 
 def test_a_crashed_worker_is_there_again(supervised: Maker) -> None:
     """Though nobody asks; the next call does not notice."""
     session = supervised()
     first = int(session.fetch_response("pid"))
-    os.kill(first, signal.SIGKILL)
+    kill(first)
     second = int(session.fetch_response("pid"))
     assert first != second
-    os.kill(second, signal.SIGKILL)
+    kill(second)
     assert wait_until(lambda: not is_alive(second))
     assert wait_until(lambda: session.state().name == "ready")
 

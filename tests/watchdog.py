@@ -1,13 +1,11 @@
 """Ends a test that hangs: shows where it stands and kills the processes it waits for, so that the run goes on."""
 
-import contextlib
 import faulthandler
 import os
-import signal
 import sys
 import threading
 
-from leaks import descendants
+from processes import descendants, kill
 
 _PATIENCE_S = 100.0
 _LAST_PATIENCE_S = 20.0
@@ -33,7 +31,6 @@ class Watchdog:
         self.bit = True
         faulthandler.dump_traceback(sys.__stderr__ or 2, all_threads=True)
         for pid in reversed(descendants(os.getpid())):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+            kill(pid)
         if not self._stopped.wait(_LAST_PATIENCE_S):
             os._exit(3)  # it hangs by itself: nothing else ends it

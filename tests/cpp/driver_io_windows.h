@@ -9,6 +9,9 @@
 #include <fcntl.h>
 #include <io.h>
 
+#include "tech_renaissance/detail/system/handle_windows.h"
+#include "tech_renaissance/detail/system/text_windows.h"
+
 // Takes the program's stdout for itself; what is written to stdout from now on goes to stderr.
 class AnswerChannel {
 public:
@@ -28,7 +31,18 @@ private:
     int descriptor_;
 };
 
-inline void pass_gate(const std::string&) { throw std::logic_error("there are no gates on Windows"); }
+// The worker's side of a gate is tests/workers/gate.py; this is the same.
+inline void pass_gate(const std::string& path) {
+    using tr::detail::checked;
+    using tr::detail::to_utf16;
+    constexpr DWORD access = SYNCHRONIZE | SEMAPHORE_MODIFY_STATE;
+    const auto opened =
+        checked(::OpenSemaphoreW(access, FALSE, to_utf16(path + ".opened").c_str()), "there is no gate");
+    const auto arrived =
+        checked(::OpenSemaphoreW(access, FALSE, to_utf16(path + ".arrived").c_str()), "there is no gate");
+    ::ReleaseSemaphore(arrived.get(), 1, nullptr);
+    ::WaitForSingleObject(opened.get(), INFINITE);
+}
 
 template <class Action>
 int in_fork(std::unique_lock<std::mutex>, Action, bool) {

@@ -116,7 +116,7 @@ TEST("a directory that is swapped by a link during a sweep costs the link's targ
 TEST("who claims a directory waits for one that removes it, not for one that owns it") {
     const TemporaryDirectory workspace;
     const auto dead = left_behind(workspace, "tr_session_dead");
-    std::optional<LockFile> sweeper = LockFile::take_over(OpenFolder(dead), "session.lock");
+    auto sweeper = tr::detail::LockFile::take_over(OpenFolder(dead), "session.lock");
     CHECK(sweeper.has_value());
     CHECK_THROWS(LaunchError, "session_in_use", SessionDirectory(from_path(dead)));
     sweeper.reset();

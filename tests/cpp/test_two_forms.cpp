@@ -1,5 +1,5 @@
-// One program of two halves: this one links the compiled library, the other one has the headers alone. Microsoft's
-// linker refuses that.
+// One program of two halves: this one links the compiled library, the other one has the headers alone. Linkers
+// for Windows refuse that.
 #include <memory>
 #include <string>
 

@@ -17,8 +17,9 @@ from typing import Any, Callable, Iterator, List
 import pytest
 from gates import Gate
 from hosts import WORKERS, Driver
-from leaks import descendants, is_alive, processes_of, wait_until
+from leaks import wait_until
 from moments import LONG_MS, MOMENTS, Stopwatch, hold
+from processes import descendants, is_alive, processes_of
 
 Maker = Callable[..., Any]
 MakeDriver = Callable[[], Driver]

@@ -15,8 +15,9 @@ import numpy as np
 import pytest
 from gates import Gate
 from hosts import WORKERS
-from leaks import is_alive, wait_until
+from leaks import wait_until
 from moments import LONG_MS
+from processes import is_alive
 
 from tech_renaissance import TechRenaissanceError
 

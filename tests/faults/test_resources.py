@@ -18,8 +18,9 @@ import numpy as np
 import pytest
 from gates import Gate
 from hosts import WORKERS, Driver, DriverFailed
-from leaks import descriptors_of, wait_until
+from leaks import wait_until
 from moments import LONG_MS
+from processes import descriptors_of
 
 from tech_renaissance import (
     CancelPatience,

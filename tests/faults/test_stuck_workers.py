@@ -17,8 +17,9 @@ from typing import Any, Callable, Iterator
 import numpy as np
 import pytest
 from gates import Gate
-from leaks import is_alive, wait_until
+from leaks import wait_until
 from moments import LONG_MS, Held, Stopwatch, hold, in_thread, pid_beside
+from processes import is_alive
 
 from tech_renaissance import (
     CancelPatience,

@@ -11,8 +11,9 @@ from typing import Any, Callable, List, NamedTuple
 
 import pytest
 from gates import Gate
-from leaks import is_alive, wait_until
+from leaks import wait_until
 from moments import LONG_MS, Held, Stopwatch, hold, in_thread, pid_beside
+from processes import ABORTED, KILLED, SEGFAULT, is_alive, kill
 
 from tech_renaissance import LaunchError, PostMortem, TechRenaissanceError, WorkerLost
 
@@ -28,10 +29,10 @@ class Cell(NamedTuple):
 
 
 CELLS = [
-    *(Cell("SIGKILL", moment, -signal.SIGKILL) for moment in ("starting", "idle", "busy", "replying")),
-    *(Cell("segfault", moment, -signal.SIGSEGV) for moment in ("starting", "idle", "busy", "replying")),
+    *(Cell("kill", moment, KILLED) for moment in ("starting", "idle", "busy", "replying")),
+    *(Cell("segfault", moment, SEGFAULT) for moment in ("starting", "idle", "busy", "replying")),
     *(Cell("os._exit", moment, 7) for moment in ("starting", "idle", "busy", "replying")),
-    Cell("abort", "busy", -signal.SIGABRT),
+    Cell("abort", "busy", ABORTED),
     Cell("sys.exit", "starting", 5),
     Cell("raise", "starting", 1),
 ]
@@ -39,8 +40,8 @@ CELLS = [
 
 def strike(held: Held, fault: str) -> None:
     """From outside, or by the worker's own hand."""
-    if fault == "SIGKILL":
-        os.kill(held.pid, signal.SIGKILL)
+    if fault == "kill":
+        kill(held.pid)
     else:
         held.gate.open()
 
@@ -55,7 +56,7 @@ def record_of(error: TechRenaissanceError) -> PostMortem:
 @pytest.mark.parametrize("cell", CELLS, ids=lambda cell: f"{cell.fault}-{cell.moment}")
 def test_a_death_is_one_typed_error(start: Maker, gate: Gate, stopwatch: Stopwatch, cell: Cell) -> None:
     """To who waits, as soon as it happens; later calls hear of the same one."""
-    held = hold(start, gate, cell.moment, "" if cell.fault == "SIGKILL" else cell.fault)
+    held = hold(start, gate, cell.moment, "" if cell.fault == "kill" else cell.fault)
     with ThreadPoolExecutor(1) as threads:
         waiting = in_thread(threads, held.wait) if cell.moment != "replying" else None
         stopwatch.start()
@@ -107,7 +108,7 @@ def test_a_child_that_lives_on_does_not_hide_the_death(
     assert (7, f"fork-and-die {where}") == (error.exit_status, record_of(error).message)
     if where == "escaped":
         assert is_alive(child)
-        os.kill(child, signal.SIGKILL)
+        kill(child)
     assert wait_until(lambda: not is_alive(child))
     session.start()
     assert "again" == session.fetch_response("echo again")
@@ -138,9 +139,9 @@ def test_every_call_in_full_rings_hears_of_the_death(start: Maker, gate: Gate, s
     with ThreadPoolExecutor(2) as threads:
         without_room = in_thread(threads, lambda: held.session.fetch_response(text, LONG_MS))
         stopwatch.start()
-        os.kill(held.pid, signal.SIGKILL)
+        kill(held.pid)
         errors: List[Any] = [without_room.result()[0]]
-        stopwatch.stop("error of SIGKILL, rings full")
+        stopwatch.stop("error of kill, rings full")
         errors += [in_thread(threads, held.wait).result()[0] for _ in range(sent + 1)]
     assert [WorkerLost] * (sent + 2) == list(map(type, errors))
     assert [record_of(errors[0])] * (sent + 2) == list(map(record_of, errors))
@@ -161,10 +162,10 @@ def test_a_death_in_the_middle_of_output_that_nobody_takes_is_noticed(
         with ThreadPoolExecutor(1) as threads:
             waiting = in_thread(threads, lambda: session.wait_for_response(LONG_MS))
             stopwatch.start()
-            os.kill(pid_beside(gate), signal.SIGKILL)
+            kill(pid_beside(gate))
             error, _ = waiting.result()
-            stopwatch.stop("error of SIGKILL, output stuck")
-        assert (WorkerLost, -signal.SIGKILL) == (type(error), error.exit_status)
+            stopwatch.stop("error of kill, output stuck")
+        assert (WorkerLost, KILLED) == (type(error), error.exit_status)
         assert error.output_tail.endswith("xxx\n") or error.output_tail.endswith("xxx")
         session.close()
     finally:

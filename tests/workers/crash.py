@@ -47,7 +47,7 @@ class CrashServer(EchoServer):
             os.write(1, b"\xff\xfe\x00 not text")
             os._exit(1)
         if command == "segfault":
-            faulthandler._sigsegv()
+            faulthandler._read_null()
         if command == "signal":
             os.kill(os.getpid(), getattr(signal, parameters))
             threading.Event().wait(60)

@@ -32,7 +32,7 @@ def stand() -> None:
 
 def fail(fault: str) -> None:
     if fault == "segfault":
-        faulthandler._sigsegv()
+        faulthandler._read_null()
     elif fault == "abort":
         ctypes.pythonapi.abort()
     elif fault == "os._exit":

@@ -1,0 +1,66 @@
+"""Processes as a test sees them: the platform's (processes_posix.py, processes_windows.py). Both have the same members."""
+
+import sys
+
+import pytest
+
+if sys.platform == "win32":
+    from processes_windows import (
+        ABORTED,
+        KILLED,
+        KILLED_NAME,
+        KILLED_TEXT,
+        SEGFAULT,
+        SEGFAULT_NAME,
+        SEGFAULT_STACK,
+        SEGFAULT_TEXT,
+        children,
+        descendants,
+        describe,
+        descriptors,
+        descriptors_of,
+        is_alive,
+        kill,
+        processes_of,
+    )
+else:
+    from processes_posix import (
+        ABORTED,
+        KILLED,
+        KILLED_NAME,
+        KILLED_TEXT,
+        SEGFAULT,
+        SEGFAULT_NAME,
+        SEGFAULT_STACK,
+        SEGFAULT_TEXT,
+        children,
+        descendants,
+        describe,
+        descriptors,
+        descriptors_of,
+        is_alive,
+        kill,
+        processes_of,
+    )
+
+posix_signals = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals between processes")
+
+__all__ = [
+    "ABORTED",
+    "KILLED",
+    "KILLED_NAME",
+    "KILLED_TEXT",
+    "SEGFAULT",
+    "SEGFAULT_NAME",
+    "SEGFAULT_STACK",
+    "SEGFAULT_TEXT",
+    "children",
+    "descendants",
+    "describe",
+    "descriptors",
+    "descriptors_of",
+    "is_alive",
+    "kill",
+    "posix_signals",
+    "processes_of",
+]
