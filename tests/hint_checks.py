@@ -6,6 +6,7 @@ python tests/hint_checks.py
 import collections.abc
 import dataclasses
 import enum
+import functools
 import sys
 import typing
 from typing import (
@@ -66,6 +67,16 @@ class Net:
         """Refuse nets without layers."""
         if not self.layers:
             raise ValueError("a net needs layers")
+
+
+T = typing.TypeVar("T")
+
+
+@dataclasses.dataclass
+class Box(typing.Generic[T]):
+    """A record of anything."""
+
+    content: T
 
 
 class Point(NamedTuple):
@@ -169,6 +180,7 @@ def check_values_that_fit_pass() -> None:
         (Point, {"x": 1}, Point(1, 2)),
         (Point, [1.0, 3], Point(1, 3)),
         (Movie, {"name": "x"}, {"name": "x"}),
+        (Box[int], {"content": 1}, Box(1)),
         (typing.NewType("Meters", float), 1, 1.0),
     ]
     for hint, value, expected in cases:
@@ -440,7 +452,9 @@ def check_a_text_is_words_for_others() -> None:
     args, kwargs = Binder(words).bind_text("x  1 keep=true", {"x": array}.__getitem__)
     assert args[0] is array
     expect(([1], {"keep": True}), (args[1:], kwargs))
-    expect(([1, 2], {}), Binder(Calculator().add).bind_text("1 2", no_tensors))
+    expect(([1, 2], {}), Binder(Calculator().add).bind_text("\t1\v2\n", no_tensors))
+    expect((["a\u00a0b", "c"], {}), Binder(lambda a, b: (a, b)).bind_text("a\u00a0b c", no_tensors))
+    expect("partial(b: int = 1) -> int", Binder(functools.partial(Calculator().add, 1)).signature)
     text = "add(a: int, b: int = 1) -> int"
     expect(
         f"wrong arguments for {text}: b: 'x' where int is wanted",

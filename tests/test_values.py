@@ -260,6 +260,27 @@ def test_keys_and_types_that_never_come_again_are_forgotten() -> None:
     assert {"a": [1.5, float("inf"), b"x", None]} == there_and_back({"a": [1.5, float("inf"), b"x", None]})
 
 
+class Watched(Dict[Any, Any]):
+    """Never without what must be there, since other threads may look at any time."""
+
+    def pop(self, key: Any, *default: Any) -> Any:
+        assert key not in body_encoder._BUILT_IN
+        return super().pop(key, *default)
+
+    def clear(self) -> None:
+        raise AssertionError
+
+
+def test_only_types_of_the_users_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that Python itself has stay known at any time."""
+    monkeypatch.setattr(body_encoder, "_known", Watched(body_encoder._known))
+    for _ in range(5_000):
+        body_encoder._learn(type("Once", (float,), {}))
+
+    assert len(body_encoder._known) <= 4096
+    assert body_encoder._BUILT_IN.keys() <= body_encoder._known.keys()
+
+
 @pytest.mark.torch
 def test_torch_tensors_are_found_at_any_depth() -> None:
     """Parameters, too."""

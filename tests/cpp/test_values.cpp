@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 #include <tuple>
+#include <type_traits>
 #include <unordered_map>
 #include <utility>
 #include <variant>
@@ -367,6 +368,9 @@ TEST("a Value takes what it is made of, and no pointer is a bool") {
     CHECK(Value::of(Layer{3, 0.5, 1}) == Value::dict({{"width", 3}, {"rate", 0.5}, {"kind", 1}}));
     CHECK(Value(1) != Value(1.0));
     CHECK_THROWS(LocalProtocolError, "bad_value", Value(~std::uint64_t{0}));
+    CHECK_THROWS(LocalProtocolError, "bad_value", Value(static_cast<const char*>(nullptr)));
+    CHECK(!(std::is_constructible_v<Value, char> || std::is_constructible_v<Value, int*>));
+    CHECK(Value::list(std::vector<int>{1, 2}, Layer{}) == Value::list(Value::list(1, 2), Value::of(Layer{})));
 }
 
 TEST("what is in a Value is taken by name and place") {
@@ -379,6 +383,17 @@ TEST("what is in a Value is taken by name and place") {
     CHECK_EQ(3u, answer.size());
     CHECK(answer.find("none") == nullptr);
     CHECK(there_and_back(answer) == answer);
+}
+
+TEST("what is taken of a Value that ends with the expression does not end with it") {
+    const auto answer = [] { return Value::dict({{"list", Value::list("long enough to need memory of its own", 2)}}); };
+    const std::string& text = answer()["list"][0].text();
+    CHECK_EQ("long enough to need memory of its own", text);
+    const Value& list = answer()["list"];
+    CHECK_EQ(2u, list.size());
+    std::size_t count = 0;
+    for (const Value& element : answer()["list"].elements()) count += element.is_null() ? 0 : 1;
+    CHECK_EQ(2u, count);
 }
 
 TEST("what is not in a Value is told with what is there") {

@@ -27,6 +27,7 @@
 #include "tech_renaissance/body.h"
 #include "tech_renaissance/bytes.h"
 #include "tech_renaissance/decoder.h"
+#include "tech_renaissance/dtype.h"
 #include "tech_renaissance/encoder.h"
 #include "tech_renaissance/error.h"
 #include "tech_renaissance/fields.h"
@@ -60,13 +61,18 @@ struct IsOptional : std::false_type {};
 template <class T>
 struct IsOptional<std::optional<T>> : std::true_type {};
 
-// What a call is told to use instead of a type that has no values.
+// Says why a type is no value, and what to use instead.
 template <class T>
 constexpr bool has_no_values() {
-    static_assert(!is_character<T>, "a character is no value: use std::string, or std::int8_t for a number");
-    static_assert(!std::is_pointer_v<T>, "a pointer is no value: pass what it points to");
-    static_assert(!std::is_same_v<T, long double>, "a long double does not fit: use double");
-    static_assert(!std::is_same_v<T, T>, "this type is no value: give it TR_FIELDS, or a tr::Codec");
+    if constexpr (is_character<T>) {
+        static_assert(always_false<T>, "a character is no value: use std::string, or std::int8_t for a number");
+    } else if constexpr (std::is_pointer_v<T>) {
+        static_assert(always_false<T>, "a pointer is no value: pass what it points to");
+    } else if constexpr (std::is_same_v<T, long double>) {
+        static_assert(always_false<T>, "a long double is no value: use double");
+    } else {
+        static_assert(always_false<T>, "this type is no value: give it TR_FIELDS, or a tr::Codec");
+    }
     return true;
 }
 

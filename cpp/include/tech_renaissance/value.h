@@ -43,24 +43,28 @@ public:
     template <class T, std::enable_if_t<std::is_same_v<T, bool>, int> = 0>
     Value(T value) : data_(value) {}
     // LocalProtocolError `bad_value` above 2^63 - 1.
-    template <class T, std::enable_if_t<std::is_integral_v<T> && !std::is_same_v<T, bool>, int> = 0>
+    template <class T, std::enable_if_t<detail::is_integer<T>, int> = 0>
     Value(T value) : data_(checked(value)) {}
+    // Neither a number nor a text.
+    template <class T, std::enable_if_t<detail::is_character<T>, int> = 0>
+    Value(T value) = delete;
     template <class T, std::enable_if_t<std::is_floating_point_v<T>, int> = 0>
     Value(T value) : data_(static_cast<double>(value)) {}
     Value(std::string value) : data_(std::move(value)) {}
     Value(std::string_view value) : data_(std::string(value)) {}
-    Value(const char* value) : data_(std::string(value)) {}
+    // LocalProtocolError `bad_value` for a null pointer.
+    Value(const char* value);
     Value(Bytes value) : data_(std::move(value)) {}
     Value(const Tensor& value) : data_(std::make_shared<const Tensor>(value)) {}
     Value(List value) : data_(std::move(value)) {}
     Value(Dict value);
 
-    // Value::list(1, "two", tensor)
+    // Value::list(1, "two", tensor): of anything that can be an argument.
     template <class... T>
-    static Value list(T&&... elements) {
+    static Value list(const T&... elements) {
         List list;
         list.reserve(sizeof...(elements));
-        (list.emplace_back(std::forward<T>(elements)), ...);
+        (list.push_back(of(elements)), ...);
         return list;
     }
     // Value::dict({{"width", 3}, {"name", "x"}}). If a key occurs twice, the last one counts.
@@ -76,19 +80,30 @@ public:
     template <class T>
     T as() const;
 
-    const std::string& text() const { return get<std::string>("a string"); }
-    const Bytes& bytes() const { return get<Bytes>("bytes"); }
-    const Tensor& tensor() const { return *get<std::shared_ptr<const Tensor>>("a tensor"); }
-    const List& elements() const { return get<List>("a list"); }
-    const Dict& members() const { return get<Dict>("a dict"); }
+    // Of a Value that ends with the expression, a copy.
+    const std::string& text() const& { return get<std::string>("a string"); }
+    std::string text() && { return text(); }
+    const Bytes& bytes() const& { return get<Bytes>("bytes"); }
+    Bytes bytes() && { return bytes(); }
+    const Tensor& tensor() const& { return *get<std::shared_ptr<const Tensor>>("a tensor"); }
+    Tensor tensor() && { return tensor(); }
+    const List& elements() const& { return get<List>("a list"); }
+    List elements() && { return elements(); }
+    const Dict& members() const& { return get<Dict>("a dict"); }
+    Dict members() && { return members(); }
 
     // Of a list or dict.
     std::size_t size() const;
     template <class Index, std::enable_if_t<std::is_integral_v<Index>, int> = 0>
-    const Value& operator[](Index index) const {
+    const Value& operator[](Index index) const& {
         return element(static_cast<std::size_t>(index));
     }
-    const Value& operator[](std::string_view key) const;
+    template <class Index, std::enable_if_t<std::is_integral_v<Index>, int> = 0>
+    Value operator[](Index index) && {
+        return element(static_cast<std::size_t>(index));
+    }
+    const Value& operator[](std::string_view key) const& { return member(key); }
+    Value operator[](std::string_view key) && { return member(key); }
     // Of a dict; nullptr if there is no such key.
     const Value* find(std::string_view key) const;
 
@@ -113,6 +128,7 @@ private:
     }
     [[noreturn]] void refuse(const char* wanted) const;
     const Value& element(std::size_t index) const;
+    const Value& member(std::string_view key) const;
     bool is_equal(const Value& other) const;
     void write(Encoder& encoder) const;
     void write_elements(Encoder& encoder) const;
@@ -153,7 +169,11 @@ Arguments decode_call(const Body& body);
 
 template <class T>
 Value Value::of(const T& value) {
-    return decode_result<Value>(encode_result(value));
+    if constexpr (std::is_constructible_v<Value, const T&>) {
+        return value;
+    } else {
+        return decode_result<Value>(encode_result(value));
+    }
 }
 
 template <class T>

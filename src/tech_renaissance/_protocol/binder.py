@@ -6,12 +6,14 @@ signature and the argument at fault.
 
 import difflib
 import inspect
+import re
 from typing import Any, Callable, Dict, FrozenSet, List, Mapping, NamedTuple, Optional, Tuple
 
 from .body import path_text, type_of
 from .converters import ANYTHING, SCALARS, Converter, Mismatch, Tensors
 from .hints import UnreadableHint, converter_of, resolved_hint, shown_hint
 
+_WORD = re.compile(r"[^ \t\r\n\v\f]+")  # white space as in messages
 _EMPTY = inspect.Parameter.empty
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
@@ -44,7 +46,9 @@ class Binder:
             p.name for p in self._by_name.values() if p.is_required and p not in self._positional
         ]
         self._fewest = sum(parameter.is_required for parameter in self._positional)
-        self.signature = _signature_text(name or function.__name__, function)
+        self.signature = _signature_text(
+            name or getattr(function, "__name__", type_of(function).__name__), function
+        )
 
     def bind(self, args: List[Any], kwargs: Dict[str, Any]) -> None:
         """Convert the arguments of a call, in place. Raises WrongArguments."""
@@ -76,7 +80,7 @@ class Binder:
             return ([] if is_left_out else [text]), {}
         words: List[str] = []
         named: Dict[str, str] = {}
-        for word in text.split():
+        for word in _WORD.findall(text):
             name, equals, value = word.partition("=")
             if equals and name in self._by_name:
                 if name in named:

@@ -233,8 +233,10 @@ _keys = _Keys()
 def _learn(kind: Any) -> _Put:
     put = _put_of(kind)
     if len(_known) >= _MOST_KNOWN:
-        _known.clear()
-        _known.update(_BUILT_IN)
+        for other in [known for known in list(_known) if known not in _BUILT_IN]:
+            _known.pop(
+                other, None
+            )  # other threads may be doing the same, and need the built-in ones at any time
     _known[kind] = put
     return put
 

@@ -119,7 +119,7 @@ class _Compiler:
         if origin in _MAPPINGS:
             key, part = (self.compile(arg) for arg in args) if args else (ANYTHING, ANYTHING)
             return DictOf(shown, key, part)
-        return _tensor(origin)
+        return self._dataclass(origin) if hasattr(origin, "__dataclass_fields__") else _tensor(origin)
 
     def _union(self, shown: str, args: Tuple[Any, ...]) -> Converter:
         alternatives = [self.compile(arg) for arg in args]

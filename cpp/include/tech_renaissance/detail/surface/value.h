@@ -50,6 +50,11 @@ inline void merge_equal_keys(Value::Dict& members) {
 
 }  // namespace detail
 
+TR_INLINE Value::Value(const char* value) {
+    if (value == nullptr) throw LocalProtocolError("bad_value", "a text that is a null pointer");
+    data_ = std::string(value);
+}
+
 TR_INLINE Value::Value(Dict value) : data_(std::move(value)) { detail::merge_equal_keys(std::get<Dict>(data_)); }
 
 TR_INLINE Value Value::dict(std::initializer_list<Member> members) { return Dict(members); }
@@ -87,7 +92,7 @@ TR_INLINE const Value* Value::find(std::string_view key) const {
     return nullptr;
 }
 
-TR_INLINE const Value& Value::operator[](std::string_view key) const {
+TR_INLINE const Value& Value::member(std::string_view key) const {
     if (const Value* value = find(key)) return *value;
     std::string keys;
     for (const Member& member : members()) keys += (keys.empty() ? "" : ", ") + detail::utf8::for_display(member.key);
