@@ -9,12 +9,14 @@
 
 #include <atomic>
 #include <cerrno>
+#include <cstring>
 #include <map>
 #include <random>
 #include <thread>
 #include <vector>
 
 #include "check.h"
+#include "tech_renaissance/detail/system/copy.h"
 #include "tech_renaissance/detail/transport/shm/arena.h"
 
 using tr::ArenaFull;
@@ -88,6 +90,22 @@ extern "C" int fallocate(int descriptor, int mode, off_t offset, off_t nbytes) {
         return -1;
     }
     return static_cast<int>(::syscall(SYS_fallocate, descriptor, mode, offset, nbytes));
+}
+
+TEST("what is copied for others is copied whole, at any size and from any address") {
+    const std::size_t least = 16 << 10;
+    std::vector<char> from(least + 300);
+    for (std::size_t i = 0; i < from.size(); ++i) from[i] = static_cast<char>(i * 7 + i / 251);
+    alignas(64) static char to[least + 300];
+    for (const std::size_t nbytes :
+         {std::size_t{0}, std::size_t{1}, std::size_t{1000}, least - 1, least, least + 1, least + 63, least + 200}) {
+        for (const std::size_t start : {0, 1, 8, 64}) {
+            std::memset(to, 0x55, sizeof to);
+            tr::detail::copy_for_others(to, from.data() + start, nbytes);
+            CHECK(std::memcmp(to, from.data() + start, nbytes) == 0);
+            CHECK_EQ(0x55, to[nbytes]);
+        }
+    }
 }
 
 TEST("whatever is allocated, lent, released and returned, live blocks never overlap and the books add up") {
@@ -232,4 +250,5 @@ TEST("size classes waste at most an eighth") {
 
 #else
 #include "check.h"
+#include "tech_renaissance/detail/system/copy.h"
 #endif

@@ -11,6 +11,7 @@
 
 #include "tech_renaissance/detail/base/weak_map.h"
 #include "tech_renaissance/detail/protocol/tsr_header.h"
+#include "tech_renaissance/detail/system/copy.h"
 #include "tech_renaissance/detail/transport/shm/arena.h"
 #include "tech_renaissance/tensor.h"
 
@@ -40,7 +41,7 @@ public:
     BlockPtr place(const Tensor& tensor) {
         if (BlockPtr own = find(tensor)) return own;
         const auto [block, data] = block_for(tensor.shape(), tensor.dtype());
-        if (tensor.memory_size() != 0) std::memcpy(data, tensor.data_ptr(), tensor.memory_size());
+        copy_for_others(data, tensor.data_ptr(), tensor.memory_size());
         return block;
     }
 
@@ -51,13 +52,13 @@ public:
             return false;
         restore(*block);
         std::byte* data = block->contents() + block->header().nbytes;
-        if (tensor.memory_size() != 0) std::memcpy(data, tensor.data_ptr(), tensor.memory_size());
+        copy_for_others(data, tensor.data_ptr(), tensor.memory_size());
         return true;
     }
 
     BlockPtr place_bytes(std::string_view bytes) {
         BlockPtr block = arena_->allocate(bytes.size());
-        std::memcpy(block->contents(), bytes.data(), bytes.size());
+        copy_for_others(block->contents(), bytes.data(), bytes.size());
         return block;
     }
 
