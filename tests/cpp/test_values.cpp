@@ -392,7 +392,7 @@ TEST("what is taken of a Value that ends with the expression does not end with i
     const Value& list = answer()["list"];
     CHECK_EQ(2u, list.size());
     std::size_t count = 0;
-    for (const Value& element : answer()["list"].elements()) count += element.is_null() ? 0 : 1;
+    for (const Value& element : answer()["list"].elements()) count += element.is_null() ? 0u : 1u;
     CHECK_EQ(2u, count);
 }
 
