@@ -99,7 +99,7 @@ TEST("what is copied for others is copied whole, at any size and from any addres
     alignas(64) static char to[least + 300];
     for (const std::size_t nbytes :
          {std::size_t{0}, std::size_t{1}, std::size_t{1000}, least - 1, least, least + 1, least + 63, least + 200}) {
-        for (const std::size_t start : {0, 1, 8, 64}) {
+        for (const std::size_t start : {std::size_t{0}, std::size_t{1}, std::size_t{8}, std::size_t{64}}) {
             std::memset(to, 0x55, sizeof to);
             tr::detail::copy_for_others(to, from.data() + start, nbytes);
             CHECK(std::memcmp(to, from.data() + start, nbytes) == 0);
