@@ -128,6 +128,22 @@ def test_many_requests_may_be_sent_before_any_answer_is_read(start: Maker) -> No
     assert [str(number) for number in range(50)] == [session.wait_for_response() for _ in range(50)]
 
 
+@pytest.mark.parametrize("transport", ["shm"])
+def test_more_requests_than_a_worker_takes_wait_in_line(
+    start: Maker, gate: Gate, monkeypatch: pytest.MonkeyPatch, transport: str
+) -> None:
+    """Nobody waits to ask; they are answered in their order."""
+    monkeypatch.setenv("TR_TRANSPORT", transport)
+    session = start()
+    session.send_request(f"wait {gate.path} 0")
+    gate.wait_for_arrival()
+    for number in range(1, 1000):
+        session.send_request(f"echo {number}")
+    gate.open()
+    assert [str(number) for number in range(1000)] == [session.wait_for_response() for _ in range(1000)]
+    assert session.wait_until_ok()
+
+
 def test_a_fetch_between_a_request_and_its_answer_gets_its_own(start: Maker) -> None:
     """Each answer belongs to its request."""
     session = start()

@@ -76,6 +76,25 @@ def test_what_had_begun_fails_and_what_had_not_is_sent_again(supervised: Maker, 
     assert "second" == session.wait_for_response(60_000)
 
 
+@pytest.mark.parametrize("transport", ["shm"])
+def test_what_stands_in_line_goes_to_the_next_worker_in_its_order(
+    supervised: Maker, gate: Gate, transport: str
+) -> None:
+    """Behind what the dead one had and had not begun; what is asked later comes after all of it."""
+    session = supervised(environment={"TR_TRANSPORT": transport})
+    session.send_request(f"wait-and-die {gate.path}")
+    gate.wait_for_arrival()
+    for number in range(300):
+        session.send_request(f"count {number}")
+    gate.open()
+    with pytest.raises(WorkerLost):
+        session.wait_for_response(60_000)
+    session.send_request("count 300")
+    assert [f"{number} {number}" for number in range(301)] == [
+        session.wait_for_response(60_000) for _ in range(301)
+    ]
+
+
 def test_calls_of_many_threads_survive(supervised: Maker, gate: Gate) -> None:
     """Those that wait in line, each with its own answer."""
     session = supervised()

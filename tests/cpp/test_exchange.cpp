@@ -34,9 +34,10 @@ struct Fixture {
     std::atomic<bool> hands_over{false};
     std::vector<std::string> outputs;  // to which the output was switched
     WorkRecord work;
+    tr::detail::CallQueue queue;
     Exchange exchange;
 
-    explicit Fixture(bool by_lines = false) : exchange(transport, work, hooks(by_lines)) {}
+    explicit Fixture(bool by_lines = false) : exchange(transport, work, queue, hooks(by_lines)) {}
 
     ExchangeHooks hooks(bool by_lines) {
         ExchangeHooks hooks;
@@ -66,6 +67,15 @@ struct Fixture {
         return one->take();
     }
     std::string result(const std::shared_ptr<Call>& one) { return reply(one).response.result; }
+    // Takes the calls out of the queue.
+    std::vector<std::shared_ptr<Call>> in_line() {
+        std::vector<std::shared_ptr<Call>> calls;
+        queue.send([&](const std::shared_ptr<Call>& one) {
+            calls.push_back(one);
+            return true;
+        });
+        return calls;
+    }
     void end() {
         exited = true;
         transport.go();
@@ -214,7 +224,9 @@ TEST("what a worker answers while it is ended counts no more") {
 TEST("a call waits for room") {
     ReadyFixture f;
     f.transport.set_room(0);
-    CHECK(!f.exchange.send(f.call(1), 0ms));
+    const auto first = f.call(1);
+    CHECK(!f.exchange.send(first, 0ms));
+    first->abandoned = true;
     std::thread makes_room([&] { f.transport.set_room(1); });
     CHECK(f.exchange.send(f.call(2), 1min));
     makes_room.join();
@@ -342,8 +354,7 @@ TEST("what a dead worker had not begun is handed over in its order, and so is wh
     CHECK_EQ("last words", f.result(done));
     CHECK(f.exchange.wait(third, 1min));
     CHECK(!third->done());
-    CHECK((f.exchange.take_unanswered() == std::vector{third, fifth}));
-    CHECK(f.exchange.take_unanswered().empty());
+    CHECK((f.in_line() == std::vector{third, fifth}));
 }
 
 TEST("an idempotent call is handed over though it had begun") {
@@ -355,7 +366,7 @@ TEST("an idempotent call is handed over though it had begun") {
     f.transport.first_begun = f.transport.last_begun = 1;
     f.end();
     CHECK(f.exchange.wait(call, 1min));
-    CHECK((f.exchange.take_unanswered() == std::vector{call}));
+    CHECK((f.in_line() == std::vector{call}));
 }
 
 TEST("a call that was handed over gets its answer from the next exchange") {
@@ -365,10 +376,84 @@ TEST("a call that was handed over gets its answer from the next exchange") {
     first.end();
     first.exchange.close();
     ReadyFixture second;
-    CHECK(second.exchange.send(first.exchange.take_unanswered().front(), 1min));
+    second.queue.inherit(first.in_line());
+    CHECK(second.exchange.wait_sent(call, 1min));
     second.transport.say_reply(1, "after all");
     CHECK(first.exchange.wait(call, 1min));
     CHECK_EQ("after all", second.result(call));
+}
+
+TEST("calls are sent in the order in which they came, by whoever waits, as far as the window goes") {
+    Fixture f;
+    f.transport.say(Ready{2});
+    CHECK(f.exchange.wait_started(1min));
+    std::vector<std::shared_ptr<Call>> calls;
+    for (int id = 1; id <= 5; ++id) calls.push_back(f.sent(id));
+    CHECK(calls[1]->exchange == &f.exchange);
+    CHECK(calls[2]->exchange == nullptr);
+    CHECK(!f.exchange.wait_idle(0ms));
+    f.transport.say_reply(2, "2");
+    f.transport.say_reply(1, "1");
+    CHECK_EQ("1", f.result(calls[0]));
+    CHECK(calls[3]->exchange == &f.exchange);
+    CHECK(calls[4]->exchange == nullptr);
+    CHECK(!f.exchange.ask_to_leave(0ms));
+    for (int id = 3; id <= 5; ++id) {
+        f.transport.say_reply(id, std::to_string(id));
+        f.exchange.state();
+    }
+    CHECK_EQ("5", f.result(calls[4]));
+    CHECK(f.exchange.ask_to_leave(1min));
+}
+
+TEST("a call in line can pass its deadline, or be abandoned, and is not sent then") {
+    Fixture f;
+    f.transport.say(Ready{1});
+    CHECK(f.exchange.wait_started(1min));
+    const auto first = f.sent(1);
+    const auto late = f.call(2);
+    late->set_deadline(tr::detail::Clock::now());
+    CHECK(f.exchange.send(late, 1min));
+    const auto abandoned = f.sent(3);
+    const auto last = f.sent(4);
+    CHECK(f.exchange.expire(late));
+    abandoned->abandoned = true;
+    f.transport.say_reply(1, "1");
+    CHECK_EQ("1", f.result(first));
+    CHECK(late->exchange == nullptr && abandoned->exchange == nullptr);
+    CHECK(last->exchange == &f.exchange);
+    CHECK_THROWS(TimedOut, "deadline_passed", late->take());
+}
+
+TEST("what is in line ends with the worker, unless another one follows") {
+    for (const bool hands_over : {false, true}) {
+        Fixture f;
+        f.hands_over = hands_over;
+        f.transport.say(Ready{1});
+        CHECK(f.exchange.wait_started(1min));
+        const auto begun = f.sent(1);
+        const auto in_line = f.sent(2);
+        f.transport.first_begun = f.transport.last_begun = 1;
+        f.end();
+        CHECK_THROWS(WorkerLost, "worker_lost", f.reply(begun));
+        CHECK(hands_over != in_line->done());
+        CHECK((f.in_line() == (hands_over ? std::vector{in_line} : std::vector<std::shared_ptr<Call>>())));
+    }
+}
+
+TEST("an exchange that is not open takes calls past the queue, and then in the order of the queue") {
+    ReadyFixture before;
+    Exchange hidden(before.transport, before.work, before.queue, before.hooks(false), false);
+    before.transport.say(Ready{});
+    CHECK(hidden.wait_started(1min));
+    const auto inherited = before.call(1);
+    before.queue.inherit({inherited});
+    const auto of_hook = before.call(2);
+    CHECK(hidden.send(of_hook, 1min));
+    CHECK(of_hook->exchange == &hidden);
+    CHECK(inherited->exchange == nullptr);
+    hidden.open();
+    CHECK(inherited->exchange == &hidden);
 }
 
 TEST("a call whose deadline passes before its turn is done then; the one in work is not") {

@@ -86,9 +86,11 @@ public:
     std::atomic<bool> exited{false};
     std::shared_ptr<const PostMortem> death;
     WorkRecord work;
+    tr::detail::CallQueue queue;
     Exchange exchange{
         transport,
         work,
+        queue,
         {[this] { return exited.load(); }, [](bool, std::chrono::milliseconds) { return lost(); }, {}, {}, {}}};
 
 private:

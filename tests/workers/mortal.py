@@ -11,6 +11,8 @@ from gate import pass_gate
 
 
 class MortalServer(CrashServer):
+    counted = 0
+
     def main_logic(self, command: str, parameters: str) -> bool:
         if command == "traceback":  # of the script itself, after the handler
             raise SystemExit(_fail(parameters))
@@ -23,6 +25,10 @@ class MortalServer(CrashServer):
         if command == "wait-and-die":
             pass_gate(parameters)
             os._exit(7)
+        if command == "count":  # which one of those this is
+            self.write_response("", f"{parameters} {self.counted}")
+            self.counted += 1
+            return True
         if command == "eat":  # so many MiB
             self.kept = bytearray(int(parameters) << 20)
             for start in range(0, len(self.kept), 4096):

@@ -12,8 +12,12 @@ from .._protocol.connection import Connection, State
 from .._protocol.frame import Exit, Frame, Ready, Request, Response
 from .._transport.transport import BROKEN_RING, HostTransport, Taken, Unreadable
 from .call import Call, call_ended
+from .call_queue import CallQueue
 
 OVER = (State.EXITED, State.LOST)
+
+# How many requests may be unanswered at once, if the worker does not say less.
+WINDOW = 256
 
 
 class Book:
@@ -23,14 +27,20 @@ class Book:
         self,
         transport: HostTransport,
         death: Callable[[Optional[Call], float], TechRenaissanceError],
+        queue: CallQueue,
         *,
         switch_output: Optional[Callable[[str], None]],
-        hands_over: bool,
+        hands_over: Callable[[], bool],
+        is_open: bool,
     ) -> None:
         self._transport = transport
         self._death = death
         self._switch_output = switch_output
         self._hands_over = hands_over
+        self._is_open = is_open
+        self._queue = queue
+        self._queued = queue.calls
+        self._window = WINDOW
         self._connection = Connection()
         self._sending: Optional[Frame] = None  # about to be noted as sent, and perhaps not sent
         self._begun: Taken = None  # being dealt with
@@ -38,7 +48,6 @@ class Book:
         self._is_ending = False  # whether the host is ending the worker
         self._broken = ""  # why nothing more can be received; empty if it can
         self._calls: Dict[Optional[int], Call] = {}  # calls without a response, oldest first
-        self._unanswered: List[Call] = []
         self._over = False  # whether the process has ended
         self._answered_at = 0.0  # when the last response came
         # May be read without the lock.
@@ -100,6 +109,9 @@ class Book:
         else:
             self._connection.unsent(frame)
             if isinstance(frame, Request):
+                call = self._calls.get(frame.id)
+                if call:
+                    call.exchange = None
                 self._calls.pop(frame.id, None)
         self._sending = None
 
@@ -114,7 +126,9 @@ class Book:
                 self._take_unreadable(taken, again)
             elif taken is not None:
                 self._begun = taken
-                self.was_ready = self.was_ready or isinstance(taken, Ready)
+                if isinstance(taken, Ready):
+                    self._window = _window_of(taken)
+                    self.was_ready = True
                 (self._connection.received_again if again else self._connection.received)(taken)
         except RemoteProtocolError as error:
             broken_rule = error
@@ -156,18 +170,23 @@ class Book:
 
     def _lose(self) -> None:
         self._over = True
-        if self._connection.state in OVER and not self._calls:
+        if self._connection.state in OVER and not self._calls and not self._queued:
             return
         self._connection.lost()
-        if self._hands_over:
+        inherited: List[Call] = []
+        hands_over = self._hands_over()
+        if hands_over:
             begun = self.begun()
-            for call in list(self._calls.values()):
-                if _is_wanted(call) and (call.idempotent or call not in begun):
-                    if call not in self._unanswered:
-                        self._unanswered.append(call)
-                    self._calls.pop(call.request.id, None)
-                    call.exchange = None
+            inherited = [
+                call for call in self.under_way if call.is_wanted and (call.idempotent or call not in begun)
+            ]
+        self._queue.inherit(inherited)
+        for call in inherited:
+            call.exchange = None
+            self._calls.pop(call.request.id, None)
         self._end_all(lambda call: self._death(call, 0.0))
+        if self._is_open and not hands_over:
+            self._queue.fail(lambda call: self._death(call, 0.0))
 
     def _end_all(self, error: Callable[[Call], TechRenaissanceError]) -> None:
         for call in self._calls.values():
@@ -176,8 +195,10 @@ class Book:
         self._calls.clear()
 
 
-def _is_wanted(call: Call) -> bool:
-    return not (call.done or call.why or call.abandoned)
+def _window_of(ready: Ready) -> int:
+    """How many requests may be unanswered at once."""
+    window = ready.info.get("window", WINDOW)
+    return window if isinstance(window, int) and 1 <= window <= WINDOW else WINDOW
 
 
 def _answer(call: Call, response: Response) -> None:

@@ -24,8 +24,10 @@ class CallWaiter(Protocol):
 class Call:
     """One request and what became of it. Guarded by its exchange's lock until it is done."""
 
-    # The exchange that sent it; None while moving between workers.
+    # The exchange that sent it; None before that, and while moving between workers.
     exchange: Optional[CallWaiter] = None
+    is_queued = False  # whether it is in line
+    is_inherited = False  # whether it is in line for the worker after a dead one
     sent_at = 0.0  # on the monotonic clock
     response: Optional[Response] = None
     error: Optional[TechRenaissanceError] = None
@@ -45,6 +47,11 @@ class Call:
     def done(self) -> bool:
         """Whether there is an answer or an error."""
         return self.response is not None or self.error is not None
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether somebody may still wait for an answer."""
+        return not (self.done or self.why or self.abandoned)
 
     @property
     def message(self) -> str:

@@ -106,8 +106,12 @@ class Caller:
             self._deadlines.prepare()
         worker = self.ready_worker(call)
         until = time.monotonic() + timeout_s
-        while not self._try_submit(call, worker, timeout_s, until):
-            worker = self.ready_worker(call)
+        try:
+            while not self._try_submit(call, worker, timeout_s, until):
+                worker = self.ready_worker(call)
+        except BaseException:  # an interrupt, too: it must not stay in line
+            call.abandoned = True
+            raise
         if call.request.deadline_ns is not None:
             self._deadlines.watch(call)
         return until
@@ -118,11 +122,10 @@ class Caller:
         if supervisor:
             supervisor.check_allowed(call)
         try:
-            is_its_turn = not supervisor or supervisor.wait_turn(min(_remaining_s(until), call.remaining_s()))
-            if is_its_turn and worker.exchange.send(call, min(_remaining_s(until), call.remaining_s())):
+            if worker.exchange.send(call, min(_remaining_s(until), call.remaining_s())):
                 return True
         except WorkerLost:
-            if not (supervisor and supervisor.is_coming_after(worker)):
+            if call.done or not (supervisor and supervisor.is_coming_after(worker)):
                 raise
             return False
         _check_deadline(call)
@@ -159,8 +162,7 @@ class Caller:
         while not call.done:
             exchange = call.exchange
             if exchange is None:
-                assert self.supervisor is not None
-                self.supervisor.wait_sent(call, _remaining_s(until))
+                self._wait_in_line(call, until)
             elif call.request.deadline_ns is None:
                 exchange.wait(call, _remaining_s(until))
             else:
@@ -168,6 +170,15 @@ class Caller:
             if not call.done and not _remaining_s(until):
                 raise self._timed_out(call, timeout_s)
         return call.take_response()
+
+    def _wait_in_line(self, call: Call, until: float) -> None:
+        """Wait until a worker has the call, or it is done; may return early."""
+        if not self.supervisor or self.supervisor.wait_served_again(
+            call, min(_remaining_s(until), call.remaining_s())
+        ):
+            self.worker().exchange.wait_sent(call, min(_remaining_s(until), call.remaining_s()))
+        if call.is_overdue():
+            self._life.queue.expire(call)
 
     def _lack(self) -> str:
         worker = self._life.worker
@@ -189,7 +200,7 @@ class Caller:
 
     def _end_overdue(self, call: Call) -> None:
         """End a call whose deadline has passed. Runs in the thread that watches deadlines."""
-        if self.supervisor and self.supervisor.expire(call):
+        if self._life.queue.expire(call):
             return
         worker = self._life.worker
         if worker and call.exchange is worker.exchange and not worker.exchange.expire(call):

@@ -12,7 +12,7 @@ import contextlib
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING, Callable, List, Optional, Tuple
+from typing import TYPE_CHECKING, Callable, Optional, Tuple
 
 from .._base.errors import LocalProtocolError, RemoteProtocolError, SessionClosed, TechRenaissanceError
 from .._protocol.connection import State
@@ -21,12 +21,15 @@ from .._system.waiters import LockType, Waiters
 from .._transport.transport import BROKEN_RING, HostTransport, Taken
 from .book import OVER, Book, unreachable
 from .call import Call, expired
+from .call_queue import CallQueue
 
 if TYPE_CHECKING:
     from types import FrameType
 
 # How long to keep reading from a worker that never stops talking, once the timeout has passed.
 _LAST_WORDS_S = 0.5
+
+_SERVING = (State.READY, State.BUSY)
 
 # Identifies one wait: a new object, with the thread's id.
 _Mark = Tuple[int]
@@ -45,7 +48,9 @@ class Exchange(Book):
     call or, if None, for later callers. It waits up to ``timeout_s`` for the end; under the lock, that is 0.
     ``switch_output(message)``: if given, is told which call the output belongs to, and only one request is under way at a time.
     ``wait_for_room(timeout_s)``: if given, holds up senders while too much output has not been passed on.
-    ``hands_over``: calls that had not begun, and idempotent ones, do not end with the worker; ``take_unanswered`` returns them.
+    ``queue``: of the session. Nothing in it is sent, or fails, before the exchange ``is_open``.
+    ``hands_over``: whether calls that had not begun, and idempotent ones, do not end with the worker, but go back to the front of the
+    queue.
     """
 
     def __init__(
@@ -53,12 +58,16 @@ class Exchange(Book):
         transport: HostTransport,
         has_exited: Callable[[], bool],
         death: Callable[[Optional[Call], float], TechRenaissanceError],
+        queue: CallQueue,
         *,
         switch_output: Optional[Callable[[str], None]] = None,
         wait_for_room: Optional[Callable[[float], None]] = None,
-        hands_over: bool = False,
+        hands_over: Callable[[], bool] = lambda: False,
+        is_open: bool = True,
     ) -> None:
-        super().__init__(transport, death, switch_output=switch_output, hands_over=hands_over)
+        super().__init__(
+            transport, death, queue, switch_output=switch_output, hands_over=hands_over, is_open=is_open
+        )
         self._has_exited = has_exited
         self._wait_for_room = wait_for_room
         self._lock = threading.RLock()
@@ -67,6 +76,7 @@ class Exchange(Book):
         self._receiving = (
             False  # whether a frame may have been received that has not been completely dealt with
         )
+        self._sender = 0  # the thread that sends what is in line; an exception may leave it
         self._closed = False
 
     @property
@@ -84,13 +94,26 @@ class Exchange(Book):
         """Wait until the worker is ready; False if it is not ready in time. Raises what ended it, if it can no longer serve."""
         return self._until_served(self._has_started, timeout_s)
 
+    def open(self) -> None:
+        """From now on calls are taken from the queue."""
+        self._is_open = True
+        self._until(lambda: True, 0)
+
     def send(self, call: Call, timeout_s: float) -> bool:
-        """Hand a call to the worker, waiting for room; False if there was none. Raises what ended the worker."""
+        """Hand a call to the worker in its turn, waiting for room; False if there was none. True also if as many calls are under way as
+        may be: then the call stays in line, and whoever waits for anything sends it in its turn. Raises what ended the worker; the call
+        then stays in line.
+        """
         if self._wait_for_room:
             until = time.monotonic() + timeout_s
             self._wait_for_room(timeout_s)
             timeout_s = max(0.0, until - time.monotonic())
-        return self._until_served(lambda: self._try_send(call), timeout_s)
+        send = self._try_send_in_turn if self._is_open else self._try_send_past_queue
+        return self._until_served(lambda: send(call), timeout_s)
+
+    def wait_sent(self, call: Call, timeout_s: float) -> bool:
+        """Wait until a call in line has been sent, or is done, or the worker has ended; False after the timeout."""
+        return self._until(lambda: call.exchange is not None or call.done or self._over, timeout_s)
 
     def wait(self, call: Call, timeout_s: float) -> bool:
         """Wait until the call is done, or no longer belongs to this exchange; False after the timeout."""
@@ -107,6 +130,9 @@ class Exchange(Book):
 
     def expire(self, call: Call) -> bool:
         """End a call whose deadline passed before its turn; False if it is in work, or done."""
+        if self._queue.expire(call):
+            self._waiters.wake_all()
+            return True
         is_in_work = call in self.in_work()
         self.take_in()  # afterwards, because a call that is no longer in work has its answer here
         with self._lock:
@@ -119,12 +145,6 @@ class Exchange(Book):
     def wait_over(self, timeout_s: float) -> bool:
         """Wait until the process has ended, and its calls have ended or been handed over; False if it is still alive."""
         return self._until(lambda: self._over, timeout_s)
-
-    def take_unanswered(self) -> List[Call]:
-        """Take the calls to be handed over, oldest first."""
-        with self._lock:
-            calls, self._unanswered = self._unanswered, []
-            return calls
 
     def wait_idle(self, timeout_s: float) -> bool:
         """Wait until every call is answered; False after the timeout. Raises what ended the worker."""
@@ -159,16 +179,61 @@ class Exchange(Book):
             self._transport.wake()
             self._waiters.sleep(sleeper, 0.1)
 
-    def _try_send(self, call: Call) -> bool:
+    def _try_send_in_turn(self, call: Call) -> bool:
+        if call.exchange is not None:  # sent from the queue
+            return True
+        if call.error:
+            raise call.error
         self._check_usable()
+        if not self._queued and self._try_send(call):
+            return True
+        self._queue.add(call)
+        self._send_queued(call)
+        return call.exchange is not None or len(self._calls) >= self._window
+
+    def _try_send_past_queue(self, call: Call) -> bool:
+        self._check_usable()
+        return self._try_send(call)
+
+    def _send_queued(self, mine: Optional[Call] = None) -> None:
+        """Send what is in line, as far as there is room. ``mine``: whose errors the caller wants."""
+        if len(self._calls) >= self._window or not (self._is_open and self._is_usable()):
+            return
+        thread = threading.get_ident()
+        if self._sender == thread and self._is_interrupted():  # in a signal handler, in the middle of this
+            return
+        self._sender = thread
+        while self._is_usable():
+            with self._queue.lock:
+                call = self._queue.first()
+                if call is None:
+                    break
+                if call.is_overdue():
+                    self._queue.expire(call)
+                    continue
+                try:
+                    if not self._try_send(call):
+                        break
+                except TechRenaissanceError as error:
+                    if call is mine:
+                        raise
+                    call.error = error
+        self._sender = 0
+
+    def _is_usable(self) -> bool:
+        return not (self.was_asked_to_leave or self._broken) and self._connection.state in _SERVING
+
+    def _try_send(self, call: Call) -> bool:
+        if len(self._calls) >= self._window:
+            return False
         if self._switch_output:
             if self._calls:
                 return False
             self._switch_output(call.message)
-        call.exchange = self
         call.sent_at = time.monotonic()
         self._sending = call.request
         self._calls[call.request.id] = call
+        call.exchange = self
         return self._try_hand_over(call.request)
 
     def _has_started(self) -> bool:
@@ -181,10 +246,10 @@ class Exchange(Book):
         if self._connection.state is State.BUSY:
             return False
         self._check_usable()
-        return True
+        return self._queue.first() is None
 
     def _try_ask_to_leave(self) -> bool:
-        if self._connection.state in (State.READY, State.BUSY):
+        if self._connection.state in _SERVING and self._queue.first() is None:
             self.was_asked_to_leave = self._try_hand_over(Exit()) or self.was_asked_to_leave
         return self._connection.state in (State.EXITING, State.EXITED, State.LOST)
 
@@ -203,7 +268,7 @@ class Exchange(Book):
             left_s = timeout_s if ended.until is None else max(0.0, ended.until - time.monotonic())
         raise self._death(None, left_s)
 
-    def _until(self, done: Callable[[], bool], timeout_s: float) -> bool:
+    def _until(self, done: Callable[[], bool], timeout_s: float) -> bool:  # noqa: C901 - see the end of it
         """Run the exchange until ``done()``, which is called under the lock; False after the timeout. A timeout of 0 takes in what has
         already come.
 
@@ -219,8 +284,10 @@ class Exchange(Book):
                 with self._lock:
                     if mark:
                         mark = self._end_reading(taken, gone)
-                    elif self._sending is not None or (self._receiving and self._reader is None):
+                    if self._sending is not None or (self._receiving and self._reader is None):
                         self._mend()
+                    if self._queued:
+                        self._send_queued()
                     if done():
                         return True
                     if until is None:

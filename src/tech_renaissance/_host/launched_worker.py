@@ -14,6 +14,7 @@ from .._process.stacks import take_stacks
 from .._transport.session_place import SessionPlace
 from .._transport.transport import HostTransport
 from .call import Call, call_ended
+from .call_queue import CallQueue
 from .coroner import Coroner
 from .exchange import Exchange
 from .ladder import Ladder
@@ -41,10 +42,14 @@ class LaunchedWorker:
         transport: HostTransport,
         place: SessionPlace,
         told: Callable[[], None],
+        queue: CallQueue,
         *,
         hands_over: bool,
+        is_open: bool,
     ) -> None:
-        """``told``: see Coroner. ``hands_over``: see Exchange. Raises LaunchError."""
+        """``told``: see Coroner. ``queue``, ``is_open``: see Exchange. ``hands_over``: whether calls may outlive
+        a worker that nobody stopped. Raises LaunchError.
+        """
         self._place = place
         self._stopped = False  # whether its host stopped it, and not for a single call
         self._death_until: Optional[float] = None
@@ -56,9 +61,11 @@ class LaunchedWorker:
             transport,
             lambda: not self.is_alive(),
             self.death,
+            queue,
             switch_output=self._switch_output if callable(launch.output) else None,
             wait_for_room=self._wait_for_room if callable(launch.output) else None,
-            hands_over=hands_over,
+            hands_over=lambda: hands_over and not self._stopped,
+            is_open=is_open,
         )
         self._coroner = Coroner(place, launch.arguments[0], transport, self.exchange, told)
         self.process = Process(*launch, self._coroner.process_ended)

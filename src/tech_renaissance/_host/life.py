@@ -19,6 +19,7 @@ from .._transport.file.watch import Backoff
 from .._transport.session_directory import SessionDirectory, remove_leftovers, session_directory
 from .._transport.session_place import SessionPlace
 from .._transport.transport import HostTransport
+from .call_queue import CallQueue
 from .ending import Ending, unbroken
 from .ladder import END_LADDER, TERMINATE_LADDER
 from .launched_worker import Launch, LaunchedWorker
@@ -62,6 +63,7 @@ class Life:
         self._closed = False
         # Called when a worker's process has ended and the record of it has been made, by the thread that noticed it.
         self.told: Callable[[], None] = lambda: None
+        self.queue = CallQueue()
 
     @property
     def is_ours(self) -> bool:
@@ -107,20 +109,22 @@ class Life:
                     raise LaunchError("launch_failed", f"cannot make a transport: {error}") from error
             return self._transport
 
-    def start(self) -> bool:
-        """Launch a worker; False if one is already running and is not unkillable. Waits for a worker that another thread is ending."""
+    def start(self, *, is_open: bool = True) -> bool:
+        """Launch a worker; False if one is already running and is not unkillable. Waits for a worker that another thread is ending.
+        ``is_open``: see Exchange.
+        """
         while True:
             with self._lock:
                 self.check_open()
                 last = self._worker
                 if last is None or not last.is_alive() or last.process.is_unkillable:
-                    self._launch()
+                    self._launch(is_open=is_open)
                     return True
                 if not last.was_stopped:
                     return False
             last.process.wait(_LOOK_S)
 
-    def _launch(self) -> None:
+    def _launch(self, *, is_open: bool = True) -> None:
         arguments = self._arguments()
         if self._directory and not self._directory.is_in_place():
             self._claim_directory()
@@ -132,7 +136,10 @@ class Life:
         directory, output = self._options.working_directory, self._output()
         launch = Launch(arguments, environment, directory, output, offer.descriptors)
         hands_over = self._options.restart != "never"
-        worker = LaunchedWorker(launch, transport, SessionPlace(self.path), self.told, hands_over=hands_over)
+        place = SessionPlace(self.path)
+        worker = LaunchedWorker(
+            launch, transport, place, self.told, self.queue, hands_over=hands_over, is_open=is_open
+        )
         if self._worker:
             self._last_post_mortem = self._worker.post_mortem
         self._worker = worker
@@ -140,7 +147,7 @@ class Life:
     def restart(
         self, crashed: LaunchedWorker, check_wanted: Callable[[], None], *, keep_tags: bool
     ) -> Optional[LaunchedWorker]:
-        """Launch a worker in place of a crashed one; None if the user was faster. Raises LaunchError, SessionClosed, and what
+        """Launch a worker in place of a crashed one, not open; None if the user was faster. Raises LaunchError, SessionClosed, and what
         ``check_wanted`` raises.
         """
         with self._lock:
@@ -152,7 +159,7 @@ class Life:
                 for tag in self.transport.tags():
                     if not is_reserved_tag(tag):  # reserved ones belong to waiting calls
                         self.transport.drop_tensor(tag)
-            self.start()
+            self.start(is_open=False)
             return self._worker
 
     def terminate(self) -> None:

@@ -1,6 +1,5 @@
 """Supervision: a thread that restarts a crashed worker and hands over its calls. Contract: spec/life.md, Supervision."""
 
-import enum
 import threading
 import time
 from typing import Callable, NoReturn, Optional
@@ -10,10 +9,8 @@ from .._base.post_mortem import PostMortem
 from .._system.lazy_thread import LazyThread
 from .._system.waits import wait_for
 from .call import Call, expired
-from .exchange import Exchange
 from .ladder import TERMINATE_LADDER
 from .launched_worker import LaunchedWorker
-from .left_over import LeftOver
 from .life import Life
 from .options import RestartPolicy
 from .quarantine import Quarantine
@@ -21,15 +18,6 @@ from .restart_schedule import RestartSchedule
 
 # How long to wait for the end of a process that has died, and for its last frames.
 _DEATH_S = 5.0
-# How often to check whether a call that waits for room is still wanted.
-_LOOK_S = 1.0
-
-
-class _Phase(enum.Enum):
-    WATCHING = enum.auto()
-    RESTARTING = enum.auto()
-    # New calls go on, but behind those that were left over.
-    SENDING_AGAIN = enum.auto()
 
 
 class Supervisor:
@@ -49,9 +37,8 @@ class Supervisor:
         self._thread = LazyThread("supervisor", self._run)
         self._schedule = RestartSchedule(policy)
         self._quarantine = Quarantine()
-        self._left_over = LeftOver()
         self._worker: Optional[LaunchedWorker] = None  # the watched worker
-        self._phase = _Phase.WATCHING
+        self._restarts = False  # whether it is replacing a worker
         self._wish = 0  # changes whenever the user no longer wants a worker
         self._restart_wish = 0  # its value when the worker to be replaced ended
         self._hurried = False  # whether the back-off has been cut short
@@ -121,7 +108,7 @@ class Supervisor:
     def is_restarting(self) -> bool:
         """Whether a worker has crashed and the next one does not serve yet."""
         with self._lock:
-            is_restarting = self._phase is _Phase.RESTARTING and self._is_wanted_restart()
+            is_restarting = self._is_wanted_restart()
         return is_restarting  # noqa: RET504 - see UnfetchedCalls.take_oldest
 
     @property
@@ -161,31 +148,15 @@ class Supervisor:
                 raise self._given_up.with_traceback(None)
             return in_time
 
-    def wait_turn(self, timeout_s: float) -> bool:
-        """Wait until a dead worker's calls have been sent again, because they come first. False after the timeout."""
-        if self._phase is not _Phase.SENDING_AGAIN:
-            return True
+    def wait_served_again(self, call: Call, timeout_s: float) -> bool:
+        """Wait until a worker serves that may take a call in line, or the call is under way or done; False after the timeout."""
         with self._lock:
-            has_come = wait_for(
+            is_over = wait_for(
                 self._changed,
-                lambda: self._phase is not _Phase.SENDING_AGAIN or not self._is_wanted_restart(),
+                lambda: call.exchange is not None or call.done or self._is_serving() or self._closed,
                 timeout_s,
             )
-        return has_come  # noqa: RET504
-
-    def wait_sent(self, call: Call, timeout_s: float) -> bool:
-        """Wait until a handed-over call is under way again, or done; False after the timeout."""
-        with self._lock:
-            is_sent = wait_for(self._changed, lambda: call.exchange is not None or call.done, timeout_s)
-        return is_sent  # noqa: RET504
-
-    def expire(self, call: Call) -> bool:
-        """End a call whose deadline has passed; False if it is not here, or is being sent right now."""
-        with self._lock:
-            if not self._left_over.expire(call):
-                return False
-            self._changed.notify_all()
-            return True
+        return is_over  # noqa: RET504
 
     # ----------------------------------------------------------------- its own thread
 
@@ -196,14 +167,17 @@ class Supervisor:
         """Whether it is clear if a worker is on its way or not."""
         if self._closed or self._is_wanted_restart():
             return True
-        return self._phase is _Phase.WATCHING and not self._has_ended_worker()
+        return not self._restarts and not self._has_ended_worker()
+
+    def _is_serving(self) -> bool:
+        return not self._restarts and self._worker is not None and not self._has_ended_worker()
 
     def _is_wanted_restart(self) -> bool:
         """Whether a worker is on its way and the user has not called it off."""
-        return self._phase is not _Phase.WATCHING and self._restart_wish == self._wish
+        return self._restarts and self._restart_wish == self._wish
 
     def _is_coming(self, worker: LaunchedWorker) -> bool:
-        if self._phase is _Phase.RESTARTING and self._is_wanted_restart():
+        if self._is_wanted_restart():
             return True
         return self._worker is worker and worker.has_crashed
 
@@ -213,12 +187,11 @@ class Supervisor:
                 self._changed.wait_for(lambda: self._closed or self._has_ended_worker())
                 dead = self._worker
                 if dead is None or self._closed:
-                    self._left_over.fail_all(_closed_error())
+                    self._life.queue.fail(lambda _: _closed_error())
                     self._changed.notify_all()
                     return
                 has_crashed = dead.has_crashed
-                if has_crashed:
-                    self._phase = _Phase.RESTARTING
+                self._restarts = has_crashed
                 self._restart_wish = self._wish
                 self._hurried = False
             self._take_over(dead, has_crashed)
@@ -243,30 +216,29 @@ class Supervisor:
             if self._worker is dead:
                 self._worker = following
                 self._given_up = error if has_crashed and not following and is_wanted else None
-            self._phase = _Phase.WATCHING
-            self._left_over.fail_all(error or _stopped_error())
+            self._restarts = False
+            if not following:
+                self._life.queue.fail(lambda _: error or _stopped_error())
             self._changed.notify_all()
 
     def _inherit(self, dead: LaunchedWorker) -> None:
-        """Take over a dead worker's calls. Answers that it gave before count; afterwards all of its other calls have failed."""
+        """See to a dead worker's calls. Answers that it gave before count; afterwards its other calls are in line, or have failed."""
         try:
             dead.exchange.wait_over(_DEATH_S)
         except TechRenaissanceError:  # nothing more can be received
             pass
         dead.exchange.close()
-        calls = dead.exchange.take_unanswered()
         with self._lock:
-            self._left_over.put_first(calls)
-            for call in calls:
-                if call.is_overdue():
-                    self._left_over.expire(call)
-            self._changed.notify_all()
             if dead.last_call and dead.post_mortem and not dead.was_stopped:
                 self._quarantine.note(dead.last_call, dead.post_mortem)
+            self._life.queue.fail(
+                lambda call: expired(call) if call.is_overdue() else self._quarantine.refuse(call)
+            )
+            self._changed.notify_all()
 
     def _restart(self, dead: LaunchedWorker) -> Optional[LaunchedWorker]:
-        """Start a worker that is ready and has got what the hook sends and what the last one had not begun. None if the user no longer
-        wants one, or was faster. Raises the reason if there is none.
+        """Start a worker that is ready and has got what the hook sends. None if the user no longer wants one, or was faster. Raises the
+        reason if there is none.
         """
         while self._back_off(dead.post_mortem):
             following = self._life.restart(dead, self._check_wanted, keep_tags=self._policy.keep_tags)
@@ -294,8 +266,8 @@ class Supervisor:
         raise WorkerLost("worker_lost", text, record.exit_status, record.output_tail, record)
 
     def _serves(self, worker: LaunchedWorker) -> bool:
-        """Whether the new worker became ready and took what it was given; False if it crashed or took too long. If it does not serve for
-        another reason, ends it and raises that reason.
+        """Whether the new worker became ready and got what the hook sends, and now takes calls; False if it crashed or took too long. If it
+        does not serve for another reason, ends it and raises that reason.
         """
         why = "its restart failed"
         try:
@@ -304,11 +276,8 @@ class Supervisor:
                 return False
             why = "on_restart failed"
             self._run_hook()
-            why = "it took no requests"
-            self._set_phase(_Phase.SENDING_AGAIN)
-            self._send_again(worker.exchange)
+            worker.exchange.open()
         except BaseException:
-            self._set_phase(_Phase.RESTARTING)
             if not worker.is_alive() and worker.was_lost:
                 return False
             worker.stop(TERMINATE_LADDER, why)
@@ -320,38 +289,6 @@ class Supervisor:
             self._on_restart()
         except BaseException as error:
             raise WorkerLost("worker_lost", f"on_restart failed: {_described(error)}") from error
-
-    def _set_phase(self, phase: _Phase) -> None:
-        with self._lock:
-            self._phase = phase
-            self._changed.notify_all()
-
-    def _send_again(self, exchange: Exchange) -> None:
-        """Send what was left over, in order, each call as soon as there is room."""
-        while True:
-            call = self._next_to_send()
-            if call is None:
-                return
-            sent = False
-            try:
-                sent = exchange.send(call, min(_LOOK_S, call.remaining_s()))
-            finally:
-                with self._lock:
-                    if not sent:
-                        self._left_over.put_first([call])
-                    self._changed.notify_all()
-
-    def _next_to_send(self) -> Optional[Call]:
-        """The next call to be sent; None if there is none, or the restart is no longer wanted."""
-        with self._lock:
-            while self._is_wanted_restart():
-                call = self._left_over.take()
-                error = call and (expired(call) if call.is_overdue() else self._quarantine.refuse(call))
-                if call is None or error is None:
-                    return call
-                call.error = error
-                self._changed.notify_all()
-            return None
 
     def _check_wanted(self) -> None:
         with self._lock:

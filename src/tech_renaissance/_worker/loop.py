@@ -28,6 +28,8 @@ _RECHECK_S = 10.0
 _LAST_ANSWER_S = 1.0
 
 PROTOCOL_VERSION = 1
+# How many requests a host may have unanswered at once.
+_WINDOW = 256
 
 
 class ServingLoop:
@@ -189,5 +191,6 @@ def _worker_info() -> Dict[str, Any]:
         "python": sys.version.partition(" ")[0],
         "tech_renaissance": __version__,
         "protocol": PROTOCOL_VERSION,
+        "window": _WINDOW,
         "start_time": time.time(),
     }

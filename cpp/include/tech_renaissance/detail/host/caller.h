@@ -110,9 +110,14 @@ public:
         WorkerPtr worker = ready_worker(call->deadline);
         before();
         const Clock::time_point until = deadline_after(timeout);
-        while (!try_submit(call, *worker, until, timeout)) {
-            if (!supervisor_->wait_served(worker, until)) throw busy(*call, timeout);
-            worker = ready_worker(call->deadline);
+        try {
+            while (!try_submit(call, *worker, until, timeout)) {
+                if (!supervisor_->wait_served(worker, until)) throw busy(*call, timeout);
+                worker = ready_worker(call->deadline);
+            }
+        } catch (...) {
+            call->abandoned = true;  // so that it does not stay in line
+            throw;
         }
         if (call->deadline) deadlines_->add(call);
         return until;
@@ -167,10 +172,9 @@ private:
         const Clock::time_point last = call->deadline ? std::min(until, *call->deadline) : until;
         if (supervisor_) supervisor_->check_allowed(call->request);
         try {
-            const bool is_its_turn = !supervisor_ || supervisor_->wait_turn(last);
-            if (is_its_turn && worker.exchange().send(call, left_until(last))) return true;
+            if (worker.exchange().send(call, left_until(last))) return true;
         } catch (const WorkerLost&) {
-            if (!supervisor_ || !supervisor_->is_coming_after(worker)) throw;
+            if (call->done() || !supervisor_ || !supervisor_->is_coming_after(worker)) throw;
             return false;
         }
         if (call->is_overdue()) throw_expired(*call, worker);
@@ -182,11 +186,18 @@ private:
         if (call->done()) return;
         if (call->exchange == &worker.exchange()) {
             worker.exchange().wait(call, left_until(until));
-        } else if (supervisor_) {
-            supervisor_->wait_sent(call, until);
-        } else if (!call->done()) {
+        } else if (call->exchange == nullptr) {
+            wait_in_line(call, call->deadline ? std::min(*call->deadline, until) : until);
+        } else if (!call->done() && !supervisor_) {
             throw SessionClosed("session_closed", "the worker of this call has ended: start the session again");
         }
+    }
+
+    // Waits until a worker has the call, or it is done; may return early.
+    void wait_in_line(const CallPtr& call, Clock::time_point until) {
+        if (!supervisor_ || supervisor_->wait_served_again(call, until))
+            worker()->exchange().wait_sent(call, left_until(until));
+        if (call->is_overdue()) life_.queue().expire(*call);
     }
 
     Reply take_reply(const CallPtr& call, LaunchedWorker& worker) {
@@ -201,7 +212,7 @@ private:
 
     // Runs in the thread that watches deadlines.
     void end_overdue(const CallPtr& call) {
-        if (supervisor_ && supervisor_->expire(call)) return;
+        if (life_.queue().expire(*call)) return;
         const WorkerPtr worker = life_.worker();
         if (!worker || call->exchange != &worker->exchange() || worker->exchange().expire(call)) return;
         worker->end_call(*call->request.id, message_of(call->request), EndReason::deadline);

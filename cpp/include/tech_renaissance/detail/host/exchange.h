@@ -22,6 +22,7 @@
 
 #include "tech_renaissance/detail/base/deadline.h"
 #include "tech_renaissance/detail/host/call.h"
+#include "tech_renaissance/detail/host/call_queue.h"
 #include "tech_renaissance/detail/host/work_record.h"
 #include "tech_renaissance/detail/protocol/connection.h"
 #include "tech_renaissance/detail/transport/transport.h"
@@ -40,7 +41,7 @@ struct ExchangeHooks {
     std::function<void(const std::string& message)> switch_output;
     // Holds up senders while too much output has not been passed on.
     std::function<void(std::chrono::milliseconds timeout)> wait_for_room;
-    // Whether calls that had not begun, and idempotent ones, outlive this worker. take_unanswered() returns them.
+    // Whether calls that had not begun, and idempotent ones, outlive this worker, at the front of the queue.
     std::function<bool()> hands_over;
 };
 
@@ -50,9 +51,10 @@ public:
     using Milliseconds = std::chrono::milliseconds;
     using Id = Connection::Id;
 
-    // work is kept up to date with what the worker is doing.
-    Exchange(HostTransport& transport, WorkRecord& work, ExchangeHooks hooks)
-        : transport_(transport), work_(work), hooks_(std::move(hooks)) {}
+    // work is kept up to date with what the worker is doing. queue: of the session; nothing in it is sent, or fails,
+    // before the exchange is open.
+    Exchange(HostTransport& transport, WorkRecord& work, CallQueue& queue, ExchangeHooks hooks, bool is_open = true)
+        : transport_(transport), work_(work), queue_(queue), hooks_(std::move(hooks)), is_open_(is_open) {}
 
     // The state after taking in what has arrived.
     State state() {
@@ -89,11 +91,24 @@ public:
             deadline_after(timeout));
     }
 
-    // Hands a call to the worker, waiting for room; false if there was none. Throws what ended the worker.
+    // From now on calls are taken from the queue.
+    void open() {
+        is_open_ = true;
+        until([] { return true; }, Milliseconds(0));
+    }
+
+    // Hands a call to the worker in its turn, waiting for room; false if there was none. True also if as many calls are
+    // under way as may be: then the call stays in line, and whoever waits for anything sends it in its turn. Throws
+    // what ended the worker; the call then stays in line.
     bool send(const CallPtr& call, Milliseconds timeout) {
         const Clock::time_point deadline = deadline_after(timeout);
         if (hooks_.wait_for_room) hooks_.wait_for_room(timeout);
-        return until_served([&] { return try_send(call); }, deadline);
+        return until_served([&] { return is_open_ ? try_send_in_turn(call) : try_send_past_queue(call); }, deadline);
+    }
+
+    // Waits until a call in line has been sent, or is done, or the worker has ended; false after the timeout.
+    bool wait_sent(const CallPtr& call, Milliseconds timeout) {
+        return until([&] { return call->exchange != nullptr || call->done() || over_; }, timeout);
     }
 
     // Waits until the call is done, or no longer belongs to this exchange; false after the timeout. The exchange keeps
@@ -121,6 +136,11 @@ public:
         if (!call->is_overdue()) {
             take_in();
             return is_over(*call);
+        }
+        if (queue_.expire(*call)) {
+            const Lock lock(mutex_);
+            changed_.notify_all();
+            return true;
         }
         const Id id = *call->request.id;
         const bool was_in_work = is_in_work_now(id);
@@ -158,28 +178,21 @@ public:
         if (reading_) transport_.wake();
     }
 
-    // Takes the calls to be handed over, oldest first.
-    std::vector<CallPtr> take_unanswered() {
-        const Lock lock(mutex_);
-        return std::exchange(unanswered_, {});
-    }
-
     // Waits until every call is answered; false after the timeout. Throws what ended the worker.
     bool wait_idle(Milliseconds timeout) {
         return until_served(
             [this] {
                 if (connection_.state() == State::busy) return false;
                 check_usable();
-                return true;
+                return queue_.empty();
             },
             deadline_after(timeout));
     }
 
-    // Nobody waits for this call any longer: its response will be discarded, and it is not handed over.
+    // Nobody waits for this call any longer: its response will be discarded.
     void abandon(const CallPtr& call) {
         const Lock lock(mutex_);
         calls_.erase(*call->request.id);
-        unanswered_.erase(std::remove(unanswered_.begin(), unanswered_.end(), call), unanswered_.end());
     }
 
     // Asks the worker to leave, waiting for its start and for room; true once it has been asked, or has ended.
@@ -232,8 +245,41 @@ private:
         }
     }
 
-    bool try_send(const CallPtr& call) {
+    bool try_send_in_turn(const CallPtr& call) {
+        if (call->exchange != nullptr) return true;  // sent from the queue
+        if (call->done()) call->take();              // throws what it failed with
         check_usable();
+        if (queue_.seems_empty() && try_send(call)) return true;
+        queue_.add(call);
+        send_queued(call.get());
+        return call->exchange != nullptr || is_window_full();
+    }
+
+    bool try_send_past_queue(const CallPtr& call) {
+        check_usable();
+        return try_send(call);
+    }
+
+    bool is_window_full() const { return connection_.waiting().size() >= window_; }
+
+    // Sends what is in line, as far as there is room. mine: whose errors the caller wants.
+    void send_queued(const Call* mine = nullptr) {
+        if (queue_.seems_empty() || !is_open_ || !is_usable()) return;
+        queue_.send([&](const CallPtr& call) {
+            try {
+                if (!call->is_overdue()) return try_send(call);
+                call->fail(expired(*call));
+                return true;
+            } catch (const TRException&) {
+                if (call.get() == mine) throw;
+                call->fail(std::current_exception());
+                return true;
+            }
+        });
+    }
+
+    bool try_send(const CallPtr& call) {
+        if (is_window_full()) return false;
         if (hooks_.switch_output) {
             if (connection_.state() == State::busy) return false;
             hooks_.switch_output(message_of(call->request));
@@ -308,7 +354,8 @@ private:
 
     bool try_ask_to_leave() {
         const State before = connection_.state();
-        if ((before == State::ready || before == State::busy) && try_hand_over({"exit", "", {}, Dialect::Long})) {
+        if ((before == State::ready || before == State::busy) && queue_.empty() &&
+            try_hand_over({"exit", "", {}, Dialect::Long})) {
             connection_.sent_exit();
             asked_to_leave_ = true;
             work_.set_leaving();
@@ -319,6 +366,11 @@ private:
 
     bool try_hand_over(const Request& request) {
         return reaching_worker([&] { return transport_.try_send(request); });
+    }
+
+    bool is_usable() const {
+        const State state = connection_.state();
+        return !asked_to_leave_ && !broken_ && (state == State::ready || state == State::busy);
     }
 
     void check_usable() const {
@@ -345,8 +397,12 @@ private:
 
     // Runs the exchange until done(), which is called under the lock; false after the timeout. Does not touch the
     // transport once the exchange is closed, because others use it then, or once it is broken.
-    template <class Done>
-    bool until(Done done, Milliseconds timeout) {
+    template <class IsDone>
+    bool until(IsDone is_done, Milliseconds timeout) {
+        const auto done = [&] {
+            send_queued();
+            return is_done();
+        };
         Lock lock(mutex_);
         if (done()) return true;
         const Clock::time_point deadline = deadline_after(timeout);
@@ -410,8 +466,9 @@ private:
         }
     }
 
-    void take(Ready&) {
+    void take(Ready& ready) {
         connection_.received_ready();
+        window_ = ready.window;
         was_ready_ = true;
         work_.set_ready();
     }
@@ -470,13 +527,19 @@ private:
     }
 
     void lose() {
-        if (hooks_.hands_over && hooks_.hands_over()) hand_over();
+        over_ = true;
+        const bool hands_over = hooks_.hands_over && hooks_.hands_over();
+        queue_.inherit(hands_over ? take_unbegun() : std::vector<CallPtr>());
         connection_.lost();
-        fail_all([this] { return hooks_.death(!was_ready_, Milliseconds(0)); });
+        const auto death = [this] { return hooks_.death(!was_ready_, Milliseconds(0)); };
+        fail_all(death);
+        if (is_open_ && !hands_over) queue_.fail([&](const Call&) { return death(); });
         changed_.notify_all();
     }
 
-    void hand_over() {
+    // The calls that the worker had not begun, and idempotent ones.
+    std::vector<CallPtr> take_unbegun() {
+        std::vector<CallPtr> unbegun;
         const auto& waiting = connection_.waiting();
         const std::vector<Begun> begun = transport_.begun({waiting.begin(), waiting.end()});
         for (const Id id : waiting) {
@@ -486,9 +549,10 @@ private:
                 std::any_of(begun.begin(), begun.end(), [id](const Begun& one) { return one.id == id; });
             if (has_begun && !found->second->idempotent) continue;
             found->second->exchange = nullptr;
-            unanswered_.push_back(std::move(found->second));
+            unbegun.push_back(std::move(found->second));
             calls_.erase(found);
         }
+        return unbegun;
     }
 
     // How long to keep reading from a worker that never stops talking, once the timeout has passed.
@@ -496,12 +560,15 @@ private:
 
     HostTransport& transport_;
     WorkRecord& work_;
+    CallQueue& queue_;
     ExchangeHooks hooks_;
+    std::atomic<bool> is_open_;
     mutable std::mutex mutex_;  // for everything below
     std::condition_variable changed_;
     Connection connection_;
     std::map<Id, CallPtr> calls_;  // under way, with someone waiting
-    std::vector<CallPtr> unanswered_;
+    std::size_t window_ = widest_window;
+    bool over_ = false;          // whether the process has ended
     std::exception_ptr broken_;  // why nothing more can be received; null if it can
     bool reading_ = false;
     bool ending_ = false;

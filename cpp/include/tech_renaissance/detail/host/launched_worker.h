@@ -38,7 +38,9 @@ struct WorkerParts {
     SessionPlace place;
     CancelPatience patience;
     bool supervised = false;
-    std::function<void()> told;  // called when the process has ended and the record of it has been made
+    std::shared_ptr<CallQueue> queue;  // of the session
+    bool is_open = true;               // see Exchange
+    std::function<void()> told;        // called when the process has ended and the record of it has been made
 };
 
 // One worker's process, from its launch to its end. Thread-safe.
@@ -55,7 +57,8 @@ public:
               [transport = parts.transport](const std::vector<Exchange::Id>& ids) { return transport->begun(ids); },
               parts.told)),
           process_(launch, [coroner = coroner_](const ProcessEnd& end) { coroner->process_ended(end); }),
-          exchange_(*transport_, coroner_->work(), hooks(launch)) {
+          queue_(parts.queue),
+          exchange_(*transport_, coroner_->work(), *queue_, hooks(launch), parts.is_open) {
         transport_->watch_exit(process_.exit_handle());
     }
     ~LaunchedWorker() override { exchange_.close(); }
@@ -220,6 +223,7 @@ private:
     Clock::time_point launched_at_ = Clock::now();
     std::shared_ptr<Coroner> coroner_;
     Process process_;
+    std::shared_ptr<CallQueue> queue_;
     Exchange exchange_;
 };
 

@@ -64,6 +64,7 @@ public:
     }
 
     const std::string& path() const noexcept { return path_; }
+    CallQueue& queue() noexcept { return *queue_; }
     const SessionOptions& options() const noexcept { return options_; }
 
     void set_quiet(bool quiet) {
@@ -82,8 +83,8 @@ public:
     }
 
     // Launches a worker; false if one is already running and is not unkillable. Waits for a worker that another thread
-    // is ending. Throws LaunchError.
-    bool start() {
+    // is ending. is_open: see Exchange. Throws LaunchError.
+    bool start(bool is_open = true) {
         check_ours();
         while (true) {
             WorkerPtr last;
@@ -91,7 +92,7 @@ public:
                 const std::lock_guard<std::recursive_mutex> lock(mutex_);
                 last = worker();
                 if (!last || !last->is_alive() || last->process().is_unkillable()) {
-                    try_to_launch(last);
+                    try_to_launch(last, is_open);
                     return true;
                 }
                 if (!last->was_stopped()) return false;
@@ -100,14 +101,14 @@ public:
         }
     }
 
-    // Launches a worker in place of a crashed one, after calling `prepare`; null if the user was faster. Throws
-    // LaunchError; SessionClosed once the session ends.
+    // Launches a worker in place of a crashed one, not open, after calling `prepare`; null if the user was faster.
+    // Throws LaunchError; SessionClosed once the session ends.
     WorkerPtr restart(const WorkerPtr& crashed, const std::function<void()>& prepare) {
         const std::lock_guard<std::recursive_mutex> lock(mutex_);
         if (ended_) throw SessionClosed("session_closed", "the session was closed");
         if (worker() != crashed) return nullptr;
         prepare();
-        start();
+        start(false);
         return worker();
     }
 
@@ -146,9 +147,9 @@ private:
         return base;
     }
 
-    void try_to_launch(const WorkerPtr& last) {
+    void try_to_launch(const WorkerPtr& last, bool is_open) {
         try {
-            launch_worker(last);
+            launch_worker(last, is_open);
         } catch (const TRException&) {
             throw;
         } catch (const std::exception& error) {  // an error of the system
@@ -166,7 +167,7 @@ private:
     static constexpr std::chrono::milliseconds look_again{1000};
 
     // REQUIRES: the lock.
-    void launch_worker(const WorkerPtr& last) {
+    void launch_worker(const WorkerPtr& last, bool is_open) {
         Launch launch{arguments(), worker_environment(), options_.working_directory, output()};
         if (directory_ && !directory_->is_in_place()) claim_directory();
         HostTransport& end = transport();
@@ -180,7 +181,8 @@ private:
         if (!offer.descriptors.empty()) launch.inherited_variable = std::move(offer.variable);
         launch.inherited = std::move(offer.descriptors);
         const bool supervised = options_.restart == Restart::on_crash;
-        const WorkerParts parts{transport_, SessionPlace(to_path(path_)), options_.patience, supervised, told_};
+        const WorkerParts parts{
+            transport_, SessionPlace(to_path(path_)), options_.patience, supervised, queue_, is_open, told_};
         set_worker(std::make_shared<LaunchedWorker>(launch, parts));
     }
 
@@ -237,6 +239,7 @@ private:
     Environment environment_;
     std::string workspace_;
     std::string path_;
+    std::shared_ptr<CallQueue> queue_ = std::make_shared<CallQueue>();
     unsigned generation_ = fork_generation();
     mutable std::recursive_mutex mutex_;  // for starts and ends, and everything below
     std::atomic<bool> ended_{false};

@@ -15,7 +15,6 @@
 
 #include "tech_renaissance/detail/host/ladder.h"
 #include "tech_renaissance/detail/host/launched_worker.h"
-#include "tech_renaissance/detail/host/left_over.h"
 #include "tech_renaissance/detail/host/life.h"
 #include "tech_renaissance/detail/host/quarantine.h"
 #include "tech_renaissance/detail/host/restart_schedule.h"
@@ -64,9 +63,8 @@ public:
         Lock lock(mutex_);
         if (is_own_thread()) return true;
         // First lets the thread deal with a restart that was called off, or a worker's end.
-        changed_.wait_for(lock, death_patience, [this] {
-            return closed_ || is_wanted_restart() || (phase_ == Phase::watching && !has_ended_worker());
-        });
+        changed_.wait_for(lock, death_patience,
+                          [this] { return closed_ || is_wanted_restart() || (!restarts_ && !has_ended_worker()); });
         if (!is_wanted_restart()) return false;
         hurried_ = true;
         schedule_.reset();
@@ -110,7 +108,7 @@ public:
     // Whether a worker has crashed and the next one does not serve yet.
     bool is_restarting() const {
         const Lock lock(mutex_);
-        return phase_ == Phase::restarting && is_wanted_restart();
+        return is_wanted_restart();
     }
 
     // Whether there is no worker because starting another one is pointless.
@@ -143,42 +141,28 @@ public:
         return in_time;
     }
 
-    // Waits until a dead worker's calls have been sent again, because they come first. False after the timeout.
-    bool wait_turn(Clock::time_point deadline) {
+    // Waits until a worker serves that may take a call in line, or the call is under way or done; false after the
+    // timeout.
+    bool wait_served_again(const CallPtr& call, Clock::time_point deadline) {
         Lock lock(mutex_);
-        return changed_.wait_until(
-            lock, deadline, [&] { return phase_ != Phase::sending_again || !is_wanted_restart() || is_own_thread(); });
-    }
-
-    // Waits until a handed-over call is under way again, or done; false after the timeout.
-    bool wait_sent(const CallPtr& call, Clock::time_point deadline) {
-        Lock lock(mutex_);
-        return changed_.wait_until(lock, deadline, [&] { return call->done() || call->exchange != nullptr; });
-    }
-
-    // Ends a call whose deadline has passed; false if it is not here, or is being sent right now.
-    bool expire(const CallPtr& call) {
-        const Lock lock(mutex_);
-        if (!left_over_.expire(call)) return false;
-        changed_.notify_all();
-        return true;
+        return changed_.wait_until(lock, deadline, [&] {
+            return call->done() || call->exchange != nullptr || closed_ ||
+                   (!restarts_ && worker_ && !has_ended_worker());
+        });
     }
 
 private:
     using Lock = std::unique_lock<std::mutex>;
-    // In the phase sending_again, new calls go on, but behind those that were left over.
-    enum class Phase { watching, restarting, sending_again };
 
     bool is_own_thread() const { return std::this_thread::get_id() == thread_.get_id(); }
 
     bool has_ended_worker() const { return worker_ && worker_->post_mortem(); }
 
     // Whether a worker is on its way and the user has not called it off.
-    bool is_wanted_restart() const { return phase_ != Phase::watching && restart_wish_ == wish_; }
+    bool is_wanted_restart() const { return restarts_ && restart_wish_ == wish_; }
 
     bool is_coming(const WorkerPtr& worker) const {
-        return (phase_ == Phase::restarting && is_wanted_restart()) ||
-               (worker_ == worker && worker && worker->has_crashed());
+        return is_wanted_restart() || (worker_ == worker && worker && worker->has_crashed());
     }
 
     void run() {
@@ -188,14 +172,14 @@ private:
             if (closed_) break;
             const WorkerPtr dead = worker_;
             const bool has_crashed = dead->has_crashed();
-            if (has_crashed) phase_ = Phase::restarting;
+            restarts_ = has_crashed;
             restart_wish_ = wish_;
             hurried_ = false;
             lock.unlock();
             take_over(dead, has_crashed);
             lock.lock();
         }
-        left_over_.fail_all(closed_error());
+        life_.queue().fail([](const Call&) { return closed_error(); });
         changed_.notify_all();
     }
 
@@ -221,12 +205,12 @@ private:
             worker_ = next;
             given_up_ = has_crashed && !next && is_wanted ? error : nullptr;
         }
-        phase_ = Phase::watching;
-        left_over_.fail_all(error);
+        restarts_ = false;
+        if (!next) life_.queue().fail([&](const Call&) { return error; });
         changed_.notify_all();
     }
 
-    // Takes over a dead worker's calls. Answers that it gave before count; afterwards all of its other calls have
+    // Sees to a dead worker's calls. Answers that it gave before count; afterwards its other calls are in line, or have
     // failed.
     void inherit(const WorkerPtr& dead) {
         dead->process().wait(death_patience);
@@ -235,19 +219,16 @@ private:
         } catch (const TRException&) {  // nothing more can be received
         }
         dead->close();
-        const std::vector<CallPtr> calls = dead->exchange().take_unanswered();
         const Lock lock(mutex_);
-        left_over_.put_first(calls);
-        for (const CallPtr& call : calls) {
-            if (call->is_overdue()) left_over_.expire(call);
-        }
-        changed_.notify_all();
         const CallPtr last_call = dead->last_call();
         if (last_call && !dead->was_stopped()) quarantine_.note(last_call->request, dead->post_mortem());
+        life_.queue().fail(
+            [this](const Call& call) { return call.is_overdue() ? expired(call) : quarantine_.refuse(call.request); });
+        changed_.notify_all();
     }
 
-    // Starts a worker that is ready and has got what the hook sends and what the last one had not begun. Null if the
-    // user no longer wants one, or was faster. Throws the reason if there is none.
+    // Starts a worker that is ready and has got what the hook sends. Null if the user no longer wants one, or was
+    // faster. Throws the reason if there is none.
     WorkerPtr restart(WorkerPtr dead) {
         while (back_off(*dead)) {
             WorkerPtr next = life_.restart(dead, [this] {
@@ -279,8 +260,8 @@ private:
         return is_wanted_restart();
     }
 
-    // Whether the new worker became ready and took what it was given; false if it crashed or took too long. If it does
-    // not serve for another reason, ends it and throws that reason.
+    // Whether the new worker became ready and got what the hook sends, and now takes calls; false if it crashed or took
+    // too long. If it does not serve for another reason, ends it and throws that reason.
     bool serves(LaunchedWorker& worker) {
         const char* why = "its restart failed";
         try {
@@ -290,12 +271,9 @@ private:
             }
             why = "on_restart failed";
             run_hook();
-            why = "it took no requests";
-            set_phase(Phase::sending_again);
-            send_again(worker.exchange());
+            worker.exchange().open();
             return true;
         } catch (...) {
-            set_phase(Phase::restarting);
             if (!worker.is_alive() && worker.was_lost()) return false;
             worker.stop(terminate_ladder, why);
             throw;
@@ -310,51 +288,6 @@ private:
         } catch (...) {
             throw WorkerLost("worker_lost", "on_restart failed: it threw something that is not a std::exception");
         }
-    }
-
-    void set_phase(Phase phase) {
-        const Lock lock(mutex_);
-        phase_ = phase;
-        changed_.notify_all();
-    }
-
-    // Sends what was left over, in order, each call as soon as there is room.
-    void send_again(Exchange& exchange) {
-        while (const CallPtr call = next_to_send()) {
-            bool sent = false;
-            try {
-                const Clock::time_point look = Clock::now() + longest_look;
-                sent = exchange.send(call, left_until(call->deadline ? std::min(*call->deadline, look) : look));
-            } catch (const std::exception&) {
-                put_back(call);
-                throw;
-            }
-            if (!sent) put_back(call);
-            const Lock lock(mutex_);
-            changed_.notify_all();
-        }
-    }
-
-    // The next call to be sent; null if there is none, or the restart is no longer wanted.
-    CallPtr next_to_send() {
-        const Lock lock(mutex_);
-        while (is_wanted_restart()) {
-            CallPtr call = left_over_.take();
-            const std::exception_ptr error = call ? refusal_of(*call) : nullptr;
-            if (!error) return call;
-            call->fail(error);
-            changed_.notify_all();
-        }
-        return nullptr;
-    }
-
-    std::exception_ptr refusal_of(const Call& call) const {
-        return call.is_overdue() ? expired(call) : quarantine_.refuse(call.request);
-    }
-
-    void put_back(const CallPtr& call) {
-        const Lock lock(mutex_);
-        left_over_.put_back(call);
     }
 
     bool is_wanted() const {
@@ -375,9 +308,6 @@ private:
         return std::make_exception_ptr(SessionClosed("session_closed", "the session was closed"));
     }
 
-    // How often to check whether a call that waits for room is still wanted.
-    static constexpr std::chrono::seconds longest_look{1};
-
     Life& life_;
     Hooks hooks_;
     RestartPolicy policy_;
@@ -385,9 +315,8 @@ private:
     std::condition_variable changed_;
     RestartSchedule schedule_;
     Quarantine quarantine_;
-    LeftOver left_over_;
-    WorkerPtr worker_;  // the watched worker
-    Phase phase_ = Phase::watching;
+    WorkerPtr worker_;             // the watched worker
+    bool restarts_ = false;        // whether it is replacing a worker
     int wish_ = 0;                 // changes whenever the user no longer wants a worker
     int restart_wish_ = 0;         // its value when the worker to be replaced ended
     bool hurried_ = false;         // whether the back-off has been cut short

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -11,13 +12,28 @@
 
 #include "tech_renaissance/detail/base/deadline.h"
 #include "tech_renaissance/detail/protocol/frame.h"
+#include "tech_renaissance/detail/protocol/json.h"
 #include "tech_renaissance/detail/system/event.h"
 #include "tech_renaissance/tensor.h"
 
 namespace tr::detail {
 
-struct Ready {};
+// How many requests may be unanswered at once, if the worker does not say less.
+inline constexpr std::size_t widest_window = 256;
+
+struct Ready {
+    std::size_t window = widest_window;
+};
 struct Exiting {};
+
+// info: what a worker says about itself, in worker.json.
+inline Ready ready_of(const json::Object& info) {
+    const json::Value* value = info.find("window");
+    const auto* number = value ? value->get_if<json::Number>() : nullptr;
+    const std::int64_t window = number ? number->as_int64().value_or(0) : 0;
+    if (window < 1 || window > static_cast<std::int64_t>(widest_window)) return {};
+    return {static_cast<std::size_t>(window)};
+}
 
 // A response with its tensors; response.tensors are their names.
 struct Reply {

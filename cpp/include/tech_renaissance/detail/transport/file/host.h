@@ -21,6 +21,7 @@
 #include "tech_renaissance/detail/transport/file/watch.h"
 #include "tech_renaissance/detail/transport/session_place.h"
 #include "tech_renaissance/detail/transport/transport.h"
+#include "tech_renaissance/detail/transport/worker_info.h"
 #include "tech_renaissance/tsr.h"
 
 namespace tr::detail {
@@ -229,7 +230,7 @@ private:
     std::optional<Arrival> look_for_ready() {
         ready_ = says_ready();
         if (!ready_) return std::nullopt;
-        return Ready{};
+        return ready_of(read_worker_info(directory_));
     }
 
     // If unknown, all requests count as claimed.

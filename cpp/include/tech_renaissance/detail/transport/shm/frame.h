@@ -168,6 +168,15 @@ inline std::pair<Lent, std::uint64_t> decode_body_in_block(std::string_view fram
     return {{offset, lease}, reader.number<std::uint64_t>()};
 }
 
+// What the worker says about itself.
+inline json::Object decode_ready(std::string_view frame) {
+    FrameReader reader(frame.substr(12));  // the header has 16 bytes, and the reader itself skips 4
+    const auto size = reader.number<std::uint32_t>();
+    reader.number<std::uint32_t>();
+    const json::Value info = json::parse(reader.text(size));
+    return as_object(info, "a Ready");
+}
+
 inline Failure decode_failure_text(const std::string& text) {
     const json::Value value = json::parse(text);
     return read_failure(as_object(value, "an error"));

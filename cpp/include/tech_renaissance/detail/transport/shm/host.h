@@ -227,7 +227,7 @@ private:
             frame = frame.substr(0, shm::frame_header_nbytes) + worker_->lessee.body(lent, nbytes);
         }
         switch (header.kind) {
-            case shm::Kind::ready: return Ready{};
+            case shm::Kind::ready: return ready_of(shm::decode_ready(frame));
             case shm::Kind::exiting: return Exiting{};
             case shm::Kind::response: return reply(frame);
             default: throw_bad_frame("a worker does not send frames of this kind");

@@ -1,0 +1,89 @@
+// The calls of a session that no worker has: they wait for room, for their turn, or for the next worker.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <deque>
+#include <exception>
+#include <mutex>
+#include <vector>
+
+#include "tech_renaissance/detail/host/call.h"
+
+namespace tr::detail {
+
+// Oldest first. Thread-safe. Whichever worker serves takes its calls from here.
+class CallQueue {
+public:
+    // Puts a call in line, unless it is there.
+    void add(const CallPtr& call) {
+        const Lock lock(mutex_);
+        if (std::find_if(calls_.rbegin(), calls_.rend(), [&](const Place& place) { return place.call == call; }) ==
+            calls_.rend())
+            calls_.push_back({call, false});
+        has_any_ = true;
+    }
+
+    // Gives the calls to `send`, oldest first, until it returns false. A call stays in line if `send` throws.
+    template <class Send>
+    void send(Send send) {
+        const Lock lock(mutex_);
+        while (has_first() && send(calls_.front().call)) calls_.pop_front();
+        has_any_ = !calls_.empty();
+    }
+
+    // Whether nothing is in line. Takes no lock, and may say that there is something when there is nothing left.
+    bool seems_empty() const noexcept { return !has_any_; }
+    bool empty() {
+        const Lock lock(mutex_);
+        return !has_first();
+    }
+
+    // Puts a dead worker's calls in front, as they were sent before those that are here; all of them wait for the next
+    // worker.
+    void inherit(const std::vector<CallPtr>& calls) {
+        const Lock lock(mutex_);
+        for (auto call = calls.rbegin(); call != calls.rend(); ++call) calls_.push_front({*call, true});
+        for (Place& place : calls_) place.is_inherited = true;
+        has_any_ = !calls_.empty();
+    }
+
+    // Fails the calls that wait for the next worker and for which there is an error.
+    template <class MakeError>
+    void fail(MakeError make_error) {
+        const Lock lock(mutex_);
+        for (const Place& place : calls_) {
+            if (!place.is_inherited || !is_waiting(*place.call)) continue;
+            if (const std::exception_ptr error = make_error(*place.call)) place.call->fail(error);
+        }
+    }
+
+    // Ends a call whose deadline has passed; false if a worker has it, or it is done.
+    bool expire(Call& call) {
+        const Lock lock(mutex_);
+        if (call.exchange != nullptr || call.done()) return false;
+        call.fail(expired(call));
+        return true;
+    }
+
+private:
+    using Lock = std::lock_guard<std::mutex>;
+    struct Place {
+        CallPtr call;
+        bool is_inherited;  // whether it is in line for the worker after a dead one
+    };
+
+    static bool is_waiting(const Call& call) { return call.exchange == nullptr && !call.done() && !call.abandoned; }
+
+    // Forgets the calls in front that are over, or have been sent.
+    bool has_first() {
+        while (!calls_.empty() && !is_waiting(*calls_.front().call)) calls_.pop_front();
+        return !calls_.empty();
+    }
+
+    std::mutex mutex_;
+    std::deque<Place> calls_;
+    std::atomic<bool> has_any_{false};
+};
+
+}  // namespace tr::detail
