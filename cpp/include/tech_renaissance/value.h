@@ -22,6 +22,19 @@
 
 namespace tr {
 
+namespace detail {
+
+// A template, so that it is made when Value is complete.
+template <class T>
+struct MemberOf {
+    std::string key;
+    T value;
+
+    friend bool operator==(const MemberOf& a, const MemberOf& b) { return a.key == b.key && a.value == b.value; }
+};
+
+}  // namespace detail
+
 // Null, a bool, int, float, text, bytes, a tensor, a list or a dict (spec/values.md).
 //
 //     Value answer = ...;
@@ -33,7 +46,8 @@ namespace tr {
 class Value {
 public:
     using Kind = Decoder::Kind;
-    struct Member;
+    // `key` and `value`.
+    using Member = detail::MemberOf<Value>;
     using List = std::vector<Value>;
     // In order; each key is there once.
     using Dict = std::vector<Member>;
@@ -138,13 +152,6 @@ private:
     std::variant<std::nullptr_t, bool, std::int64_t, double, std::string, Bytes, std::shared_ptr<const Tensor>, List,
                  Dict>
         data_;
-};
-
-struct Value::Member {
-    std::string key;
-    Value value;
-
-    friend bool operator==(const Member& a, const Member& b) { return a.key == b.key && a.value == b.value; }
 };
 
 template <>

@@ -71,7 +71,13 @@ using Array = std::vector<Value>;
 // Members in the order of their insertion. Each key occurs once.
 class Object {
 public:
-    Object() = default;
+    // Defined below, where a Member is complete.
+    Object();
+    Object(const Object& other);
+    Object(Object&& other) noexcept;
+    Object& operator=(const Object& other);
+    Object& operator=(Object&& other) noexcept;
+    ~Object();
     // If a key occurs twice, the last one counts.
     explicit Object(std::vector<Member> members);
     Object(std::initializer_list<Member> members);
@@ -118,6 +124,13 @@ struct Member {
     std::string key;
     Value value;
 };
+
+inline Object::Object() = default;
+inline Object::Object(const Object& other) = default;
+inline Object::Object(Object&& other) noexcept = default;
+inline Object& Object::operator=(const Object& other) = default;
+inline Object& Object::operator=(Object&& other) noexcept = default;
+inline Object::~Object() = default;
 
 inline Object::Object(std::vector<Member> members) {
     std::set<std::string_view> seen;
