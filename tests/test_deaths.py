@@ -15,6 +15,7 @@ from processes import KILLED_TEXT, SEGFAULT, SEGFAULT_TEXT, is_alive, kill, posi
 
 import tech_renaissance
 from tech_renaissance import CommandError, LaunchError, RemoteProtocolError, WorkerLost
+from tech_renaissance._system.files import patiently
 
 Maker = Callable[..., Any]
 
@@ -417,7 +418,7 @@ def test_an_emptied_session_directory_can_be_closed(start: Maker) -> None:
     session = start()
     assert session.wait_until_ready()
     for path in Path(session.session_dir).iterdir():
-        path.unlink()
+        patiently(path.unlink)  # on Windows someone may be reading it
 
 
 def _status(session: Any) -> str:

@@ -15,12 +15,15 @@ from ctypes import wintypes
 from typing import Callable, List, Mapping, Optional, Sequence
 
 from .._base.errors import LaunchError
+from .._system.latch import Latch
 from .base import RETRY_S, BaseProcess
 from .output import DescriptorSink, Output, OutputFlow, SinkFlow, open_sink
 from .output_lines import LineFlow
 from .spawn_windows import create_job, spawn
 
 _DRAIN_S = 5.0
+# How long processes that a dead worker left behind may live on.
+_HELPER_GRACE_S = 0.5
 _KILLED = 1
 _AT_ONCE, _FOREVER = 0, 0xFFFFFFFF
 _TIMEOUT = 0x102
@@ -49,6 +52,7 @@ class Process(BaseProcess):
             LineFlow(output) if callable(output) else SinkFlow(open_sink(output, _DescriptorSink))
         )
         self._job = 0
+        self._killed = Latch()
         self._streams: List[int] = []
         try:
             self._launch(arguments, environment, directory, inherited)
@@ -102,6 +106,7 @@ class Process(BaseProcess):
 
     def kill(self) -> None:
         """End the worker and all its children."""
+        self._killed.set()
         _kernel32.TerminateJobObject(self._job, _KILLED)
 
     def close(self) -> None:
@@ -155,6 +160,8 @@ class Process(BaseProcess):
             thread.join(_DRAIN_S)
         self._output.take(list, last=True)
         self._tell_end(status)
+        self._killed.wait(_HELPER_GRACE_S)
+        _kernel32.TerminateJobObject(self._job, _KILLED)  # what it left behind
 
     def _move(self, stream: int) -> None:
         source = self._streams[stream]
