@@ -121,16 +121,6 @@ def test_a_list_of_numbers_travels_packed_only_if_it_is_long() -> None:
     ]
 
 
-def test_an_attachment_that_is_referred_to_twice_arrives_as_two_lists() -> None:
-    """Whoever changes one does not change the other."""
-    _, _, attachments = encode_result([1] * 17)
-
-    first, second = decode_result(body.JSON, b'[{"$":0},{"$":0}]', attachments)
-
-    assert first == second
-    assert first is not second
-
-
 @pytest.mark.parametrize(
     ("value", "message"),
     [

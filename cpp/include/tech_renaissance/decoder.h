@@ -88,7 +88,8 @@ private:
     void enter_special();
     void leave_special();
     double special_float();
-    const Attachment& referred_to();
+    std::size_t referred_to();
+    const Attachment& use(std::size_t index);
     const Attachment& attachment(Attachment::Kind kind, const char* wanted);
     template <class T>
     T packed_number() {

@@ -9,7 +9,18 @@ from array import array
 from typing import Any, Callable, Dict, Iterable, List, Sequence, Set, Tuple, Union, cast
 
 from .._base.errors import RemoteProtocolError
-from .body import ATTACHMENTS, JSON, MAX_DEPTH, MAX_INT, MAX_TEXT_NBYTES, MIN_INT, TEXT, type_of
+from .body import (
+    ATTACHMENTS,
+    JSON,
+    MAX_DEPTH,
+    MAX_INT,
+    MAX_TEXT_NBYTES,
+    MIN_INT,
+    TENSOR,
+    TEXT,
+    kind_of,
+    type_of,
+)
 
 _FLOATS = {"nan": float("nan"), "inf": float("inf"), "-inf": float("-inf")}
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -183,8 +194,11 @@ class _Resolver:
     def _attachment(self, place: Any) -> Any:
         if type_of(place) is not int or not 0 <= place < len(self._attachments):
             raise _bad(f"a reference to attachment {place!r} of {len(self._attachments)}")
+        attachment = self._attachments[place]
+        if place in self._used and kind_of(attachment) != TENSOR:
+            raise _bad("two references to an attachment that is no tensor")
         self._used.add(place)
-        return _value_of(self._attachments[place])
+        return _value_of(attachment)
 
 
 def _special_float(name: Any) -> float:

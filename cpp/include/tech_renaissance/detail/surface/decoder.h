@@ -228,7 +228,7 @@ TR_INLINE Decoder::Kind Decoder::kind() {
     const Special what = special();
     if (what == Special::None) return Kind::Dict;
     if (what == Special::Float) return Kind::Float;
-    const Attachment::Kind attached = referred_to().kind;
+    const Attachment::Kind attached = (*attachments_)[referred_to()].kind;
     position_ = value_begin_;
     if (attached == Attachment::Kind::Tensor) return Kind::Tensor;
     return attached == Attachment::Kind::Bytes ? Kind::Bytes : Kind::List;
@@ -303,8 +303,8 @@ TR_INLINE Tensor Decoder::tensor() { return attachment(Attachment::Kind::Tensor,
 TR_INLINE const Attachment& Decoder::attachment(Attachment::Kind kind, const char* wanted) {
     begin_value();
     if (packed_ == nullptr && peek() == '{' && special() == Special::Attachment) {
-        const Attachment& found = referred_to();
-        if (found.kind == kind) return found;
+        const std::size_t index = referred_to();
+        if ((*attachments_)[index].kind == kind) return use(index);
     }
     refuse_kind(wanted);
 }
@@ -339,7 +339,7 @@ TR_INLINE bool Decoder::next_part(char end) {
 TR_INLINE void Decoder::begin_list() {
     if (kind() != Kind::List) refuse_kind("a list");
     if (peek() == '[') return begin_parts();
-    packed_ = &referred_to();
+    packed_ = &use(referred_to());
     packed_index_ = 0;
 }
 
@@ -413,7 +413,8 @@ TR_INLINE double Decoder::special_float() {
     return is_negative ? -std::numeric_limits<double>::infinity() : std::numeric_limits<double>::infinity();
 }
 
-TR_INLINE const Attachment& Decoder::referred_to() {
+// Reads a reference; the index is that of an attachment.
+TR_INLINE std::size_t Decoder::referred_to() {
     const std::size_t begin = value_begin_;
     enter_special();
     bool is_int = false;
@@ -430,8 +431,16 @@ TR_INLINE const Attachment& Decoder::referred_to() {
     if (!is_int || error != std::errc() || index >= attachments_->size()) {
         fail_value("a reference to an attachment that is not there");
     }
+    return index;
+}
+
+TR_INLINE const Attachment& Decoder::use(std::size_t index) {
+    const Attachment& attachment = (*attachments_)[index];
+    // What is copied wherever it occurs could become as large as the sender likes.
+    const bool is_too_often = used_[index] && attachment.kind != Attachment::Kind::Tensor;
+    if (is_too_often) fail_value("two references to an attachment that is no tensor");
     used_[index] = true;
-    return (*attachments_)[index];
+    return attachment;
 }
 
 TR_INLINE void Decoder::skip() {
@@ -442,7 +451,7 @@ TR_INLINE void Decoder::skip() {
         case Kind::Float: return static_cast<void>(number());
         case Kind::Text: return static_cast<void>(text());
         case Kind::Bytes:
-        case Kind::Tensor: return static_cast<void>(referred_to());
+        case Kind::Tensor: return static_cast<void>(use(referred_to()));
         case Kind::List:
             begin_list();
             while (next_element()) skip();
