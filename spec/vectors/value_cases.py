@@ -118,6 +118,7 @@ VALID_RESULTS: Dict[str, Tuple[Any, ...]] = {
     "list": ([integer(1), floating(2.0), "x", None, True], json('[1,2.0,"x",null,true]'), json('\t[ 1 ,\n2.0\r, "x",null , true ]\n')),
     "list-nested": ([[], [[integer(1)]]], json("[[],[[1]]]")),
     "list-nested-64": (NESTED, json("[" * 64 + '"x"' + "]" * 64)),
+    "list-of-brackets": (['["[{', '\\"[', "]}"] * 30, json("[" + ",".join(['"[\\"[{","\\\\\\"[","]}"'] * 30) + "]")),
     "list-of-16-ints": ([integer(1)] * 16, json("[" + ",".join("1" * 16) + "]"), json('{"$":0}', integers(*[1] * 16))),
     "list-of-many-ints": ([integer(n) for n in MANY_INTS], json('{"$":0}', integers(*MANY_INTS)), attached(integers(*MANY_INTS)), json(str(MANY_INTS))),
     "list-of-many-floats": ([floating(x) for x in MANY_FLOATS], json('{"$":0}', floats(*MANY_FLOATS)), attached(floats(*MANY_FLOATS))),
@@ -235,6 +236,8 @@ _TOKENS: List[Tuple[str, str]] = [
     ("nested-65-in-dicts", '{"a":' * 65 + "1" + "}" * 65),
     ("reference-nested-65", "[" * 64 + '{"$":0}' + "]" * 64),
     ("nan-nested-65", "[" * 64 + '{"$f":"nan"}' + "]" * 64),
+    ("nested-65-with-ends-in-strings", '["]\\"]]",' * 65 + "1" + "]" * 65),
+    ("nested-65-after-others", "[" + "[]," * 100 + "[" * 64 + "]" * 64 + "]"),
     ("nested-far-too-deep", "[" * 100_000),
 ]  # fmt: skip
 

@@ -25,8 +25,7 @@ from .body import (
 _FLOATS = {"nan": float("nan"), "inf": float("inf"), "-inf": float("-inf")}
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _WHITE_SPACE = " \t\n\r"
-# What matters for the depth of nesting: strings, brackets, and the quote of an unterminated string.
-_TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|["\[\]{}]', re.DOTALL)
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 # Up to here the digits of an int cost too little to matter; above, thousands of digits would take minutes.
 _SHORT_TEXT = 4096
 _MOST_DIGITS = 20
@@ -114,11 +113,18 @@ def _parsed(text: str) -> Any:
 def _check_depth(text: str) -> None:
     if text.count("[") + text.count("{") <= MAX_DEPTH:
         return
+    # Strings have brackets, too: what is outside of them is every other part between quotes.
+    outside = text.replace("\\\\", "").replace('\\"', "").split('"')[::2]
+    brackets = "".join(outside).encode().translate(None, _NO_BRACKETS)
+    # Each round takes away one or two levels, in all places at once; what is left after the usual few is looked at one by one.
+    left = brackets
+    for _ in range(MAX_DEPTH // 2):
+        left = left.replace(b"[]", b"").replace(b"{}", b"")
+        if not left:
+            return
     depth = 0
-    for token in _TOKEN.finditer(text):
-        if token.group() == '"':
-            return  # the parser stops here, too
-        depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(token.group(), 0)
+    for bracket in brackets:
+        depth += 1 if bracket in b"[{" else -1
         if depth > MAX_DEPTH:
             raise ValueError(f"nested deeper than {MAX_DEPTH} levels")
 
