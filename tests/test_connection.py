@@ -107,7 +107,7 @@ def test_the_other_side_may_be_lost_at_any_time(state: State) -> None:
     connection = _in_state(state)
     connection.lost()
     assert (State.EXITED if state is State.EXITED else State.LOST) is connection.state
-    assert [] == connection.waiting
+    assert {} == connection.unanswered
 
 
 def test_requests_without_ids_are_answered_one_by_one() -> None:
@@ -115,7 +115,7 @@ def test_requests_without_ids_are_answered_one_by_one() -> None:
     connection = _in_state(State.READY)
     for _ in range(2):
         connection.received(Request("a"))
-        assert [None] == connection.waiting
+        assert [None] == list(connection.unanswered)
         connection.sent(Response("a"))
     assert State.READY is connection.state
 
@@ -151,7 +151,7 @@ def _play(steps: List[Step], role: str) -> Iterator[Step]:
             outcome["answers"] = _advance(connection, step, role)
         except (LocalProtocolError, RemoteProtocolError) as error:
             outcome["refused"] = {"type": type(error).__name__, "code": error.code}
-        yield {**outcome, "state": connection.state.value, "waiting": connection.waiting}
+        yield {**outcome, "state": connection.state.value, "waiting": list(connection.unanswered)}
 
 
 def _expected(steps: List[Step], role: str) -> Iterator[Step]:

@@ -42,6 +42,7 @@ class Book:
         self._queued = queue.calls
         self._window = WINDOW
         self._connection = Connection()
+        self._unanswered = self._connection.unanswered
         self._sending: Optional[Frame] = None  # about to be noted as sent, and perhaps not sent
         self._begun: Taken = None  # being dealt with
         self._unread = Response("")  # stands for a response that cannot be read

@@ -189,7 +189,7 @@ class Exchange(Book):
             return True
         self._queue.add(call)
         self._send_queued(call)
-        return call.exchange is not None or len(self._calls) >= self._window
+        return call.exchange is not None or len(self._unanswered) >= self._window
 
     def _try_send_past_queue(self, call: Call) -> bool:
         self._check_usable()
@@ -197,7 +197,7 @@ class Exchange(Book):
 
     def _send_queued(self, mine: Optional[Call] = None) -> None:
         """Send what is in line, as far as there is room. ``mine``: whose errors the caller wants."""
-        if len(self._calls) >= self._window or not (self._is_open and self._is_usable()):
+        if len(self._unanswered) >= self._window or not (self._is_open and self._is_usable()):
             return
         thread = threading.get_ident()
         if self._sender == thread and self._is_interrupted():  # in a signal handler, in the middle of this
@@ -224,7 +224,7 @@ class Exchange(Book):
         return not (self.was_asked_to_leave or self._broken) and self._connection.state in _SERVING
 
     def _try_send(self, call: Call) -> bool:
-        if len(self._calls) >= self._window:
+        if len(self._unanswered) >= self._window:
             return False
         if self._switch_output:
             if self._calls:

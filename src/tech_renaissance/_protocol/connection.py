@@ -5,7 +5,7 @@ Rule 2: the table does not know which side it serves; a Connection only adds who
 """
 
 import enum
-from typing import Dict, List, Optional, Union
+from typing import Dict, Optional, Union
 
 from .._base.errors import LocalProtocolError, RemoteProtocolError
 from .frame import Exit, Exiting, Frame, Ready, Request, Response
@@ -74,7 +74,8 @@ class Connection:
 
     def __init__(self) -> None:
         self._node = _NODES[State.STARTING]
-        self._waiting: Dict[Optional[int], None] = {}  # ids of requests without a response, oldest first
+        # The ids of the requests without a response, oldest first; None stands for a request without an id.
+        self.unanswered: Dict[Optional[int], None] = {}
 
     @property
     def state(self) -> State:
@@ -96,34 +97,29 @@ class Connection:
     def unsent(self, frame: Frame) -> None:
         """Undo the last ``sent``, as far as it got: the frame was not sent after all."""
         if isinstance(frame, Request):
-            self._waiting.pop(frame.id, None)
+            self.unanswered.pop(frame.id, None)
         if self.state in (State.READY, State.BUSY) or (
             isinstance(frame, Exit) and self.state is State.EXITING
         ):
-            self._node = _NODES[State.BUSY if self._waiting else State.READY]
+            self._node = _NODES[State.BUSY if self.unanswered else State.READY]
 
     def received_again(self, frame: Frame) -> None:
         """Finish a ``received`` that was interrupted; does nothing if it had finished."""
         if not isinstance(frame, Response):
             self._advance(frame)
             return
-        self._waiting.pop(frame.id, None)
-        if self.state is State.BUSY and not self._waiting:
+        self.unanswered.pop(frame.id, None)
+        if self.state is State.BUSY and not self.unanswered:
             self._node = _NODES[State.READY]
 
     def lost(self) -> None:
         """Note that the other side has ended. Allowed in every state."""
         self._node = self._node.following["Lost"]
-        self._waiting.clear()
-
-    @property
-    def waiting(self) -> List[Optional[int]]:
-        """The ids of the requests without a response, oldest first; None stands for a request without an id."""
-        return list(self._waiting)
+        self.unanswered.clear()
 
     def whose(self, response_id: Optional[int]) -> Optional[int]:
         """Which request a response that cannot be read belongs to: the one that it names, or else the oldest."""
-        return response_id if response_id in self._waiting else next(iter(self._waiting), None)
+        return response_id if response_id in self.unanswered else next(iter(self.unanswered), None)
 
     def _advance(self, frame: Union[Ready, Request, Exit, Exiting]) -> str:
         """Apply the frame; returns what is wrong with it, or an empty text."""
@@ -131,17 +127,17 @@ class Connection:
         if node is None:
             return f"{type(frame).__name__} while {self.state.value}"
         if isinstance(frame, Request):
-            self._waiting[frame.id] = None
+            self.unanswered[frame.id] = None
         self._node = node
         return ""
 
     def _answer(self, response: Response) -> str:
-        waiting = self._waiting
-        if response.id not in waiting:
+        unanswered = self.unanswered
+        if response.id not in unanswered:
             return f"a response to request {response.id}, which is not waiting for one"
-        node = self._node.following.get("LastResponse" if len(waiting) == 1 else "Response")
+        node = self._node.following.get("LastResponse" if len(unanswered) == 1 else "Response")
         if node is None:
             return f"a response while {self.state.value}"
-        del waiting[response.id]
+        del unanswered[response.id]
         self._node = node
         return ""

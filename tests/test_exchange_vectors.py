@@ -1,0 +1,223 @@
+"""What becomes of calls: spec/vectors/exchange, played by both hosts' exchanges on a worker that does what a vector says."""
+
+import json
+import subprocess
+from collections import deque
+from pathlib import Path
+from typing import Any, Deque, Dict, Iterator, List, Optional, Sequence
+
+import pytest
+
+from tech_renaissance import RemoteProtocolError, WorkerLost
+from tech_renaissance._host.call import Call, call_ended
+from tech_renaissance._host.call_queue import CallQueue
+from tech_renaissance._host.exchange import Exchange
+from tech_renaissance._protocol.frame import Exiting, Frame, Ready, Request, Response
+from tech_renaissance._transport.transport import HostTransport, Offer, Taken, Unreadable
+
+ROOT = Path(__file__).resolve().parents[1]
+GUEST = ROOT / "build" / "plain" / "bin" / "guest_exchange"
+VECTORS = sorted((ROOT / "spec" / "vectors" / "exchange").glob("*.json"))
+
+Step = Dict[str, Any]
+
+
+class Script(HostTransport):
+    """A worker that says what it is told to, and notes what it is sent."""
+
+    def __init__(self) -> None:
+        self.room = 1000
+        self.in_work: List[int] = []
+        self.sent: List[int] = []
+        self.says: Deque[Any] = deque()
+        self._taken: Taken = None
+        self._last: Optional[Frame] = None
+
+    def try_send(self, frame: Frame) -> bool:
+        if not self.room:
+            return False
+        self.room -= 1
+        self._last = frame
+        self.sent.append(frame.id or 0 if isinstance(frame, Request) else 0)
+        return True
+
+    def has_sent(self, frame: Frame) -> bool:
+        return self._last is frame
+
+    def receive(self, timeout_s: float) -> Optional[Frame]:
+        if not self.says:
+            return None
+        self._taken = self.says.popleft()
+        if isinstance(self._taken, RemoteProtocolError):
+            raise self._taken
+        return self._taken
+
+    @property
+    def taken(self) -> Taken:
+        return self._taken
+
+    def forget_taken(self) -> None:
+        self._taken = None
+
+    def begun(self, request_ids: Sequence[int]) -> Dict[int, Optional[int]]:
+        return {number: None for number in request_ids if number in self.in_work}
+
+    def give_up(self, request_id: int) -> None: ...
+    def wake(self) -> None: ...
+    def close(self) -> None: ...
+    def watch_exit(self, handle: int) -> None: ...
+    def drop_tensor(self, tag: str) -> None: ...
+    def put_tensor(self, tag: str, tensor: Any) -> None: ...
+    def prepare(self) -> Offer:
+        return Offer({}, [])
+
+    def tags(self) -> List[str]:
+        return []
+
+    def empty(self, *_: Any) -> Any:
+        raise NotImplementedError
+
+
+class Play:
+    """A session's calls, from one worker to the next."""
+
+    def __init__(self, *, restarts: bool) -> None:
+        self._restarts = restarts
+        self._queue = CallQueue()
+        self._calls: Dict[int, Call] = {}
+        self._start(is_open=True)
+
+    def _start(self, *, is_open: bool) -> None:
+        self._worker = Script()
+        self._is_dead = False
+        self._exchange = Exchange(
+            self._worker,
+            lambda: self._is_dead,
+            lambda call, _: call_ended(call) if call and call.why else WorkerLost("worker_lost", "it died"),
+            self._queue,
+            hands_over=lambda: self._restarts,
+            is_open=is_open,
+        )
+
+    def take(self, step: Step) -> None:
+        (what, value), *_ = step.items()
+        getattr(self, f"_{what.replace(' ', '_')}")(value, step)
+        self._exchange.take_in()
+
+    def _ask(self, number: int, step: Step) -> None:
+        call = Call(Request("x", id=number), idempotent=step.get("idempotent", False))
+        self._calls[number] = call
+        call.abandoned = not self._exchange.send(call, 0)
+
+    def _frame(self, kind: str, step: Step) -> None:
+        frames: Dict[str, Any] = {
+            "Ready": Ready({key: step[key] for key in ("window",) if key in step}),
+            "Response": Response("", id=step.get("id")),
+            "Exiting": Exiting(),
+            "Unreadable": Unreadable(RemoteProtocolError("bad_frame", "nonsense"), step.get("id")),
+        }
+        self._worker.says.append(frames[kind])
+
+    def _in_work(self, numbers: List[int], _: Step) -> None:
+        self._worker.in_work = numbers
+
+    def _room(self, room: int, _: Step) -> None:
+        self._worker.room = room
+
+    def _expire(self, number: int, _: Step) -> None:
+        self._calls[number].request.deadline_ns = 1
+        self._exchange.expire(self._calls[number])
+
+    def _end(self, number: int, _: Step) -> None:
+        assert self._exchange.begin_end(self._calls[number], "cancel")
+
+    def _abandon(self, number: int, _: Step) -> None:
+        self._calls[number].abandoned = True
+
+    def _leave(self, *_: Any) -> None:
+        self._exchange.ask_to_leave(0)
+
+    def _dies(self, *_: Any) -> None:
+        self._is_dead = True
+
+    def _next(self, *_: Any) -> None:
+        self._exchange.close()
+        self._start(is_open=False)
+
+    def _open(self, *_: Any) -> None:
+        self._exchange.open()
+
+    def outcome(self) -> Step:
+        unanswered = list(self._exchange._connection.unanswered)
+        sent, self._worker.sent = self._worker.sent, []
+        return {"sends": sent, "calls": {str(n): self._state(c, unanswered) for n, c in self._calls.items()}}
+
+    def _state(self, call: Call, unanswered: List[Optional[int]]) -> str:
+        is_sent = call.request.id in unanswered
+        if call.abandoned:
+            return "given up" if is_sent else "forgotten"
+        if call.error:
+            return call.error.code
+        if call.response:
+            return "answered"
+        return ("given up" if call.why else "sent") if is_sent else "queued"
+
+
+def _expected(steps: List[Step]) -> Iterator[Step]:
+    calls: Dict[str, str] = {}
+    for step in steps:
+        calls = {**calls, **step.get("becomes", {})}
+        yield {"sends": step.get("sends", []), "calls": calls}
+
+
+def _python(vector: Step) -> List[Step]:
+    play = Play(restarts=vector.get("restarts", False))
+    outcomes: List[Step] = []
+    for step in vector["steps"]:
+        play.take(step)
+        outcomes.append(play.outcome())
+    return outcomes
+
+
+def _cpp(vector: Step) -> List[Step]:
+    if not GUEST.exists():
+        pytest.skip(f"{GUEST} is not built")
+    line = json.dumps(vector) + "\n"
+    run = subprocess.run([str(GUEST)], input=line.encode(), stdout=subprocess.PIPE, check=True)
+    outcomes: List[Step] = json.loads(run.stdout)
+    return outcomes
+
+
+@pytest.mark.parametrize("player", [_python, _cpp], ids=["python", "cpp"])
+@pytest.mark.parametrize("path", VECTORS, ids=lambda path: path.stem)
+def test_calls_go_as_their_vector_says(path: Path, player: Any) -> None:
+    """Step by step: what is sent, and what becomes of each call."""
+    vector = json.loads(path.read_text("utf-8"))
+    outcomes = player(vector)
+    assert len(vector["steps"]) == len(outcomes)
+    for number, (expected, found) in enumerate(zip(_expected(vector["steps"]), outcomes), 1):
+        assert expected == found, f"step {number}"
+
+
+def test_every_state_of_a_call_is_left_for_every_other_that_it_can_become() -> None:
+    """As the table in spec/protocol.md has it."""
+    left = set()
+    for path in VECTORS:
+        calls: Dict[str, str] = {}
+        for step in json.loads(path.read_text("utf-8"))["steps"]:
+            for call, state in step.get("becomes", {}).items():
+                left.add(
+                    (calls.get(call, "new"), state if state in ("queued", "sent", "given up") else "done")
+                )
+                calls[call] = state
+    assert {
+        ("new", "queued"),
+        ("new", "sent"),
+        ("new", "done"),
+        ("queued", "sent"),
+        ("queued", "done"),
+        ("sent", "done"),
+        ("sent", "queued"),
+        ("sent", "given up"),
+        ("given up", "done"),
+    } == left
