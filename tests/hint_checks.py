@@ -328,11 +328,11 @@ def plain(a, b=2, *rest, c, d="x.y", **others):  # noqa: ANN001, ANN002, ANN003,
 
 def typed(
     net: Net, n: int, /, scale: float = 1.0, *more: int, names: "Optional[List[str]]" = None, **rates: float
-) -> Layer:  # type: ignore[return]
+) -> Layer:
     """All kinds of parameters with hints."""
 
 
-def modern(a: "int | None", b: "list[int]" = [], c: int = None) -> None:  # type: ignore[assignment]  # noqa: B006, RUF013
+def modern(a: "int | None", b: "list[int]" = [], c: int = None) -> None:  # noqa: B006, RUF013
     """Hints that not every Python can read."""
 
 
@@ -341,7 +341,7 @@ def one_text(text: str) -> str:
     return text
 
 
-def words(x: np.ndarray, dim: int = 0, *, keep: bool = False, name=None) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+def words(x: np.ndarray, dim: int = 0, *, keep: bool = False, name=None) -> None:  # noqa: ANN001
     """Takes words."""
 
 

@@ -68,6 +68,9 @@ constexpr bool has_no_values() {
         static_assert(always_false<T>, "a character is no value: use std::string, or std::int8_t for a number");
     } else if constexpr (std::is_pointer_v<T>) {
         static_assert(always_false<T>, "a pointer is no value: pass what it points to");
+    } else if constexpr (std::is_array_v<T>) {
+        static_assert(always_false<T>,
+                      "an array of C is no value: use std::array or std::vector, std::string for text");
     } else if constexpr (std::is_same_v<T, long double>) {
         static_assert(always_false<T>, "a long double is no value: use double");
     } else {

@@ -1,0 +1,50 @@
+"""What compilers say of the headers: nothing, whichever C++ a program is set to; and one sentence with a cure about what is no value."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+# clang looks at more in newer standards than g++ does.
+COMPILER = shutil.which("clang++") or shutil.which("g++")
+NO_VALUES = {
+    "encode_call('x')": "a character is no value: use std::string, or std::int8_t for a number",
+    "encode_call(&number)": "a pointer is no value: pass what it points to",
+    "encode_call(numbers)": "an array of C is no value: use std::array or std::vector, std::string for text",
+    "encode_call(1.0L)": "a long double is no value: use double",
+    "encode_call(std::vector<Nameless>())": "this type is no value: give it TR_FIELDS, or a tr::Codec",
+    "encode_call(std::map<int, int>())": "the keys of a dict are std::string",
+    "encode_call(std::optional<std::optional<int>>())": "null cannot tell which of two std::optional is empty",
+    'encode_call(kw("a", 1), 2)': "an argument without a name stands after one with a name",
+}
+
+pytestmark = pytest.mark.skipif(COMPILER is None, reason="there is no compiler")
+
+
+def complaints(source: Path, text: str, *options: str) -> str:
+    """What the compiler says."""
+    source.write_text(text)
+    command = [str(COMPILER), *options, "-Wall", "-Wextra", "-fsyntax-only", "-I", "cpp/include", str(source)]
+    return subprocess.run(command, cwd=ROOT, stderr=subprocess.PIPE, check=False).stderr.decode()
+
+
+def test_the_headers_compile_as_cpp20(tmp_path: Path) -> None:
+    """All that users include, without the library."""
+    names = ("tech_renaissance.h", "tech_renaissance/keyword.h", "tech_renaissance/value.h")
+    includes = "".join(f'#include "{name}"\n' for name in names)
+
+    assert "" == complaints(tmp_path / "newer.cpp", includes, "-std=c++20")
+
+
+def test_what_is_no_value_is_told_by_the_compiler(tmp_path: Path) -> None:
+    """Each in a sentence."""
+    text = '#include <map>\n#include "tech_renaissance/keyword.h"\n#include "tech_renaissance/value.h"\nusing namespace tr;\n'
+    text += "struct Nameless {};\nint number;\nint numbers[2];\n"
+    for place, expression in enumerate(NO_VALUES):
+        text += f"auto body{place} = {expression};\n"
+
+    said = complaints(tmp_path / "no_values.cpp", text, "-std=c++17", "-DTR_COMPILED")
+
+    assert [] == [sentence for sentence in NO_VALUES.values() if sentence not in said]
