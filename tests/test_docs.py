@@ -217,6 +217,14 @@ def test_the_tensor_pages_cpp_program_runs(tmp_path: Path) -> None:
     assert outputs("docs/tensors.md")[1] == compile_and_run(source, tmp_path)
 
 
+@needs_compiler
+def test_the_value_pages_cpp_program_runs(tmp_path: Path) -> None:
+    """It prints what the page shows."""
+    source = next(block for language, block in blocks_of("docs/values.md") if language == "cpp")
+
+    assert outputs("docs/values.md")[0] == compile_and_run(source, tmp_path)
+
+
 @pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")
 def test_the_older_host_runs(tmp_path: Path) -> None:
     """A shell script that knows only the files gets its answer, and its worker says where it waits as the page shows."""
