@@ -19,6 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tech_renaissance._process.spawn_windows import create_job, spawn
+from tech_renaissance._process.windows import Process
 from tech_renaissance._system import files_windows
 
 Maker = Callable[..., Any]
@@ -103,6 +104,26 @@ def test_a_process_is_in_its_job_and_has_only_the_handles_that_are_named(tmp_pat
     os.set_handle_inheritable(event, True)
     assert "[[false], []]" == _run(tmp_path, [str(event)]).strip()
     _kernel32.CloseHandle(event)
+
+
+# Leaves a child with its output, says something, and ends.
+_LEAVES_A_CHILD = """
+import subprocess, sys
+subprocess.Popen([sys.executable, "-c", "import time; time.sleep(3600)"])
+print("the end")
+"""
+
+
+def test_who_holds_the_output_of_a_dead_process_does_not_delay_its_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What the process wrote is there."""
+    monkeypatch.setattr("tech_renaissance._process.windows._DRAIN_S", 3600.0)
+    arguments = [sys.executable, "-c", _LEAVES_A_CHILD]
+    process = Process(arguments, os.environ, None, "discard", [], lambda *_: None)
+    assert process.wait(60.0)
+    assert ("the end\r\n", 0) == (process.output_tail(), process.exit_status)
+    process.close()
 
 
 @settings(max_examples=10, deadline=None)

@@ -22,15 +22,29 @@ from .output_lines import LineFlow
 from .spawn_windows import create_job, spawn
 
 _DRAIN_S = 5.0
+_CANCEL_AGAIN_S = 0.002
+_READ_NBYTES = 65536
 # How long processes that a dead worker left behind may live on.
 _HELPER_GRACE_S = 0.5
 _KILLED = 1
 _AT_ONCE, _FOREVER = 0, 0xFFFFFFFF
 _TIMEOUT = 0x102
+_TERMINATE_THREAD = 0x1  # the right that calling off a thread's reads needs
 
 _kernel32 = ctypes.WinDLL("kernel32", use_last_error=True)
 _kernel32.TerminateJobObject.argtypes = [wintypes.HANDLE, wintypes.UINT]
 _kernel32.CloseHandle.argtypes = [wintypes.HANDLE]
+_kernel32.OpenThread.restype = wintypes.HANDLE
+_kernel32.OpenThread.argtypes = [wintypes.DWORD, wintypes.BOOL, wintypes.DWORD]
+_kernel32.CancelSynchronousIo.argtypes = [wintypes.HANDLE]
+_kernel32.PeekNamedPipe.argtypes = [
+    wintypes.HANDLE,
+    ctypes.c_void_p,
+    wintypes.DWORD,
+    ctypes.c_void_p,
+    ctypes.c_void_p,
+    ctypes.c_void_p,
+]
 _kernel32.WaitForSingleObject.argtypes = [wintypes.HANDLE, wintypes.DWORD]
 _kernel32.GetExitCodeProcess.argtypes = [wintypes.HANDLE, ctypes.POINTER(wintypes.DWORD)]
 
@@ -54,6 +68,7 @@ class Process(BaseProcess):
         self._job = 0
         self._killed = Latch()
         self._streams: List[int] = []
+        self._is_reading = [False, False]
         try:
             self._launch(arguments, environment, directory, inherited)
         except (OSError, ValueError) as error:
@@ -156,28 +171,48 @@ class Process(BaseProcess):
         _kernel32.GetExitCodeProcess(self.exit_handle, ctypes.byref(code))
         # Exceptions have negative numbers, as in _base/exit_status_windows.py.
         status = ctypes.c_int32(code.value).value
-        for thread in self._threads[:2]:
-            thread.join(_DRAIN_S)
+        for stream, thread in enumerate(self._threads[:2]):
+            self._finish_reading(stream, thread)
         self._output.take(list, last=True)
         self._tell_end(status)
         self._killed.wait(_HELPER_GRACE_S)
         _kernel32.TerminateJobObject(self._job, _KILLED)  # what it left behind
 
+    def _finish_reading(self, stream: int, thread: threading.Thread) -> None:
+        """Have a thread take the rest of what the worker wrote, and end, even if strangers hold the pipe open. Bounded."""
+        handle = _kernel32.OpenThread(_TERMINATE_THREAD, False, thread.native_id or 0)
+        deadline = time.monotonic() + _DRAIN_S
+        while thread.is_alive() and time.monotonic() < deadline:
+            # Nothing else of the thread's may be called off, such as passing output on.
+            if self._is_reading[stream] and not self._available(stream):
+                _kernel32.CancelSynchronousIo(handle)
+            thread.join(_CANCEL_AGAIN_S)
+        _kernel32.CloseHandle(handle)
+
     def _move(self, stream: int) -> None:
-        source = self._streams[stream]
         while True:
             try:
-                data = os.read(source, 65536)
+                self._is_reading[stream] = True
+                data = os.read(self._streams[stream], _READ_NBYTES)
+                self._is_reading[stream] = False
                 if not data:
                     break
                 self._output.wait_for_room(math.inf)
                 self._output.take(lambda: [(stream, data)])  # noqa: B023 - called at once
                 self._output.give()
-            except OSError:
+            except OSError:  # the end of the pipe, or the watcher has called the read off
                 break
             except Exception:  # such as MemoryError: better to lose some output than the thread
                 time.sleep(RETRY_S)
-        os.close(source)
+        os.close(self._streams[stream])
+
+    def _available(self, stream: int) -> int:
+        """How much can be read now."""
+        nbytes = wintypes.DWORD()
+        with contextlib.suppress(OSError):  # the thread has closed it
+            pipe = msvcrt.get_osfhandle(self._streams[stream])
+            _kernel32.PeekNamedPipe(pipe, None, 0, None, ctypes.byref(nbytes), None)
+        return nbytes.value
 
 
 class _DescriptorSink(DescriptorSink):
