@@ -1,5 +1,4 @@
-# Every header compiles alone, and twice; those of the surface in both forms of the library. The longest headers of the standard are
-# precompiled in one of them, because reading them anew for each of ours would take most of the time of a build.
+# Every header compiles alone, and twice; those of the surface in both forms of the library.
 
 file(GLOB_RECURSE headers CONFIGURE_DEPENDS RELATIVE "${CMAKE_CURRENT_SOURCE_DIR}/include" include/*.h)
 # A header of another platform is named after it.
@@ -24,9 +23,6 @@ foreach(header IN LISTS headers)
 endforeach()
 add_library(headers_alone OBJECT ${alone})
 target_link_libraries(headers_alone PRIVATE tech_renaissance::header_only)
-target_precompile_headers(headers_alone PRIVATE
-    <algorithm> <atomic> <chrono> <condition_variable> <filesystem> <functional> <map> <memory> <mutex> <optional> <ostream> <sstream>
-    <string> <system_error> <thread> <variant> <vector>)
 tr_configure(headers_alone)
 add_library(surface_alone OBJECT ${surface_alone})
 target_link_libraries(surface_alone PRIVATE tech_renaissance::tech_renaissance)

@@ -20,6 +20,7 @@ SEGFAULT_STACK = "Windows fatal exception: access violation"
 _SNAPSHOT_OF_PROCESSES = 0x2
 _TERMINATE, _READ_MEMORY, _QUERY, _SYNCHRONIZE = 0x1, 0x10, 0x400, 0x100000
 _TIMEOUT = 0x102
+_PATIENCE_MS = 10_000
 _INVALID_HANDLE = ctypes.c_void_p(-1).value
 _PAGE = 4096
 
@@ -80,9 +81,10 @@ _ntdll.NtQueryInformationProcess.argtypes = [
 
 
 def kill(pid: int) -> None:
-    """End a process at once, if it is still there."""
-    with _opened(pid, _TERMINATE) as process:
+    """End a process at once, if it is still there. It is gone on return, as it would be after SIGKILL before it runs again."""
+    with _opened(pid, _TERMINATE | _SYNCHRONIZE) as process:
         _kernel32.TerminateProcess(process, KILLED)
+        _kernel32.WaitForSingleObject(process, _PATIENCE_MS)
 
 
 def is_alive(pid: int) -> bool:

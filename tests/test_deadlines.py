@@ -11,7 +11,7 @@ import pytest
 from gates import Gate
 from hosts import WORKERS
 from leaks import wait_until
-from processes import is_alive, kill
+from processes import HAS_STACKS, is_alive, kill, posix_signals
 
 from tech_renaissance import (
     CallCancelled,
@@ -55,7 +55,7 @@ def test_a_call_that_obeys_leaves_the_worker_alive(
         session.fetch_response(command, deadline_ms=100)
     error = caught.value
     assert ("deadline_passed", step, None) == (error.code, error.step, error.post_mortem)
-    if step != "notice":  # the handler may have been quicker
+    if step != "notice" and HAS_STACKS:  # the handler may have been quicker
         assert "in main_logic" in error.stack
     assert pid == session.fetch_response("pid")
 
@@ -72,7 +72,8 @@ def test_a_call_that_does_not_obey_ends_with_its_worker(
     with pytest.raises(TimedOut) as caught:
         session.wait_for_response(_LONG_MS)
     error = caught.value
-    assert ("deadline_passed", step) == (error.code, error.step)
+    assert "deadline_passed" == error.code
+    assert error.step in ((step,) if os.name == "posix" else ("terminate", "kill"))  # Windows kills in both
     assert error.post_mortem is not None
     assert command == error.post_mortem.message
     assert "passed its deadline" in error.post_mortem.ended_by_host
@@ -83,6 +84,7 @@ def test_a_call_that_does_not_obey_ends_with_its_worker(
     assert "again" == session.fetch_response("echo again")
 
 
+@posix_signals
 def test_a_stopped_worker_is_killed(start: Maker, gate: Gate) -> None:
     """Nothing else reaches it; the stacks say why there are none."""
     session = start("stubborn.py", patience=CancelPatience(0, 0, 0), quiet_mode=True)
@@ -263,6 +265,7 @@ def test_states_at_the_ends(make_session: Maker, gate: Gate) -> None:
     assert "lost" == session.state().name
 
 
+@pytest.mark.skipif(not HAS_STACKS, reason="Windows has no stacks yet")
 def test_a_timeout_shows_where_the_worker_stands(start: Maker, gate: Gate) -> None:
     """The stacks of all threads; the worker knows nothing of it."""
     session = start("stubborn.py")

@@ -34,8 +34,6 @@ public:
 
     // The exchange that sent it; null before that, and while moving between workers.
     std::atomic<const Exchange*> exchange{nullptr};
-    // Whether it is in line; for the queue, under its lock.
-    bool is_queued = false;
     // Whether a wait for it has timed out.
     std::atomic<bool> timed_out{false};
     // Whether nobody waits for it any longer, so that it is not handed over.

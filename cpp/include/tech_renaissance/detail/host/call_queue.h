@@ -1,6 +1,7 @@
 // The calls of a session that no worker has: they wait for room, for their turn, or for the next worker.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <deque>
 #include <exception>
@@ -17,16 +18,17 @@ public:
     // Puts a call in line, unless it is there.
     void add(const CallPtr& call) {
         const Lock lock(mutex_);
-        if (call->is_queued) return;
-        calls_.push_back({call, false});
-        call->is_queued = has_any_ = true;
+        if (std::find_if(calls_.rbegin(), calls_.rend(), [&](const Place& place) { return place.call == call; }) ==
+            calls_.rend())
+            calls_.push_back({call, false});
+        has_any_ = true;
     }
 
     // Gives the calls to `send`, oldest first, until it returns false. A call stays in line if `send` throws.
     template <class Send>
     void send(Send send) {
         const Lock lock(mutex_);
-        while (has_first() && send(calls_.front().call)) pop();
+        while (has_first() && send(calls_.front().call)) calls_.pop_front();
         has_any_ = !calls_.empty();
     }
 
@@ -42,7 +44,7 @@ public:
     void inherit(const std::vector<CallPtr>& calls) {
         const Lock lock(mutex_);
         for (auto call = calls.rbegin(); call != calls.rend(); ++call) calls_.push_front({*call, true});
-        for (Place& place : calls_) place.call->is_queued = place.is_inherited = true;
+        for (Place& place : calls_) place.is_inherited = true;
         has_any_ = !calls_.empty();
     }
 
@@ -75,13 +77,8 @@ private:
 
     // Forgets the calls in front that are over, or have been sent.
     bool has_first() {
-        while (!calls_.empty() && !is_waiting(*calls_.front().call)) pop();
+        while (!calls_.empty() && !is_waiting(*calls_.front().call)) calls_.pop_front();
         return !calls_.empty();
-    }
-
-    void pop() {
-        calls_.front().call->is_queued = false;
-        calls_.pop_front();
     }
 
     std::mutex mutex_;
