@@ -121,7 +121,7 @@ class FastPath:
                 return None
             if not end.since_ns:  # the first request
                 return None
-            if words[GIVEN_UP] != end.heard or request_id in end.given_up:
+            if words[GIVEN_UP] != end.settled:
                 return None
 
             # ---- The handler.

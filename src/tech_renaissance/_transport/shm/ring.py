@@ -123,6 +123,11 @@ class RingReader:
             self.advance(self.tail + len(frame))
         return frame
 
+    @property
+    def has_frame(self) -> bool:
+        """Whether something has been written that has not been taken."""
+        return self._words[self._head_index] != self.tail
+
     def advance(self, tail: int) -> None:
         """Mark everything before ``tail`` as taken. May be repeated."""
         self.tail = tail

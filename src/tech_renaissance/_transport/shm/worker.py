@@ -53,8 +53,8 @@ _INBOX = 256
 class ShmWorker(WorkerTransport):
     """Serves over segments that the host made and this process inherited.
 
-    ``control``, ``side``, ``command`` and ``since_ns`` (of the current request), ``heard``, ``given_up``, ``lessee`` and ``served`` are for the fast
-    path, which bypasses this class.
+    ``control``, ``side``, ``command`` and ``since_ns`` (of the current request), ``settled``, ``lessee`` and ``served`` are for the fast path,
+    which bypasses this class.
     """
 
     has_rings = True
@@ -85,18 +85,19 @@ class ShmWorker(WorkerTransport):
         self.command = ""  # the current request's
         self.since_ns = 0  # when the current request began
         self.served = 0  # how many requests
-        self.heard = 0  # how much of the given-up list we have taken in, into:
-        self.given_up: Set[int] = set()
+        self._heard = 0  # how much of the given-up list we have taken in, into:
+        self._given_up: Set[int] = set()
+        self.settled = 0  # how much of it concerns nothing that may still come
         self._closed = False
 
     def is_cancelled(self, request_id: int) -> bool:
         """See WorkerTransport."""
         count = self._words[GIVEN_UP]
-        if count != self.heard:
+        if count != self._heard:
             # Whoever is interrupted here by a signal handler that does the same adds the same ids again.
-            self.given_up.update(given_up(self._words, self.heard, count))
-            self.heard = count
-        return request_id in self.given_up
+            self._given_up.update(given_up(self._words, self._heard, count))
+            self._heard = count
+        return request_id in self._given_up
 
     def get_tensor(self, tag: str, library: Optional[Library]) -> Any:
         """See WorkerTransport. The tensor is a view of shared memory."""
@@ -132,6 +133,8 @@ class ShmWorker(WorkerTransport):
             self.served += 1
             self.count(is_failure=frame.error is not None)
             self._words[SERVED] = self.served
+            if self._heard != self.settled and not self._unopened and not self.side.reader.has_frame:
+                self._settle()
         elif isinstance(frame, Exiting):
             self._say("exiting")
         return True
@@ -201,9 +204,14 @@ class ShmWorker(WorkerTransport):
             with contextlib.suppress(OSError):  # the disk may be full
                 write_status(self._place.directory, word)
 
+    def _settle(self) -> None:
+        """Everything that was given up has been answered, as there is nothing else to do."""
+        self._given_up.clear()
+        self.settled = self._heard
+
     def rest(self) -> None:
         """There is nothing to do."""
-        self.given_up.clear()  # requests that have been answered by now
+        self._settle()
         self.tidy()
 
     def tidy(self) -> None:
