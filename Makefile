@@ -9,7 +9,7 @@ WINDOWS_PYTHON ?= 3.12
 # The tests that pass on Windows.
 WINDOWS_TESTS := $(addprefix tests/test_,$(addsuffix .py, \
     windows cpp_units calls deaths session_life connection message_properties message_vectors names tsr tsr_vectors transports \
-    testing layers ring_vectors session_names post_mortem))
+    testing layers ring_vectors session_names post_mortem options deadlines))
 FAULTS_MINUTES ?= 10
 CLANGXX ?= $(or $(shell command -v clang++),$(lastword $(sort $(wildcard /usr/bin/clang++-*))))
 

@@ -7,6 +7,7 @@ from typing import Any, Callable
 import numpy as np
 import pytest
 from gates import Gate
+from hosts import TRANSPORTS
 from leaks import wait_until
 from processes import KILLED, is_alive, kill
 
@@ -75,6 +76,7 @@ def test_what_had_begun_fails_and_what_had_not_is_sent_again(supervised: Maker, 
     assert "second" == session.wait_for_response(60_000)
 
 
+@pytest.mark.skipif("shm" not in TRANSPORTS, reason="there is no shared memory here")
 @pytest.mark.parametrize("transport", ["shm"])
 def test_what_stands_in_line_goes_to_the_next_worker_in_its_order(
     supervised: Maker, gate: Gate, transport: str
