@@ -141,12 +141,15 @@ def test_a_flood_of_frames_does_not_keep_a_call_for_ever(session: Any, what: str
     assert recovers(session)
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_random_scribbling_does_no_harm(session: Any, seed: int) -> None:
     """Over all that is the worker's, and all that it shares, while calls go on."""
-    session.fetch_response(f"scribble {seed}")
-    for number in range(200):
+    is_scribbling = False
+    for number in range(100):
         try:
+            if not is_scribbling:
+                session.fetch_response(f"scribble {seed + 100 * number}", 60_000)
+                is_scribbling = True
             session.send_tensor(np.full(100, number, np.float32), "u")
             assert str(number) == session.fetch_response(f"echo {number}", 1000)
             assert 3 == len(session.fetch_tensor("ones 3", 1000))
@@ -154,7 +157,7 @@ def test_random_scribbling_does_no_harm(session: Any, seed: int) -> None:
             assert error.code in CODES_OF_HARM, error  # noqa: PT017 - it may succeed, too
             session.terminate()
             session.start()
-            session.fetch_response(f"scribble {seed + 100 + number}", 60_000)
+            is_scribbling = False
     assert recovers(session)
 
 
