@@ -100,10 +100,12 @@ def _run(tmp_path: Path, arguments: List[str]) -> str:
 
 def test_a_process_is_in_its_job_and_has_only_the_handles_that_are_named(tmp_path: Path) -> None:
     """Though the host has others that are inheritable."""
-    event = _kernel32.CreateEventW(None, False, False, None)
-    os.set_handle_inheritable(event, True)
-    assert "[[false], []]" == _run(tmp_path, [str(event)]).strip()
-    _kernel32.CloseHandle(event)
+    # So many that the child has none of its own with the last one's number.
+    events = [_kernel32.CreateEventW(None, False, False, None) for _ in range(2000)]
+    os.set_handle_inheritable(max(events), True)
+    assert "[[false], []]" == _run(tmp_path, [str(max(events))]).strip()
+    for event in events:
+        _kernel32.CloseHandle(event)
 
 
 # Leaves a child with its output, says something, and ends.
