@@ -6,7 +6,7 @@ JOBS ?= $(shell getconf _NPROCESSORS_ONLN)
 TEST_PROCESSES ?= $(shell expr $(JOBS) + 2)  # tests often wait
 FUZZ_SECONDS ?= 20
 WINDOWS_PYTHON ?= 3.12
-# The tests that pass on Windows.
+# The test files that have been made ready for Windows.
 WINDOWS_TESTS := $(addprefix tests/test_,$(addsuffix .py, \
     windows cpp_units calls deaths session_life connection message_properties message_vectors names tsr tsr_vectors transports \
     testing layers ring_vectors session_names post_mortem options deadlines))
