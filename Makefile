@@ -19,7 +19,7 @@ CMAKE = $(shell cat .venv/.cmake)
 HEADERS = $(shell find cpp/include -name '*.h')
 CXX_WARNINGS := -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wsign-conversion
 # What the thread sanitizer is to look at; tests/test_cpp_units.py runs the same.
-THREADED_TESTS := $(basename $(notdir $(shell grep -lE '<thread>|(children|process|exchange|ladder|supervisor|watch)\.h' tests/cpp/test_*.cpp)))
+THREADED_TESTS := $(filter-out %_windows,$(basename $(notdir $(shell grep -lE '<thread>|(children|process|exchange|ladder|supervisor|watch)\.h' tests/cpp/test_*.cpp))))
 # clang has no C++ library for Windows of its own.
 MINGW_HEADERS = $(addprefix $(shell x86_64-w64-mingw32-g++-posix -print-file-name=include/c++),/ /x86_64-w64-mingw32)
 FUZZERS := $(patsubst fuzz/%.cpp,build/fuzz/%,$(wildcard fuzz/*.cpp))
