@@ -1,5 +1,6 @@
 """The files of a session directory, seen from outside: names, order of the words in status.txt, nothing half-written."""
 
+import contextlib
 import json
 import stat
 from pathlib import Path
@@ -14,6 +15,7 @@ from processes import kill
 from tech_renaissance import CommandError, LocalProtocolError, SessionClosed
 from tech_renaissance._protocol.frame import Exiting, Ready, Request, Response
 from tech_renaissance._system import files
+from tech_renaissance._transport.file import worker as file_worker
 from tech_renaissance._transport.file.host import FileHost
 from tech_renaissance._transport.file.worker import FileWorker
 from tech_renaissance._transport.session_place import SessionPlace
@@ -158,6 +160,50 @@ def test_a_directory_that_goes_while_the_worker_writes_is_lost_and_not_an_error(
             pass
     worker.close()
     assert not (tmp_path / "session").exists()
+
+
+def _swap_at_call(monkeypatch: pytest.MonkeyPatch, where: Any, name: str, directory: Path) -> None:
+    """Put another directory in place of this one when a function is called, with files of the same names."""
+    function = getattr(where, name)
+
+    def swapped(*arguments: Any) -> Any:
+        directory.rename(directory.with_name("aside"))
+        directory.mkdir()
+        for left in (".request.claimed", "result_1.tsr"):
+            (directory / left).write_text("another's")
+        return function(*arguments)
+
+    monkeypatch.setattr(where, name, swapped)
+
+
+def test_a_directory_that_is_swapped_while_the_worker_reads_keeps_its_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The request had been claimed in the other one."""
+    directory = tmp_path / "session"
+    directory.mkdir()
+    worker = FileWorker(SessionPlace(str(directory)))
+    (directory / "request.json").write_text('{"cmd": "late", "id": 1}')
+    _swap_at_call(monkeypatch, file_worker, "decode_request", directory)
+    with contextlib.suppress(SessionClosed):
+        while worker.receive(60) is None:
+            pass
+    worker.close()
+    assert {".request.claimed", "result_1.tsr"} == {path.name for path in directory.iterdir()}
+
+
+def test_a_directory_that_is_swapped_while_the_worker_writes_tensors_keeps_its_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A large tensor takes long; whatever has been written goes where the session was."""
+    directory = tmp_path / "session"
+    directory.mkdir()
+    worker = FileWorker(SessionPlace(str(directory)))
+    _swap_at_call(monkeypatch, files, "replace", directory)
+    with pytest.raises(SessionClosed):
+        worker.try_send(Response("late", "word", id=1, tensors=(np.ones(3, np.float32),)))
+    worker.close()
+    assert {".request.claimed", "result_1.tsr"} == {path.name for path in directory.iterdir()}
 
 
 @pytest.mark.parametrize("says", [Ready({}), Response("late", "word", id=1)])

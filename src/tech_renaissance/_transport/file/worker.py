@@ -110,6 +110,8 @@ class FileWorker(FileEnd, WorkerTransport):
         names = [f"result_{index}" for index in range(len(response.tensors))]
         for name, tensor in zip(names, response.tensors):
             export_tsr(tensor, self._tensor_path(name))
+        if names:  # that may have taken long
+            self._place.check()
         self._remove_results_from(len(names))
         try:
             files.write(path, encode_response(response, names, now_ms()).encode())
@@ -143,7 +145,8 @@ class FileWorker(FileEnd, WorkerTransport):
         try:
             frame = self._read_claimed(claimed)
         finally:
-            files.discard(claimed)
+            if not self._place.is_lost():  # else another directory's file may have this path by now
+                files.discard(claimed)
             self._set_status("busy")
         return frame
 
