@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import stat
 from pathlib import Path
 from typing import Any, Callable
@@ -13,8 +14,9 @@ from leaks import wait_until
 from processes import kill
 
 from tech_renaissance import CommandError, LocalProtocolError, SessionClosed
-from tech_renaissance._protocol.frame import Exiting, Ready, Request, Response
+from tech_renaissance._protocol.frame import Exit, Exiting, Ready, Request, Response
 from tech_renaissance._system import files
+from tech_renaissance._system.fork import Forks
 from tech_renaissance._transport.file import worker as file_worker
 from tech_renaissance._transport.file.host import FileHost
 from tech_renaissance._transport.file.worker import FileWorker
@@ -204,6 +206,20 @@ def test_a_directory_that_is_swapped_while_the_worker_writes_tensors_keeps_its_f
         worker.try_send(Response("late", "word", id=1, tensors=(np.ones(3, np.float32),)))
     worker.close()
     assert {".request.claimed", "result_1.tsr"} == {path.name for path in directory.iterdir()}
+
+
+def test_a_fork_in_the_middle_of_a_wait_takes_no_request(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when a signal handler forks: it comes back into the wait, with descriptors or without, and is told to leave."""
+    worker = FileWorker(SessionPlace(str(tmp_path)))
+    (tmp_path / "request.json").write_text('{"cmd": "work", "id": 1}')
+    monkeypatch.setattr(Forks, "generation", Forks.generation + 1)
+    assert worker.receive(60) == Exit()
+    monkeypatch.setattr(worker, "_look", lambda: os.read(-1, 1))
+    assert worker.receive(60) == Exit()
+    worker.close()
+    assert ["request.json"] == [path.name for path in tmp_path.iterdir()]
 
 
 @pytest.mark.parametrize("says", [Ready({}), Response("late", "word", id=1)])

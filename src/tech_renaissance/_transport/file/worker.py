@@ -25,6 +25,7 @@ from ..._protocol.frame import (
 )
 from ..._protocol.tsr import export_tsr, read_tsr
 from ..._system import files
+from ..._system.fork import Forks
 from ..session_files import read_status, write_status, write_worker_info
 from ..session_place import SessionPlace
 from ..transport import WorkerTransport
@@ -54,6 +55,16 @@ class FileWorker(FileEnd, WorkerTransport):
         self._told_to_leave = False
         self._is_ready = False
         self._unwritten_status = ""  # because the disk was full
+        self._generation = Forks.generation
+
+    def receive(self, timeout_s: float) -> Optional[Frame]:
+        """See Transport. In a fork that a signal handler made in the middle of this, an Exit: requests are for the worker alone."""
+        try:
+            return super().receive(timeout_s)
+        except OSError:
+            if self._is_fork():  # which has none of the descriptors
+                return Exit()
+            raise
 
     def is_cancelled(self, request_id: int) -> bool:
         """See WorkerTransport."""
@@ -92,7 +103,7 @@ class FileWorker(FileEnd, WorkerTransport):
 
     def close(self) -> None:
         """See Transport. Finally writes ``terminated`` into ``status.txt``."""
-        if not self._closed and not self._place.is_lost():
+        if not self._closed and not self._is_not_ours():
             with contextlib.suppress(OSError):  # the directory may have been removed, or the disk may be full
                 write_status(self.directory, "terminated")
         super().close()
@@ -129,7 +140,14 @@ class FileWorker(FileEnd, WorkerTransport):
             index += 1
 
     def _look(self) -> Optional[Frame]:
-        return self._in_place(self._next_frame)
+        return Exit() if self._is_fork() else self._in_place(self._next_frame)
+
+    def _is_fork(self) -> bool:
+        return self._generation != Forks.generation
+
+    def _is_not_ours(self) -> bool:
+        """Whether what has our files' paths now is another directory's, or our parent's."""
+        return self._is_fork() or self._place.is_lost()
 
     def _next_frame(self) -> Optional[Frame]:
         if self._unwritten_status:
@@ -145,7 +163,7 @@ class FileWorker(FileEnd, WorkerTransport):
         try:
             frame = self._read_claimed(claimed)
         finally:
-            if not self._place.is_lost():  # else another directory's file may have this path by now
+            if not self._is_not_ours():
                 files.discard(claimed)
             self._set_status("busy")
         return frame
@@ -179,7 +197,7 @@ class FileWorker(FileEnd, WorkerTransport):
 
     def _set_status(self, line: str) -> None:
         """Write a status without overwriting a host's "exit", whether it is already there or is being written in place right now."""
-        if self._place.is_lost():
+        if self._is_not_ours():
             return
         self._unwritten_status = ""
         try:
