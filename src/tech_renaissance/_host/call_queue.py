@@ -30,9 +30,8 @@ class CallQueue:
                 call = self.calls[0]
                 if call.exchange is None and call.is_wanted:
                     return call
-                call.is_queued = (
-                    False  # first: who is interrupted in between leaves it in line, which does no harm
-                )
+                # In this order, because an interrupt in between leaves the call in line, which does no harm.
+                call.is_queued = False
                 self.calls.popleft()
         return None
 
