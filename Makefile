@@ -9,7 +9,7 @@ WINDOWS_PYTHON ?= 3.12
 # The test files that have been made ready for Windows.
 WINDOWS_TESTS := $(addprefix tests/test_,$(addsuffix .py, \
     windows cpp_units calls deaths session_life connection message_properties message_vectors names tsr tsr_vectors transports \
-    testing layers ring_vectors session_names post_mortem options deadlines))
+    testing layers ring_vectors session_names post_mortem options deadlines arena ring fast_path look shm_calls shm_results))
 FAULTS_MINUTES ?= 10
 CLANGXX ?= $(or $(shell command -v clang++),$(lastword $(sort $(wildcard /usr/bin/clang++-*))))
 

@@ -7,12 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-pytest.importorskip("fcntl")
-
 from tech_renaissance import ArenaFull
 from tech_renaissance._transport.shm import arena as arena_module
 from tech_renaissance._transport.shm.arena import PREFIX_NBYTES, Arena, Block, LentBlocks, size_class
-from tech_renaissance._transport.shm.segment import PAGE, UNAVAILABLE, Segment
+from tech_renaissance._transport.shm.pages import PAGE
+from tech_renaissance._transport.shm.segment import UNAVAILABLE, Segment
 
 pytestmark = pytest.mark.skipif(UNAVAILABLE is not None, reason="no shared memory here")
 
@@ -32,7 +31,7 @@ class Model:
     """An arena and what we know of its blocks: which we hold, which the other side has."""
 
     def __init__(self) -> None:
-        self.segment = Segment.create(64 << 20)
+        self.segment = Segment.create_arena(64 << 20)
         self.arena = Arena(self.segment)
         self.held: List[Block] = []
         self.lent: Dict[
@@ -54,6 +53,8 @@ class Model:
         if what == "allocate":
             block = self.arena.allocate(number)
             assert block.nbytes >= number + PREFIX_NBYTES
+            begin = block.offset - block.window.begin
+            assert block.window.can_hold(begin, begin + block.nbytes)
             assert all(
                 block.offset >= start + size or start >= block.offset + block.nbytes
                 for start, size in self.taken()

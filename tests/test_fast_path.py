@@ -1,11 +1,11 @@
 """The fast path of small requests gives the answers of the general path, which is the specification."""
 
-import os
 import threading
 from pathlib import Path
 from typing import Any, Callable, Iterable, List, Tuple
 
 import pytest
+from segments import duplicate
 
 from tech_renaissance import Cancelled, TechRenaissanceServer
 from tech_renaissance._protocol.frame import LONG, SHORT, Ready, Request, Response
@@ -156,7 +156,7 @@ class Pair:
     def __init__(self, folder: Path, *, is_fast: bool) -> None:
         folder.mkdir()
         self.host = ShmHost(library="numpy")
-        numbers = [os.dup(number) for number in self.host.prepare().descriptors]
+        numbers = [duplicate(number) for number in self.host.prepare().descriptors]
         self.end = ShmWorker(SessionPlace(str(folder)), numbers)
         self.server = Server()
         self.is_fast = is_fast

@@ -11,8 +11,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-pytest.importorskip("fcntl")
-
 from tech_renaissance import RemoteProtocolError
 from tech_renaissance._transport.shm.control import CONTROL_NBYTES, REQUEST_HEAD, REQUEST_TAIL
 from tech_renaissance._transport.shm.ring import RING_NBYTES, RingReader, RingWriter, full_fence

@@ -1,7 +1,6 @@
 """Calls over shared memory: texts of any size, rings that are full, tags that survive their worker; the contract of transports."""
 
 import itertools
-import os
 from pathlib import Path
 from typing import Any, Callable, List
 
@@ -9,6 +8,7 @@ import numpy as np
 import pytest
 from gates import Gate
 from leaks import wait_until
+from segments import duplicate
 
 from tech_renaissance import CommandError, PythonSession, TechRenaissanceServer, WorkerLost
 from tech_renaissance._protocol.frame import Exit, Ready, Request, Response
@@ -71,7 +71,7 @@ def make_pair(folder: Path) -> Callable[[], Pair]:
         directory.mkdir()
         host = ShmHost(library="numpy")
         return host, ShmWorker(
-            SessionPlace(str(directory)), [os.dup(number) for number in host.prepare().descriptors]
+            SessionPlace(str(directory)), [duplicate(number) for number in host.prepare().descriptors]
         )
 
     return make_pair

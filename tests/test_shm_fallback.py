@@ -12,13 +12,13 @@ from typing import Any, Callable, Dict, List, Optional
 import numpy as np
 import pytest
 from hosts import WORKERS, Driver
+from segments import duplicate
 
 from tech_renaissance import LaunchError, LocalProtocolError, PythonSession
 from tech_renaissance._transport.fallback import FallbackHost
 from tech_renaissance._transport.file.worker import FileWorker
 from tech_renaissance._transport.session_place import SessionPlace
-from tech_renaissance._transport.shm import segment
-from tech_renaissance._transport.shm.segment import UNAVAILABLE
+from tech_renaissance._transport.shm.segment import UNAVAILABLE, Segment
 from tech_renaissance._transport.shm.worker import ShmWorker
 from tech_renaissance.testing import Pair, check_transport
 
@@ -45,7 +45,7 @@ def info(session: Any) -> Dict[str, Any]:
     return json.loads(Path(session.session_dir, "worker.json").read_text())
 
 
-def _refuse(_: int) -> int:
+def _refuse() -> None:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
@@ -61,7 +61,7 @@ def test_both_ends_of_a_fallback_pass_the_contract(tmp_path: Path, serves: str) 
         descriptors = host.prepare().descriptors
         if serves == "file":
             return host, FileWorker(SessionPlace(str(directory)), None)
-        return host, ShmWorker(SessionPlace(str(directory)), [os.dup(number) for number in descriptors])
+        return host, ShmWorker(SessionPlace(str(directory)), [duplicate(number) for number in descriptors])
 
     check_transport(make_pair)
 
@@ -174,7 +174,7 @@ def test_a_host_without_shared_memory_offers_files_unless_it_was_asked_for(
     workspace: Any, worker_python: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Then the start fails, and says why."""
-    monkeypatch.setattr(segment, "make_descriptor", _refuse)
+    monkeypatch.setattr(Segment, "create_arena", _refuse)
     with PythonSession(WORKERS / "echo.py", "files", library="numpy") as session:
         assert "file" == info(session)["transport"]
         assert "the host has no shared memory: [Errno 28]" in info(session)["transport_reason"]
@@ -241,7 +241,7 @@ def test_no_shared_memory_for_a_new_worker_is_a_failed_launch(
     with PythonSession(WORKERS / "echo.py", "again", transport="shm", library="numpy") as session:
         session.terminate()
         with monkeypatch.context() as patch:
-            patch.setattr(segment, "make_descriptor", _refuse)
+            patch.setattr(Segment, "create_arena", _refuse)
             with pytest.raises(LaunchError) as caught:
                 session.start()
             assert "launch_failed" == caught.value.code

@@ -7,7 +7,7 @@ import threading
 
 from processes import descendants, kill
 
-_PATIENCE_S = 100.0
+_PATIENCE_S = 300.0 if sys.platform == "win32" else 100.0  # wine is slow with files
 _LAST_PATIENCE_S = 20.0
 
 

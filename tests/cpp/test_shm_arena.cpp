@@ -1,14 +1,8 @@
-// The arena's books against a simple model, and what becomes of a system without memory.
+// The arena's books against a simple model.
 #include "tech_renaissance/detail/transport/shm/segment.h"
 
 #ifdef TR_HAS_SHARED_MEMORY
 
-#include <sys/resource.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-
-#include <atomic>
-#include <cerrno>
 #include <cstring>
 #include <map>
 #include <random>
@@ -24,10 +18,8 @@ namespace shm = tr::detail::shm;
 
 namespace {
 
-std::atomic<bool> famine{false};
-
 struct Fixture {
-    std::shared_ptr<shm::Arena> arena = std::make_shared<shm::Arena>(shm::Segment(std::size_t{64} << 20));
+    std::shared_ptr<shm::Arena> arena = std::make_shared<shm::Arena>(shm::Segment::arena(std::uint64_t{64} << 20));
     std::vector<shm::BlockPtr> held;
     // What the other side has: offset and size -> lease.
     std::map<std::pair<std::uint64_t, std::uint64_t>, std::uint64_t> lent;
@@ -46,6 +38,7 @@ struct Fixture {
         const auto before = taken();
         const shm::BlockPtr block = arena->allocate(nbytes);
         CHECK(block->nbytes() >= nbytes + shm::block_prefix_nbytes);
+        CHECK(arena->segment().can_hold(block->offset(), block->offset() + block->nbytes()));
         for (const auto& [offset, size] : before) {
             CHECK(block->offset() >= offset + size || offset >= block->offset() + block->nbytes());
         }
@@ -82,15 +75,6 @@ struct Fixture {
 };
 
 }  // namespace
-
-// In place of the C library's: a system that may have no memory left.
-extern "C" int fallocate(int descriptor, int mode, off_t offset, off_t nbytes) {
-    if (famine) {
-        errno = ENOSPC;
-        return -1;
-    }
-    return static_cast<int>(::syscall(SYS_fallocate, descriptor, mode, offset, nbytes));
-}
 
 TEST("what is copied for others is copied whole, at any size and from any address") {
     const std::size_t least = 16 << 10;
@@ -212,32 +196,6 @@ TEST("what the other side has returned is found in few looks among any number of
     int searches = 1;
     for (; !find(10000); ++searches) CHECK(looks <= 16);
     CHECK(searches <= 20000 / 12);
-}
-
-TEST("a system without memory is a full arena, not a signal") {
-    Fixture f;
-    const shm::BlockPtr early = f.arena->allocate(1000);
-    famine = true;
-    CHECK_THROWS(ArenaFull, "arena_full", f.arena->allocate(10 << 20));
-    CHECK(f.arena->allocate(1000) != nullptr);  // of what was taken before
-    famine = false;
-    CHECK(f.arena->allocate(10 << 20) != nullptr);
-}
-
-TEST("a limit of file sizes makes arenas smaller, and is no signal") {
-    rlimit before{};
-    ::getrlimit(RLIMIT_FSIZE, &before);
-    const rlimit limit{std::size_t{100} << 20, before.rlim_max};
-    ::setrlimit(RLIMIT_FSIZE, &limit);
-    CHECK_EQ(std::size_t{64} << 20, shm::Segment::arena().nbytes());
-    bool refused = false;
-    try {
-        shm::Segment segment(std::size_t{101} << 20);
-    } catch (const std::system_error&) {
-        refused = true;
-    }
-    CHECK(refused);
-    ::setrlimit(RLIMIT_FSIZE, &before);
 }
 
 TEST("size classes waste at most an eighth") {

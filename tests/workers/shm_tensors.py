@@ -9,6 +9,7 @@ from gate import pass_gate
 
 from tech_renaissance import ArenaFull, TechRenaissanceServer
 from tech_renaissance._transport.shm import control
+from tech_renaissance._transport.shm.segment import Segment
 
 if os.environ.get("NO_RECHECKS"):  # who is not woken sleeps on
     control._SLEEP_S = 3600.0
@@ -187,13 +188,13 @@ class SharingServer(TechRenaissanceServer):
 
     def do_famine(self, parameters):
         """From now on the system has no memory for segments."""
-        os.posix_fallocate = _refuse
+        Segment.commit = _refuse
 
     def do_plenty(self, parameters):
-        os.posix_fallocate = _fallocate
+        Segment.commit = _commit
 
 
-_fallocate = os.posix_fallocate
+_commit = Segment.commit
 
 
 def _refuse(*_):

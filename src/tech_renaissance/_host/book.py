@@ -80,7 +80,9 @@ class Book:
 
     def _since(self, call: Call, began_ns: Optional[int] = None) -> float:
         """``began_ns``: what the worker says, which may be anything."""
-        since = self._answered_at if began_ns is None else min(began_ns / 1e9, time.monotonic())
+        since = self._answered_at
+        if began_ns is not None:  # on a clock that need not be that of time.monotonic
+            since = time.monotonic() - max(0, time.perf_counter_ns() - began_ns) / 1e9
         return max(call.sent_at, since)
 
     def _try_hand_over(self, frame: Frame) -> bool:

@@ -120,8 +120,8 @@ def spawn(
     streams: Sequence[int],
     inherited: Sequence[int] = (),
 ) -> Spawned:
-    """Start a program. ``streams``: the handles that become its stdin, stdout and stderr; ``inherited``: others that it gets. All must be
-    inheritable. Raises OSError, and ValueError for what cannot be passed to a process.
+    """Start a program. ``streams``: the handles that become its stdin, stdout and stderr; ``inherited``: others that it gets. Raises
+    OSError, and ValueError for what cannot be passed to a process.
     """
     line = subprocess.list2cmdline(arguments)
     variables = "".join(
@@ -146,6 +146,9 @@ def spawn(
         | _EXTENDED_STARTUP_INFORMATION
     )
     try:
+        # Inheritable no longer than now, because other processes that this one starts may inherit whatever is.
+        for handle in handles:
+            os.set_handle_inheritable(handle, True)
         if not _kernel32.CreateProcessW(
             None,
             ctypes.create_unicode_buffer(line),
@@ -160,6 +163,8 @@ def spawn(
         ):
             raise ctypes.WinError(ctypes.get_last_error())
     finally:
+        for handle in handles:
+            os.set_handle_inheritable(handle, False)
         _kernel32.DeleteProcThreadAttributeList(attributes)
     _kernel32.CloseHandle(started.thread)
     return Spawned(started.process, started.pid)

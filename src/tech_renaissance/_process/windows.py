@@ -158,8 +158,6 @@ class Process(BaseProcess):
                 ours.callback(os.close, writing)
                 ends.append(writing)
             handles = [msvcrt.get_osfhandle(end) for end in ends]
-            for handle in handles:
-                os.set_handle_inheritable(handle, True)
             variables = {**environment, "TR_HOST_PID": str(os.getpid())}
             started = spawn(arguments, variables, directory, self._job, handles, inherited)
         self.pid = started.pid

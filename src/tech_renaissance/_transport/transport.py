@@ -123,7 +123,7 @@ class HostTransport(Transport):
     @abc.abstractmethod
     def begun(self, request_ids: Sequence[int]) -> Dict[int, Optional[int]]:
         """Which of these unanswered requests, oldest first, the worker may have begun, and when, in nanoseconds of
-        ``time.monotonic_ns``; None if that is unknown. A request whose response has come since may be among them.
+        ``time.perf_counter_ns``; None if that is unknown. A request whose response has come since may be among them.
         """
 
     @abc.abstractmethod

@@ -12,8 +12,9 @@ from collections import defaultdict, deque
 from typing import DefaultDict, Deque, List, Optional
 
 from ..._base.errors import ArenaFull
+from .pages import PAGE, page_up
 from .ranges import Ranges
-from .segment import PAGE, Mapping, Segment, page_up
+from .segment import Mapping, Segment
 from .window import Windows, window_begin
 
 PREFIX_NBYTES = (

@@ -93,13 +93,13 @@ class ControlSide:
             return words[index] != seen
         self.give_way()
         given_ns = self._given_look_ns
-        until = time.monotonic_ns() + (self._usual_look_ns() if given_ns is None else given_ns)
+        until = time.perf_counter_ns() + (self._usual_look_ns() if given_ns is None else given_ns)
         while True:
             for _ in _LOOKS:
                 if words[index] != seen:
                     self._penalty = 0
                     return True
-            if time.monotonic_ns() >= until:
+            if time.perf_counter_ns() >= until:
                 break
         if given_ns is None:
             self._skips = self._penalty = min(2 * self._penalty + 1, _MOST_SKIPS)
@@ -134,7 +134,7 @@ class ControlSide:
 
 
 def in_work(words: memoryview) -> Dict[int, int]:
-    """The ids of the requests that the worker has begun, and when, in nanoseconds of ``time.monotonic_ns``."""
+    """The ids of the requests that the worker has begun, and when, in nanoseconds of ``time.perf_counter_ns``."""
     return {words[slot]: words[slot + 1] for slot in _SLOTS if words[slot]}
 
 

@@ -25,7 +25,7 @@ _copy = (ctypes.cdll.msvcrt if sys.platform == "win32" else ctypes.CDLL(None)).m
 _copy.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t]
 _copy.restype = None
 # Up to this size a slice assignment is faster. Larger copies are made without the GIL, so that other threads can run.
-_MOST_SLICED_NBYTES = 65536
+_MOST_SLICED_NBYTES = 0 if sys.platform == "win32" else 65536
 
 # Torch dtypes whose tensors are plain memory if they are contiguous and on the CPU.
 _PLAIN = {"float32", "float64", "int32", "int64", "uint8", "int8", "int16", "float16", "bfloat16"}

@@ -21,15 +21,13 @@ from ..._base.tensor import Library
 from ..._protocol.tsr import HEADER_NBYTES_MAX, HEADER_NBYTES_MIN, Header, is_short_header, peek_header
 from . import frame as shm_frame
 from .arena import PREFIX_NBYTES, TIDY_S
-from .segment import Mapping, Segment
+from .segment import UNCHECKED_NBYTES, Mapping, Segment
 from .view import Use, alias_maker, use_of, view_of
 from .window import Windows
 
 _LEAST_BLOCK = PREFIX_NBYTES + HEADER_NBYTES_MAX
 _MOST_PARKED = 64
 _NUMBERS_END = 1 << 63
-# Up to this size it is not checked whether a tensor really has memory.
-_UNCHECKED_NBYTES = 1 << 20
 
 
 class MemoryRef(weakref.ref):  # type: ignore[type-arg]
@@ -204,9 +202,13 @@ class Lessee:
 
     def _window(self, offset: int) -> Mapping:
         try:
-            return self._windows.at(offset)
+            window = self._windows.at(offset)
         except OSError as error:
             raise ArenaFull(f"this process cannot map a tensor: {error}") from error
+        start = offset - window.begin
+        if _LEAST_BLOCK > UNCHECKED_NBYTES and not window.can_hold(start, start + _LEAST_BLOCK):
+            raise FormatError("short_data", "there is no memory where the tensor should be")
+        return window
 
     def _view(self, lease: Lease, head: bytes, library: Library) -> Any:
         window = lease.window
@@ -216,7 +218,7 @@ class Lessee:
         end = start + header.nbytes
         if end > window.nbytes:
             raise FormatError("short_data", "the tensor ends beyond its window", window.nbytes - start)
-        if header.nbytes > _UNCHECKED_NBYTES and not self._segment.has_taken(header.nbytes):
+        if header.nbytes > UNCHECKED_NBYTES and not window.can_hold(start, end):
             raise FormatError("short_data", "the tensor is larger than the memory in its arena")
         if end > window.populated_to:
             window.populated_to = end
@@ -232,7 +234,9 @@ class Lessee:
 
     def _body(self, offset: int, nbytes: int) -> bytes:
         start = offset + PREFIX_NBYTES
-        if not 0 < nbytes <= self._segment.nbytes - start or not self._segment.has_taken(nbytes):
+        if not 0 < nbytes <= self._segment.nbytes - start or not self._segment.can_hold(
+            start, start + nbytes
+        ):
             raise RemoteProtocolError("bad_frame", "the frame's body is larger than its arena")
         return self._segment.read(start, nbytes)
 

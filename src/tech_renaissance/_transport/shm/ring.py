@@ -3,7 +3,7 @@
 The other side may overwrite the bytes at any moment, so a frame is copied out before anything in it is trusted.
 """
 
-import platform
+import os
 import threading
 from typing import Callable, Optional
 
@@ -38,7 +38,8 @@ def _make_fence() -> Callable[[], None]:
 
 full_fence = _make_fence()
 # x86 does not reorder stores with stores or loads with loads. Other processors need the full fence.
-NEEDS_FENCES = platform.machine().lower() not in ("x86_64", "amd64", "i386", "i686")
+_MACHINE = os.uname().machine if hasattr(os, "uname") else os.environ.get("PROCESSOR_ARCHITECTURE", "")
+NEEDS_FENCES = _MACHINE.lower() not in ("x86_64", "amd64", "i386", "i686", "x86")
 
 
 class RingWriter:

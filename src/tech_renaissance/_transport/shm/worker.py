@@ -249,7 +249,7 @@ class ShmWorker(WorkerTransport):
         if not self.since_ns:  # the first request; from now on the file says nothing more specific
             self._say("serving")
         words = self._words
-        words[CURRENT_SINCE_NS] = self.since_ns = time.monotonic_ns()
+        words[CURRENT_SINCE_NS] = self.since_ns = time.perf_counter_ns()
         words[CURRENT_ID] = request.id or 0
         self.command = command = request.command
         return request if command != "exit" else Exit()
@@ -327,7 +327,7 @@ class ShmWorker(WorkerTransport):
     def count(self, *, is_failure: bool) -> None:
         """Note that the current request has been answered. To be done while the host reads."""
         words = self._words
-        words[HISTOGRAM + (time.monotonic_ns() - self.since_ns).bit_length() % 64] += 1
+        words[HISTOGRAM + (time.perf_counter_ns() - self.since_ns).bit_length() % 64] += 1
         words[CURRENT_ID] = 0
         if is_failure:
             words[FAILED] += 1

@@ -13,10 +13,9 @@ namespace tr::detail {
 class Child {
 public:
     explicit Child(const Launch& launch) : job_(make_job()) {
-        SECURITY_ATTRIBUTES security = inheritable();
-        const Handle nothing = checked(::CreateFileW(L"NUL", GENERIC_READ, FILE_SHARE_READ | FILE_SHARE_WRITE,
-                                                     &security, OPEN_EXISTING, 0, nullptr),
-                                       "cannot open NUL");
+        const Handle nothing = checked(
+            ::CreateFileW(L"NUL", GENERIC_READ, FILE_SHARE_READ | FILE_SHARE_WRITE, nullptr, OPEN_EXISTING, 0, nullptr),
+            "cannot open NUL");
         spawned_ = spawn(launch, job_.get(),
                          {nothing.get(), output_.writing_end(Stream::out), output_.writing_end(Stream::err)});
         output_.close_writing_ends();

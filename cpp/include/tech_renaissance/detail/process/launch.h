@@ -6,6 +6,7 @@
 
 #include "tech_renaissance/detail/base/environment_variables.h"
 #include "tech_renaissance/detail/base/launch_failed.h"
+#include "tech_renaissance/detail/system/handle.h"
 #include "tech_renaissance/output.h"
 
 namespace tr::detail {
@@ -15,10 +16,10 @@ struct Launch {
     Environment environment;        // complete: only TR_HOST_PID, TR_LIFELINE and inherited_variable are added
     std::string working_directory;  // empty: the host's
     Output output;
-    // POSIX: descriptors of ours that the child gets, at most max_inherited (descriptor_posix.h), and the variable that
-    // lists their numbers, separated by commas.
+    // Descriptors of ours that the child gets (handles on Windows), at most max_inherited (descriptor_posix.h), and the
+    // variable that lists their numbers, separated by commas.
     std::string inherited_variable = {};
-    std::vector<int> inherited = {};
+    std::vector<SharedHandle> inherited = {};
 };
 
 inline void check_c_string(const std::string& text) {

@@ -12,8 +12,6 @@
 
 namespace tr::detail {
 
-inline SECURITY_ATTRIBUTES inheritable() { return {sizeof(SECURITY_ATTRIBUTES), nullptr, TRUE}; }
-
 // One stream. A read is always under way, because only its completion shows that there is something to read.
 class OutputPipe {
 public:
@@ -25,8 +23,7 @@ public:
         constexpr DWORD kind = PIPE_TYPE_BYTE | PIPE_READMODE_BYTE | PIPE_WAIT | PIPE_REJECT_REMOTE_CLIENTS;
         reading_ = checked(::CreateNamedPipeW(name.c_str(), mode, kind, 1, 0, buffer_nbytes, 0, nullptr),
                            "cannot make a pipe");
-        SECURITY_ATTRIBUTES security = inheritable();
-        writing_ = checked(::CreateFileW(name.c_str(), GENERIC_WRITE, 0, &security, OPEN_EXISTING, 0, nullptr),
+        writing_ = checked(::CreateFileW(name.c_str(), GENERIC_WRITE, 0, nullptr, OPEN_EXISTING, 0, nullptr),
                            "cannot open a pipe");
         begin_read();
     }

@@ -2,8 +2,10 @@
 #pragma once
 
 #include <array>
+#include <cstdint>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tech_renaissance/detail/process/command_line_windows.h"
@@ -28,15 +30,34 @@ inline Handle make_job() {
     return job;
 }
 
+// Handles that a process to be started inherits. They are inheritable no longer than this object lives, because other
+// processes that the host starts may inherit whatever is.
+class Inheritable {
+public:
+    explicit Inheritable(std::vector<HANDLE> handles) : handles_(std::move(handles)) { set(HANDLE_FLAG_INHERIT); }
+    Inheritable(const Inheritable&) = delete;
+    Inheritable& operator=(const Inheritable&) = delete;
+    ~Inheritable() { set(0); }
+
+    std::vector<HANDLE>& handles() noexcept { return handles_; }
+
+private:
+    void set(DWORD flags) const noexcept {
+        for (const HANDLE handle : handles_) ::SetHandleInformation(handle, HANDLE_FLAG_INHERIT, flags);
+    }
+
+    std::vector<HANDLE> handles_;
+};
+
 // The job that a new process is put into, and the handles that it inherits; both must outlive this object.
 class StartAttributes {
 public:
-    StartAttributes(HANDLE& job, std::array<HANDLE, 3>& inherited) {
+    StartAttributes(HANDLE& job, std::vector<HANDLE>& inherited) {
         SIZE_T nbytes = 0;
         ::InitializeProcThreadAttributeList(nullptr, 2, 0, &nbytes);
         buffer_.resize(nbytes);
         check(::InitializeProcThreadAttributeList(get(), 2, 0, &nbytes));
-        add(PROC_THREAD_ATTRIBUTE_HANDLE_LIST, inherited.data(), sizeof inherited);
+        add(PROC_THREAD_ATTRIBUTE_HANDLE_LIST, inherited.data(), inherited.size() * sizeof(HANDLE));
         add(job_list_attribute, &job, sizeof job);
     }
     StartAttributes(const StartAttributes&) = delete;
@@ -58,6 +79,15 @@ private:
     std::vector<char> buffer_;
 };
 
+// An inherited handle has the same number in the child.
+inline std::string numbers_of(const std::vector<HANDLE>& handles) {
+    std::string numbers;
+    for (const HANDLE handle : handles) {
+        numbers += (numbers.empty() ? "" : ",") + std::to_string(reinterpret_cast<std::uintptr_t>(handle));
+    }
+    return numbers;
+}
+
 struct IgnoringCase {
     bool operator()(const std::wstring& a, const std::wstring& b) const noexcept {
         return ::CompareStringOrdinal(a.c_str(), -1, b.c_str(), -1, TRUE) == CSTR_LESS_THAN;
@@ -65,8 +95,10 @@ struct IgnoringCase {
 };
 
 // Sorted as CreateProcessW demands. There is no lifeline, because the job object serves as one.
-inline std::wstring environment_block(Environment environment) {
+inline std::wstring environment_block(const Launch& launch) {
+    Environment environment = launch.environment;
     environment["TR_HOST_PID"] = std::to_string(current_process_id());
+    if (!launch.inherited_variable.empty()) environment[launch.inherited_variable] = numbers_of(launch.inherited);
     environment.erase("TR_LIFELINE");
     std::map<std::wstring, std::wstring, IgnoringCase> sorted;
     for (const auto& [name, value] : environment) sorted[to_utf16(name)] = to_utf16(value);
@@ -96,7 +128,10 @@ inline SpawnedProcess spawn(const Launch& launch, HANDLE job, std::array<HANDLE,
     if (!directory.empty() && !is_directory(launch.working_directory)) {
         throw_launch_failed("there is no working directory '" + launch.working_directory + "'");
     }
-    StartAttributes attributes(job, streams);
+    std::vector<HANDLE> handles(streams.begin(), streams.end());
+    handles.insert(handles.end(), launch.inherited.begin(), launch.inherited.end());
+    Inheritable inherited(std::move(handles));
+    StartAttributes attributes(job, inherited.handles());
     STARTUPINFOEXW start{};
     start.StartupInfo.cb = sizeof start;
     start.StartupInfo.dwFlags = STARTF_USESTDHANDLES;
@@ -105,7 +140,7 @@ inline SpawnedProcess spawn(const Launch& launch, HANDLE job, std::array<HANDLE,
     start.StartupInfo.hStdError = streams[2];
     start.lpAttributeList = attributes.get();
     std::wstring line = command_line_of(launch);
-    std::wstring block = environment_block(launch.environment);
+    std::wstring block = environment_block(launch);
     constexpr DWORD flags =
         CREATE_NEW_PROCESS_GROUP | CREATE_NO_WINDOW | CREATE_UNICODE_ENVIRONMENT | EXTENDED_STARTUPINFO_PRESENT;
     PROCESS_INFORMATION started{};

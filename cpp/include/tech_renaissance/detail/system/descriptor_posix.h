@@ -25,6 +25,7 @@ namespace tr::detail {
 
 using WaitHandle = int;  // a descriptor that can be polled for reading
 constexpr WaitHandle no_handle = -1;
+using SharedHandle = int;  // a descriptor that a child may inherit
 
 [[noreturn]] inline void throw_os_error(const std::string& what, int error) {
     throw_launch_failed(what + ": " + std::generic_category().message(error));

@@ -15,6 +15,7 @@ namespace tr::detail {
 
 using WaitHandle = HANDLE;  // an object that can be waited for
 constexpr WaitHandle no_handle = nullptr;
+using SharedHandle = HANDLE;  // a handle that a child may inherit
 
 [[noreturn]] inline void throw_os_error(const std::string& what, DWORD error) {
     throw_launch_failed(what + ": " + std::system_category().message(static_cast<int>(error)));

@@ -9,8 +9,9 @@
 #include <utility>
 
 #include "tech_renaissance/detail/transport/file/host.h"
+#include "tech_renaissance/detail/transport/shm/segment.h"
 #include "tech_renaissance/detail/transport/transport.h"
-#if defined(__linux__)
+#if defined(TR_HAS_SHARED_MEMORY)
 #include "tech_renaissance/detail/transport/fallback.h"
 #endif
 
@@ -46,7 +47,7 @@ inline std::unique_ptr<HostTransport> choose_transport(const std::string& name, 
     Offer offer;
     if (name != "file") {
         try {
-#if defined(__linux__)
+#if defined(TR_HAS_SHARED_MEMORY)
             return std::make_unique<FallbackHost>(directory, poll_ms, look);
 #else
             static_cast<void>(look);

@@ -13,7 +13,7 @@
 #include "tech_renaissance/detail/base/deadline.h"
 #include "tech_renaissance/detail/protocol/frame.h"
 #include "tech_renaissance/detail/protocol/json.h"
-#include "tech_renaissance/detail/system/event.h"
+#include "tech_renaissance/detail/system/handle.h"
 #include "tech_renaissance/tensor.h"
 
 namespace tr::detail {
@@ -59,11 +59,11 @@ struct Begun {
     std::optional<Clock::time_point> since = std::nullopt;
 };
 
-// What a worker must get when it is launched: descriptors to inherit, and a variable that lists their numbers, or says
-// why there are none. Nothing if the variable's name is empty.
+// What a worker must get when it is launched: descriptors to inherit (handles on Windows), and a variable that lists
+// their numbers, or says why there are none. Nothing if the variable's name is empty.
 struct Offer {
     std::string variable;
-    std::vector<int> descriptors;
+    std::vector<SharedHandle> descriptors;
     std::string refusal;
 };
 

@@ -10,8 +10,13 @@
 #include <optional>
 #include <thread>
 
+#if defined(__x86_64__) || defined(__i386__) || defined(_M_X64)
+#include <emmintrin.h>
+#endif
+
 #include "tech_renaissance/detail/base/deadline.h"
-#include "tech_renaissance/detail/transport/shm/doorbell_posix.h"
+#include "tech_renaissance/detail/system/handle.h"
+#include "tech_renaissance/detail/transport/shm/doorbell.h"
 #include "tech_renaissance/detail/transport/shm/ring.h"
 #include "tech_renaissance/detail/transport/shm/segment.h"
 
@@ -39,8 +44,8 @@ inline constexpr std::uint64_t most_given_up = 256;
 inline constexpr std::chrono::milliseconds longest_sleep(1000);
 
 inline void relax_processor() noexcept {
-#if defined(__x86_64__) || defined(__i386__)
-    __builtin_ia32_pause();
+#if defined(__x86_64__) || defined(__i386__) || defined(_M_X64)
+    _mm_pause();
 #elif defined(__aarch64__)
     asm volatile("yield");
 #endif
@@ -55,7 +60,7 @@ public:
         std::memcpy(memory_.mapping.at(0), "TRCTRL\0", 8);
     }
 
-    int descriptor() const noexcept { return memory_.segment.descriptor(); }
+    SharedHandle descriptor() const noexcept { return memory_.segment.descriptor(); }
     RingWriter& writer() noexcept { return writer_; }
     RingReader& reader() noexcept { return reader_; }
     Doorbell& doorbell() noexcept { return doorbell_; }

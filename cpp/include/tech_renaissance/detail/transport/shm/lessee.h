@@ -75,17 +75,14 @@ public:
         return tensors;
     }
 
-    // A copy of a large frame's body. Throws RemoteProtocolError.
+    // A copy of a large frame's body. Throws RemoteProtocolError, and ArenaFull if this process cannot read it.
     std::string body(Lent lent, std::uint64_t nbytes) {
         check(lent);
-        const std::uint64_t start = lent.offset + block_prefix_nbytes;
-        if (nbytes > segment_.nbytes() - start || !segment_.has_taken(nbytes)) {
-            throw_bad_frame("a frame's body is larger than the memory in its arena");
+        try {
+            return copy(lent, nbytes);
+        } catch (const std::system_error& error) {
+            throw ArenaFull(std::string("this process cannot read a text: ") + error.what());
         }
-        const Unmapped lease{segment_, lent};
-        std::string body(static_cast<std::size_t>(nbytes), '\0');
-        segment_.read(start, body.data(), body.size());
-        return body;
     }
 
     // Unmaps what was not needed for a while. Cheap to call often.
@@ -103,6 +100,17 @@ private:
         Lent lent;
         ~Unmapped() { segment.store(lent.offset, lent.lease); }
     };
+
+    std::string copy(Lent lent, std::uint64_t nbytes) {
+        const std::uint64_t start = lent.offset + block_prefix_nbytes;
+        if (nbytes > segment_.nbytes() - start || !segment_.can_hold(start, start + nbytes)) {
+            throw_bad_frame("a frame's body is larger than the memory in its arena");
+        }
+        const Unmapped lease{segment_, lent};
+        std::string body(static_cast<std::size_t>(nbytes), '\0');
+        segment_.read(start, body.data(), body.size());
+        return body;
+    }
 
     Tensor tensor(Lent lent) {
         const std::shared_ptr<Lease> lease = take(lent);
@@ -133,9 +141,8 @@ private:
     }
 
     void check(Lent lent) const {
-        constexpr std::uint64_t least = block_prefix_nbytes + static_cast<std::uint64_t>(tsr_max_header_nbytes);
         const bool possible = lent.offset % 64 == 0 && lent.offset < segment_.nbytes() && lent.lease != 0 &&
-                              lent.lease >> 63 == 0 && least <= window_end(lent.offset) - lent.offset;
+                              lent.lease >> 63 == 0 && least_block_nbytes <= window_end(lent.offset) - lent.offset;
         if (!possible) throw_bad_frame("there is no such block in the arena");
     }
 
@@ -147,22 +154,27 @@ private:
             const Unmapped lease{segment_, lent};
             throw ArenaFull(std::string("this process cannot map a tensor: ") + error.what());
         }
+        if (least_block_nbytes > unchecked_nbytes &&
+            !window->can_hold(segment_, lent.offset, lent.offset + least_block_nbytes)) {
+            throw_bad_frame("there is no memory where a tensor should be");
+        }
         return window;
     }
 
     // The elements must lie in the window, and not be more than the other side can have written.
     void require_memory(Mapping& window, std::uint64_t begin, std::uint64_t nbytes) {
         if (begin > window.end() || nbytes > window.end() - begin) throw_bad_frame("a tensor ends beyond its window");
-        if (nbytes > unchecked_nbytes && !segment_.has_taken(nbytes)) {
+        const std::uint64_t end = begin + nbytes;
+        if (nbytes > unchecked_nbytes && !window.can_hold(segment_, begin, end)) {
             throw_bad_frame("a tensor is larger than the memory in its arena");
         }
-        const std::uint64_t end = begin + nbytes;
         if (end <= window.populated_to) return;
         window.populated_to = end;
         if (segment_.has_all(begin, end)) window.populate(begin, end);  // else populating would allocate memory
     }
 
-    static constexpr std::uint64_t unchecked_nbytes = 1 << 20;
+    static constexpr std::uint64_t least_block_nbytes =
+        block_prefix_nbytes + static_cast<std::uint64_t>(tsr_max_header_nbytes);
 
     const Segment& segment_;
     Windows windows_;

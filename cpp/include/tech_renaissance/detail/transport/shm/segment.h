@@ -4,4 +4,7 @@
 #if defined(__linux__)
 #include "tech_renaissance/detail/transport/shm/segment_linux.h"
 #define TR_HAS_SHARED_MEMORY 1
+#elif defined(_WIN32)
+#include "tech_renaissance/detail/transport/shm/segment_windows.h"
+#define TR_HAS_SHARED_MEMORY 1
 #endif

@@ -38,17 +38,20 @@ inline std::uint64_t page_up(std::uint64_t offset) {
 }
 inline std::uint64_t page_down(std::uint64_t offset) { return offset / page_nbytes() * page_nbytes(); }
 
+// Whether smaller tensors and bodies are in a segment's memory is not checked: reading where there is none is harmless
+// here.
+inline constexpr std::uint64_t unchecked_nbytes = 1 << 20;
+
 // A segment that this process made.
 class Segment {
 public:
     // Throws std::system_error.
     explicit Segment(std::uint64_t nbytes) : descriptor_(make(nbytes)), nbytes_(nbytes) {}
 
-    // A sparse segment, as large as this process is allowed to make a file. Throws std::system_error.
-    static Segment arena() {
-        constexpr std::uint64_t largest = std::uint64_t{1} << 40;
+    // A sparse segment of `nbytes`, or as much as this process may put into a file. Throws std::system_error.
+    static Segment arena(std::uint64_t nbytes = std::uint64_t{1} << 40) {
         constexpr std::uint64_t smallest = std::uint64_t{64} << 20;
-        for (std::uint64_t nbytes = largest;; nbytes /= 2) {
+        for (;; nbytes /= 2) {
             try {
                 return Segment(nbytes);
             } catch (const std::system_error&) {
@@ -78,8 +81,10 @@ public:
         return ::lseek(descriptor_.get(), static_cast<off_t>(begin), SEEK_HOLE) >= static_cast<off_t>(end);
     }
 
-    // Whether the segment has at least this much memory in all. Nothing larger can be in it.
-    bool has_taken(std::uint64_t nbytes) const {
+    // Whether the other side can have written all of a range. If not, it must not be read.
+    bool can_hold(std::uint64_t begin, std::uint64_t end) const {
+        const std::uint64_t nbytes = end - begin;
+        if (nbytes <= unchecked_nbytes) return true;
         struct stat status{};
         return ::fstat(descriptor_.get(), &status) == 0 && static_cast<std::uint64_t>(status.st_blocks) >= nbytes / 512;
     }
@@ -158,6 +163,11 @@ public:
         constexpr int populate_write = 23;  // MADV_POPULATE_WRITE, since Linux 5.14
         const std::uint64_t first = page_down(begin);
         ::madvise(at(first), std::min(page_up(end), end_) - first, populate_write);
+    }
+
+    // Whether the other side can have written all of a range. If not, it must not be read.
+    bool can_hold(const Segment& segment, std::uint64_t begin, std::uint64_t end) const {
+        return segment.can_hold(begin, end);
     }
 
     std::uint64_t populated_to = 0;  // how far a reader has populated it

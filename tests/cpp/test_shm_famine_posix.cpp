@@ -1,10 +1,11 @@
-// What becomes of an arena when this process can map no more. Has its own mmap, which sanitizers of threads do not
-// survive.
+// What becomes of an arena when the system has no more memory, or this process can map no more. Has its own mmap, which
+// sanitizers of threads do not survive.
 #include "tech_renaissance/detail/transport/shm/segment.h"
 
 #ifdef TR_HAS_SHARED_MEMORY
 
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -22,6 +23,7 @@ namespace shm = tr::detail::shm;
 namespace {
 
 std::atomic<int> windows_left{-1};  // that can be mapped before address space runs out; negative: any number
+std::atomic<bool> famine{false};
 
 }  // namespace
 
@@ -33,6 +35,15 @@ extern "C" void* mmap(void* where, std::size_t nbytes, int protection, int flags
         return MAP_FAILED;
     }
     return reinterpret_cast<void*>(::syscall(SYS_mmap, where, nbytes, protection, flags, descriptor, offset));
+}
+
+// In place of the C library's: a system that may have no memory left.
+extern "C" int fallocate(int descriptor, int mode, off_t offset, off_t nbytes) {
+    if (famine) {
+        errno = ENOSPC;
+        return -1;
+    }
+    return static_cast<int>(::syscall(SYS_fallocate, descriptor, mode, offset, nbytes));
 }
 
 TEST("a part of an arena that cannot be mapped is not given out, and what is mapped serves on") {
@@ -67,6 +78,32 @@ TEST("windows that nothing needs are unmapped, at once where address space is sh
     CHECK(refused);
     CHECK(needed.expired());
     windows_left = -1;
+}
+
+TEST("a system without memory is a full arena, not a signal") {
+    const auto arena = std::make_shared<shm::Arena>(shm::Segment(std::size_t{64} << 20));
+    const shm::BlockPtr early = arena->allocate(1000);
+    famine = true;
+    CHECK_THROWS(ArenaFull, "arena_full", arena->allocate(10 << 20));
+    CHECK(arena->allocate(1000) != nullptr);  // of what was taken before
+    famine = false;
+    CHECK(arena->allocate(10 << 20) != nullptr);
+}
+
+TEST("a limit of file sizes makes arenas smaller, and is no signal") {
+    rlimit before{};
+    ::getrlimit(RLIMIT_FSIZE, &before);
+    const rlimit limit{std::size_t{100} << 20, before.rlim_max};
+    ::setrlimit(RLIMIT_FSIZE, &limit);
+    CHECK_EQ(std::size_t{64} << 20, shm::Segment::arena().nbytes());
+    bool refused = false;
+    try {
+        shm::Segment segment(std::size_t{101} << 20);
+    } catch (const std::system_error&) {
+        refused = true;
+    }
+    CHECK(refused);
+    ::setrlimit(RLIMIT_FSIZE, &before);
 }
 
 #else

@@ -1,4 +1,4 @@
-"""Segments on Linux: a memfd has no name and cannot outlive its users; once sealed, nobody can shrink it while others use it."""
+"""The memory of segments on Linux: a memfd has no name and cannot outlive its users; once sealed, nobody can shrink it while others use it."""
 
 import fcntl
 import os
@@ -24,3 +24,8 @@ def make_descriptor(nbytes: int) -> int:
         close_held(descriptor)
         raise
     return descriptor
+
+
+def take_memory(descriptor: int, begin: int, end: int) -> None:
+    """Allocate memory for a range of whole pages. Raises OSError."""
+    os.posix_fallocate(descriptor, begin, end - begin)
