@@ -43,14 +43,10 @@ else:
         processes_of,
     )
 
-# Whether a host can have a worker's stacks.
-HAS_STACKS = sys.platform != "win32"
-
 posix_signals = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals between processes")
 
 __all__ = [
     "ABORTED",
-    "HAS_STACKS",
     "KILLED",
     "KILLED_NAME",
     "KILLED_TEXT",

@@ -11,7 +11,7 @@ import pytest
 from gates import Gate
 from hosts import WORKERS
 from leaks import wait_until
-from processes import HAS_STACKS, is_alive, kill, posix_signals
+from processes import is_alive, kill, posix_signals
 
 from tech_renaissance import (
     CallCancelled,
@@ -55,7 +55,7 @@ def test_a_call_that_obeys_leaves_the_worker_alive(
         session.fetch_response(command, deadline_ms=100)
     error = caught.value
     assert ("deadline_passed", step, None) == (error.code, error.step, error.post_mortem)
-    if step != "notice" and HAS_STACKS:  # the handler may have been quicker
+    if step != "notice":  # the handler may have been quicker
         assert "in main_logic" in error.stack
     assert pid == session.fetch_response("pid")
 
@@ -265,7 +265,6 @@ def test_states_at_the_ends(make_session: Maker, gate: Gate) -> None:
     assert "lost" == session.state().name
 
 
-@pytest.mark.skipif(not HAS_STACKS, reason="Windows has no stacks yet")
 def test_a_timeout_shows_where_the_worker_stands(start: Maker, gate: Gate) -> None:
     """The stacks of all threads; the worker knows nothing of it."""
     session = start("stubborn.py")

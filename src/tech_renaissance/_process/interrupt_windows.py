@@ -1,29 +1,35 @@
-"""interrupt_posix.py for Windows, where the host cannot send a signal: a thread of the worker checks whether the current request
-has been cancelled. There are no stacks.
-"""
+"""interrupt_posix.py for Windows, where the host cannot send a signal: it sets an event, for which a thread of the worker waits."""
 
+import _winapi
 import contextlib
+import os
 import signal
+import sys
 import threading
 from types import FrameType
 from typing import Callable, Generator, List, Optional
 
-# How long a cancelled handler has before it is interrupted.
-_NOTICE_S = 0.2
-_LOOK_S = 0.05
+from .._system.event_windows import make_event, set_event
+from .stack_file import StackFile
+
+# The source lines of stacks come from files. After reading each, this thread would wait for a busy main thread.
+_EAGER_S = 1e-4
 
 
 @contextlib.contextmanager
 def interruptible(
     directory: str, interrupt: Callable[[], None], is_cancelled: Callable[[], bool]
 ) -> Generator[None, None, None]:
-    """While serving, run ``interrupt`` in the main thread when the current request has been cancelled."""
-    del directory
-    if threading.current_thread() is not threading.main_thread():
+    """While serving, let the host have ``interrupt`` run in the main thread, and ask for the stacks."""
+    inherited = os.environ.pop("TR_INTERRUPT", None)
+    if inherited is None:  # a host that cannot ask
         yield
         return
+    asked, over = int(inherited), make_event()
+    os.set_handle_inheritable(asked, False)
+    stacks = StackFile(directory)
     ours: List[bool] = []
-    over = threading.Event()
+    in_main_thread = threading.current_thread() is threading.main_thread()
 
     def answer(number: int, frame: Optional[FrameType]) -> None:
         if ours:
@@ -33,18 +39,32 @@ def interruptible(
             signal.default_int_handler(number, frame)
 
     def watch() -> None:
-        while not over.wait(_LOOK_S):
-            with contextlib.suppress(OSError, MemoryError):  # the next look may succeed
-                if is_cancelled() and not over.wait(_NOTICE_S) and is_cancelled():
+        while _winapi.WaitForMultipleObjects((asked, over), False) == _winapi.WAIT_OBJECT_0:
+            with contextlib.suppress(OSError, MemoryError):  # the host asks again
+                if not _answer(stacks) and in_main_thread and is_cancelled():
                     ours.append(True)
                     signal.raise_signal(signal.SIGINT)  # unlike interrupt_main, it ends a sleep
 
-    before = signal.signal(signal.SIGINT, answer)
-    watcher = threading.Thread(target=watch, name="tech_renaissance cancel", daemon=True)
+    before = signal.signal(signal.SIGINT, answer) if in_main_thread else None
+    watcher = threading.Thread(target=watch, name="tech_renaissance interrupt", daemon=True)
     watcher.start()
     try:
         yield
     finally:
-        over.set()
+        set_event(over)
         watcher.join()
-        signal.signal(signal.SIGINT, before)
+        if in_main_thread:
+            signal.signal(signal.SIGINT, before)
+        stacks.close()
+        _winapi.CloseHandle(over)
+        _winapi.CloseHandle(asked)
+
+
+def _answer(stacks: StackFile) -> bool:
+    """See StackFile. This thread's own stack is of no interest."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(_EAGER_S)
+    try:
+        return stacks.answer(None)
+    finally:
+        sys.setswitchinterval(before)

@@ -2,11 +2,14 @@
 
 import os
 import stat
+import sys
 import time
 
 from .process import Process, process_state
+from .stack_file import QUESTION
 
-_QUESTION = b"?"
+# Whether the stack can be had without the help of Python code.
+_CAN_INSIST = sys.platform != "win32"
 _LONGEST_S = 0.15
 _STILL_S = 0.02
 _LOOK_S = 0.002
@@ -17,7 +20,11 @@ _STATES = {"T": "it is stopped", "t": "a debugger holds it", "D": "it is in unin
 def take_stacks(process: Process, path: str) -> str:
     """The stacks of all threads, or why they cannot be taken; empty if the worker has no such file."""
     flags = (
-        os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
+        os.O_RDWR
+        | getattr(os, "O_NOFOLLOW", 0)
+        | getattr(os, "O_NONBLOCK", 0)
+        | getattr(os, "O_CLOEXEC", 0)
+        | getattr(os, "O_BINARY", 0)
     )
     try:
         descriptor = os.open(path, flags)
@@ -29,13 +36,18 @@ def take_stacks(process: Process, path: str) -> str:
         if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:  # not the file that the worker made
             return ""
         os.ftruncate(descriptor, 0)
-        os.write(descriptor, _QUESTION)
+        os.write(descriptor, QUESTION)
         process.interrupt()
         if not _wait_for_answer(descriptor):
-            os.ftruncate(descriptor, 0)
-            process.ask_for_stack()
+            if _CAN_INSIST:
+                os.ftruncate(descriptor, 0)
+                process.ask_for_stack()
             _wait_for_answer(descriptor)
-        text = os.pread(descriptor, _MOST_NBYTES, 0).decode("utf-8", "replace")
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        text = os.read(descriptor, _MOST_NBYTES).decode("utf-8", "replace")
+        if text == QUESTION.decode():
+            text = ""
+            os.ftruncate(descriptor, 0)  # nobody is to answer it in place of a later interrupt
     except (OSError, MemoryError) as error:  # such as a full disk
         text, why = "", getattr(error, "strerror", None) or "no memory"
     finally:
@@ -55,8 +67,8 @@ def _wait_for_answer(descriptor: int) -> bool:
         nbytes = os.fstat(descriptor).st_size
         if nbytes != seen:
             seen, changed = nbytes, now
-        if seen > len(_QUESTION) and now - changed >= _STILL_S:
+        if seen > len(QUESTION) and now - changed >= _STILL_S:
             return True
         if now - started > _LONGEST_S:
-            return seen > len(_QUESTION)
+            return seen > len(QUESTION)
         time.sleep(_LOOK_S)

@@ -15,6 +15,7 @@ from ctypes import wintypes
 from typing import Callable, List, Mapping, Optional, Sequence
 
 from .._base.errors import LaunchError
+from .._system.event_windows import make_event, set_event
 from .._system.latch import Latch
 from .base import RETRY_S, BaseProcess
 from .output import DescriptorSink, Output, OutputFlow, SinkFlow, open_sink
@@ -65,7 +66,7 @@ class Process(BaseProcess):
         self._output: OutputFlow = (
             LineFlow(output) if callable(output) else SinkFlow(open_sink(output, _DescriptorSink))
         )
-        self._job = 0
+        self._job = self._interrupt = 0
         self._killed = Latch()
         self._streams: List[int] = []
         self._is_reading = [False, False]
@@ -74,7 +75,7 @@ class Process(BaseProcess):
         except (OSError, ValueError) as error:
             for descriptor in self._streams:
                 os.close(descriptor)
-            _kernel32.CloseHandle(self._job)
+            self._close_handles()
             self._output.close()
             raise LaunchError(
                 "launch_failed", f"cannot start {arguments[0]!r} in {directory or '.'!r}: {error}"
@@ -110,10 +111,11 @@ class Process(BaseProcess):
         self._output.wait_for_room(timeout_s)
 
     def interrupt(self) -> None:
-        """Does nothing: the worker itself checks whether its request has been cancelled."""
+        """See posix.py."""
+        set_event(self._interrupt)
 
     def ask_for_stack(self) -> None:
-        """Does nothing: stacks are not available."""
+        """Does nothing: nobody but Python code can write stacks."""
 
     def terminate(self) -> None:
         """End the worker and its children: Windows has no gentler way for a process without a console."""
@@ -131,11 +133,16 @@ class Process(BaseProcess):
             for thread in self._threads:
                 if thread.ident is not None and thread is not threading.current_thread():
                     thread.join(0.0 if self.is_unkillable else _DRAIN_S)
-            _kernel32.CloseHandle(self._job)
-            self._job = 0
+            self._close_handles()
             if self._ended.is_set():
                 _kernel32.CloseHandle(self.exit_handle)
             self._output.close()
+
+    def _close_handles(self) -> None:
+        for handle in (self._job, self._interrupt):
+            if handle:
+                _kernel32.CloseHandle(handle)
+        self._job = self._interrupt = 0
 
     def disown(self) -> None:
         """Does nothing: there are no forks."""
@@ -148,6 +155,7 @@ class Process(BaseProcess):
         inherited: Sequence[int],
     ) -> None:
         self._job = create_job()
+        self._interrupt = make_event()
         with contextlib.ExitStack() as ours:  # the child's ends
             nothing = os.open(os.devnull, os.O_RDONLY | os.O_NOINHERIT)
             ours.callback(os.close, nothing)
@@ -158,8 +166,14 @@ class Process(BaseProcess):
                 ours.callback(os.close, writing)
                 ends.append(writing)
             handles = [msvcrt.get_osfhandle(end) for end in ends]
-            variables = {**environment, "TR_HOST_PID": str(os.getpid())}
-            started = spawn(arguments, variables, directory, self._job, handles, inherited)
+            variables = {
+                **environment,
+                "TR_HOST_PID": str(os.getpid()),
+                "TR_INTERRUPT": str(self._interrupt),
+            }
+            started = spawn(
+                arguments, variables, directory, self._job, handles, [*inherited, self._interrupt]
+            )
         self.pid = started.pid
         self.exit_handle = started.handle
 

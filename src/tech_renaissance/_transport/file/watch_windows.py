@@ -5,12 +5,13 @@ import ctypes
 from ctypes import wintypes
 from typing import Optional
 
+from ..._system.event_windows import make_event, set_event
+
 _FILE_NAMES_AND_SIZES = 0x1 | 0x8 | 0x10  # FILE_NOTIFY_CHANGE_FILE_NAME, _SIZE, _LAST_WRITE
 _WAIT_TIMEOUT = 0x102
 _INVALID_HANDLE = ctypes.c_void_p(-1).value
 
 _kernel32 = ctypes.WinDLL("kernel32", use_last_error=True)
-_kernel32.CreateEventW.restype = wintypes.HANDLE
 _kernel32.FindFirstChangeNotificationW.restype = wintypes.HANDLE
 _kernel32.FindFirstChangeNotificationW.argtypes = [wintypes.LPCWSTR, wintypes.BOOL, wintypes.DWORD]
 _kernel32.WaitForMultipleObjects.argtypes = [
@@ -19,7 +20,7 @@ _kernel32.WaitForMultipleObjects.argtypes = [
     wintypes.BOOL,
     wintypes.DWORD,
 ]
-for _function in (_kernel32.SetEvent, _kernel32.CloseHandle, _kernel32.FindNextChangeNotification):
+for _function in (_kernel32.CloseHandle, _kernel32.FindNextChangeNotification):
     _function.argtypes = [wintypes.HANDLE]
 _kernel32.FindCloseChangeNotification.argtypes = [wintypes.HANDLE]
 
@@ -28,7 +29,7 @@ class SleepWatch:
     """Sees no changes: sleeps until the timeout, a wake, or the exit handle."""
 
     def __init__(self) -> None:
-        self._event = _kernel32.CreateEventW(None, False, False, None)  # auto-reset
+        self._event = make_event()
 
     def wait(self, timeout_s: float, exit_handle: Optional[int] = None) -> bool:
         """True if something happened before the timeout."""
@@ -39,7 +40,7 @@ class SleepWatch:
 
     def wake(self) -> None:
         """End a wait, or the next one. Safe from any thread."""
-        _kernel32.SetEvent(self._event)
+        set_event(self._event)
 
     def close(self) -> None:
         """Release the handles."""

@@ -4,16 +4,10 @@ Both sides have both events. A worker need not notice here that its host has die
 """
 
 import _winapi
-import ctypes
 import os
-from ctypes import wintypes
 from typing import List, Tuple
 
-_kernel32 = ctypes.WinDLL("kernel32", use_last_error=True)
-_kernel32.CreateEventW.restype = wintypes.HANDLE
-_kernel32.CreateEventW.argtypes = [ctypes.c_void_p, wintypes.BOOL, wintypes.BOOL, wintypes.LPCWSTR]
-_set = _kernel32.SetEvent
-_set.argtypes = [wintypes.HANDLE]
+from ..._system.event_windows import make_event, set_event
 
 
 class Doorbell:
@@ -38,9 +32,9 @@ class Doorbell:
         """The host's end, and the handles for the worker to inherit: the event it hears and the one it rings. They stay open as long as
         the host's end.
         """
-        hears = _make_event()
+        hears = make_event()
         try:
-            rings = _make_event()
+            rings = make_event()
         except OSError:
             _winapi.CloseHandle(hears)
             raise
@@ -52,11 +46,11 @@ class Doorbell:
 
     def ring(self) -> None:
         """Wake the other side. It may have died, which is noticed elsewhere."""
-        _set(self._rings)
+        set_event(self._rings)
 
     def wake(self) -> None:
         """End our own current wait, or the next one."""
-        _set(self._hears)
+        set_event(self._hears)
 
     def wait(self, timeout_s: float) -> bool:
         """Sleep until rung, woken, or the process to watch has ended; False if the time passed."""
@@ -76,11 +70,3 @@ class Doorbell:
             if handle:
                 _winapi.CloseHandle(handle)
         self._hears = self._rings = 0
-
-
-def _make_event() -> int:
-    """A new event, which one waiting thread resets. Raises OSError."""
-    event: int = _kernel32.CreateEventW(None, False, False, None)
-    if not event:
-        raise ctypes.WinError(ctypes.get_last_error())
-    return event

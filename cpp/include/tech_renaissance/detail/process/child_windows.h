@@ -12,11 +12,13 @@ namespace tr::detail {
 // as anything else; the caller locks the rest.
 class Child {
 public:
-    explicit Child(const Launch& launch) : job_(make_job()) {
+    explicit Child(const Launch& launch)
+        : job_(make_job()),
+          interrupt_(checked(::CreateEventW(nullptr, FALSE, FALSE, nullptr), "cannot make an event")) {
         const Handle nothing = checked(
             ::CreateFileW(L"NUL", GENERIC_READ, FILE_SHARE_READ | FILE_SHARE_WRITE, nullptr, OPEN_EXISTING, 0, nullptr),
             "cannot open NUL");
-        spawned_ = spawn(launch, job_.get(),
+        spawned_ = spawn(launch, job_.get(), interrupt_.get(),
                          {nothing.get(), output_.writing_end(Stream::out), output_.writing_end(Stream::err)});
         output_.close_writing_ends();
     }
@@ -39,8 +41,10 @@ public:
     void kill() const noexcept { ::TerminateJobObject(job_.get(), 1); }
     void close_lifeline() const noexcept { kill(); }
 
-    // Do nothing, because there are no such signals: the worker itself looks for cancel.txt.
-    void interrupt() const noexcept {}
+    // A process that does not know the event ignores it.
+    void interrupt() const noexcept { ::SetEvent(interrupt_.get()); }
+
+    // Does nothing: nobody but Python code can write stacks.
     void ask_stack() const noexcept {}
 
     // Does nothing: the process id is freed when the handle is closed.
@@ -49,6 +53,7 @@ public:
 private:
     OutputPipes output_;
     Handle job_;
+    Handle interrupt_;
     SpawnedProcess spawned_{};
 };
 

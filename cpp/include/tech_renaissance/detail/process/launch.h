@@ -13,7 +13,7 @@ namespace tr::detail {
 
 struct Launch {
     std::vector<std::string> argv;  // argv[0] is the path of the executable; PATH is not searched
-    Environment environment;        // complete: only TR_HOST_PID, TR_LIFELINE and inherited_variable are added
+    Environment environment;  // complete: only TR_HOST_PID, TR_LIFELINE, TR_INTERRUPT and inherited_variable are added
     std::string working_directory;  // empty: the host's
     Output output;
     // Descriptors of ours that the child gets (handles on Windows), at most max_inherited (descriptor_posix.h), and the

@@ -233,7 +233,7 @@ public:
     void mark_unkillable() noexcept { unkillable_ = true; }
     bool is_unkillable() const noexcept { return unkillable_; }
 
-    // Has the worker interrupt its handler or write its stacks, if it knows how. Does nothing on Windows.
+    // Has the worker interrupt its handler or write its stacks, if it knows how.
     void interrupt() const { state_->interrupt(); }
 
     // Has the worker write the stack of its main thread, if it knows how. Does nothing on Windows.

@@ -95,9 +95,10 @@ struct IgnoringCase {
 };
 
 // Sorted as CreateProcessW demands. There is no lifeline, because the job object serves as one.
-inline std::wstring environment_block(const Launch& launch) {
+inline std::wstring environment_block(const Launch& launch, HANDLE interrupt) {
     Environment environment = launch.environment;
     environment["TR_HOST_PID"] = std::to_string(current_process_id());
+    environment["TR_INTERRUPT"] = numbers_of({interrupt});
     if (!launch.inherited_variable.empty()) environment[launch.inherited_variable] = numbers_of(launch.inherited);
     environment.erase("TR_LIFELINE");
     std::map<std::wstring, std::wstring, IgnoringCase> sorted;
@@ -118,8 +119,9 @@ struct SpawnedProcess {
     std::int64_t pid;
 };
 
-// `streams` become stdin, stdout and stderr. Throws LaunchError interpreter_not_found or launch_failed.
-inline SpawnedProcess spawn(const Launch& launch, HANDLE job, std::array<HANDLE, 3> streams) {
+// `interrupt`: the event that interrupts the child; `streams` become stdin, stdout and stderr. Throws LaunchError
+// interpreter_not_found or launch_failed.
+inline SpawnedProcess spawn(const Launch& launch, HANDLE job, HANDLE interrupt, std::array<HANDLE, 3> streams) {
     check_launch(launch);
     // A relative path is relative to the host's directory, even if the child will work in another.
     const std::string executable = with_executable_suffix(absolute_path(launch.argv[0]));
@@ -129,6 +131,7 @@ inline SpawnedProcess spawn(const Launch& launch, HANDLE job, std::array<HANDLE,
         throw_launch_failed("there is no working directory '" + launch.working_directory + "'");
     }
     std::vector<HANDLE> handles(streams.begin(), streams.end());
+    handles.push_back(interrupt);
     handles.insert(handles.end(), launch.inherited.begin(), launch.inherited.end());
     Inheritable inherited(std::move(handles));
     StartAttributes attributes(job, inherited.handles());
@@ -140,7 +143,7 @@ inline SpawnedProcess spawn(const Launch& launch, HANDLE job, std::array<HANDLE,
     start.StartupInfo.hStdError = streams[2];
     start.lpAttributeList = attributes.get();
     std::wstring line = command_line_of(launch);
-    std::wstring block = environment_block(launch);
+    std::wstring block = environment_block(launch, interrupt);
     constexpr DWORD flags =
         CREATE_NEW_PROCESS_GROUP | CREATE_NO_WINDOW | CREATE_UNICODE_ENVIRONMENT | EXTENDED_STARTUPINFO_PRESENT;
     PROCESS_INFORMATION started{};
