@@ -26,7 +26,7 @@ from tech_renaissance._protocol.frame import (
 
 VECTORS = Path(__file__).resolve().parents[1] / "spec" / "vectors" / "message"
 PIECES = [
-    b'"cmd":"x"', b'"params":', b'"result":"y"', b'"command":', b'"parameters":', b'"id":7', b'"tensors":["a"]', b'"error":{"code":"c"}',
+    b'"cmd":"x"', b'"params":', b'"result":"y"', b'"command":', b'"parameters":', b'"id":7', b'"tensors":["a"]', b'"kinds":[1]', b'"form":2', b'"typed":true', b'"attachments":[{"kind":0,"name":"a"}]', b'"error":{"code":"c"}',
     b"{", b"}", b"[", b"]", b",", b":", b'"', b"\\", b"\\ud800", b"\\udc00", b"\\u0000", b"null", b"true", b"-0", b"1e999", b"NaN",
     b"\xef\xbb\xbf", b"\xed\xa0\x80", b"\xff", b"\0", b" ", b"9" * 30, b"[" * 70, b'{"a":' * 70,
 ]  # fmt: skip
@@ -39,7 +39,7 @@ def check_request(data: bytes) -> None:
     except RemoteProtocolError:
         return
     if isinstance(frame, Request):
-        assert frame == decode_request(encode_request(frame, 1).encode())
+        assert frame == decode_request(encode_request(frame, frame.attachments, 1).encode())
 
 
 def check_response(data: bytes) -> None:
@@ -48,8 +48,9 @@ def check_response(data: bytes) -> None:
         frame = decode_response(data)
     except RemoteProtocolError:
         return
-    encoded = encode_response(frame, frame.tensors, 1).encode()
-    assert encoded == encode_response(decode_response(encoded), decode_response(encoded).tensors, 1).encode()
+    encoded = encode_response(frame, frame.attachments, 1).encode()
+    again = decode_response(encoded)
+    assert encoded == encode_response(again, again.attachments, 1).encode()
 
 
 def check_message(data: bytes) -> None:
@@ -59,7 +60,7 @@ def check_message(data: bytes) -> None:
     except LocalProtocolError:
         return
     if not isinstance(frame, Exit):
-        assert frame == decode_request(encode_request(frame, 1).encode())
+        assert frame == decode_request(encode_request(frame, frame.attachments, 1).encode())
 
 
 def mutated(data: bytes, other: bytes, chance: random.Random) -> bytes:

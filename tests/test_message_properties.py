@@ -7,6 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tech_renaissance._base.errors import ProtocolError
+from tech_renaissance._protocol import body
+from tech_renaissance._protocol.body import KINDS, TENSOR
 from tech_renaissance._protocol.frame import (
     LONG,
     SHORT,
@@ -25,7 +27,10 @@ IDS = st.integers(1, 2**63 - 1)
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
 COMMANDS = TEXTS.filter(lambda text: text not in ("", "exit"))
 DIALECTS = st.sampled_from([LONG, SHORT])
-TENSORS = st.lists(st.from_regex(r"result_[0-9]{1,3}", fullmatch=True)).map(tuple)
+NAMES = st.from_regex(r"_?[a-z]{1,3}_[0-9]{1,3}", fullmatch=True)
+ATTACHMENTS = st.lists(st.tuples(st.sampled_from(KINDS), NAMES)).map(tuple)
+TENSORS = st.lists(st.tuples(st.just(TENSOR), NAMES)).map(tuple)
+FORMS = st.sampled_from(body.FORMS)
 FAILURES = st.builds(Failure, TEXTS.filter(bool), TEXTS, TEXTS, TEXTS)
 KEYS = [
     "command",
@@ -36,6 +41,12 @@ KEYS = [
     "result",
     "message",
     "tensors",
+    "kinds",
+    "form",
+    "typed",
+    "attachments",
+    "kind",
+    "name",
     "error",
     "code",
     "other",
@@ -55,25 +66,30 @@ def _code(decode: Callable[[Any], Any], data: Any) -> str:
     return ""
 
 
-@given(st.builds(Request, COMMANDS, TEXTS, st.none() | IDS, DIALECTS))
+REQUESTS = st.builds(
+    Request, COMMANDS, TEXTS, st.none() | IDS, DIALECTS, st.none() | IDS, st.booleans(), FORMS, ATTACHMENTS
+)
+
+
+@given(REQUESTS)
 def test_a_request_is_decoded_as_it_was_encoded(request: Request) -> None:
     """Nothing of a request is lost or changed, as text or as bytes."""
-    text = encode_request(request, 5)
+    text = encode_request(request, request.attachments, 5)
 
     assert request == decode_request(text)
     assert request == decode_request(text.encode())
 
 
-@given(st.builds(Response, TEXTS, TEXTS, TEXTS, TENSORS, st.none() | FAILURES, IDS, DIALECTS))
+@given(st.builds(Response, TEXTS, TEXTS, TEXTS, ATTACHMENTS, st.none() | FAILURES, IDS, DIALECTS, FORMS))
 def test_a_response_with_an_id_is_decoded_as_it_was_encoded(response: Response) -> None:
     """Nothing of a response is lost or changed in either dialect."""
-    assert response == decode_response(encode_response(response, response.tensors, 5).encode())
+    assert response == decode_response(encode_response(response, response.attachments, 5).encode())
 
 
 @given(st.builds(Response, TEXTS, TEXTS, TEXTS, TENSORS, st.none() | FAILURES, st.none(), DIALECTS))
 def test_a_response_without_an_id_has_only_the_keys_older_hosts_know(response: Response) -> None:
     """Older hosts get the keys of their dialect, and ``error``, which they ignore."""
-    keys = set(json.loads(encode_response(response, response.tensors, 5))) - {"error"}
+    keys = set(json.loads(encode_response(response, response.attachments, 5))) - {"error"}
 
     long_keys = {"command", "result", "message", "timestamp"}
     assert ({"cmd", "params"} if response.dialect == SHORT else long_keys) == keys
@@ -97,7 +113,7 @@ def test_any_typed_text_becomes_a_request_that_can_be_sent_or_is_refused(text: s
     frame = parse_message(text) if not code else Exit()
     if isinstance(frame, Request):
         assert frame.id is None
-        assert frame == decode_request(encode_request(frame, 5).encode())
+        assert frame == decode_request(encode_request(frame, frame.attachments, 5).encode())
 
 
 @given(COMMANDS.map(lambda text: "".join(text.split())).filter(bool), TEXTS)

@@ -40,15 +40,16 @@ def _meaning(frame: Union[Request, Response, Exit]) -> Answer:
     values = asdict(frame)
     if isinstance(frame, Request):
         values["deadline"] = values.pop("deadline_ns")
-    if isinstance(frame, Response):
-        values["tensors"] = list(frame.tensors)
+    if not isinstance(frame, Exit):
+        values["attachments"] = [list(named) for named in frame.attachments]
     return {"kind": type(frame).__name__.lower(), **values}
 
 
 def _encoded(frame: Union[Request, Response, Exit]) -> str:
     if isinstance(frame, Response):
-        return encode_response(frame, frame.tensors, TIMESTAMP_MS)
-    return encode_request(Request("exit") if isinstance(frame, Exit) else frame, TIMESTAMP_MS)
+        return encode_response(frame, frame.attachments, TIMESTAMP_MS)
+    request = Request("exit") if isinstance(frame, Exit) else frame
+    return encode_request(request, request.attachments, TIMESTAMP_MS)
 
 
 def _python_answer(kind: str, data: bytes) -> Answer:

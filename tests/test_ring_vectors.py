@@ -36,6 +36,7 @@ def _meaning(data: bytes) -> Answer:
     if kind == frame.REQUEST:
         values = asdict(frame.decode_request(data))
         values["deadline"] = values.pop("deadline_ns")
+        values["attachments"] = [[kind, *lent] for kind, lent in values["attachments"]]
         return {"kind": "request", **values}
     if kind == frame.PUT:
         tag, (offset, lease) = frame.decode_put(data)
@@ -45,10 +46,9 @@ def _meaning(data: bytes) -> Answer:
     if kind == frame.READY:
         return {"kind": "ready", "info": frame.decode_ready(data)}
     if kind == frame.RESPONSE:
-        response, blocks = frame.decode_response(data)
-        values = asdict(response)
-        del values["tensors"]
-        return {"kind": "response", **values, "blocks": [list(block) for block in blocks]}
+        values = asdict(frame.decode_response(data))
+        values["attachments"] = [[kind, *lent] for kind, lent in values["attachments"]]
+        return {"kind": "response", **values}
     return {"kind": {frame.EXIT: "exit", frame.EXITING: "exiting"}[kind]}
 
 
@@ -60,7 +60,8 @@ def _encoded(meaning: Answer) -> bytes:
         return frame.encode_body_in_block(head, (values["offset"], values["lease"]), values["nbytes"])
     if kind == "request":
         deadline = values.pop("deadline")
-        return frame.encode_request(Request(**values, deadline_ns=deadline))
+        attached = _attached(values)
+        return frame.encode_request(Request(**values, deadline_ns=deadline), attached)
     if kind == "put":
         return frame.encode_put(values["tag"], (values["offset"], values["lease"]))
     if kind == "drop":
@@ -68,11 +69,16 @@ def _encoded(meaning: Answer) -> bytes:
     if kind == "ready":
         return frame.encode_ready(values["info"])
     if kind == "response":
-        blocks = [tuple(block) for block in values.pop("blocks")]
+        attached = _attached(values)
         error = values.pop("error")
         response = Response(**values, error=Failure(**error) if error else None)
-        return frame.encode_response(response, blocks, "")
+        return frame.encode_response(response, attached, "")
     return frame.encode_simple({"exit": frame.EXIT, "exiting": frame.EXITING}[kind])
+
+
+def _attached(values: Answer) -> List[frame.Attached]:
+    """The attachments of a meaning, which are taken out of it."""
+    return [(kind, (offset, lease)) for kind, offset, lease in values.pop("attachments")]
 
 
 def _python(questions: List[Answer]) -> List[Answer]:

@@ -8,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tech_renaissance import RemoteProtocolError
+from tech_renaissance._protocol import body
+from tech_renaissance._protocol.body import KINDS
 from tech_renaissance._protocol.frame import LONG, SHORT, Failure, Request, Response
 from tech_renaissance._transport.shm import frame as shm_frame
 
@@ -16,19 +18,20 @@ Decoder = Callable[[bytes], Any]
 TEXTS = st.text(st.characters(exclude_categories=("Cs",)))
 WORDS = st.integers(0, 2**64 - 1)
 LENT = st.tuples(WORDS, WORDS)
+ATTACHED = st.lists(st.tuples(st.sampled_from(KINDS), LENT), max_size=5).map(tuple)
+FORMS = st.sampled_from(body.FORMS)
 IDS = st.one_of(st.none(), st.integers(1, 2**63 - 1))
 DIALECTS = st.sampled_from([LONG, SHORT])
 FAILURES = st.one_of(st.none(), st.builds(Failure, TEXTS.filter(bool), TEXTS, TEXTS, TEXTS))
 
 SAMPLES: List[Tuple[bytes, Decoder]] = [
-    (shm_frame.encode_request(Request("command", "parameters \u6c49", 7, SHORT)), shm_frame.decode_request),
     (shm_frame.encode_ready({"pid": 1, "versions": [1, 2.5, None]}), shm_frame.decode_ready),
     (shm_frame.encode_put("tag", (4096, 3)), shm_frame.decode_put),
     (shm_frame.encode_drop("tag \U0001f600"), shm_frame.decode_drop),
     (
         shm_frame.encode_response(
             Response("c", "result", "m\u00e9", (), Failure("code", "m", "t", "tb"), 9),
-            [(64, 1), (128, 2)],
+            [(0, (64, 1)), (3, (128, 2))],
             "",
         ),
         shm_frame.decode_response,
@@ -37,8 +40,16 @@ SAMPLES: List[Tuple[bytes, Decoder]] = [
         shm_frame.encode_body_in_block(shm_frame.encode_drop("tag"), (64, 5), 8),
         shm_frame.decode_body_in_block,
     ),
+    (shm_frame.encode_request(Request("command", "parameters \u6c49", 7, SHORT)), shm_frame.decode_request),
+    (
+        shm_frame.encode_request(
+            Request("add", "", 7, deadline_ns=5, typed=True, form=1), [(0, (64, 1)), (2, (128, 2))]
+        ),
+        shm_frame.decode_request,
+    ),
 ]
-NAMES = ["request", "ready", "put", "drop", "response", "body in block"]
+NAMES = ["ready", "put", "drop", "response", "body in block", "request", "request with attachments"]
+FRAMES = pytest.mark.parametrize(("frame", "decode"), SAMPLES, ids=NAMES)
 
 
 def attempt(decode: Decoder, frame: bytes) -> Optional[Any]:
@@ -50,36 +61,27 @@ def attempt(decode: Decoder, frame: bytes) -> Optional[Any]:
         return None
 
 
-@given(TEXTS.filter(bool), TEXTS, IDS, DIALECTS)
-def test_requests_survive(command: str, parameters: str, number: Optional[int], dialect: str) -> None:
+@given(
+    st.builds(
+        Request, TEXTS.filter(bool), TEXTS, IDS, DIALECTS, st.none() | WORDS, st.booleans(), FORMS, ATTACHED
+    )
+)
+def test_requests_survive(request: Request) -> None:
     """Whatever is in them."""
-    request = Request(command, parameters, number, dialect)
-    frame = shm_frame.encode_request(request)
+    frame = shm_frame.encode_request(request, request.attachments)
     assert request == shm_frame.decode_request(frame)
     assert 0 == len(frame) % 8
     assert len(frame) == int.from_bytes(frame[:4], "little")
 
 
-@given(TEXTS, TEXTS, TEXTS, FAILURES, IDS, DIALECTS, st.lists(LENT, max_size=5))
-def test_responses_survive(
-    command: str,
-    result: str,
-    message: str,
-    failure: Optional[Failure],
-    number: Optional[int],
-    dialect: str,
-    lent: List[Any],
-) -> None:
+@given(st.builds(Response, TEXTS, TEXTS, TEXTS, ATTACHED, FAILURES, IDS, DIALECTS, FORMS))
+def test_responses_survive(response: Response) -> None:
     """Whatever is in them; the request's own command is left out."""
-    response = Response(command, result, message, (), failure, number, dialect)
-    frame = shm_frame.encode_response(response, lent, "\ud800")
-    assert (response, lent) == (
-        shm_frame.decode_response(frame)[0],
-        list(shm_frame.decode_response(frame)[1]),
-    )
+    frame = shm_frame.encode_response(response, response.attachments, "\ud800")
+    assert response == shm_frame.decode_response(frame)
     assert 0 == len(frame) % 8
-    shortened = shm_frame.decode_response(shm_frame.encode_response(response, lent, command))[0]
-    assert "" == shortened.command
+    same = shm_frame.encode_response(response, response.attachments, response.command)
+    assert "" == shm_frame.decode_response(same).command
 
 
 @given(TEXTS, LENT)
@@ -89,7 +91,8 @@ def test_tags_survive(tag: str, lent: Any) -> None:
     assert tag == shm_frame.decode_drop(shm_frame.encode_drop(tag))
 
 
-@pytest.mark.parametrize(("frame", "decode"), SAMPLES, ids=NAMES)
+# The attachments of a request fill it, so that its size counts.
+@pytest.mark.parametrize(("frame", "decode"), SAMPLES[:-1], ids=NAMES[:-1])
 def test_a_frame_that_is_cut_off_anywhere_is_refused(frame: bytes, decode: Decoder) -> None:
     """Or means the same, where only padding is missing."""
     whole = decode(frame)
@@ -97,13 +100,13 @@ def test_a_frame_that_is_cut_off_anywhere_is_refused(frame: bytes, decode: Decod
         assert attempt(decode, frame[:length]) in (None, whole)
 
 
-@pytest.mark.parametrize(("frame", "decode"), SAMPLES, ids=NAMES)
+@pytest.mark.parametrize(("frame", "decode"), SAMPLES[:-2], ids=NAMES[:-2])
 def test_a_frame_with_bytes_behind_it_means_the_same(frame: bytes, decode: Decoder) -> None:
     """They count for nothing."""
     assert decode(frame) == decode(frame + b"\xff" * 24)
 
 
-@pytest.mark.parametrize(("frame", "decode"), SAMPLES, ids=NAMES)
+@FRAMES
 def test_a_frame_that_is_changed_anywhere_is_refused_or_says_something(frame: bytes, decode: Decoder) -> None:
     """Nothing else happens."""
     numbers = random.Random(5)

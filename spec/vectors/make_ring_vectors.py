@@ -14,7 +14,7 @@ from typing import Any, Dict, Iterator, List, Optional, Tuple
 from vector_files import HERE, existing, write_or_check
 
 KINDS = {"request": 1, "exit": 2, "put": 3, "drop": 4, "ready": 17, "response": 18, "exiting": 19}
-SHORT, BODY_IN_BLOCK, DEADLINE = 1, 2, 4
+SHORT, BODY_IN_BLOCK, DEADLINE, TYPED = 1, 2, 4, 8
 MOST = 2**63 - 1
 ERROR = {
     "code": "command_failed",
@@ -39,6 +39,15 @@ def texts(*parts: bytes) -> bytes:
     return joined + bytes(-len(joined) % 8)
 
 
+# Its kind, the offset of its block, and the lease.
+Attached = Tuple[int, int, int]
+
+
+def attachments(attached: Tuple[Attached, ...]) -> bytes:
+    """The attachments of a frame, all of them in the sender's arena."""
+    return b"".join(struct.pack("<BB6xQQ", kind, 0, offset, lease) for kind, offset, lease in attached)
+
+
 def request(
     command: str,
     parameters: str = "",
@@ -46,13 +55,16 @@ def request(
     frame_id: int = 1,
     short: bool = False,
     deadline: Optional[int] = None,
+    typed: bool = False,
+    form: int = 0,
+    attached: Tuple[Attached, ...] = (),
 ) -> Tuple[bytes, Dict[str, Any]]:
     """A Request and its meaning."""
     c, p = command.encode(), parameters.encode()
-    body = struct.pack("<II", len(c), len(p)) + c + p
+    body = struct.pack("<II", len(c), len(p)) + texts(c, p) + attachments(attached)
     if deadline is not None:
-        body += bytes(-len(body) % 8) + struct.pack("<Q", deadline)
-    flags = (SHORT if short else 0) | (DEADLINE if deadline is not None else 0)
+        body += struct.pack("<Q", deadline)
+    flags = (SHORT if short else 0) | (DEADLINE if deadline is not None else 0) | (TYPED if typed else 0) | form << 4
     meaning = {
         "kind": "request",
         "dialect": "short" if short else "long",
@@ -60,6 +72,9 @@ def request(
         "command": command,
         "parameters": parameters,
         "deadline": deadline,
+        "typed": typed,
+        "form": form,
+        "attachments": [list(one) for one in attached],
     }
     return frame(KINDS["request"], body, flags=flags, frame_id=frame_id), meaning
 
@@ -70,7 +85,8 @@ def response(
     command: str = "",
     message: str = "",
     error: Optional[Dict[str, str]] = None,
-    blocks: Tuple[Tuple[int, int], ...] = (),
+    attached: Tuple[Attached, ...] = (),
+    form: int = 0,
     frame_id: int = 1,
     short: bool = False,
 ) -> Tuple[bytes, Dict[str, Any]]:
@@ -81,8 +97,7 @@ def response(
         message.encode(),
         json.dumps(error).encode() if error else b"",
     ]
-    body = struct.pack("<6I", *map(len, parts), len(blocks), 0) + texts(*parts)
-    body += b"".join(struct.pack("<QQ", *block) for block in blocks)
+    body = struct.pack("<6I", *map(len, parts), len(attached), 0) + texts(*parts) + attachments(attached)
     meaning = {
         "kind": "response",
         "dialect": "short" if short else "long",
@@ -91,9 +106,11 @@ def response(
         "result": result,
         "message": message,
         "error": error,
-        "blocks": [list(block) for block in blocks],
+        "form": form,
+        "attachments": [list(one) for one in attached],
     }
-    return frame(KINDS["response"], body, flags=SHORT if short else 0, frame_id=frame_id), meaning
+    flags = (SHORT if short else 0) | form << 4
+    return frame(KINDS["response"], body, flags=flags, frame_id=frame_id), meaning
 
 
 def put(tag: str, offset: int, lease: int) -> Tuple[bytes, Dict[str, Any]]:
@@ -134,6 +151,10 @@ VALID: Dict[str, Tuple[bytes, Dict[str, Any]]] = {
     "request-largest-id": request("x", frame_id=MOST),
     "request-deadline": request("x", deadline=1),
     "request-deadline-short": request("odd", "number", short=True, deadline=MOST),
+    "request-typed": request("hello", "world", typed=True),
+    "request-typed-json": request("f", "[[1],{}]", typed=True, form=2, deadline=7, short=True),
+    "request-typed-attachments": request("add", typed=True, form=1, attached=((0, 0, 1), (2, 2**40 - 256, MOST))),
+    "request-attachments-and-deadline": request("sum", "$0 $1", attached=((0, 64, 1), (0, 64, 1)), deadline=5),
     "request-not-ascii": request("\u95ee", "\u00e9 \U0001f600 \0"),
     "exit": (frame(KINDS["exit"]), {"kind": "exit"}),
     "put": put("weights", 64, 1),
@@ -149,10 +170,13 @@ VALID: Dict[str, Tuple[bytes, Dict[str, Any]]] = {
     "response-short": response("r", short=True),
     "response-largest-id": response("r", frame_id=MOST),
     "response-without-id": response("r", frame_id=0),
-    "response-block": response("r", blocks=((64, 1),)),
-    "response-blocks": response(
-        "12345678", command="c", message="m", blocks=((0, 1), (2**40 - 256, MOST), (64, 2))
+    "response-attachment": response("r", attached=((0, 64, 1),)),
+    "response-attachments": response(
+        "12345678", command="c", message="m", attached=((0, 0, 1), (3, 2**40 - 256, MOST), (1, 64, 2))
     ),
+    "response-value": response('{"a":1}', form=2),
+    "response-null": response("", form=1),
+    "response-tensor": response("", form=1, attached=((0, 64, 1),)),
     "response-not-ascii": response("\u95ee \U0001f600 \0"),
     "exiting": (frame(KINDS["exiting"]), {"kind": "exiting"}),
     "body-in-block-request": in_block("request", 0, 3, (4096, 2), 100_000),
@@ -176,13 +200,14 @@ READ_ONLY: Dict[str, Tuple[bytes, Dict[str, Any]]] = {
 }
 
 
-def raw_request(n_command: int, n_parameters: int, body: bytes, frame_id: int = 1) -> bytes:
-    """One that may lie about its texts."""
-    return frame(KINDS["request"], struct.pack("<II", n_command, n_parameters) + body, frame_id=frame_id)
+def raw_request(n_command: int, n_parameters: int, body: bytes, frame_id: int = 1, flags: int = 0) -> bytes:
+    """One that may lie about its texts and attachments."""
+    head = struct.pack("<II", n_command, n_parameters)
+    return frame(KINDS["request"], head + body, flags=flags, frame_id=frame_id)
 
 
 def raw_response(counts: List[int], body: bytes, frame_id: int = 1) -> bytes:
-    """One that may lie about its texts and blocks."""
+    """One that may lie about its texts and attachments."""
     return frame(KINDS["response"], struct.pack("<6I", *counts) + body, frame_id=frame_id)
 
 
@@ -201,6 +226,12 @@ INVALID: Dict[str, bytes] = {
     "bad_frame--request-not-utf-8": raw_request(1, 1, b"x\xff"),
     "bad_frame--request-surrogate": raw_request(3, 0, b"\xed\xa0\x80"),
     "bad_frame--request-text-cut-in-a-character": raw_request(1, 1, "\u00e9".encode()),
+    "bad_frame--request-of-no-form": raw_request(1, 0, b"x", flags=3 << 4),
+    "bad_frame--request-deadline-in-its-text": raw_request(1, 7, b"12345678", flags=DEADLINE),
+    "bad_frame--request-attachment-cut": raw_request(1, 0, b"x" + bytes(7) + bytes(16)),
+    "bad_frame--request-attachment-cut-by-the-deadline": raw_request(1, 0, b"x" + bytes(7) + bytes(24), flags=DEADLINE),
+    "bad_frame--request-attachment-of-no-kind": raw_request(1, 0, b"x" + bytes(7) + b"\4" + bytes(23)),
+    "bad_frame--request-attachment-elsewhere": raw_request(1, 0, b"x" + bytes(7) + b"\0\1" + bytes(22)),
     "bad_frame--put-header-alone": frame(KINDS["put"]),
     "bad_frame--put-tag-beyond-the-end": raw_tag("put", 9, b"12345678"),
     "bad_frame--put-not-utf-8": raw_tag("put", 1, b"\x80"),
@@ -217,8 +248,10 @@ INVALID: Dict[str, bytes] = {
     "bad_frame--response-message-beyond-the-end": raw_response([0, 0, 2**32 - 1, 0, 0, 0], bytes(8)),
     "bad_frame--response-error-beyond-the-end": raw_response([0, 0, 0, 9, 0, 0], bytes(8)),
     "bad_frame--response-texts-beyond-the-end": raw_response([2**32 - 1] * 4 + [0, 0], bytes(8)),
-    "bad_frame--response-blocks-beyond-the-end": raw_response([0, 8, 0, 0, 1, 0], bytes(16)),
-    "bad_frame--response-very-many-blocks": raw_response([0, 0, 0, 0, 2**32 - 1, 0], bytes(16)),
+    "bad_frame--response-attachment-beyond-the-end": raw_response([0, 8, 0, 0, 1, 0], bytes(24)),
+    "bad_frame--response-attachment-of-no-kind": raw_response([0, 0, 0, 0, 1, 0], b"\xff" + bytes(23)),
+    "bad_frame--response-attachment-elsewhere": raw_response([0, 0, 0, 0, 1, 0], b"\0\1" + bytes(22)),
+    "bad_frame--response-very-many-attachments": raw_response([0, 0, 0, 0, 2**32 - 1, 0], bytes(16)),
     "bad_frame--response-id-beyond-63-bits": raw_response([0, 1, 0, 0, 0, 0], b"r", 2**63),
     "bad_frame--response-not-utf-8": raw_response([0, 1, 0, 0, 0, 0], b"\xff"),
     "bad_frame--response-command-not-utf-8": raw_response([1, 0, 0, 0, 0, 0], b"\xff"),

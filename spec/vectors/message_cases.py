@@ -3,7 +3,7 @@
 A valid case is (text, meaning). Names of invalid cases say the defect.
 """
 
-from typing import Any, Dict, Optional, Tuple, Union
+from typing import Any, Dict, List, Optional, Tuple, Union
 
 Json = Dict[str, Any]
 Text = Union[str, bytes]
@@ -18,6 +18,9 @@ def request(command: str, parameters: str = "", id: Optional[int] = None, dialec
         "command": command,
         "parameters": parameters,
         "deadline": None,
+        "typed": False,
+        "form": 0,
+        "attachments": [],
     }
 
 
@@ -35,10 +38,16 @@ def response(command: str, result: str, **others: Any) -> Json:
         "command": command,
         "result": result,
         "message": "",
-        "tensors": [],
+        "form": 0,
+        "attachments": [],
         "error": None,
     }
     return {**meaning, **others}
+
+
+def tensors(*names: str) -> List[List[Any]]:
+    """The meaning of attachments that are all tensors."""
+    return [[0, name] for name in names]
 
 
 def short_response(command: str, result: str, **others: Any) -> Json:
@@ -151,7 +160,34 @@ VALID_REQUESTS: Dict[str, Tuple[Text, Json]] = {
     "exit-with-id-and-parameters": ('{"command":"exit","parameters":"now","id":3}', EXIT),
 }
 
+VALID_REQUESTS.update(
+    {
+        "typed": (
+            '{"command":"add","parameters":"","timestamp":1,"id":5,"typed":true,"form":1,'
+            '"attachments":[{"kind":0,"name":"_5_0"},{"kind":1,"name":"_5_1"}]}',
+            {**request("add", "", 5), "typed": True, "form": 1, "attachments": [[0, "_5_0"], [1, "_5_1"]]},
+        ),
+        "typed-json": (
+            '{"cmd":"add","params":"[[1]]","id":5,"typed":true,"form":2}',
+            {**short_request("add", "[[1]]", 5), "typed": True, "form": 2},
+        ),
+        "attachments-of-a-text": (
+            '{"command":"sum","parameters":"$0","id":5,"attachments":[{"name":"_5_0","kind":0,"more":{}}],"typed":false}',
+            {**request("sum", "$0", 5), "attachments": [[0, "_5_0"]]},
+        ),
+        "typed-is-true-or-nothing": ('{"command":"x","typed":1,"form":null,"attachments":null}', request("x")),
+    }
+)
+
 VALID_RESPONSES: Dict[str, Tuple[Text, Json]] = {
+    "kinds": (
+        '{"command":"x","result":"[{\\"$\\":0},{\\"$\\":1}]","form":2,"id":9,"tensors":["result_0","result_1"],"kinds":[3,1]}',
+        response("x", '[{"$":0},{"$":1}]', id=9, form=2, attachments=[[3, "result_0"], [1, "result_1"]]),
+    ),
+    "attachments-alone": (
+        '{"cmd":"x","params":"","result":"","form":1,"id":9,"tensors":["result_0"]}',
+        short_response("x", "", id=9, form=1, attachments=tensors("result_0")),
+    ),
     "long-without-id": (
         '{"command":"matmul","result":"ok","message":"Matrix multiplication completed","timestamp":1699123456790}',
         response("matmul", "ok", message="Matrix multiplication completed"),
@@ -163,7 +199,7 @@ VALID_RESPONSES: Dict[str, Tuple[Text, Json]] = {
     ),
     "long-tensors": (
         '{"command":"svd","result":"ok","message":"","timestamp":1,"id":9,"tensors":["result_0","result_1","result_2"]}',
-        response("svd", "ok", id=9, tensors=["result_0", "result_1", "result_2"]),
+        response("svd", "ok", id=9, attachments=tensors("result_0", "result_1", "result_2")),
     ),
     "long-no-tensors": ('{"command":"x","result":"y","id":9,"tensors":[]}', response("x", "y", id=9)),
     "long-error": (
@@ -189,7 +225,7 @@ VALID_RESPONSES: Dict[str, Tuple[Text, Json]] = {
     ),
     "long-invalid-tensors-with-results": (
         '{"command":"x","result":"fallback","message":"no tensor \'a\'","id":4,"tensors":["result_0"]}',
-        response("x", "fallback", id=4, message="no tensor 'a'", tensors=["result_0"]),
+        response("x", "fallback", id=4, message="no tensor 'a'", attachments=tensors("result_0")),
     ),
     "error-code-of-the-future": (
         '{"command":"x","result":"error","error":{"code":"brand_new","more":1}}',
@@ -214,7 +250,7 @@ VALID_RESPONSES: Dict[str, Tuple[Text, Json]] = {
     ),
     "short-tensors": (
         '{"cmd":"svd","params":"result_0,result_1","id":2,"result":"ok","tensors":["result_0","result_1"]}',
-        short_response("svd", "ok", id=2, tensors=["result_0", "result_1"]),
+        short_response("svd", "ok", id=2, attachments=tensors("result_0", "result_1")),
     ),
     "short-error": (
         (
@@ -233,7 +269,7 @@ VALID_RESPONSES: Dict[str, Tuple[Text, Json]] = {
     ),
     "tensor-names": (
         '{"command":"x","result":"ok","id":1,"tensors":["权重","a.b","_x","\\ud800"]}',
-        response("x", "ok", id=1, tensors=["权重", "a.b", "_x", "\ufffd"]),
+        response("x", "ok", id=1, attachments=tensors("权重", "a.b", "_x", "\ufffd")),
     ),
 }
 
@@ -325,6 +361,16 @@ BAD_FRAMES: Dict[str, str] = {
 }
 
 BAD_REQUESTS: Dict[str, Tuple[str, str, Optional[int]]] = {  # text, dialect, id
+    "form-unknown": ('{"command":"x","form":3,"id":3}', "long", 3),
+    "form-float": ('{"command":"x","form":1.0}', "long", None),
+    "form-string": ('{"command":"x","form":"1"}', "long", None),
+    "attachments-object": ('{"command":"x","attachments":{}}', "long", None),
+    "attachments-names": ('{"command":"x","attachments":["_1_0"]}', "long", None),
+    "attachment-without-kind": ('{"command":"x","attachments":[{"name":"_1_0"}]}', "long", None),
+    "attachment-of-unknown-kind": ('{"command":"x","attachments":[{"kind":4,"name":"_1_0"}]}', "long", None),
+    "attachment-kind-string": ('{"command":"x","attachments":[{"kind":"0","name":"_1_0"}]}', "long", None),
+    "attachment-without-name": ('{"command":"x","attachments":[{"kind":0}]}', "long", None),
+    "attachment-outside": ('{"command":"x","attachments":[{"kind":0,"name":"../x"}]}', "long", None),
     "empty-object": ("{}", "long", None),
     "no-command": ('{"parameters":"a","id":3}', "long", 3),
     "params-only": ('{"params":"a","id":3}', "long", 3),
@@ -378,6 +424,14 @@ BAD_RESPONSES: Dict[str, str] = {
     "id-string": '{"command":"x","result":"ok","id":"1"}',
     "id-float": '{"command":"x","result":"ok","id":1.5}',
     "id-beyond-64-bit": '{"command":"x","result":"ok","id":18446744073709551617}',
+    "form-unknown": '{"command":"x","result":"ok","form":3}',
+    "form-negative": '{"command":"x","result":"ok","form":-1}',
+    "form-true": '{"command":"x","result":"ok","form":true}',
+    "kinds-too-few": '{"command":"x","result":"ok","tensors":["a","b"],"kinds":[0]}',
+    "kinds-too-many": '{"command":"x","result":"ok","kinds":[0]}',
+    "kinds-unknown": '{"command":"x","result":"ok","tensors":["a"],"kinds":[4]}',
+    "kinds-string": '{"command":"x","result":"ok","tensors":["a"],"kinds":["0"]}',
+    "kinds-number": '{"command":"x","result":"ok","tensors":["a"],"kinds":0}',
     "tensors-string": '{"command":"x","result":"ok","tensors":"result_0"}',
     "tensors-object": '{"command":"x","result":"ok","tensors":{}}',
     "tensors-number": '{"command":"x","result":"ok","tensors":3}',

@@ -18,12 +18,14 @@ type_of = cast("Callable[[Any], Any]", type)
 TEXT = 0
 ATTACHMENTS = 1
 JSON = 2
+FORMS = (TEXT, ATTACHMENTS, JSON)
 
 # Kinds of attachments.
 TENSOR = 0
 BYTES = 1
 INT64_LIST = 2
 FLOAT64_LIST = 3
+KINDS = (TENSOR, BYTES, INT64_LIST, FLOAT64_LIST)
 
 MAX_TEXT_NBYTES = 64 << 20
 MAX_DEPTH = 64

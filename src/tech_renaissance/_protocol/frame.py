@@ -7,11 +7,12 @@ tensors.
 
 import json
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, Union, cast
 
 from .._base.errors import LocalProtocolError, RemoteProtocolError
 from .._base.names import check_name
+from .body import FORMS, KINDS, TENSOR, TEXT
 
 LONG = "long"
 SHORT = "short"
@@ -35,8 +36,12 @@ class Ready:
 
 @dataclass
 class Request:
-    """One call. ``id`` is None from older hosts. ``deadline_ns``: when it must be over, on the machine's monotonic clock
-    (``time.perf_counter_ns``); None for no deadline.
+    """One call. ``parameters``, ``form`` and ``attachments`` are its body (spec/values.md). ``id`` is None from older hosts.
+    ``deadline_ns``: when it must be over, on the machine's monotonic clock (``time.perf_counter_ns``); None for no deadline.
+    ``typed``: whether the body means arguments, and the answer is to be a value.
+
+    ``attachments`` are pairs of a kind and a name in this module; above the transport they are what a host's end has placed, or a
+    worker's end has received.
     """
 
     command: str
@@ -44,6 +49,9 @@ class Request:
     id: Optional[int] = None
     dialect: str = LONG
     deadline_ns: Optional[int] = None
+    typed: bool = False
+    form: int = TEXT
+    attachments: Sequence[Any] = ()
 
 
 @dataclass
@@ -58,15 +66,18 @@ class Failure:
 
 @dataclass
 class Response:
-    """The answer to one request. ``tensors`` holds names in this module, and tensors above the transport."""
+    """The answer to one request. ``result``, ``form`` and ``attachments`` are its body (spec/values.md). ``attachments`` are pairs of a kind
+    and a name in this module; above the transport they are objects, whose types say of what kind they are.
+    """
 
     command: str
     result: str = "ok"
     message: str = ""
-    tensors: Sequence[Any] = ()
+    attachments: Sequence[Any] = ()
     error: Optional[Failure] = None
     id: Optional[int] = None
     dialect: str = LONG
+    form: int = TEXT
 
 
 @dataclass
@@ -80,6 +91,9 @@ class Exiting:
 
 
 Frame = Union[Ready, Request, Response, Exit, Exiting]
+
+# The kind of an attachment, and the name of the tensor that holds it.
+Named = Tuple[int, str]
 
 
 @dataclass
@@ -105,6 +119,11 @@ class _Object:
         if not 1 <= number <= _MAX_INT:
             raise RemoteProtocolError("bad_frame", f"{key!r} is not a positive integer of 64 bits")
         return number
+
+    def number(self, key: str, choices: Sequence[int], what: str) -> int:
+        """One of a few small numbers; the first if it is missing."""
+        value = self.values.get(key)
+        return choices[0] if value is None else _choice(value, choices, what)
 
     def dialect(self) -> str:
         return SHORT if "cmd" in self.values and "command" not in self.values else LONG
@@ -141,7 +160,9 @@ def parse_message(text: str) -> Union[Request, Exit]:
         request = decode_request(text)
     except RemoteProtocolError as error:
         raise LocalProtocolError("bad_message", f"the message is not a request: {error}") from None
-    return request if isinstance(request, Exit) else replace(request, id=None, deadline_ns=None)
+    if isinstance(request, Exit):
+        return request
+    return Request(request.command, request.parameters, dialect=request.dialect)
 
 
 def _no_text(message: Any) -> LocalProtocolError:
@@ -153,8 +174,8 @@ def _no_text(message: Any) -> LocalProtocolError:
     return LocalProtocolError("bad_message", f"a message is a str, not {kind}{cure.get(kind, '')}")
 
 
-def encode_request(request: Request, timestamp_ms: int) -> str:
-    """The JSON text of a request in its dialect."""
+def encode_request(request: Request, named: Sequence[Named], timestamp_ms: int) -> str:
+    """The JSON text of a request in its dialect; ``named`` are the kinds and the names of its attachments."""
     short = request.dialect == SHORT
     values: Dict[str, Any] = {
         "cmd" if short else "command": request.command,
@@ -166,6 +187,12 @@ def encode_request(request: Request, timestamp_ms: int) -> str:
         values["id"] = request.id
     if request.deadline_ns is not None:
         values["deadline"] = request.deadline_ns
+    if request.typed:
+        values["typed"] = True
+    if request.form != TEXT:
+        values["form"] = request.form
+    if named:
+        values["attachments"] = [{"kind": kind, "name": name} for kind, name in named]
     return _dump(values)
 
 
@@ -182,16 +209,22 @@ def decode_request(data: Union[str, bytes]) -> Union[Request, Exit]:
             raise RemoteProtocolError("bad_frame", "the command is empty")
         parameters = _parameters(message.values.get("params" if short else "parameters", ""))
         deadline_ns = message.positive("deadline")
+        typed = message.values.get("typed") is True
+        form = message.number("form", FORMS, "the form of a body")
+        attachments = _attachments(message.values.get("attachments", []))
     except RemoteProtocolError as error:
         raise MalformedRequest(error, request_id, message.dialect()) from None
     if command == "exit":
         return Exit()
-    return Request(command, parameters, request_id, message.dialect(), deadline_ns)
+    return Request(
+        command, parameters, request_id, message.dialect(), deadline_ns, typed, form, attachments
+    )
 
 
-def encode_response(response: Response, names: Sequence[str], timestamp_ms: int) -> str:
-    """The JSON text of a response in its dialect; ``names`` are the names of its tensors."""
+def encode_response(response: Response, named: Sequence[Named], timestamp_ms: int) -> str:
+    """The JSON text of a response in its dialect; ``named`` are the kinds and the names of its attachments."""
     values: Dict[str, Any]
+    names = [name for _, name in named]
     if response.dialect == SHORT:
         values = {"cmd": response.command, "params": _short_text(response, names)}
         if response.id is not None:
@@ -204,7 +237,11 @@ def encode_response(response: Response, names: Sequence[str], timestamp_ms: int)
             "timestamp": timestamp_ms,
         }
     if response.id is not None:
-        values.update(id=response.id, tensors=list(names))
+        values.update(id=response.id, tensors=names)
+    if response.form != TEXT:
+        values["form"] = response.form
+    if any(kind != TENSOR for kind, _ in named):
+        values["kinds"] = [kind for kind, _ in named]
     if response.error:
         values["error"] = {
             "code": response.error.code,
@@ -216,7 +253,7 @@ def encode_response(response: Response, names: Sequence[str], timestamp_ms: int)
 
 
 def decode_response(data: Union[str, bytes]) -> Response:
-    """A response whose tensors are names. Raises RemoteProtocolError."""
+    """A response whose attachments are kinds and names. Raises RemoteProtocolError."""
     message = _load(data)
     short = message.dialect() == SHORT
     # A short response without an id has its text in params only.
@@ -225,10 +262,11 @@ def decode_response(data: Union[str, bytes]) -> Response:
         message.text("cmd" if short else "command"),
         message.text("params" if only_params else "result"),
         message.text("message", ""),
-        _names(message.values.get("tensors", [])),
+        _results(message.values),
         _failure(message.values.get("error")),
         message.positive("id"),
         message.dialect(),
+        message.number("form", FORMS, "the form of a body"),
     )
 
 
@@ -267,16 +305,44 @@ def _scalar(value: Any) -> str:
     )
 
 
-def _names(value: Any) -> Tuple[str, ...]:
-    names: List[Any] = cast("List[Any]", value) if isinstance(value, list) else [None]
-    if not all(isinstance(name, str) and not isinstance(name, _Number) for name in names):
-        raise RemoteProtocolError("bad_frame", "'tensors' is not an array of strings")
-    try:  # transports turn names into file names
-        return tuple(check_name(_SURROGATE.sub("\ufffd", name), "tensor") for name in names)
+def _results(values: Dict[str, Any]) -> Sequence[Named]:
+    """What ``tensors`` and ``kinds`` of a response say."""
+    names = _array(values.get("tensors", []), "'tensors'")
+    kinds = _array(values.get("kinds", [_Number(TENSOR)] * len(names)), "'kinds'")
+    if len(kinds) != len(names):
+        raise RemoteProtocolError("bad_frame", "'kinds' and 'tensors' are not of the same length")
+    return tuple(_named(kind, name, "'tensors'") for kind, name in zip(kinds, names))
+
+
+def _attachments(value: Any) -> Sequence[Named]:
+    """What ``attachments`` of a request says."""
+    members = [_object(part, "an attachment").values for part in _array(value, "'attachments'")]
+    return tuple(_named(member.get("kind"), member.get("name"), "'attachments'") for member in members)
+
+
+def _named(kind: Any, name: Any, what: str) -> Named:
+    """The kind and the name of an attachment; transports turn names into file names."""
+    if not isinstance(name, str) or isinstance(name, _Number):
+        raise RemoteProtocolError("bad_frame", f"{what} has a name that is not a string")
+    try:
+        checked = check_name(_SURROGATE.sub("\ufffd", name), "tensor")
     except LocalProtocolError as error:
         raise RemoteProtocolError(
-            "bad_frame", f"'tensors' has an element that is not a name: {error}"
+            "bad_frame", f"{what} has an element that is not a name: {error}"
         ) from None
+    return _choice(kind, KINDS, "the kind of an attachment"), checked
+
+
+def _choice(value: Any, choices: Sequence[int], what: str) -> int:
+    if isinstance(value, _Number) and value in map(str, choices):
+        return int(value)
+    raise RemoteProtocolError("bad_frame", f"{what} is none of {', '.join(map(str, choices))}")
+
+
+def _array(value: Any, what: str) -> List[Any]:
+    if not isinstance(value, list):
+        raise RemoteProtocolError("bad_frame", f"{what} is not an array")
+    return cast("List[Any]", value)
 
 
 def _failure(value: Any) -> Optional[Failure]:

@@ -8,9 +8,10 @@ import codecs
 import functools
 import json
 import struct
-from typing import Any, Dict, Optional, Sequence, Tuple, cast
+from typing import Any, Dict, List, Optional, Sequence, Tuple, cast
 
 from ..._base.errors import LocalProtocolError, RemoteProtocolError
+from ..._protocol.body import FORMS, KINDS
 from ..._protocol.frame import LONG, SHORT, Failure, Request, Response, decode_failure
 
 PAD, REQUEST, EXIT, PUT, DROP = 0, 1, 2, 3, 4
@@ -19,6 +20,9 @@ READY, RESPONSE, EXITING = 17, 18, 19
 FLAG_SHORT = 1
 FLAG_BODY_IN_BLOCK = 2
 FLAG_DEADLINE = 4
+FLAG_TYPED = 8
+FORM_SHIFT = 4  # the form of a body stands in two bits above these flags
+_FORM_MASK = 3
 # The body of a larger frame travels in a block, to leave room in the ring for others.
 LARGEST_NBYTES = 65536
 
@@ -28,7 +32,7 @@ REQUEST_HEADER = struct.Struct("<IHHQII")
 _PUT = struct.Struct("<IHHQQQII")
 _RESPONSE = struct.Struct("<IHHQIIIIII")
 RESULT_HEADER = struct.Struct("<IHHQ4xI8xI4x")  # a Response whose only text is its result
-BLOCK = struct.Struct("<QQ")
+ATTACHMENT = struct.Struct("<BB6xQQ")
 _BODY_IN_BLOCK = struct.Struct("<IHHQQQQ")
 HEADER_NBYTES = _HEADER.size
 # A Put with the longest name. A frame whose body is in a block is smaller.
@@ -48,10 +52,38 @@ codecs.register_error(SURROGATES, _replace_surrogates)
 
 # A block that a frame refers to: its offset and its lease number.
 Lent = Tuple[int, int]
+# An attachment: its kind, and the block that has it.
+Attached = Tuple[int, Lent]
+
+# The memory of attachments: an arena of the sender's.
+ARENA = 0
 
 
-def encode_request(request: Request) -> bytes:
-    """A Request. Raises LocalProtocolError ``bad_message`` for a text that no frame can hold."""
+def encode_attachments(attached: Sequence[Attached]) -> bytes:
+    """The attachments of a frame."""
+    return b"".join([ATTACHMENT.pack(kind, ARENA, offset, lease) for kind, (offset, lease) in attached])
+
+
+def _decode_attachments(data: bytes) -> Sequence[Attached]:
+    if len(data) % ATTACHMENT.size:
+        raise RemoteProtocolError("bad_frame", "a frame with a part of an attachment")
+    attached: List[Attached] = []
+    for kind, memory, offset, lease in ATTACHMENT.iter_unpack(data):
+        if kind not in KINDS or memory != ARENA:
+            raise RemoteProtocolError("bad_frame", f"an attachment of kind {kind} in memory {memory}")
+        attached.append((kind, (offset, lease)))
+    return tuple(attached)
+
+
+def _form(flags: int) -> int:
+    form = flags >> FORM_SHIFT & _FORM_MASK
+    if form not in FORMS:
+        raise RemoteProtocolError("bad_frame", f"a body of the form {form}")
+    return form
+
+
+def encode_request(request: Request, attached: Sequence[Attached] = ()) -> bytes:
+    """A Request whose attachments are these. Raises LocalProtocolError ``bad_message`` for a text that no frame can hold."""
     command, parameters = (
         request.command.encode("utf-8", SURROGATES),
         request.parameters.encode("utf-8", SURROGATES),
@@ -61,6 +93,10 @@ def encode_request(request: Request) -> bytes:
         raise LocalProtocolError("bad_message", "a text of 4 GiB or more")
     flags = FLAG_SHORT if request.dialect == SHORT else 0
     end = PADDING[length & 7]
+    if request.typed or request.form:
+        flags |= (FLAG_TYPED if request.typed else 0) | request.form << FORM_SHIFT
+    if attached:
+        end += encode_attachments(attached)
     if request.deadline_ns is not None:
         flags |= FLAG_DEADLINE
         end += request.deadline_ns.to_bytes(8, "little")
@@ -71,19 +107,23 @@ def encode_request(request: Request) -> bytes:
 
 
 def decode_request(frame: bytes) -> Request:
-    """Raises RemoteProtocolError."""
+    """A request whose attachments are ``Attached``. Raises RemoteProtocolError."""
     try:
         _, _, flags, request_id, n_command, n_parameters = REQUEST_HEADER.unpack_from(frame)
         middle = 24 + n_command
         end = middle + n_parameters
-        if not n_command or end > len(frame) or request_id >> 63:
+        stop = len(frame) - (8 if flags & FLAG_DEADLINE else 0)
+        if not n_command or end > stop or request_id >> 63:
             raise RemoteProtocolError("bad_frame", "a request whose parts do not fit")
         return Request(
             frame[24:middle].decode(),
             frame[middle:end].decode(),
             request_id or None,
             SHORT if flags & FLAG_SHORT else LONG,
-            int.from_bytes(frame[-8:], "little") if flags & FLAG_DEADLINE else None,
+            int.from_bytes(frame[stop:], "little") if flags & FLAG_DEADLINE else None,
+            bool(flags & FLAG_TYPED),
+            _form(flags),
+            _decode_attachments(frame[end + 7 & -8 : stop]),
         )
     except (struct.error, UnicodeDecodeError) as error:
         raise RemoteProtocolError("bad_frame", f"a request that cannot be read: {error}") from None
@@ -155,17 +195,15 @@ def decode_drop(frame: bytes) -> str:
     return _text(frame, HEADER_NBYTES + 8, n_tag)
 
 
-def encode_response(response: Response, lent: Sequence[Lent], request_command: str) -> bytes:
-    """A Response whose tensors are blocks. Its command is left out if it is the request's."""
-    flags = FLAG_SHORT if response.dialect == SHORT else 0
+def encode_response(response: Response, attached: Sequence[Attached], request_command: str) -> bytes:
+    """A Response whose attachments are these. Its command is left out if it is the request's."""
+    flags = (FLAG_SHORT if response.dialect == SHORT else 0) | response.form << FORM_SHIFT
     result = response.result.encode("utf-8", SURROGATES)
     if response.command == request_command and not (response.message or response.error):
-        end = PADDING[len(result) & 7]
-        for block in lent:
-            end += BLOCK.pack(*block)
+        end = PADDING[len(result) & 7] + encode_attachments(attached)
         nbytes = 40 + len(result) + len(end)
         return (
-            RESULT_HEADER.pack(nbytes, RESPONSE, flags, response.id or 0, len(result), len(lent))
+            RESULT_HEADER.pack(nbytes, RESPONSE, flags, response.id or 0, len(result), len(attached))
             + result
             + end
         )
@@ -175,7 +213,7 @@ def encode_response(response: Response, lent: Sequence[Lent], request_command: s
     texts = command + result + message + error
     length = len(texts)
     head = _RESPONSE.pack(
-        40 + (length + 7 & -8) + 16 * len(lent),
+        40 + (length + 7 & -8) + ATTACHMENT.size * len(attached),
         RESPONSE,
         flags,
         response.id or 0,
@@ -183,10 +221,10 @@ def encode_response(response: Response, lent: Sequence[Lent], request_command: s
         len(result),
         len(message),
         len(error),
-        len(lent),
+        len(attached),
         0,
     )
-    return head + texts + PADDING[length & 7] + b"".join(BLOCK.pack(*block) for block in lent)
+    return head + texts + PADDING[length & 7] + encode_attachments(attached)
 
 
 def id_of(frame: bytes) -> Optional[int]:
@@ -194,8 +232,8 @@ def id_of(frame: bytes) -> Optional[int]:
     return int.from_bytes(frame[8:16], "little") or None
 
 
-def decode_response(frame: bytes) -> Tuple[Response, Sequence[Lent]]:
-    """A response, still without its tensors, and the blocks that have them. Raises RemoteProtocolError."""
+def decode_response(frame: bytes) -> Response:
+    """A response whose attachments are ``Attached``. Raises RemoteProtocolError."""
     try:
         _, _, flags, request_id, n_command, n_result, n_message, n_error, count, _ = _RESPONSE.unpack_from(
             frame
@@ -204,23 +242,22 @@ def decode_response(frame: bytes) -> Tuple[Response, Sequence[Lent]]:
         message_start = result_start + n_result
         error_start = message_start + n_message
         error_end = error_start + n_error
-        blocks_start = error_end + 7 & -8
-        if blocks_start + 16 * count > len(frame) or request_id >> 63:
+        attachments_start = error_end + 7 & -8
+        end = attachments_start + ATTACHMENT.size * count
+        if end > len(frame) or request_id >> 63:
             raise RemoteProtocolError("bad_frame", "a response whose parts do not fit")
-        response = Response(
+        return Response(
             frame[40:result_start].decode() if n_command else "",
             frame[result_start:message_start].decode(),
             frame[message_start:error_start].decode() if n_message else "",
-            (),
+            _decode_attachments(frame[attachments_start:end]) if count else (),
             decode_failure(frame[error_start:error_end].decode()) if n_error else None,
             request_id or None,
             SHORT if flags & FLAG_SHORT else LONG,
+            _form(flags),
         )
     except (struct.error, UnicodeDecodeError) as error:
         raise RemoteProtocolError("bad_frame", f"a response that cannot be read: {error}") from None
-    if not count:
-        return response, ()
-    return response, [BLOCK.unpack_from(frame, blocks_start + 16 * index) for index in range(count)]
 
 
 def encode_body_in_block(head: bytes, lent: Lent, nbytes: int) -> bytes:
