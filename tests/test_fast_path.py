@@ -174,7 +174,7 @@ class Pair:
             if response is None:
                 return responses
             assert isinstance(response, Response)
-            response.tensors = [tensor.tolist() for tensor in response.tensors]
+            response.attachments = [tensor.tolist() for tensor in response.attachments]
             responses.append(response)
 
     def run(self) -> None:

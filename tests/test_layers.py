@@ -35,12 +35,24 @@ PURE = (
     "_base.exit_status_posix",
     "_base.exit_status_windows",
     "_base.names",
+    "_protocol.body",
     "_base.post_mortem",
     "_protocol",
     "_protocol.connection",
     "_protocol.frame",
 )
-PURE_STANDARD = {"collections", "dataclasses", "enum", "functools", "json", "re", "signal", "sys", "typing"}
+PURE_STANDARD = {
+    "array",
+    "collections",
+    "dataclasses",
+    "enum",
+    "functools",
+    "json",
+    "re",
+    "signal",
+    "sys",
+    "typing",
+}
 PURE_HEADERS = (
     "detail/protocol/connection.h",
     "detail/protocol/frame.h",

@@ -1,5 +1,8 @@
 """What supervision decides: when to restart, and what not to send again. tests/cpp/test_supervisor.cpp has the same for C++."""
 
+from typing import Any
+
+import numpy as np
 import pytest
 
 from tech_renaissance import PostMortem, RestartPolicy
@@ -7,6 +10,7 @@ from tech_renaissance._host.call import Call
 from tech_renaissance._host.quarantine import Quarantine, request_key
 from tech_renaissance._host.restart_schedule import RestartSchedule
 from tech_renaissance._protocol.frame import Request, parse_message
+from tech_renaissance._transport.transport import PlacedBytes
 
 
 def call(message: str) -> Call:
@@ -60,21 +64,33 @@ def test_after_so_many_restarts_within_the_window_no_more_are_made() -> None:
     assert RestartSchedule(RestartPolicy(limit=0)).next_wait_s(0, 0) is None
 
 
-def test_requests_are_the_same_by_their_texts() -> None:
-    """Without the tags of single calls."""
-    assert request_key("matmul _1_0 _1_1 fast") == request_key("matmul _22_0 _22_1 fast")
-    assert request_key("matmul a b") != request_key("matmul a c")
-    for text in ("x _1 _1_ _a_1 1_1 __1_1", "x  y\nz"):
-        assert text == request_key(text)
+def test_requests_are_the_same_by_their_bodies() -> None:
+    """Whatever else they have; attachments count with their elements."""
+
+    def key(message: str, *attached: Any, **others: Any) -> str:
+        request = Request(message, attachments=[PlacedBytes.of(one) for one in attached], **others)
+        return request_key(Call(request))
+
+    one = np.ones(3, np.float32)
+    assert key("f $0", one) == key("f $0", one.copy(), id=7, deadline_ns=9)
+    different = [
+        key("f $0"),
+        key("f $0", one),
+        key("f $0", one * 2),
+        key("f $0", one, one),
+        key("f $0", b"\1"),
+    ]
+    different += [key("f $0", typed=True), key("f $0", form=1), key("f $1")]
+    assert len(different) == len(set(different))
 
 
 def test_a_request_that_was_in_work_at_two_deaths_is_quarantined() -> None:
     """Until it is forgiven; the error has the later post-mortem."""
     quarantine = Quarantine()
-    deadly = call("crash _1_0 now")
+    deadly = call("crash now")
     quarantine.note(deadly, death(1))
     assert quarantine.refuse(deadly) is None
-    quarantine.note(call("crash _2_0 now"), death(2))
+    quarantine.note(call("crash now"), death(2))
     error = quarantine.refuse(deadly)
     assert error
     assert ("quarantined", 2) == (error.code, error.post_mortem and error.post_mortem.pid)

@@ -204,7 +204,7 @@ def test_a_directory_that_is_swapped_while_the_worker_writes_tensors_keeps_its_f
     worker = FileWorker(SessionPlace(str(directory)))
     _swap_at_call(monkeypatch, files, "replace", directory)
     with pytest.raises(SessionClosed):
-        worker.try_send(Response("late", "word", id=1, tensors=(np.ones(3, np.float32),)))
+        worker.try_send(Response("late", "word", id=1, attachments=(np.ones(3, np.float32),)))
     worker.close()
     assert {".request.claimed", "result_1.tsr"} == {path.name for path in directory.iterdir()}
 

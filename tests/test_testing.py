@@ -39,7 +39,7 @@ def test_a_handler_answers_a_call(server: Server) -> None:
     assert "hello there" == call(server, "say hello there").result
     assert "short" == call(server, '{"cmd": "say", "params": "short"}').result
     response = call(server, "double x", x=np.arange(3, dtype=np.float32), library="numpy")
-    assert ("ok", [0, 2, 4]) == (response.result, response.tensors[0].tolist())
+    assert ("ok", [0, 2, 4]) == (response.result, response.attachments[0].tolist())
 
 
 def test_failures_are_those_of_a_session(server: Server) -> None:

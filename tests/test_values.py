@@ -280,7 +280,7 @@ def test_torch_tensors_are_found_at_any_depth() -> None:
 
     form, text, attachments = encode_result({"a": [weights, torch.zeros(1)], "size": torch.zeros(2, 3).shape})
 
-    assert (body.JSON, b'{"a":[{"$":0},{"$":1}],"size":[2,3]}') == (form, text)
+    assert (body.JSON, '{"a":[{"$":0},{"$":1}],"size":[2,3]}') == (form, text)
     assert attachments[0] is weights
 
 

@@ -91,9 +91,9 @@ def _body_of(described: Dict[str, Any]) -> Tuple[int, bytes, List[Any]]:
     return form, text, [attachment_of(attachment) for attachment in described["attachments"]]
 
 
-def _described(form: int, text: bytes, attachments: List[Any]) -> Dict[str, Any]:
+def _described(form: int, text: str, attachments: List[Any]) -> Dict[str, Any]:
     (name,) = [name for name, number in FORMS.items() if number == form]
-    return {"form": name, "text": text.decode(), "attachments": [meaning_of(value) for value in attachments]}
+    return {"form": name, "text": text, "attachments": [meaning_of(value) for value in attachments]}
 
 
 def answer(question: Dict[str, Any]) -> Dict[str, Any]:

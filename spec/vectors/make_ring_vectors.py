@@ -64,7 +64,12 @@ def request(
     body = struct.pack("<II", len(c), len(p)) + texts(c, p) + attachments(attached)
     if deadline is not None:
         body += struct.pack("<Q", deadline)
-    flags = (SHORT if short else 0) | (DEADLINE if deadline is not None else 0) | (TYPED if typed else 0) | form << 4
+    flags = (
+        (SHORT if short else 0)
+        | (DEADLINE if deadline is not None else 0)
+        | (TYPED if typed else 0)
+        | form << 4
+    )
     meaning = {
         "kind": "request",
         "dialect": "short" if short else "long",
@@ -153,8 +158,12 @@ VALID: Dict[str, Tuple[bytes, Dict[str, Any]]] = {
     "request-deadline-short": request("odd", "number", short=True, deadline=MOST),
     "request-typed": request("hello", "world", typed=True),
     "request-typed-json": request("f", "[[1],{}]", typed=True, form=2, deadline=7, short=True),
-    "request-typed-attachments": request("add", typed=True, form=1, attached=((0, 0, 1), (2, 2**40 - 256, MOST))),
-    "request-attachments-and-deadline": request("sum", "$0 $1", attached=((0, 64, 1), (0, 64, 1)), deadline=5),
+    "request-typed-attachments": request(
+        "add", typed=True, form=1, attached=((0, 0, 1), (2, 2**40 - 256, MOST))
+    ),
+    "request-attachments-and-deadline": request(
+        "sum", "$0 $1", attached=((0, 64, 1), (0, 64, 1)), deadline=5
+    ),
     "request-not-ascii": request("\u95ee", "\u00e9 \U0001f600 \0"),
     "exit": (frame(KINDS["exit"]), {"kind": "exit"}),
     "put": put("weights", 64, 1),
@@ -229,7 +238,9 @@ INVALID: Dict[str, bytes] = {
     "bad_frame--request-of-no-form": raw_request(1, 0, b"x", flags=3 << 4),
     "bad_frame--request-deadline-in-its-text": raw_request(1, 7, b"12345678", flags=DEADLINE),
     "bad_frame--request-attachment-cut": raw_request(1, 0, b"x" + bytes(7) + bytes(16)),
-    "bad_frame--request-attachment-cut-by-the-deadline": raw_request(1, 0, b"x" + bytes(7) + bytes(24), flags=DEADLINE),
+    "bad_frame--request-attachment-cut-by-the-deadline": raw_request(
+        1, 0, b"x" + bytes(7) + bytes(24), flags=DEADLINE
+    ),
     "bad_frame--request-attachment-of-no-kind": raw_request(1, 0, b"x" + bytes(7) + b"\4" + bytes(23)),
     "bad_frame--request-attachment-elsewhere": raw_request(1, 0, b"x" + bytes(7) + b"\0\1" + bytes(22)),
     "bad_frame--put-header-alone": frame(KINDS["put"]),

@@ -163,8 +163,10 @@ VALID_REQUESTS: Dict[str, Tuple[Text, Json]] = {
 VALID_REQUESTS.update(
     {
         "typed": (
-            '{"command":"add","parameters":"","timestamp":1,"id":5,"typed":true,"form":1,'
-            '"attachments":[{"kind":0,"name":"_5_0"},{"kind":1,"name":"_5_1"}]}',
+            (
+                '{"command":"add","parameters":"","timestamp":1,"id":5,"typed":true,"form":1,'
+                '"attachments":[{"kind":0,"name":"_5_0"},{"kind":1,"name":"_5_1"}]}'
+            ),
             {**request("add", "", 5), "typed": True, "form": 1, "attachments": [[0, "_5_0"], [1, "_5_1"]]},
         ),
         "typed-json": (
@@ -175,7 +177,10 @@ VALID_REQUESTS.update(
             '{"command":"sum","parameters":"$0","id":5,"attachments":[{"name":"_5_0","kind":0,"more":{}}],"typed":false}',
             {**request("sum", "$0", 5), "attachments": [[0, "_5_0"]]},
         ),
-        "typed-is-true-or-nothing": ('{"command":"x","typed":1,"form":null,"attachments":null}', request("x")),
+        "typed-is-true-or-nothing": (
+            '{"command":"x","typed":1,"form":null,"attachments":null}',
+            request("x"),
+        ),
     }
 )
 

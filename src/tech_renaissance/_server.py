@@ -145,7 +145,16 @@ class TechRenaissanceServer:
         reply.shielded = True
         try:
             for name in names:
-                tensors.append(transport.get_tensor(name, self._library))
+                place = name[1:]
+                if (
+                    name[:1] == "$"
+                    and place.isdigit()
+                    and len(place) < 8
+                    and int(place) < len(reply.attachments)
+                ):
+                    tensors.append(reply.attachments[int(place)].value(self._library))
+                else:
+                    tensors.append(transport.get_tensor(name, self._library))
         except KeyError:
             reply.reason = f"there is no tensor {name!r}"
             return None

@@ -11,7 +11,7 @@ from ._base.names import check_tag_to_send
 from ._base.post_mortem import PostMortem
 from ._base.session_state import SessionState
 from ._base.tensor import Library, dtype_named, imported_library
-from ._host.answer import tensors_of, text_of
+from ._host.answer import tensors_of, text_of, value_of
 from ._host.caller import TIMEOUT_MS, Caller
 from ._host.checked_options import checked, checked_hook
 from ._host.end_call import end_call
@@ -21,7 +21,7 @@ from ._host.options import CancelPatience, Options, RestartPolicy
 from ._host.unfetched_calls import UnfetchedCalls
 from ._process.output import Output
 from ._protocol.connection import State
-from ._protocol.frame import Exit, Response, parse_message
+from ._protocol.frame import Response
 from ._system.lazy_thread import LazyThread
 
 if TYPE_CHECKING:
@@ -312,7 +312,7 @@ class PythonSession:
         ``timeout_ms``: how long to wait; by default 10 s, or if the call has a deadline, until it has been ended. For the rest see
         ``send_request``.
         """
-        return text_of(self._caller.fetch(message, timeout_ms, deadline_ms, idempotent))
+        return text_of(self._fetch(message, timeout_ms, deadline_ms, idempotent))
 
     def fetch_tensor(
         self,
@@ -323,7 +323,7 @@ class PythonSession:
         idempotent: bool = False,
     ) -> Any:
         """Send a request and return the (first) tensor of its answer; as ``fetch_response``."""
-        return tensors_of(self._caller.fetch(message, timeout_ms, deadline_ms, idempotent))[0]
+        return tensors_of(self._fetch(message, timeout_ms, deadline_ms, idempotent))[0]
 
     def fetch_tensors(
         self,
@@ -334,7 +334,7 @@ class PythonSession:
         idempotent: bool = False,
     ) -> List[Any]:
         """Send a request and return all tensors of its answer; as ``fetch_response``."""
-        return tensors_of(self._caller.fetch(message, timeout_ms, deadline_ms, idempotent))
+        return tensors_of(self._fetch(message, timeout_ms, deadline_ms, idempotent))
 
     def calculate(
         self,
@@ -346,23 +346,33 @@ class PythonSession:
     ) -> Any:
         """Call a command with tensors and return the (first) tensor of its answer.
 
-        ``calculate("softmax dim=1", x)`` sends the request ``softmax _7_0 dim=1``: each tensor gets a tag of its own for this call, and the
-        tags go between the command's first word and the rest. A handler gets ``_7_0 dim=1`` as its parameters. The tags are dropped when
-        the call ends. For the rest see ``fetch_response``.
+        ``calculate("softmax dim=1", x)`` sends the request ``softmax $0 dim=1`` with ``x`` attached to it: ``$0`` stands for the first
+        tensor, and such words go between the command's first word and the rest. A handler gets ``$0 dim=1`` as its parameters, and
+        the tensor by ``get_tensors``. For the rest see ``fetch_response``.
         """
-        request = parse_message(command)
-        if isinstance(request, Exit):
-            raise LocalProtocolError("bad_message", "'exit' has no answer: use please_exit")
-        number = self._caller.next_id()
-        tags = [f"_{number}_{index}" for index in range(len(tensors))]
-        try:
-            for tag, tensor in zip(tags, tensors):
-                self._life.transport.put_tensor(tag, tensor)
-            message = " ".join([request.command, *tags, request.parameters]).rstrip()
-            return tensors_of(self._caller.fetch(message, timeout_ms, deadline_ms, idempotent))[0]
-        finally:
-            for tag in tags:
-                self._life.transport.drop_tensor(tag)
+        return tensors_of(self._fetch(command, timeout_ms, deadline_ms, idempotent, tensors))[0]
+
+    def call(
+        self,
+        command: str,
+        /,
+        *args: Any,
+        timeout_ms: Optional[float] = None,
+        deadline_ms: Optional[float] = None,
+        idempotent: bool = False,
+        **kwargs: Any,
+    ) -> Any:
+        """Call a command with values, and return the value that it gives.
+
+        ``session.call("matmul", a, b, scale=2.0)``. Arguments and results are None, bool, int, float, str, bytes, lists, dicts, tensors, at
+        any depth, and what docs/values.md names besides. Tensors are shared, as ``library`` says. For the options see
+        ``fetch_response``; an argument of such a name is given by place.
+
+        Raises LocalProtocolError ``bad_value`` for an argument that cannot be sent, with its path; CommandError, if the command failed or
+        refuses the arguments; and as ``fetch_response``.
+        """
+        call = self._caller.make_typed_call(command, args, kwargs, deadline_ms, idempotent)
+        return value_of(self._caller.fetch(call, timeout_ms))
 
     # --------------------------------------------------------------- tensors
 
@@ -399,6 +409,19 @@ class PythonSession:
         self._life.transport.drop_tensor(tag)
 
     # -------------------------------------------------------------- internal
+
+    def _fetch(
+        self,
+        message: str,
+        timeout_ms: Optional[float],
+        deadline_ms: Optional[float],
+        idempotent: bool,
+        tensors: Sequence[Any] = (),
+    ) -> Response:
+        call = self._caller.make_call(message, deadline_ms, idempotent, tensors)
+        if call is None:
+            raise LocalProtocolError("bad_message", "'exit' has no answer: use please_exit")
+        return self._caller.fetch(call, timeout_ms)
 
     def _launch(self) -> None:
         supervisor = self._caller.supervisor

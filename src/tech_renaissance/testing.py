@@ -7,7 +7,7 @@ A handler runs in the test's own process, with debugger and coverage, through th
 
     def test_matmul():
         response = call(MatrixMathServer(), "matmul a b", a=numpy.ones((4, 3)), b=numpy.ones((3, 5)))
-        assert response.tensors[0].shape == (4, 5)
+        assert response.attachments[0].shape == (4, 5)
 """
 
 from contextlib import closing

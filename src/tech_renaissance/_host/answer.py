@@ -3,6 +3,7 @@
 from typing import Any, List
 
 from .._base.errors import CommandError
+from .._protocol.body_decoder import decode_result
 from .._protocol.frame import Response
 
 
@@ -15,13 +16,20 @@ def text_of(response: Response) -> str:
 def tensors_of(response: Response) -> List[Any]:
     """The tensors of an answer. Raises the CommandError that it reports, or ``no_tensor`` if there are none."""
     check_response(response)
-    if not response.tensors:
+    if not response.attachments:
         raise CommandError(
             "no_tensor",
             f"{response.command!r} answered {response.result!r} and no tensor",
             result=response.result,
         )
-    return list(response.tensors)
+    return list(response.attachments)
+
+
+def value_of(response: Response) -> Any:
+    """The value of an answer to a typed call. Raises the CommandError that it reports, RemoteProtocolError if it is no value."""
+    if response.error:
+        check_response(response)
+    return decode_result(response.form, response.result, response.attachments)
 
 
 def check_response(response: Response) -> None:

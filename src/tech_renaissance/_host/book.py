@@ -5,12 +5,13 @@ the transport keeps what it took and knows what it sent, and everything done wit
 """
 
 import time
-from typing import Callable, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Optional
 
 from .._base.errors import RemoteProtocolError, TechRenaissanceError, WorkerLost
 from .._protocol.connection import Connection, State
 from .._protocol.frame import Exit, Frame, Ready, Request, Response
 from .._transport.transport import BROKEN_RING, HostTransport, Taken, Unreadable
+from .._version import __version__
 from .call import Call, call_ended
 from .call_queue import CallQueue
 
@@ -41,6 +42,7 @@ class Book:
         self._queue = queue
         self._queued = queue.calls
         self._window = WINDOW
+        self._ready: Dict[str, Any] = {}  # what the worker has said about itself
         self._connection = Connection()
         self._unanswered = self._connection.unanswered
         self._sending: Optional[Frame] = None  # about to be noted as sent, and perhaps not sent
@@ -131,6 +133,7 @@ class Book:
                 self._begun = taken
                 if isinstance(taken, Ready):
                     self._window = _window_of(taken)
+                    self._ready = taken.info
                     self.was_ready = True
                 (self._connection.received_again if again else self._connection.received)(taken)
         except RemoteProtocolError as error:
@@ -198,6 +201,18 @@ class Book:
         self._calls.clear()
 
 
+def check_protocol(request: Request, ready: Dict[str, Any]) -> None:
+    """Whether a worker that has said this speaks the protocol that a request needs. Raises RemoteProtocolError ``old_protocol``."""
+    theirs = ready.get("protocol", 1)
+    if not (request.typed or request.attachments) or (isinstance(theirs, int) and theirs >= 2):
+        return
+    raise RemoteProtocolError(
+        "old_protocol",
+        f"{request.command!r} needs protocol 2, and this worker speaks protocol {theirs}: install tech-renaissance {__version__} "
+        f"in its Python ({ready.get('interpreter', 'unknown')}), which has {ready.get('tech_renaissance', 'an older one')}",
+    )
+
+
 def _window_of(ready: Ready) -> int:
     """How many requests may be unanswered at once."""
     window = ready.info.get("window", WINDOW)
@@ -205,6 +220,7 @@ def _window_of(ready: Ready) -> int:
 
 
 def _answer(call: Call, response: Response) -> None:
+    call.request.attachments = ()  # nobody will need them again
     response.command = response.command or call.request.command
     call.response = response
 

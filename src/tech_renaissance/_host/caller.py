@@ -3,11 +3,12 @@
 import itertools
 import math
 import time
-from typing import Callable, Optional
+from typing import Any, Callable, Mapping, Optional, Sequence
 
 from .._base.durations import seconds
-from .._base.errors import LaunchError, LocalProtocolError, SessionClosed, TimedOut, WorkerLost
-from .._protocol.frame import Exit, Response, parse_message
+from .._base.errors import LaunchError, SessionClosed, TimedOut, WorkerLost
+from .._protocol.body_encoder import encode_call
+from .._protocol.frame import Exit, Request, Response, check_command, parse_message
 from .call import Call, CallWaiter, expired, with_stacks
 from .deadline_watch import DeadlineWatch
 from .end_call import end_call
@@ -76,18 +77,44 @@ class Caller:
                 worker.process.output_tail(),
             )
 
-    def next_id(self) -> int:
-        """A number that no other call of the session has."""
-        return next(self._ids)
-
-    def make_call(self, message: str, deadline_ms: Optional[float], idempotent: bool) -> Optional[Call]:
-        """A new call; None for a request to leave. Raises LocalProtocolError ``bad_message``."""
+    def make_call(
+        self, message: str, deadline_ms: Optional[float], idempotent: bool, tensors: Sequence[Any] = ()
+    ) -> Optional[Call]:
+        """A new call; None for a request to leave. ``tensors`` are attached, and named in front of the message's parameters. Raises
+        LocalProtocolError ``bad_message``, FormatError, ArenaFull.
+        """
         request = parse_message(message)
         if isinstance(request, Exit):
             return None
+        if tensors:
+            names = [f"${index}" for index in range(len(tensors))]
+            request.parameters = " ".join([*names, request.parameters]).rstrip()
+        return self._new_call(request, tensors, deadline_ms, idempotent)
+
+    def make_typed_call(
+        self,
+        command: str,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        deadline_ms: Optional[float],
+        idempotent: bool,
+    ) -> Call:
+        """A new call that carries values. Raises LocalProtocolError ``bad_message`` for the command, and ``bad_value`` or ``too_large``;
+        FormatError, ArenaFull.
+        """
+        form, text, attachments = encode_call(args, kwargs)
+        request = Request(check_command(command), text, typed=True, form=form)
+        return self._new_call(request, attachments, deadline_ms, idempotent)
+
+    def _new_call(
+        self, request: Request, attachments: Sequence[Any], deadline_ms: Optional[float], idempotent: bool
+    ) -> Call:
         request.id = next(self._ids)
         if deadline_ms is not None:
             request.deadline_ns = time.perf_counter_ns() + int(seconds("deadline_ms", deadline_ms) * 1e9)
+        if attachments:
+            place = self._life.transport.place
+            request.attachments = [place(attachment) for attachment in attachments]
         return Call(request, idempotent=idempotent)
 
     def ask_to_leave(self) -> None:
@@ -133,21 +160,16 @@ class Caller:
             f"{call.request.command!r} could not be sent within {timeout_s:g} s: {self._why_not()}"
         )
 
-    def fetch(
-        self, message: str, timeout_ms: Optional[float], deadline_ms: Optional[float], idempotent: bool
-    ) -> Response:
-        """Make a call and wait for its answer, which nobody else waits for."""
-        call = self.make_call(message, deadline_ms, idempotent)
-        if call is None:
-            raise LocalProtocolError("bad_message", "'exit' has no answer: use please_exit")
+    def fetch(self, call: Call, timeout_ms: Optional[float]) -> Response:
+        """Send a new call and wait for its answer, which nobody else waits for. ``timeout_ms``: None for 10 s, or if the call has a
+        deadline, until it has been ended.
+        """
         if timeout_ms is not None:
             timeout_s = seconds("timeout_ms", timeout_ms)
-        elif deadline_ms is None:
+        elif call.request.deadline_ns is None:
             timeout_s = TIMEOUT_MS / 1000
         else:
-            timeout_s = (
-                seconds("deadline_ms", deadline_ms) + longest_climb_s(call_ladder(self._patience)) + _STACKS_S
-            )
+            timeout_s = call.remaining_s() + longest_climb_s(call_ladder(self._patience)) + _STACKS_S
         until = self.submit(call, timeout_s)
         try:
             return self.answer(call, timeout_s, until)

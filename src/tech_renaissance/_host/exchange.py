@@ -19,7 +19,7 @@ from .._protocol.connection import State
 from .._protocol.frame import Exit
 from .._system.waiters import LockType, Waiters
 from .._transport.transport import BROKEN_RING, HostTransport, Taken
-from .book import OVER, Book, unreachable
+from .book import OVER, Book, check_protocol, unreachable
 from .call import Call, expired
 from .call_queue import CallQueue
 
@@ -226,6 +226,7 @@ class Exchange(Book):
     def _try_send(self, call: Call) -> bool:
         if len(self._unanswered) >= self._window:
             return False
+        check_protocol(call.request, self._ready)
         if self._switch_output:
             if self._calls:
                 return False

@@ -1,6 +1,6 @@
 """Requests that are no longer sent, because workers died while serving them. Contract: spec/life.md, Supervision."""
 
-import re
+import zlib
 from typing import Dict, NamedTuple, Optional
 
 from .._base.errors import WorkerLost
@@ -11,7 +11,6 @@ from .call import Call
 _MOST_DEATHS = 2
 # How many requests are remembered. The one noted longest ago is forgotten first.
 _MOST_NOTED = 256
-_CALL_TAG = re.compile(r"(?<!\S)_[0-9]+_[0-9]+(?!\S)")
 
 
 class _Case(NamedTuple):
@@ -27,7 +26,7 @@ class Quarantine:
 
     def note(self, call: Call, death: PostMortem) -> None:
         """Note that a worker died while serving this call."""
-        key = request_key(call.message)
+        key = request_key(call)
         case = self._cases.pop(key, None)
         self._cases[key] = _Case(case.deaths + 1 if case else 1, death)
         if len(self._cases) > _MOST_NOTED:
@@ -39,7 +38,7 @@ class Quarantine:
 
     def refuse(self, call: Call) -> Optional[WorkerLost]:
         """The error of a request that is no longer sent; None if it may be sent."""
-        case = self._cases.get(request_key(call.message)) if self._cases else None
+        case = self._cases.get(request_key(call)) if self._cases else None
         if case is None or case.deaths < _MOST_DEATHS:
             return None
         text = (
@@ -49,6 +48,9 @@ class Quarantine:
         return WorkerLost("quarantined", text, case.last.exit_status, case.last.output_tail, case.last)
 
 
-def request_key(message: str) -> str:
-    """What makes two requests the same: their text, without the tags of single calls."""
-    return _CALL_TAG.sub("", message)
+def request_key(call: Call) -> str:
+    """What makes two requests the same: their bodies, attachments included."""
+    digest = 0
+    for placed in call.request.attachments:
+        digest = zlib.crc32(placed.tsr(), digest + placed.kind & 0xFFFFFFFF)
+    return f"{call.request.typed} {call.request.form} {digest} {call.message}"

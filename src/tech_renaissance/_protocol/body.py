@@ -1,6 +1,6 @@
 """Bodies: what carries a value and its attachments. Contract: spec/values.md.
 
-A body is a tuple of its form, its text in UTF-8 and its attachments. body_encoder.py makes bodies of values, body_decoder.py values of bodies;
+A body is a tuple of its form, its text and its attachments. body_encoder.py makes bodies of values, body_decoder.py values of bodies;
 where the bytes of attachments are is up to the transport. Attachments are objects, and their types say of what kind they are.
 """
 
@@ -9,7 +9,7 @@ import re
 from array import array
 from typing import Any, Callable, List, Sequence, Tuple, Union, cast
 
-Body = Tuple[int, bytes, List[Any]]
+Body = Tuple[int, str, List[Any]]
 
 # ``type`` that type checkers do not follow: what a value is made of is unknown.
 type_of = cast("Callable[[Any], Any]", type)

@@ -22,6 +22,9 @@ from .body import (
     type_of,
 )
 
+# A text that has been read, or its UTF-8.
+Text = Union[str, bytes, memoryview]
+
 _FLOATS = {"nan": float("nan"), "inf": float("inf"), "-inf": float("-inf")}
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _WHITE_SPACE = " \t\n\r"
@@ -31,7 +34,7 @@ _SHORT_TEXT = 4096
 _MOST_DIGITS = 20
 
 
-def decode_result(form: int, text: Union[bytes, memoryview], attachments: Sequence[Any] = ()) -> Any:
+def decode_result(form: int, text: Text, attachments: Sequence[Any] = ()) -> Any:
     """The value that a body means. Attachments beside a text are left to the caller.
 
     Raises:
@@ -47,9 +50,7 @@ def decode_result(form: int, text: Union[bytes, memoryview], attachments: Sequen
     return _json_value(form, text, attachments)
 
 
-def decode_call(
-    form: int, text: Union[bytes, memoryview], attachments: Sequence[Any] = ()
-) -> Tuple[List[Any], Dict[str, Any]]:
+def decode_call(form: int, text: Text, attachments: Sequence[Any] = ()) -> Tuple[List[Any], Dict[str, Any]]:
     """The positional and the keyword arguments that a body means, both the caller's own. Otherwise as ``decode_result``."""
     if form == TEXT:
         return [_decoded(text)], {}
@@ -64,16 +65,19 @@ def decode_call(
     raise _bad("a call that is not [args] or [args, kwargs]")
 
 
-def _decoded(text: Union[bytes, memoryview]) -> str:
-    if len(text) > MAX_TEXT_NBYTES:
-        raise RemoteProtocolError("too_large", f"a text of {len(text)} bytes")
+def _decoded(text: Text) -> str:
+    nbytes = len(text) if not isinstance(text, str) or text.isascii() else len(text.encode())
+    if nbytes > MAX_TEXT_NBYTES:
+        raise RemoteProtocolError("too_large", f"a text of {nbytes} bytes")
+    if isinstance(text, str):
+        return text
     try:
         return str(text, "utf-8")
     except UnicodeDecodeError as error:
         raise RemoteProtocolError("bad_json", f"a text that is not UTF-8: {error}") from None
 
 
-def _attached_values(text: Union[bytes, memoryview], attachments: Iterable[Any]) -> List[Any]:
+def _attached_values(text: Text, attachments: Iterable[Any]) -> List[Any]:
     if len(text):
         raise _bad("a text beside attachments alone")
     return [_value_of(attachment) for attachment in attachments]
@@ -83,7 +87,7 @@ def _value_of(attachment: Any) -> Any:
     return cast("array[Any]", attachment).tolist() if isinstance(attachment, array) else attachment
 
 
-def _json_value(form: int, data: Union[bytes, memoryview], attachments: Sequence[Any]) -> Any:
+def _json_value(form: int, data: Text, attachments: Sequence[Any]) -> Any:
     if form != JSON:
         raise _bad(f"a body of the form {form}, which does not exist")
     text = _decoded(data)

@@ -90,15 +90,15 @@ def encode_result(value: Any) -> Body:
     """
     try:
         if type_of(value) is str:
-            return TEXT, _bounded(value.encode()), []
+            return TEXT, _bounded(value), []
         if value is None:
-            return ATTACHMENTS, b"", []
+            return ATTACHMENTS, "", []
         is_list = type_of(value) in (list, tuple) and len(value) > 1
         attached = _attached_alone(value if is_list else (value,))
         if attached is not None:
-            return ATTACHMENTS, b"", attached
+            return ATTACHMENTS, "", attached
         attachments: List[Any] = []
-        return JSON, _bounded(_put(value, 0, attachments).encode()), attachments
+        return JSON, _bounded(_put(value, 0, attachments)), attachments
     except _REFUSALS as error:
         raise _explained(value, 0, (), error) from None
 
@@ -108,14 +108,14 @@ def encode_call(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Body:
     try:
         if not kwargs:
             if len(args) == 1 and type_of(args[0]) is str:
-                return TEXT, _bounded(args[0].encode()), []
+                return TEXT, _bounded(args[0]), []
             attached = _attached_alone(args)
             if attached is not None:
-                return ATTACHMENTS, b"", attached
+                return ATTACHMENTS, "", attached
         attachments: List[Any] = []
         text = "[[" + ",".join([_put(value, 2, attachments) for value in args]) + "]"
         text += ("," + _put_dict(kwargs, 1, attachments) if kwargs else "") + "]"
-        return JSON, _bounded(text.encode()), attachments
+        return JSON, _bounded(text), attachments
     except _REFUSALS as error:
         if _problem(args, 1) is not None:
             raise _explained(args, 1, ("args",), error) from None
@@ -137,13 +137,15 @@ def _attached_alone(values: Iterable[Any]) -> Optional[List[Any]]:
     return attachments
 
 
-def _bounded(data: bytes) -> bytes:
-    if len(data) > MAX_TEXT_NBYTES:
+def _bounded(text: str) -> str:
+    """The text, if it is UTF-8 without surrogates, and not too long."""
+    nbytes = len(text) if text.isascii() else len(text.encode())
+    if nbytes > MAX_TEXT_NBYTES:
         raise LocalProtocolError(
             "too_large",
-            f"makes a text of {len(data)} bytes, which may have {MAX_TEXT_NBYTES}: send bytes, a tensor, or several calls",
+            f"makes a text of {nbytes} bytes, which may have {MAX_TEXT_NBYTES}: send bytes, a tensor, or several calls",
         )
-    return data
+    return text
 
 
 # ----------------------------------------------------------------------------------------------------- values

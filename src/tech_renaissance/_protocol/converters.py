@@ -66,7 +66,7 @@ class Converter:
     def from_word(self, word: str, tensors: Tensors) -> Any:
         """What a word of a text stands for: as JSON, unless a converter knows better. Raises Mismatch."""
         try:
-            return self(decode_result(JSON, word.encode("utf-8", "replace")))
+            return self(decode_result(JSON, word))
         except RemoteProtocolError as error:
             raise Mismatch(f"{_shown(word)} cannot be read as {self.shown}: {error}") from None
 

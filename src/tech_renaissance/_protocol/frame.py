@@ -165,6 +165,19 @@ def parse_message(text: str) -> Union[Request, Exit]:
     return Request(request.command, request.parameters, dialect=request.dialect)
 
 
+def check_command(command: str) -> str:
+    """The name of a command that is called with values. Raises LocalProtocolError ``bad_message``."""
+    if not isinstance(command, str):  # pyright: ignore[reportUnnecessaryIsInstance] - users may pass anything
+        raise LocalProtocolError("bad_message", f"a command is a str, not {type(command).__name__}")
+    match = _PLAIN.fullmatch(command)
+    if not match or match.group(1) != command or _SURROGATE.search(command):
+        what = "is not the name of a command: arguments are separate, as in call('add', 1, 2)"
+        raise LocalProtocolError("bad_message", f"{command!r} {what}")
+    if command == "exit":
+        raise LocalProtocolError("bad_message", "'exit' has no answer: use please_exit")
+    return command
+
+
 def _no_text(message: Any) -> LocalProtocolError:
     kind = type(message).__name__
     cure = {
@@ -216,9 +229,7 @@ def decode_request(data: Union[str, bytes]) -> Union[Request, Exit]:
         raise MalformedRequest(error, request_id, message.dialect()) from None
     if command == "exit":
         return Exit()
-    return Request(
-        command, parameters, request_id, message.dialect(), deadline_ns, typed, form, attachments
-    )
+    return Request(command, parameters, request_id, message.dialect(), deadline_ns, typed, form, attachments)
 
 
 def encode_response(response: Response, named: Sequence[Named], timestamp_ms: int) -> str:
@@ -327,9 +338,7 @@ def _named(kind: Any, name: Any, what: str) -> Named:
     try:
         checked = check_name(_SURROGATE.sub("\ufffd", name), "tensor")
     except LocalProtocolError as error:
-        raise RemoteProtocolError(
-            "bad_frame", f"{what} has an element that is not a name: {error}"
-        ) from None
+        raise RemoteProtocolError("bad_frame", f"{what} has an element that is not a name: {error}") from None
     return _choice(kind, KINDS, "the kind of an attachment"), checked
 
 

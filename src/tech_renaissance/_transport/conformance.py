@@ -9,10 +9,12 @@ import os
 import sys
 import threading
 import time
+from array import array
 from contextlib import closing
 from typing import Any, Callable, List, Optional, Tuple
 
 from .._base.errors import FormatError, RemoteProtocolError
+from .._protocol.body import ATTACHMENTS, JSON, TENSOR, kind_of
 from .._protocol.frame import LONG, SHORT, Exit, Exiting, Failure, Frame, Ready, Request, Response
 from .transport import HostTransport, Transport, WorkerTransport
 
@@ -275,14 +277,75 @@ def _results_arrive_and_stay(host: HostTransport, worker: WorkerTransport) -> No
     kept: List[Tuple[List[Any], List[Any]]] = []
     for number, tensors in enumerate((_tensors(), _tensors()[:2], [], [_tensors()[0] + 1]), 1):
         _exchange_request(host, worker, number)
-        _send(worker, Response("command", "ok", tensors=tensors, id=number))
+        _send(worker, Response("command", "ok", attachments=tensors, id=number))
         response = _receive(host)
         assert isinstance(response, Response), f"a response became {response!r}"
-        kept.append((tensors, list(response.tensors)))
+        kept.append((tensors, list(response.attachments)))
     for expected, actual in kept:
         _same(len(expected), len(actual))
         for one, other in zip(expected, actual):
             _same_tensor(one, other)
+
+
+def _attachments_arrive_as_they_were(host: HostTransport, worker: WorkerTransport) -> None:
+    """Of each kind, both ways; also if their owner changes them before the request is sent, or the same one is sent twice."""
+    np = _numpy()
+    changed = np.arange(3, dtype=np.float32)
+    sent = [
+        *_tensors(),
+        changed,
+        b"",
+        b"\0\xff" * 9,
+        array("q", [-(2**63), 5]),
+        array("d", [0.5]),
+        array("d"),
+    ]
+    placed = [host.place(attachment) for attachment in sent]
+    changed += 1
+    expected = [_plain(attachment) for attachment in [*sent[: len(_tensors())], changed - 1, *sent[-5:]]]
+    for number in (1, 2):
+        _send(host, Request("command", "[[1]]", number, typed=True, form=JSON, attachments=placed))
+        request = _receive(worker)
+        assert isinstance(request, Request), f"a request became {request!r}"
+        _same((True, JSON, "[[1]]"), (request.typed, request.form, request.parameters))
+        values = [attachment.value("numpy") for attachment in request.attachments]
+        _same(expected, [_plain(value) for value in values])
+        _let_go(request)
+        _send(worker, Response("command", "", attachments=values, id=number, form=ATTACHMENTS))
+        response = _receive(host)
+        assert isinstance(response, Response), f"a response became {response!r}"
+        _same(ATTACHMENTS, response.form)
+        _same(expected, [_plain(value) for value in response.attachments])
+
+
+def _let_go(request: Request) -> None:
+    for attachment in request.attachments:
+        attachment.let_go()
+
+
+def _plain(attachment: Any) -> Any:
+    """For comparisons."""
+    if kind_of(attachment) != TENSOR:
+        return attachment
+    return str(attachment.dtype), tuple(attachment.shape), attachment.tolist()
+
+
+def _what_is_kept_of_an_attachment_stays(host: HostTransport, worker: WorkerTransport) -> None:
+    """However many requests come later."""
+    kept: List[Any] = []
+    for number in range(1, 5):
+        placed = [host.place(np_array + number) for np_array in _tensors()[:2]]
+        _send(host, Request("command", "", number, attachments=placed))
+        del placed
+        request = _receive(worker)
+        assert isinstance(request, Request), f"a request became {request!r}"
+        kept.append([attachment.value("numpy") for attachment in request.attachments])
+        _let_go(request)
+        _send(worker, Response("command", id=number))
+        _receive(host)
+    for number, tensors in enumerate(kept, 1):
+        for one, other in zip(_tensors(), tensors):
+            _same_tensor(one + number, other)
 
 
 def _what_tsr_cannot_hold_is_refused_and_nothing_sent(host: HostTransport, worker: WorkerTransport) -> None:
@@ -291,7 +354,8 @@ def _what_tsr_cannot_hold_is_refused_and_nothing_sent(host: HostTransport, worke
     _exchange_request(host, worker, 1)
     for send in (
         lambda: host.put_tensor("tag", no_tensor),
-        lambda: worker.try_send(Response("command", "bad", tensors=[np.ones(1), no_tensor], id=1)),
+        lambda: host.place(no_tensor),
+        lambda: worker.try_send(Response("command", "bad", attachments=[np.ones(1), no_tensor], id=1)),
     ):
         try:
             send()
@@ -347,7 +411,7 @@ def _exchange_request(host: HostTransport, worker: WorkerTransport, number: int)
 def _with_list(frame: Frame) -> Frame:
     """A response with whatever may be left out filled in, and its tensors as a list."""
     if isinstance(frame, Response):
-        frame.tensors = list(frame.tensors)
+        frame.attachments = list(frame.attachments)
         frame.command = frame.command or "command"
     return frame
 
@@ -376,6 +440,8 @@ _CHECKS: Tuple[Check, ...] = (
     _tags_keep_tensors_until_they_are_replaced_or_dropped,
     _a_handlers_tensor_is_its_own,
     _results_arrive_and_stay,
+    _attachments_arrive_as_they_were,
+    _what_is_kept_of_an_attachment_stays,
     _what_tsr_cannot_hold_is_refused_and_nothing_sent,
     _prepare_forgets_what_was_said_and_keeps_tags,
     _closing_twice_is_closing_once,

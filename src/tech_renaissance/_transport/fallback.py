@@ -10,7 +10,7 @@ from .._protocol.frame import Frame, Ready
 from .file.host import FileHost
 from .session_files import read_worker_info, says_ready
 from .shm.host import ShmHost
-from .transport import HostTransport, Offer, Taken
+from .transport import HostTransport, Offer, Placed, Taken
 
 # How often to check, while a worker starts, whether it serves over files.
 _CHECK_S = 0.01
@@ -90,6 +90,10 @@ class FallbackHost(HostTransport):
     def begun(self, request_ids: Sequence[int]) -> Dict[int, Optional[int]]:
         """See HostTransport."""
         return self._end.begun(request_ids)
+
+    def place(self, attachment: Any) -> Placed:
+        """See HostTransport. Attachments, like tensors, are always placed in shared memory."""
+        return self._shm.place(attachment)
 
     def put_tensor(self, tag: str, tensor: Any) -> None:
         """See HostTransport.

@@ -10,10 +10,11 @@ from dataclasses import replace
 from typing import Any, Deque, Dict, List, Optional, Sequence, Set, Tuple
 
 from .._base.tensor import DType, Library, allocate, imported_library
+from .._protocol.attachments import read_stored
 from .._protocol.frame import Exit, Exiting, Frame, Ready, Request, Response
 from .._protocol.tsr import decode, encode
 from .file.watch import SleepWatch
-from .transport import HostTransport, Offer, Taken, WorkerTransport
+from .transport import HostTransport, Offer, PlacedBytes, Taken, WorkerTransport
 
 # As over files: one request being served and one waiting, and one unconsumed response.
 _REQUESTS = 2
@@ -129,6 +130,10 @@ class MemoryHost(_MemoryEnd, HostTransport):
         """See HostTransport."""
         return self._sent is frame
 
+    def place(self, attachment: Any) -> PlacedBytes:
+        """See HostTransport."""
+        return PlacedBytes.of(attachment)
+
     def put_tensor(self, tag: str, tensor: Any) -> None:
         """See HostTransport."""
         self._tags[tag] = encode(tensor)
@@ -165,10 +170,28 @@ class MemoryHost(_MemoryEnd, HostTransport):
         frame = super()._look()
         if isinstance(frame, Response):
             library = self._library or imported_library()
-            frame.tensors = [decode(data, library) for data in frame.tensors]
+            frame.attachments = [_value(placed, library) for placed in frame.attachments]
         if frame is not None:
             self._taken = frame
         return frame
+
+
+class _Attachment:
+    """An attachment of a request; see Received."""
+
+    def __init__(self, placed: PlacedBytes) -> None:
+        self._placed = placed
+
+    def value(self, library: Optional[Library]) -> Any:
+        """See Received."""
+        return _value(self._placed, library)
+
+    def let_go(self) -> None:
+        """See Received."""
+
+
+def _value(placed: PlacedBytes, library: Optional[Library]) -> Any:
+    return read_stored(placed.kind, lambda of: decode(placed.data, of), library)
 
 
 class MemoryWorker(_MemoryEnd, WorkerTransport):
@@ -185,8 +208,7 @@ class MemoryWorker(_MemoryEnd, WorkerTransport):
         if isinstance(frame, Response):
             if sum(isinstance(waiting, Response) for waiting in tuple(self._others.frames)) >= _RESPONSES:
                 return False
-            encoded: List[bytes] = [encode(tensor) for tensor in frame.tensors]
-            frame = replace(frame, tensors=encoded)
+            frame = replace(frame, attachments=[PlacedBytes.of(one) for one in frame.attachments])
         self._others.put(replace(frame))
         return True
 
@@ -200,6 +222,8 @@ class MemoryWorker(_MemoryEnd, WorkerTransport):
 
     def _look(self) -> Optional[Frame]:
         frame = super()._look()
+        if isinstance(frame, Request) and frame.attachments:
+            frame.attachments = [_Attachment(placed) for placed in frame.attachments]
         if frame is None and self._others.closed and not self._told_to_leave:
             self._told_to_leave = True
             return Exit()  # the host has closed its end

@@ -5,11 +5,14 @@ frame if there is room for it, and waits. ``tech_renaissance.testing.check_trans
 """
 
 import abc
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Union
+from typing import Any, Dict, List, NamedTuple, Optional, Protocol, Sequence, Union
 
 from .._base.errors import RemoteProtocolError
 from .._base.tensor import DType, Library
+from .._protocol.attachments import stored
+from .._protocol.body import kind_of
 from .._protocol.frame import Failure, Frame, Response
+from .._protocol.tsr import encode
 
 # The code of a RemoteProtocolError after which an end can receive nothing more.
 BROKEN_RING = "broken_ring"
@@ -35,6 +38,51 @@ class Offer(NamedTuple):
     descriptors: List[int]
 
 
+class Placed(Protocol):
+    """An attachment of a request as it was when the call was made, at whichever host's end placed it. It is kept until it dies, in any
+    thread.
+    """
+
+    @property
+    def kind(self) -> int:
+        """What it arrives as (spec/values.md)."""
+        ...
+
+    def tsr(self) -> Union[bytes, memoryview]:
+        """The tensor that holds it, as the bytes of a TSR file."""
+        ...
+
+
+class PlacedBytes(NamedTuple):
+    """One that is kept as the bytes of a TSR file."""
+
+    kind: int
+    data: bytes
+
+    @staticmethod
+    def of(attachment: Any) -> "PlacedBytes":
+        """A copy of an attachment. Raises FormatError."""
+        return PlacedBytes(kind_of(attachment), encode(stored(attachment)))
+
+    def tsr(self) -> bytes:
+        """See Placed."""
+        return self.data
+
+
+class Received(Protocol):
+    """An attachment of a request that a worker has received."""
+
+    def value(self, library: Optional[Library]) -> Any:
+        """A tensor (``library``: as in import_tsr), bytes, or an array of numbers. The caller may modify it. Raises FormatError or
+        RemoteProtocolError if it is broken, ArenaFull, OSError.
+        """
+        ...
+
+    def let_go(self) -> None:
+        """The request is over: what its handler has kept of it may live on, and the rest can be used again."""
+        ...
+
+
 class Transport(abc.ABC):
     """One end. All methods raise OSError if the mechanism itself fails (disk full, directory removed).
 
@@ -46,7 +94,8 @@ class Transport(abc.ABC):
     def try_send(self, frame: Frame) -> bool:
         """Hand a frame to the other end; False if there is no room for it at the moment.
 
-        The tensors of a Response may be any tensors that TSR can hold. Raises FormatError for others, and then sends nothing.
+        The attachments of a Response may be any tensors that TSR can hold, bytes, and arrays of numbers. Raises FormatError for others,
+        and then sends nothing. Those of a Request are what ``place`` made of them.
         """
 
     @abc.abstractmethod
@@ -55,8 +104,8 @@ class Transport(abc.ABC):
 
         Returns None if nothing came, which may be early, after ``wake`` or when there may be room to send again. Raises
         RemoteProtocolError once for bytes that are not a frame, which are then consumed (at a host's end, Unreadable); but every time if
-        its code is BROKEN_RING, after which frames can no longer be told apart. The tensors of a Response are real tensors, owned by the
-        caller. An empty command of a Response means its request's.
+        its code is BROKEN_RING, after which frames can no longer be told apart. The attachments of a Response are real tensors, bytes and
+        arrays, owned by the caller; those of a Request are Received. An empty command of a Response means its request's.
         """
 
     @abc.abstractmethod
@@ -93,6 +142,10 @@ class HostTransport(Transport):
     @abc.abstractmethod
     def has_sent(self, frame: Frame) -> bool:
         """Whether the last ``try_send``, of this very frame, has handed it over. For use after ``try_send`` was interrupted."""
+
+    @abc.abstractmethod
+    def place(self, attachment: Any) -> Placed:
+        """Keep a tensor, bytes or an array of numbers for a request to come, as it is now. Raises FormatError, ArenaFull."""
 
     @abc.abstractmethod
     def put_tensor(self, tag: str, tensor: Any) -> None:

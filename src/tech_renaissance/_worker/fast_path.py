@@ -26,7 +26,8 @@ from .._transport.shm.control import (
     SERVED,
 )
 from .._transport.shm.frame import (
-    BLOCK,
+    ARENA,
+    ATTACHMENT,
     DROP,
     FLAG_DEADLINE,
     FLAG_SHORT,
@@ -72,7 +73,7 @@ class FastPath:
         side, words, mapping = end.side, end.control.words, end.control.mapping
         reader, writer, sizes = side.reader, side.writer, side.reader.sizes
         lessee = end.lessee
-        unpack, pack, pack_block = REQUEST_HEADER.unpack_from, RESULT_HEADER.pack, BLOCK.pack
+        unpack, pack, pack_attachment = REQUEST_HEADER.unpack_from, RESULT_HEADER.pack, ATTACHMENT.pack
         look, now_ns = side.look, time.perf_counter_ns
         acquire, release = self._fence.acquire, self._fence.release
         wait_until = 0.0
@@ -109,15 +110,23 @@ class FastPath:
                 continue
             middle = 24 + n_command
             stop = middle + n_parameters
-            if kind != REQUEST or flags & ~_PLAIN_FLAGS or not n_command or stop > nbytes or request_id >> 63:
+            has_deadline = flags & FLAG_DEADLINE
+            end_of_text = nbytes - 8 if has_deadline else nbytes
+            if (
+                kind != REQUEST
+                or flags & ~_PLAIN_FLAGS
+                or not n_command
+                or not 0 <= end_of_text - stop < 8  # there is something else: attachments, or a lie
+                or request_id >> 63
+            ):
                 return None
             try:
                 command = frame[24:middle].decode()
                 parameters = frame[middle:stop].decode()
             except UnicodeDecodeError:
                 return None
-            deadline_ns = int.from_bytes(frame[-8:], "little") if flags & FLAG_DEADLINE else None
-            if command == "exit" or (deadline_ns is not None and deadline_ns <= now_ns()):
+            deadline_ns = int.from_bytes(frame[end_of_text:], "little") if has_deadline else None
+            if command == "exit" or (deadline_ns is not None and deadline_ns <= time.perf_counter_ns()):
                 return None
             if not end.since_ns:  # the first request
                 return None
@@ -143,7 +152,7 @@ class FastPath:
                 result = "ok"
             data = b"" if result is None else result.encode("utf-8", SURROGATES)
             n_result = len(data)
-            nbytes = 40 + (n_result + 7 & -8) + 16 * len(tensors)
+            nbytes = 40 + (n_result + 7 & -8) + ATTACHMENT.size * len(tensors)
             head = writer.head
             start = head & _MASK
             if (
@@ -160,8 +169,8 @@ class FastPath:
             data = head_of_frame + data + PADDING[n_result & 7]
             if tensors:
                 try:
-                    for offset, lease in end.lend(tensors):
-                        data += pack_block(offset, lease)
+                    for kind, (offset, lease) in end.lend(tensors):
+                        data += pack_attachment(kind, ARENA, offset, lease)
                 except Exception:  # why will be known when it happens again
                     return turn.conclude(self._request(command, parameters, reply, flags), reply, is_known)
             if lessee.used:

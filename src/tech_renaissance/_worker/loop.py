@@ -27,7 +27,7 @@ _RECHECK_S = 10.0
 # How long a host that has sent Exit may take to make room for the answers to its earlier requests.
 _LAST_ANSWER_S = 1.0
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 # How many requests a host may have unanswered at once.
 _WINDOW = 256
 
@@ -88,7 +88,7 @@ class ServingLoop:
             if isinstance(frame, Request):
                 self._connection.received(frame)
                 self._has_freed = True
-                return self._send(self._refusal(frame) or self._turn.respond(frame))
+                return self._send(self._response(frame))
         except Leave as leave:
             self._send(leave.response)
             raise leave.cause from None
@@ -99,6 +99,13 @@ class ServingLoop:
             self._has_freed = False
             give_back_memory()
         return not isinstance(frame, Exit)
+
+    def _response(self, request: Request) -> Response:
+        try:
+            return self._refusal(request) or self._turn.respond(request)
+        finally:
+            for attachment in request.attachments:
+                attachment.let_go()
 
     def _refusal(self, request: Request) -> Optional[Response]:
         """The response to a request that its host has given up before its turn, else None."""
@@ -156,17 +163,13 @@ class ServingLoop:
         try:
             return self.transport.try_send(frame)
         except Exception as error:
-            if not isinstance(frame, Response) or not (frame.tensors or isinstance(error, ArenaFull)):
+            if not isinstance(frame, Response) or not (frame.attachments or isinstance(error, ArenaFull)):
                 raise
             # The result cannot be sent: tell the caller why.
             request = Request(frame.command, id=frame.id, dialect=frame.dialect)
             failed = failure_response(request, error)
-            frame.result, frame.tensors, frame.message, frame.error = (
-                failed.result,
-                (),
-                failed.message,
-                failed.error,
-            )
+            frame.result, frame.form, frame.attachments = failed.result, failed.form, ()
+            frame.message, frame.error = failed.message, failed.error
             return self.transport.try_send(frame)
 
 

@@ -2,10 +2,11 @@
 
 import time
 import traceback
-from typing import Any, List, Optional
+from typing import Any, List, Optional, Sequence
 
 from .._base.errors import Cancelled
 from .._protocol.frame import INVALID_TENSORS, Failure, Request, Response
+from .._transport.transport import Received
 
 # The serving loop's frame, and that of the server's method which runs the handler; the handler's own come after them.
 _OUR_FRAMES = 2
@@ -20,10 +21,17 @@ class Reply:
     result: Optional[str] = None
     reason = ""  # why get_tensors last returned None
 
-    def __init__(self, command: str, request_id: Optional[int], deadline_ns: Optional[int]) -> None:
+    def __init__(
+        self,
+        command: str,
+        request_id: Optional[int],
+        deadline_ns: Optional[int],
+        attachments: Sequence[Received] = (),
+    ) -> None:
         self.command = command
         self.request_id = request_id
         self.deadline_ns = deadline_ns
+        self.attachments = attachments
         self.tensors: List[Any] = []
 
     @property

@@ -32,7 +32,7 @@ class Turn:
         """Run the handler for one request and return its whole reply, whatever it did. SystemExit and KeyboardInterrupt become Leave."""
         if remaining_seconds(request.deadline_ns) == 0:
             return error_response(request, Failure("cancelled", "its deadline passed before its turn"))
-        reply = Reply(request.command, request.id, request.deadline_ns)
+        reply = Reply(request.command, request.id, request.deadline_ns, request.attachments)
         try:
             is_known = self.handle(reply, request.parameters)
         except BaseException as error:

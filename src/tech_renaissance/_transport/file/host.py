@@ -5,6 +5,7 @@ A response is read together with the results that it names, and consumed by dele
 
 import contextlib
 import errno
+import functools
 import os
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
@@ -12,10 +13,12 @@ from ..._base.errors import FormatError, RemoteProtocolError
 from ..._base.names import check_name
 from ..._base.run_out import has_run_out
 from ..._base.tensor import DType, Library, allocate, imported_library
+from ..._protocol.attachments import read_stored
 from ..._protocol.frame import (
     Exit,
     Exiting,
     Frame,
+    Named,
     Ready,
     Request,
     Response,
@@ -28,7 +31,7 @@ from ..._protocol.tsr import export_tsr, read_tsr
 from ..._system import files
 from ..session_files import read_status, read_worker_info, says_ready
 from ..session_place import SessionPlace
-from ..transport import HostTransport, Offer, Taken, Unreadable, not_taken_in
+from ..transport import HostTransport, Offer, Placed, PlacedBytes, Taken, Unreadable, not_taken_in
 from .end import CANCEL, FileEnd, now_ms
 
 
@@ -60,6 +63,7 @@ class FileHost(FileEnd, HostTransport):
         self._is_removed = True  # whether the response that was taken has been removed
         self._sending: Optional[_Sending] = None
         self._given_up: Dict[Optional[int], None] = {}  # ids of unanswered requests
+        self._attached: Dict[Optional[int], List[str]] = {}  # the names of their attachments
 
     def empty(self, dtype: DType, shape: Sequence[int], library: Library) -> Any:
         """See HostTransport."""
@@ -71,6 +75,8 @@ class FileHost(FileEnd, HostTransport):
         self._taken = (None, None)
         self._ready = self._left = False
         self._given_up.clear()
+        for request_id in list(self._attached):
+            self._remove_attachments(request_id)
         if self._place.is_lost():  # it was removed and has been made again
             self._place.find()
             self._watch.follow(self.directory)
@@ -105,6 +111,10 @@ class FileHost(FileEnd, HostTransport):
             unclaimed = None if isinstance(waiting, Exit) else waiting.id
         return {number: None for number in request_ids if number != unclaimed}
 
+    def place(self, attachment: Any) -> PlacedBytes:
+        """See HostTransport."""
+        return PlacedBytes.of(attachment)
+
     def put_tensor(self, tag: str, tensor: Any) -> None:
         """See HostTransport."""
         self._check_place()
@@ -130,20 +140,31 @@ class FileHost(FileEnd, HostTransport):
         path = self._path("request.json")
         if os.path.exists(path) or self._place.is_lost():  # a worker that lost its directory leaves
             return False
-        if isinstance(frame, Exit):
-            text = encode_request(Request("exit"), now_ms())
-        elif isinstance(frame, Request):
-            text = encode_request(frame, now_ms())
-        else:
+        if not isinstance(frame, (Request, Exit)):
             raise TypeError(f"a host does not send {frame!r}")
         try:
-            self._publish(frame, path, text)
+            request = Request("exit") if isinstance(frame, Exit) else frame
+            named = self._write_attachments(request) if request.attachments else ()
+            self._publish(frame, path, encode_request(request, named, now_ms()))
         except OSError as error:
             if not self._lacks(error):
                 raise
             return False
         self.lack = ""
         return True
+
+    def _write_attachments(self, request: Request) -> Sequence[Named]:
+        placed: Sequence[Placed] = request.attachments
+        named = [(one.kind, f"_{request.id}_{index}") for index, one in enumerate(placed)]
+        self._attached[request.id] = [name for _, name in named]
+        for one, (_, name) in zip(placed, named):
+            files.write(self._tensor_path(name), one.tsr())
+        return named
+
+    def _remove_attachments(self, request_id: Optional[int]) -> None:
+        for name in self._attached.pop(request_id, ()):
+            if not self._place.is_lost():
+                files.discard(self._tensor_path(name))
 
     def _publish(self, frame: Frame, path: str, text: str) -> None:
         temporary = files.temporary_path(path)
@@ -226,13 +247,18 @@ class FileHost(FileEnd, HostTransport):
     def _decode(self, data: bytes) -> Response:
         response = decode_response(data)
         try:
-            response.tensors = [self._load(name) for name in response.tensors]
+            response.attachments = [
+                read_stored(kind, functools.partial(self._load, name), self._library)
+                for kind, name in response.attachments
+            ]
         except (ImportError, MemoryError) as error:
             return not_taken_in(response.id, response.dialect, error)
         return response
 
     def _take(self, frame: Frame, data: Optional[bytes] = None) -> Frame:
         self._taken = (frame, data)
+        if self._attached and isinstance(frame, Response):
+            self._remove_attachments(frame.id)
         return frame
 
     def _refuse(self, error: RemoteProtocolError, data: Optional[bytes]) -> Unreadable:
@@ -256,11 +282,11 @@ class FileHost(FileEnd, HostTransport):
             return False
         return read_status(self.directory) in ("exiting", "terminated")
 
-    def _load(self, name: str) -> Any:
+    def _load(self, name: str, library: Optional[Library]) -> Any:
         try:
             path = self._tensor_path(check_name(name, "result tensor"))
             with files.open_plain(path) as file:
-                return read_tsr(file, path, self._library or imported_library())
+                return read_tsr(file, path, library or imported_library())
         except (FormatError, OSError, ValueError) as error:
             if isinstance(error, OSError) and has_run_out(error):
                 raise

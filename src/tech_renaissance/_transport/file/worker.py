@@ -6,19 +6,23 @@ A request is claimed by renaming it, so that exactly one reader reads it, whole 
 import contextlib
 import os
 import time
-from typing import Any, Callable, List, Optional, Sequence, TypeVar
+from typing import Any, Callable, List, Optional, Sequence, TypeVar, Union
 
 from ..._base.errors import RemoteProtocolError
 from ..._base.names import check_name
 from ..._base.run_out import is_full_disk
 from ..._base.tensor import DType, Library, allocate
+from ..._protocol.attachments import read_stored, stored
+from ..._protocol.body import kind_of
 from ..._protocol.frame import (
     LONG,
     Exit,
     Exiting,
     Frame,
     MalformedRequest,
+    Named,
     Ready,
+    Request,
     Response,
     decode_request,
     encode_response,
@@ -40,6 +44,25 @@ _REMOVAL_S = 0.05
 
 # The longest list of given-up requests that is read.
 _LIST_NBYTES = 1 << 16
+
+
+class _Attachment:
+    """An attachment of a request; see Received. It stays in its file until its host has got the answer."""
+
+    def __init__(self, kind: int, path: str) -> None:
+        self._kind = kind
+        self._path = path
+
+    def value(self, library: Optional[Library]) -> Any:
+        """See Received. Read anew each time."""
+        return read_stored(self._kind, self._read, library)
+
+    def let_go(self) -> None:
+        """See Received."""
+
+    def _read(self, library: Optional[Library]) -> Any:
+        with files.open_plain(self._path) as file:
+            return read_tsr(file, self._path, library)
 
 
 class FileWorker(FileEnd, WorkerTransport):
@@ -118,14 +141,16 @@ class FileWorker(FileEnd, WorkerTransport):
             time.sleep(_REMOVAL_S)
         self._has_waited = False
         self._place.check()
-        names = [f"result_{index}" for index in range(len(response.tensors))]
-        for name, tensor in zip(names, response.tensors):
-            export_tsr(tensor, self._tensor_path(name))
-        if names:  # that may have taken long
+        named: List[Named] = []
+        for attachment in response.attachments:
+            name = f"result_{len(named)}"
+            export_tsr(stored(attachment), self._tensor_path(name))
+            named.append((kind_of(attachment), name))
+        if named:  # that may have taken long
             self._place.check()
-        self._remove_results_from(len(names))
+        self._remove_results_from(len(named))
         try:
-            files.write(path, encode_response(response, names, now_ms()).encode())
+            files.write(path, encode_response(response, named, now_ms()).encode())
         except OSError as error:
             if is_full_disk(error):  # there will be room again
                 return False
@@ -173,7 +198,7 @@ class FileWorker(FileEnd, WorkerTransport):
         while True:
             before = _mark(path)
             try:
-                return decode_request(files.read(path) or b"")
+                return self._with_attachments(decode_request(files.read(path) or b""))
             except OSError as error:
                 defect = RemoteProtocolError("bad_frame", f"it cannot be read: {error}")
                 raise MalformedRequest(defect, None, LONG) from error
@@ -182,6 +207,13 @@ class FileWorker(FileEnd, WorkerTransport):
                     raise
             mark = before
             time.sleep(_SETTLE_S)
+
+    def _with_attachments(self, frame: Union[Request, Exit]) -> Frame:
+        if isinstance(frame, Request) and frame.attachments:
+            frame.attachments = [
+                _Attachment(kind, self._tensor_path(name)) for kind, name in frame.attachments
+            ]
+        return frame
 
     def _asked_to_leave(self) -> bool:
         return read_status(self.directory) == "exit"

@@ -9,7 +9,7 @@ from .ring import RING_NBYTES, RingReader, RingWriter, full_fence
 from .segment import MappedSegment
 
 CONTROL_NBYTES = 1 << 20
-LAYOUT_VERSION = 3
+LAYOUT_VERSION = 4
 _MAGIC = int.from_bytes(b"TRCTRL\0\0", "little")
 
 # Indices of 64-bit words.

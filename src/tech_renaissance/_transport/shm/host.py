@@ -10,6 +10,8 @@ from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 from ..._base.errors import FormatError, LaunchError, RemoteProtocolError
 from ..._base.tensor import DType, Library, imported_library
+from ..._protocol.attachments import read_stored
+from ..._protocol.body import TENSOR
 from ..._protocol.frame import LONG, SHORT, Exit, Exiting, Frame, Ready, Request, Response
 from ..transport import HostTransport, Offer, Taken, Unreadable, not_taken_in
 from . import frame as shm_frame
@@ -17,7 +19,7 @@ from .arena import Arena, Block
 from .control import CONTROL_NBYTES, SERVED, ControlSide, give_up, in_work, write_magic
 from .doorbell import Doorbell
 from .frame import LARGEST_NBYTES
-from .lender import Lender
+from .lender import Lender, PlacedBlock, restore, tsr_of
 from .lessee import Lease, Lessee
 from .segment import MappedSegment, Segment
 
@@ -50,7 +52,7 @@ class ShmHost(HostTransport):
             self._hang_up()
             self._lender.arena.forget_leases()
             for block in self._tags.values():
-                self._lender.restore(block)
+                restore(block)
             self._unannounced = dict.fromkeys(self._tags)
             try:
                 self._worker = worker = _WorkerSide(self._look_us)
@@ -81,6 +83,11 @@ class ShmHost(HostTransport):
         with self._lock:
             since_ns = in_work(self._worker.control.words) if self._worker else {}
         return {number: since_ns[number] for number in request_ids if number in since_ns}
+
+    def place(self, attachment: Any) -> PlacedBlock:
+        """See HostTransport. A tensor made by ``empty`` is not copied."""
+        with self._lock:
+            return self._lender.place_to_keep(attachment)
 
     def put_tensor(self, tag: str, tensor: Any) -> None:
         """See HostTransport. A tensor made by ``empty`` is not copied; any other is copied once, into the same block as before if nobody
@@ -176,7 +183,7 @@ class ShmHost(HostTransport):
         """
         with self._lock:
             for tag, block in self._tags.items():
-                put(tag, self._lender.tsr(block))
+                put(tag, tsr_of(block))
             self._is_in_use = False
             self._unannounced.clear()
             done()
@@ -237,13 +244,36 @@ class ShmHost(HostTransport):
         worker = self._worker
         assert worker is not None
         writer = worker.side.writer
-        data = shm_frame.encode_request(request)
-        self._sending = (request, writer.head)
-        worker.requests += 1
-        if self._write_request(data):
-            return True
-        worker.requests -= 1
+        head = writer.head
+        lent: List[Tuple[Block, int]] = []  # with their previous leases
+        try:
+            data = shm_frame.encode_request(request, self._lend(request.attachments, lent))
+            self._sending = (request, head)
+            worker.requests += 1
+            if self._write_request(data):
+                return True
+            worker.requests -= 1
+        finally:
+            if lent and writer.head == head:  # the worker will not learn of the new leases
+                for block, lease in reversed(lent):
+                    block.lease = lease
         return False
+
+    def _lend(
+        self, attachments: Sequence[PlacedBlock], lent: List[Tuple[Block, int]]
+    ) -> Sequence[shm_frame.Attached]:
+        """Lend the blocks of a request's attachments to the worker."""
+        if not attachments:
+            return ()
+        attached: List[shm_frame.Attached] = []
+        for placed in attachments:
+            block = placed.block
+            if placed.was_sent:
+                restore(block)
+            placed.was_sent = True
+            lent.append((block, block.lease))
+            attached.append((placed.kind, (block.offset, self._lender.arena.lend(block))))
+        return attached
 
     def _write_request(self, data: bytes) -> bool:
         assert self._worker is not None
@@ -372,12 +402,20 @@ class _WorkerSide:
         self.lessee.close()
 
     def _response(self, data: bytes, library: Optional[Library]) -> Response:
-        response, blocks = shm_frame.decode_response(data)
-        if blocks:
+        response = shm_frame.decode_response(data)
+        if response.attachments:
             library = library or imported_library()
-            leases = self._hold(blocks)
+            attached: Sequence[shm_frame.Attached] = response.attachments
+            leases = self._hold([lent for _, lent in attached])
             try:
-                response.tensors = [self.lessee.tensor_once(lease, library) for lease in leases]
+                response.attachments = [
+                    self._read(kind, lease, library) for (kind, _), lease in zip(attached, leases)
+                ]
             except FormatError as error:
-                raise RemoteProtocolError("bad_frame", f"a result tensor cannot be read: {error}") from error
+                raise RemoteProtocolError("bad_frame", f"an attachment cannot be read: {error}") from error
         return response
+
+    def _read(self, kind: int, lease: Lease, library: Library) -> Any:
+        if kind == TENSOR:
+            return self.lessee.tensor_once(lease, library)
+        return read_stored(kind, lambda of: self.lessee.tensor_once(lease, of or library), library)

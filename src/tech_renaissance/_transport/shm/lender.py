@@ -13,6 +13,8 @@ from collections import deque
 from typing import Any, Callable, Deque, Dict, Optional, Sequence, Tuple
 
 from ..._base.tensor import DTYPE_OF_ARRAY_NAME, DType, Library, describe
+from ..._protocol.attachments import stored
+from ..._protocol.body import TENSOR, kind_of
 from ..._protocol.tsr import header_for, peek_header
 from .arena import Arena, Block
 from .segment import Segment
@@ -66,6 +68,25 @@ class _Form:
         self.nbytes = len(header) + data_nbytes
 
 
+class PlacedBlock:
+    """A block with an attachment of a request; see Placed. ``was_sent``: a reader may have written to it."""
+
+    __slots__ = ("_note", "block", "kind", "was_sent")
+
+    def __init__(self, kind: int, block: Block, note: Callable[[Block], None]) -> None:
+        self.kind = kind
+        self.block = block
+        self.was_sent = False
+        self._note = note
+
+    def __del__(self) -> None:
+        self._note(self.block)
+
+    def tsr(self) -> memoryview:
+        """See Placed."""
+        return tsr_of(self.block)
+
+
 class Lender:
     """Places tensors and bytes in blocks of an arena that this side owns."""
 
@@ -75,6 +96,7 @@ class Lender:
         self._loans: Dict[int, _Loan] = {}  # by the address of the elements
         self._loans_by_memory: Dict[int, _Loan] = {}  # the same, by the id of the array that owns the memory
         self._dead: Deque[_Loan] = deque()
+        self._unplaced: Deque[Block] = deque()
         self._forms: Dict[Any, _Form] = {}  # by torch's or numpy's dtype, and shape
         self._array: Any = None  # numpy.ndarray, once it is needed
         self._torch_tensor: Any = None  # torch.Tensor, once torch has been imported
@@ -103,7 +125,7 @@ class Lender:
 
         Raises ArenaFull, FormatError.
         """
-        if self._dead:
+        if self._dead or self._unplaced:
             self.collect()
         kind: Any = type(tensor)  # pyright: ignore[reportUnknownVariableType]
         if kind is self._array:
@@ -162,15 +184,17 @@ class Lender:
             _copy(window.address + data_start, address, form.data_nbytes)
         return block
 
-    def restore(self, block: Block) -> None:
-        """Rewrite the header of a block's tensor, in case the other side changed it."""
-        block.window.bytes[block.start : block.start + len(block.header)] = block.header
+    def place_attachment(self, attachment: Any) -> Tuple[int, Block]:
+        """The kind of an attachment, and the block of the tensor that holds it, as ``place`` gives it."""
+        kind: Any = type(attachment)  # pyright: ignore[reportUnknownVariableType]
+        if kind is self._array or kind is self._torch_tensor:
+            return TENSOR, self.place(attachment)
+        return kind_of(attachment), self.place(stored(attachment))
 
-    def tsr(self, block: Block) -> memoryview:
-        """The tensor in a block as the bytes of a TSR file, valid as long as the block is held."""
-        self.restore(block)
-        header = peek_header(block.header, len(block.header))
-        return block.window.bytes[block.start : block.start + header.header_nbytes + header.nbytes]
+    def place_to_keep(self, attachment: Any) -> PlacedBlock:
+        """The same for an attachment of a request: its block is released when what this returns dies, in any thread."""
+        kind, block = self.place_attachment(attachment)
+        return PlacedBlock(kind, block, self._unplaced.append)
 
     def place_bytes(self, data: bytes) -> Block:
         """A block with these bytes and one holder. Raises ArenaFull."""
@@ -179,7 +203,9 @@ class Lender:
         return block
 
     def collect(self) -> None:
-        """Release the blocks whose tensors have died."""
+        """Release the blocks whose tensors, or requests, have died."""
+        while self._unplaced:
+            self.arena.release(self._unplaced.popleft())
         while self._dead:
             loan = self._dead.popleft()
             del self._loans[loan.address]
@@ -236,6 +262,18 @@ class Lender:
         end = block.start + len(header)
         block.window.bytes[block.start : end] = block.header = header
         return block, end
+
+
+def restore(block: Block) -> None:
+    """Rewrite the header of a block's tensor, in case the other side changed it."""
+    block.window.bytes[block.start : block.start + len(block.header)] = block.header
+
+
+def tsr_of(block: Block) -> memoryview:
+    """The tensor in a block as the bytes of a TSR file, valid as long as the block is held."""
+    restore(block)
+    header = peek_header(block.header, len(block.header))
+    return block.window.bytes[block.start : block.start + header.header_nbytes + header.nbytes]
 
 
 def _is_cpu(tensor: Any) -> bool:

@@ -142,6 +142,8 @@ class Lessee:
         while self.used:
             lease = self.used.pop()
             use, window = lease.use, lease.window
+            if not lease.holders:  # it was an attachment's
+                continue
             if use is not None and window is not None and len(lease.memories) == 1 and use.is_sole():
                 window.words[(lease.offset - window.begin >> 3) + 1] = lease.number
                 lease.is_idle = True

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Set, Tupl
 
 from ..._base.errors import RemoteProtocolError
 from ..._base.tensor import DType, Library, imported_library
+from ..._protocol.attachments import read_stored
 from ..._protocol.frame import LONG, Exit, Exiting, Frame, MalformedRequest, Ready, Response
 from ..session_files import write_status, write_worker_info
 from ..session_place import SessionPlace
@@ -30,7 +31,7 @@ from .frame import (
     LARGEST_NBYTES,
     PUT,
     REQUEST,
-    Lent,
+    Attached,
     decode_put,
     decode_request,
     encode_response,
@@ -48,6 +49,28 @@ _OFTEN = 63
 
 # How many frames are read ahead at most.
 _INBOX = 256
+
+
+class _Attachment:
+    """An attachment of a request; see Received."""
+
+    __slots__ = ("_kind", "_lease", "_lessee")
+
+    def __init__(self, kind: int, lease: "Lease", lessee: Lessee) -> None:
+        self._kind = kind
+        self._lease = lease
+        self._lessee = lessee
+
+    def value(self, library: Optional[Library]) -> Any:
+        """See Received. A tensor is a view of shared memory."""
+        return read_stored(self._kind, self._read, library)
+
+    def let_go(self) -> None:
+        """See Received."""
+        self._lessee.let_go(self._lease)
+
+    def _read(self, library: Optional[Library]) -> Any:
+        return self._lessee.tensor(self._lease, library or imported_library())
 
 
 class ShmWorker(WorkerTransport):
@@ -81,7 +104,7 @@ class ShmWorker(WorkerTransport):
         self._wake_host = self.side.wake_other
         self._lent: List[
             Tuple[Block, int]
-        ] = []  # blocks with tensors of the response being sent, and their previous leases
+        ] = []  # blocks with attachments of the response being sent, and their previous leases
         self.command = ""  # the current request's
         self.since_ns = 0  # when the current request began
         self.served = 0  # how many requests
@@ -116,8 +139,8 @@ class ShmWorker(WorkerTransport):
             data = self._unsent
         elif not isinstance(frame, Response):
             data = self._encode(frame)
-        elif frame.tensors:
-            data = self._encode_with_tensors(frame)
+        elif frame.attachments:
+            data = self._encode_with_attachments(frame)
         else:
             data = encode_response(frame, (), self.command)
         if len(data) > LARGEST_NBYTES:
@@ -244,6 +267,8 @@ class ShmWorker(WorkerTransport):
             return None
         try:
             request = decode_request(data)
+            if request.attachments:
+                request.attachments = self._hold(request.attachments)
         except RemoteProtocolError as error:
             raise MalformedRequest(error, int.from_bytes(data[8:16], "little"), LONG) from None
         if not self.since_ns:  # the first request; from now on the file says nothing more specific
@@ -253,6 +278,18 @@ class ShmWorker(WorkerTransport):
         words[CURRENT_ID] = request.id or 0
         self.command = command = request.command
         return request if command != "exit" else Exit()
+
+    def _hold(self, attached: Sequence[Attached]) -> List[_Attachment]:
+        """Hold the attachments of a request until they are let go. Raises RemoteProtocolError if some are invalid."""
+        attachments: List[_Attachment] = []
+        try:
+            for kind, (offset, number) in attached:
+                attachments.append(_Attachment(kind, self.lessee.hold(offset, number), self.lessee))
+        except RemoteProtocolError:
+            for attachment in attachments:
+                attachment.let_go()
+            raise
+        return attachments
 
     def take_tag(self, kind: int, data: bytes) -> None:
         """Take in a Put or Drop frame. Raises RemoteProtocolError for others, and broken ones."""
@@ -282,27 +319,29 @@ class ShmWorker(WorkerTransport):
             return shm_frame.encode_simple(shm_frame.EXITING)
         raise TypeError(f"a worker does not send {frame!r}")
 
-    def _encode_with_tensors(self, response: Response) -> bytes:
-        data = encode_response(response, self.lend(response.tensors), self.command)
+    def _encode_with_attachments(self, response: Response) -> bytes:
+        data = encode_response(response, self.lend(response.attachments), self.command)
         try:
             return data if len(data) <= LARGEST_NBYTES else self._in_block(data)
         except BaseException:
             self._take_back_lent()
             raise
 
-    def lend(self, tensors: Sequence[Any]) -> List[Lent]:
-        """Place the tensors of a response in blocks, and lend these to the host. Lends none if it fails. Raises FormatError, ArenaFull."""
-        place, lend = self._lender.place, self._lender.arena.lend
-        lent: List[Lent] = []
+    def lend(self, attachments: Sequence[Any]) -> List[Attached]:
+        """Place the attachments of a response in blocks, and lend these to the host. Lends none if it fails. Raises FormatError,
+        ArenaFull.
+        """
+        place, lend = self._lender.place_attachment, self._lender.arena.lend
+        attached: List[Attached] = []
         try:
-            for tensor in tensors:
-                block = place(tensor)
+            for attachment in attachments:
+                kind, block = place(attachment)
                 self._lent.append((block, block.lease))
-                lent.append((block.offset, lend(block)))
+                attached.append((kind, (block.offset, lend(block))))
         except BaseException:
             self._take_back_lent()
             raise
-        return lent
+        return attached
 
     def _take_back_lent(self) -> None:
         """The host will not learn of the new leases."""
