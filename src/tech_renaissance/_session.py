@@ -11,7 +11,7 @@ from ._base.names import check_tag_to_send
 from ._base.post_mortem import PostMortem
 from ._base.session_state import SessionState
 from ._base.tensor import Library, dtype_named, imported_library
-from ._host.answer import tensors_of, text_of, value_of
+from ._host.answer import tensors_of, text_of
 from ._host.caller import TIMEOUT_MS, Caller
 from ._host.checked_options import checked, checked_hook
 from ._host.end_call import end_call
@@ -23,12 +23,13 @@ from ._process.output import Output
 from ._protocol.connection import State
 from ._protocol.frame import Response
 from ._system.lazy_thread import LazyThread
+from ._value_calls import ValueCalls
 
 if TYPE_CHECKING:
     import os
 
 
-class PythonSession:
+class PythonSession(ValueCalls):
     """One worker process and everything said to it.
 
     May be used from several threads: concurrent ``fetch_*`` and ``calculate`` calls each get their own answer; the worker serves
@@ -351,28 +352,6 @@ class PythonSession:
         the tensor by ``get_tensors``. For the rest see ``fetch_response``.
         """
         return tensors_of(self._fetch(command, timeout_ms, deadline_ms, idempotent, tensors))[0]
-
-    def call(
-        self,
-        command: str,
-        /,
-        *args: Any,
-        timeout_ms: Optional[float] = None,
-        deadline_ms: Optional[float] = None,
-        idempotent: bool = False,
-        **kwargs: Any,
-    ) -> Any:
-        """Call a command with values, and return the value that it gives.
-
-        ``session.call("matmul", a, b, scale=2.0)``. Arguments and results are None, bool, int, float, str, bytes, lists, dicts, tensors, at
-        any depth, and what docs/values.md names besides. Tensors are shared, as ``library`` says. For the options see
-        ``fetch_response``; an argument of such a name is given by place.
-
-        Raises LocalProtocolError ``bad_value`` for an argument that cannot be sent, with its path; CommandError, if the command failed or
-        refuses the arguments; and as ``fetch_response``.
-        """
-        call = self._caller.make_typed_call(command, args, kwargs, deadline_ms, idempotent)
-        return value_of(self._caller.fetch(call, timeout_ms))
 
     # --------------------------------------------------------------- tensors
 

@@ -75,9 +75,9 @@ class Call:
         return self.response
 
 
-def expired(call: Call) -> TechRenaissanceError:
-    """The error of a call whose deadline passed before its turn."""
-    call.why, call.step = "deadline", "queue"
+def not_begun(call: Call, why: str) -> TechRenaissanceError:
+    """The error of a call that was ended before its turn. ``why``: "deadline" or "cancel"."""
+    call.why, call.step = why, "queue"
     return call_ended(call)
 
 

@@ -5,7 +5,7 @@ from collections import deque
 from typing import Callable, Deque, List, Optional
 
 from .._base.errors import TechRenaissanceError
-from .call import Call, expired
+from .call import Call, not_begun
 
 
 class CallQueue:
@@ -49,10 +49,10 @@ class CallQueue:
                 if call.is_inherited and call.exchange is None and not call.done:
                     call.error = error(call)
 
-    def expire(self, call: Call) -> bool:
-        """End a call whose deadline has passed; False if a worker has it, or it is done."""
+    def end(self, call: Call, why: str) -> bool:
+        """End a call in line (``why``: "deadline" or "cancel"); False if a worker has it, or it is done."""
         with self.lock:
             if call.exchange is not None or call.done:
                 return False
-            call.error = expired(call)
+            call.error = not_begun(call, why)
             return True

@@ -9,9 +9,10 @@ from .._base.durations import seconds
 from .._base.errors import LaunchError, SessionClosed, TimedOut, WorkerLost
 from .._protocol.body_encoder import encode_call
 from .._protocol.frame import Exit, Request, Response, check_command, parse_message
-from .call import Call, CallWaiter, expired, with_stacks
+from .call import Call, CallWaiter, not_begun, with_stacks
 from .deadline_watch import DeadlineWatch
 from .end_call import end_call
+from .exchange import Exchange
 from .ladder import call_ladder, longest_climb_s
 from .launched_worker import LaunchedWorker
 from .life import Life
@@ -193,6 +194,35 @@ class Caller:
                 raise self._timed_out(call, timeout_s)
         return call.take_response()
 
+    def has_come(self, call: Call) -> bool:
+        """Whether a call that is under way is done, after taking in what has arrived."""
+        exchange = call.exchange
+        if isinstance(exchange, Exchange):
+            exchange.take_in()
+        return call.done
+
+    def cancel_before_it_begins(self, call: Call) -> bool:
+        """End a call that no worker has begun; True also if it is done. False if it is in work."""
+        exchange = call.exchange
+        if exchange is None:
+            if self._life.queue.end(call, "cancel"):
+                worker = self._life.worker
+                if worker:
+                    worker.exchange.wake()
+                return True
+            exchange = call.exchange
+        return call.done or not isinstance(exchange, Exchange) or exchange.cancel(call)
+
+    def cancel_in_work(self, call: Call) -> None:
+        """End a call that a worker has begun."""
+        worker = self._life.worker
+        if worker and call.exchange is worker.exchange:
+            end_call(worker, call, "cancel", self._patience)
+
+    def flush(self, timeout_s: float) -> bool:
+        """Wait until the worker has been given every call in line; False after the timeout. Raises what ended the worker."""
+        return self.ready_worker().exchange.wait_flushed(timeout_s)
+
     def _wait_in_line(self, call: Call, until: float) -> None:
         """Wait until a worker has the call, or it is done; may return early."""
         if not self.supervisor or self.supervisor.wait_served_again(
@@ -200,7 +230,7 @@ class Caller:
         ):
             self.worker().exchange.wait_sent(call, min(_remaining_s(until), call.remaining_s()))
         if call.is_overdue():
-            self._life.queue.expire(call)
+            self._life.queue.end(call, "deadline")
 
     def _lack(self) -> str:
         worker = self._life.worker
@@ -222,7 +252,7 @@ class Caller:
 
     def _end_overdue(self, call: Call) -> None:
         """End a call whose deadline has passed. Runs in the thread that watches deadlines."""
-        if self._life.queue.expire(call):
+        if self._life.queue.end(call, "deadline"):
             return
         worker = self._life.worker
         if worker and call.exchange is worker.exchange and not worker.exchange.expire(call):
@@ -255,4 +285,4 @@ def _wait_with_deadline(call: Call, exchange: CallWaiter, until: float) -> None:
 def _check_deadline(call: Optional[Call]) -> None:
     """Raise TimedOut if the deadline of a call that was not sent has passed."""
     if call and call.is_overdue():
-        raise expired(call)
+        raise not_begun(call, "deadline")

@@ -20,7 +20,7 @@ from .._protocol.frame import Exit
 from .._system.waiters import LockType, Waiters
 from .._transport.transport import BROKEN_RING, HostTransport, Taken
 from .book import OVER, Book, check_protocol, unreachable
-from .call import Call, expired
+from .call import Call, not_begun
 from .call_queue import CallQueue
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ class Exchange(Book):
 
     def expire(self, call: Call) -> bool:
         """End a call whose deadline passed before its turn; False if it is in work, or done."""
-        if self._queue.expire(call):
+        if self._queue.end(call, "deadline"):
             self._waiters.wake_all()
             return True
         is_in_work = call in self.in_work()
@@ -138,9 +138,28 @@ class Exchange(Book):
         with self._lock:
             if call.done or is_in_work:
                 return False
-            call.error = expired(call)
+            call.error = not_begun(call, "deadline")
             self._waiters.wake_all()
             return True
+
+    def cancel(self, call: Call) -> bool:
+        """End a call that was sent, but has not begun; True also if it is done. False if it is in work."""
+        request_id = call.request.id or 0
+        # The list comes before the look, and the worker's slot before its own look at the list: so one side sees the other's.
+        self._transport.give_up(request_id)
+        is_in_work = request_id in self._transport.begun([request_id])
+        self.take_in()  # afterwards, because a call that is no longer in work has its answer here
+        with self._lock:
+            if not (call.done or is_in_work):
+                call.error = not_begun(call, "cancel")
+        if call.done:
+            self.wake()
+        return call.done
+
+    def wake(self) -> None:
+        """Have all who wait look again."""
+        self._waiters.wake_all()
+        self._transport.wake()
 
     def wait_over(self, timeout_s: float) -> bool:
         """Wait until the process has ended, and its calls have ended or been handed over; False if it is still alive."""
@@ -149,6 +168,10 @@ class Exchange(Book):
     def wait_idle(self, timeout_s: float) -> bool:
         """Wait until every call is answered; False after the timeout. Raises what ended the worker."""
         return self._until_served(self._is_idle, timeout_s)
+
+    def wait_flushed(self, timeout_s: float) -> bool:
+        """Wait until no call is in line; False after the timeout. Raises what ended the worker."""
+        return self._until_served(self._is_flushed, timeout_s)
 
     def ask_to_leave(self, timeout_s: float) -> bool:
         """Ask the worker to leave, waiting for its start and for room; True once it has been asked, or has ended."""
@@ -209,7 +232,7 @@ class Exchange(Book):
                 if call is None:
                     break
                 if call.is_overdue():
-                    self._queue.expire(call)
+                    self._queue.end(call, "deadline")
                     continue
                 try:
                     if not self._try_send(call):
@@ -246,6 +269,10 @@ class Exchange(Book):
     def _is_idle(self) -> bool:
         if self._connection.state is State.BUSY:
             return False
+        self._check_usable()
+        return self._queue.first() is None
+
+    def _is_flushed(self) -> bool:
         self._check_usable()
         return self._queue.first() is None
 

@@ -1,0 +1,70 @@
+"""The answer to come of a call that was submitted."""
+
+import functools
+import math
+import time
+from typing import Any, Optional
+
+from .._base.durations import seconds
+from .._base.errors import TechRenaissanceError, TimedOut
+from .._system.lazy_thread import LazyThread
+from .answer import value_of
+from .call import Call
+from .caller import Caller
+
+
+class Future:
+    """The value that a command will give. It belongs to one call, and whatever is done with it concerns that call alone.
+
+    Nothing happens in the background: answers are taken in by whoever waits for anything in the session. A future that is dropped before its
+    call is done lets go of it: the call is not sent any more if it has not been, and its answer is discarded. Thread-safe.
+    """
+
+    def __init__(self, caller: Caller, call: Call) -> None:
+        self._caller = caller
+        self._call = call
+        self._value: Any = None
+        self._is_taken = False  # whether _value is the call's
+
+    def __del__(self) -> None:
+        """Let go of the call."""
+        self._call.abandoned = True
+
+    def __repr__(self) -> str:
+        """The command, and whether it is done."""
+        return f"<Future of {self._call.request.command!r}, {'done' if self._call.done else 'not done'}>"
+
+    def done(self) -> bool:
+        """Whether there is a value or an error."""
+        return self._call.done or self._caller.has_come(self._call)
+
+    def result(self, timeout_ms: Optional[float] = None) -> Any:
+        """The value. ``timeout_ms``: how long to wait for it (None: as long as it takes); one can wait again after TimedOut.
+
+        Raises what ``PythonSession.call`` raises, each time.
+        """
+        if not self._is_taken:
+            timeout_s = math.inf if timeout_ms is None else seconds("timeout_ms", timeout_ms)
+            response = self._caller.answer(self._call, timeout_s, time.monotonic() + timeout_s)
+            self._value = value_of(response)
+            self._is_taken = True
+        return self._value
+
+    def exception(self, timeout_ms: Optional[float] = None) -> Optional[TechRenaissanceError]:
+        """The error that ``result`` would raise; None if there is a value. Raises TimedOut if neither comes in time."""
+        try:
+            self.result(timeout_ms)
+        except TimedOut as error:
+            if error.code == "timed_out":
+                raise
+            return error
+        except TechRenaissanceError as error:
+            return error
+        return None
+
+    def cancel(self) -> None:
+        """End this call, wherever it is, without waiting: ``result`` raises CallCancelled once it has ended. One that has not begun is done
+        at once; the steps that end one in work are taken in a thread. Does nothing if it is done.
+        """
+        if not self._caller.cancel_before_it_begins(self._call):
+            LazyThread("cancel", functools.partial(self._caller.cancel_in_work, self._call)).start()

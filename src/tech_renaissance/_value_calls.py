@@ -1,0 +1,155 @@
+"""Calls that carry values: the part of PythonSession that calls a worker's commands as if they were functions."""
+
+from collections import deque
+from typing import (
+    Any,
+    Deque,
+    Dict,
+    Iterable,
+    Iterator,
+    Optional,
+    Type,
+    TypeVar,
+    Union,
+    overload,
+)
+
+from ._base.durations import seconds
+from ._base.errors import LocalProtocolError
+from ._host.answer import value_of
+from ._host.caller import TIMEOUT_MS, Caller
+from ._host.future import Future
+
+_Server = TypeVar("_Server")
+
+
+class ValueCalls:
+    """Base of PythonSession, with its promises about threads and timeouts. Arguments and results are None, bool, int, float, str, bytes,
+    lists, dicts and tensors, at any depth, and what docs/values.md names besides. Tensors arrive as the session's ``library`` says.
+
+    Each takes these options as keywords, so that a command's argument of such a name is given by place. ``deadline_ms``: how long the call
+    may take, time in the queue included, before it is ended. ``idempotent``: it may be sent to a second worker if the first one crashes.
+    """
+
+    _caller: Caller
+
+    def call(
+        self,
+        command: str,
+        /,
+        *args: Any,
+        timeout_ms: Optional[float] = None,
+        deadline_ms: Optional[float] = None,
+        idempotent: bool = False,
+        **kwargs: Any,
+    ) -> Any:
+        """Call a command and return the value that it gives: ``session.call("matmul", a, b, scale=2.0)``.
+
+        ``timeout_ms``: how long to wait; by default 10 s, or if the call has a deadline, until it has been ended.
+
+        Raises LocalProtocolError ``bad_value`` for an argument that cannot be sent, with its path; CommandError if the command failed, or
+        refuses the arguments; TimedOut, WorkerLost, RemoteProtocolError.
+        """
+        call = self._caller.make_typed_call(command, args, kwargs, deadline_ms, idempotent)
+        return value_of(self._caller.fetch(call, timeout_ms))
+
+    def submit(
+        self,
+        command: str,
+        /,
+        *args: Any,
+        deadline_ms: Optional[float] = None,
+        idempotent: bool = False,
+        **kwargs: Any,
+    ) -> Future:
+        """Send a call and return at once what will have its value. Any number may be under way; the worker begins them in their order.
+
+        Waits only while the worker is starting, and for room if what was sent fills the transport. Raises what ``call`` raises before
+        anything is sent.
+        """
+        call = self._caller.make_typed_call(command, args, kwargs, deadline_ms, idempotent)
+        self._caller.submit(call)
+        return Future(self._caller, call)
+
+    def map(
+        self,
+        command: str,
+        /,
+        *iterables: Iterable[Any],
+        window: int = 64,
+        timeout_ms: Optional[float] = None,
+        **options: Any,
+    ) -> Iterator[Any]:
+        """The values of ``command(*args)`` for the arguments that the iterables give, in order, until the shortest ends.
+
+        Up to ``window`` calls are under way at once; ``timeout_ms`` is for each wait. Calls that are under way when the iterator is dropped
+        are let go.
+        """
+        if window < 1:
+            raise LocalProtocolError("bad_option", f"window must be at least 1, not {window!r}")
+        under_way: Deque[Future] = deque()
+        for args in zip(*iterables):
+            under_way.append(self.submit(command, *args, **options))
+            if len(under_way) >= window:
+                yield under_way.popleft().result(timeout_ms)
+        while under_way:
+            yield under_way.popleft().result(timeout_ms)
+
+    def flush(self, timeout_ms: float = TIMEOUT_MS) -> bool:
+        """Wait until the worker has been given every call in line, and so goes on by itself; False if it has not been in time."""
+        return self._caller.flush(seconds("timeout_ms", timeout_ms))
+
+    @property
+    def commands(self) -> "Commands":
+        """The worker's commands as attributes: ``session.commands.matmul(a, b)`` is ``session.call("matmul", a, b)``."""
+        return Commands(self, {})
+
+    @overload
+    def typed(self, server: Type[_Server], **options: Any) -> _Server: ...
+    @overload
+    def typed(self, server: str, **options: Any) -> Any: ...
+    def typed(self, server: Union[Type[_Server], str], **options: Any) -> Any:
+        """The worker's commands with their types: ``session.typed(Calculator).matmul(a, b)`` is checked as a call of that class's method,
+        and is ``session.call("matmul", a, b)``.
+
+        ``server``: the worker's class, or a Protocol with the methods' signatures; only type checkers look at it, so it may be imported
+        under ``TYPE_CHECKING`` and given as a string. ``options``: for all these calls, also ``timeout_ms``.
+        """
+        del server
+        return Commands(self, options)
+
+
+class Commands:
+    """A worker's commands as attributes. Each is a function, which also has ``submit``."""
+
+    def __init__(self, calls: ValueCalls, options: Dict[str, Any]) -> None:
+        self._calls = calls
+        self._options = options
+
+    def __getattr__(self, name: str) -> "Command":
+        """The command of that name, whether the worker has it or not."""
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return Command(self._calls, name, self._options)
+
+
+class Command:
+    """One command of a worker, to be called."""
+
+    def __init__(self, calls: ValueCalls, name: str, options: Dict[str, Any]) -> None:
+        self._calls = calls
+        self._name = name
+        self._options = options
+
+    def __repr__(self) -> str:
+        """Its name."""
+        return f"<command {self._name!r}>"
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """See ValueCalls.call."""
+        return self._calls.call(self._name, *args, **{**self._options, **kwargs})
+
+    def submit(self, *args: Any, **kwargs: Any) -> Future:
+        """See ValueCalls.submit."""
+        options = {name: value for name, value in self._options.items() if name != "timeout_ms"}
+        return self._calls.submit(self._name, *args, **{**options, **kwargs})
