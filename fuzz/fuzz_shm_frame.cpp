@@ -33,8 +33,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t nbyt
     shm::read_frame_header(frame);
     check([&] { shm::decode_body_in_block(frame); });
     check([&] {
-        const auto [response, lent] = shm::decode_response_frame(frame);
-        require(lent.size() * sizeof(shm::Lent) <= frame.size());
+        const auto [response, attachments] = shm::decode_response_frame(frame);
+        require(attachments.size() * shm::attachment_nbytes <= frame.size());
         require(response.command.size() + response.result.size() + response.message.size() <= frame.size());
         require(!response.error || !response.error->code.empty());
     });

@@ -54,7 +54,8 @@ public:
         endless_ = arrival;
     }
 
-    bool try_send(const Request& request) override {
+    tr::detail::PlacedAttachment place(const tr::Attachment& attachment) override { return {attachment.kind, nullptr}; }
+    bool try_send(const Request& request, const std::vector<tr::detail::PlacedAttachment>&) override {
         if (has_no_memory_.exchange(false)) throw std::bad_alloc();
         if (broken_) throw std::system_error(std::make_error_code(std::errc::no_space_on_device));
         {

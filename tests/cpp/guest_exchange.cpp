@@ -21,7 +21,8 @@ using Id = std::int64_t;
 // A worker that says what it is told to, and notes what it is sent.
 class Script final : public HostTransport {
 public:
-    bool try_send(const Request& request) override {
+    PlacedAttachment place(const tr::Attachment& attachment) override { return {attachment.kind, nullptr}; }
+    bool try_send(const Request& request, const std::vector<PlacedAttachment>&) override {
         if (room == 0) return false;
         --room;
         sent.emplace_back(request.id.value_or(0));

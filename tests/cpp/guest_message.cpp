@@ -9,6 +9,7 @@
 #include <iostream>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "hex.h"
 #include "tech_renaissance/detail/protocol/frame.h"
@@ -26,6 +27,15 @@ json::Value meaning_of(const std::optional<Failure>& failure) {
     return failure ? json::Value(encode_failure(*failure)) : json::Value();
 }
 
+json::Value meaning_of(BodyForm form) { return static_cast<std::int64_t>(form); }
+
+json::Array meaning_of(const std::vector<NamedAttachment>& attachments) {
+    json::Array pairs;
+    for (const NamedAttachment& one : attachments)
+        pairs.push_back(json::Array{static_cast<std::int64_t>(one.kind), one.name});
+    return pairs;
+}
+
 json::Object meaning_of(const Request& request) {
     if (request.is_exit()) return json::Object{{"kind", "exit"}};
     return json::Object{{"kind", "request"},
@@ -33,7 +43,10 @@ json::Object meaning_of(const Request& request) {
                         {"id", meaning_of(request.id)},
                         {"command", request.command},
                         {"parameters", request.parameters},
-                        {"deadline", meaning_of(request.deadline_ns)}};
+                        {"deadline", meaning_of(request.deadline_ns)},
+                        {"typed", request.typed},
+                        {"form", meaning_of(request.form)},
+                        {"attachments", meaning_of(request.attachments)}};
 }
 
 json::Object meaning_of(const Response& response) {
@@ -43,7 +56,8 @@ json::Object meaning_of(const Response& response) {
                         {"command", response.command},
                         {"result", response.result},
                         {"message", response.message},
-                        {"tensors", json::Array(response.tensors.begin(), response.tensors.end())},
+                        {"form", meaning_of(response.form)},
+                        {"attachments", meaning_of(response.attachments)},
                         {"error", meaning_of(response.error)}};
 }
 

@@ -20,9 +20,8 @@ using namespace tr::detail;
 json::Value number(std::uint64_t value) { return json::Value(static_cast<std::int64_t>(value)); }
 json::Value meaning_of(Dialect dialect) { return dialect == Dialect::Short ? "short" : "long"; }
 
-std::uint64_t number_of(const json::Object& object, const char* key) {
-    return std::stoull(json::write(*find_member(object, key)));
-}
+std::uint64_t to_number(const json::Value& value) { return std::stoull(json::write(value)); }
+std::uint64_t number_of(const json::Object& object, const char* key) { return to_number(*find_member(object, key)); }
 
 json::Object meaning_of_body_in_block(const std::string& bytes, const shm::FrameHeader& header) {
     const auto [lent, nbytes] = shm::decode_body_in_block(bytes);
@@ -36,9 +35,12 @@ json::Object meaning_of_body_in_block(const std::string& bytes, const shm::Frame
 }
 
 json::Object meaning_of_response(const std::string& bytes) {
-    const auto [response, lent] = shm::decode_response_frame(bytes);
-    json::Array blocks;
-    for (const shm::Lent block : lent) blocks.push_back(json::Array{number(block.offset), number(block.lease)});
+    const auto [response, attached] = shm::decode_response_frame(bytes);
+    json::Array attachments;
+    for (const shm::LentAttachment& one : attached) {
+        const auto kind = static_cast<std::uint64_t>(one.kind);
+        attachments.push_back(json::Array{number(kind), number(one.lent.offset), number(one.lent.lease)});
+    }
     return json::Object{{"kind", "response"},
                         {"dialect", meaning_of(response.dialect)},
                         {"id", response.id ? json::Value(*response.id) : json::Value()},
@@ -46,7 +48,8 @@ json::Object meaning_of_response(const std::string& bytes) {
                         {"result", response.result},
                         {"message", response.message},
                         {"error", response.error ? json::Value(encode_failure(*response.error)) : json::Value()},
-                        {"blocks", std::move(blocks)}};
+                        {"form", number(static_cast<std::uint64_t>(response.form))},
+                        {"attachments", std::move(attachments)}};
 }
 
 json::Object meaning_of_frame(const std::string& bytes) {
@@ -73,7 +76,14 @@ std::string encode(const json::Object& meaning) {
                     required_string(meaning, "dialect") == "short" ? Dialect::Short : Dialect::Long};
     if (find_member(meaning, "deadline"))
         request.deadline_ns = static_cast<std::int64_t>(number_of(meaning, "deadline"));
-    return shm::encode_request_frame(request);
+    request.typed = *find_member(meaning, "typed")->get_if<bool>();
+    request.form = static_cast<BodyForm>(number_of(meaning, "form"));
+    std::vector<shm::LentAttachment> attachments;
+    for (const json::Value& value : *find_member(meaning, "attachments")->get_if<json::Array>()) {
+        const json::Array& one = *value.get_if<json::Array>();
+        attachments.push_back({static_cast<AttachmentKind>(to_number(one[0])), {to_number(one[1]), to_number(one[2])}});
+    }
+    return shm::encode_request_frame(request, attachments);
 }
 
 json::Object answer(const json::Object& question) {

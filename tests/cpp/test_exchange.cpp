@@ -99,6 +99,22 @@ TEST("a call gets its answer") {
     CHECK(f.exchange.state() == State::ready);
 }
 
+TEST("what an older worker cannot understand is refused, in line or not, and its other calls go on") {
+    Fixture f;
+    f.transport.say(Ready{256, 1});
+    CHECK(f.exchange.wait_started(1min));
+    const auto typed = f.call(1);
+    typed->request.typed = true;
+    CHECK_THROWS(RemoteProtocolError, "old_protocol", f.exchange.send(typed, 1min));
+    const auto attached = f.call(2);
+    attached->attachments.push_back({tr::Attachment::Kind::Tensor, nullptr});
+    f.queue.add(attached);
+    const auto text = f.sent(3);
+    CHECK_THROWS(RemoteProtocolError, "old_protocol", f.result(attached));
+    f.transport.say_reply(3, "answer");
+    CHECK_EQ("answer", f.result(text));
+}
+
 TEST("answers belong to calls, in whatever order they are waited for") {
     ReadyFixture f;
     const auto first = f.sent(1);

@@ -17,7 +17,9 @@
 
 using tr::Tensor;
 using tr::detail::Arrival;
+using tr::detail::AttachmentKind;
 using tr::detail::FileHost;
+using tr::detail::PlacedAttachment;
 using tr::detail::read_file;
 using tr::detail::Ready;
 using tr::detail::RefusedFile;
@@ -163,7 +165,7 @@ TEST("a tensor that cannot be put or dropped is told alike") {
 
 TEST("a request has begun when its file is gone, or is that of another") {
     Worker worker;
-    CHECK(worker.host.try_send({"command", "", 1, tr::detail::Dialect::Long}));
+    CHECK(worker.host.try_send({"command", "", 1, tr::detail::Dialect::Long}, {}));
     CHECK(worker.host.begun({1}).empty());
     CHECK_EQ(2, worker.host.begun({2, 1}).at(0).id);
     CHECK_EQ(1u, worker.host.begun({2, 1}).size());
@@ -183,6 +185,46 @@ TEST("given-up ids stand in cancel.txt, a line for each, until they are answered
     CHECK_EQ("17\n19", read_file(worker.directory / "cancel.txt").value_or(""));
     worker.host.prepare();
     CHECK(!std::filesystem::exists(worker.directory / "cancel.txt"));
+}
+
+TEST("attachments stand beside their request, until it is answered or the next worker starts") {
+    Worker worker;
+    Tensor tensor = Tensor::full({2}, 1.0f);
+    const std::vector<PlacedAttachment> placed = {
+        worker.host.place({AttachmentKind::Tensor, tensor}),
+        worker.host.place({AttachmentKind::Bytes, Tensor::zeros({0}, tr::DType::UINT8)})};
+    tensor.data<float>()[0] = 5;
+    const auto exist = [&](const std::string& id) {
+        const bool first = std::filesystem::exists(worker.directory / ("_" + id + "_0.tsr"));
+        CHECK_EQ(first, std::filesystem::exists(worker.directory / ("_" + id + "_1.tsr")));
+        return first;
+    };
+    CHECK(worker.host.try_send({"command", "$0", 7, tr::detail::Dialect::Long}, placed));
+    CHECK(exist("7"));
+    CHECK_EQ(1.0f, Tensor::load((worker.directory / "_7_0.tsr").string()).data<float>()[0]);
+    const std::string request = read_file(worker.directory / "request.json").value_or("");
+    CHECK(request.find(R"("attachments":[{"kind":0,"name":"_7_0"},{"kind":1,"name":"_7_1"}])") != std::string::npos);
+
+    std::filesystem::remove(worker.directory / "request.json");
+    CHECK(worker.host.try_send({"command", "", 8, tr::detail::Dialect::Long}, placed));
+    write(worker.directory / "response.json", R"({"command": "a", "result": "b", "id": 7, "tensors": []})");
+    CHECK(worker.host.receive(1s).has_value());
+    CHECK(!exist("7"));
+    CHECK(exist("8"));
+    worker.host.prepare();
+    CHECK(!exist("8"));
+}
+
+TEST("results over files have their kinds, and one that does not fit its kind is refused") {
+    Worker worker;
+    Tensor::zeros({3}, tr::DType::INT64).save((worker.directory / "result_0.tsr").string());
+    const auto arrival_of = [&](int kind) {
+        const std::string start = R"({"command": "a", "result": "b", "id": 1, "tensors": ["result_0"], "kinds": [)";
+        write(worker.directory / "response.json", start + std::to_string(kind) + "]}");
+        return *worker.host.receive(1s);
+    };
+    CHECK(std::get<Reply>(arrival_of(2)).attachments.at(0).kind == AttachmentKind::Int64List);
+    CHECK_EQ("bad_frame", std::get<Unreadable>(arrival_of(1)).error.code());
 }
 #else
 TEST("files are tested on POSIX") {}

@@ -15,7 +15,7 @@ namespace {
 Response response(Dialect dialect, std::optional<std::int64_t> id) {
     Response value;
     value.command = "svd";
-    value.tensors = {"result_0", "result_1"};
+    value.attachments = {{AttachmentKind::Tensor, "result_0"}, {AttachmentKind::Tensor, "result_1"}};
     value.dialect = dialect;
     value.id = id;
     return value;
@@ -23,7 +23,7 @@ Response response(Dialect dialect, std::optional<std::int64_t> id) {
 
 Response failed(Dialect dialect, std::optional<std::int64_t> id) {
     Response value = response(dialect, id);
-    value.tensors.clear();
+    value.attachments.clear();
     value.result = "error";
     value.message = "ValueError: no";
     value.error = Failure{"command_failed", "no", "ValueError", "Traceback"};
@@ -49,6 +49,47 @@ TEST("a deadline stands behind the id, and is a positive integer or missing") {
         const std::string text = R"({"cmd": "a", "deadline": )" + std::string(wrong) + "}";
         CHECK_THROWS(RemoteProtocolError, "bad_frame", decode_request(text));
     }
+}
+
+TEST("a body and that a call is typed stand behind the deadline") {
+    Request request{"a", "[[{\"$\":0}]]", 1, Dialect::Long, 7};
+    request.typed = true;
+    request.form = BodyForm::Json;
+    request.attachments = {{AttachmentKind::Bytes, "_1_0"}};
+    const std::string text = encode_request(request, 5);
+    CHECK_EQ(
+        R"({"command":"a","parameters":"[[{\"$\":0}]]","timestamp":5,"id":1,"deadline":7,"typed":true,"form":2,"attachments":[{"kind":1,"name":"_1_0"}]})",
+        text);
+    const Request read = decode_request(text);
+    CHECK(read.typed);
+    CHECK(read.form == BodyForm::Json);
+    CHECK(read.attachments == request.attachments);
+    CHECK(!parse_message(text).typed);
+    CHECK(parse_message(text).form == BodyForm::Text);
+    CHECK(parse_message(text).attachments.empty());
+}
+
+TEST("a form or an attachment that does not exist is refused") {
+    for (const char* wrong : {R"("form":3)", R"("form":-0)", R"("form":"1")", R"("form":1.0)", R"("attachments":{})",
+                              R"("attachments":[{"kind":4,"name":"a"}])", R"("attachments":[{"name":"a"}])",
+                              R"("attachments":[{"kind":0}])", R"("attachments":[{"kind":0,"name":"../a"}])"}) {
+        CHECK_THROWS(RemoteProtocolError, "bad_frame", decode_request(R"({"cmd":"a",)" + std::string(wrong) + "}"));
+    }
+    for (const char* wrong : {R"("form":3)", R"("kinds":[0])", R"("tensors":["a"],"kinds":[])",
+                              R"("tensors":["a"],"kinds":[4])", R"("tensors":["a"],"kinds":{})"}) {
+        const std::string text = R"({"command":"a","result":"","id":1,)" + std::string(wrong) + "}";
+        CHECK_THROWS(RemoteProtocolError, "bad_frame", decode_response(text));
+    }
+}
+
+TEST("a response says of what kinds its attachments are if they are not all tensors") {
+    Response written = response(Dialect::Long, 1);
+    written.form = BodyForm::Json;
+    written.attachments[1].kind = AttachmentKind::Float64List;
+    const std::string text = encode_response(written, 5);
+    CHECK(text.find(R"("tensors":["result_0","result_1"],"form":2,"kinds":[0,3]})") != std::string::npos);
+    CHECK(decode_response(text).attachments == written.attachments);
+    CHECK(decode_response(text).form == BodyForm::Json);
 }
 
 TEST("a request is read as it was written") {
@@ -126,7 +167,7 @@ TEST("a response with an id is read as it was written") {
         CHECK_EQ("svd", read.command);
         CHECK_EQ("fallback", read.result);
         CHECK_EQ("no tensor 'a'", read.message);
-        CHECK(written.tensors == read.tensors);
+        CHECK(written.attachments == read.attachments);
         CHECK_EQ(9, read.id.value_or(0));
         CHECK(dialect == read.dialect);
         CHECK(!read.error);
@@ -136,7 +177,7 @@ TEST("a response with an id is read as it was written") {
 TEST("a response cannot name a tensor outside the session directory") {
     for (const char* name : {"../x", "a/b", "", "nul"}) {
         Response written = response(Dialect::Long, 1);
-        written.tensors = {"result_0", name};
+        written.attachments = {{AttachmentKind::Tensor, "result_0"}, {AttachmentKind::Tensor, name}};
         CHECK_THROWS(RemoteProtocolError, "bad_frame", decode_response(encode_response(written, 5)));
     }
 }

@@ -25,6 +25,9 @@ using tr::RemoteProtocolError;
 using tr::Shape;
 using tr::Tensor;
 using tr::detail::Arrival;
+using tr::detail::AttachmentKind;
+using tr::detail::BodyForm;
+using tr::detail::PlacedAttachment;
 using tr::detail::Reply;
 using tr::detail::Request;
 using tr::detail::ShmHost;
@@ -67,9 +70,27 @@ public:
         return kinds;
     }
     const Put& last_put() const { return last_put_; }
+    // Those of the next frame, a request.
+    std::vector<shm::LentAttachment> read_attachments() {
+        frame_ = read();
+        shm::FrameReader reader(std::string_view(frame_).substr(12));
+        const auto texts = reader.number<std::uint32_t>() + reader.number<std::uint32_t>();
+        std::size_t begin = (24 + texts + 7) / 8 * 8;
+        const std::size_t deadline = (shm::read_frame_header(frame_).flags & shm::flag_deadline) != 0 ? 8 : 0;
+        std::vector<shm::LentAttachment> attachments;
+        for (; begin + shm::attachment_nbytes + deadline <= frame_.size(); begin += shm::attachment_nbytes) {
+            shm::FrameReader part(std::string_view(frame_).substr(begin - 4));
+            attachments.push_back(part.attachment());
+        }
+        CHECK_EQ(frame_.size(), begin + deadline);
+        return attachments;
+    }
+    const std::string& last_frame() const { return frame_; }
 
     std::byte* data_of(shm::Lent lent) const { return host_arena_->at(lent.offset + shm::block_prefix_nbytes + 64); }
     std::byte* header_of(shm::Lent lent) const { return host_arena_->at(lent.offset + shm::block_prefix_nbytes); }
+    // Returns a block of the host's.
+    void give_back(shm::Lent lent) { host_arena_->word(lent.offset).store(lent.lease); }
     std::uint64_t returned(std::uint64_t offset) const { return arena_->word(offset).load(); }
 
     // Says that of a block only its tag is left here.
@@ -85,12 +106,15 @@ public:
     }
     std::byte* at(std::uint64_t offset) const { return arena_->at(offset); }
 
-    void answer(const std::vector<shm::Lent>& lent, std::uint64_t id = 1) { say(response(lent, id)); }
+    void answer(const std::vector<shm::Lent>& lent, AttachmentKind kind = AttachmentKind::Tensor) {
+        say(response(lent, 1, kind));
+    }
     void say(const std::string& frame) { CHECK(responses_.try_write(frame)); }
     shm::Word& word(std::uint64_t offset) { return control_->word(offset); }
     void break_ring() { control_->word(shm::response_ring.head).store(8); }
 
-    static std::string response(const std::vector<shm::Lent>& lent, std::uint64_t id) {
+    static std::string response(const std::vector<shm::Lent>& lent, std::uint64_t id,
+                                AttachmentKind kind = AttachmentKind::Tensor) {
         shm::FrameWriter writer(shm::Kind::response, 0, id);
         const std::string error = lent.empty() ? R"({"code":"c","message":"m","type":"t","traceback":"b"})" : "";
         std::string texts = "cresult" + error;
@@ -98,7 +122,8 @@ public:
         writer.put(std::uint32_t{1}).put(std::uint32_t{6}).put(std::uint32_t{0});
         writer.put(static_cast<std::uint32_t>(error.size())).put(static_cast<std::uint32_t>(lent.size()));
         writer.put(std::uint32_t{0}).put(texts);
-        for (const shm::Lent& block : lent) writer.put(block.offset).put(block.lease);
+        for (const shm::Lent& block : lent)
+            writer.put(static_cast<std::uint64_t>(kind)).put(block.offset).put(block.lease);
         return writer.finish();
     }
 
@@ -121,6 +146,7 @@ private:
     shm::RingReader requests_{*control_, shm::request_ring};
     shm::RingWriter responses_{*control_, shm::response_ring};
     Put last_put_;
+    std::string frame_;
 };
 
 struct Fixture {
@@ -130,8 +156,17 @@ struct Fixture {
     std::unique_ptr<FakeWorker> start() { return std::make_unique<FakeWorker>(host->prepare().descriptors); }
 
     std::vector<shm::Kind> kinds_with_a_request() {
-        CHECK(host->try_send({"command", "", 1, tr::detail::Dialect::Long}));
+        CHECK(host->try_send({"command", "", 1, tr::detail::Dialect::Long}, {}));
         return worker->kinds();
+    }
+    PlacedAttachment place(const Tensor& tensor) { return host->place({AttachmentKind::Tensor, tensor}); }
+    // What a request lends.
+    std::vector<shm::LentAttachment> send(const std::vector<PlacedAttachment>& attachments, const Request& request) {
+        CHECK(host->try_send(request, attachments));
+        return worker->read_attachments();
+    }
+    std::vector<shm::LentAttachment> send(const std::vector<PlacedAttachment>& attachments) {
+        return send(attachments, {"command", "", 1, tr::detail::Dialect::Long});
     }
     Reply reply() {
         std::optional<Arrival> arrival = host->receive(1min);
@@ -140,7 +175,7 @@ struct Fixture {
     }
     Tensor result(const shm::Lent& lent) {
         worker->answer({lent});
-        return reply().tensors.at(0);
+        return reply().attachments.at(0).data;
     }
     // The code of what is refused.
     std::string refused() {
@@ -433,13 +468,115 @@ TEST("a frame that is cut off or changed anywhere is refused with one kind of er
 
 TEST("a deadline is the last eight bytes of its request's frame") {
     Fixture f;
-    CHECK(f.host->try_send({"command", "abc", 1, tr::detail::Dialect::Long, 0x1122334455667788}));
+    CHECK(f.host->try_send({"command", "abc", 1, tr::detail::Dialect::Long, 0x1122334455667788}, {}));
     const std::string frame = f.worker->read();
     std::uint64_t deadline = 0;
     std::memcpy(&deadline, frame.data() + frame.size() - 8, 8);
     CHECK_EQ(0x1122334455667788, deadline);
     CHECK_EQ(24 + 16 + 8, frame.size());
     CHECK_EQ(4, shm::read_frame_header(frame).flags);
+}
+
+TEST("a request lends its attachments, whose blocks are free when they are returned and the call is done") {
+    Fixture f;
+    Tensor ordinary = Tensor::full(Shape(4), 1.0f);
+    std::vector<PlacedAttachment> placed = {f.place(ordinary)};
+    ordinary.data<float>()[0] = 5;
+    const auto first = f.send(placed).at(0);
+    CHECK_EQ(1.0f, *reinterpret_cast<float*>(f.worker->data_of(first.lent)));
+    CHECK_EQ(std::size_t{24 + 8 + 24}, f.worker->last_frame().size());
+
+    const auto other = f.send({f.place(ordinary)}).at(0);
+    CHECK(first.lent.offset != other.lent.offset);
+    placed.clear();
+    CHECK(first.lent.offset != f.send({f.place(ordinary)}).at(0).lent.offset);  // not returned
+    f.worker->give_back(first.lent);
+    CHECK_EQ(first.lent.offset, f.send({f.place(ordinary)}).at(0).lent.offset);
+}
+
+TEST("a request has its form, that it is typed, its attachments and its deadline in its frame") {
+    Fixture f;
+    Request request{"command", "abc", 1, tr::detail::Dialect::Long, 7};
+    request.typed = true;
+    request.form = BodyForm::Json;
+    const auto bytes = f.host->place({AttachmentKind::Bytes, Tensor::zeros(Shape(3), DType::UINT8)});
+    Tensor shared = f.host->empty(Shape(4), DType::FP32);
+    const auto attachments = f.send({bytes, f.place(shared), f.place(shared)}, request);
+    CHECK_EQ(std::size_t{3}, attachments.size());
+    CHECK(attachments[0].kind == AttachmentKind::Bytes);
+    CHECK(attachments[1].kind == AttachmentKind::Tensor);
+    CHECK_EQ(attachments[1].lent.offset, attachments[2].lent.offset);
+    shared.data<float>()[0] = 9;
+    CHECK_EQ(9.0f, *reinterpret_cast<float*>(f.worker->data_of(attachments[1].lent)));
+    CHECK(attachments[1].lent.lease < attachments[2].lent.lease);
+    CHECK_EQ(4 | 8 | 2 << 4, shm::read_frame_header(f.worker->last_frame()).flags);
+}
+
+TEST("a second worker gets the same blocks under new leases, with the headers that they had") {
+    Fixture f;
+    const std::vector<PlacedAttachment> placed = {f.place(Tensor::full(Shape(4), 1.0f))};
+    const auto first = f.send(placed).at(0);
+    std::memset(f.worker->header_of(first.lent), 0xff, 64);
+    f.worker = f.start();
+    const auto second = f.send(placed).at(0);
+    CHECK_EQ(first.lent.offset, second.lent.offset);
+    CHECK(first.lent.lease < second.lent.lease);
+    CHECK_EQ(0, std::memcmp(f.worker->header_of(second.lent), "TSR!", 4));
+}
+
+TEST("the attachments of a request for which there is no room are not lent") {
+    Fixture f;
+    std::vector<PlacedAttachment> placed = {f.place(Tensor::full(Shape(4), 1.0f))};
+    const auto first = f.send(placed).at(0);
+    f.worker->give_back(first.lent);
+    const Request large{"command", std::string(60000, 'x'), 1, tr::detail::Dialect::Long};
+    while (f.host->try_send(large, {})) {
+    }
+    CHECK(!f.host->try_send(large, placed));
+    placed.clear();
+    CHECK_EQ(4u, f.worker->kinds().size());
+    CHECK_EQ(first.lent.offset, f.send({f.place(Tensor::full(Shape(4), 1.0f))}).at(0).lent.offset);
+}
+
+TEST("a large request lends its attachments, too") {
+    Fixture f;
+    const std::vector<PlacedAttachment> placed(10000, f.place(Tensor::full(Shape(4), 1.0f)));
+    CHECK(f.host->try_send({"command", "x", 1, tr::detail::Dialect::Long, 7}, placed));
+    const std::string frame = f.worker->read();
+    const auto [lent, nbytes] = shm::decode_body_in_block(frame);
+    CHECK_EQ(std::uint64_t{16 + 24 * 10000 + 8}, nbytes);
+    std::uint64_t deadline = 0;
+    std::memcpy(&deadline, f.worker->header_of(lent) + nbytes - 8, 8);
+    CHECK_EQ(7, deadline);
+}
+
+TEST("attachments that were placed outlive their transport, and can also travel as files") {
+    Fixture f;
+    const PlacedAttachment placed = f.place(Tensor::full(Shape(4), 1.0f));
+    f.host = nullptr;
+    const std::string_view tsr = placed.memory->tsr();
+    CHECK_EQ(std::size_t{64 + 16}, tsr.size());
+    CHECK_EQ("TSR!", tsr.substr(0, 4));
+}
+
+TEST("results have their kinds, and one that does not fit its kind is refused") {
+    Fixture f;
+    const auto receives = [&](AttachmentKind kind, const Shape& shape, DType dtype) {
+        f.worker->make(0, shape, dtype);
+        f.worker->answer({{0, 1}}, kind);
+        const std::optional<Arrival> arrival = f.host->receive(1min);
+        if (std::holds_alternative<Unreadable>(*arrival)) return false;
+        CHECK(std::get<Reply>(*arrival).attachments.at(0).kind == kind);
+        return true;
+    };
+    CHECK(receives(AttachmentKind::Tensor, Shape(2, 2), DType::INT8));
+    CHECK(receives(AttachmentKind::Bytes, Shape(4), DType::UINT8));
+    CHECK(receives(AttachmentKind::Int64List, Shape(4), DType::INT64));
+    CHECK(receives(AttachmentKind::Float64List, Shape(4), DType::FP64));
+    CHECK(!receives(AttachmentKind::Bytes, Shape(2, 2), DType::UINT8));
+    CHECK(!receives(AttachmentKind::Bytes, Shape(4), DType::INT8));
+    CHECK(!receives(AttachmentKind::Int64List, Shape(4), DType::FP64));
+    CHECK(!receives(AttachmentKind::Float64List, Shape(4), DType::FP32));
 }
 
 TEST("given-up ids stand in their list, the 257th in place of the first") {

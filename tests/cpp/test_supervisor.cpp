@@ -14,7 +14,6 @@ using tr::WorkerLost;
 using tr::detail::Clock;
 using tr::detail::Quarantine;
 using tr::detail::Request;
-using tr::detail::request_key;
 using tr::detail::RestartSchedule;
 using namespace std::chrono_literals;
 
@@ -56,13 +55,6 @@ TEST("a limit of none restarts nothing") {
     RestartPolicy policy;
     policy.limit = 0;
     CHECK(!RestartSchedule(policy).next_wait(0s, Clock::time_point{}).has_value());
-}
-
-TEST("requests are the same by their texts, without the tags of single calls") {
-    CHECK_EQ(request_key(request("matmul", "_1_0 _1_1 fast")), request_key(request("matmul", "_22_0 _22_1 fast")));
-    CHECK(request_key(request("matmul", "a b")) != request_key(request("matmul", "a c")));
-    CHECK_EQ("x _1 _1_ _a_1 1_1 __1_1", request_key(request("x", "_1 _1_ _a_1 1_1 __1_1")));
-    CHECK_EQ("x  y\nz", request_key(request("x", " y\nz")));
 }
 
 TEST("a request that was in work at two deaths is quarantined, until it is forgiven") {

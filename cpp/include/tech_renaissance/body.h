@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "tech_renaissance/detail/base/body_kinds.h"
 #include "tech_renaissance/tensor.h"
 
 namespace tr {
@@ -11,14 +12,16 @@ namespace tr {
 // What stands beside the text of a body. Whatever its kind, `data` is its memory: bytes are a row of UINT8, lists of
 // numbers are rows of INT64 and FP64.
 struct Attachment {
-    enum class Kind { Tensor, Bytes, Int64List, Float64List };
+    // Tensor, Bytes, Int64List or Float64List.
+    using Kind = detail::AttachmentKind;
 
     Kind kind;
     Tensor data;
 };
 
 struct Body {
-    enum class Form { Text, Attachments, Json };
+    // Text, Attachments or Json.
+    using Form = detail::BodyForm;
     // Whether a body of the form Attachments, or Json, means a value or the arguments of a call.
     enum class Role { Result, Call };
 

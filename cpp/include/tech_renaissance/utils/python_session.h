@@ -167,9 +167,9 @@ public:
     std::vector<Tensor> fetch_tensors(const std::string& message, const CallOptions& options) const;
 
     // Calls a command with any number of tensors and returns the (first) tensor of its answer.
-    // calculate("softmax dim=1", x) sends the request "softmax _7_0 dim=1": each tensor gets a tag of its own for this
-    // call, and the tags go between the command's first word and the rest. A handler gets "_7_0 dim=1" as its
-    // parameters. The tags are dropped when the call ends. After the tensors there may be an integer, the timeout in
+    // calculate("softmax dim=1", x) sends the request "softmax $0 dim=1" and the tensor: $0, $1 and so on stand for
+    // the tensors, between the command's first word and the rest. A handler gets "$0 dim=1" as its parameters, and the
+    // tensors belong to this call alone. After the tensors there may be an integer, the timeout in
     // milliseconds, or CallOptions: calculate("add", a, b, 5000). Errors as above.
     template <class... Arguments, std::enable_if_t<detail::can_calculate<Arguments...>(), int> = 0>
     Tensor calculate(const std::string& command, const Arguments&... arguments) const {

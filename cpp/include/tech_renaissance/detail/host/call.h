@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "tech_renaissance/detail/base/deadline.h"
 #include "tech_renaissance/detail/transport/transport.h"
@@ -28,6 +29,7 @@ class Exchange;
 class Call {
 public:
     Request request;
+    std::vector<PlacedAttachment> attachments;
     std::optional<Clock::time_point> deadline;
     bool idempotent = false;
     Clock::time_point made = Clock::now();
@@ -45,6 +47,8 @@ public:
         const auto since_boot = std::chrono::duration_cast<nanoseconds>(when.time_since_epoch()).count();
         request.deadline_ns = std::max<std::int64_t>(since_boot, 1);
     }
+    // Whether only workers that speak this host's protocol can serve it.
+    bool needs_new_protocol() const { return request.typed || request.form != BodyForm::Text || !attachments.empty(); }
     bool is_overdue() const { return deadline && Clock::now() >= *deadline; }
 
     bool done() const { return done_.load(std::memory_order_acquire); }

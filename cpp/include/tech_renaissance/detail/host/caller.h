@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "tech_renaissance/call_options.h"
 #include "tech_renaissance/detail/host/deadline_watch.h"
@@ -79,18 +80,26 @@ public:
         return worker;
     }
 
-    // A number that no other call of the session has.
-    std::int64_t next_id() noexcept { return next_id_++; }
-
     // Throws LocalProtocolError bad_message.
     CallPtr make_call(const std::string& message, const CallOptions& options) {
         life_.check_ours();
         auto call = std::make_shared<Call>();
         call->request = parse_message(message);
-        call->request.id = next_id();
+        call->request.id = next_id_++;
         call->idempotent = options.idempotent;
         if (options.deadline) call->set_deadline(deadline_after(*options.deadline));
         return call;
+    }
+
+    // Attaches tensors to a call; $0, $1 and so on in its text stand for them. Throws ArenaFull.
+    void attach(Call& call, const std::vector<Tensor>& tensors) {
+        std::string names;
+        for (const Tensor& tensor : tensors) {
+            names += (names.empty() ? "$" : " $") + std::to_string(call.attachments.size());
+            call.attachments.push_back(life_.transport().place({Attachment::Kind::Tensor, tensor}));
+        }
+        std::string& parameters = call.request.parameters;
+        parameters = names + (names.empty() || parameters.empty() ? "" : " ") + parameters;
     }
 
     // Asks the worker to leave, after calling `before`. Throws TimedOut if there is no room for the request.
@@ -125,7 +134,9 @@ public:
 
     // Makes a call and waits for its reply, which nobody else waits for.
     Reply fetch(const std::string& message, const CallOptions& options) {
-        const CallPtr call = make_call(message, options);
+        return fetch(make_call(message, options), options);
+    }
+    Reply fetch(const CallPtr& call, const CallOptions& options) {
         if (call->request.is_exit()) throw LocalProtocolError("bad_message", "'exit' has no answer: use please_exit");
         const Milliseconds timeout = timeout_of(options);
         const Clock::time_point until = submit(call, timeout, [] {});

@@ -278,7 +278,9 @@ private:
         });
     }
 
+    // Throws RemoteProtocolError old_protocol for what the worker cannot understand.
     bool try_send(const CallPtr& call) {
+        if (call->needs_new_protocol()) check_protocol(call->request);
         if (is_window_full()) return false;
         if (hooks_.switch_output) {
             if (connection_.state() == State::busy) return false;
@@ -288,7 +290,7 @@ private:
         // nothing may fail afterwards.
         WorkRecord::Entry entry(work_, call);
         Sending sending(*this, call);
-        if (!try_hand_over(call->request)) {
+        if (!try_hand_over(call->request, call->attachments)) {
             if (hooks_.switch_output) hooks_.switch_output("");
             return false;
         }
@@ -355,7 +357,7 @@ private:
     bool try_ask_to_leave() {
         const State before = connection_.state();
         if ((before == State::ready || before == State::busy) && queue_.empty() &&
-            try_hand_over({"exit", "", {}, Dialect::Long})) {
+            try_hand_over({"exit", "", {}, Dialect::Long}, {})) {
             connection_.sent_exit();
             asked_to_leave_ = true;
             work_.set_leaving();
@@ -364,8 +366,16 @@ private:
         return state == State::exiting || state == State::exited || state == State::lost;
     }
 
-    bool try_hand_over(const Request& request) {
-        return reaching_worker([&] { return transport_.try_send(request); });
+    bool try_hand_over(const Request& request, const std::vector<PlacedAttachment>& attachments) {
+        return reaching_worker([&] { return transport_.try_send(request, attachments); });
+    }
+
+    void check_protocol(const Request& request) const {
+        if (protocol_ >= protocol_version) return;
+        throw RemoteProtocolError("old_protocol", "'" + request.command + "' needs protocol " +
+                                                      std::to_string(protocol_version) +
+                                                      ", but the worker speaks protocol " + std::to_string(protocol_) +
+                                                      ": update its tech-renaissance");
     }
 
     bool is_usable() const {
@@ -469,6 +479,7 @@ private:
     void take(Ready& ready) {
         connection_.received_ready();
         window_ = ready.window;
+        protocol_ = ready.protocol;
         was_ready_ = true;
         work_.set_ready();
     }
@@ -568,8 +579,9 @@ private:
     Connection connection_;
     std::map<Id, CallPtr> calls_;  // under way, with someone waiting
     std::size_t window_ = widest_window;
-    bool over_ = false;          // whether the process has ended
-    std::exception_ptr broken_;  // why nothing more can be received; null if it can
+    std::int64_t protocol_ = protocol_version;  // that the worker speaks
+    bool over_ = false;                         // whether the process has ended
+    std::exception_ptr broken_;                 // why nothing more can be received; null if it can
     bool reading_ = false;
     bool ending_ = false;
     bool closed_ = false;

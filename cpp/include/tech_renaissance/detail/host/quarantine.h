@@ -8,7 +8,6 @@
 #include <map>
 #include <memory>
 #include <string>
-#include <string_view>
 #include <utility>
 
 #include "tech_renaissance/detail/host/call.h"
@@ -17,35 +16,12 @@
 
 namespace tr::detail {
 
-// Whether a word is a tag that the session itself made for the tensors of one call: _<digits>_<digits>.
-inline bool is_call_tag(std::string_view word) {
-    constexpr std::string_view digits = "0123456789";
-    if (word.empty() || word.front() != '_') return false;
-    const std::size_t middle = std::min(word.find_first_not_of(digits, 1), word.size());
-    if (middle == 1 || middle + 1 >= word.size() || word[middle] != '_') return false;
-    return word.find_first_not_of(digits, middle + 1) == std::string_view::npos;
-}
-
-// What makes two requests the same: their message, without the tags of single calls.
-inline std::string request_key(const Request& request) {
-    std::string key;
-    const std::string message = message_of(request);
-    for (std::string_view rest = message; !rest.empty();) {
-        const std::size_t word = std::min(rest.find_first_of(white_space), rest.size());
-        if (!is_call_tag(rest.substr(0, word))) key += rest.substr(0, word);
-        const std::size_t following = std::min(rest.find_first_not_of(white_space, word), rest.size());
-        key += rest.substr(word, following - word);
-        rest.remove_prefix(following);
-    }
-    return key;
-}
-
 // Not thread-safe.
 class Quarantine {
 public:
     // Notes that a worker died while serving this request.
     void note(const Request& request, std::shared_ptr<const PostMortem> death) {
-        const std::string key = request_key(request);
+        const std::string key = message_of(request);
         const auto known = cases_.find(key);
         if (known != cases_.end()) noted_.erase(known->second.noted);
         Case& deaths = cases_[key];
@@ -66,7 +42,7 @@ public:
     // The error of a request that is no longer sent; null if it may be sent.
     std::exception_ptr refuse(const Request& request) const {
         if (cases_.empty()) return nullptr;
-        const auto found = cases_.find(request_key(request));
+        const auto found = cases_.find(message_of(request));
         if (found == cases_.end() || found->second.count < most_deaths) return nullptr;
         const std::shared_ptr<const PostMortem>& last = found->second.last;
         const std::string text =

@@ -1,6 +1,6 @@
 // Requests and responses as values, and their JSON texts in both dialects: spec/protocol.md. No I/O, no clock.
 //
-// Where a tensor's bytes live is up to the transport; here a response only names its tensors.
+// Where the memory of attachments is, is up to the transport; here they only have names.
 // Decoders get their input from the other side, so they either decode it or refuse it with a RemoteProtocolError,
 // whatever it is. The functions share no state and may be called from any thread.
 #pragma once
@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "tech_renaissance/detail/base/body_kinds.h"
 #include "tech_renaissance/detail/base/names.h"
 #include "tech_renaissance/detail/protocol/json.h"
 #include "tech_renaissance/error.h"
@@ -22,13 +23,27 @@ namespace tr::detail {
 
 enum class Dialect { Long, Short };
 
-// One call. Older hosts send no id. deadline_ns: when it must be over, on the machine's monotonic clock.
+// An attachment, and the name of the tensor that holds it.
+struct NamedAttachment {
+    AttachmentKind kind;
+    std::string name;
+};
+
+inline bool operator==(const NamedAttachment& a, const NamedAttachment& b) {
+    return a.kind == b.kind && a.name == b.name;
+}
+
+// One call. Its body is parameters, form and attachments. Older hosts send no id. deadline_ns: when it must be over, on
+// the machine's monotonic clock. attachments: only if they have names.
 struct Request {
     std::string command;
     std::string parameters;
     std::optional<std::int64_t> id;
     Dialect dialect = Dialect::Long;
     std::optional<std::int64_t> deadline_ns = std::nullopt;
+    BodyForm form = BodyForm::Text;
+    bool typed = false;
+    std::vector<NamedAttachment> attachments = {};
 
     // An exit asks the worker to leave and gets no response.
     bool is_exit() const { return command == "exit"; }
@@ -42,15 +57,16 @@ struct Failure {
     std::string traceback;
 };
 
-// The answer to one request. tensors are the names of its results, in order.
+// The answer to one request. Its body is result, form and attachments.
 struct Response {
     std::string command;
     std::string result = "ok";
     std::string message;
-    std::vector<std::string> tensors;
     std::optional<Failure> error;
     std::optional<std::int64_t> id;
     Dialect dialect = Dialect::Long;
+    BodyForm form = BodyForm::Text;
+    std::vector<NamedAttachment> attachments = {};
 };
 
 // A request that cannot be read. The error response to it needs id and dialect.
@@ -133,19 +149,69 @@ inline std::string decode_parameters(const json::Object& object, Dialect dialect
     return joined;
 }
 
-inline std::vector<std::string> decode_tensors(const json::Object& object) {
-    const json::Value* value = find_member(object, "tensors");
-    if (!value) return {};
+// A number from 0 to count - 1, which is at most 9.
+inline int decode_choice(const json::Value& value, int count, const char* what) {
+    const auto* number = value.get_if<json::Number>();
+    const std::string text = number ? number->text() : "";
+    if (text.size() != 1 || text[0] < '0' || text[0] >= '0' + count)
+        throw_bad_frame(std::string(what) + " that does not exist");
+    return text[0] - '0';
+}
+
+inline BodyForm decode_form(const json::Object& object) {
+    const json::Value* value = find_member(object, "form");
+    return value ? BodyForm(decode_choice(*value, body_form_count, "a form")) : BodyForm::Text;
+}
+
+inline AttachmentKind decode_kind(const json::Value& value) {
+    return AttachmentKind(decode_choice(value, attachment_kind_count, "a kind of attachment"));
+}
+
+inline bool decode_typed(const json::Object& object) {
+    const json::Value* value = find_member(object, "typed");
+    const auto* flag = value ? value->get_if<bool>() : nullptr;
+    return flag && *flag;
+}
+
+// The elements of an array; none if it is missing.
+inline const json::Array& decode_array(const json::Object& object, const char* key) {
+    static const json::Array none;
+    const json::Value* value = find_member(object, key);
+    if (!value) return none;
     const auto* elements = value->get_if<json::Array>();
-    if (!elements) throw_bad_frame("'tensors' is not an array");
-    std::vector<std::string> names;
-    for (const json::Value& element : *elements) {
-        const auto* name = element.get_if<std::string>();
-        // Transports turn names into file names.
-        if (!name || !defect_of_name(*name).empty()) throw_bad_frame("'tensors' has an element that is not a name");
-        names.push_back(*name);
+    if (!elements) throw_bad_frame("'" + std::string(key) + "' is not an array");
+    return *elements;
+}
+
+// Transports turn names into file names.
+inline std::string decode_name(const json::Value* value) {
+    const auto* name = value ? value->get_if<std::string>() : nullptr;
+    if (!name || !defect_of_name(*name).empty()) throw_bad_frame("the name of an attachment is not a name");
+    return *name;
+}
+
+// Of a request.
+inline std::vector<NamedAttachment> decode_attachments(const json::Object& object) {
+    std::vector<NamedAttachment> attachments;
+    for (const json::Value& element : decode_array(object, "attachments")) {
+        const json::Object& attachment = as_object(element, "an attachment");
+        const json::Value* kind = find_member(attachment, "kind");
+        if (!kind) throw_bad_frame("an attachment has no 'kind'");
+        attachments.push_back({decode_kind(*kind), decode_name(find_member(attachment, "name"))});
     }
-    return names;
+    return attachments;
+}
+
+// Of a response, whose attachments are all tensors unless their kinds are there.
+inline std::vector<NamedAttachment> decode_results(const json::Object& object) {
+    std::vector<NamedAttachment> attachments;
+    for (const json::Value& element : decode_array(object, "tensors"))
+        attachments.push_back({AttachmentKind::Tensor, decode_name(&element)});
+    if (!find_member(object, "kinds")) return attachments;
+    const json::Array& kinds = decode_array(object, "kinds");
+    if (kinds.size() != attachments.size()) throw_bad_frame("'kinds' does not fit 'tensors'");
+    for (std::size_t i = 0; i < kinds.size(); ++i) attachments[i].kind = decode_kind(kinds[i]);
+    return attachments;
 }
 
 inline Failure read_failure(const json::Object& error) {
@@ -165,6 +231,34 @@ inline void encode_optional(json::Object& object, const char* key, std::optional
     if (number) object.set(key, *number);
 }
 
+inline void encode_form(json::Object& object, BodyForm form) {
+    if (form != BodyForm::Text) object.set("form", static_cast<std::int64_t>(form));
+}
+
+inline void encode_attachments(json::Object& object, const std::vector<NamedAttachment>& attachments) {
+    if (attachments.empty()) return;
+    json::Array elements;
+    for (const NamedAttachment& one : attachments)
+        elements.push_back(json::Object{{"kind", static_cast<std::int64_t>(one.kind)}, {"name", one.name}});
+    object.set("attachments", std::move(elements));
+}
+
+inline json::Array names_of(const std::vector<NamedAttachment>& attachments) {
+    json::Array names;
+    for (const NamedAttachment& one : attachments) names.push_back(one.name);
+    return names;
+}
+
+inline void encode_kinds(json::Object& object, const std::vector<NamedAttachment>& attachments) {
+    json::Array kinds;
+    bool are_tensors = true;
+    for (const NamedAttachment& one : attachments) {
+        kinds.push_back(static_cast<std::int64_t>(one.kind));
+        are_tensors = are_tensors && one.kind == AttachmentKind::Tensor;
+    }
+    if (!are_tensors) object.set("kinds", std::move(kinds));
+}
+
 inline json::Object encode_failure(const Failure& failure) {
     return json::Object{
         {"code", failure.code}, {"type", failure.type}, {"message", failure.message}, {"traceback", failure.traceback}};
@@ -173,9 +267,9 @@ inline json::Object encode_failure(const Failure& failure) {
 // A response for hosts that know only cmd and params. They also know the word "invalid".
 inline std::string short_text(const Response& response) {
     if (response.error && response.error->code != "invalid_tensors") return "error: " + response.error->message;
-    if (response.error || response.tensors.empty()) return response.result;
+    if (response.error || response.attachments.empty()) return response.result;
     std::string joined;
-    for (const std::string& name : response.tensors) (joined += joined.empty() ? "" : ",") += name;
+    for (const NamedAttachment& one : response.attachments) (joined += joined.empty() ? "" : ",") += one.name;
     return joined;
 }
 
@@ -191,7 +285,14 @@ inline Request decode_request(std::string_view text) {
         std::string command = required_string(object, command_key(dialect));
         if (command.empty()) throw_bad_frame("the command is empty");
         std::string parameters = decode_parameters(object, dialect);
-        return {std::move(command), std::move(parameters), id, dialect, decode_positive(object, "deadline")};
+        return {std::move(command),
+                std::move(parameters),
+                id,
+                dialect,
+                decode_positive(object, "deadline"),
+                decode_form(object),
+                decode_typed(object),
+                decode_attachments(object)};
     } catch (const RemoteProtocolError& error) {
         throw MalformedRequest(error, id, dialect);
     }
@@ -205,6 +306,9 @@ inline std::string encode_request(const Request& request, std::int64_t timestamp
     if (request.dialect == Dialect::Long) object.set("timestamp", timestamp_ms);
     encode_optional(object, "id", request.id);
     encode_optional(object, "deadline", request.deadline_ns);
+    if (request.typed) object.set("typed", true);
+    encode_form(object, request.form);
+    encode_attachments(object, request.attachments);
     return json::write(std::move(object));
 }
 
@@ -220,7 +324,8 @@ inline Response decode_response(std::string_view text) {
     const bool only_params = response.dialect == Dialect::Short && !find_member(object, "result");
     response.result = required_string(object, only_params ? "params" : "result");
     response.message = optional_string(object, "message");
-    response.tensors = decode_tensors(object);
+    response.form = decode_form(object);
+    response.attachments = decode_results(object);
     response.error = decode_failure(object);
     return response;
 }
@@ -248,7 +353,9 @@ inline std::string encode_response(const Response& response, std::int64_t timest
     }
     if (!is_short) object.set("timestamp", timestamp_ms);
     encode_optional(object, "id", response.id);
-    if (response.id) object.set("tensors", json::Array(response.tensors.begin(), response.tensors.end()));
+    if (response.id) object.set("tensors", names_of(response.attachments));
+    encode_form(object, response.form);
+    encode_kinds(object, response.attachments);
     if (response.error) object.set("error", encode_failure(*response.error));
     return json::write(std::move(object));
 }
@@ -265,16 +372,14 @@ inline Request parse_plain_text(std::string_view text) {
     return {std::string(text.substr(begin, end - begin)), std::string(text.substr(rest)), std::nullopt, Dialect::Long};
 }
 
-// Turns what a user types into a request. The session chooses its id and deadline. Throws LocalProtocolError
-// "bad_message".
+// Turns what a user types into a request, whose body is a text. The session chooses its id and deadline. Throws
+// LocalProtocolError "bad_message".
 inline Request parse_message(std::string_view text) {
     const std::size_t begin = text.find_first_not_of(white_space);
     if (begin == std::string_view::npos || text[begin] != '{') return parse_plain_text(text);
     try {
         Request request = decode_request(text);
-        request.id.reset();
-        request.deadline_ns.reset();
-        return request;
+        return {std::move(request.command), std::move(request.parameters), std::nullopt, request.dialect};
     } catch (const RemoteProtocolError& error) {
         throw LocalProtocolError("bad_message", "the message is not a request: " + std::string(error.what()));
     }

@@ -32,32 +32,6 @@ namespace tr {
 
 namespace detail {
 
-// The tensors of one calculate(), under tags of their own until it ends.
-class CallTensors {
-public:
-    CallTensors(HostTransport& transport, std::int64_t call, const std::vector<Tensor>& tensors)
-        : transport_(transport) {
-        for (std::size_t i = 0; i < tensors.size(); ++i) {
-            tags_.push_back("_" + std::to_string(call) + "_" + std::to_string(i));
-            transport_.put_tensor(tags_.back(), tensors[i]);
-        }
-    }
-    ~CallTensors() {
-        try {
-            for (const std::string& tag : tags_) transport_.drop_tensor(tag);
-        } catch (const std::exception&) {  // they will go with the session
-        }
-    }
-    CallTensors(const CallTensors&) = delete;
-    CallTensors& operator=(const CallTensors&) = delete;
-
-    const std::vector<std::string>& tags() const noexcept { return tags_; }
-
-private:
-    HostTransport& transport_;
-    std::vector<std::string> tags_;
-};
-
 inline SessionOptions options_of(const std::string& script_path, const std::string& session_id, bool quiet_mode) {
     SessionOptions options;
     options.script_path = script_path;
@@ -85,12 +59,14 @@ inline std::string text_of(Reply reply) {
 
 inline std::vector<Tensor> tensors_of(Reply reply) {
     check(reply.response);
-    if (reply.tensors.empty()) {
+    if (reply.attachments.empty()) {
         const std::string text =
             "'" + reply.response.command + "' answered '" + reply.response.result + "' and no tensor";
         throw CommandError("no_tensor", text, {}, reply.response.result);
     }
-    return std::move(reply.tensors);
+    std::vector<Tensor> tensors;
+    for (Attachment& attachment : reply.attachments) tensors.push_back(std::move(attachment.data));
+    return tensors;
 }
 
 }  // namespace detail
@@ -124,8 +100,7 @@ struct PythonSession::Impl {
     void prepare_restart() {
         if (life.options().restart_policy.keep_tags) return;
         for (const std::string& tag : life.transport().tags()) {
-            if (!detail::is_reserved_tag(tag))
-                life.transport().drop_tensor(tag);  // reserved ones belong to waiting calls
+            if (!detail::is_reserved_tag(tag)) life.transport().drop_tensor(tag);
         }
     }
 
@@ -351,12 +326,10 @@ TR_INLINE Tensor PythonSession::calculate(const std::string& command, const std:
 }
 TR_INLINE Tensor PythonSession::calculate(const std::string& command, const std::vector<Tensor>& tensors,
                                           const CallOptions& options) const {
-    const detail::CallTensors sent(impl_->life.transport(), impl_->caller.next_id(), tensors);
-    const detail::Request request = detail::parse_message(command);
-    std::string message = request.command;
-    for (const std::string& tag : sent.tags()) message += " " + tag;
-    if (!request.parameters.empty()) message += " " + request.parameters;
-    return fetch_tensor(message, options);
+    detail::Caller& caller = impl_->caller;
+    const detail::CallPtr call = caller.make_call(command, options);
+    caller.attach(*call, tensors);
+    return detail::tensors_of(caller.fetch(call, options)).front();
 }
 
 // ------------------------------------------------------------------- tensors

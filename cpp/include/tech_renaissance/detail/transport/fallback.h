@@ -40,7 +40,11 @@ public:
         files_.watch_exit(handle);
     }
 
-    bool try_send(const Request& request) override { return end().try_send(request); }
+    // In shared memory, as tensors under tags: the call may move from one worker to another.
+    PlacedAttachment place(const Attachment& attachment) override { return shm_.place(attachment); }
+    bool try_send(const Request& request, const std::vector<PlacedAttachment>& attachments) override {
+        return end().try_send(request, attachments);
+    }
     void give_up(std::int64_t id) override { end().give_up(id); }
     std::vector<Begun> begun(const std::vector<std::int64_t>& ids) override { return end().begun(ids); }
 

@@ -4,12 +4,15 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <variant>
 #include <vector>
 
+#include "tech_renaissance/body.h"
 #include "tech_renaissance/detail/base/deadline.h"
 #include "tech_renaissance/detail/protocol/frame.h"
 #include "tech_renaissance/detail/protocol/json.h"
@@ -21,24 +24,63 @@ namespace tr::detail {
 // How many requests may be unanswered at once, if the worker does not say less.
 inline constexpr std::size_t widest_window = 256;
 
+// The protocol that this host speaks.
+inline constexpr std::int64_t protocol_version = 2;
+
 struct Ready {
     std::size_t window = widest_window;
+    std::int64_t protocol = protocol_version;
 };
 struct Exiting {};
 
-// info: what a worker says about itself, in worker.json.
-inline Ready ready_of(const json::Object& info) {
-    const json::Value* value = info.find("window");
+inline std::optional<std::int64_t> find_integer(const json::Object& info, const char* key) {
+    const json::Value* value = info.find(key);
     const auto* number = value ? value->get_if<json::Number>() : nullptr;
-    const std::int64_t window = number ? number->as_int64().value_or(0) : 0;
-    if (window < 1 || window > static_cast<std::int64_t>(widest_window)) return {};
-    return {static_cast<std::size_t>(window)};
+    return number ? number->as_int64() : std::nullopt;
 }
 
-// A response with its tensors; response.tensors are their names.
+// info: what a worker says about itself, in worker.json.
+inline Ready ready_of(const json::Object& info) {
+    Ready ready;
+    const std::int64_t window = find_integer(info, "window").value_or(0);
+    if (window >= 1 && window <= static_cast<std::int64_t>(widest_window))
+        ready.window = static_cast<std::size_t>(window);
+    ready.protocol = find_integer(info, "protocol").value_or(1);
+    return ready;
+}
+
+// Where a transport keeps the memory of an attachment, until the last pointer to it is gone.
+class Placement {
+public:
+    Placement() = default;
+    Placement(const Placement&) = delete;
+    Placement& operator=(const Placement&) = delete;
+    virtual ~Placement() = default;
+
+    // Its tensor as the bytes of a TSR file, valid as long as this object.
+    virtual std::string_view tsr() const = 0;
+};
+
+// An attachment of a request. What happens to the tensor that it was made of does not affect it.
+struct PlacedAttachment {
+    Attachment::Kind kind;
+    std::shared_ptr<Placement> memory;
+};
+
+// An attachment that came from the other side. Throws RemoteProtocolError bad_frame if its tensor does not fit its
+// kind.
+inline Attachment checked_attachment(Attachment::Kind kind, Tensor data) {
+    using Kind = Attachment::Kind;
+    const DType wanted = kind == Kind::Bytes ? DType::UINT8 : kind == Kind::Int64List ? DType::INT64 : DType::FP64;
+    if (kind != Kind::Tensor && (data.dtype() != wanted || data.shape().ndim() != 1))
+        throw_bad_frame("an attachment whose tensor does not fit its kind");
+    return {kind, std::move(data)};
+}
+
+// A response with its attachments. The response has their names, if they have any.
 struct Reply {
     Response response;
-    std::vector<Tensor> tensors;
+    std::vector<Attachment> attachments = {};
 };
 
 // The code of an error after which nothing more can be received.
@@ -77,7 +119,7 @@ inline Reply not_taken_in(std::optional<std::int64_t> id, Dialect dialect, const
     response.result = "error";
     response.message = type + ": the host cannot take in the answer" + why;
     response.error = Failure{"command_failed", response.message, type, ""};
-    return {std::move(response), {}};
+    return {std::move(response)};
 }
 
 // A transport knows nothing about states, calls or processes: it moves a frame if there is room for it, and waits.
@@ -99,8 +141,12 @@ public:
     // (Process::exit_handle) says that its process has ended.
     virtual void watch_exit(WaitHandle handle) = 0;
 
+    // Makes an attachment ready to be sent, any number of times, to whatever workers there are. Throws ArenaFull.
+    virtual PlacedAttachment place(const Attachment& attachment) = 0;
+
     // Hands over a request, or an exit, which has no id; false if there is no room for it at the moment.
-    virtual bool try_send(const Request& request) = 0;
+    // REQUIRES: this transport has placed the attachments.
+    virtual bool try_send(const Request& request, const std::vector<PlacedAttachment>& attachments) = 0;
 
     // Tells the worker that this request, which was sent, has been given up.
     virtual void give_up(std::int64_t id) = 0;

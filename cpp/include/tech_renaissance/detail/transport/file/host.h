@@ -17,6 +17,7 @@
 #include "tech_renaissance/detail/base/deadline.h"
 #include "tech_renaissance/detail/system/files.h"
 #include "tech_renaissance/detail/system/run_out.h"
+#include "tech_renaissance/detail/transport/file/attached_files.h"
 #include "tech_renaissance/detail/transport/file/backoff.h"
 #include "tech_renaissance/detail/transport/file/watch.h"
 #include "tech_renaissance/detail/transport/session_place.h"
@@ -45,13 +46,15 @@ public:
           backoff_(parse_schedule(poll_ms)),
           watch_(directory, poll_ms.empty()),
           offer_(std::move(offer)),
-          place_(directory_) {}
+          place_(directory_),
+          attached_(directory_) {}
 
     Offer prepare() override {
         exit_handle_ = no_handle;
         ready_ = left_ = false;
         forget_given_up();
         if (is_lost()) find_again();
+        attached_.remove_all();
         for (const char* name : {"request.json", ".request.claimed", "response.json", "status.txt", "worker.json",
                                  "stack.txt", cancel_name}) {
             remove_anything(directory_ / name);
@@ -61,11 +64,17 @@ public:
 
     void watch_exit(WaitHandle handle) override { exit_handle_ = handle; }
 
-    bool try_send(const Request& request) override {
+    PlacedAttachment place(const Attachment& attachment) override {
+        return {attachment.kind, std::make_shared<TsrBytes>(attachment.data)};
+    }
+
+    bool try_send(const Request& request, const std::vector<PlacedAttachment>& attachments) override {
         const std::filesystem::path path = directory_ / "request.json";
         if (std::filesystem::exists(path) || is_lost()) return false;  // a worker that lost its directory leaves
-        const std::string text = encode_request(request, now_ms());
         try {
+            const std::string text = attachments.empty()
+                                         ? encode_request(request, now_ms())
+                                         : encode_request(attached_.write(request, attachments), now_ms());
             write_file(path, {{text.data(), text.size()}});
         } catch (const std::system_error& error) {
             note_lack(error);
@@ -248,7 +257,9 @@ private:
         const std::lock_guard<std::mutex> lock(given_up_mutex_);
         given_up_.clear();
     }
-    void forget_given_up(std::int64_t id) {
+    // The request has been answered.
+    void forget(std::int64_t id) {
+        attached_.remove(id);
         const std::lock_guard<std::mutex> lock(given_up_mutex_);
         given_up_.erase(id);
     }
@@ -261,16 +272,19 @@ private:
 
     Arrival read_reply(const std::string& text) {
         try {
-            Reply reply{decode_response(text), {}};
-            if (reply.response.id) forget_given_up(*reply.response.id);
+            Reply reply{decode_response(text)};
+            if (reply.response.id) forget(*reply.response.id);
             try {
-                for (const std::string& name : reply.response.tensors) reply.tensors.push_back(load(name));
+                for (const NamedAttachment& one : reply.response.attachments)
+                    reply.attachments.push_back(checked_attachment(one.kind, load(one.name)));
             } catch (const std::bad_alloc&) {
                 return not_taken_in(reply.response.id, reply.response.dialect, "MemoryError");
             }
             return reply;
         } catch (const RemoteProtocolError& error) {
-            return Unreadable{error, id_of_response(text)};
+            const std::optional<std::int64_t> id = id_of_response(text);
+            if (id) forget(*id);
+            return Unreadable{error, id};
         }
     }
 
@@ -309,6 +323,7 @@ private:
     Offer offer_;
     mutable std::mutex place_mutex_;
     SessionPlace place_;
+    AttachedFiles attached_;
     std::mutex given_up_mutex_;        // for given_up_, and the file
     std::set<std::int64_t> given_up_;  // ids of unanswered requests
     WaitHandle exit_handle_ = no_handle;

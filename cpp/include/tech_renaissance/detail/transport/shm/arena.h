@@ -8,12 +8,14 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <deque>
 #include <iterator>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <system_error>
 #include <unordered_map>
 #include <utility>
@@ -25,6 +27,7 @@
 #include "tech_renaissance/detail/transport/shm/ranges.h"
 #include "tech_renaissance/detail/transport/shm/segment.h"
 #include "tech_renaissance/detail/transport/shm/window.h"
+#include "tech_renaissance/detail/transport/transport.h"
 #include "tech_renaissance/error.h"
 
 namespace tr::detail::shm {
@@ -88,13 +91,11 @@ private:
 class Arena;
 
 // A range of an arena. It is free again once this object is destroyed, in any thread, and its lease has been returned.
-class Block {
+class Block final : public Placement {
 public:
     Block(std::shared_ptr<Arena> arena, std::shared_ptr<Mapping> window, std::uint64_t offset, std::uint64_t nbytes)
         : arena_(std::move(arena)), window_(std::move(window)), offset_(offset), nbytes_(nbytes) {}
-    Block(const Block&) = delete;
-    Block& operator=(const Block&) = delete;
-    ~Block();
+    ~Block() override;
 
     std::uint64_t offset() const noexcept { return offset_; }
     std::uint64_t nbytes() const noexcept { return nbytes_; }
@@ -102,6 +103,15 @@ public:
     // Our own copy of its tensor's header, which the other side cannot change.
     const TsrHeaderBytes& header() const noexcept { return header_; }
     void set_header(const TsrHeaderBytes& header) noexcept { header_ = header; }
+    // Writes it again, in case the other side changed it.
+    void restore_header() const noexcept { std::memcpy(contents(), header_.bytes.data(), header_.nbytes); }
+
+    std::string_view tsr() const override {
+        restore_header();
+        const TsrHeader header = read_tsr_header(header_.bytes.data(), header_.nbytes);
+        const auto tsr_nbytes = static_cast<std::size_t>(header.header_nbytes + header.data_nbytes);
+        return {reinterpret_cast<const char*>(contents()), tsr_nbytes};
+    }
 
 private:
     friend class Arena;

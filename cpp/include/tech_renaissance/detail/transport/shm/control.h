@@ -23,7 +23,7 @@
 namespace tr::detail::shm {
 
 inline constexpr std::size_t control_nbytes = 1 << 20;
-inline constexpr std::uint64_t layout_version = 3;
+inline constexpr std::uint64_t layout_version = 4;
 
 // Offsets of words.
 inline constexpr std::uint64_t version_word = 8;

@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "tech_renaissance/detail/base/body_kinds.h"
 #include "tech_renaissance/detail/base/utf8.h"
 #include "tech_renaissance/detail/protocol/frame.h"
 #include "tech_renaissance/detail/protocol/json.h"
@@ -34,6 +35,8 @@ enum class Kind : std::uint16_t {
 inline constexpr std::uint16_t flag_short = 1;
 inline constexpr std::uint16_t flag_body_in_block = 2;
 inline constexpr std::uint16_t flag_deadline = 4;
+inline constexpr std::uint16_t flag_typed = 8;
+inline constexpr int form_shift = 4;  // two bits
 // The body of a larger frame travels in a block, to leave room in the ring for others.
 inline constexpr std::size_t largest_frame_nbytes = 65536;
 // A Put with the longest name. A frame whose body is in a block is smaller.
@@ -44,6 +47,13 @@ struct Lent {
     std::uint64_t offset;
     std::uint64_t lease;
 };
+
+// A block that holds an attachment.
+struct LentAttachment {
+    AttachmentKind kind;
+    Lent lent;
+};
+inline constexpr std::size_t attachment_nbytes = 24;
 
 // Writes a frame, and fills in its size at the end.
 class FrameWriter {
@@ -104,6 +114,15 @@ public:
         return std::string(bytes);
     }
     void align() { position_ = (position_ + 7) / 8 * 8; }
+    LentAttachment attachment() {
+        const auto kind = number<std::uint8_t>();
+        const auto memory = number<std::uint8_t>();
+        if (kind >= attachment_kind_count) throw_bad_frame("a kind of attachment that does not exist");
+        if (memory != 0) throw_bad_frame("an attachment in memory that does not exist");
+        take(6);
+        const auto offset = number<std::uint64_t>();
+        return {static_cast<AttachmentKind>(kind), {offset, number<std::uint64_t>()}};
+    }
 
 private:
     std::string_view take(std::size_t nbytes) {
@@ -133,14 +152,26 @@ inline FrameHeader read_frame_header(std::string_view frame) {
 
 inline std::string encode_exit() { return FrameWriter(Kind::exit, 0, 0).finish(); }
 
+// The size of the frame of a request with so many attachments.
+inline std::size_t request_frame_nbytes(const Request& request, std::size_t attachments) {
+    const std::size_t texts = (24 + request.command.size() + request.parameters.size() + 7) / 8 * 8;
+    return texts + attachments * attachment_nbytes + (request.deadline_ns ? 8 : 0);
+}
+
 // REQUIRES: the request has an id.
-inline std::string encode_request_frame(const Request& request) {
-    const int dialect = request.dialect == Dialect::Short ? flag_short : 0;
-    const int flags = dialect | (request.deadline_ns ? flag_deadline : 0);
+inline std::string encode_request_frame(const Request& request, const std::vector<LentAttachment>& attachments) {
+    int flags = static_cast<int>(request.form) << form_shift;
+    if (request.dialect == Dialect::Short) flags |= flag_short;
+    if (request.deadline_ns) flags |= flag_deadline;
+    if (request.typed) flags |= flag_typed;
     FrameWriter writer(Kind::request, static_cast<std::uint16_t>(flags), static_cast<std::uint64_t>(*request.id));
     writer.put(FrameWriter::size_of(request.command)).put(FrameWriter::size_of(request.parameters));
-    writer.put(request.command).put(request.parameters);
-    if (request.deadline_ns) writer.align().put(static_cast<std::uint64_t>(*request.deadline_ns));
+    writer.put(request.command).put(request.parameters).align();
+    for (const LentAttachment& one : attachments) {
+        writer.put(static_cast<std::uint64_t>(one.kind));  // its byte is the first; the others are 0
+        writer.put(one.lent.offset).put(one.lent.lease);
+    }
+    if (request.deadline_ns) writer.put(static_cast<std::uint64_t>(*request.deadline_ns));
     return writer.finish();
 }
 
@@ -182,8 +213,8 @@ inline Failure decode_failure_text(const std::string& text) {
     return read_failure(as_object(value, "an error"));
 }
 
-// A response, still without its tensors, and the blocks that have them.
-inline std::pair<Response, std::vector<Lent>> decode_response_frame(std::string_view frame) {
+// A response, still without its attachments, and the blocks that have them.
+inline std::pair<Response, std::vector<LentAttachment>> decode_response_frame(std::string_view frame) {
     FrameReader reader(frame);
     reader.number<std::uint16_t>();
     const auto flags = reader.number<std::uint16_t>();
@@ -192,6 +223,9 @@ inline std::pair<Response, std::vector<Lent>> decode_response_frame(std::string_
     if (id >> 63 != 0) throw_bad_frame("an id of more than 63 bits");
     if (id != 0) response.id = static_cast<std::int64_t>(id);
     response.dialect = (flags & flag_short) != 0 ? Dialect::Short : Dialect::Long;
+    const int form = flags >> form_shift & 3;
+    if (form >= body_form_count) throw_bad_frame("a form that does not exist");
+    response.form = static_cast<BodyForm>(form);
     const auto command_size = reader.number<std::uint32_t>();
     const auto result_size = reader.number<std::uint32_t>();
     const auto message_size = reader.number<std::uint32_t>();
@@ -203,12 +237,9 @@ inline std::pair<Response, std::vector<Lent>> decode_response_frame(std::string_
     response.message = reader.text(message_size);
     if (error_size != 0) response.error = decode_failure_text(reader.text(error_size));
     reader.align();
-    std::vector<Lent> lent;
-    for (std::uint32_t i = 0; i < count; ++i) {
-        const auto offset = reader.number<std::uint64_t>();
-        lent.push_back({offset, reader.number<std::uint64_t>()});
-    }
-    return {std::move(response), std::move(lent)};
+    std::vector<LentAttachment> attachments;
+    for (std::uint32_t i = 0; i < count; ++i) attachments.push_back(reader.attachment());
+    return {std::move(response), std::move(attachments)};
 }
 
 }  // namespace tr::detail::shm

@@ -37,7 +37,7 @@ public:
         lender_.arena().forget_leases();
         unannounced_.clear();
         for (const auto& [tag, block] : tags_) {
-            lender_.restore(*block);
+            block->restore_header();
             unannounced_.insert(tag);
         }
         worker_ = make_worker_side();
@@ -51,9 +51,15 @@ public:
 
     void watch_exit(WaitHandle handle) override { exit_handle_ = handle; }
 
-    bool try_send(const Request& request) override {
+    PlacedAttachment place(const Attachment& attachment) override {
+        lender_.arena().tidy();
+        return {attachment.kind, lender_.place(attachment.data)};
+    }
+
+    bool try_send(const Request& request, const std::vector<PlacedAttachment>& attachments) override {
         const std::lock_guard<std::mutex> lock(mutex_);
-        const bool sent = request.is_exit() ? writer().try_write(shm::encode_exit()) : announce() && send(request);
+        const bool sent =
+            request.is_exit() ? writer().try_write(shm::encode_exit()) : announce() && send(request, attachments);
         if (sent && !request.is_exit()) ++worker_->requests;
         worker_->control.wake_worker();  // even if there was only room for tags
         return sent;
@@ -113,7 +119,7 @@ public:
     template <class Put, class Done>
     void hand_over(const Put& put, const Done& done) {
         const std::lock_guard<std::mutex> lock(mutex_);
-        for (const auto& [tag, block] : tags_) put(tag, lender_.tsr(*block));
+        for (const auto& [tag, block] : tags_) put(tag, block->tsr());
         is_in_use_ = false;
         unannounced_.clear();
         done();
@@ -177,14 +183,33 @@ private:
         return true;
     }
 
-    bool send(const Request& request) {
-        const std::string frame = shm::encode_request_frame(request);
-        if (frame.size() <= shm::largest_frame_nbytes) return writer().try_write(frame);
+    // Lends blocks only once it is certain that the frame can be written, because the worker returns only what it gets.
+    bool send(const Request& request, const std::vector<PlacedAttachment>& attachments) {
+        const std::size_t nbytes = shm::request_frame_nbytes(request, attachments.size());
+        if (nbytes > shm::largest_frame_nbytes) return send_in_block(request, attachments, nbytes);
+        if (!attachments.empty() && !writer().has_room(nbytes)) return false;
+        return writer().try_write(shm::encode_request_frame(request, lend(attachments)));
+    }
+
+    bool send_in_block(const Request& request, const std::vector<PlacedAttachment>& attachments, std::size_t nbytes) {
         if (!writer().has_room(shm::largest_tag_frame_nbytes)) return false;
+        const shm::BlockPtr block = lender_.arena().allocate(nbytes - shm::frame_header_nbytes);
+        const std::string frame = shm::encode_request_frame(request, lend(attachments));
         const std::string_view body = std::string_view(frame).substr(shm::frame_header_nbytes);
-        const shm::BlockPtr block = lender_.place_bytes(body);
+        copy_for_others(block->contents(), body.data(), body.size());
         const shm::Lent lent = lender_.arena().lend(*block);
         return writer().try_write(shm::encode_body_in_block(shm::read_frame_header(frame), lent, body.size()));
+    }
+
+    std::vector<shm::LentAttachment> lend(const std::vector<PlacedAttachment>& attachments) {
+        std::vector<shm::LentAttachment> lent;
+        lent.reserve(attachments.size());
+        for (const PlacedAttachment& one : attachments) {
+            auto& block = static_cast<shm::Block&>(*one.memory);
+            block.restore_header();  // an earlier worker may have changed it
+            lent.push_back({one.kind, lender_.arena().lend(block)});
+        }
+        return lent;
     }
 
     std::optional<Arrival> wait(std::chrono::milliseconds timeout) {
@@ -236,8 +261,8 @@ private:
 
     Reply reply(const std::string& frame) {
         auto [response, lent] = shm::decode_response_frame(frame);
-        std::vector<Tensor> tensors = worker_->lessee.tensors(lent);
-        return {std::move(response), std::move(tensors)};
+        std::vector<Attachment> attachments = worker_->lessee.attachments(lent);
+        return {std::move(response), std::move(attachments)};
     }
 
     static std::optional<std::int64_t> id_of(const std::string& frame) {

@@ -6,7 +6,6 @@
 #include <cstring>
 #include <memory>
 #include <mutex>
-#include <string_view>
 #include <utility>
 
 #include "tech_renaissance/detail/base/weak_map.h"
@@ -50,29 +49,10 @@ public:
     bool rewrite(const BlockPtr& block, const Tensor& tensor) {
         if (block->header().bytes != write_tsr_header(tensor.dtype(), tensor.shape()).bytes || find(tensor))
             return false;
-        restore(*block);
+        block->restore_header();
         std::byte* data = block->contents() + block->header().nbytes;
         copy_for_others(data, tensor.data_ptr(), tensor.memory_size());
         return true;
-    }
-
-    BlockPtr place_bytes(std::string_view bytes) {
-        BlockPtr block = arena_->allocate(bytes.size());
-        copy_for_others(block->contents(), bytes.data(), bytes.size());
-        return block;
-    }
-
-    // Rewrites the header of a block's tensor, in case the other side changed it.
-    void restore(const Block& block) const {
-        std::memcpy(block.contents(), block.header().bytes.data(), block.header().nbytes);
-    }
-
-    // The tensor in a block as the bytes of a TSR file, valid as long as the block.
-    std::string_view tsr(const Block& block) const {
-        restore(block);
-        const TsrHeader header = read_tsr_header(block.header().bytes.data(), block.header().nbytes);
-        const auto nbytes = static_cast<std::size_t>(header.header_nbytes + header.data_nbytes);
-        return {reinterpret_cast<const char*>(block.contents()), nbytes};
     }
 
 private:
@@ -82,7 +62,7 @@ private:
         BlockPtr block =
             arena_->allocate(header.nbytes + static_cast<std::uint64_t>(shape.nbytes(dtype_info(dtype).nbytes)));
         block->set_header(header);
-        restore(*block);
+        block->restore_header();
         std::byte* data = block->contents() + header.nbytes;
         return {std::move(block), data};
     }

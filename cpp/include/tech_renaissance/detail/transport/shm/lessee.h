@@ -19,6 +19,7 @@
 #include "tech_renaissance/detail/base/weak_map.h"
 #include "tech_renaissance/detail/protocol/tsr_header.h"
 #include "tech_renaissance/detail/transport/shm/arena.h"
+#include "tech_renaissance/detail/transport/transport.h"
 #include "tech_renaissance/error.h"
 #include "tech_renaissance/tensor.h"
 
@@ -59,20 +60,20 @@ public:
     // Throws std::system_error.
     explicit Lessee(const Segment& segment) : segment_(segment), windows_(segment) {}
 
-    // The tensors in blocks. Throws RemoteProtocolError if a block has no tensor, ArenaFull if one cannot be mapped,
-    // and then returns all blocks.
-    std::vector<Tensor> tensors(const std::vector<Lent>& blocks) {
-        std::vector<Tensor> tensors;
+    // What is in blocks. Throws RemoteProtocolError if a block has no tensor, or one that does not fit its kind,
+    // ArenaFull if one cannot be mapped, and then returns all blocks.
+    std::vector<Attachment> attachments(const std::vector<LentAttachment>& blocks) {
+        std::vector<Attachment> attachments;
         std::exception_ptr failure;
-        for (const Lent lent : blocks) {
+        for (const LentAttachment& one : blocks) {
             try {
-                tensors.push_back(tensor(lent));
+                attachments.push_back(checked_attachment(one.kind, tensor(one.lent)));
             } catch (...) {
                 if (!failure) failure = std::current_exception();
             }
         }
         if (failure) std::rethrow_exception(failure);
-        return tensors;
+        return attachments;
     }
 
     // A copy of a large frame's body. Throws RemoteProtocolError, and ArenaFull if this process cannot read it.
