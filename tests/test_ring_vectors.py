@@ -10,7 +10,7 @@ import pytest
 from cpp_programs import built_program
 
 from tech_renaissance import ProtocolError
-from tech_renaissance._protocol.frame import Failure, Request, Response
+from tech_renaissance._protocol.frame import Credit, Failure, Item, Request, Response
 from tech_renaissance._transport.shm import frame
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -45,6 +45,13 @@ def _meaning(data: bytes) -> Answer:
         return {"kind": "drop", "tag": frame.decode_drop(data)}
     if kind == frame.READY:
         return {"kind": "ready", "info": frame.decode_ready(data)}
+    if kind == frame.CREDIT:
+        return {"kind": "credit", **asdict(frame.decode_credit(data))}
+    if kind == frame.ITEM:
+        values = asdict(frame.decode_item(data))
+        values["attachments"] = [[kind, *lent] for kind, lent in values["attachments"]]
+        del values["error"]
+        return {"kind": "item", **values}
     if kind == frame.RESPONSE:
         values = asdict(frame.decode_response(data))
         values["attachments"] = [[kind, *lent] for kind, lent in values["attachments"]]
@@ -68,6 +75,11 @@ def _encoded(meaning: Answer) -> bytes:
         return frame.encode_drop(values["tag"])
     if kind == "ready":
         return frame.encode_ready(values["info"])
+    if kind == "credit":
+        return frame.encode_credit(Credit(**values))
+    if kind == "item":
+        attached = _attached(values)
+        return frame.encode_item(Item(**values), attached)
     if kind == "response":
         attached = _attached(values)
         error = values.pop("error")

@@ -13,8 +13,10 @@ from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 from vector_files import HERE, existing, write_or_check
 
-KINDS = {"request": 1, "exit": 2, "put": 3, "drop": 4, "ready": 17, "response": 18, "exiting": 19}
-SHORT, BODY_IN_BLOCK, DEADLINE, TYPED = 1, 2, 4, 8
+KINDS = {
+    "request": 1, "exit": 2, "put": 3, "drop": 4, "credit": 5, "ready": 17, "response": 18, "exiting": 19, "item": 20,
+}  # fmt: skip
+SHORT, BODY_IN_BLOCK, DEADLINE, TYPED, STREAMS = 1, 2, 4, 8, 64
 MOST = 2**63 - 1
 ERROR = {
     "code": "command_failed",
@@ -58,6 +60,7 @@ def request(
     typed: bool = False,
     form: int = 0,
     attached: Tuple[Attached, ...] = (),
+    streams: bool = False,
 ) -> Tuple[bytes, Dict[str, Any]]:
     """A Request and its meaning."""
     c, p = command.encode(), parameters.encode()
@@ -80,6 +83,7 @@ def request(
         "typed": typed,
         "form": form,
         "attachments": [list(one) for one in attached],
+        "streams": streams,
     }
     return frame(KINDS["request"], body, flags=flags, frame_id=frame_id), meaning
 
@@ -116,6 +120,28 @@ def response(
     }
     flags = (SHORT if short else 0) | form << 4
     return frame(KINDS["response"], body, flags=flags, frame_id=frame_id), meaning
+
+
+def item(
+    result: str, *, form: int = 0, attached: Tuple[Attached, ...] = (), frame_id: int = 1
+) -> Tuple[bytes, Dict[str, Any]]:
+    """An Item and its meaning."""
+    data = result.encode()
+    body = struct.pack("<6I", 0, len(data), 0, 0, len(attached), 0) + texts(data) + attachments(attached)
+    meaning = {
+        "kind": "item",
+        "id": frame_id,
+        "result": result,
+        "form": form,
+        "attachments": [list(one) for one in attached],
+    }
+    return frame(KINDS["item"], body, flags=form << 4, frame_id=frame_id), meaning
+
+
+def credit(frame_id: int, count: int) -> Tuple[bytes, Dict[str, Any]]:
+    """A Credit and its meaning."""
+    data = frame(KINDS["credit"], struct.pack("<II", count, 0), frame_id=frame_id)
+    return data, {"kind": "credit", "id": frame_id, "count": count}
 
 
 def put(tag: str, offset: int, lease: int) -> Tuple[bytes, Dict[str, Any]]:
@@ -161,6 +187,7 @@ VALID: Dict[str, Tuple[bytes, Dict[str, Any]]] = {
     "request-typed-attachments": request(
         "add", typed=True, form=1, attached=((0, 0, 1), (2, 2**40 - 256, MOST))
     ),
+    "request-that-streams": request("generate", "hello", typed=True, streams=True),
     "request-attachments-and-deadline": request(
         "sum", "$0 $1", attached=((0, 64, 1), (0, 64, 1)), deadline=5
     ),
@@ -187,6 +214,10 @@ VALID: Dict[str, Tuple[bytes, Dict[str, Any]]] = {
     "response-null": response("", form=1),
     "response-tensor": response("", form=1, attached=((0, 64, 1),)),
     "response-not-ascii": response("\u95ee \U0001f600 \0"),
+    "credit": credit(3, 8),
+    "credit-largest": credit(MOST, 2**32 - 1),
+    "item": item("token"),
+    "item-attachments": item("", form=1, attached=((0, 64, 1), (1, 128, 2)), frame_id=MOST),
     "exiting": (frame(KINDS["exiting"]), {"kind": "exiting"}),
     "body-in-block-request": in_block("request", 0, 3, (4096, 2), 100_000),
     "body-in-block-request-deadline": in_block("request", DEADLINE, 3, (0, 1), 65_537),
@@ -252,6 +283,14 @@ INVALID: Dict[str, bytes] = {
     "bad_frame--ready-not-json": frame(KINDS["ready"], struct.pack("<II", 1, 0) + b"{"),
     "bad_frame--ready-no-object": frame(KINDS["ready"], struct.pack("<II", 2, 0) + b"[]"),
     "bad_frame--ready-beyond-the-end": frame(KINDS["ready"], struct.pack("<II", 9, 0) + b"{}      "),
+    "bad_frame--credit-header-alone": frame(KINDS["credit"], frame_id=1),
+    "bad_frame--item-header-alone": frame(KINDS["item"], frame_id=1),
+    "bad_frame--item-of-no-form": frame(
+        KINDS["item"], struct.pack("<6I", 0, 1, 0, 0, 0, 0) + b"x", flags=3 << 4, frame_id=1
+    ),
+    "bad_frame--item-attachment-beyond-the-end": frame(
+        KINDS["item"], struct.pack("<6I", 0, 0, 0, 0, 1, 0), frame_id=1
+    ),
     "bad_frame--response-header-alone": frame(KINDS["response"]),
     "bad_frame--response-counts-cut": frame(KINDS["response"], bytes(16), frame_id=1),
     "bad_frame--response-command-beyond-the-end": raw_response([9, 0, 0, 0, 0, 0], bytes(8)),

@@ -21,6 +21,7 @@ def request(command: str, parameters: str = "", id: Optional[int] = None, dialec
         "typed": False,
         "form": 0,
         "attachments": [],
+        "streams": False,
     }
 
 
@@ -170,8 +171,8 @@ VALID_REQUESTS.update(
             {**request("add", "", 5), "typed": True, "form": 1, "attachments": [[0, "_5_0"], [1, "_5_1"]]},
         ),
         "typed-json": (
-            '{"cmd":"add","params":"[[1]]","id":5,"typed":true,"form":2}',
-            {**short_request("add", "[[1]]", 5), "typed": True, "form": 2},
+            '{"cmd":"add","params":"[[1]]","id":5,"typed":true,"form":2,"streams":true}',
+            {**short_request("add", "[[1]]", 5), "typed": True, "form": 2, "streams": True},
         ),
         "attachments-of-a-text": (
             '{"command":"sum","parameters":"$0","id":5,"attachments":[{"name":"_5_0","kind":0,"more":{}}],"typed":false}',

@@ -19,6 +19,7 @@ from ._base.errors import LocalProtocolError
 from ._host.answer import value_of
 from ._host.caller import TIMEOUT_MS, Caller
 from ._host.future import Future
+from ._host.stream import Stream
 
 _Server = TypeVar("_Server")
 
@@ -70,6 +71,26 @@ class ValueCalls:
         call = self._caller.make_typed_call(command, args, kwargs, deadline_ms, idempotent)
         self._caller.submit(call)
         return Future(self._caller, call)
+
+    def stream(
+        self,
+        command: str,
+        /,
+        *args: Any,
+        timeout_ms: Optional[float] = None,
+        deadline_ms: Optional[float] = None,
+        idempotent: bool = False,
+        **kwargs: Any,
+    ) -> Stream:
+        """Call a command that is a generator, and return an iterator of the values that it yields, as they come:
+        ``for token in session.stream("generate", "hello"): ...``.
+
+        ``timeout_ms``: how long to wait for each value; by default 10 s. ``deadline_ms`` is for all of it. Otherwise as ``call``. Over files
+        the values come all at once.
+        """
+        call = self._caller.make_typed_call(command, args, kwargs, deadline_ms, idempotent, streams=True)
+        self._caller.submit(call)
+        return Stream(self._caller, call, timeout_ms)
 
     def map(
         self,
@@ -134,7 +155,7 @@ class Commands:
 
 
 class Command:
-    """One command of a worker, to be called."""
+    """One command of a worker, to be called. See ValueCalls."""
 
     def __init__(self, calls: ValueCalls, name: str, options: Dict[str, Any]) -> None:
         self._calls = calls
@@ -148,6 +169,10 @@ class Command:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """See ValueCalls.call."""
         return self._calls.call(self._name, *args, **{**self._options, **kwargs})
+
+    def stream(self, *args: Any, **kwargs: Any) -> Stream:
+        """See ValueCalls.stream."""
+        return self._calls.stream(self._name, *args, **{**self._options, **kwargs})
 
     def submit(self, *args: Any, **kwargs: Any) -> Future:
         """See ValueCalls.submit."""

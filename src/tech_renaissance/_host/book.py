@@ -5,11 +5,11 @@ the transport keeps what it took and knows what it sent, and everything done wit
 """
 
 import time
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from .._base.errors import RemoteProtocolError, TechRenaissanceError, WorkerLost
 from .._protocol.connection import Connection, State
-from .._protocol.frame import Exit, Frame, Ready, Request, Response
+from .._protocol.frame import Credit, Exit, Frame, Item, Ready, Request, Response
 from .._transport.transport import BROKEN_RING, HostTransport, Taken, Unreadable
 from .._version import __version__
 from .call import Call, call_ended
@@ -45,6 +45,8 @@ class Book:
         self._ready: Dict[str, Any] = {}  # what the worker has said about itself
         self._connection = Connection()
         self._unanswered = self._connection.unanswered
+        self._owing: Dict[Call, None] = {}  # streams whose workers are to be told that they may send more
+        self._credit: Optional[Tuple[Call, Credit]] = None  # being sent
         self._sending: Optional[Frame] = None  # about to be noted as sent, and perhaps not sent
         self._begun: Taken = None  # being dealt with
         self._unread = Response("")  # stands for a response that cannot be read
@@ -113,6 +115,11 @@ class Book:
             self.was_asked_to_leave = self.was_asked_to_leave or isinstance(frame, Exit)
         else:
             self._connection.unsent(frame)
+            if isinstance(frame, Credit) and self._credit:
+                call, credit = self._credit
+                if credit is frame:
+                    call.granted -= credit.count
+                    call.owed += credit.count
             if isinstance(frame, Request):
                 call = self._calls.get(frame.id)
                 if call:
@@ -127,6 +134,9 @@ class Book:
             if isinstance(taken, Response):
                 self._begun = taken
                 self._settle(taken, None, again)
+            elif isinstance(taken, Item):
+                self._begun = taken
+                self._take_item(taken, again)
             elif isinstance(taken, RemoteProtocolError):
                 self._take_unreadable(taken, again)
             elif taken is not None:
@@ -141,6 +151,38 @@ class Book:
             self._end_all(lambda _: broken_rule)
         self._transport.forget_taken()
         self._begun = None
+
+    def _take_item(self, item: Item, again: bool) -> None:
+        self._connection.received(item)
+        call = self._calls.get(item.id)
+        if call is None or not call.is_wanted:
+            return
+        items = call.items
+        if items is None or (call.taken + len(items) >= call.granted and not again):
+            raise RemoteProtocolError(
+                "bad_state",
+                f"the other side sent an item to {call.request.command!r} for which it had no credit",
+            )
+        if item.error:
+            call.error = item.error
+            self._transport.give_up(item.id or 0)
+        elif not (items and items[-1] is item):  # else an interruption came in between
+            items.append(item)
+
+    def _send_credit(self) -> None:
+        """Tell the worker what it may send more, as far as there is room."""
+        for call in list(self._owing):
+            if call.request.id not in self._calls or not call.is_wanted:
+                del self._owing[call]
+                continue
+            count = call.owed
+            credit = Credit(call.request.id or 0, count)
+            call.granted += count
+            call.owed -= count
+            self._credit = (call, credit)
+            if count and not self._try_hand_over(credit):
+                return
+            self._owing.pop(call, None)
 
     def _take_unreadable(self, error: RemoteProtocolError, again: bool) -> None:
         """Fail the call whose answer this is; or nothing more will come."""
@@ -184,10 +226,14 @@ class Book:
         if hands_over:
             begun = self.begun()
             inherited = [
-                call for call in self.under_way if call.is_wanted and (call.idempotent or call not in begun)
+                call
+                for call in self.under_way
+                if call.is_wanted and not call.taken and (call.idempotent or call not in begun)
             ]
         self._queue.inherit(inherited)
         for call in inherited:
+            if call.items is not None:
+                call.begin_stream()
             call.exchange = None
             self._calls.pop(call.request.id, None)
         self._end_all(lambda call: self._death(call, 0.0))

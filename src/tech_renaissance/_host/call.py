@@ -2,11 +2,15 @@
 
 import math
 import time
-from typing import Optional, Protocol
+from collections import deque
+from typing import Deque, Optional, Protocol
 
 from .._base.errors import CallCancelled, TechRenaissanceError, TimedOut
 from .._base.post_mortem import PostMortem
-from .._protocol.frame import Request, Response
+from .._protocol.frame import Item, Request, Response
+
+# How many items a stream may send before its host has taken any.
+FIRST_CREDIT = 16
 
 
 class CallWaiter(Protocol):
@@ -31,6 +35,12 @@ class Call:
     sent_at = 0.0  # on the monotonic clock
     response: Optional[Response] = None
     error: Optional[TechRenaissanceError] = None
+    # Of a call that streams: the items that have come and were not taken; whether they come all at once, with the response.
+    items: "Optional[Deque[Item]]" = None
+    is_whole = False
+    taken = 0  # how many items were taken
+    granted = 0  # how many the worker may send in all
+    owed = 0  # how many more it is to be told that it may send
     timed_out = False  # whether a wait for it has timed out
     # Nobody is waiting for it any longer: it is not handed over, and its answer is discarded.
     abandoned = False
@@ -42,6 +52,13 @@ class Call:
     def __init__(self, request: Request, *, idempotent: bool = False) -> None:
         self.request = request
         self.idempotent = idempotent
+        if request.streams:
+            self.begin_stream()
+
+    def begin_stream(self) -> None:
+        """Be ready for its items, none of which has come."""
+        self.items = deque()
+        self.granted, self.owed = FIRST_CREDIT, 0
 
     @property
     def done(self) -> bool:

@@ -1,5 +1,7 @@
 """How a call reaches a session's worker and its answer comes back, across starts, restarts, deadlines and timeouts."""
 
+import contextlib
+import functools
 import itertools
 import math
 import time
@@ -8,7 +10,8 @@ from typing import Any, Callable, Mapping, Optional, Sequence
 from .._base.durations import seconds
 from .._base.errors import LaunchError, SessionClosed, TimedOut, WorkerLost
 from .._protocol.body_encoder import encode_call
-from .._protocol.frame import Exit, Request, Response, check_command, parse_message
+from .._protocol.frame import Exit, Item, Request, Response, check_command, parse_message
+from .._system.lazy_thread import LazyThread
 from .call import Call, CallWaiter, not_begun, with_stacks
 from .deadline_watch import DeadlineWatch
 from .end_call import end_call
@@ -99,12 +102,14 @@ class Caller:
         kwargs: Mapping[str, Any],
         deadline_ms: Optional[float],
         idempotent: bool,
+        *,
+        streams: bool = False,
     ) -> Call:
         """A new call that carries values. Raises LocalProtocolError ``bad_message`` for the command, and ``bad_value`` or ``too_large``;
         FormatError, ArenaFull.
         """
         form, text, attachments = encode_call(args, kwargs)
-        request = Request(check_command(command), text, typed=True, form=form)
+        request = Request(check_command(command), text, typed=True, form=form, streams=streams)
         return self._new_call(request, attachments, deadline_ms, idempotent)
 
     def _new_call(
@@ -193,6 +198,42 @@ class Caller:
             if not call.done and not _remaining_s(until):
                 raise self._timed_out(call, timeout_s)
         return call.take_response()
+
+    def next_item(self, call: Call, timeout_s: float, until: float) -> Optional[Item]:
+        """Wait for the next item of a stream; None if there are no more, and the call is done. Raises TimedOut at ``until``, or what ended
+        the call.
+        """
+        while True:
+            items = call.items
+            with contextlib.suppress(IndexError):  # another thread may have been quicker
+                if items:
+                    item = items.popleft()
+                    if isinstance(call.exchange, Exchange):
+                        call.exchange.grant(call)
+                    return item
+            if call.done:
+                call.take_response()
+                return None
+            exchange = call.exchange
+            if exchange is None:
+                self._wait_in_line(call, until)
+            elif isinstance(exchange, Exchange):
+                exchange.wait_item(call, min(_remaining_s(until), call.remaining_s()))
+                if call.is_overdue() and not (call.items or call.done):
+                    exchange.expire(call)
+            if not (call.items or call.done or _remaining_s(until)):
+                raise self._timed_out(call, timeout_s)
+
+    def close_stream(self, call: Call) -> None:
+        """Let go of a stream."""
+        call.abandoned = True
+        if isinstance(call.exchange, Exchange) and self._life.is_ours:
+            call.exchange.close_stream(call)
+
+    def cancel(self, call: Call) -> None:
+        """End a call, wherever it is, without waiting."""
+        if not self.cancel_before_it_begins(call):
+            LazyThread("cancel", functools.partial(self.cancel_in_work, call)).start()
 
     def has_come(self, call: Call) -> bool:
         """Whether a call that is under way is done, after taking in what has arrived."""

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 # How long to keep reading from a worker that never stops talking, once the timeout has passed.
 _LAST_WORDS_S = 0.5
 
+# A worker is told of so many items at a time that it may send more.
+_CREDIT_STEP = 8
+
 _SERVING = (State.READY, State.BUSY)
 
 # Identifies one wait: a new object, with the thread's id.
@@ -118,6 +121,30 @@ class Exchange(Book):
     def wait(self, call: Call, timeout_s: float) -> bool:
         """Wait until the call is done, or no longer belongs to this exchange; False after the timeout."""
         return self._until(lambda: call.done or call.exchange is not self, timeout_s)
+
+    def wait_item(self, call: Call, timeout_s: float) -> bool:
+        """Wait until the next item of a stream has come, or the call is done, or no longer belongs to this exchange; False after the
+        timeout.
+        """
+        return self._until(lambda: bool(call.items) or call.done or call.exchange is not self, timeout_s)
+
+    def grant(self, call: Call) -> None:
+        """An item of a stream has been taken, so that the worker may send more, of which it is told now and then."""
+        with self._lock:
+            call.taken += 1
+            call.owed += 1
+            if call.owed >= _CREDIT_STEP:
+                self._owing[call] = None
+        if call in self._owing:
+            self.take_in()
+
+    def close_stream(self, call: Call) -> None:
+        """Nobody wants more of a stream, whose generator is closed; nothing is done to the worker."""
+        call.abandoned = True
+        if call.items:
+            call.items.clear()
+        if not call.done:
+            self._transport.give_up(call.request.id or 0)
 
     def begin_end(self, call: Call, why: str) -> bool:
         """The host is about to end a call in work, whose answer no longer counts. False if it is not, or no longer, in work."""
@@ -255,6 +282,7 @@ class Exchange(Book):
                 return False
             self._switch_output(call.message)
         call.sent_at = time.monotonic()
+        call.is_whole = not self._transport.can_stream
         self._sending = call.request
         self._calls[call.request.id] = call
         call.exchange = self
@@ -316,6 +344,8 @@ class Exchange(Book):
                         self._mend()
                     if self._queued:
                         self._send_queued()
+                    if self._owing:
+                        self._send_credit()
                     if done():
                         return True
                     if until is None:

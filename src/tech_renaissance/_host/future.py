@@ -1,13 +1,11 @@
 """The answer to come of a call that was submitted."""
 
-import functools
 import math
 import time
 from typing import Any, Optional
 
 from .._base.durations import seconds
 from .._base.errors import TechRenaissanceError, TimedOut
-from .._system.lazy_thread import LazyThread
 from .answer import value_of
 from .call import Call
 from .caller import Caller
@@ -66,5 +64,4 @@ class Future:
         """End this call, wherever it is, without waiting: ``result`` raises CallCancelled once it has ended. One that has not begun is done
         at once; the steps that end one in work are taken in a thread. Does nothing if it is done.
         """
-        if not self._caller.cancel_before_it_begins(self._call):
-            LazyThread("cancel", functools.partial(self._caller.cancel_in_work, self._call)).start()
+        self._caller.cancel(self._call)

@@ -8,7 +8,7 @@ import enum
 from typing import Dict, Optional, Union
 
 from .._base.errors import LocalProtocolError, RemoteProtocolError
-from .frame import Exit, Exiting, Frame, Ready, Request, Response
+from .frame import Credit, Exit, Exiting, Frame, Item, Ready, Request, Response
 
 
 class State(enum.Enum):
@@ -121,8 +121,12 @@ class Connection:
         """Which request a response that cannot be read belongs to: the one that it names, or else the oldest."""
         return response_id if response_id in self.unanswered else next(iter(self.unanswered), None)
 
-    def _advance(self, frame: Union[Ready, Request, Exit, Exiting]) -> str:
+    def _advance(self, frame: Union[Ready, Request, Credit, Item, Exit, Exiting]) -> str:
         """Apply the frame; returns what is wrong with it, or an empty text."""
+        if isinstance(frame, (Item, Credit)):
+            kind = type(frame).__name__.lower()
+            is_waiting = frame.id in self.unanswered
+            return "" if is_waiting else f"{kind} for request {frame.id}, which is not waiting for an answer"
         node = self._node.following.get(type(frame))
         if node is None:
             return f"{type(frame).__name__} while {self.state.value}"

@@ -1,6 +1,6 @@
 """Frames as values, and their JSON texts in both dialects. No I/O, no clock. Contract: spec/protocol.md.
 
-A frame is what the two sides say to each other: Ready, Request, Response, Exit, Exiting. This module turns requests
+A frame is what the two sides say to each other, such as a Request. This module turns requests
 and responses into JSON and back. Where a tensor's bytes live is up to the transport, so here a response only names its
 tensors.
 """
@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, Union, cast
 
-from .._base.errors import LocalProtocolError, RemoteProtocolError
+from .._base.errors import LocalProtocolError, RemoteProtocolError, TechRenaissanceError
 from .._base.names import check_name
 from .body import FORMS, KINDS, TENSOR, TEXT
 
@@ -38,7 +38,7 @@ class Ready:
 class Request:
     """One call. ``parameters``, ``form`` and ``attachments`` are its body (spec/values.md). ``id`` is None from older hosts.
     ``deadline_ns``: when it must be over, on the machine's monotonic clock (``time.perf_counter_ns``); None for no deadline.
-    ``typed``: whether the body means arguments, and the answer is to be a value.
+    ``typed``: whether the body means arguments, and the answer is to be a value. ``streams``: whether its host takes items.
 
     ``attachments`` are pairs of a kind and a name in this module; above the transport they are what a host's end has placed, or a
     worker's end has received.
@@ -52,6 +52,28 @@ class Request:
     typed: bool = False
     form: int = TEXT
     attachments: Sequence[Any] = ()
+    streams: bool = False
+
+
+@dataclass
+class Credit:
+    """The host of a request that streams takes so many items more."""
+
+    id: int
+    count: int
+
+
+@dataclass
+class Item:
+    """A value that the command of a request that streams has yielded; its body, as in a Response. ``error``: why its host could not read
+    it, if it could not.
+    """
+
+    id: Optional[int]
+    result: str = ""
+    form: int = TEXT
+    attachments: Sequence[Any] = ()
+    error: Optional[TechRenaissanceError] = None
 
 
 @dataclass
@@ -90,7 +112,7 @@ class Exiting:
     """The worker is leaving in an orderly way."""
 
 
-Frame = Union[Ready, Request, Response, Exit, Exiting]
+Frame = Union[Ready, Request, Credit, Item, Response, Exit, Exiting]
 
 # The kind of an attachment, and the name of the tensor that holds it.
 Named = Tuple[int, str]
@@ -202,6 +224,8 @@ def encode_request(request: Request, named: Sequence[Named], timestamp_ms: int) 
         values["deadline"] = request.deadline_ns
     if request.typed:
         values["typed"] = True
+    if request.streams:
+        values["streams"] = True
     if request.form != TEXT:
         values["form"] = request.form
     if named:
@@ -223,13 +247,16 @@ def decode_request(data: Union[str, bytes]) -> Union[Request, Exit]:
         parameters = _parameters(message.values.get("params" if short else "parameters", ""))
         deadline_ns = message.positive("deadline")
         typed = message.values.get("typed") is True
+        streams = message.values.get("streams") is True
         form = message.number("form", FORMS, "the form of a body")
         attachments = _attachments(message.values.get("attachments", []))
     except RemoteProtocolError as error:
         raise MalformedRequest(error, request_id, message.dialect()) from None
     if command == "exit":
         return Exit()
-    return Request(command, parameters, request_id, message.dialect(), deadline_ns, typed, form, attachments)
+    return Request(
+        command, parameters, request_id, message.dialect(), deadline_ns, typed, form, attachments, streams
+    )
 
 
 def encode_response(response: Response, named: Sequence[Named], timestamp_ms: int) -> str:

@@ -71,6 +71,11 @@ class FallbackHost(HostTransport):
         """See HostTransport."""
         return self._end.lack
 
+    @property
+    def can_stream(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """See Transport."""
+        return self._end.can_stream
+
     def receive(self, timeout_s: float) -> Optional[Frame]:
         """See Transport. Until the worker is ready, receives from either end."""
         frame = self._receive_from_either(timeout_s)

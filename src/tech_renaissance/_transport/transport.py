@@ -5,13 +5,13 @@ frame if there is room for it, and waits. ``tech_renaissance.testing.check_trans
 """
 
 import abc
-from typing import Any, Dict, List, NamedTuple, Optional, Protocol, Sequence, Union
+from typing import Any, Dict, List, NamedTuple, Optional, Protocol, Sequence, Tuple, Union
 
-from .._base.errors import RemoteProtocolError
+from .._base.errors import CommandError, RemoteProtocolError
 from .._base.tensor import DType, Library
 from .._protocol.attachments import stored
 from .._protocol.body import kind_of
-from .._protocol.frame import Failure, Frame, Response
+from .._protocol.frame import Failure, Frame, Item, Response
 from .._protocol.tsr import encode
 
 # The code of a RemoteProtocolError after which an end can receive nothing more.
@@ -89,6 +89,9 @@ class Transport(abc.ABC):
     Thread-safety: one thread at a time may be in ``receive``. Meanwhile any thread may call everything else, but only one
     thread at a time may be in ``try_send``.
     """
+
+    # Whether it carries Item and Credit.
+    can_stream = True
 
     @abc.abstractmethod
     def try_send(self, frame: Frame) -> bool:
@@ -190,10 +193,23 @@ def not_taken_in(response_id: Optional[int], dialect: str, error: Exception) -> 
     """The stand-in for a response that this host cannot take in because it lacks memory or address space. It reads as if the worker had
     had too little to send it.
     """
+    name, message = _lack_of(error)
+    return Response("", "error", message, (), Failure("command_failed", message, name), response_id, dialect)
+
+
+def item_not_taken_in(item_id: Optional[int], error: Exception) -> Item:
+    """The same for an item; also if it cannot be read at all."""
+    if not isinstance(error, RemoteProtocolError):
+        name, message = _lack_of(error)
+        return Item(item_id, error=CommandError("command_failed", message, name, message))
+    return Item(item_id, error=error)
+
+
+def _lack_of(error: Exception) -> Tuple[str, str]:
+    """The name of an error's type, and its message."""
     kind = MemoryError if isinstance(error, MemoryError) else type(error)  # numpy has one of its own
     name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-    message = f"{name}: the host cannot take in the answer{f': {error}' if str(error) else ''}"
-    return Response("", "error", message, (), Failure("command_failed", message, name), response_id, dialect)
+    return name, f"{name}: the host cannot take in the answer{f': {error}' if str(error) else ''}"
 
 
 class Unopened(NamedTuple):

@@ -22,6 +22,7 @@ class FileEnd:
     """The directory, and waiting for it to change."""
 
     lack = ""
+    can_stream = False
 
     def __init__(self, place: SessionPlace, poll_ms: Optional[str]) -> None:
         self._place = place

@@ -12,15 +12,16 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple, cast
 
 from ..._base.errors import LocalProtocolError, RemoteProtocolError
 from ..._protocol.body import FORMS, KINDS
-from ..._protocol.frame import LONG, SHORT, Failure, Request, Response, decode_failure
+from ..._protocol.frame import LONG, SHORT, Credit, Failure, Item, Request, Response, decode_failure
 
-PAD, REQUEST, EXIT, PUT, DROP = 0, 1, 2, 3, 4
-READY, RESPONSE, EXITING = 17, 18, 19
+PAD, REQUEST, EXIT, PUT, DROP, CREDIT = 0, 1, 2, 3, 4, 5
+READY, RESPONSE, EXITING, ITEM = 17, 18, 19, 20
 
 FLAG_SHORT = 1
 FLAG_BODY_IN_BLOCK = 2
 FLAG_DEADLINE = 4
 FLAG_TYPED = 8
+FLAG_STREAMS = 64
 FORM_SHIFT = 4  # the form of a body stands in two bits above these flags
 _FORM_MASK = 3
 # The body of a larger frame travels in a block, to leave room in the ring for others.
@@ -95,6 +96,7 @@ def encode_request(request: Request, attached: Sequence[Attached] = ()) -> bytes
     end = PADDING[length & 7]
     if request.typed or request.form:
         flags |= (FLAG_TYPED if request.typed else 0) | request.form << FORM_SHIFT
+        flags |= FLAG_STREAMS if request.streams else 0
     if attached:
         end += encode_attachments(attached)
     if request.deadline_ns is not None:
@@ -124,9 +126,24 @@ def decode_request(frame: bytes) -> Request:
             bool(flags & FLAG_TYPED),
             _form(flags),
             _decode_attachments(frame[end + 7 & -8 : stop]),
+            bool(flags & FLAG_STREAMS),
         )
     except (struct.error, UnicodeDecodeError) as error:
         raise RemoteProtocolError("bad_frame", f"a request that cannot be read: {error}") from None
+
+
+def encode_credit(credit: Credit) -> bytes:
+    """Credit."""
+    return REQUEST_HEADER.pack(REQUEST_HEADER.size, CREDIT, 0, credit.id, credit.count, 0)
+
+
+def decode_credit(frame: bytes) -> Credit:
+    """Raises RemoteProtocolError."""
+    try:
+        _, _, _, request_id, count, _ = REQUEST_HEADER.unpack_from(frame)
+    except struct.error as error:
+        raise RemoteProtocolError("bad_frame", f"a Credit that cannot be read: {error}") from None
+    return Credit(request_id, count)
 
 
 def encode_simple(kind: int) -> bytes:
@@ -225,6 +242,21 @@ def encode_response(response: Response, attached: Sequence[Attached], request_co
         0,
     )
     return head + texts + PADDING[length & 7] + encode_attachments(attached)
+
+
+def encode_item(item: Item, attached: Sequence[Attached]) -> bytes:
+    """An Item whose attachments are these."""
+    result = item.result.encode("utf-8", SURROGATES)
+    end = PADDING[len(result) & 7] + encode_attachments(attached)
+    nbytes = 40 + len(result) + len(end)
+    flags = item.form << FORM_SHIFT
+    return RESULT_HEADER.pack(nbytes, ITEM, flags, item.id or 0, len(result), len(attached)) + result + end
+
+
+def decode_item(frame: bytes) -> Item:
+    """An item whose attachments are ``Attached``. Raises RemoteProtocolError."""
+    response = decode_response(frame)
+    return Item(response.id, response.result, response.form, response.attachments)
 
 
 def id_of(frame: bytes) -> Optional[int]:

@@ -6,14 +6,14 @@ Each worker gets a new control segment, worker arena and doorbell. The host aren
 import contextlib
 import threading
 import time
-from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, Union
 
 from ..._base.errors import FormatError, LaunchError, RemoteProtocolError
 from ..._base.tensor import DType, Library, imported_library
 from ..._protocol.attachments import read_stored
 from ..._protocol.body import TENSOR
-from ..._protocol.frame import LONG, SHORT, Exit, Exiting, Frame, Ready, Request, Response
-from ..transport import HostTransport, Offer, Taken, Unreadable, not_taken_in
+from ..._protocol.frame import LONG, SHORT, Credit, Exit, Exiting, Frame, Item, Ready, Request, Response
+from ..transport import HostTransport, Offer, Taken, Unreadable, item_not_taken_in, not_taken_in
 from . import frame as shm_frame
 from .arena import Arena, Block
 from .control import CONTROL_NBYTES, SERVED, ControlSide, give_up, in_work, write_magic
@@ -77,6 +77,7 @@ class ShmHost(HostTransport):
         with self._lock:
             if self._worker:
                 give_up(self._worker.control.words, request_id)
+                self._worker.side.wake_other()  # a stream may be resting
 
     def begun(self, request_ids: Sequence[int]) -> "Dict[int, Optional[int]]":
         """See HostTransport."""
@@ -126,9 +127,11 @@ class ShmHost(HostTransport):
                 if self._worker.lessee.dead:
                     self._worker.collect()
                 sent = (not self._unannounced or self._announce()) and self._send_request(frame)
-            elif isinstance(frame, Exit):
+            elif isinstance(frame, (Exit, Credit)):
                 self._sending = (frame, self._worker.side.writer.head)
-                sent = self._worker.side.writer.try_write(shm_frame.encode_simple(shm_frame.EXIT))
+                is_exit = isinstance(frame, Exit)
+                data = shm_frame.encode_simple(shm_frame.EXIT) if is_exit else shm_frame.encode_credit(frame)
+                sent = self._worker.side.writer.try_write(data)
             else:
                 raise TypeError(f"a host does not send {frame!r}")
             self._worker.side.wake_other()  # even if there was only room for tags
@@ -340,17 +343,23 @@ class _WorkerSide:
         end = reader.tail + len(data)
         try:
             frame = self._decode(data, library)
-        except RemoteProtocolError as error:
+        except Exception as error:
+            frame = self._in_place_of(data, end, error)
+        self._take(frame, end)
+        return frame
+
+    def _in_place_of(self, data: bytes, end: int, error: Exception) -> Frame:
+        """What stands for a frame that could not be decoded. Raises Unreadable, after taking the frame, for one that says nothing."""
+        if data[4] == shm_frame.ITEM:
+            return item_not_taken_in(shm_frame.id_of(data), error)
+        if isinstance(error, RemoteProtocolError):
             unreadable = Unreadable(error, shm_frame.id_of(data))
             self._take(unreadable, end)
             raise unreadable from error
-        except Exception as error:
-            if data[4] != shm_frame.RESPONSE:
-                raise
-            is_short = data[6] & shm_frame.FLAG_SHORT
-            frame = not_taken_in(shm_frame.id_of(data), SHORT if is_short else LONG, error)
-        self._take(frame, end)
-        return frame
+        if data[4] != shm_frame.RESPONSE:
+            raise error
+        is_short = data[6] & shm_frame.FLAG_SHORT
+        return not_taken_in(shm_frame.id_of(data), SHORT if is_short else LONG, error)
 
     def _take(self, taken: Taken, end: int) -> None:
         self.last = (taken, end)
@@ -387,7 +396,9 @@ class _WorkerSide:
             self._hold([shm_frame.decode_body_in_block(data)[0]])
             data = self.lessee.whole_frame(data)
         if kind == shm_frame.RESPONSE:
-            return self._response(data, library)
+            return self._with_values(shm_frame.decode_response(data), library)
+        if kind == shm_frame.ITEM:
+            return self._with_values(shm_frame.decode_item(data), library)
         if kind == shm_frame.READY:
             self.is_ready = True
             return Ready(shm_frame.decode_ready(data))
@@ -401,19 +412,19 @@ class _WorkerSide:
         self.control.close()
         self.lessee.close()
 
-    def _response(self, data: bytes, library: Optional[Library]) -> Response:
-        response = shm_frame.decode_response(data)
-        if response.attachments:
+    def _with_values(self, frame: Union[Response, Item], library: Optional[Library]) -> Union[Response, Item]:
+        """The frame, with its attachments read."""
+        if frame.attachments:
             library = library or imported_library()
-            attached: Sequence[shm_frame.Attached] = response.attachments
+            attached: Sequence[shm_frame.Attached] = frame.attachments
             leases = self._hold([lent for _, lent in attached])
             try:
-                response.attachments = [
+                frame.attachments = [
                     self._read(kind, lease, library) for (kind, _), lease in zip(attached, leases)
                 ]
             except FormatError as error:
                 raise RemoteProtocolError("bad_frame", f"an attachment cannot be read: {error}") from error
-        return response
+        return frame
 
     def _read(self, kind: int, lease: Lease, library: Library) -> Any:
         if kind == TENSOR:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Set, Tupl
 from ..._base.errors import RemoteProtocolError
 from ..._base.tensor import DType, Library, imported_library
 from ..._protocol.attachments import read_stored
-from ..._protocol.frame import LONG, Exit, Exiting, Frame, MalformedRequest, Ready, Response
+from ..._protocol.frame import LONG, Exit, Exiting, Frame, Item, MalformedRequest, Ready, Response
 from ..session_files import write_status, write_worker_info
 from ..session_place import SessionPlace
 from ..transport import Unopened, WorkerTransport
@@ -137,12 +137,12 @@ class ShmWorker(WorkerTransport):
         """See Transport."""
         if frame is self._unsent_frame:
             data = self._unsent
-        elif not isinstance(frame, Response):
+        elif not isinstance(frame, (Response, Item)):
             data = self._encode(frame)
         elif frame.attachments:
             data = self._encode_with_attachments(frame)
         else:
-            data = encode_response(frame, (), self.command)
+            data = self._encode_body(frame, ())
         if len(data) > LARGEST_NBYTES:
             data = self._in_block(data)
         if not self._try_write(data):
@@ -151,8 +151,9 @@ class ShmWorker(WorkerTransport):
         self._unsent_frame = None
         self._wake_host()
         self.side.give_way()
-        if isinstance(frame, Response):  # do this while the host reads it
+        if isinstance(frame, (Response, Item)):  # do this while the host reads it
             self.release_lent()
+        if isinstance(frame, Response):
             self.served += 1
             self.count(is_failure=frame.error is not None)
             self._words[SERVED] = self.served
@@ -262,6 +263,8 @@ class ShmWorker(WorkerTransport):
             data = self.lessee.whole_frame(data)
         if kind == shm_frame.EXIT:
             return Exit()
+        if kind == shm_frame.CREDIT:
+            return shm_frame.decode_credit(data)
         if kind != REQUEST:
             self.take_tag(kind, data)
             return None
@@ -319,8 +322,13 @@ class ShmWorker(WorkerTransport):
             return shm_frame.encode_simple(shm_frame.EXITING)
         raise TypeError(f"a worker does not send {frame!r}")
 
-    def _encode_with_attachments(self, response: Response) -> bytes:
-        data = encode_response(response, self.lend(response.attachments), self.command)
+    def _encode_body(self, frame: Union[Response, Item], attached: Sequence[Attached]) -> bytes:
+        if isinstance(frame, Item):
+            return shm_frame.encode_item(frame, attached)
+        return encode_response(frame, attached, self.command)
+
+    def _encode_with_attachments(self, frame: Union[Response, Item]) -> bytes:
+        data = self._encode_body(frame, self.lend(frame.attachments))
         try:
             return data if len(data) <= LARGEST_NBYTES else self._in_block(data)
         except BaseException:

@@ -1,0 +1,93 @@
+"""The values that a generator yields in a worker, as they come."""
+
+import contextlib
+import time
+from typing import Any, Iterator, Optional
+
+from .._base.durations import seconds
+from .._base.errors import TechRenaissanceError
+from .._protocol.body_decoder import decode_result
+from .answer import value_of
+from .call import Call
+from .caller import TIMEOUT_MS, Caller
+
+
+class Stream(Iterator[Any]):
+    """An iterator of the values that a command yields. Thread-safe; each value is given once.
+
+    Use it in a loop, which ends when the generator returns; ``result`` is then what it returned. An error of the generator, or the worker's
+    death, is raised after all values that it yielded before. Leaving the loop closes the generator if the stream is not used any more:
+    ``close`` does that at once, as does the end of a ``with`` block. The worker is never ended for it.
+    """
+
+    def __init__(self, caller: Caller, call: Call, timeout_ms: Optional[float]) -> None:
+        """``timeout_ms``: of each wait in a loop; None for 10 s."""
+        self._caller = caller
+        self._call = call
+        self._timeout_ms = TIMEOUT_MS if timeout_ms is None else timeout_ms
+        self._value: Any = None
+        self._whole: Iterator[Any] = iter(())  # the values that came all at once
+        self._is_done = False  # whether its call is
+        self._is_over = False  # whether the generator has returned, or the stream was closed
+
+    def __del__(self) -> None:
+        """Close it."""
+        with contextlib.suppress(TechRenaissanceError, OSError):
+            self.close()
+
+    def __enter__(self) -> "Stream":
+        """The stream itself."""
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Close it."""
+        self.close()
+
+    def __repr__(self) -> str:
+        """The command, and whether it is over."""
+        return f"<Stream of {self._call.request.command!r}, {'over' if self._is_over else 'not over'}>"
+
+    def __next__(self) -> Any:
+        """The next value. Waits for it as long as the stream's timeout says, and may be called again after TimedOut. Raises StopIteration
+        when the generator has returned, and what ended it.
+        """
+        return self.next(self._timeout_ms)
+
+    def next(self, timeout_ms: float) -> Any:
+        """The next value, with a timeout of its own; otherwise as ``next(stream)``."""
+        if self._is_over:
+            raise StopIteration
+        timeout_s = seconds("timeout_ms", timeout_ms)
+        if not self._is_done:
+            item = self._caller.next_item(self._call, timeout_s, time.monotonic() + timeout_s)
+            if item is not None:
+                return decode_result(item.form, item.result, item.attachments)
+            self._take_result()
+        for value in self._whole:
+            return value
+        self._is_over = True
+        raise StopIteration
+
+    def _take_result(self) -> None:
+        self._value = value_of(self._call.take_response())
+        if self._call.is_whole:
+            values, self._value = self._value
+            self._whole = iter(values)
+        self._is_done = True
+
+    def result(self, timeout_ms: float = TIMEOUT_MS) -> Any:
+        """What the generator returned. Values that were not taken are thrown away. None if the stream was closed."""
+        with contextlib.suppress(StopIteration):
+            while True:
+                self.next(timeout_ms)
+        return self._value
+
+    def close(self) -> None:
+        """Close the generator, whose ``finally`` blocks run. Does not wait. Safe to call twice."""
+        if not self._is_over:
+            self._is_over = True
+            self._caller.close_stream(self._call)
+
+    def cancel(self) -> None:
+        """End the call as ``Future.cancel`` does: by force if it must be."""
+        self._caller.cancel(self._call)
