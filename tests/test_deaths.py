@@ -237,8 +237,8 @@ def test_an_interpreter_without_the_package_is_told_with_the_advice(start: Maker
     ("mistake", "status", "text"),
     [
         ("does not run", 0, r"call its run\(sys.argv\[1\]\)"),
-        ("misspelt", 1, "defines main_logik, and not main_logic"),
-        ("empty", 1, "Empty does not define main_logic"),
+        ("misspelt", 1, "defines main_logik, not main_logic"),
+        ("empty", 1, "no main_logic. Write @command above"),
     ],
 )
 def test_a_script_that_cannot_serve_is_told_why(start: Maker, mistake: str, status: int, text: str) -> None:

@@ -41,8 +41,9 @@ if TYPE_CHECKING:
     from ._host.options import CancelPatience, RestartPolicy
     from ._process.output import OutputLine
     from ._protocol.tsr import decode, encode, export_tsr, get_tsr_info, import_tsr
-    from ._server import TechRenaissanceServer
+    from ._server import TechRenaissanceServer, current_server, serve
     from ._session import PythonSession
+    from ._worker.command import command
 
 __all__ = [
     "ArenaFull",
@@ -66,9 +67,12 @@ __all__ = [
     "TimedOut",
     "WorkerLost",
     "__version__",
+    "command",
+    "current_server",
     "decode",
     "encode",
     "export_tsr",
     "get_tsr_info",
     "import_tsr",
+    "serve",
 ]

@@ -14,11 +14,14 @@ _HOME: Dict[str, str] = {
     "RestartPolicy": "_host.options",
     "SessionState": "_base.session_state",
     "TechRenaissanceServer": "_server",
+    "command": "_worker.command",
+    "current_server": "_server",
     "decode": "_protocol.tsr",
     "encode": "_protocol.tsr",
     "export_tsr": "_protocol.tsr",
     "get_tsr_info": "_protocol.tsr",
     "import_tsr": "_protocol.tsr",
+    "serve": "_server",
 }
 
 

@@ -5,14 +5,29 @@ This file has what a script calls; the serving itself is in _worker/. Contract: 
 
 import contextlib
 import os
+import re
 import sys
-from typing import Any, Dict, Iterable, List, NoReturn, Optional, Sequence, Type, Union
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Callable,
+    Dict,
+    Iterable,
+    List,
+    Mapping,
+    NoReturn,
+    Optional,
+    Sequence,
+    Type,
+    Union,
+)
 
-from ._base.errors import Cancelled, FormatError, LocalProtocolError
+from ._base.errors import Cancelled, FormatError, LocalProtocolError, ProtocolError
 from ._base.names import check_name
 from ._base.sendable import check_sendable
 from ._base.tensor import Library, choose_library, dtype_named, imported_library
 from ._process.lifeline import hold_lifeline
+from ._protocol.body import TENSOR, kind_of
 from ._protocol.frame import Request, Response
 from ._system.fork import in_children
 from ._transport.choose import worker_transport
@@ -21,20 +36,26 @@ from ._transport.session_place import SessionPlace
 from ._transport.transport import WorkerTransport
 from ._worker.allocator import keep_freed_memory
 from ._worker.child import ChildEnd
+from ._worker.command import marked_attributes
 from ._worker.loop import ServingLoop
-from ._worker.reply import Reply, remaining_seconds
+from ._worker.reply import Refusal, Reply, remaining_seconds
 from ._worker.signals import hear_interrupts, orderly_signals
 from ._worker.turn import Turn
 from ._worker.unhosted import UnhostedSession
+
+if TYPE_CHECKING:
+    from ._worker.command_table import Command
 
 if sys.platform == "win32":
     from ._process.interrupt_windows import interruptible
 else:
     from ._process.interrupt_posix import interruptible
 
+_PLACE = re.compile("[0-9]{1,9}")
+
 
 class TechRenaissanceServer:
-    """Base class of a worker. A script overrides ``main_logic``, makes one, and calls ``run(sys.argv[1])``.
+    """Base class of a worker. A script writes ``@command`` above its methods, makes a server, and calls ``run(sys.argv[1])``.
 
     Not thread-safe: call its methods from the handler's thread.
     """
@@ -58,7 +79,7 @@ class TechRenaissanceServer:
         self._library = library
 
     def main_logic(self, command: str, parameters: str) -> bool:
-        """Handle one request; override this. Return True if the command is known, False otherwise.
+        """Handle one request that is for none of the commands. Return True if it is known, False otherwise. Overriding this is optional.
 
         What ``send_tensors`` and ``write_response`` were given is sent when it returns. An exception becomes an error
         reply with its type, message and traceback, and the worker goes on serving.
@@ -67,17 +88,23 @@ class TechRenaissanceServer:
         return False
 
     def commands(self) -> Iterable[str]:
-        """Names to suggest when a command is unknown. Overriding this is optional."""
+        """Names of what ``main_logic`` knows, to suggest when a command is unknown. Overriding this is optional."""
         return ()
+
+    def setup(self) -> None:
+        """Called once before the worker is ready: load here what the commands need. If it raises, the host gets a LaunchError."""
+
+    def teardown(self) -> None:
+        """Called once when the worker leaves in an orderly way, if ``setup`` has returned. Not called in a process that is ended."""
 
     def run(self, session_id: str) -> None:
         """Serve the session until its host says ``exit`` or dies, or the process is interrupted.
 
         Raises LocalProtocolError for a bad session id, LaunchError ``session_in_use``, SessionClosed if the session directory no longer
-        exists, and TypeError if there is no ``main_logic``. SystemExit from a handler is raised again once the worker has left in an
-        orderly way; likewise the process still ends by SIGTERM.
+        exists, and TypeError for a command that cannot be one, or if there is neither a command nor a ``main_logic``. SystemExit from a
+        handler is raised again once the worker has left in an orderly way; likewise the process still ends by SIGTERM.
         """
-        self._check_handler()
+        self._turn = self._new_turn()
         self.session_id = check_name(session_id, "session id")
         path = session_directory(session_id, os.environ)
         # Removed from the environment because they concern this process, not the ones that it starts.
@@ -106,12 +133,17 @@ class TechRenaissanceServer:
     def serve(self, transport: WorkerTransport) -> None:
         """Serve on any transport, and close it at the end. ``run`` does this with the session's own."""
         self._transport = transport
-        self._turn = turn = Turn(self)
-        loop = ServingLoop(turn, transport)
+        loop = ServingLoop(self._own_turn(), transport)
         forget = in_children(lambda: self._become_child(loop))
+        _current.append(self)
         try:
-            loop.run(self._transport_info or {}, self._unhosted)
+            self.setup()
+            try:
+                loop.run(self._transport_info or {}, self._unhosted)
+            finally:
+                self.teardown()
         finally:
+            _current.pop()
             forget()
             loop.transport.close()
             self._transport = None
@@ -129,13 +161,13 @@ class TechRenaissanceServer:
         return remaining_seconds((self._turn.reply or self._no_reply()).deadline_ns)
 
     def get_tensors(self, parameters: str, count: Optional[int] = None) -> Optional[List[Any]]:
-        """The tensors that ``parameters`` names, separated by spaces or commas. ``count``: how many there must be (None: any number).
+        """The tensors that ``parameters`` names by their tags, or by their places in this request as ``$0``; spaces or commas separate
+        them. ``count``: how many there must be (None: any number).
 
         Returns a list of torch tensors if the script has imported torch, else of numpy arrays, which the handler may modify. Returns None
         if the count is wrong, or a tensor is missing or broken; the reply's message then says why.
         """
-        reply, transport = self._turn.reply or self._no_reply(), self._transport
-        assert transport is not None
+        reply = self._turn.reply or self._no_reply()
         names = parameters.replace(",", " ").split()
         if count is not None and len(names) != count:
             reply.reason = f"expected {count} tensor names, got {len(names)}: {parameters!r}"
@@ -145,20 +177,11 @@ class TechRenaissanceServer:
         reply.shielded = True
         try:
             for name in names:
-                place = name[1:]
-                if (
-                    name[:1] == "$"
-                    and place.isdigit()
-                    and len(place) < 8
-                    and int(place) < len(reply.attachments)
-                ):
-                    tensors.append(reply.attachments[int(place)].value(self._library))
-                else:
-                    tensors.append(transport.get_tensor(name, self._library))
+                tensors.append(self._named_tensor(name, reply))
         except KeyError:
             reply.reason = f"there is no tensor {name!r}"
             return None
-        except (FormatError, LocalProtocolError, OSError) as error:
+        except (FormatError, ProtocolError, OSError) as error:
             reply.reason = f"tensor {name!a}: {error}"
             return None
         finally:
@@ -178,7 +201,7 @@ class TechRenaissanceServer:
         """
         transport, library = self._transport, self._library or imported_library()
         if transport is None:
-            raise LocalProtocolError("bad_state", "the server is not running: empty is for use in main_logic")
+            raise LocalProtocolError("bad_state", "the server is not running: empty is for use in commands")
         reply = self._turn.reply or self._no_reply()
         reply.shielded = True
         try:
@@ -210,27 +233,68 @@ class TechRenaissanceServer:
 
     def respond(self, request: Request) -> Response:
         """Run the handler for one request and return its whole reply, whatever it did. SystemExit and KeyboardInterrupt become Leave."""
-        self._turn = turn = Turn(self)
-        return turn.respond(request)
+        _current.append(self)
+        try:
+            return self._own_turn().respond(request)
+        finally:
+            _current.pop()
 
-    def _check_handler(self) -> None:
-        """Raise TypeError if the script does not define ``main_logic``: it would not know any command."""
-        ours, theirs = TechRenaissanceServer, type(self)
-        if theirs.main_logic is not ours.main_logic or "main_logic" in vars(self):
-            return
+    def _own_turn(self) -> Turn:
+        if not isinstance(self._turn, Turn):
+            self._turn = self._new_turn()
+        return self._turn
+
+    def _new_turn(self) -> Turn:
+        has_main_logic = type(
+            self
+        ).main_logic is not TechRenaissanceServer.main_logic or "main_logic" in vars(self)
+        commands = self._command_table()
+        if not commands and not has_main_logic:
+            raise TypeError(self._answers_nothing())
+        return Turn(self, commands, self._attached_values, has_main_logic=has_main_logic)
+
+    def _command_table(self) -> "Mapping[str, Command]":
+        if not marked_attributes(self):
+            return {}
+        from ._worker.command_table import table_of_server
+
+        return table_of_server(self, TechRenaissanceServer)
+
+    def _answers_nothing(self) -> str:
+        """Why this server would know no command."""
         import difflib
 
-        near = difflib.get_close_matches(
-            "main_logic", [name for name in dir(theirs) if not hasattr(ours, name)], 1
-        )
-        what = f"defines {near[0]}, and not" if near else "does not define"
-        raise TypeError(
-            f"{theirs.__name__} {what} main_logic(self, command, parameters), which answers requests"
-        )
+        ours, theirs = TechRenaissanceServer, type(self)
+        names = [name for name in dir(theirs) if not hasattr(ours, name)]
+        near = difflib.get_close_matches("main_logic", names, 1)
+        what = f"defines {near[0]}, not main_logic(self, command, parameters)" if near else "no main_logic"
+        cure = "" if near else ". Write @command above the methods that hosts may call"
+        return f"{theirs.__name__} answers nothing: it has no commands, and {what}{cure}"
 
     @staticmethod
     def _no_reply() -> NoReturn:
-        raise LocalProtocolError("bad_state", "there is no request to answer: this is for use in main_logic")
+        raise LocalProtocolError("bad_state", "there is no request to answer: this is for use in commands")
+
+    def _named_tensor(self, name: str, reply: Reply) -> Any:
+        """The tensor in that place of the request, or with that tag. Raises KeyError, and what transports raise."""
+        place = int(name[1:]) if name[:1] == "$" and _PLACE.fullmatch(name, 1) else len(reply.attachments)
+        if place < len(reply.attachments):
+            value = reply.attachments[place].value(self._library)
+            if kind_of(value) == TENSOR:
+                return value
+        if self._transport is None:
+            raise KeyError(name)
+        return self._transport.get_tensor(name, self._library)
+
+    def _attached_values(self, reply: Reply) -> List[Any]:
+        """What the attachments of a request hold. Raises Refusal, ArenaFull."""
+        reply.shielded = True
+        try:
+            return [attachment.value(self._library) for attachment in reply.attachments]
+        except (FormatError, ProtocolError, OSError) as error:
+            raise Refusal("invalid_tensors", f"an argument: {error}") from None
+        finally:
+            self._unshield(reply)
 
     def _become_child(self, loop: ServingLoop) -> None:
         """Called in a fork of the worker."""
@@ -267,3 +331,46 @@ class TechRenaissanceServer:
         reply.shielded = False
         if reply.interrupt_is_due:
             self._interrupt()
+
+
+def serve(*functions: Callable[..., Any], debug: bool = False, library: Optional[Library] = None) -> None:
+    """Serve functions as commands, in a script that needs no class. The session's id is the script's argument, ``sys.argv[1]``.
+
+    ``debug``, ``library``: as for TechRenaissanceServer. Raises TypeError for what cannot be a command; and as ``run``.
+    """
+    if not functions:
+        raise TypeError("serve takes the functions that hosts may call")
+    if len(sys.argv) < 2:
+        raise SystemExit(
+            f"{sys.argv[0]} is a worker: a host starts it with the id of a session as its argument"
+        )
+    _FunctionServer(functions, debug, library).run(sys.argv[1])
+
+
+class _FunctionServer(TechRenaissanceServer):
+    """Has functions as its commands."""
+
+    def __init__(
+        self, functions: Sequence[Callable[..., Any]], debug: bool, library: Optional[Library]
+    ) -> None:
+        super().__init__(debug, library)
+        self._functions = functions
+
+    def _command_table(self) -> "Mapping[str, Command]":
+        from ._worker.command_table import table_of_functions
+
+        return table_of_functions(self._functions)
+
+
+# The servers of this process that serve; the last one is the one whose commands run.
+_current: List[TechRenaissanceServer] = []
+
+
+def current_server() -> TechRenaissanceServer:
+    """The server that serves in this process, for functions which are none of its methods: ``current_server().cancelled``.
+
+    Raises LocalProtocolError ``bad_state`` if there is none.
+    """
+    if not _current:
+        raise LocalProtocolError("bad_state", "no server runs in this process")
+    return _current[-1]

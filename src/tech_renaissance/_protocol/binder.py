@@ -40,18 +40,32 @@ class Binder:
         self._by_name: Dict[str, _Parameter] = {}
         self._rest: Optional[_Parameter] = None
         self._other_keywords: Optional[_Parameter] = None
-        for parameter in parameters:
+        self._parameters = list(parameters)
+        for parameter in self._parameters:
             self._add(parameter)
         self._needs_names = [
             p.name for p in self._by_name.values() if p.is_required and p not in self._positional
         ]
         self._fewest = sum(parameter.is_required for parameter in self._positional)
+        most = -1 if self._needs_names else len(self._positional)
+        plains = [parameter.plain for parameter in self._positional]
+        self._plains = {count: plains[:count] for count in range(self._fewest, most + 1)}
         self.signature = _signature_text(
             name or getattr(function, "__name__", type_of(function).__name__), function
         )
 
     def bind(self, args: List[Any], kwargs: Dict[str, Any]) -> None:
         """Convert the arguments of a call, in place. Raises WrongArguments."""
+        plains = self._plains.get(len(args))
+        if plains is not None and not kwargs:
+            for value, plain in zip(args, plains):
+                if plain is not None and type(value) not in plain:
+                    break
+            else:
+                return
+        self._bind_any(args, kwargs)
+
+    def _bind_any(self, args: List[Any], kwargs: Dict[str, Any]) -> None:
         count = len(args)
         if kwargs or self._needs_names or not self._fewest <= count <= len(self._positional):
             self._check(count, kwargs)
@@ -102,6 +116,26 @@ class Binder:
             except Mismatch as mismatch:
                 raise self._wrong_in(name, mismatch) from mismatch.__cause__
         return args, kwargs
+
+    @property
+    def takes_one_string(self) -> bool:
+        """Whether a single string, as it is, is all that it may be given."""
+        plains = self._plains.get(1)
+        return plains is not None and (plains[0] is None or str in plains[0])
+
+    def described(self) -> List[Dict[str, Any]]:
+        """The parameters as a value, for who calls the function from another program."""
+        return [self._described(parameter) for parameter in self._parameters]
+
+    def _described(self, parameter: inspect.Parameter) -> Dict[str, Any]:
+        described = {"name": parameter.name, "kind": parameter.kind.name.lower()}
+        if parameter.annotation is not _EMPTY:
+            described["hint"] = shown_hint(parameter.annotation)
+        if parameter.default is not _EMPTY:
+            described["default"] = repr(parameter.default)
+        if parameter.name in self.unreadable:
+            described["unreadable"] = self.unreadable[parameter.name]
+        return described
 
     def _add(self, parameter: inspect.Parameter) -> None:
         converter = self._converter(parameter)

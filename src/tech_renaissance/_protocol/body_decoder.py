@@ -32,6 +32,10 @@ _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 # Up to here the digits of an int cost too little to matter; above, thousands of digits would take minutes.
 _SHORT_TEXT = 4096
 _MOST_DIGITS = 20
+# An int that does not fit 64 bits has at least so many.
+_FEWEST_DIGITS = 19
+# What a text has if it has a float that is too large, a reference, or an escape.
+_UNUSUAL = frozenset("eE$\\")
 
 
 def decode_result(form: int, text: Text, attachments: Sequence[Any] = ()) -> Any:
@@ -92,6 +96,8 @@ def _json_value(form: int, data: Text, attachments: Sequence[Any]) -> Any:
         raise _bad(f"a body of the form {form}, which does not exist")
     text = _decoded(data)
     values = [_parsed(text)]
+    if len(text) < _FEWEST_DIGITS and not attachments and not _UNUSUAL.intersection(text):
+        return values[0]
     has_escapes = "\\u" in text
     if attachments or has_escapes or '"$' in text:
         _Resolver(attachments, has_escapes=has_escapes).resolve_all(values)
@@ -115,7 +121,7 @@ def _parsed(text: str) -> Any:
 
 
 def _check_depth(text: str) -> None:
-    if text.count("[") + text.count("{") <= MAX_DEPTH:
+    if len(text) <= MAX_DEPTH or text.count("[") + text.count("{") <= MAX_DEPTH:
         return
     # Strings have brackets, too: what is outside of them is every other part between quotes.
     outside = text.replace("\\\\", "").replace('\\"', "").split('"')[::2]

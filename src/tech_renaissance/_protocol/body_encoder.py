@@ -43,6 +43,7 @@ from .body import (
 _Put = Callable[[Any, int, List[Any]], str]
 _Step = Union[str, int]
 
+_NUMBERS = (int, float, bool)
 _LONGEST_JSON_LIST = 16
 _REFUSALS = (LocalProtocolError, FormatError, UnicodeEncodeError)
 # What this many types or keys have taught us is forgotten, in case a program makes new ones all the time.
@@ -89,11 +90,14 @@ def encode_result(value: Any) -> Body:
         FormatError: a tensor that cannot be sent, with its path.
     """
     try:
-        if type_of(value) is str:
+        kind = type_of(value)
+        if kind is str:
             return TEXT, _bounded(value), []
         if value is None:
             return ATTACHMENTS, "", []
-        is_list = type_of(value) in (list, tuple) and len(value) > 1
+        if kind in _NUMBERS:
+            return JSON, _put(value, 0, []), []
+        is_list = kind in (list, tuple) and len(value) > 1
         attached = _attached_alone(value if is_list else (value,))
         if attached is not None:
             return ATTACHMENTS, "", attached
@@ -101,6 +105,25 @@ def encode_result(value: Any) -> Body:
         return JSON, _bounded(_put(value, 0, attachments)), attachments
     except _REFUSALS as error:
         raise _explained(value, 0, (), error) from None
+
+
+def encode_text(value: Any) -> Tuple[str, List[Any]]:
+    """The JSON text of a value for people, without packed lists, and its attachments; no text if it is attachments alone. Errors as for
+    ``encode_result``.
+    """
+    try:
+        is_list = type_of(value) in (list, tuple) and len(value) > 1
+        attached = _attached_alone(value if is_list else (value,))
+        if attached is not None:
+            return "", attached
+        attachments = _Unpacked()
+        return _bounded(_put(value, 0, attachments)), attachments
+    except _REFUSALS as error:
+        raise _explained(value, 0, (), error) from None
+
+
+class _Unpacked(List[Any]):
+    """Attachments among which there are no lists of numbers."""
 
 
 def encode_call(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Body:
@@ -182,7 +205,7 @@ def _put_dict(value: Mapping[str, Any], depth: int, attachments: List[Any]) -> s
 
 
 def _put_list(value: Sequence[Any], depth: int, attachments: List[Any]) -> str:
-    if len(value) > _LONGEST_JSON_LIST:
+    if len(value) > _LONGEST_JSON_LIST and type_of(attachments) is list:
         packed = _packed(value)
         if packed is not None:
             return _attach(packed, depth, attachments)

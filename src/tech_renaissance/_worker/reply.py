@@ -2,14 +2,16 @@
 
 import time
 import traceback
-from typing import Any, List, Optional, Sequence
+from typing import TYPE_CHECKING, Any, List, Optional, Sequence
 
 from .._base.errors import Cancelled
+from .._protocol.body import TEXT
 from .._protocol.frame import INVALID_TENSORS, Failure, Request, Response
-from .._transport.transport import Received
 
-# The serving loop's frame, and that of the server's method which runs the handler; the handler's own come after them.
-_OUR_FRAMES = 2
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from .._transport.transport import Received
 
 
 class Reply:
@@ -18,15 +20,17 @@ class Reply:
     interrupted = False  # Cancelled has been raised, or must not be
     shielded = False  # an interrupt must wait, and sets interrupt_is_due
     interrupt_is_due = False
+    form = TEXT
     result: Optional[str] = None
     reason = ""  # why get_tensors last returned None
+    refusal = ""  # why main_logic was not asked
 
     def __init__(
         self,
         command: str,
         request_id: Optional[int],
         deadline_ns: Optional[int],
-        attachments: Sequence[Received] = (),
+        attachments: "Sequence[Received]" = (),
     ) -> None:
         self.command = command
         self.request_id = request_id
@@ -38,13 +42,20 @@ class Reply:
     def said_something(self) -> bool:
         return self.result is not None or bool(self.tensors) or bool(self.reason)
 
+    @property
+    def is_invalid(self) -> bool:
+        """Whether it says that there were no tensors for the handler."""
+        return bool(self.reason) and (self.result == "invalid" or (self.result is None and not self.tensors))
+
     def response(self, request: Request) -> Response:
         result, failure = self.result, None
-        if self.reason and (result == "invalid" or (result is None and not self.tensors)):
+        if self.is_invalid:
             result, failure = result or "invalid", Failure(INVALID_TENSORS, self.reason)
         if result is None:
             result = "ok"
-        return Response(self.command, result, self.reason, self.tensors, failure, request.id, request.dialect)
+        return Response(
+            self.command, result, self.reason, self.tensors, failure, request.id, request.dialect, self.form
+        )
 
 
 class Leave(Exception):
@@ -54,6 +65,14 @@ class Leave(Exception):
         super().__init__()
         self.response = response
         self.cause = cause
+
+
+class Refusal(Exception):
+    """A request does not get as far as its handler. ``code``: why, as in spec/errors.md."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 def remaining_seconds(deadline_ns: Optional[int]) -> Optional[float]:
@@ -67,12 +86,11 @@ def error_response(request: Request, failure: Failure) -> Response:
 
 def failure_response(request: Request, error: BaseException, reason: str = "") -> Response:
     """The response to a request whose handler raised. ``reason``: why it did not get its tensors, if it did not."""
+    if isinstance(error, Refusal):
+        trace = _traceback_text(error.__cause__) if error.__cause__ else ""
+        return error_response(request, Failure(error.code, str(error), traceback=trace))
     kind = type(error)
     name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-    trace = error.__traceback__
-    for _ in range(_OUR_FRAMES):
-        trace = trace.tb_next if trace and trace.tb_next else trace
-    text = "".join(traceback.format_exception(kind, error, trace))
     try:
         message = str(error)
     except BaseException:
@@ -81,5 +99,16 @@ def failure_response(request: Request, error: BaseException, reason: str = "") -
     what = f"{name}: {message}" if message else name
     if reason:
         what += f" (get_tensors had returned None: {reason})"
-    failure = Failure(code, what, name, text)
-    return error_response(request, failure)
+    return error_response(request, Failure(code, what, name, _traceback_text(error)))
+
+
+# Where the frames between the serving loop and a handler come from: all of this package except scripts such as default_server.py.
+_OURS = remaining_seconds.__code__.co_filename[: -len("worker/reply.py")]
+
+
+def _traceback_text(error: BaseException) -> str:
+    """The traceback from the user's first frame on."""
+    trace: Optional[TracebackType] = error.__traceback__
+    while trace is not None and trace.tb_frame.f_code.co_filename.startswith(_OURS):
+        trace = trace.tb_next
+    return "".join(traceback.format_exception(type(error), error, trace))

@@ -1,9 +1,16 @@
-"""Running a server's handler, one request after another. Contract: spec/protocol.md, How a handler's reply is made."""
+"""Running a server's handlers, one request after another. Contract: spec/protocol.md, Commands, and How a handler's reply is made."""
 
-from typing import Iterable, Optional, Protocol
+from typing import TYPE_CHECKING, Any, Callable, Iterable, List, Mapping, Optional, Protocol
 
+from .._protocol.body import TEXT
 from .._protocol.frame import Failure, Request, Response
 from .reply import Leave, Reply, error_response, failure_response, remaining_seconds
+
+if TYPE_CHECKING:
+    from .calls import Calls
+    from .command_table import Command
+
+_BUILT_IN = ("describe", "help")
 
 
 class Server(Protocol):
@@ -12,45 +19,80 @@ class Server(Protocol):
     is_leaving: bool
 
     def main_logic(self, command: str, parameters: str) -> bool:
-        """Handle one request."""
+        """Handle one request that is for no command."""
         ...
 
     def commands(self) -> Iterable[str]:
         """Names to suggest when a command is unknown."""
         ...
 
+    def get_tensor(self, parameters: str) -> Optional[Any]:
+        """The tensor of a tag; None if there is none, and the reply then says why."""
+        ...
+
 
 class Turn:
-    """Has a server respond to requests. ``reply``: that of the request whose turn it is, None between two."""
+    """Has a server respond to requests. ``reply``: that of the request whose turn it is, None between two.
+
+    ``commands``: the server's. ``values``: what the attachments of a request hold. ``has_main_logic``: whether the script has one.
+    """
 
     reply: Optional[Reply] = None
 
-    def __init__(self, server: Server) -> None:
+    def __init__(
+        self,
+        server: Server,
+        commands: "Optional[Mapping[str, Command]]" = None,
+        values: Callable[[Reply], List[Any]] = lambda _: [],
+        *,
+        has_main_logic: bool = True,
+    ) -> None:
         self.server = server
+        self._commands: Mapping[str, Command] = commands or {}
+        self._values = values
+        self._has_main_logic = has_main_logic
+        self._calls: Optional[Calls] = None
 
     def respond(self, request: Request) -> Response:
         """Run the handler for one request and return its whole reply, whatever it did. SystemExit and KeyboardInterrupt become Leave."""
         if remaining_seconds(request.deadline_ns) == 0:
             return error_response(request, Failure("cancelled", "its deadline passed before its turn"))
+        if request.form != TEXT and not request.typed:
+            what = f"malformed request: a text call has a body of form {request.form}"
+            return error_response(request, Failure("malformed_request", what))
         reply = Reply(request.command, request.id, request.deadline_ns, request.attachments)
         try:
-            is_known = self.handle(reply, request.parameters)
+            is_known = self.handle(reply, request.parameters, request.form, typed=request.typed)
         except BaseException as error:
             return self.excuse(request, reply, error)
         return self.conclude(request, reply, is_known)
 
-    def handle(self, reply: Reply, parameters: str) -> bool:
+    def handle(self, reply: Reply, parameters: str, form: int = TEXT, *, typed: bool = False) -> bool:
         """Run the handler, which fills ``reply``. It may be interrupted by Cancelled until it has returned, and not afterwards."""
         self.reply = reply
         try:
-            return self.server.main_logic(reply.command, parameters)
+            command = self._commands.get(reply.command)
+            if typed:
+                calls = self._calls or self._load_calls()
+                if command is None:
+                    return self._has_main_logic and calls.main_logic(reply, form, parameters)
+                calls.typed(reply, command, form, parameters)
+                return True
+            if command is None:
+                return self.server.main_logic(reply.command, parameters)
+            (self._calls or self._load_calls()).text(reply, command, parameters)
+            return True
         finally:
             self.reply = None
 
     def conclude(self, request: Request, reply: Reply, is_known: bool) -> Response:
         """The response after the handler has returned."""
         try:
-            return reply.response(request) if is_known or reply.said_something else self._unknown(request)
+            if is_known or reply.said_something:
+                return reply.response(request)
+            if request.command in _BUILT_IN:
+                return self._built_in(request, reply)
+            return self._unknown(request, reply.refusal)
         except BaseException as error:
             return self.excuse(request, reply, error)
 
@@ -61,11 +103,25 @@ class Turn:
             raise Leave(response, error) from error
         return response
 
-    def _unknown(self, request: Request) -> Response:
-        import difflib
+    def _load_calls(self) -> "Calls":
+        from .calls import Calls
 
-        message = f"unknown command {request.command!r}"
-        near = difflib.get_close_matches(request.command, list(self.server.commands()), 3)
-        if near:
-            message += "; did you mean " + " or ".join(repr(name) for name in near) + "?"
-        return error_response(request, Failure("unknown_command", message))
+        self._calls = calls = Calls(self.server.main_logic, self._values, self.server.get_tensor)
+        return calls
+
+    def _built_in(self, request: Request, reply: Reply) -> Response:
+        from .built_in import built_in
+
+        command = built_in(request.command, self._commands, list(self.server.commands()))
+        calls = self._calls or self._load_calls()
+        if request.typed:
+            calls.typed(reply, command, request.form, request.parameters)
+        else:
+            calls.text(reply, command, request.parameters)
+        return reply.response(request)
+
+    def _unknown(self, request: Request, reason: str) -> Response:
+        from .unknown import unknown_command
+
+        names = [*self._commands, *self.server.commands()]
+        return error_response(request, unknown_command(self.server, request.command, names, reason))

@@ -1,0 +1,53 @@
+"""The commands that every worker has: ``describe`` and ``help``. Contract: spec/protocol.md, Commands."""
+
+from typing import Any, Dict, List, Mapping, Sequence
+
+from .command_table import Command
+from .reply import Refusal
+
+
+def built_in(name: str, commands: Mapping[str, Command], others: Sequence[str]) -> Command:
+    """The built-in command of that name, for a worker with these commands. ``others``: what its ``main_logic`` knows, as far as it says so."""
+
+    def describe() -> Dict[str, Any]:
+        """What this worker can do, for programs."""
+        described: Dict[str, Any] = {"commands": [_described(command) for command in commands.values()]}
+        if others:
+            described["others"] = list(others)
+        return described
+
+    def help(command: str = "") -> str:  # noqa: A001 - as it is called
+        """What this worker can do, for people; with the name of a command, all about that."""
+        if not command:
+            return _help(commands, others)
+        if command not in commands:
+            raise Refusal("unknown_command", f"unknown command {command!r}")
+        return _help_on(commands[command])
+
+    return Command(name, {"describe": describe, "help": help}[name], name)
+
+
+def _described(command: Command) -> Dict[str, Any]:
+    return {
+        "name": command.name,
+        "signature": command.binder.signature,
+        "doc": command.doc,
+        "parameters": command.binder.described(),
+    }
+
+
+def _help(commands: Mapping[str, Command], others: Sequence[str]) -> str:
+    lines: List[str] = []
+    for command in commands.values():
+        lines.append(command.binder.signature)
+        lines += [f"    {line}" for line in command.doc.splitlines()[:1]]
+    if others:
+        lines.append(f"also: {', '.join(others)}")
+    return "\n".join(lines) or "this worker does not say what it can do"
+
+
+def _help_on(command: Command) -> str:
+    lines = [command.binder.signature, *(f"    {line}".rstrip() for line in command.doc.splitlines())]
+    for name, reason in command.binder.unreadable.items():
+        lines.append(f"    The hint of {name} cannot be read, and counts as none: {reason}")
+    return "\n".join(lines)

@@ -1,0 +1,152 @@
+"""Calls of commands: arguments from bodies and texts, results as bodies and texts. Contract: spec/protocol.md, Commands.
+
+Loaded with the first command, or the first typed call.
+"""
+
+import json
+import re
+from typing import Any, Callable, Dict, List, Mapping, Sequence, Tuple
+
+from .._base.errors import FormatError, LocalProtocolError, RemoteProtocolError
+from .._protocol.attachments import stored
+from .._protocol.binder import WrongArguments
+from .._protocol.body import ATTACHMENTS, TEXT, type_of
+from .._protocol.body_decoder import decode_call
+from .._protocol.body_encoder import encode_result, encode_text, is_tensor_type
+from .command_table import Command
+from .reply import Refusal, Reply
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_WORDS = {True: "true", False: "false"}
+
+
+class Calls:
+    """Runs commands. ``values``: what the attachments of a request hold. ``tensor``: the tensor that a word names; if it is None, the reply says
+    why.
+    """
+
+    def __init__(
+        self,
+        main_logic: Callable[[str, str], bool],
+        values: Callable[[Reply], List[Any]],
+        tensor: Callable[[str], Any],
+    ) -> None:
+        self._main_logic = main_logic
+        self._values = values
+        self._tensor = tensor
+
+    def typed(self, reply: Reply, command: Command, form: int, text: str) -> None:
+        """Call a command with the arguments of a body; what it returns is the reply."""
+        if form == TEXT and command.takes_one_string and not reply.attachments:
+            value = command.function(text)
+        else:
+            args, kwargs = _call_of(form, text, reply, self._values(reply) if reply.attachments else ())
+            try:
+                command.bind(args, kwargs)
+            except WrongArguments as error:
+                raise Refusal("wrong_arguments", str(error)) from error.__cause__
+            value = command.function(*args, **kwargs)
+        if value is None:
+            say_as_value(reply)
+            return
+        try:
+            reply.form, reply.result, reply.tensors = encode_result(value)
+        except (LocalProtocolError, FormatError) as error:
+            raise _unsendable(command, error) from None
+
+    def text(self, reply: Reply, command: Command, text: str) -> None:
+        """Call a command with the words of a text; what it returns is the reply's text and tensors."""
+        try:
+            args, kwargs = command.binder.bind_text(text, self._named_tensor)
+        except WrongArguments as error:
+            raise Refusal("wrong_arguments", str(error)) from error.__cause__
+        except _NoTensor:
+            return
+        value = command.function(*args, **kwargs)
+        if value is None:
+            return
+        try:
+            reply.result, reply.tensors = _text_of(value)
+        except (LocalProtocolError, FormatError) as error:
+            raise _unsendable(command, error) from None
+
+    def main_logic(self, reply: Reply, form: int, text: str) -> bool:
+        """Make a typed call a text for ``main_logic``, and what that says a value."""
+        values = self._values(reply)
+        args, kwargs = _call_of(form, text, reply, values)
+        try:
+            parameters = _joined(args, kwargs, values)
+        except ValueError as error:
+            reply.refusal = str(error)
+            return False
+        is_known = self._main_logic(reply.command, parameters)
+        if is_known or reply.said_something:
+            say_as_value(reply)
+        return is_known
+
+    def _named_tensor(self, word: str) -> Any:
+        tensor = self._tensor(word)
+        if tensor is None:
+            raise _NoTensor
+        return tensor
+
+
+class _NoTensor(Exception):
+    """There is no such tensor; the reply says why."""
+
+
+def _call_of(form: int, text: str, reply: Reply, values: Sequence[Any]) -> Tuple[List[Any], Dict[str, Any]]:
+    if form == TEXT and reply.attachments:
+        raise Refusal("malformed_request", "malformed request: a typed call has attachments beside a text")
+    try:
+        return decode_call(form, text, values)
+    except RemoteProtocolError as error:
+        raise Refusal("malformed_request", f"malformed request: {error}") from None
+
+
+def _joined(args: List[Any], kwargs: Mapping[str, Any], attached: Sequence[Any]) -> str:
+    """The text of a call for ``main_logic``, in which tensors are their places. Raises ValueError with the reason if it has none."""
+    what = "main_logic takes strings, bools, numbers and tensors by place"
+    if kwargs:
+        raise ValueError(f"{what}, and no {next(iter(kwargs))!r} by name")
+    words: List[str] = []
+    for place, value in enumerate(args):
+        kind = type_of(value)
+        if kind is str:
+            words.append(value)
+        elif kind is bool:
+            words.append(_WORDS[value])
+        elif kind in (int, float):
+            words.append(repr(value))
+        elif is_tensor_type(kind):
+            words.append(f"${[value is one for one in attached].index(True)}")
+        else:
+            raise ValueError(f"{what}, and args[{place}] is of type {kind.__name__}")
+    return " ".join(words)
+
+
+def say_as_value(reply: Reply) -> None:
+    """Make a value of what a handler has said: its text, its tensors, or a list of all of them; null if it has said nothing."""
+    text, tensors = reply.result, reply.tensors
+    if reply.is_invalid:
+        return
+    if text is None:
+        reply.form, reply.result = ATTACHMENTS, ""
+        return
+    reply.result = text = _SURROGATE.sub("\ufffd", text)
+    if tensors:
+        reply.form, reply.result, reply.tensors = encode_result([text, *tensors])
+
+
+def _text_of(value: Any) -> Tuple[str, List[Any]]:
+    """The text and the tensors that answer a text call."""
+    if isinstance(value, str):
+        return str.__str__(value), []
+    text, attachments = encode_text(value)
+    if text[:1] == '"':  # something that is sent as a string
+        text = json.loads(text)
+    return text or "ok", [stored(attachment) for attachment in attachments]
+
+
+def _unsendable(command: Command, error: Any) -> Any:
+    return type(error)(error.code, f"what {command.name!r} returned: {error}")
