@@ -73,6 +73,7 @@ def request(
         | (TYPED if typed else 0)
         | form << 4
     )
+    flags |= STREAMS if streams else 0
     meaning = {
         "kind": "request",
         "dialect": "short" if short else "long",
