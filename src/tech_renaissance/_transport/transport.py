@@ -224,6 +224,9 @@ class WorkerTransport(Transport):
     # Whether this is a ShmWorker, whose rings the fast path may use.
     has_rings = False
 
+    def park(self, request_id: int) -> None:
+        """A request that was received has become a stream: it stays in work while others come."""
+
     def read_ahead(self, timeout_s: float) -> Union[Frame, Unopened, None]:
         """In place of ``receive`` while a frame waits for room: returns also when there may be room. What came is to be opened when its
         turn comes, in the order of coming, and so tags change only then. Reads no more than a worker's inbox takes.

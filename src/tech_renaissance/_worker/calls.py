@@ -16,6 +16,9 @@ from .._protocol.body_encoder import encode_result, encode_text, is_tensor_type
 from .command_table import Command
 from .reply import Refusal, Reply
 
+# How many values a call that takes no items gets of a generator.
+MOST_VALUES = 10_000
+
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _WORDS = {True: "true", False: "false"}
 
@@ -38,7 +41,7 @@ class Calls:
     def typed(self, reply: Reply, command: Command, form: int, text: str) -> None:
         """Call a command with the arguments of a body; what it returns is the reply."""
         if form == TEXT and command.takes_one_string and not reply.attachments:
-            value = command.function(text)
+            value: Any = command.function(text)
         else:
             args, kwargs = _call_of(form, text, reply, self._values(reply) if reply.attachments else ())
             try:
@@ -46,6 +49,14 @@ class Calls:
             except WrongArguments as error:
                 raise Refusal("wrong_arguments", str(error)) from error.__cause__
             value = command.function(*args, **kwargs)
+        is_generator = hasattr(type_of(value), "__next__")
+        if is_generator and reply.takes_items:
+            reply.generator = value
+            return
+        if is_generator:
+            value = _values_of(value, reply)
+        elif reply.streams and not reply.takes_items:
+            value = [[], value]
         if value is None:
             say_as_value(reply)
             return
@@ -63,6 +74,8 @@ class Calls:
         except _NoTensor:
             return
         value = command.function(*args, **kwargs)
+        if hasattr(type_of(value), "__next__"):
+            value = _values_of(value, reply)
         if value is None:
             return
         try:
@@ -136,6 +149,21 @@ def say_as_value(reply: Reply) -> None:
     reply.result = text = _SURROGATE.sub("\ufffd", text)
     if tensors:
         reply.form, reply.result, reply.tensors = encode_result([text, *tensors])
+
+
+def _values_of(generator: Any, reply: Reply) -> List[Any]:
+    """The values of a generator; for a host that asked for a stream, with what the generator returned."""
+    values: List[Any] = []
+    while True:
+        try:
+            values.append(next(generator))
+        except StopIteration as end:
+            return [values, end.value] if reply.streams else values
+        if len(values) > MOST_VALUES:
+            getattr(generator, "close", lambda: None)()
+            raise Refusal(
+                "too_large", f"{reply.command!r} gives more than {MOST_VALUES} values: call it by stream"
+            )
 
 
 def _text_of(value: Any) -> Tuple[str, List[Any]]:

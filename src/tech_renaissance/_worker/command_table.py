@@ -9,9 +9,8 @@ from .command import check_command_name, mark_of, marked_attributes
 
 # What this version does not run, and what to do instead.
 _NOT_SERVED = (
-    (inspect.isasyncgenfunction, "an async generator", "write a plain function that returns a list"),
+    (inspect.isasyncgenfunction, "an async generator", "write a plain generator"),
     (inspect.iscoroutinefunction, "an async function", "write a plain function"),
-    (inspect.isgeneratorfunction, "a generator", "return a list"),
 )
 
 

@@ -126,7 +126,7 @@ class FastPath:
             except UnicodeDecodeError:
                 return None
             deadline_ns = int.from_bytes(frame[end_of_text:], "little") if has_deadline else None
-            if command == "exit" or (deadline_ns is not None and deadline_ns <= time.perf_counter_ns()):
+            if command == "exit" or (deadline_ns is not None and deadline_ns <= now_ns()):
                 return None
             if not end.since_ns:  # the first request
                 return None
@@ -193,7 +193,7 @@ class FastPath:
             if tensors:
                 end.release_lent()
                 tensors.clear()
-            end.count(is_failure=False)
+            end.count(CURRENT_ID, is_failure=False)
         return None
 
     def _request(self, command: str, parameters: str, reply: Reply, flags: int) -> Request:

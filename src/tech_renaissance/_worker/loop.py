@@ -9,11 +9,22 @@ from typing import TYPE_CHECKING, Any, Deque, Dict, Optional, Union, cast
 
 from .._base.errors import ArenaFull, SessionClosed
 from .._protocol.connection import Connection
-from .._protocol.frame import Exit, Exiting, Failure, Frame, MalformedRequest, Ready, Request, Response
+from .._protocol.frame import (
+    Credit,
+    Exit,
+    Exiting,
+    Failure,
+    Frame,
+    MalformedRequest,
+    Ready,
+    Request,
+    Response,
+)
 from .._transport.transport import Unopened, WorkerTransport
 from .._version import __version__
 from .allocator import give_back_memory
 from .reply import Leave, error_response, failure_response
+from .streams import OutStream, Streams
 from .turn import Turn
 from .unhosted import UnhostedSession, say
 
@@ -43,6 +54,10 @@ class ServingLoop:
         self._connection = Connection()
         self._inbox: Deque[Union[Frame, Unopened]] = deque()  # read ahead, oldest first
         self._fast_path = _fast_path(turn, transport, self._connection)
+        self._streams = Streams()
+        self._close_by: Optional[float] = (
+            None  # when streams that get no credit are closed, because the worker leaves
+        )
         self._has_freed = False  # whether the allocator may be keeping freed memory
 
     def run(self, transport_info: Dict[str, str], unhosted: Optional[UnhostedSession] = None) -> None:
@@ -59,6 +74,8 @@ class ServingLoop:
         except SessionClosed as error:  # from the transport; a handler's own would have become its answer
             say(f"tech_renaissance: {error}, so the worker leaves")
         finally:
+            for stream in self._streams.all():
+                stream.close()
             with contextlib.suppress(OSError):  # even if the directory has been removed or the disk is full
                 self.transport.try_send(Exiting())
 
@@ -71,6 +88,8 @@ class ServingLoop:
     def _serve_one(self) -> bool:
         """False when it is time to leave."""
         try:
+            if self._streams:
+                return self._serve_beside_streams()
             if self._fast_path and not self._inbox:
                 response = self._fast_path.serve(_RECHECK_S)
                 self._has_freed = self._has_freed or self._fast_path.has_served
@@ -79,30 +98,75 @@ class ServingLoop:
                     return self._send(response)
                 if self._server.is_leaving:
                     return False
-            if not self._inbox:
-                frame = self._await_frame()
-            else:
-                frame = self._open(self._inbox.popleft())
-                if frame is None:
-                    return True
-            if isinstance(frame, Request):
-                self._connection.received(frame)
-                self._has_freed = True
-                return self._send(self._response(frame))
+            frame = self._open(self._inbox.popleft()) if self._inbox else self._await_frame()
+            is_staying = self._take(frame)
         except Leave as leave:
             self._send(leave.response)
             raise leave.cause from None
-        if isinstance(frame, Response):  # to a request that could not be read
-            self._connection.received(Request("", id=frame.id))
-            return self._send(frame)
         if frame is None and self._has_freed:
             self._has_freed = False
             give_back_memory()
+        return is_staying
+
+    def _take(self, frame: Optional[Frame]) -> bool:
+        """Do what a frame asks for. False if it is time to leave."""
+        if isinstance(frame, Request):
+            self._connection.received(frame)
+            self._has_freed = True
+            return self._answer(frame)
+        if isinstance(frame, Response):  # to a request that could not be read
+            self._connection.received(Request("", id=frame.id))
+            return self._send(frame)
+        if isinstance(frame, Credit):
+            self._streams.grant(frame)
         return not isinstance(frame, Exit)
 
-    def _response(self, request: Request) -> Response:
+    def _answer(self, request: Request) -> bool:
+        answer = self._response(request)
+        if isinstance(answer, Response):
+            return self._send(answer)
+        self.transport.park(request.id or 0)
+        self._streams.add(answer)
+        return True
+
+    def _serve_beside_streams(self) -> bool:
+        """One request, if there is any, and one item. False when it is time to leave."""
+        if not self._take(self._frame_beside_streams()):
+            self._close_by = time.monotonic() + _LAST_ANSWER_S
+        for stream in self._streams.all():
+            if self.transport.is_cancelled(stream.request.id or 0) or stream.is_over():
+                self._end_stream(stream, stream.close())
+        stream = self._streams.next_in_turn()
+        if stream is not None:
+            self._step(stream)
+        elif self._close_by is not None and time.monotonic() >= self._close_by:
+            for stream in self._streams.all():
+                self._end_stream(stream, stream.close())
+        return bool(self._streams) or self._close_by is None
+
+    def _frame_beside_streams(self) -> Optional[Frame]:
+        if self._inbox:
+            return self._open(self._inbox.popleft())
+        if self._streams.has_turn():
+            return self._receive(0)
+        return self._receive(
+            _RECHECK_S if self._close_by is None else max(0.0, self._close_by - time.monotonic())
+        )
+
+    def _step(self, stream: OutStream) -> None:
+        out = stream.step()
+        if isinstance(out, Response):
+            self._end_stream(stream, out)
+        else:
+            self._send(out)
+
+    def _end_stream(self, stream: OutStream, response: Response) -> None:
+        self._streams.remove(stream)
+        self._send(response)
+
+    def _response(self, request: Request) -> Union[Response, OutStream]:
         try:
-            return self._refusal(request) or self._turn.respond(request)
+            return self._refusal(request) or self._turn.begin(request, can_stream=self.transport.can_stream)
         finally:
             for attachment in request.attachments:
                 attachment.let_go()

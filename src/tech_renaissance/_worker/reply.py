@@ -24,6 +24,9 @@ class Reply:
     result: Optional[str] = None
     reason = ""  # why get_tensors last returned None
     refusal = ""  # why main_logic was not asked
+    streams = False  # whether the host takes items, or if they cannot travel, a list of them and of what the generator returned
+    takes_items = False
+    generator: Any = None  # what a command has returned, if its values are to be items
 
     def __init__(
         self,

@@ -1,6 +1,6 @@
 """Running a server's handlers, one request after another. Contract: spec/protocol.md, Commands, and How a handler's reply is made."""
 
-from typing import TYPE_CHECKING, Any, Callable, Iterable, List, Mapping, Optional, Protocol
+from typing import TYPE_CHECKING, Any, Callable, Iterable, List, Mapping, Optional, Protocol, Union
 
 from .._protocol.body import TEXT
 from .._protocol.frame import Failure, Request, Response
@@ -9,6 +9,7 @@ from .reply import Leave, Reply, error_response, failure_response, remaining_sec
 if TYPE_CHECKING:
     from .calls import Calls
     from .command_table import Command
+    from .streams import OutStream
 
 _BUILT_IN = ("describe", "help")
 
@@ -55,16 +56,27 @@ class Turn:
 
     def respond(self, request: Request) -> Response:
         """Run the handler for one request and return its whole reply, whatever it did. SystemExit and KeyboardInterrupt become Leave."""
+        answer = self.begin(request, can_stream=False)
+        assert isinstance(answer, Response)
+        return answer
+
+    def begin(self, request: Request, *, can_stream: bool) -> "Union[Response, OutStream]":
+        """The same; or if the request streams, and items can travel, the stream that the handler has returned."""
         if remaining_seconds(request.deadline_ns) == 0:
             return error_response(request, Failure("cancelled", "its deadline passed before its turn"))
         if request.form != TEXT and not request.typed:
             what = f"malformed request: a text call has a body of form {request.form}"
             return error_response(request, Failure("malformed_request", what))
         reply = Reply(request.command, request.id, request.deadline_ns, request.attachments)
+        reply.streams, reply.takes_items = request.streams, request.streams and can_stream
         try:
             is_known = self.handle(reply, request.parameters, request.form, typed=request.typed)
         except BaseException as error:
             return self.excuse(request, reply, error)
+        if reply.generator is not None:
+            from .streams import OutStream
+
+            return OutStream(self, request, reply, reply.generator)
         return self.conclude(request, reply, is_known)
 
     def handle(self, reply: Reply, parameters: str, form: int = TEXT, *, typed: bool = False) -> bool:

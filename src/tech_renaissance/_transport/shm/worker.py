@@ -19,6 +19,7 @@ from .control import (
     FAILED,
     GIVEN_UP,
     HISTOGRAM,
+    PARKED_SLOTS,
     SERVED,
     THREADS,
     ControlSide,
@@ -111,6 +112,7 @@ class ShmWorker(WorkerTransport):
         self._heard = 0  # how much of the given-up list we have taken in, into:
         self._given_up: Set[int] = set()
         self.settled = 0  # how much of it concerns nothing that may still come
+        self._parked: Dict[int, int] = {}  # the slots of requests that have become streams
         self._closed = False
 
     def is_cancelled(self, request_id: int) -> bool:
@@ -121,6 +123,16 @@ class ShmWorker(WorkerTransport):
             self._given_up.update(given_up(self._words, self._heard, count))
             self._heard = count
         return request_id in self._given_up
+
+    def park(self, request_id: int) -> None:
+        """See WorkerTransport. Its slot is another than that of the request that is served at the time, if one is free."""
+        words = self._words
+        slot = next((slot for slot in PARKED_SLOTS if not words[slot]), 0)
+        if slot:
+            words[slot + 1] = self.since_ns
+            words[slot] = request_id
+        self._parked[request_id] = slot
+        words[CURRENT_ID] = 0
 
     def get_tensor(self, tag: str, library: Optional[Library]) -> Any:
         """See WorkerTransport. The tensor is a view of shared memory."""
@@ -155,7 +167,8 @@ class ShmWorker(WorkerTransport):
             self.release_lent()
         if isinstance(frame, Response):
             self.served += 1
-            self.count(is_failure=frame.error is not None)
+            parked = self._parked.pop(frame.id or 0, None) if self._parked else None
+            self.count(CURRENT_ID if parked is None else parked, is_failure=frame.error is not None)
             self._words[SERVED] = self.served
             if self._heard != self.settled and not self._unopened and not self.side.reader.has_frame:
                 self._settle()
@@ -166,7 +179,7 @@ class ShmWorker(WorkerTransport):
     def receive(self, timeout_s: float) -> Optional[Frame]:
         """See Transport."""
         frame = self._read()
-        while frame is None and self.side.look():  # perhaps only tags came
+        while frame is None and timeout_s > 0 and self.side.look():  # perhaps only tags came
             frame = self._read()
         if frame is not None:
             return frame
@@ -229,7 +242,9 @@ class ShmWorker(WorkerTransport):
                 write_status(self._place.directory, word)
 
     def _settle(self) -> None:
-        """Everything that was given up has been answered, as there is nothing else to do."""
+        """Everything that was given up has been answered, if there is nothing else to do."""
+        if self._parked:
+            return
         self._given_up.clear()
         self.settled = self._heard
 
@@ -371,11 +386,12 @@ class ShmWorker(WorkerTransport):
         arena.release(block)
         return shm_frame.encode_body_in_block(data, lent, len(body))
 
-    def count(self, *, is_failure: bool) -> None:
-        """Note that the current request has been answered. To be done while the host reads."""
+    def count(self, slot: int, *, is_failure: bool) -> None:
+        """Note that the request in a slot has been answered (0: one without a slot). To be done while the host reads."""
         words = self._words
-        words[HISTOGRAM + (time.perf_counter_ns() - self.since_ns).bit_length() % 64] += 1
-        words[CURRENT_ID] = 0
+        if slot:
+            words[HISTOGRAM + (time.perf_counter_ns() - words[slot + 1]).bit_length() % 64] += 1
+            words[slot] = 0
         if is_failure:
             words[FAILED] += 1
         if self.served & _OFTEN == 1:
