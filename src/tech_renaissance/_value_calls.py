@@ -65,10 +65,11 @@ class ValueCalls:
     ) -> Future:
         """Send a call and return at once what will have its value. Any number may be under way; the worker begins them in their order.
 
-        Waits only while the worker is starting, and for room if what was sent fills the transport. Raises what ``call`` raises before
-        anything is sent.
+        Waits only while the worker is starting. What the worker cannot be given yet stays in line, and is sent by whoever waits for anything
+        in the session, or by ``flush``. Raises what ``call`` raises before anything is sent.
         """
         call = self._caller.make_typed_call(command, args, kwargs, deadline_ms, idempotent)
+        call.stays_in_line = True
         self._caller.submit(call)
         return Future(self._caller, call)
 
@@ -89,6 +90,7 @@ class ValueCalls:
         the values come all at once.
         """
         call = self._caller.make_typed_call(command, args, kwargs, deadline_ms, idempotent, streams=True)
+        call.stays_in_line = True
         self._caller.submit(call)
         return Stream(self._caller, call, timeout_ms)
 

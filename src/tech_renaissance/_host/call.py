@@ -31,6 +31,7 @@ class Call:
     # The exchange that sent it; None before that, and while moving between workers.
     exchange: Optional[CallWaiter] = None
     is_queued = False  # whether it is in line
+    stays_in_line = False  # whether whoever makes it does not wait for room
     is_inherited = False  # whether it is in line for the worker after a dead one
     sent_at = 0.0  # on the monotonic clock
     response: Optional[Response] = None

@@ -104,8 +104,8 @@ class Exchange(Book):
 
     def send(self, call: Call, timeout_s: float) -> bool:
         """Hand a call to the worker in its turn, waiting for room; False if there was none. True also if as many calls are under way as
-        may be: then the call stays in line, and whoever waits for anything sends it in its turn. Raises what ended the worker; the call
-        then stays in line.
+        may be, or it ``stays_in_line``: then whoever waits for anything sends it in its turn. Raises what ended the worker; the call then
+        stays in line.
         """
         if self._wait_for_room:
             until = time.monotonic() + timeout_s
@@ -239,7 +239,7 @@ class Exchange(Book):
             return True
         self._queue.add(call)
         self._send_queued(call)
-        return call.exchange is not None or len(self._unanswered) >= self._window
+        return call.exchange is not None or call.stays_in_line or len(self._unanswered) >= self._window
 
     def _try_send_past_queue(self, call: Call) -> bool:
         self._check_usable()

@@ -36,6 +36,10 @@ class Future:
         """Whether there is a value or an error."""
         return self._call.done or self._caller.has_come(self._call)
 
+    def state(self) -> str:
+        """Where the call is: "queued" at the host, "sent" to the worker, "running" there, or "done"."""
+        return self._caller.state_of(self._call)
+
     def result(self, timeout_ms: Optional[float] = None) -> Any:
         """The value. ``timeout_ms``: how long to wait for it (None: as long as it takes); one can wait again after TimedOut.
 
