@@ -1,13 +1,16 @@
 """The fast path of small requests gives the answers of the general path, which is the specification."""
 
 import threading
+from array import array
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Callable, Iterable, List, Tuple
 
+import numpy as np
 import pytest
 from segments import duplicate
 
-from tech_renaissance import Cancelled, TechRenaissanceServer
+from tech_renaissance import Cancelled, TechRenaissanceServer, command
 from tech_renaissance._protocol.frame import LONG, SHORT, Ready, Request, Response
 from tech_renaissance._transport.session_place import SessionPlace
 from tech_renaissance._transport.shm import control
@@ -16,7 +19,6 @@ from tech_renaissance._transport.shm.host import ShmHost
 from tech_renaissance._transport.shm.segment import UNAVAILABLE
 from tech_renaissance._transport.shm.worker import ShmWorker
 from tech_renaissance._worker.loop import ServingLoop
-from tech_renaissance._worker.turn import Turn
 
 pytestmark = pytest.mark.skipif(UNAVAILABLE is not None, reason="no shared memory here")
 
@@ -80,15 +82,11 @@ class Server(TechRenaissanceServer):
         return self.get_tensors(parameters) is None
 
     def do_send(self, parameters: str) -> bool:
-        import numpy as np
-
         self.write_response("", "sent")
         self.send_tensors(*(np.full(3, float(number)) for number in range(int(parameters))))
         return True
 
     def do_send_too_much(self, _: str) -> bool:
-        import numpy as np
-
         self.send_tensors(np.broadcast_to(np.float32(1), (1 << 45,)))
         return True
 
@@ -107,6 +105,32 @@ class Server(TechRenaissanceServer):
 
     def do_interrupt(self, _: str) -> bool:
         raise KeyboardInterrupt
+
+    @command
+    def greet(self, name: str, times: int = 1) -> str:
+        """One string, and so without a look at it."""
+        self.served.append(("greet", name))
+        return times * name
+
+    @command
+    def add(self, a: Any, b: Any) -> Any:
+        """Whatever has a sum."""
+        return a + b
+
+    @command
+    def same(self, value: Any = None) -> Any:
+        """Its own argument."""
+        return value
+
+    @command
+    def fail(self, value: Any) -> Any:
+        """With a message that has the argument."""
+        raise ValueError(str(value))
+
+    @command
+    def count(self, end: int) -> Any:
+        """A generator."""
+        yield from range(end)
 
 
 # A worker's first request takes the general path, and its first tensor is looked at more closely.
@@ -147,6 +171,38 @@ REQUESTS = [
     Request("raise_after_get", "nothing", 31),
     Request("give_up", "at once", 32),
 ]
+TYPED_REQUESTS = [
+    Request("greet", "hello", 40, typed=True),
+    Request("greet", '[["汉"],{"times":3}]', 41, SHORT, _LATER_NS, typed=True, form=2),
+    Request("greet", "too late", 42, LONG, _PAST_NS, typed=True),
+    Request("greet", '[["a",1.5]]', 43, typed=True, form=2),
+    Request("greet", '[["a"],{"time":1}]', 44, typed=True, form=2),
+    Request("greet", "[[", 45, typed=True, form=2),
+    Request("greet", '[["\\ud800"]]', 46, typed=True, form=2),
+    Request("greet", "in words", 47),
+    Request("greet", "a 3", 48),
+    Request("greeet", "near", 49, typed=True),
+    Request("add", "[[1,2]]", 50, typed=True, form=2),
+    Request("add", '[[[1],{"$":0}]]', 51, typed=True, form=2, attachments=[array("q", range(20))]),
+    Request("add", "", 52, typed=True, form=1, attachments=[np.ones(3), np.arange(3)]),
+    Request("add", "", 53, LONG, _LATER_NS, typed=True, form=1, attachments=[b"a" * 100, b""]),
+    Request("add", "$0 $1", 54, attachments=[np.ones(3), np.arange(3)]),
+    Request("add", "$0 $2", 55, attachments=[np.ones(3), np.arange(3)]),
+    Request("same", "", 56, typed=True, form=1),
+    Request("same", "", 57, typed=True, form=1, attachments=[np.arange(4, dtype=np.int8)]),
+    Request("same", "x", 58, typed=True, attachments=[np.ones(1)]),
+    Request("same", '[[{"$":0}]]', 59, typed=True, form=2),
+    Request("same", "[[1e999]]", 60, typed=True, form=2),
+    Request("fail", "", 61, typed=True, form=1, attachments=[np.ones(1), np.ones(1)]),
+    Request("fail", "", 62, typed=True, form=1, attachments=[np.ones(1)]),
+    Request("count", "[[3]]", 63, typed=True, form=2),
+    Request("say", "for main_logic", 64, typed=True),
+    Request("send", "[[2]]", 65, typed=True, form=2),
+    Request("get", "", 66, typed=True, form=1, attachments=[np.ones(1)]),
+    Request("describe", "", 67, typed=True, form=1),
+    Request("describe", "", 68, typed=True, form=1, attachments=[np.ones(1)]),
+    Request("no text", "", 69, form=1),
+]
 LAST_REQUESTS = [Request("leave", "7", 33), Request("interrupt", "", 34), Request("exit", "", 35)]
 
 
@@ -166,7 +222,8 @@ class Pair:
     def serve(self, *requests: Request) -> List[Response]:
         """Send the requests, serve until the worker leaves, and return the responses."""
         for request in requests:
-            assert self.host.try_send(request)
+            placed = [self.host.place(attachment) for attachment in request.attachments]
+            assert self.host.try_send(replace(request, attachments=placed))
         self.run()
         responses: List[Response] = []
         while True:
@@ -174,14 +231,14 @@ class Pair:
             if response is None:
                 return responses
             assert isinstance(response, Response)
-            response.attachments = [tensor.tolist() for tensor in response.attachments]
+            response.attachments = [repr(attachment) for attachment in response.attachments]
             responses.append(response)
 
     def run(self) -> None:
         """Serve until the worker leaves."""
         self.server.is_leaving = False
         self.server._transport = self.end
-        self.server._turn = turn = Turn(self.server)
+        self.server._turn = turn = self.server._new_turn()
         loop = ServingLoop(turn, self.end)
         loop._connection.sent(Ready({}))
         if not self.is_fast:
@@ -207,7 +264,9 @@ def pairs(tmp_path: Path) -> Any:
         pair.close()
 
 
-@pytest.mark.parametrize("request_", REQUESTS, ids=lambda request: f"{request.id} {request.command}")
+@pytest.mark.parametrize(
+    "request_", REQUESTS + TYPED_REQUESTS, ids=lambda request: f"{request.id} {request.command}"
+)
 def test_both_paths_give_the_same_answer(pairs: List[Pair], request_: Request) -> None:
     """Each time, with the same books afterwards, and the handler has seen the same."""
     stop = Request("stop", "", 1000)

@@ -8,8 +8,10 @@ specification: for what this one serves, both must give the same answers.
 
 import threading
 import time
-from typing import Optional
+from typing import Any, Callable, Optional, Sequence
 
+from .._base.errors import RemoteProtocolError
+from .._protocol.body import FORMS
 from .._protocol.connection import Connection
 from .._protocol.frame import LONG, SHORT, Request, Response
 from .._transport.shm.control import (
@@ -31,6 +33,8 @@ from .._transport.shm.frame import (
     DROP,
     FLAG_DEADLINE,
     FLAG_SHORT,
+    FLAG_TYPED,
+    FORM_SHIFT,
     LARGEST_NBYTES,
     PADDING,
     PUT,
@@ -39,9 +43,11 @@ from .._transport.shm.frame import (
     RESPONSE,
     RESULT_HEADER,
     SURROGATES,
+    decode_attachments,
 )
 from .._transport.shm.ring import NEEDS_FENCES, RING_NBYTES
 from .._transport.shm.worker import ShmWorker
+from .._transport.transport import Received
 from .reply import Reply
 from .turn import Turn
 
@@ -50,7 +56,8 @@ _LEAST_NBYTES = 32
 _MASK = RING_NBYTES - 1
 _REQUESTS_END = REQUESTS + RING_NBYTES
 _TAG_FRAMES = (PUT, DROP)
-_PLAIN_FLAGS = FLAG_SHORT | FLAG_DEADLINE
+_FORM_MASK = 3
+_KNOWN_FLAGS = FLAG_SHORT | FLAG_DEADLINE | FLAG_TYPED | _FORM_MASK << FORM_SHIFT
 
 
 class FastPath:
@@ -112,11 +119,15 @@ class FastPath:
             stop = middle + n_parameters
             has_deadline = flags & FLAG_DEADLINE
             end_of_text = nbytes - 8 if has_deadline else nbytes
+            form = flags >> FORM_SHIFT
+            typed = flags & FLAG_TYPED
             if (
                 kind != REQUEST
-                or flags & ~_PLAIN_FLAGS
+                or flags & ~_KNOWN_FLAGS
+                or form not in FORMS
+                or (form and not typed)
                 or not n_command
-                or not 0 <= end_of_text - stop < 8  # there is something else: attachments, or a lie
+                or stop > end_of_text
                 or request_id >> 63
             ):
                 return None
@@ -132,6 +143,12 @@ class FastPath:
                 return None
             if words[GIVEN_UP] != end.settled:
                 return None
+            attachments: Sequence[Received] = ()
+            if end_of_text - stop >= 8:
+                try:
+                    attachments = end.hold(decode_attachments(frame[stop + 7 & -8 : end_of_text]))
+                except RemoteProtocolError:
+                    return None
 
             # ---- The handler.
             reader.tail = tail = tail + nbytes
@@ -140,11 +157,14 @@ class FastPath:
             words[CURRENT_ID] = request_id
             self.has_served = True
             wait_until = 0.0
-            reply = Reply(command, request_id or None, deadline_ns)
+            reply = Reply(command, request_id or None, deadline_ns, attachments)
             try:
-                is_known = handle(reply, parameters)
+                is_known = (
+                    handle(reply, parameters, form, typed=bool(typed)) if typed else handle(reply, parameters)
+                )
             except BaseException as error:
-                return turn.excuse(self._request(command, parameters, reply, flags), reply, error)
+                request = self._request(command, parameters, reply, flags)
+                return self._let_go(attachments, turn.excuse, request, reply, error)
 
             # ---- The response. Until it is published, the general path can still make another.
             result, tensors = reply.result, reply.tensors
@@ -164,15 +184,20 @@ class FastPath:
                 or start + nbytes > RING_NBYTES
                 or head + nbytes - words[RESPONSE_TAIL] > RING_NBYTES
             ):
-                return turn.conclude(self._request(command, parameters, reply, flags), reply, is_known)
-            head_of_frame = pack(nbytes, RESPONSE, flags & FLAG_SHORT, request_id, n_result, len(tensors))
+                request = self._request(command, parameters, reply, flags)
+                return self._let_go(attachments, turn.conclude, request, reply, is_known)
+            flags = flags & FLAG_SHORT | reply.form << FORM_SHIFT
+            head_of_frame = pack(nbytes, RESPONSE, flags, request_id, n_result, len(tensors))
             data = head_of_frame + data + PADDING[n_result & 7]
             if tensors:
                 try:
                     for kind, (offset, lease) in end.lend(tensors):
                         data += pack_attachment(kind, ARENA, offset, lease)
                 except Exception:  # why will be known when it happens again
-                    return turn.conclude(self._request(command, parameters, reply, flags), reply, is_known)
+                    request = self._request(command, parameters, reply, flags)
+                    return self._let_go(attachments, turn.conclude, request, reply, is_known)
+            for attachment in attachments:
+                attachment.let_go()
             if lessee.used:
                 lessee.mark_idle()
             words[SERVED] = end.served = end.served + 1  # at once, because it says that the marks are valid
@@ -196,10 +221,27 @@ class FastPath:
             end.count(CURRENT_ID, is_failure=False)
         return None
 
+    @staticmethod
+    def _let_go(attachments: Sequence[Received], respond: Callable[..., Response], *args: Any) -> Response:
+        """A response of the general path, after which the attachments of its request are not needed any more."""
+        try:
+            return respond(*args)
+        finally:
+            for attachment in attachments:
+                attachment.let_go()
+
     def _request(self, command: str, parameters: str, reply: Reply, flags: int) -> Request:
         """A request that has been taken, for the general path to go on with."""
-        dialect = SHORT if flags & FLAG_SHORT else LONG
-        request = Request(command, parameters, reply.request_id, dialect, reply.deadline_ns)
+        request = Request(
+            command,
+            parameters,
+            reply.request_id,
+            SHORT if flags & FLAG_SHORT else LONG,
+            reply.deadline_ns,
+            bool(flags & FLAG_TYPED),
+            flags >> FORM_SHIFT & _FORM_MASK,
+            reply.attachments,
+        )
         self._connection.received(request)
         self._end.command = command
         return request

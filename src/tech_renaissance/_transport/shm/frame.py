@@ -65,7 +65,8 @@ def encode_attachments(attached: Sequence[Attached]) -> bytes:
     return b"".join([ATTACHMENT.pack(kind, ARENA, offset, lease) for kind, (offset, lease) in attached])
 
 
-def _decode_attachments(data: bytes) -> Sequence[Attached]:
+def decode_attachments(data: bytes) -> Sequence[Attached]:
+    """Raises RemoteProtocolError."""
     if len(data) % ATTACHMENT.size:
         raise RemoteProtocolError("bad_frame", "a frame with a part of an attachment")
     attached: List[Attached] = []
@@ -125,7 +126,7 @@ def decode_request(frame: bytes) -> Request:
             int.from_bytes(frame[stop:], "little") if flags & FLAG_DEADLINE else None,
             bool(flags & FLAG_TYPED),
             _form(flags),
-            _decode_attachments(frame[end + 7 & -8 : stop]),
+            decode_attachments(frame[end + 7 & -8 : stop]),
             bool(flags & FLAG_STREAMS),
         )
     except (struct.error, UnicodeDecodeError) as error:
@@ -282,7 +283,7 @@ def decode_response(frame: bytes) -> Response:
             frame[40:result_start].decode() if n_command else "",
             frame[result_start:message_start].decode(),
             frame[message_start:error_start].decode() if n_message else "",
-            _decode_attachments(frame[attachments_start:end]) if count else (),
+            decode_attachments(frame[attachments_start:end]) if count else (),
             decode_failure(frame[error_start:error_end].decode()) if n_error else None,
             request_id or None,
             SHORT if flags & FLAG_SHORT else LONG,

@@ -182,6 +182,9 @@ class Lessee:
 
     def close(self) -> None:
         """Release the segment. Tensors in it stay."""
+        self.used.clear()
+        self._parked.clear()
+        self._leases.clear()
         self._windows.close()
         self._segment.close()
 

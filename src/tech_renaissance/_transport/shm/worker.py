@@ -157,6 +157,8 @@ class ShmWorker(WorkerTransport):
             data = self._encode_body(frame, ())
         if len(data) > LARGEST_NBYTES:
             data = self._in_block(data)
+        if self.lessee.used and isinstance(frame, Response):
+            self.lessee.mark_idle()
         if not self._try_write(data):
             self._unsent_frame, self._unsent = frame, data
             return False
@@ -286,7 +288,7 @@ class ShmWorker(WorkerTransport):
         try:
             request = decode_request(data)
             if request.attachments:
-                request.attachments = self._hold(request.attachments)
+                request.attachments = self.hold(request.attachments)
         except RemoteProtocolError as error:
             raise MalformedRequest(error, int.from_bytes(data[8:16], "little"), LONG) from None
         if not self.since_ns:  # the first request; from now on the file says nothing more specific
@@ -297,7 +299,7 @@ class ShmWorker(WorkerTransport):
         self.command = command = request.command
         return request if command != "exit" else Exit()
 
-    def _hold(self, attached: Sequence[Attached]) -> List[_Attachment]:
+    def hold(self, attached: Sequence[Attached]) -> List[_Attachment]:
         """Hold the attachments of a request until they are let go. Raises RemoteProtocolError if some are invalid."""
         attachments: List[_Attachment] = []
         try:
