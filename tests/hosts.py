@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, Any, Callable, Dict, FrozenSet, List, Optional, Sequence
 
 from cpp_programs import cpp_driver
+from value_guest import meaning_of, value_of
 
 import tech_renaissance
 from tech_renaissance import (
@@ -203,6 +204,44 @@ class KeptTensor:
         self._driver.call("release", kept=self.name)
 
 
+class DriverFuture:
+    """A Future that is in the host's process."""
+
+    def __init__(self, driver: Driver, name: str) -> None:
+        self._driver = driver
+        self._name = name
+
+    def __del__(self) -> None:
+        with contextlib.suppress(DriverFailed):
+            self._call("drop_future")
+
+    def result(self, timeout_ms: Optional[float] = None) -> Any:
+        return _value(self._call("result", timeout_ms=timeout_ms))
+
+    def done(self) -> bool:
+        return self._call("done")
+
+    def cancel(self) -> None:
+        self._call("cancel_future")
+
+    def state(self) -> str:
+        return self._call("future_state")
+
+    def _call(self, op: str, **arguments: Any) -> Any:
+        return self._driver.call(op, future=self._name, **arguments)
+
+
+def _meaning(args: Sequence[Any], kwargs: Dict[str, Any]) -> str:
+    """Arguments of a call, for a driver."""
+    pairs = [[name, meaning_of(value)] for name, value in kwargs.items()]
+    return json.dumps({"args": [meaning_of(arg) for arg in args], "kwargs": pairs})
+
+
+def _value(meaning: str) -> Any:
+    """The value that a driver tells."""
+    return value_of(json.loads(meaning))
+
+
 class DriverSession:
     """PythonSession's interface, in front of a driver."""
 
@@ -319,6 +358,37 @@ class DriverSession:
     def calculate(self, command: str, *tensors: Any, **options: Any) -> Any:
         paths = [self._save(tensor) for tensor in tensors]
         return self._tensors("calculate", command=command, tensors=paths, **options)
+
+    def call(
+        self,
+        command: str,
+        *args: Any,
+        timeout_ms: Optional[float] = None,
+        deadline_ms: Optional[float] = None,
+        idempotent: bool = False,
+        as_type: str = "",
+        **kwargs: Any,
+    ) -> Any:
+        """``as_type``: C++ only, one that tests/cpp/driver_values.h knows."""
+        options = {"timeout_ms": timeout_ms, "deadline_ms": deadline_ms, "idempotent": idempotent}
+        return _value(
+            self._call("call", command=command, meaning=_meaning(args, kwargs), type=as_type, **options)
+        )
+
+    def submit(
+        self,
+        command: str,
+        *args: Any,
+        deadline_ms: Optional[float] = None,
+        idempotent: bool = False,
+        **kwargs: Any,
+    ) -> DriverFuture:
+        options = {"deadline_ms": deadline_ms, "idempotent": idempotent}
+        name = self._call("submit", command=command, meaning=_meaning(args, kwargs), **options)
+        return DriverFuture(self._driver, name)
+
+    def flush(self, timeout_ms: float = 10_000) -> bool:
+        return self._call("flush", timeout_ms=timeout_ms)
 
     def send_tensor(self, tensor: Any, tag: str) -> None:
         if isinstance(tensor, KeptTensor):

@@ -22,7 +22,12 @@
 #include "tech_renaissance/tsr.h"           // Tensor as bytes and files
 
 #ifdef TR_BUILD_PYTHON_SESSION
+#include "tech_renaissance/codec.h"                 // which types are values
+#include "tech_renaissance/fields.h"                // TR_FIELDS, for structs
+#include "tech_renaissance/future.h"                // Future
+#include "tech_renaissance/keyword.h"               // kw(), arguments by name
 #include "tech_renaissance/utils/python_session.h"  // PythonSession
+#include "tech_renaissance/value.h"                 // Value, for any of them
 #endif
 
 #endif

@@ -196,11 +196,12 @@ TEST("deadlines pass in their order, each at its time, whatever the order in whi
     const auto begin = tr::detail::Clock::now();
     {
         std::atomic<int> left{3};
-        DeadlineWatch watch([&](const CallPtr& call) {
-            CHECK(call->is_overdue());
+        DeadlineWatch watch([&](const CallPtr& call, EndReason why) {
+            CHECK(why == EndReason::deadline && call->is_overdue());
             const std::lock_guard<std::mutex> lock(mutex);
             passed.push_back(*call->request.id);
             --left;
+            return true;
         });
         watch.prepare();
         for (const std::int64_t id : {3, 1, 2, 4, 5}) {
@@ -218,22 +219,42 @@ TEST("deadlines pass in their order, each at its time, whatever the order in whi
 
 TEST("a deadline that could not be seen to is seen to again") {
     std::atomic<int> seen{0};
-    DeadlineWatch watch([&](const CallPtr& call) {
+    DeadlineWatch watch([&](const CallPtr& call, EndReason) {
         if (++seen == 1) throw std::bad_alloc();
         if (seen == 2) throw WorkerLost("worker_lost", "it cannot be reached");
+        if (seen == 3) return false;
         call->fail(nullptr);
+        return true;
     });
     watch.prepare();
     const auto call = std::make_shared<Call>();
     call->request.id = 1;
     call->set_deadline(deadline_after(0ms));
     watch.add(call);
-    while (seen < 3) std::this_thread::yield();
+    while (seen < 4) std::this_thread::yield();
+}
+
+TEST("a call that is cancelled is ended at once, before what has a deadline") {
+    std::atomic<int> seen{0};
+    DeadlineWatch watch([&](const CallPtr& call, EndReason why) {
+        CHECK(why == EndReason::cancel && *call->request.id == 2);
+        ++seen;
+        return true;
+    });
+    watch.prepare();
+    const auto later = std::make_shared<Call>();
+    later->request.id = 1;
+    later->set_deadline(deadline_after(1h));
+    watch.add(later);
+    const auto cancelled = std::make_shared<Call>();
+    cancelled->request.id = 2;
+    watch.cancel(cancelled);
+    while (seen < 1) std::this_thread::yield();
 }
 
 #if defined(__GLIBC__)
 TEST("without a thread there is no watch over deadlines, until there is one") {
-    DeadlineWatch watch([](const CallPtr&) {});
+    DeadlineWatch watch([](const CallPtr&, EndReason) { return true; });
     {
         const NoThreads none;
         CHECK_THROWS(LaunchError, "launch_failed", watch.prepare());
@@ -243,7 +264,7 @@ TEST("without a thread there is no watch over deadlines, until there is one") {
 #endif
 
 TEST("a watch over deadlines that are far away ends at once") {
-    DeadlineWatch watch([](const CallPtr&) { CHECK(false); });
+    DeadlineWatch watch([](const CallPtr&, EndReason) { return CHECK(false), true; });
     watch.prepare();
     const auto call = std::make_shared<Call>();
     call->request.id = 1;

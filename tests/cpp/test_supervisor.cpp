@@ -11,20 +11,32 @@
 using tr::PostMortem;
 using tr::RestartPolicy;
 using tr::WorkerLost;
+using tr::detail::Call;
+using tr::detail::CallPtr;
 using tr::detail::Clock;
 using tr::detail::Quarantine;
-using tr::detail::Request;
+using tr::detail::request_key;
 using tr::detail::RestartSchedule;
 using namespace std::chrono_literals;
 
 namespace {
 
-Request request(const std::string& command, const std::string& parameters) {
-    Request made;
-    made.command = command;
-    made.parameters = parameters;
+CallPtr call(const std::string& command, const std::string& parameters) {
+    auto made = std::make_shared<Call>();
+    made->request.command = command;
+    made->request.parameters = parameters;
     return made;
 }
+
+// A call with an attachment of these bytes.
+class Attached final : public tr::detail::Placement {
+public:
+    explicit Attached(std::string_view bytes) : bytes_(bytes) {}
+    std::string_view tsr() const override { return bytes_; }
+
+private:
+    std::string_view bytes_;
+};
 
 }  // namespace
 
@@ -57,20 +69,39 @@ TEST("a limit of none restarts nothing") {
     CHECK(!RestartSchedule(policy).next_wait(0s, Clock::time_point{}).has_value());
 }
 
+TEST("calls are the same if their bodies are, attachments included") {
+    const auto key = [](std::string_view bytes, tr::Attachment::Kind kind, bool typed, tr::Body::Form form) {
+        Call made;
+        made.request.command = "x";
+        made.request.typed = typed;
+        made.request.form = form;
+        made.attachments.push_back({kind, std::make_shared<Attached>(bytes)});
+        return request_key(made);
+    };
+    const auto bytes = tr::Attachment::Kind::Bytes;
+    const auto text = tr::Body::Form::Text;
+    CHECK_EQ(key("abc", bytes, true, text), key("abc", bytes, true, text));
+    CHECK(key("abc", bytes, true, text) != key("abd", bytes, true, text));
+    CHECK(key("abc", bytes, true, text) != key("abc", tr::Attachment::Kind::Tensor, true, text));
+    CHECK(key("abc", bytes, true, text) != key("abc", bytes, false, text));
+    CHECK(key("abc", bytes, true, text) != key("abc", bytes, true, tr::Body::Form::Json));
+    CHECK(request_key(*call("x", "a")) != request_key(*call("x", "b")));
+}
+
 TEST("a request that was in work at two deaths is quarantined, until it is forgiven") {
     Quarantine quarantine;
     const auto death = std::make_shared<PostMortem>();
-    const Request deadly = request("crash", "_1_0 now");
-    quarantine.note(deadly, std::make_shared<PostMortem>());
-    CHECK(quarantine.refuse(deadly) == nullptr);
-    quarantine.note(request("crash", "_2_0 now"), death);
-    CHECK_THROWS(WorkerLost, "quarantined", std::rethrow_exception(quarantine.refuse(deadly)));
+    const CallPtr deadly = call("crash", "now");
+    quarantine.note(*deadly, std::make_shared<PostMortem>());
+    CHECK(quarantine.refuse(*deadly) == nullptr);
+    quarantine.note(*call("crash", "now"), death);
+    CHECK_THROWS(WorkerLost, "quarantined", std::rethrow_exception(quarantine.refuse(*deadly)));
     try {
-        std::rethrow_exception(quarantine.refuse(deadly));
+        std::rethrow_exception(quarantine.refuse(*deadly));
     } catch (const WorkerLost& error) {
         CHECK(error.post_mortem() == death);
     }
-    CHECK(quarantine.refuse(request("crash", "later")) == nullptr);
+    CHECK(quarantine.refuse(*call("crash", "later")) == nullptr);
     quarantine.clear();
-    CHECK(quarantine.refuse(deadly) == nullptr);
+    CHECK(quarantine.refuse(*deadly) == nullptr);
 }

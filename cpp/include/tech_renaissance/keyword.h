@@ -6,6 +6,7 @@
 #include <type_traits>
 
 #include "tech_renaissance/body.h"
+#include "tech_renaissance/call_options.h"
 #include "tech_renaissance/codec.h"
 #include "tech_renaissance/encoder.h"
 
@@ -30,19 +31,23 @@ inline constexpr bool is_keyword = false;
 template <class T>
 inline constexpr bool is_keyword<Keyword<T>> = true;
 
-template <class... Arguments>
-constexpr bool keywords_are_last() {
-    bool is_after_keyword = false;
-    bool are_last = true;
-    ((are_last = are_last && (is_keyword<Arguments> || !is_after_keyword),
-      is_after_keyword = is_after_keyword || is_keyword<Arguments>),
-     ...);
-    return are_last;
+// What says how to call, and is no argument.
+template <class T>
+inline constexpr bool is_option = std::is_same_v<T, CallOptions>;
+template <class T>
+inline constexpr bool is_positional = !is_keyword<T> && !is_option<T>;
+
+template <class... T>
+constexpr bool positional_are_first() {
+    bool are_first = true;
+    [[maybe_unused]] bool is_over = false;
+    ((are_first = are_first && !(is_over && is_positional<T>), is_over = is_over || !is_positional<T>), ...);
+    return are_first;
 }
 
 template <class T>
 void put_positional(Encoder& encoder, const T& argument) {
-    if constexpr (!is_keyword<T>) Codec<T>::put(encoder, argument);
+    if constexpr (is_positional<T>) Codec<T>::put(encoder, argument);
 }
 
 template <class T>
@@ -53,23 +58,36 @@ void put_keyword(Encoder& encoder, const T& argument) {
     }
 }
 
-template <class T>
-std::optional<std::string_view> lone_text(const T& argument) {
-    return TextOf<T>::get(argument);
-}
-template <class T>
-std::optional<std::string_view> lone_text(const Keyword<T>&) {
+// The text that is the first argument, if it is one.
+template <class First, class... Others>
+std::optional<std::string_view> first_text(const First& first, const Others&...) {
+    if constexpr (is_positional<First>) return TextOf<First>::get(first);
     return std::nullopt;
+}
+
+template <class T>
+void take_options(const T& argument, CallOptions& options) {
+    if constexpr (is_option<T>) options = argument;
+}
+
+// How to call.
+template <class... T>
+CallOptions options_among(const T&... arguments) {
+    CallOptions options;
+    (take_options(arguments, options), ...);
+    return options;
 }
 
 }  // namespace detail
 
-// The body of a call's arguments, those by name last. Errors and lifetime as for encode_result.
+// The body of a call's arguments, those by name last; CallOptions are left out. Errors and lifetime as for
+// encode_result.
 template <class... T>
 Body encode_call(const T&... arguments) {
-    static_assert(detail::keywords_are_last<T...>(), "an argument without a name stands after one with a name");
-    if constexpr (sizeof...(T) == 1) {
-        if (const auto text = detail::lone_text(arguments...)) return encode_text(*text, Body::Role::Call);
+    static_assert(detail::positional_are_first<T...>(),
+                  "an argument without a name stands after one with a name, or after CallOptions");
+    if constexpr (((detail::is_option<T> ? 0 : 1) + ... + 0) == 1) {
+        if (const auto text = detail::first_text(arguments...)) return encode_text(*text, Body::Role::Call);
     }
     Encoder encoder(Body::Role::Call);
     encoder.begin_list();

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "tech_renaissance/bytes.h"
+#include "tech_renaissance/call_options.h"
 #include "tech_renaissance/codec.h"
 #include "tech_renaissance/config.h"
 #include "tech_renaissance/decoder.h"
@@ -165,11 +166,14 @@ struct Codec<Value> {
     }
 };
 
-// The arguments of a call.
+// The arguments of a call of which a program learns only at run time: session.call("f", Arguments{{1, "two"}, {}}).
 struct Arguments {
     Value::List positional;
     Value::Dict keywords;
 };
+
+Body encode_call(const Arguments& arguments);
+inline Body encode_call(const Arguments& arguments, const CallOptions&) { return encode_call(arguments); }
 
 // What a body means as a call. RemoteProtocolError if it breaks a rule.
 Arguments decode_call(const Body& body);

@@ -8,15 +8,20 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <type_traits>
 #include <vector>
 
+#include "tech_renaissance/body.h"
 #include "tech_renaissance/call_options.h"
 #include "tech_renaissance/config.h"
 #include "tech_renaissance/error.h"
+#include "tech_renaissance/future.h"
+#include "tech_renaissance/keyword.h"
 #include "tech_renaissance/post_mortem.h"
 #include "tech_renaissance/session_options.h"
 #include "tech_renaissance/tensor.h"
+#include "tech_renaissance/value.h"
 
 namespace tr {
 
@@ -136,6 +141,35 @@ public:
 
     // ----------------------------------------------------------------- calls
 
+    // Calls a command of the worker's with values, and returns its result as a T:
+    //
+    //     double loss = session.call<double>("train", weights, 3, kw("rate", 0.1));
+    //
+    // Values are what codec.h lists: numbers, text, Bytes, tensors, vectors, maps, structs with TR_FIELDS, Value for
+    // anything; void drops the result. First come the arguments by place, then those by name and CallOptions. What is
+    // in them may change afterwards, except for tensors made by `empty`, which are shared until the call is done.
+    // Throws CommandError: the command failed ("command_failed"), does not exist ("unknown_command"), has other
+    // parameters
+    // ("wrong_arguments"), or its result is no T ("wrong_type"); TimedOut, WorkerLost; RemoteProtocolError
+    // "old_protocol" if the worker's package is too old; LocalProtocolError "bad_value" for an argument that is no
+    // value.
+    template <class T = Value, class... Arguments>
+    T call(std::string_view command, const Arguments&... arguments) const {
+        return detail::value_of<T>(make_call(command, encode_call(arguments...), detail::options_among(arguments...)));
+    }
+
+    // The same without waiting for the result: many calls can be under way. Waits only for a worker that is starting.
+    // Calls for which the worker has no room wait in line here; they are sent while somebody waits for any of them, or
+    // makes other calls. Throws as above what concerns the arguments; the future's `get` throws the rest.
+    template <class T = Value, class... Arguments>
+    Future<T> submit(std::string_view command, const Arguments&... arguments) const {
+        return Future<T>(begin_call(command, encode_call(arguments...), detail::options_among(arguments...)));
+    }
+
+    // Waits until the worker has been given every call in line, and so goes on by itself; false if it has not been in
+    // time. Throws WorkerLost.
+    bool flush(std::uint32_t timeout_ms = default_timeout_ms) const;
+
     // Sends a request; wait_for_* gets its answer. If earlier requests fill the transport, waits for room, at most
     // `timeout`, by default as long as a launch may take. The message is plain text (command, then parameters), or a
     // JSON object in one of the two dialects. Answers that a wait_for_* gave up on are discarded from now on.
@@ -199,6 +233,9 @@ public:
 
 private:
     struct Impl;
+
+    Body make_call(std::string_view command, Body arguments, const CallOptions& options) const;
+    detail::Pending begin_call(std::string_view command, Body arguments, const CallOptions& options) const;
 
     // Puts an argument of calculate() where it belongs.
     template <class Argument>

@@ -24,7 +24,8 @@ inline std::string message_of(const Request& request) {
 
 class Exchange;
 
-// The first part does not change once the call has been sent. The outcome is written once, by whoever has the call: the
+// The first part does not change once the call has been sent, except that an answered call needs no attachments. The
+// outcome is written once, by whoever has the call: the
 // exchange that sent it, or whoever ends it.
 class Call {
 public:
@@ -34,12 +35,19 @@ public:
     bool idempotent = false;
     Clock::time_point made = Clock::now();
 
+    // Whether it may stay in line, so that whoever makes it does not wait for room.
+    bool stays_in_line = false;
+    // Whether it is in line: known to the queue.
+    bool is_in_line = false;
+
     // The exchange that sent it; null before that, and while moving between workers.
     std::atomic<const Exchange*> exchange{nullptr};
     // Whether a wait for it has timed out.
     std::atomic<bool> timed_out{false};
     // Whether nobody waits for it any longer, so that it is not handed over.
     std::atomic<bool> abandoned{false};
+    // Whether its caller has cancelled it, so that it is not handed over, and its answer no longer counts.
+    std::atomic<bool> cancelled{false};
 
     void set_deadline(Clock::time_point when) {
         using std::chrono::nanoseconds;
@@ -53,6 +61,7 @@ public:
 
     bool done() const { return done_.load(std::memory_order_acquire); }
     void answer(Reply reply) {
+        attachments.clear();
         reply_ = std::move(reply);
         done_.store(true, std::memory_order_release);
     }
@@ -96,9 +105,10 @@ inline std::exception_ptr ended_call(const Request& request, EndReason why, cons
         TimedOut("deadline_passed", name + " passed its deadline: " + describe_end(end), end));
 }
 
-// The error of a call whose deadline passed before its turn.
-inline std::exception_ptr expired(const Call& call) {
-    return ended_call(call.request, EndReason::deadline, {"queue", "", nullptr});
+// The error of a call that was ended before its turn.
+inline std::exception_ptr unbegun(const Call& call, EndReason why) {
+    return ended_call(call.request, why, {"queue", "", nullptr});
 }
+inline std::exception_ptr expired(const Call& call) { return unbegun(call, EndReason::deadline); }
 
 }  // namespace tr::detail

@@ -1,7 +1,6 @@
 // The calls of a session that no worker has: they wait for room, for their turn, or for the next worker.
 #pragma once
 
-#include <algorithm>
 #include <atomic>
 #include <deque>
 #include <exception>
@@ -18,9 +17,8 @@ public:
     // Puts a call in line, unless it is there.
     void add(const CallPtr& call) {
         const Lock lock(mutex_);
-        if (std::find_if(calls_.rbegin(), calls_.rend(), [&](const Place& place) { return place.call == call; }) ==
-            calls_.rend())
-            calls_.push_back({call, false});
+        if (!call->is_in_line) calls_.push_back({call, false});
+        call->is_in_line = true;
         has_any_ = true;
     }
 
@@ -28,7 +26,7 @@ public:
     template <class Send>
     void send(Send send) {
         const Lock lock(mutex_);
-        while (has_first() && send(calls_.front().call)) calls_.pop_front();
+        while (has_first() && send(calls_.front().call)) pop();
         has_any_ = !calls_.empty();
     }
 
@@ -43,7 +41,10 @@ public:
     // worker.
     void inherit(const std::vector<CallPtr>& calls) {
         const Lock lock(mutex_);
-        for (auto call = calls.rbegin(); call != calls.rend(); ++call) calls_.push_front({*call, true});
+        for (auto call = calls.rbegin(); call != calls.rend(); ++call) {
+            calls_.push_front({*call, true});
+            (*call)->is_in_line = true;
+        }
         for (Place& place : calls_) place.is_inherited = true;
         has_any_ = !calls_.empty();
     }
@@ -58,11 +59,13 @@ public:
         }
     }
 
-    // Ends a call whose deadline has passed; false if a worker has it, or it is done.
-    bool expire(Call& call) {
+    // Ends a call, for a reason or because nobody waits for it; false if a worker has it, or it is done. It no longer
+    // holds what it was to send, and goes when it is first in line.
+    bool end(Call& call, const std::exception_ptr& error) {
         const Lock lock(mutex_);
         if (call.exchange != nullptr || call.done()) return false;
-        call.fail(expired(call));
+        call.attachments.clear();
+        call.fail(error);
         return true;
     }
 
@@ -77,8 +80,13 @@ private:
 
     // Forgets the calls in front that are over, or have been sent.
     bool has_first() {
-        while (!calls_.empty() && !is_waiting(*calls_.front().call)) calls_.pop_front();
+        while (!calls_.empty() && !is_waiting(*calls_.front().call)) pop();
         return !calls_.empty();
+    }
+
+    void pop() {
+        calls_.front().call->is_in_line = false;
+        calls_.pop_front();
     }
 
     std::mutex mutex_;

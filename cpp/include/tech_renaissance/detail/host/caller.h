@@ -10,9 +10,11 @@
 #include <new>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
+#include "tech_renaissance/body.h"
 #include "tech_renaissance/call_options.h"
 #include "tech_renaissance/detail/host/deadline_watch.h"
 #include "tech_renaissance/detail/host/ladder.h"
@@ -29,7 +31,9 @@ public:
     using Milliseconds = std::chrono::milliseconds;
 
     Caller(Life& life, Supervisor::Hooks hooks)
-        : life_(life), deadlines_(std::make_unique<DeadlineWatch>([this](const CallPtr& call) { end_overdue(call); })) {
+        : life_(life),
+          deadlines_(
+              std::make_unique<DeadlineWatch>([this](const CallPtr& call, EndReason why) { return end(call, why); })) {
         if (life_.options().restart != Restart::never)
             supervisor_ = std::make_shared<Supervisor>(life_, std::move(hooks));
     }
@@ -83,11 +87,18 @@ public:
     // Throws LocalProtocolError bad_message.
     CallPtr make_call(const std::string& message, const CallOptions& options) {
         life_.check_ours();
-        auto call = std::make_shared<Call>();
-        call->request = parse_message(message);
-        call->request.id = next_id_++;
-        call->idempotent = options.idempotent;
-        if (options.deadline) call->set_deadline(deadline_after(*options.deadline));
+        return make_call(parse_message(message), options);
+    }
+
+    // A typed call. Copies what the body is a view of. Throws LocalProtocolError bad_message for the name of a command;
+    // ArenaFull.
+    CallPtr make_call(std::string_view command, Body arguments, const CallOptions& options) {
+        life_.check_ours();
+        check_command(command);
+        const CallPtr call = make_call({std::string(command), std::move(arguments.text), std::nullopt}, options);
+        call->request.typed = true;
+        call->request.form = arguments.form;
+        for (const Attachment& one : arguments.attachments) call->attachments.push_back(life_.transport().place(one));
         return call;
     }
 
@@ -137,7 +148,7 @@ public:
         return fetch(make_call(message, options), options);
     }
     Reply fetch(const CallPtr& call, const CallOptions& options) {
-        if (call->request.is_exit()) throw LocalProtocolError("bad_message", "'exit' has no answer: use please_exit");
+        require_answer(*call);
         const Milliseconds timeout = timeout_of(options);
         const Clock::time_point until = submit(call, timeout, [] {});
         try {
@@ -148,19 +159,78 @@ public:
         }
     }
 
+    // Puts a call in line, once the worker is ready. Does not wait for room: whoever waits for anything sends what is
+    // in line.
+    void put_in_line(const CallPtr& call) {
+        require_answer(*call);
+        call->stays_in_line = true;
+        submit(call, life_.options().launch_timeout, [] {});
+        if (call->exchange == nullptr) is_done(call);  // makes room for it
+    }
+
     // Waits for the reply to a call that is under way. Throws TimedOut, or what ended the call.
     Reply answer(const CallPtr& call, Clock::time_point until, Milliseconds timeout) {
-        while (true) {
+        if (!wait(call, until)) throw_timed_out(*call, timeout);
+        return take(call);
+    }
+
+    // Waits until a call is done; false after the timeout.
+    bool wait(const CallPtr& call, Clock::time_point until) {
+        while (!call->done()) {
             const WorkerPtr worker = this->worker();
             wait_once(call, *worker, until);
-            if (call->done()) return take_reply(call, *worker);
-            if (Clock::now() >= until) throw_timed_out(*call, *worker, timeout);
+            if (!call->done() && Clock::now() >= until) return false;
+        }
+        return true;
+    }
+
+    // The reply to a call that is done. Throws what ended it.
+    Reply take(const CallPtr& call) const {
+        deadlines_->remove(call);
+        try {
+            return call->take();
+        } catch (const TimedOut& error) {
+            if (error.step() == "queue") throw_expired(*call, *worker());  // with the stacks of what held it up
+            throw;
         }
     }
 
-    // Nobody waits for the call any longer. Its deadline still applies.
+    // Throws the error of a wait that was too short.
+    [[noreturn]] void throw_timed_out(Call& call, Milliseconds timeout) const {
+        const WorkerPtr worker = this->worker();
+        call.timed_out = true;
+        std::string text = quoted(call) + " was not answered within " + format_seconds(timeout);
+        const std::string lack = worker->lack();
+        if (!lack.empty()) text += ", as far as this process can see: " + lack;
+        const std::string stack = timeout < least_wait ? "" : worker->stacks();
+        if (!stack.empty()) text += "; the worker's stacks:\n" + stack;
+        throw TimedOut("timed_out", text, {"", stack, nullptr});
+    }
+
+    // Whether a call is done, after taking in what has come.
+    bool is_done(const CallPtr& call) const {
+        if (!call->done()) worker()->exchange().is_done(call);
+        return call->done();
+    }
+
+    // Ends a call, wherever it is, and no other. Does not wait: if it is in work, the ladder is climbed in a thread.
+    // Throws LaunchError launch_failed if there is no thread.
+    void cancel(const CallPtr& call) {
+        call->cancelled = true;
+        if (!end_unbegun(call)) deadlines_->cancel(call);
+    }
+
+    // "queued", "sent", "running" or "done".
+    std::string state_of(const CallPtr& call) const {
+        if (is_done(call)) return "done";
+        if (call->exchange == nullptr) return "queued";
+        return worker()->exchange().has_begun(*call) ? "running" : "sent";
+    }
+
+    // Nobody waits for the call any longer: if it is in line, it is not sent. Its deadline still applies.
     void abandon(const CallPtr& call) {
         call->abandoned = true;
+        if (life_.queue().end(*call, nullptr)) return;
         if (const WorkerPtr worker = life_.worker()) worker->exchange().abandon(call);
     }
 
@@ -181,7 +251,7 @@ private:
     // False if the worker ended before it took the call and there will be another.
     bool try_submit(const CallPtr& call, LaunchedWorker& worker, Clock::time_point until, Milliseconds timeout) {
         const Clock::time_point last = call->deadline ? std::min(until, *call->deadline) : until;
-        if (supervisor_) supervisor_->check_allowed(call->request);
+        if (supervisor_) supervisor_->check_allowed(*call);
         try {
             if (worker.exchange().send(call, left_until(last))) return true;
         } catch (const WorkerLost&) {
@@ -208,25 +278,47 @@ private:
     void wait_in_line(const CallPtr& call, Clock::time_point until) {
         if (!supervisor_ || supervisor_->wait_served_again(call, until))
             worker()->exchange().wait_sent(call, left_until(until));
-        if (call->is_overdue()) life_.queue().expire(*call);
+        if (call->is_overdue()) life_.queue().end(*call, expired(*call));
     }
 
-    Reply take_reply(const CallPtr& call, LaunchedWorker& worker) {
-        deadlines_->remove(call);
-        try {
-            return call->take();
-        } catch (const TimedOut& error) {
-            if (error.step() == "queue") throw_expired(*call, worker);  // with the stacks of what held it up
-            throw;
-        }
+    CallPtr make_call(Request request, const CallOptions& options) {
+        auto call = std::make_shared<Call>();
+        call->request = std::move(request);
+        call->request.id = next_id_++;
+        call->idempotent = options.idempotent;
+        if (options.deadline) call->set_deadline(deadline_after(*options.deadline));
+        return call;
     }
 
-    // Runs in the thread that watches deadlines.
-    void end_overdue(const CallPtr& call) {
-        if (life_.queue().expire(*call)) return;
+    static void require_answer(const Call& call) {
+        if (call.request.is_exit()) throw LocalProtocolError("bad_message", "'exit' has no answer: use please_exit");
+    }
+
+    // Runs in the thread that ends calls. False if the call is still to be ended.
+    bool end(const CallPtr& call, EndReason why) {
+        if (why == EndReason::deadline ? end_overdue(call) : end_unbegun(call)) return true;
         const WorkerPtr worker = life_.worker();
-        if (!worker || call->exchange != &worker->exchange() || worker->exchange().expire(call)) return;
-        worker->end_call(*call->request.id, message_of(call->request), EndReason::deadline);
+        return call->exchange == &worker->exchange() &&
+               !worker->end_call(*call->request.id, message_of(call->request), why).empty();
+    }
+
+    // True if the call is done, or nobody can end it any longer; false if it is in work.
+    bool end_overdue(const CallPtr& call) {
+        if (life_.queue().end(*call, expired(*call))) return true;
+        const WorkerPtr worker = life_.worker();
+        return !worker || call->exchange != &worker->exchange() || worker->exchange().expire(call);
+    }
+
+    // The same for a cancelled call.
+    bool end_unbegun(const CallPtr& call) {
+        if (call->done()) return true;
+        const WorkerPtr worker = life_.worker();
+        if (life_.queue().end(*call, unbegun(*call, EndReason::cancel))) {
+            if (supervisor_) supervisor_->worker_ended();
+            if (worker) worker->exchange().wake();
+            return true;
+        }
+        return !worker || call->exchange != &worker->exchange() || worker->exchange().give_up(call);
     }
 
     static std::string quoted(const Call& call) { return "'" + call.request.command + "'"; }
@@ -246,16 +338,6 @@ private:
         const bool has_waited = Clock::now() - call.made >= least_wait;
         std::rethrow_exception(
             ended_call(call.request, EndReason::deadline, {"queue", has_waited ? worker.stacks() : "", nullptr}));
-    }
-
-    [[noreturn]] static void throw_timed_out(Call& call, LaunchedWorker& worker, Milliseconds timeout) {
-        call.timed_out = true;
-        std::string text = quoted(call) + " was not answered within " + format_seconds(timeout);
-        const std::string lack = worker.lack();
-        if (!lack.empty()) text += ", as far as this process can see: " + lack;
-        const std::string stack = timeout < least_wait ? "" : worker.stacks();
-        if (!stack.empty()) text += "; the worker's stacks:\n" + stack;
-        throw TimedOut("timed_out", text, {"", stack, nullptr});
     }
 
     Life& life_;

@@ -1,4 +1,4 @@
-// The thread that watches deadlines.
+// The thread that ends calls: when their deadlines pass, and when they are cancelled.
 #pragma once
 
 #include <chrono>
@@ -21,8 +21,9 @@ namespace tr::detail {
 // Thread-safe. The thread starts with the first deadline and sleeps until the next one.
 class DeadlineWatch {
 public:
-    // passed is called in the thread, for each call that is not done at its deadline.
-    explicit DeadlineWatch(std::function<void(const CallPtr&)> passed) : passed_(std::move(passed)) {}
+    // end is called in the thread, for each call that is not done at its deadline, or was cancelled; again after a
+    // moment if it returns false.
+    explicit DeadlineWatch(std::function<bool(const CallPtr&, EndReason)> end) : end_(std::move(end)) {}
     DeadlineWatch(const DeadlineWatch&) = delete;
     DeadlineWatch& operator=(const DeadlineWatch&) = delete;
     // Waits for the thread.
@@ -44,10 +45,12 @@ public:
     }
 
     // REQUIRES: the call has a deadline, and prepare() was called.
-    void add(const CallPtr& call) {
-        const std::lock_guard<std::mutex> lock(mutex_);
-        const auto place = calls_.emplace(key_of(*call), call).first;
-        if (place == calls_.begin()) changed_.notify_all();
+    void add(const CallPtr& call) { add(key_of(*call), {call, EndReason::deadline}); }
+
+    // Ends a call now. Throws LaunchError launch_failed if there is no thread.
+    void cancel(const CallPtr& call) {
+        prepare();
+        add({Clock::now(), *call->request.id}, {call, EndReason::cancel});
     }
 
     // REQUIRES: the call is done.
@@ -66,8 +69,18 @@ public:
 
 private:
     using Key = std::pair<Clock::time_point, std::int64_t>;
+    struct Due {
+        CallPtr call;
+        EndReason why;
+    };
 
     static Key key_of(const Call& call) { return {*call.deadline, *call.request.id}; }
+
+    void add(const Key& key, Due due) {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        const auto place = calls_.emplace(key, std::move(due)).first;
+        if (place == calls_.begin()) changed_.notify_all();
+    }
 
     void run() {
         std::unique_lock<std::mutex> lock(mutex_);
@@ -88,11 +101,10 @@ private:
         }
     }
 
-    // False if it failed, for example because memory ran out: that may pass, and must not end the thread.
-    bool end(const CallPtr& call) const noexcept {
+    // False also if it failed, for example because memory ran out: that may pass, and must not end the thread.
+    bool end(const Due& due) const noexcept {
         try {
-            if (!call->done()) passed_(call);
-            return true;
+            return due.call->done() || end_(due.call, due.why);
         } catch (const std::exception&) {
             return false;
         }
@@ -101,10 +113,10 @@ private:
     // How long to wait before retrying to end a call.
     static constexpr std::chrono::milliseconds retry{100};
 
-    std::function<void(const CallPtr&)> passed_;
+    std::function<bool(const CallPtr&, EndReason)> end_;
     std::mutex mutex_;  // for everything below
     std::condition_variable changed_;
-    std::map<Key, CallPtr> calls_;
+    std::map<Key, Due> calls_;
     bool closed_ = false;
     std::thread thread_;
 };

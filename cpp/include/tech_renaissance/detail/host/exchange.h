@@ -98,8 +98,8 @@ public:
     }
 
     // Hands a call to the worker in its turn, waiting for room; false if there was none. True also if as many calls are
-    // under way as may be: then the call stays in line, and whoever waits for anything sends it in its turn. Throws
-    // what ended the worker; the call then stays in line.
+    // under way as may be, or the call may stay in line: whoever waits for anything sends it in its turn. Throws what
+    // ended the worker; the call then stays in line.
     bool send(const CallPtr& call, Milliseconds timeout) {
         const Clock::time_point deadline = deadline_after(timeout);
         if (hooks_.wait_for_room) hooks_.wait_for_room(timeout);
@@ -137,7 +137,7 @@ public:
             take_in();
             return is_over(*call);
         }
-        if (queue_.expire(*call)) {
+        if (queue_.end(*call, expired(*call))) {
             const Lock lock(mutex_);
             changed_.notify_all();
             return true;
@@ -151,6 +151,37 @@ public:
         calls_.erase(id);
         call->fail(expired(*call));
         return true;
+    }
+
+    // Ends a call that the worker has not begun, and tells the worker; false if it is in work. True also if it is done,
+    // or no longer belongs to this exchange.
+    bool give_up(const CallPtr& call) {
+        const Id id = *call->request.id;
+        const Lock lock(mutex_);
+        if (is_over(*call) || calls_.count(id) == 0) return true;
+        try {
+            transport_.give_up(id);
+        } catch (const std::system_error&) {  // the ladder does without
+            return false;
+        }
+        // The worker stores what it begins before it looks at what has been given up.
+        std::atomic_thread_fence(std::memory_order_seq_cst);
+        if (is_in_work(id)) return false;
+        calls_.erase(id);
+        settle(*call, unbegun(*call, EndReason::cancel));
+        return true;
+    }
+
+    // Whether the worker has begun a call.
+    bool has_begun(const Call& call) {
+        const Lock lock(mutex_);
+        return !is_over(call) && !transport_.begun({*call.request.id}).empty();
+    }
+
+    // Something has become of a call in line.
+    void wake() {
+        const Lock lock(mutex_);
+        wake_all();
     }
 
     // The host is about to end a request in work, whose answer no longer counts. `call` becomes its call, to be failed
@@ -173,9 +204,7 @@ public:
     // Fails a call that its host has ended.
     void fail(Call& call, std::exception_ptr error) {
         const Lock lock(mutex_);
-        call.fail(std::move(error));
-        changed_.notify_all();
-        if (reading_) transport_.wake();
+        settle(call, std::move(error));
     }
 
     // Waits until every call is answered; false after the timeout. Throws what ended the worker.
@@ -183,6 +212,16 @@ public:
         return until_served(
             [this] {
                 if (connection_.state() == State::busy) return false;
+                check_usable();
+                return queue_.empty();
+            },
+            deadline_after(timeout));
+    }
+
+    // Waits until no call is in line; false after the timeout. Throws what ended the worker.
+    bool wait_flushed(Milliseconds timeout) {
+        return until_served(
+            [this] {
                 check_usable();
                 return queue_.empty();
             },
@@ -235,6 +274,16 @@ private:
         until([] { return false; }, Milliseconds(0));
     }
 
+    void settle(Call& call, std::exception_ptr error) {
+        call.fail(std::move(error));
+        wake_all();
+    }
+
+    void wake_all() {
+        changed_.notify_all();
+        if (reading_) transport_.wake();
+    }
+
     // Turns a failure of the transport itself into an error.
     template <class Action>
     static auto reaching_worker(Action action) {
@@ -252,7 +301,7 @@ private:
         if (queue_.seems_empty() && try_send(call)) return true;
         queue_.add(call);
         send_queued(call.get());
-        return call->exchange != nullptr || is_window_full();
+        return call->exchange != nullptr || call->stays_in_line || is_window_full();
     }
 
     bool try_send_past_queue(const CallPtr& call) {
@@ -489,7 +538,8 @@ private:
         last_failed_ = reply.response.error.has_value();
         if (is_refusal(reply.response)) last_refused_ = *reply.response.id;
         if (!call) return;
-        // An answer after the deadline counts as one after the first step, even if we have not taken that step yet.
+        // An answer after the end counts as one after the first step, even if we have not taken that step yet.
+        if (call->cancelled) return call->fail(ended_call(call->request, EndReason::cancel, late(reply.response)));
         if (call->is_overdue()) return call->fail(ended_call(call->request, EndReason::deadline, late(reply.response)));
         if (reply.response.command.empty()) reply.response.command = call->request.command;
         call->answer(std::move(reply));
@@ -506,7 +556,7 @@ private:
         if (call) call->fail(std::make_exception_ptr(unreadable.error));
     }
 
-    // How a call ended that was answered after its deadline.
+    // How a call ended that was answered after it was to end.
     static CallEnd late(const Response& response) { return {is_refusal(response) ? "queue" : "notice", "", nullptr}; }
 
     // Whether the worker did not begin the request, because it was over by then.
@@ -555,7 +605,7 @@ private:
         const std::vector<Begun> begun = transport_.begun({waiting.begin(), waiting.end()});
         for (const Id id : waiting) {
             const auto found = calls_.find(id);
-            if (found == calls_.end() || found->second->abandoned) continue;
+            if (found == calls_.end() || found->second->abandoned || found->second->cancelled) continue;
             const bool has_begun =
                 std::any_of(begun.begin(), begun.end(), [id](const Begun& one) { return one.id == id; });
             if (has_begun && !found->second->idempotent) continue;

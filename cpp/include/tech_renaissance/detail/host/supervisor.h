@@ -117,10 +117,10 @@ public:
         return given_up_ != nullptr;
     }
 
-    // Throws WorkerLost quarantined if the request has ended too many workers.
-    void check_allowed(const Request& request) const {
+    // Throws WorkerLost quarantined if the call has ended too many workers.
+    void check_allowed(const Call& call) const {
         const Lock lock(mutex_);
-        if (const std::exception_ptr error = quarantine_.refuse(request)) std::rethrow_exception(error);
+        if (const std::exception_ptr error = quarantine_.refuse(call)) std::rethrow_exception(error);
     }
 
     // Whether another worker will replace one that can no longer be used. False in the supervisor's own thread, where
@@ -221,9 +221,9 @@ private:
         dead->close();
         const Lock lock(mutex_);
         const CallPtr last_call = dead->last_call();
-        if (last_call && !dead->was_stopped()) quarantine_.note(last_call->request, dead->post_mortem());
+        if (last_call && !dead->was_stopped()) quarantine_.note(*last_call, dead->post_mortem());
         life_.queue().fail(
-            [this](const Call& call) { return call.is_overdue() ? expired(call) : quarantine_.refuse(call.request); });
+            [this](const Call& call) { return call.is_overdue() ? expired(call) : quarantine_.refuse(call); });
         changed_.notify_all();
     }
 

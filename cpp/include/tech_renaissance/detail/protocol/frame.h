@@ -385,4 +385,15 @@ inline Request parse_message(std::string_view text) {
     }
 }
 
+// Throws LocalProtocolError "bad_message" if this is not the name of a command that can be called with values.
+inline void check_command(std::string_view command) {
+    const bool is_word = !command.empty() && command.find_first_of(white_space) == std::string_view::npos;
+    if (!is_word || command[0] == '{' || utf8::find_invalid(command) != std::string_view::npos) {
+        throw LocalProtocolError("bad_message", "'" + std::string(command) +
+                                                    "' is not the name of a command: arguments are separate, as in "
+                                                    "call(\"add\", 1, 2)");
+    }
+    if (command == "exit") throw LocalProtocolError("bad_message", "'exit' has no answer: use please_exit");
+}
+
 }  // namespace tr::detail

@@ -10,17 +10,22 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
+#include "tech_renaissance/body.h"
 #include "tech_renaissance/call_options.h"
 #include "tech_renaissance/config.h"
 #include "tech_renaissance/detail/base/deadline.h"
 #include "tech_renaissance/detail/base/names.h"
 #include "tech_renaissance/detail/host/caller.h"
+#include "tech_renaissance/detail/host/door.h"
 #include "tech_renaissance/detail/host/life.h"
 #include "tech_renaissance/detail/host/supervisor.h"
 #include "tech_renaissance/detail/protocol/frame.h"
+#include "tech_renaissance/detail/surface/future.h"
+#include "tech_renaissance/detail/surface/reply.h"
 #include "tech_renaissance/detail/transport/transport.h"
 #include "tech_renaissance/error.h"
 #include "tech_renaissance/post_mortem.h"
@@ -44,31 +49,6 @@ inline CallOptions within(std::uint32_t timeout_ms) {
     return {std::chrono::milliseconds(timeout_ms), std::nullopt, false};
 }
 
-inline void check(const Response& response) {
-    if (!response.error) return;
-    const Failure& error = *response.error;
-    std::string text = response.command + ": " + error.message;
-    if (!error.traceback.empty()) text += "\n" + error.traceback;
-    throw CommandError(error.code, text, {error.type, error.message, error.traceback}, response.result);
-}
-
-inline std::string text_of(Reply reply) {
-    check(reply.response);
-    return std::move(reply.response.result);
-}
-
-inline std::vector<Tensor> tensors_of(Reply reply) {
-    check(reply.response);
-    if (reply.attachments.empty()) {
-        const std::string text =
-            "'" + reply.response.command + "' answered '" + reply.response.result + "' and no tensor";
-        throw CommandError("no_tensor", text, {}, reply.response.result);
-    }
-    std::vector<Tensor> tensors;
-    for (Attachment& attachment : reply.attachments) tensors.push_back(std::move(attachment.data));
-    return tensors;
-}
-
 }  // namespace detail
 
 struct PythonSession::Impl {
@@ -78,7 +58,8 @@ struct PythonSession::Impl {
     Impl(PythonSession& its_session, SessionOptions options)
         : session(its_session),
           life(std::move(options), [bell = bell] { ring(*bell); }),
-          caller(life, {[this] { prepare_restart(); }, [this] { run_hook(); }}) {
+          caller(life, {[this] { prepare_restart(); }, [this] { run_hook(); }}),
+          door(std::make_shared<detail::Door>(caller)) {
         *bell = caller.supervisor();
     }
     Impl(const Impl&) = delete;
@@ -88,8 +69,10 @@ struct PythonSession::Impl {
             caller.leave_threads();
             return;
         }
-        caller.close();
-        life.end();
+        door->close([this] {
+            caller.close();
+            life.end();
+        });
     }
 
     static void ring(const Bell& bell) {
@@ -167,6 +150,7 @@ struct PythonSession::Impl {
     std::shared_ptr<Bell> bell = std::make_shared<Bell>();
     detail::Life life;
     detail::Caller caller;
+    std::shared_ptr<detail::Door> door;
     std::mutex asked_mutex;
     std::deque<detail::CallPtr> asked;  // calls of send_request whose answers have not been fetched
     bool has_timed_out = false;         // whether a wait for one of them has timed out
@@ -330,6 +314,22 @@ TR_INLINE Tensor PythonSession::calculate(const std::string& command, const std:
     const detail::CallPtr call = caller.make_call(command, options);
     caller.attach(*call, tensors);
     return detail::tensors_of(caller.fetch(call, options)).front();
+}
+
+TR_INLINE Body PythonSession::make_call(std::string_view command, Body arguments, const CallOptions& options) const {
+    detail::Caller& caller = impl_->caller;
+    return detail::body_of(caller.fetch(caller.make_call(command, std::move(arguments), options), options));
+}
+
+TR_INLINE detail::Pending PythonSession::begin_call(std::string_view command, Body arguments,
+                                                    const CallOptions& options) const {
+    const detail::CallPtr call = impl_->caller.make_call(command, std::move(arguments), options);
+    impl_->caller.put_in_line(call);
+    return {call, impl_->door, options.timeout};
+}
+
+TR_INLINE bool PythonSession::flush(std::uint32_t timeout_ms) const {
+    return impl_->caller.ready_worker()->exchange().wait_flushed(std::chrono::milliseconds(timeout_ms));
 }
 
 // ------------------------------------------------------------------- tensors

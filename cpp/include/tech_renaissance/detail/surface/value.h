@@ -172,6 +172,27 @@ TR_INLINE Value Value::read(Decoder& decoder) {
     return members;
 }
 
+TR_INLINE Body encode_call(const Arguments& arguments) {
+    const Value::List& positional = arguments.positional;
+    if (arguments.keywords.empty() && positional.size() == 1 && positional[0].kind() == Value::Kind::Text)
+        return encode_text(positional[0].text(), Body::Role::Call);
+    Encoder encoder(Body::Role::Call);
+    encoder.begin_list();
+    encoder.begin_list();
+    for (const Value& argument : positional) Codec<Value>::put(encoder, argument);
+    encoder.end_list();
+    if (!arguments.keywords.empty()) {
+        encoder.begin_dict();
+        for (const Value::Member& keyword : arguments.keywords) {
+            encoder.key(keyword.key);
+            Codec<Value>::put(encoder, keyword.value);
+        }
+        encoder.end_dict();
+    }
+    encoder.end_list();
+    return encoder.finish();
+}
+
 TR_INLINE Arguments decode_call(const Body& body) {
     const ExpandedBody expanded(body, Body::Role::Call);
     Decoder decoder(expanded.json, *expanded.attachments, Body::Role::Call);

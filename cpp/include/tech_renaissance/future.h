@@ -1,0 +1,99 @@
+// The result of a call that is under way: PythonSession::submit.
+#pragma once
+
+#include "tech_renaissance/config.h"
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+#include <type_traits>
+#include <utility>
+
+#include "tech_renaissance/body.h"
+#include "tech_renaissance/codec.h"
+
+namespace tr {
+
+namespace detail {
+
+class Call;
+class Door;
+
+// What a future does that does not depend on the type of its result.
+class Pending {
+public:
+    Pending() noexcept = default;
+    // timeout: how long to wait if nothing else is said.
+    Pending(std::shared_ptr<Call> call, std::shared_ptr<Door> door, std::optional<std::chrono::milliseconds> timeout);
+    Pending(Pending&& other) noexcept = default;
+    Pending& operator=(Pending&& other) noexcept;
+    ~Pending();
+
+    bool is_valid() const noexcept { return call_ != nullptr; }
+    Body get(std::optional<std::chrono::milliseconds> timeout);
+    bool wait_for(std::chrono::milliseconds timeout) const;
+    bool is_ready() const;
+    void cancel() const;
+    std::string state() const;
+
+private:
+    const std::shared_ptr<Call>& call() const;
+    void drop() noexcept;
+
+    std::shared_ptr<Call> call_;
+    std::shared_ptr<Door> door_;
+    std::optional<std::chrono::milliseconds> timeout_;
+};
+
+// The value of a call's result; of void, none.
+template <class T>
+T value_of(const Body& body) {
+    if constexpr (!std::is_void_v<T>) return decode_result<T>(body);
+}
+
+}  // namespace detail
+
+// Whoever waits for one future of a session, or makes a call in it, also moves the others on; there is no thread for
+// it.
+//
+// May outlive its session: then a result that has come is still there, and any other is SessionClosed. Different
+// futures may be used by different threads; one future by several, except for `get`, moves and destruction.
+template <class T>
+class [[nodiscard]] Future {
+public:
+    // Of no call.
+    Future() noexcept = default;
+    explicit Future(detail::Pending pending) noexcept : pending_(std::move(pending)) {}
+    Future(Future&&) noexcept = default;
+    Future& operator=(Future&&) noexcept = default;
+    // Does not wait. A call that has not been sent is not sent any more; if it has been, its answer is dropped.
+    ~Future() = default;
+
+    // Whether it has a call whose result has not been taken.
+    bool valid() const noexcept { return pending_.is_valid(); }
+
+    // Waits for the result and takes it, which can be done once. Waits for as long as it takes, or
+    // CallOptions::timeout. Throws what a call throws; after TimedOut "timed_out" the future is as before.
+    // LocalProtocolError "no_request" if it is not valid, here and below.
+    T get() { return detail::value_of<T>(pending_.get(std::nullopt)); }
+    T get(std::chrono::milliseconds timeout) { return detail::value_of<T>(pending_.get(timeout)); }
+
+    // Waits until the call is done, well or not; false after the timeout.
+    bool wait_for(std::chrono::milliseconds timeout) const { return pending_.wait_for(timeout); }
+
+    // Whether the call is done, as far as that can be seen without waiting.
+    bool ready() const { return pending_.is_ready(); }
+
+    // Ends this call, wherever it is, and no other. Does not wait: `get` throws CallCancelled once it has ended. If it
+    // is in work, that takes the steps of PythonSession::cancel. Does nothing if it is done.
+    void cancel() { pending_.cancel(); }
+
+    // "queued", "sent", "running" or "done".
+    std::string state() const { return pending_.state(); }
+
+private:
+    detail::Pending pending_;
+};
+
+}  // namespace tr
