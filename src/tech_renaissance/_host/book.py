@@ -7,7 +7,7 @@ the transport keeps what it took and knows what it sent, and everything done wit
 import time
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
-from .._base.errors import RemoteProtocolError, TechRenaissanceError, WorkerLost
+from .._base.errors import RemoteProtocolError, SessionClosed, TechRenaissanceError, WorkerLost
 from .._protocol.connection import Connection, State
 from .._protocol.frame import Credit, Exit, Frame, Item, Ready, Request, Response
 from .._transport.transport import BROKEN_RING, HostTransport, Taken, Unreadable
@@ -208,7 +208,10 @@ class Book:
         if self._switch_output:
             self._switch_output("")
         if call and not call.done:
-            if call.why or error or call.request.deadline_ns is not None:
+            if self.was_asked_to_leave and call.items is not None and not call.why and _was_closed(response):
+                text = f"the worker was asked to exit, and closed the stream of {call.request.command!r}"
+                call.error = SessionClosed("session_closed", text)
+            elif call.why or error or call.request.deadline_ns is not None:
                 _end(call, response, error)
             else:
                 _answer(call, response)
@@ -287,6 +290,12 @@ def _end(call: Call, response: Response, error: Optional[RemoteProtocolError]) -
 def _was_refused(response: Response) -> bool:
     """Whether the worker did not begin the request, because it was over by then."""
     return response.error is not None and response.error.code == "cancelled" and not response.error.type
+
+
+def _was_closed(response: Response) -> bool:
+    """Whether the worker closed a stream."""
+    error = response.error
+    return error is not None and error.code == "cancelled" and error.type == "GeneratorExit"
 
 
 def unreachable(error: OSError) -> WorkerLost:

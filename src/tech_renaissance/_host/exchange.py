@@ -171,6 +171,10 @@ class Exchange(Book):
 
     def cancel(self, call: Call) -> bool:
         """End a call that was sent, but has not begun; True also if it is done. False if it is in work."""
+        with self._lock:
+            if call.done:
+                return True
+            call.why, call.step = "cancel", "notice"  # first, because the worker may answer at once
         request_id = call.request.id or 0
         # The list comes before the look, and the worker's slot before its own look at the list: so one side sees the other's.
         self._transport.give_up(request_id)

@@ -39,7 +39,8 @@ class OutStream:
 
     def close(self) -> Response:
         """Have the generator run its ``finally`` blocks. Its host, which has given it up, drops the response."""
-        response = error_response(self.request, Failure("cancelled", "its host closed the stream"))
+        failure = Failure("cancelled", "its host closed the stream, or took no more of it", "GeneratorExit")
+        response = error_response(self.request, failure)
         try:
             self._close()
         except BaseException as error:

@@ -147,14 +147,7 @@ class ShmWorker(WorkerTransport):
 
     def try_send(self, frame: Frame) -> bool:
         """See Transport."""
-        if frame is self._unsent_frame:
-            data = self._unsent
-        elif not isinstance(frame, (Response, Item)):
-            data = self._encode(frame)
-        elif frame.attachments:
-            data = self._encode_with_attachments(frame)
-        else:
-            data = self._encode_body(frame, ())
+        data = self._unsent if frame is self._unsent_frame else self._encode(frame)
         if len(data) > LARGEST_NBYTES:
             data = self._in_block(data)
         if self.lessee.used and isinstance(frame, Response):
@@ -168,12 +161,7 @@ class ShmWorker(WorkerTransport):
         if isinstance(frame, (Response, Item)):  # do this while the host reads it
             self.release_lent()
         if isinstance(frame, Response):
-            self.served += 1
-            parked = self._parked.pop(frame.id or 0, None) if self._parked else None
-            self.count(CURRENT_ID if parked is None else parked, is_failure=frame.error is not None)
-            self._words[SERVED] = self.served
-            if self._heard != self.settled and not self._unopened and not self.side.reader.has_frame:
-                self._settle()
+            self._note_answer(frame)
         elif isinstance(frame, Exiting):
             self._say("exiting")
         return True
@@ -328,7 +316,17 @@ class ShmWorker(WorkerTransport):
         if self.side.reader.is_crowded:
             self._wake_host()
 
+    def _note_answer(self, response: Response) -> None:
+        self.served += 1
+        parked = self._parked.pop(response.id or 0, None) if self._parked else None
+        self.count(CURRENT_ID if parked is None else parked, is_failure=response.error is not None)
+        self._words[SERVED] = self.served
+        if self._heard != self.settled and not self._unopened and not self.side.reader.has_frame:
+            self._settle()
+
     def _encode(self, frame: Frame) -> bytes:
+        if isinstance(frame, (Response, Item)):
+            return self._encode_with_attachments(frame) if frame.attachments else self._encode_body(frame, ())
         if isinstance(frame, Ready):
             info = {**frame.info, "control": self.control.fileno()}
             self._place.check()

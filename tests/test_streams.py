@@ -1,0 +1,201 @@
+"""Streams: what a generator yields comes item by item, and whatever ends one ends nothing else."""
+
+import contextlib
+from pathlib import Path
+from typing import Any, Callable, List
+
+import numpy as np
+import pytest
+from gates import Gate
+from leaks import wait_until
+
+from tech_renaissance import (
+    CallCancelled,
+    CommandError,
+    RestartPolicy,
+    SessionClosed,
+    TimedOut,
+    WorkerLost,
+)
+
+Start = Callable[..., Any]
+WORKER = "streams.py"
+
+
+def test_items_come_in_order_and_then_the_result(start: Start) -> None:
+    """None, one, and many more than there is credit for."""
+    session = start(WORKER)
+    for end in (0, 1, 16, 17, 300):
+        stream = session.stream("count", end)
+        assert list(range(end)) == list(stream)
+        assert "that was all" == stream.result()
+        assert [] == list(stream)
+    assert ["0", "1", "2"] == list(session.stream("iterator", 3))
+
+
+def test_a_plain_call_gets_the_items_as_a_list(start: Start) -> None:
+    """A text call as well; too many are refused."""
+    session = start(WORKER)
+    assert [0, 1, 2] == session.call("count", 3)
+    assert "[0,1,2]" == session.fetch_response("count 3")
+    with pytest.raises(CommandError) as refused:
+        session.call("count", 10_001)
+    assert "too_large" == refused.value.code
+    assert session.call("closings") == session.call("beginnings")
+
+
+def test_a_command_that_is_no_generator_has_no_items(start: Start) -> None:
+    """Only its result, even if that is a list."""
+    session = start(WORKER)
+    stream = session.stream("closings")
+    assert [] == list(stream)
+    assert 0 == stream.result()
+
+
+def test_items_carry_tensors_and_bytes(start: Start) -> None:
+    """They stay when the stream is over."""
+    items: List[Any] = list(start(WORKER).stream("tensors", 40))
+    for number, item in enumerate(items):
+        assert (number, b"x" * number) == (item["number"], item["raw"])
+        np.testing.assert_array_equal(np.full(100, number, np.float32), item["tensor"])
+
+
+def test_an_error_comes_after_the_items_before_it(start: Start, transport: str) -> None:
+    """The generator's own, that of an item that cannot be sent, and the worker's death."""
+    session = start(WORKER)
+    for args, options, error, code in (
+        (("count", 50), {"fail_at": 30}, CommandError, "command_failed"),
+        (("bad_item",), {}, CommandError, "command_failed"),
+        (("count",), {}, CommandError, "wrong_arguments"),
+        (("no-such",), {}, CommandError, "unknown_command"),
+        (("count", 50), {"die_at": 30}, WorkerLost, "worker_lost"),
+    ):
+        got: List[Any] = []
+        with pytest.raises(error) as raised:
+            for item in session.stream(*args, **options):
+                got.append(item)  # noqa: PERF402 - those before the error count
+        assert code == raised.value.code
+        if transport == "shm":
+            assert len(got) == (30 if options else 1 if args == ("bad_item",) else 0)
+
+
+def test_streams_and_calls_take_turns(start: Start, transport: str) -> None:
+    """Two streams at once, and a call in the middle of the loop."""
+    session = start(WORKER)
+    one, other = session.stream("count", 60), session.stream("count", 60)
+    assert [(n, n) for n in range(60)] == [pair[:2] for pair in zip(one, other)]
+    before = session.call("closings")
+    for item in session.stream("count", 60):
+        if transport == "shm" and item == 10:
+            assert before == session.call("closings")
+    assert before + 1 == session.call("closings")
+
+
+def test_leaving_the_loop_closes_the_generator_and_nothing_else(start: Start, transport: str) -> None:
+    """However it is left; the worker stays."""
+    session = start(WORKER)
+    pid = session.call("pid")
+    for item in session.stream("count", 1000):
+        if item == 20:
+            break
+    del item
+    with session.stream("count", 1000) as stream:
+        next(stream)
+    with contextlib.suppress(ZeroDivisionError):
+        for _ in session.stream("count", 1000):
+            raise ZeroDivisionError
+    session.stream("count", 1000).close()
+    stream.close()
+    assert [] == list(stream)
+    assert wait_until(lambda: session.call("closings") == session.call("beginnings"))
+    assert session.call("beginnings") >= (3 if transport == "shm" else 1)
+    assert pid == session.call("pid")
+
+
+def test_a_timeout_ends_a_wait_and_not_the_stream(start: Start, gate: Gate, transport: str) -> None:
+    """The item comes later."""
+    stream = start(WORKER).stream("gated", gate.path)
+    if transport == "shm":
+        assert "before" == next(stream)
+    with pytest.raises(TimedOut) as timed_out:
+        stream.next(20)
+    assert "timed_out" == timed_out.value.code
+    gate.wait_for_arrival()
+    gate.open()
+    assert "after" == list(stream)[-1]
+
+
+@pytest.mark.parametrize("deaf", [False, True])
+def test_a_cancelled_stream_is_ended_by_the_ladder(
+    start: Start, transport: str, tmp_path: Path, deaf: bool
+) -> None:
+    """Like any other call."""
+    if transport == "file":
+        pytest.skip("over files the items come all at once")
+    session = start(WORKER)
+    sign = tmp_path / "sign"
+    stream = session.stream("endless", str(sign), deaf=deaf)
+    assert 1 == next(stream)
+    assert wait_until(sign.exists)
+    stream.cancel()
+    with pytest.raises(CallCancelled) as cancelled:
+        next(stream)
+    assert cancelled.value.step in (("terminate", "kill") if deaf else ("notice", "interrupt"))
+    if not deaf:
+        assert 1 == session.call("closings")
+
+
+def test_a_resting_stream_is_closed_when_it_is_cancelled(start: Start, transport: str) -> None:
+    """It waits for credit, and the worker for anything."""
+    if transport == "file":
+        pytest.skip("over files a stream never rests")
+    session = start(WORKER)
+    stream = session.stream("count", 1000)
+    assert 0 == next(stream)
+    assert session.call("closings") == 0
+    stream.cancel()
+    with pytest.raises(CallCancelled) as cancelled:
+        list(stream)
+    assert "notice" == cancelled.value.step
+    assert 1 == session.call("closings")
+
+
+def test_a_deadline_covers_the_whole_stream(start: Start, transport: str, tmp_path: Path) -> None:
+    """Not each item."""
+    if transport == "file":
+        pytest.skip("over files the items come all at once")
+    session = start(WORKER)
+    assert session.wait_until_ready(60_000)
+    stream = session.stream("endless", str(tmp_path / "sign"), deadline_ms=1000)
+    assert 1 == next(stream)
+    with pytest.raises(TimedOut) as timed_out:
+        next(stream)
+    assert "deadline_passed" == timed_out.value.code
+
+
+def test_a_stream_begins_again_only_if_nothing_was_taken(start: Start, transport: str) -> None:
+    """After a crash."""
+    session = start(WORKER, restart="on-crash", restart_policy=RestartPolicy(first_backoff_ms=1))
+    stream = session.stream("count", 5, idempotent=True, die_at=None)
+    assert [0, 1, 2, 3, 4] == list(stream)
+    stream = session.stream("count", 40, idempotent=True, die_at=30)
+    if transport == "shm":
+        assert 0 == next(stream)
+    with pytest.raises(WorkerLost):
+        list(stream)
+    assert 0 == session.call("beginnings")
+
+
+def test_a_session_that_ends_ends_its_streams(start: Start, transport: str) -> None:
+    """Those that rest, too; a worker that leaves serves none for ever."""
+    session = start(WORKER)
+    streams = [session.stream("count", 1000) for _ in range(3)]
+    next(streams[0])
+    session.please_exit(60_000)
+    session.start()
+    assert [0, 1] == session.call("count", 2)
+    last = session.stream("count", 1000)
+    session.close()
+    if transport == "shm":
+        with pytest.raises(SessionClosed):
+            list(last)
