@@ -231,6 +231,42 @@ class DriverFuture:
         return self._driver.call(op, future=self._name, **arguments)
 
 
+class DriverStream:
+    """A Stream that is in the host's process."""
+
+    def __init__(self, driver: Driver, name: str, timeout_ms: Optional[float]) -> None:
+        self._driver = driver
+        self._name = name
+        self._timeout_ms = timeout_ms
+
+    def __del__(self) -> None:
+        with contextlib.suppress(DriverFailed):
+            self._call("drop_stream")
+
+    def __iter__(self) -> "DriverStream":
+        return self
+
+    def __next__(self) -> Any:
+        return self.next(self._timeout_ms)
+
+    def next(self, timeout_ms: Optional[float] = None) -> Any:
+        for value in _value(self._call("next", timeout_ms=timeout_ms)):
+            return value
+        raise StopIteration
+
+    def result(self) -> Any:
+        return _value(self._call("stream_result"))
+
+    def close(self) -> None:
+        self._call("close_stream")
+
+    def cancel(self) -> None:
+        self._call("cancel_stream")
+
+    def _call(self, op: str, **arguments: Any) -> Any:
+        return self._driver.call(op, stream=self._name, **arguments)
+
+
 def _meaning(args: Sequence[Any], kwargs: Dict[str, Any]) -> str:
     """Arguments of a call, for a driver."""
     pairs = [[name, meaning_of(value)] for name, value in kwargs.items()]
@@ -386,6 +422,19 @@ class DriverSession:
         options = {"deadline_ms": deadline_ms, "idempotent": idempotent}
         name = self._call("submit", command=command, meaning=_meaning(args, kwargs), **options)
         return DriverFuture(self._driver, name)
+
+    def stream(
+        self,
+        command: str,
+        *args: Any,
+        timeout_ms: Optional[float] = None,
+        deadline_ms: Optional[float] = None,
+        idempotent: bool = False,
+        **kwargs: Any,
+    ) -> DriverStream:
+        options = {"deadline_ms": deadline_ms, "idempotent": idempotent}
+        name = self._call("stream", command=command, meaning=_meaning(args, kwargs), **options)
+        return DriverStream(self._driver, name, timeout_ms)
 
     def flush(self, timeout_ms: float = 10_000) -> bool:
         return self._call("flush", timeout_ms=timeout_ms)

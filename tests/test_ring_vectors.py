@@ -22,8 +22,8 @@ Guest = Callable[[List[Answer]], List[Answer]]
 
 KINDS = {"request": frame.REQUEST, "response": frame.RESPONSE}
 # What a C++ host reads, and what it writes.
-CPP_READS = ("response", "body in block")
-CPP_WRITES = ("request", "exit", "put", "drop", "body in block")
+CPP_READS = ("response", "item", "body in block")
+CPP_WRITES = ("request", "exit", "credit", "put", "drop", "body in block")
 
 
 def _meaning(data: bytes) -> Answer:

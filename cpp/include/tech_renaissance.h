@@ -26,6 +26,7 @@
 #include "tech_renaissance/fields.h"                // TR_FIELDS, for structs
 #include "tech_renaissance/future.h"                // Future
 #include "tech_renaissance/keyword.h"               // kw(), arguments by name
+#include "tech_renaissance/stream.h"                // Stream
 #include "tech_renaissance/utils/python_session.h"  // PythonSession
 #include "tech_renaissance/value.h"                 // Value, for any of them
 #endif

@@ -28,8 +28,7 @@
 // Interrupted system calls fail unless it says `restart`.
 //
 // `call` has its arguments, and gives its result, as the text of a meaning (value_meanings.h); with "type" it is asked
-// for as that type of C++. `submit` answers the name of a future, for `result`, `done`, `cancel_future`,
-// `future_state`, `wait_for` and `drop_future`.
+// for as that type of C++. `submit` and `stream` answer the name of a future or a stream that stays here, see on_kept.
 //
 // Only this program: `empty` and `keep` (a fetch_tensor) leave a tensor here and answer its name; `read`, `write`,
 // `release` and `send_tensor` take it as "kept".
@@ -178,7 +177,6 @@ private:
 };
 
 KeptTensors kept;
-Futures futures;
 
 Tensor empty(PythonSession& session, const Arguments& a) {
     std::vector<std::int64_t> dims;
@@ -253,21 +251,12 @@ const std::map<std::string, Call> calls = {
      call([](Session& s, const Args& a) { s.send_tensors(load_all(a.texts("tensors")), a.texts("tags")); })},
     {"drop_tensor", call([](Session& s, const Args& a) { s.drop_tensor(a.text("tag")); })},
     {"call", call([](Session& s, const Args& a) { return call_with_values(s, a); })},
-    {"submit", call([](Session& s, const Args& a) { return futures.submit(s, a); })},
+    {"submit", call([](Session& s, const Args& a) { return submit(s, a); })},
+    {"stream", call([](Session& s, const Args& a) { return begin_stream(s, a); })},
     {"flush", call([](Session& s, const Args& a) { return s.flush(a.number("timeout_ms")); })},
     {"empty", call([](Session& s, const Args& a) { return kept.add(empty(s, a)); })},
     {"keep",
      call([](Session& s, const Args& a) { return kept.add(s.fetch_tensor(a.text("message"), read_call_options(a))); })},
-};
-
-// What is done with futures, which may outlive their sessions.
-const std::map<std::string, std::function<Value(const Args&)>> future_calls = {
-    {"result", [](const Args& a) { return result(futures.get(a), a); }},
-    {"done", [](const Args& a) { return futures.get(a)->ready(); }},
-    {"wait_for", [](const Args& a) { return futures.get(a)->wait_for(*a.milliseconds("timeout_ms")); }},
-    {"future_state", [](const Args& a) { return futures.get(a)->state(); }},
-    {"cancel_future", [](const Args& a) { return futures.get(a)->cancel(), Value(); }},
-    {"drop_future", [](const Args& a) { return futures.drop(a), Value(); }},
 };
 
 Value transitions() {
@@ -358,8 +347,8 @@ private:
         if (op == "read") return save(kept.get(arguments.text("kept")), arguments.text("folder"));
         if (op == "write") return write_kept(arguments), Value();
         if (op == "release") return kept.release(arguments.text("kept")), Value();
-        const auto of_future = future_calls.find(op);
-        if (of_future != future_calls.end()) return of_future->second(arguments);
+        const auto kept_one = on_kept.find(op);
+        if (kept_one != on_kept.end()) return kept_one->second(arguments);
         const std::string handle = arguments.text("session");
         if (op == "new") return sessions_.add(handle, options(handle, arguments.object("options"))), Value();
         if (op == "close") return sessions_.remove(handle), Value();

@@ -46,42 +46,85 @@ inline std::string call_with_values(tr::PythonSession& session, const Arguments&
     return types.at(a.text("type"))(session, a);
 }
 
-// Futures by their names. One stays while a call is in it.
-class Futures {
+// Futures or streams by their names. One stays while a call is in it.
+template <class T>
+class Kept {
 public:
-    using Pointer = std::shared_ptr<tr::Future<tr::Value>>;
+    using Pointer = std::shared_ptr<T>;
 
-    std::string submit(tr::PythonSession& session, const Arguments& a) {
-        const tr::Arguments arguments = meanings::arguments_of(meanings::parse(a.text("meaning")));
-        auto future =
-            std::make_shared<tr::Future<tr::Value>>(session.submit(a.text("command"), arguments, read_call_options(a)));
+    std::string add(T one) {
+        auto kept = std::make_shared<T>(std::move(one));
         const std::lock_guard<std::mutex> lock(mutex_);
         const std::string name = std::to_string(count_++);
-        futures_.emplace(name, std::move(future));
+        kept_.emplace(name, std::move(kept));
         return name;
     }
 
-    Pointer get(const Arguments& a) const {
+    Pointer get(const std::string& name) const {
         const std::lock_guard<std::mutex> lock(mutex_);
-        return futures_.at(a.text("future"));
+        return kept_.at(name);
     }
 
-    void drop(const Arguments& a) {
-        Pointer future;  // destroyed after the lock
+    void drop(const std::string& name) {
+        Pointer one;  // destroyed after the lock
         const std::lock_guard<std::mutex> lock(mutex_);
-        future = std::move(futures_.at(a.text("future")));
-        futures_.erase(a.text("future"));
+        one = std::move(kept_.at(name));
+        kept_.erase(name);
     }
-
-    void clear() { futures_.clear(); }
 
 private:
     mutable std::mutex mutex_;
-    std::map<std::string, Pointer> futures_;
+    std::map<std::string, Pointer> kept_;
     int count_ = 0;
 };
 
-inline std::string result(const Futures::Pointer& future, const Arguments& a) {
-    const auto timeout = a.milliseconds("timeout_ms");
-    return meanings::write(meanings::meaning_of(timeout ? future->get(*timeout) : future->get()));
+using Future = tr::Future<tr::Value>;
+using Stream = tr::Stream<tr::Value, tr::Value>;
+
+inline Kept<Future> futures;
+inline Kept<Stream> streams;
+
+inline std::string submit(tr::PythonSession& session, const Arguments& a) {
+    const tr::Arguments arguments = meanings::arguments_of(meanings::parse(a.text("meaning")));
+    return futures.add(session.submit(a.text("command"), arguments, read_call_options(a)));
 }
+
+inline std::string begin_stream(tr::PythonSession& session, const Arguments& a) {
+    const tr::Arguments arguments = meanings::arguments_of(meanings::parse(a.text("meaning")));
+    return streams.add(session.stream<tr::Value, tr::Value>(a.text("command"), arguments, read_call_options(a)));
+}
+
+inline std::string result(Future& future, const Arguments& a) {
+    const auto timeout = a.milliseconds("timeout_ms");
+    return meanings::write(meanings::meaning_of(timeout ? future.get(*timeout) : future.get()));
+}
+
+// The value in a list; an empty one at the end.
+inline std::string next(Stream& stream, const Arguments& a) {
+    const auto timeout = a.milliseconds("timeout_ms");
+    const std::optional<tr::Value> value = timeout ? stream.next(*timeout) : stream.next();
+    return meanings::write(meanings::meaning_of(tr::Value(value ? tr::Value::List{*value} : tr::Value::List())));
+}
+
+using OnKept = tr::detail::json::Value (*)(const Arguments&);
+
+// What is done with those that are kept, which may outlive their sessions.
+inline const std::map<std::string, OnKept> on_kept = {
+    {"result", [](const Arguments& a) -> tr::detail::json::Value { return result(*futures.get(a.text("future")), a); }},
+    {"done", [](const Arguments& a) -> tr::detail::json::Value { return futures.get(a.text("future"))->ready(); }},
+    {"future_state",
+     [](const Arguments& a) -> tr::detail::json::Value { return futures.get(a.text("future"))->state(); }},
+    {"cancel_future",
+     [](const Arguments& a) { return futures.get(a.text("future"))->cancel(), tr::detail::json::Value(); }},
+    {"drop_future", [](const Arguments& a) { return futures.drop(a.text("future")), tr::detail::json::Value(); }},
+    {"next", [](const Arguments& a) -> tr::detail::json::Value { return next(*streams.get(a.text("stream")), a); }},
+    {"stream_result",
+     [](const Arguments& a) -> tr::detail::json::Value {
+         return meanings::write(meanings::meaning_of(streams.get(a.text("stream"))->result()));
+     }},
+    {"close_stream",
+     [](const Arguments& a) { return streams.get(a.text("stream"))->close(), tr::detail::json::Value(); }},
+    {"cancel_stream",
+     [](const Arguments& a) { return streams.get(a.text("stream"))->cancel(), tr::detail::json::Value(); }},
+    {"drop_stream", [](const Arguments& a) { return streams.drop(a.text("stream")), tr::detail::json::Value(); }},
+};

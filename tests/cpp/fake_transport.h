@@ -55,6 +55,14 @@ public:
     }
 
     tr::detail::PlacedAttachment place(const tr::Attachment& attachment) override { return {attachment.kind, nullptr}; }
+    bool can_stream() const override { return true; }
+    bool try_send_credit(std::int64_t, std::uint32_t count) override {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        if (room_ == 0) return false;
+        --room_;
+        credit += count;
+        return true;
+    }
     bool try_send(const Request& request, const std::vector<tr::detail::PlacedAttachment>&) override {
         if (has_no_memory_.exchange(false)) throw std::bad_alloc();
         if (broken_) throw std::system_error(std::make_error_code(std::errc::no_space_on_device));
@@ -109,6 +117,7 @@ public:
     tr::Tensor empty(const tr::Shape& shape, tr::DType dtype) override { return tr::Tensor::empty(shape, dtype); }
 
     std::atomic<std::int64_t> given_up{0};  // the last one
+    std::atomic<std::uint32_t> credit{0};   // how many more items the worker was told that it may send
     // The worker has begun these.
     std::atomic<std::int64_t> first_begun{0};
     std::atomic<std::int64_t> last_begun{0};

@@ -22,6 +22,8 @@ using Id = std::int64_t;
 class Script final : public HostTransport {
 public:
     PlacedAttachment place(const tr::Attachment& attachment) override { return {attachment.kind, nullptr}; }
+    bool can_stream() const override { return true; }
+    bool try_send_credit(std::int64_t, std::uint32_t) override { return true; }
     bool try_send(const Request& request, const std::vector<PlacedAttachment>&) override {
         if (room == 0) return false;
         --room;

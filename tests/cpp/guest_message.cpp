@@ -46,7 +46,8 @@ json::Object meaning_of(const Request& request) {
                         {"deadline", meaning_of(request.deadline_ns)},
                         {"typed", request.typed},
                         {"form", meaning_of(request.form)},
-                        {"attachments", meaning_of(request.attachments)}};
+                        {"attachments", meaning_of(request.attachments)},
+                        {"streams", request.streams}};
 }
 
 json::Object meaning_of(const Response& response) {

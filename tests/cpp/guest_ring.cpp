@@ -41,6 +41,14 @@ json::Object meaning_of_response(const std::string& bytes) {
         const auto kind = static_cast<std::uint64_t>(one.kind);
         attachments.push_back(json::Array{number(kind), number(one.lent.offset), number(one.lent.lease)});
     }
+    const json::Value form = number(static_cast<std::uint64_t>(response.form));
+    if (shm::read_frame_header(bytes).kind == shm::Kind::item) {
+        return json::Object{{"kind", "item"},
+                            {"id", response.id ? json::Value(*response.id) : json::Value()},
+                            {"result", response.result},
+                            {"form", form},
+                            {"attachments", std::move(attachments)}};
+    }
     return json::Object{{"kind", "response"},
                         {"dialect", meaning_of(response.dialect)},
                         {"id", response.id ? json::Value(*response.id) : json::Value()},
@@ -48,7 +56,7 @@ json::Object meaning_of_response(const std::string& bytes) {
                         {"result", response.result},
                         {"message", response.message},
                         {"error", response.error ? json::Value(encode_failure(*response.error)) : json::Value()},
-                        {"form", number(static_cast<std::uint64_t>(response.form))},
+                        {"form", form},
                         {"attachments", std::move(attachments)}};
 }
 
@@ -61,6 +69,10 @@ json::Object meaning_of_frame(const std::string& bytes) {
 std::string encode(const json::Object& meaning) {
     const std::string kind = required_string(meaning, "kind");
     if (kind == "exit") return shm::encode_exit();
+    if (kind == "credit") {
+        return shm::encode_credit(static_cast<std::int64_t>(number_of(meaning, "id")),
+                                  static_cast<std::uint32_t>(number_of(meaning, "count")));
+    }
     if (kind == "drop") return shm::encode_drop(required_string(meaning, "tag"));
     const auto lent = [&] { return shm::Lent{number_of(meaning, "offset"), number_of(meaning, "lease")}; };
     if (kind == "put") return shm::encode_put(required_string(meaning, "tag"), lent());
@@ -77,6 +89,7 @@ std::string encode(const json::Object& meaning) {
     if (find_member(meaning, "deadline"))
         request.deadline_ns = static_cast<std::int64_t>(number_of(meaning, "deadline"));
     request.typed = *find_member(meaning, "typed")->get_if<bool>();
+    request.streams = *find_member(meaning, "streams")->get_if<bool>();
     request.form = static_cast<BodyForm>(number_of(meaning, "form"));
     std::vector<shm::LentAttachment> attachments;
     for (const json::Value& value : *find_member(meaning, "attachments")->get_if<json::Array>()) {

@@ -32,14 +32,19 @@ public:
 
     bool is_valid() const noexcept { return call_ != nullptr; }
     Body get(std::optional<std::chrono::milliseconds> timeout);
+    // Of a call that streams: its next item; nullopt if no more come, and the call is done.
+    std::optional<Body> next(std::optional<std::chrono::milliseconds> timeout);
+    // Whether its items come all at once, in its result.
+    bool is_whole() const;
     bool wait_for(std::chrono::milliseconds timeout) const;
     bool is_ready() const;
     void cancel() const;
     std::string state() const;
+    // Lets go of the call, without waiting.
+    void drop() noexcept;
 
 private:
     const std::shared_ptr<Call>& call() const;
-    void drop() noexcept;
 
     std::shared_ptr<Call> call_;
     std::shared_ptr<Door> door_;

@@ -20,6 +20,7 @@
 #include "tech_renaissance/keyword.h"
 #include "tech_renaissance/post_mortem.h"
 #include "tech_renaissance/session_options.h"
+#include "tech_renaissance/stream.h"
 #include "tech_renaissance/tensor.h"
 #include "tech_renaissance/value.h"
 
@@ -166,6 +167,17 @@ public:
         return Future<T>(begin_call(command, encode_call(arguments...), detail::options_among(arguments...)));
     }
 
+    // Calls a command that is a generator, and gives its values as they come:
+    //
+    //     for (const std::string& token : session.stream<std::string>("generate", "hello")) std::cout << token;
+    //
+    // R: what the generator returns at last. A deadline in CallOptions is for all of it. Throws as `submit`. Over files
+    // the values come all at once.
+    template <class T = Value, class R = void, class... Arguments>
+    Stream<T, R> stream(std::string_view command, const Arguments&... arguments) const {
+        return Stream<T, R>(begin_call(command, encode_call(arguments...), detail::options_among(arguments...), true));
+    }
+
     // Waits until the worker has been given every call in line, and so goes on by itself; false if it has not been in
     // time. Throws WorkerLost.
     bool flush(std::uint32_t timeout_ms = default_timeout_ms) const;
@@ -235,7 +247,8 @@ private:
     struct Impl;
 
     Body make_call(std::string_view command, Body arguments, const CallOptions& options) const;
-    detail::Pending begin_call(std::string_view command, Body arguments, const CallOptions& options) const;
+    detail::Pending begin_call(std::string_view command, Body arguments, const CallOptions& options,
+                               bool streams = false) const;
 
     // Puts an argument of calculate() where it belongs.
     template <class Argument>

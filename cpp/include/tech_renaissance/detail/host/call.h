@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "tech_renaissance/detail/base/deadline.h"
+#include "tech_renaissance/detail/host/items.h"
 #include "tech_renaissance/detail/transport/transport.h"
 
 namespace tr::detail {
@@ -34,6 +35,11 @@ public:
     std::optional<Clock::time_point> deadline;
     bool idempotent = false;
     Clock::time_point made = Clock::now();
+
+    // Of a call that streams; null of any other.
+    std::unique_ptr<Items> items;
+    // Whether its items come all at once, in its answer.
+    bool is_whole = false;
 
     // Whether it may stay in line, so that whoever makes it does not wait for room.
     bool stays_in_line = false;
@@ -58,6 +64,9 @@ public:
     // Whether only workers that speak this host's protocol can serve it.
     bool needs_new_protocol() const { return request.typed || request.form != BodyForm::Text || !attachments.empty(); }
     bool is_overdue() const { return deadline && Clock::now() >= *deadline; }
+
+    // Whether an item of it can be taken.
+    bool has_item() const noexcept { return items && !items->empty(); }
 
     bool done() const { return done_.load(std::memory_order_acquire); }
     void answer(Reply reply) {

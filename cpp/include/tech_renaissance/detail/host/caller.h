@@ -92,12 +92,14 @@ public:
 
     // A typed call. Copies what the body is a view of. Throws LocalProtocolError bad_message for the name of a command;
     // ArenaFull.
-    CallPtr make_call(std::string_view command, Body arguments, const CallOptions& options) {
+    CallPtr make_call(std::string_view command, Body arguments, const CallOptions& options, bool streams = false) {
         life_.check_ours();
         check_command(command);
         const CallPtr call = make_call({std::string(command), std::move(arguments.text), std::nullopt}, options);
         call->request.typed = true;
         call->request.form = arguments.form;
+        call->request.streams = streams;
+        if (streams) call->items = std::make_unique<Items>();
         for (const Attachment& one : arguments.attachments) call->attachments.push_back(life_.transport().place(one));
         return call;
     }
@@ -174,14 +176,28 @@ public:
         return take(call);
     }
 
-    // Waits until a call is done; false after the timeout.
+    // Waits until a call is done, or has an item; false after the timeout.
     bool wait(const CallPtr& call, Clock::time_point until) {
-        while (!call->done()) {
+        while (!call->done() && !call->has_item()) {
             const WorkerPtr worker = this->worker();
             wait_once(call, *worker, until);
-            if (!call->done() && Clock::now() >= until) return false;
+            if (!call->done() && !call->has_item() && Clock::now() >= until) return false;
         }
         return true;
+    }
+
+    // Items of a call that streams have been taken, so that the worker may send more.
+    void send_credit(const CallPtr& call) const {
+        const WorkerPtr worker = this->worker();
+        if (call->exchange == &worker->exchange()) worker->exchange().send_credit(call);
+    }
+
+    // Nobody wants more of a call that streams.
+    void close_stream(const CallPtr& call) {
+        call->abandoned = true;
+        if (life_.queue().end(*call, nullptr)) return;
+        const WorkerPtr worker = this->worker();
+        if (call->exchange == &worker->exchange()) worker->exchange().close_stream(call);
     }
 
     // The reply to a call that is done. Throws what ended it.

@@ -111,14 +111,30 @@ public:
         return until([&] { return call->exchange != nullptr || call->done() || over_; }, timeout);
     }
 
-    // Waits until the call is done, or no longer belongs to this exchange; false after the timeout. The exchange keeps
-    // the call: abandon it, or wait again. A call whose deadline passes before its turn is done at that moment.
+    // Waits until the call is done, has an item, or no longer belongs to this exchange; false after the timeout. The
+    // exchange keeps the call: abandon it, or wait again. A call whose deadline passes before its turn is done at that
+    // moment.
     bool wait(const CallPtr& call, Milliseconds timeout) {
         const Clock::time_point deadline = deadline_after(timeout);
         if (call->deadline && *call->deadline < deadline) {
             if (wait_over(call, *call->deadline) || expire(call)) return true;
         }
         return wait_over(call, deadline);
+    }
+
+    // Items of a call were taken, so that the worker may send more.
+    void send_credit(const CallPtr& call) {
+        const Lock lock(mutex_);
+        if (is_over(*call)) return;
+        owing_.push_back(call);
+        send_credit();
+    }
+
+    // Nobody wants more of a call that streams: its generator is closed, and nothing else is done to the worker.
+    void close_stream(const CallPtr& call) {
+        const Lock lock(mutex_);
+        if (is_over(*call) || calls_.erase(*call->request.id) == 0) return;
+        transport_.give_up(*call->request.id);
     }
 
     // The call that the worker has begun, and since when; if it has begun none, the oldest, whose turn it is.
@@ -328,6 +344,20 @@ private:
     }
 
     // Throws RemoteProtocolError old_protocol for what the worker cannot understand.
+    // Tells the worker what it may send more, as far as there is room.
+    void send_credit() {
+        while (!owing_.empty()) {
+            const CallPtr& call = owing_.back();
+            const Id id = *call->request.id;
+            const std::uint32_t count = calls_.count(id) != 0 ? call->items->grant() : 0;
+            if (count != 0 && !reaching_worker([&] { return transport_.try_send_credit(id, count); })) {
+                call->items->take_back(count);
+                return;
+            }
+            owing_.pop_back();
+        }
+    }
+
     bool try_send(const CallPtr& call) {
         if (call->needs_new_protocol()) check_protocol(call->request);
         if (is_window_full()) return false;
@@ -337,6 +367,7 @@ private:
         }
         // Notes everything before the worker can get the request, because it may answer or die at once, and because
         // nothing may fail afterwards.
+        call->is_whole = !transport_.can_stream();
         WorkRecord::Entry entry(work_, call);
         Sending sending(*this, call);
         if (!try_hand_over(call->request, call->attachments)) {
@@ -383,7 +414,7 @@ private:
     bool is_over(const Call& call) const { return call.exchange != this || call.done(); }
 
     bool wait_over(const CallPtr& call, Clock::time_point deadline) {
-        if (until([&] { return is_over(*call); }, left_until(deadline))) return true;
+        if (until([&] { return is_over(*call) || call->has_item(); }, left_until(deadline))) return true;
         // Whoever ends a call settles it, even if nothing more can be received.
         Lock lock(mutex_);
         if (closed_ || broken_) changed_.wait_until(lock, deadline, [&] { return is_over(*call); });
@@ -460,6 +491,7 @@ private:
     bool until(IsDone is_done, Milliseconds timeout) {
         const auto done = [&] {
             send_queued();
+            if (!owing_.empty() && !closed_) send_credit();
             return is_done();
         };
         Lock lock(mutex_);
@@ -533,6 +565,21 @@ private:
         work_.set_ready();
     }
     void take(Exiting&) { connection_.received_exiting(); }
+    void take(Item& item) {
+        connection_.received_item(item.id);
+        const auto found = calls_.find(*item.id);
+        if (found == calls_.end() || found->second->cancelled || ending_) return;
+        const CallPtr call = found->second;
+        if (item.error) {
+            calls_.erase(found);
+            transport_.give_up(*item.id);
+            return call->fail(item.error);
+        }
+        if (!call->items || !call->items->add(std::move(item.body))) {
+            throw RemoteProtocolError(
+                "bad_state", "the worker sent an item to '" + call->request.command + "' for which it had no credit");
+        }
+    }
     void take(Reply& reply) {
         const CallPtr call = take_response(reply.response.id);
         last_failed_ = reply.response.error.has_value();
@@ -609,6 +656,7 @@ private:
             const bool has_begun =
                 std::any_of(begun.begin(), begun.end(), [id](const Begun& one) { return one.id == id; });
             if (has_begun && !found->second->idempotent) continue;
+            if (found->second->items && !found->second->items->restart()) continue;
             found->second->exchange = nullptr;
             unbegun.push_back(std::move(found->second));
             calls_.erase(found);
@@ -628,6 +676,7 @@ private:
     std::condition_variable changed_;
     Connection connection_;
     std::map<Id, CallPtr> calls_;  // under way, with someone waiting
+    std::vector<CallPtr> owing_;   // whose worker is to be told that it may send more items
     std::size_t window_ = widest_window;
     std::int64_t protocol_ = protocol_version;  // that the worker speaks
     bool over_ = false;                         // whether the process has ended

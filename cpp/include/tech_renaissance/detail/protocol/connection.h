@@ -115,6 +115,12 @@ public:
         waiting_.erase(find(*id));
     }
 
+    void received_item(std::optional<Id> id) const {
+        if (is_waiting(id)) return;
+        throw RemoteProtocolError("bad_state", worker_sent + ("an item for request " + std::to_string(id.value_or(0)) +
+                                                              ", which is not waiting for an answer"));
+    }
+
     // Notes that the worker has ended. Allowed in every state.
     void lost() {
         state_ = *state_after(state_, ConnectionEvent::lost);

@@ -34,7 +34,7 @@ inline bool operator==(const NamedAttachment& a, const NamedAttachment& b) {
 }
 
 // One call. Its body is parameters, form and attachments. Older hosts send no id. deadline_ns: when it must be over, on
-// the machine's monotonic clock. attachments: only if they have names.
+// the machine's monotonic clock. streams: whether its host takes items. attachments: only if they have names.
 struct Request {
     std::string command;
     std::string parameters;
@@ -44,6 +44,7 @@ struct Request {
     BodyForm form = BodyForm::Text;
     bool typed = false;
     std::vector<NamedAttachment> attachments = {};
+    bool streams = false;
 
     // An exit asks the worker to leave and gets no response.
     bool is_exit() const { return command == "exit"; }
@@ -167,8 +168,9 @@ inline AttachmentKind decode_kind(const json::Value& value) {
     return AttachmentKind(decode_choice(value, attachment_kind_count, "a kind of attachment"));
 }
 
-inline bool decode_typed(const json::Object& object) {
-    const json::Value* value = find_member(object, "typed");
+// Whether it is true; anything else counts as false.
+inline bool decode_flag(const json::Object& object, std::string_view key) {
+    const json::Value* value = find_member(object, key);
     const auto* flag = value ? value->get_if<bool>() : nullptr;
     return flag && *flag;
 }
@@ -291,8 +293,9 @@ inline Request decode_request(std::string_view text) {
                 dialect,
                 decode_positive(object, "deadline"),
                 decode_form(object),
-                decode_typed(object),
-                decode_attachments(object)};
+                decode_flag(object, "typed"),
+                decode_attachments(object),
+                decode_flag(object, "streams")};
     } catch (const RemoteProtocolError& error) {
         throw MalformedRequest(error, id, dialect);
     }
@@ -307,6 +310,7 @@ inline std::string encode_request(const Request& request, std::int64_t timestamp
     encode_optional(object, "id", request.id);
     encode_optional(object, "deadline", request.deadline_ns);
     if (request.typed) object.set("typed", true);
+    if (request.streams) object.set("streams", true);
     encode_form(object, request.form);
     encode_attachments(object, request.attachments);
     return json::write(std::move(object));

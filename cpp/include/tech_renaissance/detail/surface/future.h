@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "tech_renaissance/body.h"
+#include "tech_renaissance/call_options.h"
 #include "tech_renaissance/config.h"
 #include "tech_renaissance/detail/base/deadline.h"
 #include "tech_renaissance/detail/host/call.h"
@@ -36,10 +37,11 @@ TR_INLINE Pending& Pending::operator=(Pending&& other) noexcept {
 TR_INLINE Pending::~Pending() { drop(); }
 
 TR_INLINE void Pending::drop() noexcept {
-    if (!call_ || call_->done() || !door_->is_ours()) return;
+    const CallPtr call = std::exchange(call_, nullptr);
+    if (!call || call->done() || !door_->is_ours()) return;
     try {
         const Door::Visit session(*door_);
-        session->abandon(call_);
+        call->items ? session->close_stream(call) : session->abandon(call);
     } catch (const std::exception&) {  // the session has ended
     }
 }
@@ -62,6 +64,24 @@ TR_INLINE Body Pending::get(std::optional<std::chrono::milliseconds> timeout) {
     call_ = nullptr;
     return body_of(session->take(call));
 }
+
+TR_INLINE std::optional<Body> Pending::next(std::optional<std::chrono::milliseconds> timeout) {
+    using std::chrono::milliseconds;
+    const milliseconds longest = timeout.value_or(timeout_.value_or(milliseconds(default_timeout_ms)));
+    const CallPtr& call = this->call();
+    if (!call->done() && !call->has_item()) {
+        const Door::Visit session(*door_);
+        if (!session->wait(call, deadline_after(longest))) session->throw_timed_out(*call, longest);
+    }
+    std::optional<Body> item = call->items->take();
+    if (call->items->owes() && !call->done()) {
+        const Door::Visit session(*door_);
+        session->send_credit(call);
+    }
+    return item;
+}
+
+TR_INLINE bool Pending::is_whole() const { return call()->is_whole; }
 
 TR_INLINE bool Pending::wait_for(std::chrono::milliseconds timeout) const {
     if (call()->done()) return true;

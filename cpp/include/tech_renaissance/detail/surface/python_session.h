@@ -322,8 +322,8 @@ TR_INLINE Body PythonSession::make_call(std::string_view command, Body arguments
 }
 
 TR_INLINE detail::Pending PythonSession::begin_call(std::string_view command, Body arguments,
-                                                    const CallOptions& options) const {
-    const detail::CallPtr call = impl_->caller.make_call(command, std::move(arguments), options);
+                                                    const CallOptions& options, bool streams) const {
+    const detail::CallPtr call = impl_->caller.make_call(command, std::move(arguments), options, streams);
     impl_->caller.put_in_line(call);
     return {call, impl_->door, options.timeout};
 }

@@ -45,6 +45,8 @@ public:
     bool try_send(const Request& request, const std::vector<PlacedAttachment>& attachments) override {
         return end().try_send(request, attachments);
     }
+    bool can_stream() const override { return !is_over_files_; }
+    bool try_send_credit(std::int64_t id, std::uint32_t count) override { return end().try_send_credit(id, count); }
     void give_up(std::int64_t id) override { end().give_up(id); }
     std::vector<Begun> begun(const std::vector<std::int64_t>& ids) override { return end().begun(ids); }
 

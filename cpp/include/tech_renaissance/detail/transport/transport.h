@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <memory>
 #include <optional>
 #include <string>
@@ -93,7 +94,14 @@ struct Unreadable {
     std::optional<std::int64_t> id = std::nullopt;
 };
 
-using Arrival = std::variant<Ready, Reply, Exiting, Unreadable>;
+// A value that the command of a request that streams has yielded. error: why it could not be read; null if it could.
+struct Item {
+    std::optional<std::int64_t> id;
+    Body body;
+    std::exception_ptr error = nullptr;
+};
+
+using Arrival = std::variant<Ready, Reply, Item, Exiting, Unreadable>;
 
 // A request that the worker may have begun, and when, if that is known.
 struct Begun {
@@ -125,8 +133,8 @@ inline Reply not_taken_in(std::optional<std::int64_t> id, Dialect dialect, const
 // A transport knows nothing about states, calls or processes: it moves a frame if there is room for it, and waits.
 //
 // Thread-safety: one thread at a time may be in receive(). Meanwhile any thread may call everything else, but only one
-// thread at a time may be in try_send(). Members throw std::system_error if the mechanism itself fails (disk full,
-// directory removed).
+// thread at a time may be in try_send() or try_send_credit(). Members throw std::system_error if the mechanism itself
+// fails (disk full, directory removed).
 class HostTransport {
 public:
     HostTransport() = default;
@@ -147,6 +155,12 @@ public:
     // Hands over a request, or an exit, which has no id; false if there is no room for it at the moment.
     // REQUIRES: this transport has placed the attachments.
     virtual bool try_send(const Request& request, const std::vector<PlacedAttachment>& attachments) = 0;
+
+    // Whether it carries items and credit.
+    virtual bool can_stream() const = 0;
+
+    // Tells the worker that it may send so many items more; false if there is no room for that at the moment.
+    virtual bool try_send_credit(std::int64_t id, std::uint32_t count) = 0;
 
     // Tells the worker that this request, which was sent, has been given up.
     virtual void give_up(std::int64_t id) = 0;

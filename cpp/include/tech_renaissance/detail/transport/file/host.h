@@ -84,6 +84,9 @@ public:
         return true;
     }
 
+    bool can_stream() const override { return false; }
+    bool try_send_credit(std::int64_t, std::uint32_t) override { return true; }
+
     void give_up(std::int64_t id) override {
         const std::lock_guard<std::mutex> lock(given_up_mutex_);
         given_up_.insert(id);

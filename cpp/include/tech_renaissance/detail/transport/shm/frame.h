@@ -27,9 +27,11 @@ enum class Kind : std::uint16_t {
     exit = 2,
     put = 3,
     drop = 4,
+    credit = 5,
     ready = 17,
     response = 18,
-    exiting = 19
+    exiting = 19,
+    item = 20
 };
 
 inline constexpr std::uint16_t flag_short = 1;
@@ -37,6 +39,7 @@ inline constexpr std::uint16_t flag_body_in_block = 2;
 inline constexpr std::uint16_t flag_deadline = 4;
 inline constexpr std::uint16_t flag_typed = 8;
 inline constexpr int form_shift = 4;  // two bits
+inline constexpr std::uint16_t flag_streams = 64;
 // The body of a larger frame travels in a block, to leave room in the ring for others.
 inline constexpr std::size_t largest_frame_nbytes = 65536;
 // A Put with the longest name. A frame whose body is in a block is smaller.
@@ -164,6 +167,7 @@ inline std::string encode_request_frame(const Request& request, const std::vecto
     if (request.dialect == Dialect::Short) flags |= flag_short;
     if (request.deadline_ns) flags |= flag_deadline;
     if (request.typed) flags |= flag_typed;
+    if (request.streams) flags |= flag_streams;
     FrameWriter writer(Kind::request, static_cast<std::uint16_t>(flags), static_cast<std::uint64_t>(*request.id));
     writer.put(FrameWriter::size_of(request.command)).put(FrameWriter::size_of(request.parameters));
     writer.put(request.command).put(request.parameters).align();
@@ -173,6 +177,10 @@ inline std::string encode_request_frame(const Request& request, const std::vecto
     }
     if (request.deadline_ns) writer.put(static_cast<std::uint64_t>(*request.deadline_ns));
     return writer.finish();
+}
+
+inline std::string encode_credit(std::int64_t id, std::uint32_t count) {
+    return FrameWriter(Kind::credit, 0, static_cast<std::uint64_t>(id)).put(count).put(std::uint32_t{0}).finish();
 }
 
 inline std::string encode_put(const std::string& tag, Lent lent) {
@@ -213,7 +221,8 @@ inline Failure decode_failure_text(const std::string& text) {
     return read_failure(as_object(value, "an error"));
 }
 
-// A response, still without its attachments, and the blocks that have them.
+// A response, or an item, which has only some of its parts; still without its attachments, and the blocks that have
+// them.
 inline std::pair<Response, std::vector<LentAttachment>> decode_response_frame(std::string_view frame) {
     FrameReader reader(frame);
     reader.number<std::uint16_t>();

@@ -65,9 +65,20 @@ public:
         return sent;
     }
 
+    bool can_stream() const override { return true; }
+
+    bool try_send_credit(std::int64_t id, std::uint32_t count) override {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        const bool sent = writer().try_write(shm::encode_credit(id, count));
+        worker_->control.wake_worker();
+        return sent;
+    }
+
     void give_up(std::int64_t id) override {
         const std::lock_guard<std::mutex> lock(mutex_);
-        if (worker_) worker_->control.give_up(id);
+        if (!worker_) return;
+        worker_->control.give_up(id);
+        worker_->control.wake_worker();  // it may be a stream that rests
     }
 
     std::vector<Begun> begun(const std::vector<std::int64_t>& ids) override {
@@ -234,14 +245,16 @@ private:
             return Unreadable{error};
         }
         if (worker_->control.reader().is_crowded()) worker_->control.wake_worker();
+        const bool is_item = shm::read_frame_header(frame).kind == shm::Kind::item;
         try {
             return decode(frame);
         } catch (const RemoteProtocolError& error) {
+            if (is_item) return Item{id_of(frame), {}, std::current_exception()};
             return Unreadable{error, id_of(frame)};
         } catch (const ArenaFull& error) {
-            return not_taken_in(frame, "tech_renaissance.ArenaFull", std::string(": ") + error.what());
+            return not_taken_in(frame, is_item, "tech_renaissance.ArenaFull", std::string(": ") + error.what());
         } catch (const std::bad_alloc&) {
-            return not_taken_in(frame, "MemoryError", "");
+            return not_taken_in(frame, is_item, "MemoryError", "");
         }
     }
 
@@ -255,6 +268,7 @@ private:
             case shm::Kind::ready: return ready_of(shm::decode_ready(frame));
             case shm::Kind::exiting: return Exiting{};
             case shm::Kind::response: return reply(frame);
+            case shm::Kind::item: return item(reply(frame));
             default: throw_bad_frame("a worker does not send frames of this kind");
         }
     }
@@ -265,14 +279,24 @@ private:
         return {std::move(response), std::move(attachments)};
     }
 
+    static Item item(Reply reply) {
+        Response& response = reply.response;
+        return {response.id, {response.form, std::move(response.result), std::move(reply.attachments)}};
+    }
+
     static std::optional<std::int64_t> id_of(const std::string& frame) {
         const shm::FrameHeader header = shm::read_frame_header(frame);
         return header.id == 0 ? std::nullopt : std::optional<std::int64_t>(static_cast<std::int64_t>(header.id));
     }
 
-    static Reply not_taken_in(const std::string& frame, const std::string& type, const std::string& why) {
+    static Arrival not_taken_in(const std::string& frame, bool is_item, const std::string& type,
+                                const std::string& why) {
         const bool is_short = (shm::read_frame_header(frame).flags & shm::flag_short) != 0;
-        return detail::not_taken_in(id_of(frame), is_short ? Dialect::Short : Dialect::Long, type, why);
+        Reply reply = detail::not_taken_in(id_of(frame), is_short ? Dialect::Short : Dialect::Long, type, why);
+        if (!is_item) return reply;
+        const std::string& message = reply.response.message;
+        return Item{
+            id_of(frame), {}, std::make_exception_ptr(CommandError("command_failed", message, {type, message, ""}))};
     }
 
     const std::optional<std::chrono::microseconds> look_;

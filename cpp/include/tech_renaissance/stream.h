@@ -1,0 +1,153 @@
+// The values of a generator in the worker, as they come: PythonSession::stream.
+#pragma once
+
+#include "tech_renaissance/config.h"
+
+#include <chrono>
+#include <cstddef>
+#include <deque>
+#include <iterator>
+#include <optional>
+#include <type_traits>
+#include <utility>
+
+#include "tech_renaissance/body.h"
+#include "tech_renaissance/codec.h"
+#include "tech_renaissance/decoder.h"
+#include "tech_renaissance/error.h"
+#include "tech_renaissance/future.h"
+
+namespace tr {
+
+namespace detail {
+
+// Reads [values, result], which is what a stream gives where items cannot travel.
+template <class GetValue, class GetResult>
+void read_whole_stream(const Body& body, GetValue get_value, GetResult get_result) {
+    const auto require = [](bool condition) {
+        if (!condition) throw RemoteProtocolError("bad_value", "the answer to a stream is not [values, result]");
+    };
+    const ExpandedBody expanded(body);
+    Decoder decoder(expanded.json, *expanded.attachments);
+    require(decoder.kind() == Decoder::Kind::List);
+    decoder.begin_list();
+    require(decoder.next_element() && decoder.kind() == Decoder::Kind::List);
+    decoder.begin_list();
+    while (decoder.next_element()) get_value(decoder);
+    require(decoder.next_element());
+    get_result(decoder);
+    require(!decoder.next_element());
+    decoder.finish();
+}
+
+}  // namespace detail
+
+// A range of the values that a command yields, each as a T; what the generator returns at last is an R.
+//
+//     for (const std::string& token : session.stream<std::string>("generate", "hello")) std::cout << token;
+//
+// The loop waits for each value as long as CallOptions::timeout says, by default 10 s. It ends when the generator
+// returns. What the generator raises, or the worker's death, is thrown after all values that were yielded before it.
+// The generator is closed when the stream is destroyed, so by leaving the loop; that never waits, and never ends the
+// worker. For one thread at a time.
+template <class T, class R = void>
+class [[nodiscard]] Stream {
+public:
+    class Iterator {
+    public:
+        using iterator_category = std::input_iterator_tag;
+        using value_type = T;
+        using difference_type = std::ptrdiff_t;
+        using pointer = T*;
+        using reference = T&;
+
+        // The end.
+        Iterator() = default;
+        explicit Iterator(Stream& stream) : stream_(&stream) { ++*this; }
+
+        T& operator*() noexcept { return *value_; }
+        T* operator->() noexcept { return &*value_; }
+        Iterator& operator++() {
+            value_ = stream_->next();
+            if (!value_) stream_ = nullptr;
+            return *this;
+        }
+        void operator++(int) { ++*this; }
+
+        friend bool operator==(const Iterator& a, const Iterator& b) { return a.stream_ == b.stream_; }
+        friend bool operator!=(const Iterator& a, const Iterator& b) { return !(a == b); }
+
+    private:
+        Stream* stream_ = nullptr;
+        std::optional<T> value_;
+    };
+
+    explicit Stream(detail::Pending pending) noexcept : pending_(std::move(pending)) {}
+    Stream(Stream&&) = default;
+    Stream& operator=(Stream&&) = default;
+    ~Stream() = default;
+
+    // Waits for the first value that was not taken.
+    Iterator begin() { return Iterator(*this); }
+    Iterator end() noexcept { return {}; }
+
+    // The next value; nullopt when the generator has returned, or the stream was closed. After TimedOut "timed_out" the
+    // stream is as before. CommandError "wrong_type" if the value is no T; the next one can still be taken.
+    std::optional<T> next() { return next_within(std::nullopt); }
+    std::optional<T> next(std::chrono::milliseconds timeout) { return next_within(timeout); }
+
+    // What the generator returned. Values that were not taken are thrown away; the timeouts are for each of them.
+    // LocalProtocolError "no_request" if the stream was closed.
+    R result() {
+        while (take_next(std::nullopt)) {
+        }
+        whole_.clear();
+        if (!result_) throw LocalProtocolError("no_request", "this stream was closed, or has failed");
+        if (!is_whole_) return detail::value_of<R>(*result_);
+        if constexpr (!std::is_void_v<R>) {
+            std::optional<R> result;
+            detail::read_whole_stream(
+                *result_, [](Decoder& decoder) { decoder.skip(); },
+                [&](Decoder& decoder) { result.emplace(Codec<R>::get(decoder)); });
+            return std::move(*result);
+        }
+    }
+
+    // Closes the generator, whose `finally` blocks run. Does not wait.
+    void close() noexcept { pending_.drop(); }
+
+    // Ends the call as Future::cancel does, by force if it must be.
+    void cancel() { pending_.cancel(); }
+
+private:
+    // The body of the next item; nullopt at the end of them.
+    std::optional<Body> take_next(std::optional<std::chrono::milliseconds> timeout) {
+        if (!pending_.is_valid()) return std::nullopt;
+        if (std::optional<Body> item = pending_.next(timeout)) return item;
+        is_whole_ = pending_.is_whole();
+        result_ = pending_.get(timeout);
+        if (is_whole_) take_whole();
+        return std::nullopt;
+    }
+
+    void take_whole() {
+        detail::read_whole_stream(
+            *result_, [this](Decoder& decoder) { whole_.push_back(Codec<T>::get(decoder)); },
+            [](Decoder& decoder) { decoder.skip(); });
+    }
+
+    std::optional<T> next_within(std::optional<std::chrono::milliseconds> timeout) {
+        if (const std::optional<Body> item = take_next(timeout)) return detail::value_of<T>(*item);
+        if (whole_.empty()) return std::nullopt;
+        std::optional<T> value(std::move(whole_.front()));
+        whole_.pop_front();
+        return value;
+    }
+
+    detail::Pending pending_;
+    std::optional<Body> result_;
+    bool is_whole_ = false;
+    std::deque<T> whole_;  // values that came all at once
+};
+
+}  // namespace tr
