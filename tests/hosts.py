@@ -246,6 +246,12 @@ class DriverStream:
     def __iter__(self) -> "DriverStream":
         return self
 
+    def __enter__(self) -> "DriverStream":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def __next__(self) -> Any:
         return self.next(self._timeout_ms)
 
