@@ -4,7 +4,7 @@ import enum
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Callable, ClassVar, Dict, Iterable, List, Optional, Tuple
+from typing import Any, Callable, ClassVar, Dict, Iterable, Iterator, List, Optional, Tuple
 
 import hypothesis
 import numpy as np
@@ -229,7 +229,7 @@ class Odd(TechRenaissanceServer):
         "a huge int": lambda: [1 << 70],
         "a surrogate": lambda: "a\ud800",
         "a key": lambda: {1: 2},
-        "a generator": lambda: (part for part in [1]),
+        "a map": lambda: [map(str, [1])],
         "a tensor of text": lambda: [np.array(["a"]), "x"],
     }
 
@@ -276,7 +276,7 @@ class Sly:
         ("a huge int", "[0] is an int that does not fit 64 bits"),
         ("a surrogate", "the value has a surrogate"),
         ("a key", "has the key 1 of type int"),
-        ("a generator", "send list(value)"),
+        ("a map", "send list(value)"),
         ("a tensor of text", "[0]: "),
     ],
 )
@@ -344,6 +344,34 @@ def test_arguments_that_cannot_be_taken_in_are_told(server: Calculator) -> None:
     assert untyped.error.code == "malformed_request"
 
 
+class Generates(TechRenaissanceServer):
+    """Its values come one by one."""
+
+    closed = False
+
+    @command
+    def count(self, n: int) -> Iterator[int]:
+        try:
+            yield from range(n)
+            if n == 3:
+                raise ValueError("three")
+        finally:
+            self.closed = True
+
+
+def test_the_values_of_a_generator_come_as_a_list() -> None:
+    """Where nobody has asked for a stream; not endlessly, and its exception is the call's failure."""
+    server = Generates()
+    assert call(server, "count", 2) == [0, 1]
+    assert say(server, "count", "2").result == "[0,1]"
+    assert call(server, "count", 10_000) == list(range(10_000))
+    server.closed = False
+    assert fail(server, "count", 10_001).code == "too_large"
+    assert server.closed
+    failure = fail(server, "count", 3)
+    assert (failure.type, failure.traceback.splitlines()[1][-10:]) == ("ValueError", ", in count")
+
+
 # ---------------------------------------------------------------------------------------------- text calls
 
 
@@ -357,7 +385,7 @@ def test_a_text_call_of_one_string_gets_the_whole_text(server: Calculator) -> No
 def test_a_text_call_has_its_words_converted(server: Calculator) -> None:
     """By place and by name; what does not fit is told as in a typed call."""
     assert say(server, "add", "1 b=2").result == "13.0"
-    assert say(server, "gather", "1 2").result == "[[1,2],{}]"
+    assert say(server, "gather", "1 2 x=y").result == '[[1,2],{"x":"y"}]'
     failure = say(server, "add", "one").error
     assert failure is not None
     assert failure.code == "wrong_arguments"
@@ -375,6 +403,8 @@ def test_a_text_call_names_tensors_by_their_places(server: Calculator) -> None:
         response.result,
         [tensor.tolist() for tensor in response.attachments],
     )
+    assert say(server, "same", "$0", [np.ones(1)]).attachments[0].tolist() == [1]
+    assert say(server, "same", "$0").result == "$0"
     missing = say(server, "matmul", "$0 $7", [np.eye(2)])
     assert missing.error is not None
     assert ("invalid", "invalid_tensors") == (missing.result, missing.error.code)

@@ -4,9 +4,10 @@ import math
 import re
 import subprocess
 import sys
-from typing import Any, Dict, List, NamedTuple, Optional
+from typing import Any, Dict, List, NamedTuple, Optional, cast
 
 import pytest
+from command_calls import call, fail
 
 from tech_renaissance._protocol.frame import Request
 from tech_renaissance.default_server import DefaultServer
@@ -376,3 +377,22 @@ def test_usage() -> None:
         done.returncode,
         done.stderr.strip(),
     ) == (1, "usage: python -m tech_renaissance.default_server SESSION_ID")
+
+
+@pytest.mark.parametrize("library", ["torch", "numpy"])
+def test_calls_with_values_get_values(library: str) -> None:
+    """Numbers and tensors as they are, where a text call would get texts."""
+    server = DefaultServer(library=cast("Any", library))
+    module = pytest.importorskip(library)
+    x = np.array([[1.0, 2.0]], np.float32)
+    tensor = module.tensor(x) if library == "torch" else x
+    assert call(server, "hello", "world") == "Hello World"
+    assert call(server, "ping") == "pong"
+    assert call(server, "add", 1, 2) == 3
+    assert call(server, "add", tensor, 1).tolist() == [[2, 3]]
+    assert call(server, "softmax", tensor, dim=1).shape == (1, 2)
+    values, places = call(server, "max", tensor, dim=1)
+    assert (values.tolist(), places.tolist()) == ([2], [1])
+    assert str(call(server, "zeros", [2], dtype="float64").dtype).endswith("float64")
+    assert fail(server, "reluu", tensor).message.startswith("unknown command 'reluu'; did you mean")
+    assert fail(server, "relu", tensor, wrong=1).type == "TypeError"

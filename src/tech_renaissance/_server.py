@@ -251,7 +251,7 @@ class TechRenaissanceServer:
         commands = self._command_table()
         if not commands and not has_main_logic:
             raise TypeError(self._answers_nothing())
-        return Turn(self, commands, self._attached_values, has_main_logic=has_main_logic)
+        return Turn(self, commands, self._attached_values, self._find_command, has_main_logic=has_main_logic)
 
     def _command_table(self) -> "Mapping[str, Command]":
         if not marked_attributes(self):
@@ -259,6 +259,11 @@ class TechRenaissanceServer:
         from ._worker.command_table import table_of_server
 
         return table_of_server(self, TechRenaissanceServer)
+
+    def _find_command(self, name: str) -> "Optional[Command]":
+        """A command for typed calls that is not in the table."""
+        del name
+        return None
 
     def _answers_nothing(self) -> str:
         """Why this server would know no command."""

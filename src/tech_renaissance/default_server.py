@@ -8,11 +8,27 @@ docs/default-server.md is the page for users.
 import importlib
 import sys
 import threading
-from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Sequence, cast
+from functools import partial
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Callable,
+    Dict,
+    Iterable,
+    Iterator,
+    List,
+    Mapping,
+    Optional,
+    Sequence,
+    cast,
+)
 
 from ._base.tensor import Library, torch_installed
 from ._server import TechRenaissanceServer
 from ._worker.default_arguments import Arguments, Tag
+
+if TYPE_CHECKING:
+    from ._worker.command_table import Command
 
 _TEXT_COMMANDS: Dict[str, Callable[[str], str]] = {
     "hello": lambda parameters: f"Hello {parameters.title()}".rstrip(),
@@ -57,6 +73,7 @@ class DefaultServer(TechRenaissanceServer):
         library = library or ("torch" if torch_installed() else "numpy")
         super().__init__(debug, library)
         self._functions = _Functions(library)
+        self._typed: Dict[str, Command] = {}
 
     def commands(self) -> Iterable[str]:
         """Every command, from which to suggest similar names for an unknown one."""
@@ -71,7 +88,9 @@ class DefaultServer(TechRenaissanceServer):
         if not self._knows(command):
             return False
         arguments = Arguments(parameters)
-        function = _operator(command, arguments) or self._functions.find(command)
+        function = _operator(command, arguments.positional, arguments.keywords) or self._functions.find(
+            command
+        )
         assert function is not None
         self._call(function, arguments)
         return True
@@ -86,10 +105,31 @@ class DefaultServer(TechRenaissanceServer):
             self.write_response("", "invalid")
             return
         args, kwargs = arguments.bind(tensors)
+        self._answer(function(*args, **self._with_dtype(kwargs)))
+
+    def _with_dtype(self, kwargs: Dict[str, Any]) -> Dict[str, Any]:
         dtype = kwargs.get("dtype")
-        if isinstance(dtype, str):
-            kwargs["dtype"] = self._functions.dtype(dtype)
-        self._answer(function(*args, **kwargs))
+        return {**kwargs, "dtype": self._functions.dtype(dtype)} if isinstance(dtype, str) else kwargs
+
+    def _find_command(self, name: str) -> "Optional[Command]":
+        """The same functions, for calls that carry values."""
+        command = self._typed.get(name)
+        if command is None:
+            from ._worker.command_table import Command
+
+            if name.lower() in _TEXT_COMMANDS:
+                function = partial(_answer_text, name.lower())
+            elif self._knows(name):
+                function = partial(self._run_function, name)
+            else:
+                return None
+            self._typed[name] = command = Command(name, function, name)
+        return command
+
+    def _run_function(self, command: str, /, *args: Any, **kwargs: Any) -> Any:
+        function = _operator(command, args, kwargs) or self._functions.find(command)
+        assert function is not None
+        return function(*args, **self._with_dtype(kwargs))
 
     def _tensors(self, tags: List[str]) -> Optional[Dict[str, Any]]:
         if not tags:
@@ -153,14 +193,21 @@ class _Functions:
             self._error = error
 
 
+def _answer_text(command: str, text: str = "", /) -> str:
+    return _TEXT_COMMANDS[command](text)
+
+
 def _without_torch(name: str) -> str:
     return name[len("torch.") :] if name.startswith("torch.") else name
 
 
-def _operator(command: str, arguments: Arguments) -> Optional[Callable[..., Any]]:
+def _operator(
+    command: str, operands: Sequence[Any], keywords: Mapping[str, Any]
+) -> Optional[Callable[..., Any]]:
     """Python's operator for this command, if there is one and the operands are just tensors and numbers."""
-    operands = arguments.positional
-    if arguments.keywords or not all(isinstance(operand, (Tag, int, float, complex)) for operand in operands):
+    if keywords or not all(
+        isinstance(one, (Tag, int, float, complex)) or _is_tensor(one) for one in operands
+    ):
         return None
     operators: Dict[int, Dict[str, Callable[..., Any]]] = {1: _UNARY, 2: _BINARY}
     return operators.get(len(operands), {}).get(command.lower())

@@ -7,13 +7,14 @@ signature and the argument at fault.
 import difflib
 import inspect
 import re
-from typing import Any, Callable, Dict, FrozenSet, List, Mapping, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Collection, Dict, FrozenSet, List, Mapping, NamedTuple, Optional, Tuple
 
 from .body import path_text, type_of
 from .converters import ANYTHING, SCALARS, Converter, Mismatch, Tensors
 from .hints import UnreadableHint, converter_of, resolved_hint, shown_hint
 
 _WORD = re.compile(r"[^ \t\r\n\v\f]+")  # white space as in messages
+_LONGEST_DEFAULT = 60
 _EMPTY = inspect.Parameter.empty
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
@@ -84,19 +85,22 @@ class Binder:
         if kwargs:
             self._convert_keywords(kwargs)
 
-    def bind_text(self, text: str, tensors: Tensors) -> Tuple[List[Any], Dict[str, Any]]:
+    def bind_text(
+        self, text: str, tensors: Tensors, attached: Collection[str] = ()
+    ) -> Tuple[List[Any], Dict[str, Any]]:
         """The arguments that a text means: all of it, for a function that takes one text; else words, by place or as ``name=word``.
 
-        ``tensors`` finds the tensor of a tag. Raises WrongArguments, and whatever ``tensors`` does.
+        ``tensors`` finds the tensor of a tag. ``attached``: words that mean tensors, also where there is no hint. Raises WrongArguments, and
+        whatever ``tensors`` does.
         """
-        if self._takes_text():
+        if self._takes_text(attached):
             is_left_out = not text and not self._fewest
             return ([] if is_left_out else [text]), {}
         words: List[str] = []
         named: Dict[str, str] = {}
         for word in _WORD.findall(text):
             name, equals, value = word.partition("=")
-            if equals and name in self._by_name:
+            if equals and self._named(name) and name.isidentifier():
                 if name in named:
                     raise self._wrong(f"{name!r} is given twice")
                 named[name] = value
@@ -107,12 +111,12 @@ class Binder:
         kwargs: Dict[str, Any] = {}
         try:
             for word in words:
-                args.append(self._at(len(args)).converter.from_word(word, tensors))
+                args.append(_of_word(self._at(len(args)), word, tensors, attached))
         except Mismatch as mismatch:
             raise self._wrong_at(len(args), mismatch) from mismatch.__cause__
         for name, word in named.items():
             try:
-                kwargs[name] = self._by_name[name].converter.from_word(word, tensors)
+                kwargs[name] = _of_word(self._named(name), word, tensors, attached)
             except Mismatch as mismatch:
                 raise self._wrong_in(name, mismatch) from mismatch.__cause__
         return args, kwargs
@@ -132,7 +136,7 @@ class Binder:
         if parameter.annotation is not _EMPTY:
             described["hint"] = shown_hint(parameter.annotation)
         if parameter.default is not _EMPTY:
-            described["default"] = repr(parameter.default)
+            described["default"] = _shown_default(parameter)
         if parameter.name in self.unreadable:
             described["unreadable"] = self.unreadable[parameter.name]
         return described
@@ -163,11 +167,15 @@ class Binder:
             self.unreadable[parameter.name] = str(error)
             return ANYTHING
 
-    def _takes_text(self) -> bool:
+    def _takes_text(self, attached: Collection[str]) -> bool:
         is_alone = len(self._positional) == 1 and self._rest is None and not self._other_keywords
         if not is_alone or len(self._by_name.keys() - {self._positional[0].name}) > 0:
             return False
-        return self._positional[0].converter in (SCALARS[str], ANYTHING)
+        converter = self._positional[0].converter
+        return converter is SCALARS[str] or (converter is ANYTHING and not attached)
+
+    def _named(self, name: str) -> Optional[_Parameter]:
+        return self._by_name.get(name) or self._other_keywords
 
     def _at(self, place: int) -> _Parameter:
         if place < len(self._positional):
@@ -201,7 +209,7 @@ class Binder:
 
     def _convert_keywords(self, kwargs: Dict[str, Any]) -> None:
         for name, value in kwargs.items():
-            parameter = self._by_name.get(name) or self._other_keywords
+            parameter = self._named(name)
             assert parameter is not None
             try:
                 kwargs[name] = parameter.converter(value)  # the key is there already
@@ -221,6 +229,13 @@ class Binder:
 
     def _wrong(self, problem: str) -> WrongArguments:
         return WrongArguments(f"wrong arguments for {self.signature}: {problem}")
+
+
+def _of_word(parameter: Optional[_Parameter], word: str, tensors: Tensors, attached: Collection[str]) -> Any:
+    assert parameter is not None
+    if parameter.converter is ANYTHING and word in attached:
+        return tensors(word)
+    return parameter.converter.from_word(word, tensors)
 
 
 def _globals_of(function: Callable[..., Any]) -> Mapping[str, Any]:
@@ -254,5 +269,10 @@ def _parameter_text(parameter: inspect.Parameter) -> str:
     if has_hint:
         text += f": {shown_hint(parameter.annotation)}"
     if parameter.default is not _EMPTY:
-        text += f" = {parameter.default!r}" if has_hint else f"={parameter.default!r}"
+        text += (" = " if has_hint else "=") + _shown_default(parameter)
     return text
+
+
+def _shown_default(parameter: inspect.Parameter) -> str:
+    text = repr(parameter.default)
+    return text if len(text) <= _LONGEST_DEFAULT else text[:_LONGEST_DEFAULT] + "..."

@@ -68,7 +68,8 @@ class Calls:
     def text(self, reply: Reply, command: Command, text: str) -> None:
         """Call a command with the words of a text; what it returns is the reply's text and tensors."""
         try:
-            args, kwargs = command.binder.bind_text(text, self._named_tensor)
+            attached = [f"${place}" for place in range(len(reply.attachments))]
+            args, kwargs = command.binder.bind_text(text, self._named_tensor, attached)
         except WrongArguments as error:
             raise Refusal("wrong_arguments", str(error)) from error.__cause__
         except _NoTensor:

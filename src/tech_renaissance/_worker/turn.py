@@ -35,7 +35,8 @@ class Server(Protocol):
 class Turn:
     """Has a server respond to requests. ``reply``: that of the request whose turn it is, None between two.
 
-    ``commands``: the server's. ``values``: what the attachments of a request hold. ``has_main_logic``: whether the script has one.
+    ``commands``: the server's. ``values``: what the attachments of a request hold. ``find``: a command for typed calls that is not among
+    ``commands``. ``has_main_logic``: whether the script has one.
     """
 
     reply: Optional[Reply] = None
@@ -45,12 +46,14 @@ class Turn:
         server: Server,
         commands: "Optional[Mapping[str, Command]]" = None,
         values: Callable[[Reply], List[Any]] = lambda _: [],
+        find: "Callable[[str], Optional[Command]]" = lambda _: None,
         *,
         has_main_logic: bool = True,
     ) -> None:
         self.server = server
         self._commands: Mapping[str, Command] = commands or {}
         self._values = values
+        self._find = find
         self._has_main_logic = has_main_logic
         self._calls: Optional[Calls] = None
 
@@ -86,6 +89,7 @@ class Turn:
             command = self._commands.get(reply.command)
             if typed:
                 calls = self._calls or self._load_calls()
+                command = command or self._find(reply.command)
                 if command is None:
                     return self._has_main_logic and calls.main_logic(reply, form, parameters)
                 calls.typed(reply, command, form, parameters)
