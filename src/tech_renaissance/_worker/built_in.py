@@ -1,4 +1,4 @@
-"""The commands that every worker has: ``describe`` and ``help``. Contract: spec/protocol.md, Commands."""
+"""The commands that every worker has: ``describe`` and ``help``. Contract: spec/protocol.md, Typed calls."""
 
 from typing import Any, Dict, List, Mapping, Sequence
 

@@ -1,4 +1,4 @@
-"""Calls of commands: arguments from bodies and texts, results as bodies and texts. Contract: spec/protocol.md, Commands.
+"""Calls of commands: arguments from bodies and texts, results as bodies and texts. Contract: spec/protocol.md, Typed calls.
 
 Loaded with the first command, or the first typed call.
 """

@@ -1,4 +1,4 @@
-"""``@command`` marks the functions of a script that its host may call. Contract: spec/protocol.md, Commands."""
+"""``@command`` marks the functions of a script that its host may call. Contract: spec/protocol.md, Typed calls."""
 
 import re
 from functools import partial

@@ -1,4 +1,4 @@
-"""The commands of a script: one record for each, made once at the start. Contract: spec/protocol.md, Commands."""
+"""The commands of a script: one record for each, made once at the start. Contract: spec/protocol.md, Typed calls."""
 
 import inspect
 from functools import partial

@@ -1,4 +1,4 @@
-"""Running a server's handlers, one request after another. Contract: spec/protocol.md, Commands, and How a handler's reply is made."""
+"""Running a server's handlers, one request after another. Contract: spec/protocol.md, Typed calls, and How a handler's reply is made."""
 
 from typing import TYPE_CHECKING, Any, Callable, Iterable, List, Mapping, Optional, Protocol, Union
 
