@@ -4,7 +4,7 @@ import enum
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Callable, ClassVar, Dict, Iterable, Iterator, List, Optional, Tuple
+from typing import Any, Callable, ClassVar, Dict, Iterable, Iterator, List, Optional, Tuple, cast
 
 import hypothesis
 import numpy as np
@@ -214,6 +214,82 @@ def test_a_command_may_leave_or_be_cancelled(server: Calculator) -> None:
     assert caught.value.response.error is not None
     assert isinstance(caught.value.cause, SystemExit)
     assert fail(server, "fail", "Cancelled").code == "cancelled"
+
+
+class GivenUp:
+    """A transport whose host has given up every call."""
+
+    def is_cancelled(self, request_id: int) -> bool:
+        return True
+
+
+class Told:
+    """An attachment during whose arrival the worker is told that the call is over."""
+
+    def __init__(self, server: TechRenaissanceServer) -> None:
+        self._server = server
+
+    def value(self, library: Optional[str]) -> Any:
+        self._server._interrupt()
+        return np.ones(1)
+
+
+@dataclass
+class Telling:
+    """A record that is told so while it is made, or read."""
+
+    when: str
+
+    def __post_init__(self) -> None:
+        if self.when == "made":
+            current_server()._interrupt()
+
+    def __getattribute__(self, name: str) -> Any:
+        if name == "when" and super().__getattribute__("when") == "read":
+            current_server()._interrupt()
+        return super().__getattribute__(name)
+
+
+class Interrupted(TechRenaissanceServer):
+    """Notes what it runs."""
+
+    ran = False
+
+    @command
+    def take(self, value: Any) -> Any:
+        self.ran = True
+        return value
+
+    @command
+    def make(self, value: Telling) -> Any:
+        self.ran = True
+
+    @command
+    def give(self) -> Telling:
+        return Telling("read")
+
+    @command
+    def raise_it(self) -> None:
+        raise GeneratorExit("not an Exception")
+
+
+def test_a_call_can_be_interrupted_at_any_point() -> None:
+    """While its arguments arrive or are converted, while it runs, while its result is written: it is cancelled, and the next one served."""
+    server = Interrupted(library="numpy")
+    server._transport = cast("Any", GivenUp())
+    given = Request("take", "", 1, typed=True, form=1, attachments=[Told(server)])
+    response = server.respond(given)
+    assert response.error is not None
+    assert (response.error.code, server.ran) == ("cancelled", False)
+    assert (fail(server, "make", {"when": "made"}).code, server.ran) == ("cancelled", False)
+    assert fail(server, "give").code == "cancelled"
+    assert call(server, "take", {"when": "read"}) == {"when": "read"}
+
+
+def test_any_exception_is_that_calls_failure() -> None:
+    """Also one that is not an Exception."""
+    failure = fail(Interrupted(), "raise_it")
+    assert (failure.code, failure.type) == ("command_failed", "GeneratorExit")
 
 
 class NoValue:
