@@ -1,0 +1,89 @@
+"""Commands keep their types, in the worker and for its host. Never run: the type checker reads it.
+
+What it must complain about is marked, and a mark without a complaint is an error, too.
+"""
+
+# pyright: reportUnnecessaryTypeIgnoreComment=true
+
+from dataclasses import dataclass
+from typing import Iterator, List, Optional
+
+from tech_renaissance import PythonSession, TechRenaissanceServer, command, current_server, serve
+
+
+@dataclass
+class Point:
+    """A record."""
+
+    x: float
+    y: float = 0.0
+
+
+class Calculator(TechRenaissanceServer):
+    """Methods, plain and decorated otherwise."""
+
+    def setup(self) -> None:
+        """Load what the commands need."""
+        self.bias = 1.0
+
+    def teardown(self) -> None:
+        """Give it back."""
+
+    @command
+    def add(self, a: float, b: float = 1.0) -> float:
+        """Plain."""
+        return a + b + self.bias
+
+    @command(name="linalg.norm")
+    def norm(self, point: Point, *, scale: float = 1.0) -> float:
+        """With a name of its own."""
+        return scale * (point.x**2 + point.y**2) ** 0.5
+
+    @command
+    def count(self, n: int) -> Iterator[int]:
+        """A generator."""
+        yield from range(n)
+
+    @staticmethod
+    @command
+    def halve(value: float) -> float:
+        """Without self."""
+        return value / 2
+
+    @classmethod
+    @command
+    def title(cls) -> str:
+        """Of the class."""
+        return cls.__name__
+
+
+@command
+def greet(name: str) -> str:
+    """A plain function is still one."""
+    remaining_s: Optional[float] = current_server().remaining_s
+    return f"hi {name}, you have {remaining_s}"
+
+
+def main(calculator: Calculator, session: PythonSession) -> None:
+    """Call them here and there."""
+    number: float = calculator.add(1.0)
+    length: float = calculator.norm(Point(3.0, 4.0), scale=2.0)
+    numbers: List[int] = list(calculator.count(3))
+    words: List[str] = [calculator.title(), greet("you"), Calculator.title()]
+    half: float = calculator.halve(number + length) + Calculator.halve(1.0)
+
+    calculator.add("one")  # pyright: ignore[reportArgumentType]
+    calculator.norm(Point(3.0, 4.0), 2.0)  # pyright: ignore[reportCallIssue]
+    calculator.halve("one")  # pyright: ignore[reportArgumentType]
+    greet(5)  # pyright: ignore[reportArgumentType]
+    word: str = calculator.add(1.0)  # pyright: ignore[reportAssignmentType]
+
+    remote = session.typed(Calculator)
+    number = remote.add(1.0)
+    remote.add("one")  # pyright: ignore[reportArgumentType]
+    command(name=5)  # pyright: ignore[reportArgumentType]
+    print(number, length, numbers, words, half, word)
+
+
+if __name__ == "__main__":
+    serve(greet, Calculator.halve, command(greet, name="hello"), library="numpy")
