@@ -217,6 +217,15 @@ def test_the_tensor_pages_cpp_program_runs(tmp_path: Path) -> None:
     assert outputs("docs/tensors.md")[1] == compile_and_run(source, tmp_path)
 
 
+def test_the_command_pages_programs_run(tmp_path: Path) -> None:
+    """The host prints what the page shows, and the worker of functions serves."""
+    write_named_blocks("docs/commands.md", tmp_path)
+
+    assert outputs("docs/commands.md")[0] == run([sys.executable, "host.py"], tmp_path)
+    program = 'from tech_renaissance import PythonSession as P\nwith P("functions.py", "f") as s: print(s.call("count", 3), s.call("double", 2))'
+    assert run([sys.executable, "-c", program], tmp_path) == "3 4\n"
+
+
 @needs_compiler
 def test_the_value_pages_cpp_program_runs(tmp_path: Path) -> None:
     """It prints what the page shows."""
@@ -460,8 +469,9 @@ def test_the_tensor_tables_have_the_signatures(page: str, cls: str, header: str)
 
 @pytest.mark.parametrize("page", API)
 def test_the_python_functions_are_listed(page: str) -> None:
-    """Each function of the package stands in the table of TSR files, with its parameters."""
-    rows = [row[0] for row in table(page, "TSR files" if page == API[0] else "TSR 文件")]
+    """Each function of the package stands in a table of functions, with its parameters."""
+    headings = ("TSR files", "Functions of a worker") if page == API[0] else ("TSR 文件", "工作进程的函数")
+    rows = [row[0] for heading in headings for row in table(page, heading)]
     functions = {name: getattr(tech_renaissance, name) for name in tech_renaissance.__all__}
 
     for name, function in functions.items():
