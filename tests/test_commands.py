@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Callable, ClassVar, Dict, Iterable, Iterator, List, Optional, Tuple, cast
 
 import hypothesis
+import hypothesis.strategies as st
 import numpy as np
 import pytest
 from command_calls import Attached, call, fail, respond, say
@@ -446,6 +447,16 @@ def test_the_values_of_a_generator_come_as_a_list() -> None:
     assert server.closed
     failure = fail(server, "count", 3)
     assert (failure.type, failure.traceback.splitlines()[1][-10:]) == ("ValueError", ", in count")
+
+
+@hypothesis.settings(max_examples=50)
+@hypothesis.given(
+    st.integers(0, 3), st.text() | st.text('[]{}":,$0123456789e-. ntf', max_size=12), st.booleans()
+)
+def test_any_body_gets_a_response(form: int, text: str, typed: bool) -> None:
+    """Whatever it is."""
+    response = Calculator(library="numpy").respond(Request("gather", text, 1, typed=typed, form=form))
+    assert response.error is None or response.error.code in ("wrong_arguments", "malformed_request")
 
 
 # ---------------------------------------------------------------------------------------------- text calls

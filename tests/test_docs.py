@@ -227,6 +227,14 @@ def test_the_command_pages_programs_run(tmp_path: Path) -> None:
 
 
 @needs_compiler
+def test_the_command_pages_cpp_program_runs(tmp_path: Path) -> None:
+    """It prints what the page shows."""
+    write_named_blocks("docs/commands.md", tmp_path)
+
+    assert outputs("docs/commands.md")[1] == compile_and_run((tmp_path / "host.cpp").read_text(), tmp_path)
+
+
+@needs_compiler
 def test_the_value_pages_cpp_program_runs(tmp_path: Path) -> None:
     """It prints what the page shows."""
     source = next(block for language, block in blocks_of("docs/values.md") if language == "cpp")
