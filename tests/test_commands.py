@@ -84,6 +84,10 @@ class Calculator(TechRenaissanceServer):
         return {"net": net, "colour": colour, "type": type(net.layers[0]).__name__ if net.layers else None}
 
     @command
+    def opt(self, x: Optional[np.ndarray] = None) -> str:  # type: ignore[type-arg]
+        return "nothing" if x is None else "something"
+
+    @command
     def gather(self, *parts: int, **named: str) -> Any:
         return [list(parts), named]
 
@@ -492,6 +496,8 @@ def test_a_text_call_names_tensors_by_their_places(server: Calculator) -> None:
     )
     assert say(server, "same", "$0", [np.ones(1)]).attachments[0].tolist() == [1]
     assert say(server, "same", "$0").result == "$0"
+    assert say(server, "opt", "none").result == "nothing"
+    assert say(server, "opt", "$0", [np.ones(1)]).result == "something"
     missing = say(server, "matmul", "$0 $7", [np.eye(2)])
     assert missing.error is not None
     assert ("invalid", "invalid_tensors") == (missing.result, missing.error.code)
@@ -615,6 +621,7 @@ def test_describe_says_what_there_is(server: Calculator) -> None:
         "linalg.norm",
         "same",
         "build",
+        "opt",
         "gather",
         "fail",
         "static",

@@ -3,7 +3,7 @@
 from typing import Any, Callable, Dict, Iterable, List, Sequence, Set, Tuple, Union, cast
 
 from .body import type_of
-from .converters import ANYTHING, SCALARS, Converter, Mismatch, Tensors
+from .converters import ANYTHING, SCALARS, Converter, Mismatch, TensorOf, Tensors
 
 
 class SequenceOf(Converter):
@@ -61,6 +61,11 @@ class DictOf(Converter):
         if type_of(value) is not dict:
             raise self.mismatch(value)
         return dict(zip(map(self._key, value), _converted(self._part, value.items())))
+
+
+def _lateness(alternative: Converter) -> int:
+    is_text = alternative in (SCALARS[str], ANYTHING)
+    return 2 if is_text else 1 if isinstance(alternative, TensorOf) else 0
 
 
 def _converted(part: Converter, parts: Iterable[Tuple[Union[str, int], Any]]) -> List[Any]:
@@ -145,9 +150,8 @@ class OneOf(Converter):
         return self._first([*self._of_kind(kind, True), *self._of_kind(kind, False)], lambda one: one(value))
 
     def from_word(self, word: str, tensors: Tensors) -> Any:
-        """Text is what nothing else takes."""
-        last = (SCALARS[str], ANYTHING)
-        in_order = sorted(self._alternatives, key=lambda one: one in last)
+        """A tag is what is neither None nor a number, and text is what nothing else takes."""
+        in_order = sorted(self._alternatives, key=_lateness)
         return self._first(in_order, lambda one: one.from_word(word, tensors))
 
     def _of_kind(self, kind: Any, wanted: bool) -> List[Converter]:
