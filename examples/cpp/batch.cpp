@@ -3,21 +3,18 @@
 using namespace tr;
 
 int main() {
-    const std::vector<std::string> tags = {"input_a", "input_b", "input_c"};
-    const std::vector<Tensor> tensors = {
-        Tensor::full(Shape(4, 3), 1.5f),
-        Tensor::from_vector<std::int32_t>({1, 2, 6}, Shape(3)),
-        Tensor::zeros(Shape(2, 2, 2), DType::FP64),
-    };
+    const Tensor a = Tensor::full(Shape(4, 3), 1.5f);
+    const Tensor b = Tensor::from_vector<std::int32_t>({1, 2, 6}, Shape(3));
+    const Tensor c = Tensor::zeros(Shape(2, 2, 2), DType::FP64);
 
     PythonSession session("examples/workers/batch_worker.py", "batch");
     session.start();
-    session.send_tensors(tensors, tags);
-    const std::vector<Tensor> results = session.fetch_tensors("batch_process input_a input_b input_c", 5000);
+    const auto results = session.call<std::vector<Tensor>>("batch_process", a, b, c);
 
+    const std::vector<std::string> names = {"input_a", "input_b", "input_c"};
     for (std::size_t i = 0; i < results.size(); ++i) {
         const std::vector<float> of = results[i].to_vector<float>();
-        std::cout << tags[i] << ": min " << of[0] << ", mean " << of[1] << ", max " << of[2] << "\n";
+        std::cout << names[i] << ": min " << of[0] << ", mean " << of[1] << ", max " << of[2] << "\n";
     }
     return 0;
 }

@@ -7,7 +7,7 @@ int main() {
     session.start();
     session.wait_until_ready(5000);
 
-    std::string response = session.fetch_response("hello world", 3000);
+    std::string response = session.call<std::string>("hello", "world");
     std::cout << "The worker says: " << response << std::endl;
 
     session.please_exit(5000, true);

@@ -7,11 +7,9 @@ int main() {
     session.start();
 
     // 4x3 matrix x 3x5 matrix = 4x5 matrix
-    session.send_tensor(Tensor::full(Shape(4, 3), 1.5f), "input_a");
-    session.send_tensor(Tensor::full(Shape(3, 5), 2.0f), "input_b");
-
-    session.send_request("matmul input_a input_b");
-    Tensor result = session.wait_for_tensor(30000);
+    const Tensor a = Tensor::full(Shape(4, 3), 1.5f);
+    const Tensor b = Tensor::full(Shape(3, 5), 2.0f);
+    const Tensor result = session.call<Tensor>("matmul", a, b, CallOptions{std::chrono::seconds(30)});
 
     std::cout << "shape: " << result.shape() << std::endl;
     result.print("result");

@@ -13,7 +13,7 @@ def main() -> None:
     session.start()
     session.wait_until_ready(5000)
 
-    response = session.fetch_response("hello world", 3000)
+    response = session.call("hello", "world", timeout_ms=3000)
     print(f"The worker says: {response}")
 
     session.please_exit(5000, True)

@@ -12,11 +12,7 @@ WORKERS = Path(__file__).resolve().parents[1] / "workers"
 def main() -> None:
     """4x3 matrix x 3x5 matrix = 4x5 matrix."""
     with PythonSession(WORKERS / "matmul_worker.py", "matmul") as session:
-        session.send_tensor(torch.full((4, 3), 1.5), "input_a")
-        session.send_tensor(torch.full((3, 5), 2.0), "input_b")
-
-        session.send_request("matmul input_a input_b")
-        result = session.wait_for_tensor(30000)
+        result = session.call("matmul", torch.full((4, 3), 1.5), torch.full((3, 5), 2.0), timeout_ms=30000)
 
         print(f"shape: {tuple(result.shape)}")
         print(f"result:\n{result}")

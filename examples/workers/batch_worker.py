@@ -1,26 +1,16 @@
-"""A worker without PyTorch: takes any number of tensors and answers with as many."""
+"""A worker without PyTorch and without a class: takes any number of tensors and answers with as many."""
 
-import sys
+from typing import List
 
 import numpy as np
 
-from tech_renaissance import TechRenaissanceServer
+from tech_renaissance import serve
 
 
-class BatchServer(TechRenaissanceServer):
-    """Answers ``batch_process TAG...`` with the minimum, mean and maximum of each tensor."""
-
-    def main_logic(self, command: str, parameters: str) -> bool:
-        """Handle one request."""
-        if command != "batch_process":
-            return False
-        tensors = self.get_tensors(parameters)
-        if tensors is None:
-            self.write_response("", "invalid")
-        else:
-            self.send_tensors(*[np.array([x.min(), x.mean(), x.max()], np.float32) for x in tensors])
-        return True
+def batch_process(*tensors: np.ndarray) -> List[np.ndarray]:
+    """The minimum, mean and maximum of each tensor."""
+    return [np.array([x.min(), x.mean(), x.max()], np.float32) for x in tensors]
 
 
 if __name__ == "__main__":
-    BatchServer(library="numpy").run(sys.argv[1])
+    serve(batch_process, library="numpy")

@@ -2,18 +2,14 @@
 
 import sys
 
-from tech_renaissance import TechRenaissanceServer
+from tech_renaissance import TechRenaissanceServer, command
 
 
 class HelloServer(TechRenaissanceServer):
-    """Answers ``hello NAME``."""
-
-    def main_logic(self, command: str, parameters: str) -> bool:
-        """Handle one request."""
-        if command.lower() == "hello":
-            self.write_response("", f"Hello {parameters.title()}")
-            return True
-        return False
+    @command
+    def hello(self, name: str) -> str:
+        """Greet someone."""
+        return f"Hello {name.title()}"
 
 
 if __name__ == "__main__":

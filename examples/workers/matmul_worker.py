@@ -4,23 +4,14 @@ import sys
 
 import torch
 
-from tech_renaissance import TechRenaissanceServer
+from tech_renaissance import TechRenaissanceServer, command
 
 
 class MatrixMathServer(TechRenaissanceServer):
-    """Answers ``matmul TAG TAG`` with a tensor."""
-
-    def main_logic(self, command: str, parameters: str) -> bool:
-        """Handle one request."""
-        if command.lower() == "matmul":
-            tensors = self.get_tensors(parameters, 2)
-            if tensors is None:
-                self.write_response("", "invalid")
-            else:
-                self.send_tensors(torch.mm(tensors[0], tensors[1]))
-                self.write_response("", "ok")
-            return True
-        return False
+    @command
+    def matmul(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        """Multiply two matrices."""
+        return torch.mm(a, b)
 
 
 if __name__ == "__main__":
