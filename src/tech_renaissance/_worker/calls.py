@@ -5,6 +5,7 @@ Loaded with the first command, or the first typed call.
 
 import json
 import re
+from functools import lru_cache
 from typing import Any, Callable, Dict, List, Mapping, Sequence, Tuple
 
 from .._base.errors import FormatError, LocalProtocolError, RemoteProtocolError
@@ -49,11 +50,10 @@ class Calls:
             except WrongArguments as error:
                 raise Refusal("wrong_arguments", str(error)) from error.__cause__
             value = command.function(*args, **kwargs)
-        is_generator = hasattr(type_of(value), "__next__")
-        if is_generator and reply.takes_items:
-            reply.generator = value
-            return
-        if is_generator:
+        if _is_iterator(type_of(value)):
+            if reply.takes_items:
+                reply.generator = value
+                return
             value = _values_of(value, reply)
         elif reply.streams and not reply.takes_items:
             value = [[], value]
@@ -75,7 +75,7 @@ class Calls:
         except _NoTensor:
             return
         value = command.function(*args, **kwargs)
-        if hasattr(type_of(value), "__next__"):
+        if _is_iterator(type_of(value)):
             value = _values_of(value, reply)
         if value is None:
             return
@@ -150,6 +150,11 @@ def say_as_value(reply: Reply) -> None:
     reply.result = text = _SURROGATE.sub("\ufffd", text)
     if tensors:
         reply.form, reply.result, reply.tensors = encode_result([text, *tensors])
+
+
+@lru_cache(maxsize=1024)
+def _is_iterator(kind: Any) -> bool:
+    return hasattr(kind, "__next__")
 
 
 def _values_of(generator: Any, reply: Reply) -> List[Any]:

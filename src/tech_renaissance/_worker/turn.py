@@ -89,7 +89,8 @@ class Turn:
             command = self._commands.get(reply.command)
             if typed:
                 calls = self._calls or self._load_calls()
-                command = command or self._find(reply.command)
+                if command is None:
+                    command = self._find(reply.command)
                 if command is None:
                     return self._has_main_logic and calls.main_logic(reply, form, parameters)
                 calls.typed(reply, command, form, parameters)
