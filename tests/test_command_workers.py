@@ -1,5 +1,6 @@
 """Workers with commands, in processes of their own, called by text from both hosts and with values from Python."""
 
+import runpy
 from typing import Any, Callable
 
 import numpy as np
@@ -8,9 +9,11 @@ from hosts import WORKERS
 
 from tech_renaissance import CommandError, LaunchError, PythonSession
 
+Calculator = runpy.run_path(str(WORKERS / "calculator.py"))["Calculator"]
 Maker = Callable[..., Any]
 
 
+@pytest.mark.interpreters
 def test_both_hosts_call_commands_by_text(start: Maker) -> None:
     """The whole text for one string, else words; tensors by places and tags; the answer is text or tensors."""
     session = start("calculator.py")
@@ -55,6 +58,7 @@ def test_commands_are_called_with_values(workspace: Any, transport: str) -> None
             session.call("fail", "so it is")
         assert "raise ValueError(message)" in caught.value.remote_traceback
         assert "_worker" not in caught.value.remote_traceback
+        assert session.typed(Calculator).norm(np.array([3.0, 4.0])) == 5.0
         assert session.call("describe")["commands"][0]["signature"] == "hello(name: str) -> str"
 
 
@@ -87,4 +91,4 @@ def test_teardown_runs_when_a_worker_leaves(workspace: Any, capfd: pytest.Captur
     with PythonSession(WORKERS / "calculator.py", "leaving") as session:
         session.wait_until_ready()
         session.please_exit(10_000)
-    assert "torn down\n" == capfd.readouterr().out
+    assert ["torn down"] == capfd.readouterr().out.splitlines()

@@ -125,7 +125,7 @@ class ValueCalls:
     @property
     def commands(self) -> "Commands":
         """The worker's commands as attributes: ``session.commands.matmul(a, b)`` is ``session.call("matmul", a, b)``."""
-        return Commands(self, {})
+        return Commands(self, {}, {})
 
     @overload
     def typed(self, server: Type[_Server], **options: Any) -> _Server: ...
@@ -135,25 +135,30 @@ class ValueCalls:
         """The worker's commands with their types: ``session.typed(Calculator).matmul(a, b)`` is checked as a call of that class's method,
         and is ``session.call("matmul", a, b)``.
 
-        ``server``: the worker's class, or a Protocol with the methods' signatures; only type checkers look at it, so it may be imported
-        under ``TYPE_CHECKING`` and given as a string. ``options``: for all these calls, also ``timeout_ms``.
+        ``server``: the worker's class, or a Protocol with the methods' signatures. It may be imported under ``TYPE_CHECKING`` and given as
+        a string; then its methods are called by their own names, whatever ``@command(name=...)`` says. ``options``: for all these calls,
+        also ``timeout_ms``.
         """
-        del server
-        return Commands(self, options)
+        from ._worker.command import command_names
+
+        return Commands(self, options, command_names(server))
 
 
 class Commands:
-    """A worker's commands as attributes. Each is a function, which also has ``submit``."""
+    """A worker's commands as attributes. Each is a function, which also has ``submit``. ``names``: those whose attributes are called
+    otherwise.
+    """
 
-    def __init__(self, calls: ValueCalls, options: Dict[str, Any]) -> None:
+    def __init__(self, calls: ValueCalls, options: Dict[str, Any], names: Dict[str, str]) -> None:
         self._calls = calls
         self._options = options
+        self._names = names
 
     def __getattr__(self, name: str) -> "Command":
         """The command of that name, whether the worker has it or not."""
         if name.startswith("__"):
             raise AttributeError(name)
-        return Command(self._calls, name, self._options)
+        return Command(self._calls, self._names.get(name, name), self._options)
 
 
 class Command:

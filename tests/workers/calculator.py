@@ -31,6 +31,10 @@ class Calculator(TechRenaissanceServer):
     def matmul(self, a: np.ndarray, b: np.ndarray, *, scale: float = 1.0) -> np.ndarray:
         return scale * (a @ b)
 
+    @command(name="linalg.norm")
+    def norm(self, x: np.ndarray) -> float:
+        return float(np.sqrt((x * x).sum()))
+
     @command
     def same(self, value: Any) -> Any:
         return value

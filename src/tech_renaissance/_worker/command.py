@@ -1,8 +1,9 @@
 """``@command`` marks the functions of a script that its host may call. Contract: spec/protocol.md, Typed calls."""
 
+import inspect
 import re
 from functools import partial
-from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, TypeVar, cast, overload
+from typing import Any, Callable, Dict, Iterable, List, Mapping, NamedTuple, Optional, TypeVar, cast, overload
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -69,9 +70,22 @@ def mark_of(attribute: Any) -> Optional[Mark]:
 
 def marked_attributes(server: Any) -> Dict[str, Mark]:
     """Which attributes are commands: the marked ones, and those that stand in the place of one. None in its place takes one away."""
+    return _marks_in([*_scopes(type(server)), getattr(server, "__dict__", {})])
+
+
+def command_names(kind: Any) -> Dict[str, str]:
+    """The names of the commands that a class has under other names."""
+    marks = _marks_in(_scopes(kind)) if inspect.isclass(kind) else {}
+    return {attribute: mark.name for attribute, mark in marks.items() if mark.name}
+
+
+def _scopes(kind: Any) -> List[Mapping[str, Any]]:
+    return [vars(one) for one in reversed(kind.__mro__)]
+
+
+def _marks_in(scopes: Iterable[Mapping[str, Any]]) -> Dict[str, Mark]:
     marks: Dict[str, Mark] = {}
-    scopes: List[Mapping[str, Any]] = [vars(kind) for kind in reversed(type(server).__mro__)]
-    for scope in [*scopes, getattr(server, "__dict__", {})]:
+    for scope in scopes:
         for attribute, value in list(scope.items()):
             mark = mark_of(value)
             if mark is not None:
