@@ -77,6 +77,9 @@ class Script(HostTransport):
     def empty(self, *_: Any) -> Any:
         raise NotImplementedError
 
+    def place(self, attachment: Any) -> Any:
+        raise NotImplementedError
+
 
 class Play:
     """A session's calls, from one worker to the next."""

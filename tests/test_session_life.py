@@ -369,5 +369,5 @@ def test_worker_json_tells_who_the_worker_is(start: Maker, worker_python: str) -
     info = json.loads((Path(session.session_dir) / "worker.json").read_text())
     assert worker_pid(session) == info["pid"]
     assert os.path.samefile(worker_python, info["interpreter"])
-    assert 1 == info["protocol"]
+    assert 2 == info["protocol"]
     assert {"python", "tech_renaissance", "transport", "transport_reason", "start_time"} <= set(info)

@@ -327,6 +327,7 @@ def _plain(attachment: Any) -> Any:
     """For comparisons."""
     if kind_of(attachment) != TENSOR:
         return attachment
+    attachment = _numpy().asarray(attachment)
     return str(attachment.dtype), tuple(attachment.shape), attachment.tolist()
 
 

@@ -88,7 +88,9 @@ class ShmHost(HostTransport):
     def place(self, attachment: Any) -> PlacedBlock:
         """See HostTransport. A tensor made by ``empty`` is not copied."""
         with self._lock:
-            return self._lender.place_to_keep(attachment)
+            # Assigned within the block: an interrupt between a call and the block's end would leave the lock taken.
+            placed = self._lender.place_to_keep(attachment)
+        return placed  # noqa: RET504
 
     def put_tensor(self, tag: str, tensor: Any) -> None:
         """See HostTransport. A tensor made by ``empty`` is not copied; any other is copied once, into the same block as before if nobody
@@ -112,12 +114,14 @@ class ShmHost(HostTransport):
     def tags(self) -> List[str]:
         """See HostTransport."""
         with self._lock:
-            return list(self._tags)
+            tags = list(self._tags)
+        return tags  # noqa: RET504
 
     def empty(self, dtype: DType, shape: Sequence[int], library: Library) -> Any:
         """See HostTransport. The tensor lives in shared memory."""
         with self._lock:
-            return self._lender.empty(dtype, shape, library)
+            tensor = self._lender.empty(dtype, shape, library)
+        return tensor  # noqa: RET504
 
     def try_send(self, frame: Frame) -> bool:
         """See Transport."""
