@@ -114,7 +114,10 @@ public:
     }
 
     // Closes the generator, whose `finally` blocks run. Does not wait.
-    void close() noexcept { pending_.drop(); }
+    void close() noexcept {
+        pending_.drop();
+        whole_.clear();
+    }
 
     // Ends the call as Future::cancel does, by force if it must be.
     void cancel() { pending_.cancel(); }

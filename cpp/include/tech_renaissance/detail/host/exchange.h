@@ -463,10 +463,13 @@ private:
         return !asked_to_leave_ && !broken_ && (state == State::ready || state == State::busy);
     }
 
+    static std::exception_ptr left_error() {
+        return std::make_exception_ptr(
+            SessionClosed("session_closed", "the worker was asked to exit: start the session again"));
+    }
+
     void check_usable() const {
-        if (asked_to_leave_) {
-            throw SessionClosed("session_closed", "the worker was asked to exit: start the session again");
-        }
+        if (asked_to_leave_) std::rethrow_exception(left_error());
         if (broken_) std::rethrow_exception(broken_);
         const State state = connection_.state();
         if (state == State::lost || state == State::exited) throw NobodyServes();
@@ -588,9 +591,15 @@ private:
         // An answer after the end counts as one after the first step, even if we have not taken that step yet.
         if (call->cancelled) return call->fail(ended_call(call->request, EndReason::cancel, late(reply.response)));
         if (call->is_overdue()) return call->fail(ended_call(call->request, EndReason::deadline, late(reply.response)));
+        if (was_left_open(*call, reply.response)) return call->fail(left_error());
         if (reply.response.command.empty()) reply.response.command = call->request.command;
         call->answer(std::move(reply));
     }
+    // Whether a worker that leaves has closed a stream of which nobody takes more.
+    bool was_left_open(const Call& call, const Response& response) const {
+        return asked_to_leave_ && call.items && response.error && response.error->code == "cancelled";
+    }
+
     // Fails the call whose answer this is; or nothing more will come.
     void take(Unreadable& unreadable) {
         if (unreadable.error.code() == broken_ring) {
