@@ -326,10 +326,15 @@ def public_names(cls: type) -> Set[str]:
     """The public methods and properties of a Python class, and its own name for the constructor."""
     members = {
         name
-        for name, value in vars(cls).items()
+        for base in cls.__mro__[:-1]
+        for name, value in vars(base).items()
         if callable(value) or isinstance(value, (property, staticmethod))
     }
     return {name for name in members if not name.startswith("_")} | {cls.__name__}
+
+
+# Of a session: the first is the destructor in C++.
+PYTHONS_OWN = {"close", "map", "commands", "typed"}
 
 
 def cpp_public_methods(header: str, cls: str) -> Set[str]:
@@ -374,8 +379,8 @@ def test_the_session_table_lists_the_python_methods(page: str) -> None:
 
 @pytest.mark.parametrize("page", API)
 def test_the_session_table_lists_the_cpp_methods(page: str) -> None:
-    """Exactly the public methods of tr::PythonSession, and ``close``, which is the destructor there."""
-    expected = cpp_public_methods("utils/python_session.h", "PythonSession") | {"close"}
+    """Exactly the public methods of tr::PythonSession, and those of Python's own."""
+    expected = cpp_public_methods("utils/python_session.h", "PythonSession") | PYTHONS_OWN
 
     assert expected == in_backticks(table(page, "PythonSession"))
 

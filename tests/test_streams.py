@@ -12,6 +12,7 @@ from leaks import wait_until
 from tech_renaissance import (
     CallCancelled,
     CommandError,
+    LocalProtocolError,
     RestartPolicy,
     SessionClosed,
     TimedOut,
@@ -84,6 +85,7 @@ def test_streams_and_calls_take_turns(start: Start, transport: str) -> None:
     session = start(WORKER)
     one, other = session.stream("count", 60), session.stream("count", 60)
     assert [(n, n) for n in range(60)] == [pair[:2] for pair in zip(one, other)]
+    assert [] == list(other)
     before = session.call("closings")
     for item in session.stream("count", 60):
         if transport == "shm" and item == 10:
@@ -107,6 +109,9 @@ def test_leaving_the_loop_closes_the_generator_and_nothing_else(start: Start, tr
     session.stream("count", 1000).close()
     stream.close()
     assert [] == list(stream)
+    with pytest.raises(LocalProtocolError) as closed:
+        stream.result()
+    assert "no_request" == closed.value.code
     assert wait_until(lambda: session.call("closings") == session.call("beginnings"))
     assert session.call("beginnings") >= (3 if transport == "shm" else 1)
     assert pid == session.call("pid")

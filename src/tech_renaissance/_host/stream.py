@@ -5,7 +5,7 @@ import time
 from typing import Any, Iterator, Optional
 
 from .._base.durations import seconds
-from .._base.errors import TechRenaissanceError
+from .._base.errors import LocalProtocolError, TechRenaissanceError
 from .._protocol.body_decoder import decode_result
 from .answer import value_of
 from .call import Call
@@ -76,10 +76,14 @@ class Stream(Iterator[Any]):
         self._is_done = True
 
     def result(self, timeout_ms: float = TIMEOUT_MS) -> Any:
-        """What the generator returned. Values that were not taken are thrown away. None if the stream was closed."""
+        """What the generator returned. Values that were not taken are thrown away; the timeout is for each of them. Raises LocalProtocolError
+        ``no_request`` if the stream was closed.
+        """
         with contextlib.suppress(StopIteration):
             while True:
                 self.next(timeout_ms)
+        if not self._is_done:
+            raise LocalProtocolError("no_request", "this stream was closed")
         return self._value
 
     def close(self) -> None:
