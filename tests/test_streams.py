@@ -109,9 +109,10 @@ def test_leaving_the_loop_closes_the_generator_and_nothing_else(start: Start, tr
     session.stream("count", 1000).close()
     stream.close()
     assert [] == list(stream)
-    with pytest.raises(LocalProtocolError) as closed:
-        stream.result()
-    assert "no_request" == closed.value.code
+    if transport == "shm":
+        with pytest.raises(LocalProtocolError) as closed:
+            stream.result()
+        assert "no_request" == closed.value.code
     assert wait_until(lambda: session.call("closings") == session.call("beginnings"))
     assert session.call("beginnings") >= (3 if transport == "shm" else 1)
     assert pid == session.call("pid")

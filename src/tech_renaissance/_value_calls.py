@@ -101,7 +101,8 @@ class ValueCalls:
         *iterables: Iterable[Any],
         window: int = 64,
         timeout_ms: Optional[float] = None,
-        **options: Any,
+        deadline_ms: Optional[float] = None,
+        idempotent: bool = False,
     ) -> Iterator[Any]:
         """The values of ``command(*args)`` for the arguments that the iterables give, in order, until the shortest ends.
 
@@ -112,7 +113,7 @@ class ValueCalls:
             raise LocalProtocolError("bad_option", f"window must be at least 1, not {window!r}")
         under_way: Deque[Future] = deque()
         for args in zip(*iterables):
-            under_way.append(self.submit(command, *args, **options))
+            under_way.append(self.submit(command, *args, deadline_ms=deadline_ms, idempotent=idempotent))
             if len(under_way) >= window:
                 yield under_way.popleft().result(timeout_ms)
         while under_way:
