@@ -13,6 +13,7 @@
 #include <fstream>
 #include <functional>
 #include <map>
+#include <optional>
 #include <random>
 #include <thread>
 
@@ -201,6 +202,60 @@ void socket_ping(std::vector<std::string> command, const std::vector<std::string
     ::waitpid(child, nullptr, 0);
 }
 
+struct Record {
+    int a = 1, b = 2;
+    double c = 0.5, d = 0.25;
+    std::string e = "one", f = "two";
+    bool g = true, h = false;
+    std::vector<double> i = {1.5, 2.5};
+    std::map<std::string, int> j = {{"three", 3}};
+    std::optional<int> k = 4;
+    double m = 0.125;
+    TR_FIELDS(a, b, c, d, e, f, g, h, i, j, k, m)
+};
+
+void add(tr::PythonSession& session, int count, bool in_shared_memory) {
+    tr::Tensor a = tr::Tensor::full(tr::Shape(16, 16), 1.5f);
+    tr::Tensor b = tr::Tensor::full(tr::Shape(16, 16), 2.0f);
+    if (in_shared_memory) {
+        for (tr::Tensor* tensor : {&a, &b}) {
+            const tr::Tensor shared = session.empty(tr::Shape(16, 16));
+            std::memcpy(shared.data_ptr(), tensor->data_ptr(), tensor->memory_size());
+            *tensor = shared;
+        }
+    }
+    sample(count, [&] {
+        if (session.call<tr::Tensor>("add", a, b).data<float>()[0] != 3.5f) std::abort();
+    });
+}
+
+// A sample is the time of one of a thousand that are under way at once.
+void submits(tr::PythonSession& session, int count) {
+    std::vector<double> samples;
+    for (int i = -2; i < count; ++i) {
+        const Clock::time_point begin = Clock::now();
+        std::vector<tr::Future<std::string>> futures;
+        for (int n = 0; n < 1000; ++n) futures.push_back(session.submit<std::string>("greet", "world"));
+        for (tr::Future<std::string>& future : futures) future.get();
+        if (i >= 0) samples.push_back(microseconds_since(begin) / 1000);
+    }
+    print_samples(samples);
+}
+
+// A sample is the time of one of ten thousand items.
+void stream(tr::PythonSession& session, int count) {
+    std::vector<double> samples;
+    for (int i = -2; i < count; ++i) {
+        const Clock::time_point begin = Clock::now();
+        int expected = 0;
+        for (const int item : session.stream<int>("count", 10'000)) {
+            if (item != expected++) std::abort();
+        }
+        if (i >= 0) samples.push_back(microseconds_since(begin) / 10'000);
+    }
+    print_samples(samples);
+}
+
 void start(const std::string& script, int count) {
     std::vector<double> samples;
     for (int i = -1; i < count; ++i) {
@@ -251,6 +306,12 @@ int main(int argc, char** argv) {
         {"ordinary_4096", [&] { ordinary(session, "add", 4096, count); }},
         {"natural_4096", [&] { ordinary(session, "sum", 4096, count); }},
         {"memory", [&] { memory(session, count); }},
+        {"call_greet", [&] { sample(count, [&] { session.call<std::string>("greet", "world"); }); }},
+        {"call_add", [&] { add(session, count, false); }},
+        {"call_add_shared", [&] { add(session, count, true); }},
+        {"call_record", [&] { sample(count, [&] { session.call<Record>("echo", Record{}); }); }},
+        {"submits", [&] { submits(session, count); }},
+        {"stream", [&] { stream(session, count); }},
     };
     const auto found = jobs.find(job);
     if (found == jobs.end()) {

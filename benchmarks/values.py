@@ -1,0 +1,85 @@
+"""Calls that carry values, each beside the text call that does the same."""
+
+import statistics
+import sys
+import time
+from collections import defaultdict
+from typing import Dict, List
+
+from measure import HERE, ROUNDS, Bench, Figure
+
+VALUE_WORKER = str(HERE / "workers" / "value_worker.py")
+
+
+def value_figures(bench: Bench) -> List[Figure]:
+    """Calls that carry values, against the text calls that do the same."""
+    jobs: Dict[str, List[float]] = defaultdict(list)
+    for _ in range(ROUNDS):
+        for job, count in (
+            ("text", 3000),
+            ("call_greet", 3000),
+            ("sum_16_changed", 3000),
+            ("sum_16_unchanged", 3000),
+            ("call_add", 3000),
+            ("call_add_shared", 3000),
+            ("call_record", 3000),
+            ("submits", 20),
+            ("stream", 20),
+        ):
+            jobs[job] += bench.samples(job, count, VALUE_WORKER)
+        for name, samples in _python_values(bench).items():
+            jobs[name] += samples
+    of = {name: statistics.median(samples) for name, samples in jobs.items()}
+
+    def beside(name: str, job: str, limit: str, more_us: float) -> Figure:
+        return Figure(name, jobs[job], of[limit], (of[limit] + more_us) / of[limit])
+
+    return [
+        beside('call("greet", "world"), C++, against text', "call_greet", "text", 0.5),
+        beside("  the same, Python", "python greet", "python text", 1.0),
+        beside("call with two 16x16, C++, against tags", "call_add", "sum_16_changed", 0),
+        beside("  of empty, against unchanged tags", "call_add_shared", "sum_16_unchanged", 2),
+        beside("12 fields both ways, C++, against text", "call_record", "text", 5.5),
+        Figure("1,000 under way, C++, against one by one", jobs["submits"], of["call_greet"], 1 / 1.3),
+        Figure("  the same, Python", jobs["python submits"], of["python greet"], 1 / 1.5),
+        Figure("one small item of a stream, C++", jobs["stream"], None, 1e6 / 500_000),
+        Figure("  the same, Python", jobs["python stream"], None, 1e6 / 300_000),
+        Figure("cancel of one call among 1,000, Python", jobs["python cancel"], None, 5),
+    ]
+
+
+def _python_values(bench: Bench) -> Dict[str, List[float]]:
+    """Calls with values of this process."""
+    from tech_renaissance import PythonSession
+
+    with PythonSession(VALUE_WORKER, "bench_values", True, transport="shm") as session:
+        session.wait_until_ready(60000)
+
+        def submits() -> None:
+            for future in [session.submit("greet", "world") for _ in range(1000)]:
+                future.result()
+
+        def stream() -> None:
+            if sum(session.stream("count", 10_000)) != 49_995_000:
+                sys.exit("a wrong sum")
+
+        def cancels() -> List[float]:
+            samples: List[float] = []
+            futures = [session.submit("greet", "world") for _ in range(1000)]
+            for future in futures[-100:]:  # the last to be sent, so still in line
+                start = time.perf_counter_ns()
+                future.cancel()
+                samples.append((time.perf_counter_ns() - start) / 1000)
+            for future in futures[:-100]:
+                future.result()
+            return samples
+
+        jobs = {
+            "python text": bench.python("python text", lambda: session.fetch_response("hello world"), 3000),
+            "python greet": bench.python("python greet", lambda: session.call("greet", "world"), 3000),
+            "python submits": [us / 1000 for us in bench.python("python submits", submits, 20)],
+            "python stream": [us / 10_000 for us in bench.python("python stream", stream, 20)],
+            "python cancel": [us for _ in range(bench.count(20)) for us in cancels()],
+        }
+        bench.raw["python cancel"].append({"samples_us": jobs["python cancel"]})
+        return jobs
