@@ -16,6 +16,7 @@ from typing import Any, Callable, Dict, List, Optional, Sequence, TextIO
 
 sys.path.insert(0, str(Path(__file__).with_name("workers")))
 
+from driver_values import ValueCalls
 from gate import pass_gate
 
 from tech_renaissance import (
@@ -53,6 +54,7 @@ class Driver:
         self._answers = answers
         self._lock = threading.Lock()
         self._sessions: Dict[str, PythonSession] = {}
+        self._values = ValueCalls()
         self._saved = 0
 
     def run(self) -> None:
@@ -67,6 +69,7 @@ class Driver:
             threads[-1].start()
         for thread in threads:
             thread.join()
+        self._values.clear()
 
     def _serve(self, request: Dict[str, Any]) -> None:
         answer: Dict[str, Any] = {"id": request.pop("id")}
@@ -82,6 +85,8 @@ class Driver:
             return None
         if op == "fork":
             return self._fork(**arguments)
+        if not handle:
+            return self._values.use(op, arguments)
         if handle not in self._sessions:
             raise SessionClosed("session_closed", "the session was closed: make a new one")
         if op == "call_interrupted":
@@ -117,6 +122,8 @@ class Driver:
         return {"interrupts": interrupts, "wrong": wrong}
 
     def _use(self, session: PythonSession, op: str, arguments: Dict[str, Any]) -> Any:
+        if op in ("call", "submit", "stream"):
+            return self._values.begin(session, op, arguments)
         folder = arguments.pop("folder", "")
         if "tensor" in arguments:
             arguments["tensor"] = import_tsr(arguments["tensor"], "numpy")

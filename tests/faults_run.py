@@ -23,6 +23,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional, Tuple
 
+import numpy as np
+
 sys.path.insert(0, os.path.dirname(__file__))
 
 from faults_strange import Judge, StrangeTurns
@@ -121,12 +123,12 @@ class Lane(StrangeTurns):
     def _use(self, session: Any, is_spared: bool, number: signal.Signals) -> None:
         """Calls until the death is told; how it is told."""
         text = "x" * self._chance.choice((10, 1000, 100_000))
+        use = self._chance.choice((self._use_texts, self._use_values, self._use_futures, self._use_streams))
         calls = 0
         try:
             while calls < 20 or not is_spared:
                 calls += 1
-                answer = session.fetch_response(f"echo {text}", 60_000)
-                self.judge.check(answer == text, f"{self.name}: a wrong answer {answer[:80]!r}")
+                use(session, text)
         except (LaunchError, WorkerLost) as error:
             told = time.monotonic()
             if self._struck and number is not signal.SIGTERM:  # which is not a death yet
@@ -142,6 +144,35 @@ class Lane(StrangeTurns):
             self.judge.check(right, f"{self.name}: {number.name} was told as {error!r}")
         except DriverFailed as error:
             self.judge.check(False, f"{self.name}: after {number.name} the host failed: {error}")
+
+    def _use_texts(self, session: Any, text: str) -> None:
+        self._check_answer(text, session.fetch_response(f"echo {text}", 60_000))
+
+    def _use_values(self, session: Any, text: str) -> None:
+        value = {"text": text, "array": np.arange(len(text) // 10), "more": [1, 2.5, None, b"raw"]}
+        answer = session.call("same", value, timeout_ms=60_000)
+        self._check_answer(value["array"].tolist(), answer.pop("array").tolist())
+        del value["array"]
+        self._check_answer(value, answer)
+
+    def _use_futures(self, session: Any, text: str) -> None:
+        futures = [session.submit("same", [number, text]) for number in range(8)]
+        futures.pop(self._chance.randrange(8)).cancel()
+        for future in futures:
+            number, answer = future.result(60_000)
+            self._check_answer((number in range(8), text), (True, answer))
+
+    def _use_streams(self, session: Any, text: str) -> None:
+        end = self._chance.choice((3, 40))
+        values = session.stream("count", end, timeout_ms=60_000)
+        if self._chance.random() < 0.3:
+            self._check_answer(0, next(values))
+            values.close()
+        else:
+            self._check_answer(list(range(end)), list(values))
+
+    def _check_answer(self, right: Any, answer: Any) -> None:
+        self.judge.check(right == answer, f"{self.name}: a wrong answer {str(answer)[:80]!r}")
 
     def _check_nothing_left(self, driver: Driver, pids: List[int]) -> None:
         judge, host = self.judge, driver.process.pid
@@ -269,7 +300,7 @@ class Lane(StrangeTurns):
         self._driver = None
 
     def _session(self, driver: Driver, name: str, **options: Any) -> Any:
-        return driver.session(str(WORKERS / "echo.py"), name, quiet_mode=True, **options)
+        return driver.session(str(WORKERS / "faulted.py"), name, quiet_mode=True, **options)
 
     def _left(self) -> List[str]:
         folder = self._workspace / "python_session"
