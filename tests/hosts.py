@@ -75,7 +75,7 @@ class Driver:
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=output, start_new_session=True
             )
         self._ids = itertools.count(1)
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # the end of a future or stream may come at any time
         self._answers: Dict[int, Future[Any]] = {}
         self._has_ended = False
         self._callbacks: Dict[str, Callable[[OutputLine], None]] = {}
