@@ -1,6 +1,8 @@
 """Calls that carry values, and futures: the same of both hosts, over each transport."""
 
 import math
+import random
+import threading
 from typing import Any, Callable, List
 
 import numpy as np
@@ -12,7 +14,9 @@ from tech_renaissance import (
     CommandError,
     LocalProtocolError,
     RemoteProtocolError,
+    RestartPolicy,
     SessionClosed,
+    TechRenaissanceError,
     TimedOut,
     WorkerLost,
 )
@@ -212,3 +216,48 @@ def test_an_older_worker_is_told_from_a_wrong_call(make_session: Start, transpor
         session.call("hello", "world")
     assert "old_protocol" == refused.value.code
     assert "Hello world" == session.fetch_response("hello world")
+
+
+def _take_or_leave(future: Any, mine: Any, chance: random.Random) -> Any:
+    """Cancel it, drop it, or wait for it; what is wrong with what it gives."""
+    what = chance.randrange(4)
+    if what == 0:
+        future.cancel()
+    if what == 1:
+        return None
+    try:
+        value = future.result(10_000)
+    except (CallCancelled, WorkerLost):
+        return None
+    except TechRenaissanceError as error:
+        return error
+    return None if value == mine else value
+
+
+def test_threads_that_submit_cancel_and_drop_disturb_nobody(
+    make_session: Start, host: str, transport: str
+) -> None:
+    """Nor does the worker's death; whatever ends with a value ends with its own."""
+    if (host, transport) == ("python", "file"):
+        pytest.skip("a cancelled call may never end")
+    policy = RestartPolicy(first_backoff_ms=1, limit=1000)
+    session = make_session(WORKER, restart="on-crash", restart_policy=policy)
+    session.start()
+    wrong: List[Any] = []
+
+    def work(seed: int) -> None:
+        chance = random.Random(seed)
+        for number in range(60):
+            mine = [seed, number]
+            futures = [session.submit("same", mine, idempotent=True) for _ in range(chance.randrange(1, 8))]
+            if number == 30:
+                futures.append(session.submit("die", mine))
+            wrong.extend(filter(None, [_take_or_leave(future, mine, chance) for future in futures]))
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [] == wrong
+    assert "still here" == session.call("same", "still here")

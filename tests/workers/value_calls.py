@@ -40,7 +40,7 @@ class ValueServer(TechRenaissanceServer):
         raise ValueError(message)
 
     @command
-    def die(self) -> None:
+    def die(self, last_words: Any = None) -> None:
         os._exit(3)
 
     @command
