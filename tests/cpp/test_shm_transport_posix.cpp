@@ -579,6 +579,39 @@ TEST("results have their kinds, and one that does not fit its kind is refused") 
     CHECK(!receives(AttachmentKind::Float64List, Shape(4), DType::FP32));
 }
 
+TEST("items come with their attachments, and one that cannot be read says so under its id") {
+    Fixture f;
+    const auto item = [](const shm::Lent& lent) {
+        std::string frame = FakeWorker::response({lent}, 5);
+        frame[4] = static_cast<char>(shm::Kind::item);
+        return frame;
+    };
+    f.worker->make(0, Shape(100));
+    f.worker->say(item({0, 1}));
+    f.worker->say(item({32, 2}));
+    {
+        const auto first = std::get<tr::detail::Item>(*f.host->receive(1min));
+        CHECK_EQ(5, first.id.value_or(0));
+        CHECK_EQ("result", first.body.text);
+        CHECK_EQ(1, first.body.attachments.at(0).data.data<std::uint8_t>()[99]);
+        CHECK(first.error == nullptr);
+    }
+    CHECK_EQ(1, f.worker->returned(0));
+    const auto second = std::get<tr::detail::Item>(*f.host->receive(1min));
+    CHECK_EQ(5, second.id.value_or(0));
+    CHECK_THROWS(RemoteProtocolError, "bad_frame", std::rethrow_exception(second.error));
+}
+
+TEST("credit is a frame of its own") {
+    Fixture f;
+    CHECK(f.host->try_send_credit(5, 8));
+    const std::string frame = f.worker->read();
+    CHECK(shm::read_frame_header(frame).kind == shm::Kind::credit);
+    CHECK_EQ(5, static_cast<int>(shm::read_frame_header(frame).id));
+    CHECK_EQ(8, static_cast<int>(frame[16]));
+    CHECK_EQ(std::size_t{24}, frame.size());
+}
+
 TEST("given-up ids stand in their list, the 257th in place of the first") {
     Fixture f;
     for (std::int64_t id = 17; id < 17 + 257; ++id) f.host->give_up(id);
