@@ -15,6 +15,7 @@ from .._protocol.frame import (
     Exiting,
     Failure,
     Frame,
+    Item,
     MalformedRequest,
     Ready,
     Request,
@@ -31,6 +32,7 @@ from .unhosted import UnhostedSession, say
 if TYPE_CHECKING:
     from .._transport.shm.worker import ShmWorker
     from .fast_path import FastPath
+    from .stream_path import StreamPath
 
 # How long to sleep at most before looking again; every wait is bounded. A worker that has slept this long is idle.
 _RECHECK_S = 10.0
@@ -55,6 +57,7 @@ class ServingLoop:
         self._inbox: Deque[Union[Frame, Unopened]] = deque()  # read ahead, oldest first
         self._fast_path = _fast_path(turn, transport, self._connection)
         self._streams = Streams()
+        self._stream_path: Optional[StreamPath] = None  # made with the first stream
         self._close_by: Optional[float] = (
             None  # when streams that get no credit are closed, because the worker leaves
         )
@@ -82,8 +85,9 @@ class ServingLoop:
     def become_child(self, end: WorkerTransport) -> None:
         """Go on in a fork of the worker, with an end that leaves instead of sending or receiving."""
         self.transport = end
-        if self._fast_path:
-            self._fast_path.is_over = True
+        for path in (self._fast_path, self._stream_path):
+            if path:
+                path.is_over = True
 
     def _serve_one(self) -> bool:
         """False when it is time to leave."""
@@ -130,7 +134,9 @@ class ServingLoop:
         return True
 
     def _serve_beside_streams(self) -> bool:
-        """One request, if there is any, and one item. False when it is time to leave."""
+        """One request, if there is any, and one item; a stream that is alone may have taken the fast path before. False when it is time to leave."""
+        if self._has_ended_alone():
+            return True
         if not self._take(self._frame_beside_streams()):
             self._close_by = time.monotonic() + _LAST_ANSWER_S
         for stream in self._streams.all():
@@ -144,6 +150,20 @@ class ServingLoop:
                 self._end_stream(stream, stream.close())
         return bool(self._streams) or self._close_by is None
 
+    def _has_ended_alone(self) -> bool:
+        """Run the only stream on the fast path; whether it has ended there."""
+        stream = self._streams.only()
+        if stream is None or self._inbox or self._close_by is not None or self._fast_path is None:
+            return False
+        if self._stream_path is None:
+            from .stream_path import StreamPath
+
+            self._stream_path = StreamPath(self._server, cast("ShmWorker", self.transport))
+        out = self._stream_path.run(stream)
+        if out is not None:
+            self._send_out(stream, out)
+        return not self._streams
+
     def _frame_beside_streams(self) -> Optional[Frame]:
         if self._inbox:
             return self._open(self._inbox.popleft())
@@ -154,7 +174,9 @@ class ServingLoop:
         )
 
     def _step(self, stream: OutStream) -> None:
-        out = stream.step()
+        self._send_out(stream, stream.step())
+
+    def _send_out(self, stream: OutStream, out: Union[Item, Response]) -> None:
         if isinstance(out, Response):
             self._end_stream(stream, out)
         else:

@@ -2,6 +2,7 @@
 
 from typing import Any, List, Optional, Union
 
+from .._protocol.body import Body
 from .._protocol.body_encoder import encode_result
 from .._protocol.frame import Credit, Failure, Item, Request, Response
 from .reply import Reply, error_response, remaining_seconds
@@ -22,8 +23,16 @@ class OutStream:
         self._generator = generator
 
     def step(self) -> Union[Item, Response]:
-        """Run to the next ``yield``, whose value is the item; or to the end, which is the response. SystemExit and KeyboardInterrupt become
-        Leave.
+        """As ``produce``, with the body in an Item."""
+        made = self.produce()
+        if isinstance(made, Response):
+            return made
+        form, text, attachments = made
+        return Item(self.request.id, text, form, attachments)
+
+    def produce(self) -> Union[Body, Response]:
+        """Run to the next ``yield``, whose value's body is the item's; or to the end, which is the response. SystemExit and
+        KeyboardInterrupt become Leave.
         """
         try:
             return self._run_on()
@@ -49,22 +58,23 @@ class OutStream:
 
     def is_over(self) -> bool:
         """Whether its deadline has passed."""
-        return remaining_seconds(self.reply.deadline_ns) == 0
+        deadline_ns = self.reply.deadline_ns
+        return deadline_ns is not None and remaining_seconds(deadline_ns) == 0
 
-    def _run_on(self) -> Item:
+    def _run_on(self) -> Body:
         # As in Turn.handle: it may be interrupted while there is a reply, and not afterwards.
         self._turn.reply = self.reply
         try:
             value = next(self._generator)
             try:
-                form, text, attachments = encode_result(value)
+                body = encode_result(value)
             except BaseException:
                 self._close_generator()
                 raise
         finally:
             self._turn.reply = None
         self.credit -= 1
-        return Item(self.request.id, text, form, attachments)
+        return body
 
     def _close(self) -> None:
         self._turn.reply = self.reply
@@ -98,6 +108,10 @@ class Streams:
         for stream in self._streams:
             if stream.request.id == credit.id:
                 stream.credit += credit.count
+
+    def only(self) -> Optional[OutStream]:
+        """The only one."""
+        return self._streams[0] if len(self._streams) == 1 else None
 
     def has_turn(self) -> bool:
         """Whether one of them may go on."""
