@@ -27,3 +27,8 @@ tr_configure(headers_alone)
 add_library(surface_alone OBJECT ${surface_alone})
 target_link_libraries(surface_alone PRIVATE tech_renaissance::tech_renaissance)
 tr_configure(surface_alone)
+# That they compile is the point, and the optimiser takes time.
+if(NOT MSVC)
+    target_compile_options(headers_alone PRIVATE -O0)
+    target_compile_options(surface_alone PRIVATE -O0)
+endif()

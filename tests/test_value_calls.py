@@ -238,8 +238,6 @@ def test_threads_that_submit_cancel_and_drop_disturb_nobody(
     make_session: Start, host: str, transport: str
 ) -> None:
     """Nor does the worker's death; whatever ends with a value ends with its own."""
-    if (host, transport) == ("python", "file"):
-        pytest.skip("a cancelled call may never end")
     policy = RestartPolicy(first_backoff_ms=1, limit=1000)
     session = make_session(WORKER, restart="on-crash", restart_policy=policy)
     session.start()

@@ -253,15 +253,8 @@ class Caller:
 
     def cancel_before_it_begins(self, call: Call) -> bool:
         """End a call that no worker has begun; True also if it is done. False if it is in work."""
-        exchange = call.exchange
-        if exchange is None:
-            if self._life.queue.end(call, "cancel"):
-                worker = self._life.worker
-                if worker:
-                    worker.exchange.wake()
-                return True
-            exchange = call.exchange
-        return call.done or not isinstance(exchange, Exchange) or exchange.cancel(call)
+        worker = self._life.worker
+        return worker.exchange.cancel(call) if worker else self._life.queue.end(call, "cancel") or call.done
 
     def cancel_in_work(self, call: Call) -> None:
         """End a call that a worker has begun."""

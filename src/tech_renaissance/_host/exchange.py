@@ -170,11 +170,20 @@ class Exchange(Book):
             return True
 
     def cancel(self, call: Call) -> bool:
-        """End a call that was sent, but has not begun; True also if it is done. False if it is in work."""
-        with self._lock:
-            if call.done:
+        """End a call that has not begun, in line or sent; True also if it is done. False if it is in work."""
+        with self._lock:  # a call that another thread is sending looks sent, and may be in line again
+            if call.done or (call.exchange is not None and call.exchange is not self):  # it ends with its worker
                 return True
-            call.why, call.step = "cancel", "notice"  # first, because the worker may answer at once
+            if not self._queue.end(call, "cancel"):
+                call.why, call.step = "cancel", "notice"  # first, because the worker may answer at once
+        if not call.done:
+            self._withdraw(call)
+        if call.done:
+            self.wake()
+        return call.done
+
+    def _withdraw(self, call: Call) -> None:
+        """End a call that was sent, unless it is in work."""
         request_id = call.request.id or 0
         # The list comes before the look, and the worker's slot before its own look at the list: so one side sees the other's.
         self._transport.give_up(request_id)
@@ -183,9 +192,6 @@ class Exchange(Book):
         with self._lock:
             if not (call.done or is_in_work):
                 call.error = not_begun(call, "cancel")
-        if call.done:
-            self.wake()
-        return call.done
 
     def wake(self) -> None:
         """Have all who wait look again."""
