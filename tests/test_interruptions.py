@@ -44,7 +44,29 @@ def _calculate(session: Any, number: int) -> object:
     return (session.calculate("same", X + number) == X + number).all()
 
 
-ACTIONS: Dict[str, Action] = {"ask": _ask, "apart": _ask_apart, "fetch": _fetch, "calculate": _calculate}
+def _call(session: Any, number: int) -> object:
+    value = session.call("value", {"number": number, "tensor": X + number, "raw": b"x"})
+    return value["number"] == number and (value["tensor"] == X + number).all()
+
+
+def _submit(session: Any, number: int) -> object:
+    futures = [session.submit("value", [number, other]) for other in range(3)]
+    return [[number, other] for other in range(3)] == [future.result() for future in futures]
+
+
+def _stream(session: Any, number: int) -> object:
+    del number
+    return list(range(12)) == list(session.stream("count", 12))
+
+
+ACTIONS: Dict[str, Action] = {
+    "ask": _ask, "apart": _ask_apart, "fetch": _fetch, "calculate": _calculate,
+    "call": _call, "submit": _submit, "stream": _stream,
+}  # fmt: skip
+
+
+# Those of many moments are interrupted at each so many.
+STEPS = {"call": 5, "submit": 11, "stream": 11}
 
 
 @pytest.fixture
@@ -60,7 +82,7 @@ def test_the_call_after_an_interrupted_one_is_right(session: Any, name: str) -> 
     """At whatever moment it was interrupted; and the worker is the same."""
     action = ACTIONS[name]
     pid = session.fetch_response("pid")
-    for moment in itertools.count():
+    for moment in itertools.count(0, STEPS.get(name, 1)):
         was_interrupted = interrupted(lambda: action(session, moment), moment)  # noqa: B023
         assert _ask(session, -moment), moment
         assert _fetch(session, -moment), moment
@@ -73,7 +95,7 @@ def test_the_call_after_an_interrupted_one_is_right(session: Any, name: str) -> 
     assert pid == session.fetch_response("pid")
 
 
-@pytest.mark.parametrize(("name", "step"), [("ask", 4), ("apart", 15), ("calculate", 37)])
+@pytest.mark.parametrize(("name", "step"), [("ask", 4), ("apart", 15), ("calculate", 37), ("submit", 61)])
 def test_a_second_interruption_while_the_first_unwinds_breaks_nothing(
     session: Any, name: str, step: int
 ) -> None:

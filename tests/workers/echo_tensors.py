@@ -1,11 +1,24 @@
 """Says texts back, and tensors."""
 
 import sys
+from typing import Any, Iterator
 
 from echo import EchoServer
 
+from tech_renaissance import command
+
 
 class EchoTensorsServer(EchoServer):
+    @command
+    def value(self, value: Any) -> Any:
+        """Whatever it is given."""
+        return value
+
+    @command
+    def count(self, end: int) -> Iterator[int]:
+        """One number after the other."""
+        yield from range(end)
+
     def main_logic(self, command: str, parameters: str) -> bool:
         if command != "same":
             return super().main_logic(command, parameters)

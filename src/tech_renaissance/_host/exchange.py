@@ -172,7 +172,9 @@ class Exchange(Book):
     def cancel(self, call: Call) -> bool:
         """End a call that has not begun, in line or sent; True also if it is done. False if it is in work."""
         with self._lock:  # a call that another thread is sending looks sent, and may be in line again
-            if call.done or (call.exchange is not None and call.exchange is not self):  # it ends with its worker
+            if call.done or (
+                call.exchange is not None and call.exchange is not self
+            ):  # it ends with its worker
                 return True
             if not self._queue.end(call, "cancel"):
                 call.why, call.step = "cancel", "notice"  # first, because the worker may answer at once
