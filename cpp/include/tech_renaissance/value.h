@@ -53,25 +53,30 @@ public:
     // In order; each key is there once.
     using Dict = std::vector<Member>;
 
-    Value(std::nullptr_t = nullptr) noexcept {}
+    Value(std::nullptr_t = nullptr) noexcept;
+    Value(const Value&);
+    Value(Value&&) noexcept;
+    Value& operator=(const Value&);
+    Value& operator=(Value&&) noexcept;
+    ~Value();
     // Not of types that merely convert to bool, pointers among them.
     template <class T, std::enable_if_t<std::is_same_v<T, bool>, int> = 0>
-    Value(T value) : data_(value) {}
+    Value(T value) : Value(Bool{value}) {}
     // LocalProtocolError `bad_value` above 2^63 - 1.
     template <class T, std::enable_if_t<detail::is_integer<T>, int> = 0>
-    Value(T value) : data_(checked(value)) {}
+    Value(T value) : Value(Int{checked(value)}) {}
     // Neither a number nor a text.
     template <class T, std::enable_if_t<detail::is_character<T>, int> = 0>
     Value(T value) = delete;
     template <class T, std::enable_if_t<std::is_floating_point_v<T>, int> = 0>
-    Value(T value) : data_(static_cast<double>(value)) {}
-    Value(std::string value) : data_(std::move(value)) {}
-    Value(std::string_view value) : data_(std::string(value)) {}
+    Value(T value) : Value(Float{static_cast<double>(value)}) {}
+    Value(std::string value);
+    Value(std::string_view value) : Value(std::string(value)) {}
     // LocalProtocolError `bad_value` for a null pointer.
     Value(const char* value);
-    Value(Bytes value) : data_(std::move(value)) {}
-    Value(const Tensor& value) : data_(std::make_shared<const Tensor>(value)) {}
-    Value(List value) : data_(std::move(value)) {}
+    Value(Bytes value);
+    Value(const Tensor& value);
+    Value(List value);
     Value(Dict value);
 
     // Value::list(1, "two", tensor): of anything that can be an argument.
@@ -96,15 +101,15 @@ public:
     T as() const;
 
     // Of a Value that ends with the expression, a copy.
-    const std::string& text() const& { return get<std::string>("a string"); }
+    const std::string& text() const&;
     std::string text() && { return text(); }
-    const Bytes& bytes() const& { return get<Bytes>("bytes"); }
+    const Bytes& bytes() const&;
     Bytes bytes() && { return bytes(); }
-    const Tensor& tensor() const& { return *get<std::shared_ptr<const Tensor>>("a tensor"); }
+    const Tensor& tensor() const&;
     Tensor tensor() && { return tensor(); }
-    const List& elements() const& { return get<List>("a list"); }
+    const List& elements() const&;
     List elements() && { return elements(); }
-    const Dict& members() const& { return get<Dict>("a dict"); }
+    const Dict& members() const&;
     Dict members() && { return members(); }
 
     // Of a list or dict.
@@ -129,6 +134,20 @@ public:
 private:
     friend struct Codec<Value, void>;
 
+    // Told apart from what converts to them.
+    struct Bool {
+        bool value;
+    };
+    struct Int {
+        std::int64_t value;
+    };
+    struct Float {
+        double value;
+    };
+    explicit Value(Bool value) noexcept;
+    explicit Value(Int value) noexcept;
+    explicit Value(Float value) noexcept;
+
     template <class T>
     static std::int64_t checked(T value) {
         if constexpr (std::is_unsigned_v<T> && sizeof(T) >= sizeof(std::int64_t)) return checked_unsigned(value);
@@ -137,10 +156,7 @@ private:
     static std::int64_t checked_unsigned(std::uint64_t value);
 
     template <class T>
-    const T& get(const char* wanted) const {
-        if (const T* value = std::get_if<T>(&data_)) return *value;
-        refuse(wanted);
-    }
+    const T& get(const char* wanted) const;
     [[noreturn]] void refuse(const char* wanted) const;
     const Value& element(std::size_t index) const;
     const Value& member(std::string_view key) const;

@@ -6,9 +6,11 @@
 #include <cstdint>
 #include <initializer_list>
 #include <limits>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "tech_renaissance/config.h"
@@ -50,12 +52,37 @@ inline void merge_equal_keys(Value::Dict& members) {
 
 }  // namespace detail
 
+TR_INLINE Value::Value(std::nullptr_t) noexcept {}
+TR_INLINE Value::Value(const Value&) = default;
+TR_INLINE Value::Value(Value&&) noexcept = default;
+TR_INLINE Value& Value::operator=(const Value&) = default;
+TR_INLINE Value& Value::operator=(Value&&) noexcept = default;
+TR_INLINE Value::~Value() = default;
+TR_INLINE Value::Value(Bool value) noexcept : data_(value.value) {}
+TR_INLINE Value::Value(Int value) noexcept : data_(value.value) {}
+TR_INLINE Value::Value(Float value) noexcept : data_(value.value) {}
+TR_INLINE Value::Value(std::string value) : data_(std::move(value)) {}
+TR_INLINE Value::Value(Bytes value) : data_(std::move(value)) {}
+TR_INLINE Value::Value(const Tensor& value) : data_(std::make_shared<const Tensor>(value)) {}
+TR_INLINE Value::Value(List value) : data_(std::move(value)) {}
 TR_INLINE Value::Value(const char* value) {
     if (value == nullptr) throw LocalProtocolError("bad_value", "a text that is a null pointer");
     data_ = std::string(value);
 }
 
 TR_INLINE Value::Value(Dict value) : data_(std::move(value)) { detail::merge_equal_keys(std::get<Dict>(data_)); }
+
+template <class T>
+const T& Value::get(const char* wanted) const {
+    if (const T* value = std::get_if<T>(&data_)) return *value;
+    refuse(wanted);
+}
+
+TR_INLINE const std::string& Value::text() const& { return get<std::string>("a string"); }
+TR_INLINE const Bytes& Value::bytes() const& { return get<Bytes>("bytes"); }
+TR_INLINE const Tensor& Value::tensor() const& { return *get<std::shared_ptr<const Tensor>>("a tensor"); }
+TR_INLINE const Value::List& Value::elements() const& { return get<List>("a list"); }
+TR_INLINE const Value::Dict& Value::members() const& { return get<Dict>("a dict"); }
 
 TR_INLINE Value Value::dict(std::initializer_list<Member> members) { return Dict(members); }
 
