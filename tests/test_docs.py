@@ -224,6 +224,8 @@ def test_the_command_pages_programs_run(tmp_path: Path) -> None:
     assert outputs("docs/commands.md")[0] == run([sys.executable, "host.py"], tmp_path)
     program = 'from tech_renaissance import PythonSession as P\nwith P("functions.py", "f") as s: print(s.call("count", 3), s.call("double", 2))'
     assert run([sys.executable, "-c", program], tmp_path) == "3 4\n"
+    program = 'from tech_renaissance import PythonSession as P\nwith P("lookups.py", "l") as s: print([f.result() for f in [s.submit("lookup", c) for c in "ab"]])'
+    assert run([sys.executable, "-c", program], tmp_path) == "['A', 'B']\n"
 
 
 @needs_compiler

@@ -15,7 +15,6 @@ from typing import (
     Iterable,
     List,
     Mapping,
-    NoReturn,
     Optional,
     Sequence,
     Type,
@@ -38,7 +37,7 @@ from ._worker.allocator import keep_freed_memory
 from ._worker.child import ChildEnd
 from ._worker.command import marked_attributes
 from ._worker.loop import ServingLoop
-from ._worker.reply import Refusal, Reply, remaining_seconds
+from ._worker.reply import TASK_REPLY, Refusal, Reply, remaining_seconds
 from ._worker.signals import hear_interrupts, orderly_signals
 from ._worker.turn import Turn
 from ._worker.unhosted import UnhostedSession
@@ -69,6 +68,7 @@ class TechRenaissanceServer:
     _turn: Union[Turn, Type[Turn]] = Turn  # the class, which has no reply, until the server serves
     _transport_info: Optional[Dict[str, str]] = None
     _unhosted: Optional[UnhostedSession] = None
+    _loop: Optional[ServingLoop] = None
 
     def __init__(self, debug: bool = False, library: Optional[Library] = None) -> None:
         """``debug``: print what ``debug_message`` is given. ``library``: what tensors arrive as, "torch" or "numpy"; None means torch if
@@ -133,7 +133,7 @@ class TechRenaissanceServer:
     def serve(self, transport: WorkerTransport) -> None:
         """Serve on any transport, and close it at the end. ``run`` does this with the session's own."""
         self._transport = transport
-        loop = ServingLoop(self._own_turn(), transport)
+        self._loop = loop = self._new_loop(self._own_turn(), transport)
         forget = in_children(lambda: self._become_child(loop))
         _current.append(self)
         try:
@@ -144,6 +144,7 @@ class TechRenaissanceServer:
                 self.teardown()
         finally:
             _current.pop()
+            self._loop = None
             forget()
             loop.transport.close()
             self._transport = None
@@ -277,7 +278,19 @@ class TechRenaissanceServer:
         return f"{theirs.__name__} answers nothing: it has no commands, and {what}{cure}"
 
     @staticmethod
-    def _no_reply() -> NoReturn:
+    def _new_loop(turn: Turn, transport: WorkerTransport) -> ServingLoop:
+        if not turn.has_coroutines:
+            return ServingLoop(turn, transport)
+        from ._worker.async_loop import AsyncServingLoop
+
+        return AsyncServingLoop(turn, transport)
+
+    @staticmethod
+    def _no_reply() -> Reply:
+        """That of the call whose coroutine asks."""
+        reply = TASK_REPLY.get(None)
+        if reply is not None:
+            return reply
         raise LocalProtocolError("bad_state", "there is no request to answer: this is for use in commands")
 
     def _named_tensor(self, name: str, reply: Reply) -> Any:
@@ -308,7 +321,7 @@ class TechRenaissanceServer:
 
     def _is_cancelled(self) -> bool:
         """Whether the host has cancelled the current call."""
-        reply, transport = self._turn.reply, self._transport
+        reply, transport = self._turn.reply or TASK_REPLY.get(None), self._transport
         if reply is None or transport is None or reply.request_id is None:
             return False
         return transport.is_cancelled(reply.request_id)
@@ -322,6 +335,8 @@ class TechRenaissanceServer:
 
     def _interrupt(self) -> None:
         """Raise Cancelled in the handler of a cancelled call, once."""
+        if self._loop is not None:
+            self._loop.interrupt()
         reply = self._turn.reply
         if reply is None or reply.interrupted:
             return

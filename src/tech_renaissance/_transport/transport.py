@@ -218,6 +218,18 @@ class Unopened(NamedTuple):
     data: bytes
 
 
+class Watching(Protocol):
+    """A selector that waits for other things, too."""
+
+    def watch(self, descriptors: List[int]) -> None:
+        """Waits shall end when something can be read there."""
+        ...
+
+    def wait(self, timeout_s: float) -> bool:
+        """Whether anything happened in time."""
+        ...
+
+
 class WorkerTransport(Transport):
     """The worker's end. Forks of the worker keep none of its descriptors (_system/fork.py), and may call only ``is_cancelled``."""
 
@@ -237,6 +249,11 @@ class WorkerTransport(Transport):
         """What was read ahead, now that its turn has come; None if it was only a tag's change. Raises like ``receive``."""
         assert not isinstance(frame, Unopened)
         return frame
+
+    def wait_in(self, selector: "Watching") -> bool:
+        """From now on wait in that selector, if that is possible; else False."""
+        del selector
+        return False
 
     @abc.abstractmethod
     def is_cancelled(self, request_id: int) -> bool:

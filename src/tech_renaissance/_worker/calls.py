@@ -5,7 +5,7 @@ Loaded with the first command, or the first typed call.
 
 import json
 import re
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Callable, Dict, List, Mapping, Sequence, Tuple
 
 from .._base.errors import FormatError, LocalProtocolError, RemoteProtocolError
@@ -50,6 +50,17 @@ class Calls:
             except WrongArguments as error:
                 raise Refusal("wrong_arguments", str(error)) from error.__cause__
             value = command.function(*args, **kwargs)
+        if command.is_async:
+            reply.coroutine, reply.finish = value, partial(self._finish, reply, command)
+        else:
+            self._say(reply, command, value)
+
+    def _finish(self, reply: Reply, command: Command, value: Any) -> None:
+        if reply.takes_items:  # it has none, only a result
+            reply.streams = reply.takes_items = False
+        self._say(reply, command, value)
+
+    def _say(self, reply: Reply, command: Command, value: Any) -> None:
         if _is_iterator(type_of(value)):
             if reply.takes_items:
                 reply.generator = value
@@ -74,7 +85,13 @@ class Calls:
             raise Refusal("wrong_arguments", str(error)) from error.__cause__
         except _NoTensor:
             return
-        value = command.function(*args, **kwargs)
+        value: Any = command.function(*args, **kwargs)
+        if command.is_async:
+            reply.coroutine, reply.finish = value, partial(self._say_text, reply, command)
+        else:
+            self._say_text(reply, command, value)
+
+    def _say_text(self, reply: Reply, command: Command, value: Any) -> None:
         if _is_iterator(type_of(value)):
             value = _values_of(value, reply)
         if value is None:

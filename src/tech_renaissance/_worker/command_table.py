@@ -8,10 +8,7 @@ from .._protocol.binder import Binder
 from .command import check_command_name, mark_of, marked_attributes
 
 # What this version does not run, and what to do instead.
-_NOT_SERVED = (
-    (inspect.isasyncgenfunction, "an async generator", "write a plain generator"),
-    (inspect.iscoroutinefunction, "an async function", "write a plain function"),
-)
+_NOT_SERVED = ((inspect.isasyncgenfunction, "an async generator", "write a plain generator"),)
 
 
 class Command:
@@ -30,6 +27,7 @@ class Command:
         self.function = function
         self.bind = self.binder.bind
         self.takes_one_string = self.binder.takes_one_string
+        self.is_async = inspect.iscoroutinefunction(inner)
         self.doc = inspect.getdoc(inner) or ""
         self.where = where
 

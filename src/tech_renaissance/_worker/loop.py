@@ -26,7 +26,7 @@ from .._version import __version__
 from .allocator import give_back_memory
 from .reply import Leave, error_response, failure_response
 from .streams import OutStream, Streams
-from .turn import Turn
+from .turn import AsyncCall, Turn
 from .unhosted import UnhostedSession, say
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from .stream_path import StreamPath
 
 # How long to sleep at most before looking again; every wait is bounded. A worker that has slept this long is idle.
-_RECHECK_S = 10.0
+RECHECK_S = 10.0
 
 # How long a host that has sent Exit may take to make room for the answers to its earlier requests.
 _LAST_ANSWER_S = 1.0
@@ -70,8 +70,7 @@ class ServingLoop:
         self._unhosted = unhosted
         self._send(Ready({**_worker_info(), **transport_info}))
         try:
-            while not self._server.is_leaving and self._serve_one():
-                pass
+            self._serve_all()
         except KeyboardInterrupt:
             pass
         except SessionClosed as error:  # from the transport; a handler's own would have become its answer
@@ -81,6 +80,13 @@ class ServingLoop:
                 stream.close()
             with contextlib.suppress(OSError):  # even if the directory has been removed or the disk is full
                 self.transport.try_send(Exiting())
+
+    def interrupt(self) -> None:
+        """End calls that the host has given up, and that do not run in this moment."""
+
+    def _serve_all(self) -> None:
+        while not self._server.is_leaving and self._serve_one():
+            pass
 
     def become_child(self, end: WorkerTransport) -> None:
         """Go on in a fork of the worker, with an end that leaves instead of sending or receiving."""
@@ -95,7 +101,7 @@ class ServingLoop:
             if self._streams:
                 return self._serve_beside_streams()
             if self._fast_path and not self._inbox:
-                response = self._fast_path.serve(_RECHECK_S)
+                response = self._fast_path.serve(RECHECK_S)
                 self._has_freed = self._has_freed or self._fast_path.has_served
                 self._fast_path.has_served = False
                 if response is not None:
@@ -127,6 +133,10 @@ class ServingLoop:
 
     def _answer(self, request: Request) -> bool:
         answer = self._response(request)
+        assert not isinstance(answer, AsyncCall)
+        return self._give(request, answer)
+
+    def _give(self, request: Request, answer: Union[Response, OutStream]) -> bool:
         if isinstance(answer, Response):
             return self._send(answer)
         self.transport.park(request.id or 0)
@@ -170,7 +180,7 @@ class ServingLoop:
         if self._streams.has_turn():
             return self._receive(0)
         return self._receive(
-            _RECHECK_S if self._close_by is None else max(0.0, self._close_by - time.monotonic())
+            RECHECK_S if self._close_by is None else max(0.0, self._close_by - time.monotonic())
         )
 
     def _step(self, stream: OutStream) -> None:
@@ -186,7 +196,7 @@ class ServingLoop:
         self._streams.remove(stream)
         self._send(response)
 
-    def _response(self, request: Request) -> Union[Response, OutStream]:
+    def _response(self, request: Request) -> Union[Response, OutStream, AsyncCall]:
         try:
             return self._refusal(request) or self._turn.begin(request, can_stream=self.transport.can_stream)
         finally:
@@ -205,7 +215,7 @@ class ServingLoop:
             return self._receive(0)  # it has waited
         remaining_s = self._unhosted.remaining_s() if self._unhosted else None
         if self._unhosted is None or remaining_s is None:
-            return self._receive(_RECHECK_S)
+            return self._receive(RECHECK_S)
         frame = self._receive(remaining_s)
         if frame:
             self._unhosted.host_came()
@@ -236,7 +246,7 @@ class ServingLoop:
             is_leaving = self._server.is_leaving or any(isinstance(waiting, Exit) for waiting in self._inbox)
             if leave_by is None and is_leaving:
                 leave_by = time.monotonic() + _LAST_ANSWER_S
-            remaining = _RECHECK_S if leave_by is None else leave_by - time.monotonic()
+            remaining = RECHECK_S if leave_by is None else leave_by - time.monotonic()
             if remaining <= 0:
                 return False
             received = self._read_ahead(remaining)

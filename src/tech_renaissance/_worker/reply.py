@@ -2,7 +2,8 @@
 
 import time
 import traceback
-from typing import TYPE_CHECKING, Any, List, Optional, Sequence
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Callable, List, Optional, Sequence
 
 from .._base.errors import Cancelled
 from .._protocol.body import TEXT
@@ -12,6 +13,10 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from .._transport.transport import Received
+
+
+# That of the call whose coroutine runs, or of the one that has started it.
+TASK_REPLY: "ContextVar[Reply]" = ContextVar("TASK_REPLY")
 
 
 class Reply:
@@ -27,6 +32,8 @@ class Reply:
     streams = False  # whether the host takes items, or if they cannot travel, a list of them and of what the generator returned
     takes_items = False
     generator: Any = None  # what a command has returned, if its values are to be items
+    coroutine: Any = None  # what a command has returned, if it is to be awaited; ``finish`` makes the reply of what that gives
+    finish: Optional[Callable[[Any], None]] = None
 
     def __init__(
         self,

@@ -1,6 +1,17 @@
 """Running a server's handlers, one request after another. Contract: spec/protocol.md, Typed calls, and How a handler's reply is made."""
 
-from typing import TYPE_CHECKING, Any, Callable, Iterable, List, Mapping, Optional, Protocol, Union
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Callable,
+    Iterable,
+    List,
+    Mapping,
+    NamedTuple,
+    Optional,
+    Protocol,
+    Union,
+)
 
 from .._protocol.body import TEXT
 from .._protocol.frame import Failure, Request, Response
@@ -32,6 +43,15 @@ class Server(Protocol):
         ...
 
 
+class AsyncCall(NamedTuple):
+    """A call whose command is a coroutine. ``finish`` makes the reply of its value."""
+
+    request: Request
+    reply: Reply
+    coroutine: Any
+    finish: Callable[[Any], None]
+
+
 class Turn:
     """Has a server respond to requests. ``reply``: that of the request whose turn it is, None between two.
 
@@ -57,14 +77,23 @@ class Turn:
         self._has_main_logic = has_main_logic
         self._calls: Optional[Calls] = None
 
+    @property
+    def has_coroutines(self) -> bool:
+        """Whether one of the commands is a coroutine."""
+        return any(command.is_async for command in self._commands.values())
+
     def respond(self, request: Request) -> Response:
         """Run the handler for one request and return its whole reply, whatever it did. SystemExit and KeyboardInterrupt become Leave."""
         answer = self.begin(request, can_stream=False)
+        if isinstance(answer, AsyncCall):
+            from .async_loop import run_alone
+
+            return run_alone(self, answer)
         assert isinstance(answer, Response)
         return answer
 
-    def begin(self, request: Request, *, can_stream: bool) -> "Union[Response, OutStream]":
-        """The same; or if the request streams, and items can travel, the stream that the handler has returned."""
+    def begin(self, request: Request, *, can_stream: bool) -> "Union[Response, OutStream, AsyncCall]":
+        """The same; or if the request streams, and items can travel, the stream that the handler has returned; or the call of a coroutine."""
         if remaining_seconds(request.deadline_ns) == 0:
             return error_response(request, Failure("cancelled", "its deadline passed before its turn"))
         if request.form != TEXT and not request.typed:
@@ -76,6 +105,8 @@ class Turn:
             is_known = self.handle(reply, request.parameters, request.form, typed=request.typed)
         except BaseException as error:
             return self.excuse(request, reply, error)
+        if reply.finish is not None:
+            return AsyncCall(request, reply, reply.coroutine, reply.finish)
         if reply.generator is not None:
             from .streams import OutStream
 

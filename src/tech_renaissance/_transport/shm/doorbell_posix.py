@@ -8,7 +8,7 @@ so it also notices when the host has died.
 import contextlib
 import os
 import select
-from typing import Sequence, Tuple
+from typing import Any, Sequence, Tuple
 
 from ..._system.descriptors_posix import make_pipe
 from ..._system.fork import close_held, make_held
@@ -44,6 +44,7 @@ class Doorbell:
         self._rings = rings
         self._heard = False  # whether the ring that ended the last wait is still in the pipe
         self._is_woken = False
+        self._selector: Any = None  # where to wait instead
         self.is_cut = False
 
     @classmethod
@@ -59,6 +60,12 @@ class Doorbell:
             close_held(host_rings)
             raise
         return cls(host_hears, host_rings, worker_hears, worker_rings), (worker_hears, worker_rings)
+
+    def wait_in(self, selector: Any) -> bool:
+        """From now on wait in a selector that also waits for other things (transport.Watching). For a worker's end."""
+        selector.watch([self._held[0], self._held[2]])
+        self._selector = selector
+        return True
 
     def watch_exit(self, handle: int) -> None:
         """From now on, waits also end when this descriptor becomes readable."""
@@ -81,7 +88,10 @@ class Doorbell:
         """Sleep until rung, woken, or the exit handle fires; False if the time passed. Leaves the ring in the pipe until ``forget_rings``,
         because whoever was woken has better things to do first.
         """
-        heard = self._is_woken or bool(self._poll.poll(int(-(-timeout_s * 1000 // 1))))
+        if self._selector is not None:
+            heard = self._is_woken or self._selector.wait(timeout_s)
+        else:
+            heard = self._is_woken or bool(self._poll.poll(int(-(-timeout_s * 1000 // 1))))
         self._is_woken = False
         self._heard = heard
         return heard

@@ -5,7 +5,7 @@ Both sides have both events. A worker need not notice here that its host has die
 
 import _winapi
 import os
-from typing import List, Tuple
+from typing import Any, List, Tuple
 
 from ..._system.event_windows import make_event, set_event
 
@@ -43,6 +43,11 @@ class Doorbell:
     def watch_exit(self, handle: int) -> None:
         """From now on, waits also end when this process has ended."""
         self._waits_for = [self._hears, handle]
+
+    def wait_in(self, selector: Any) -> bool:
+        """Impossible: what a selector waits for are sockets."""
+        del selector
+        return False
 
     def ring(self) -> None:
         """Wake the other side. It may have died, which is noticed elsewhere."""

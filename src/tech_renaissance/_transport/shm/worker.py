@@ -11,7 +11,7 @@ from ..._protocol.attachments import read_stored
 from ..._protocol.frame import LONG, Exit, Exiting, Frame, Item, MalformedRequest, Ready, Response
 from ..session_files import write_status, write_worker_info
 from ..session_place import SessionPlace
-from ..transport import Unopened, WorkerTransport
+from ..transport import Unopened, Watching, WorkerTransport
 from . import frame as shm_frame
 from .control import (
     CURRENT_ID,
@@ -209,6 +209,10 @@ class ShmWorker(WorkerTransport):
             return frame
         self._unopened -= 1
         return self._open(frame.data)
+
+    def wait_in(self, selector: Watching) -> bool:
+        """See WorkerTransport."""
+        return self.side.doorbell.wait_in(selector)
 
     def wake(self) -> None:
         """See Transport."""

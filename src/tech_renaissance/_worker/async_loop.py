@@ -1,0 +1,196 @@
+"""The serving loop of workers that have an ``async def`` command: it runs inside of one asyncio loop. Contract: spec/protocol.md, Async commands.
+
+Asyncio asks its selector for events; ours serves the session meanwhile. So other commands run in the asyncio loop, one at a time, which they
+block; coroutines go on between them. Over shared memory on POSIX systems the selector waits for the doorbell along with the descriptors of
+coroutines; elsewhere it looks at these from time to time.
+"""
+
+import asyncio
+import selectors
+import time
+from functools import partial
+from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
+
+from .._protocol.frame import Failure, Request, Response
+from .._transport.transport import WorkerTransport
+from .loop import RECHECK_S, ServingLoop
+from .reply import TASK_REPLY, Leave, Reply, error_response
+from .turn import AsyncCall, Turn
+
+# How long a wait may hold up the descriptors of coroutines where they cannot be waited for along with the session.
+_GLANCE_S = 0.02
+_IDLE_GLANCE_S = 0.2  # while there is no call
+# How long coroutines may take to end once the worker leaves.
+_LAST_STEPS_S = 1.0
+_Events = List[Tuple[selectors.SelectorKey, int]]
+
+
+class AsyncServingLoop(ServingLoop):
+    """See ServingLoop."""
+
+    def __init__(self, turn: Turn, transport: WorkerTransport) -> None:
+        super().__init__(turn, transport)
+        self._fast_path = None
+        self._selector = SessionSelector(self)
+        self._loop = asyncio.SelectorEventLoop(self._selector)
+        self._tasks: Dict[int, Any] = {}  # of calls, by id
+        self._cause: Optional[BaseException] = None  # why a coroutine asked the worker to leave
+        self.has_left = False  # no more requests come
+        self._limit_s = 0.0  # how long asyncio lets us wait
+
+    def interrupt(self) -> None:
+        """Cancel the coroutines of calls that the host has given up. Callable from a signal handler."""
+        for request_id, task in list(self._tasks.items()):
+            if self.transport.is_cancelled(request_id):
+                self._loop.call_soon_threadsafe(task.cancel)
+
+    def serve_beside(self, timeout_s: Optional[float]) -> _Events:
+        """What asyncio's selector does: wait for events up to ``timeout_s``, and serve the session in the meantime."""
+        limit_s = RECHECK_S if timeout_s is None else max(0.0, min(timeout_s, RECHECK_S))
+        if self.has_left:
+            time.sleep(
+                min(limit_s, _GLANCE_S)
+            )  # the doorbell may have been rung, and is not answered any more
+            return self._selector.real_events()
+        glance_s = _GLANCE_S if self._tasks else _IDLE_GLANCE_S
+        self._limit_s = limit_s if self._waits_together else min(limit_s, glance_s)
+        has_freed, self._has_freed = self._has_freed, self._has_freed and limit_s >= RECHECK_S
+        stays = self._serve_one()
+        self._has_freed = self._has_freed or has_freed
+        if not stays or self._server.is_leaving:
+            self.has_left = True
+            self._loop.call_later(_LAST_STEPS_S, self._cancel_all)
+            self._stop_if_done()
+        return self._selector.real_events()
+
+    def _serve_all(self) -> None:
+        self._waits_together = self.transport.wait_in(self._selector)
+        try:
+            self._loop.run_forever()
+            if self._cause is not None:
+                raise self._cause
+        finally:
+            self.has_left = True
+            self._end_tasks()
+
+    def _receive(self, timeout_s: float) -> Any:
+        return super()._receive(min(timeout_s, self._limit_s))
+
+    def _answer(self, request: Request) -> bool:
+        answer = self._response(request)
+        if not isinstance(answer, AsyncCall):
+            return self._give(request, answer)
+        self.transport.park(request.id or 0)
+        task = self._loop.create_task(_response_of(self._turn, answer, self.transport.is_cancelled))
+        self._tasks[request.id or 0] = task
+        task.add_done_callback(partial(self._finish, request))
+        return True
+
+    def _finish(self, request: Request, task: Any) -> None:
+        self._tasks.pop(request.id or 0, None)
+        try:
+            response: Response = task.result()
+        except Leave as leave:
+            response, self._cause, self.has_left = leave.response, leave.cause, True
+        except asyncio.CancelledError as error:  # before it had begun
+            response = self._turn.excuse(request, Reply(request.command, request.id, None), error)
+        self._send(response)
+        self._stop_if_done()
+
+    def _stop_if_done(self) -> None:
+        if self._cause is not None or (self.has_left and not self._tasks):
+            self._loop.stop()
+
+    def _cancel_all(self) -> None:
+        for task in asyncio.all_tasks(self._loop):
+            task.cancel()
+
+    def _end_tasks(self) -> None:
+        """Cancel what still runs, and wait for it a moment."""
+        self._cancel_all()
+        tasks = asyncio.all_tasks(self._loop)
+        if tasks:
+            self._loop.run_until_complete(asyncio.wait(tasks, timeout=_LAST_STEPS_S))
+        self._loop.close()
+
+
+def run_alone(turn: Turn, call: AsyncCall) -> Response:
+    """Run the coroutine of a call without a session. Raises Leave."""
+    return asyncio.run(_response_of(turn, call, _is_never_cancelled))
+
+
+def _is_never_cancelled(request_id: int) -> bool:
+    del request_id
+    return False
+
+
+class SessionSelector(selectors.BaseSelector):
+    """A selector for asyncio whose waits are those of a serving loop."""
+
+    def __init__(self, serving: AsyncServingLoop) -> None:
+        self._serving = serving
+        self.real = selectors.DefaultSelector()
+        self._watched: List[int] = []
+        self._happened = True
+
+    def watch(self, descriptors: List[int]) -> None:
+        """Waits shall end when something can be read there, too; that is no event of asyncio's."""
+        for descriptor in descriptors:
+            self.real.register(descriptor, selectors.EVENT_READ)
+        self._watched = descriptors
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait for what is watched, and for asyncio's descriptors. Whether anything happened."""
+        self._happened = bool(self.real.select(timeout_s))
+        return self._happened
+
+    def real_events(self) -> _Events:
+        """Those that are there now. Without descriptors of coroutines, and after a wait in which nothing happened, there are none."""
+        if (
+            self._watched
+            and not (self._happened or self._serving.has_left)
+            and len(self.real.get_map()) == len(self._watched) + 1
+        ):
+            return []
+        self._happened = False
+        return [event for event in self.real.select(0) if event[0].fd not in self._watched]
+
+    def select(self, timeout: Optional[float] = None) -> _Events:
+        """See BaseSelector."""
+        return self._serving.serve_beside(timeout)
+
+    def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
+        """See BaseSelector."""
+        return self.real.register(fileobj, events, data)
+
+    def unregister(self, fileobj: Any) -> selectors.SelectorKey:
+        """See BaseSelector."""
+        return self.real.unregister(fileobj)
+
+    def modify(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
+        """See BaseSelector."""
+        return self.real.modify(fileobj, events, data)
+
+    def get_map(self) -> Mapping[Any, selectors.SelectorKey]:
+        """See BaseSelector."""
+        return self.real.get_map()
+
+    def close(self) -> None:
+        """See BaseSelector."""
+        self.real.close()
+
+
+async def _response_of(turn: Turn, call: AsyncCall, is_cancelled: Callable[[int], bool]) -> Response:
+    """Raises Leave."""
+    request, reply = call.request, call.reply
+    TASK_REPLY.set(reply)
+    try:
+        value = await call.coroutine
+        call.finish(value)
+        return reply.response(request)
+    except asyncio.CancelledError as error:
+        if not is_cancelled(request.id or 0):
+            return turn.excuse(request, reply, error)
+        return error_response(request, Failure("cancelled", "its host has ended this call"))
+    except BaseException as error:
+        return turn.excuse(request, reply, error)

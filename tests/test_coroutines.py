@@ -1,0 +1,124 @@
+"""Commands that are coroutines: they run at the same time as one another, and what ends one ends no other."""
+
+from pathlib import Path
+from typing import Any, Callable, Iterator
+
+import numpy as np
+import pytest
+from command_calls import call, fail, say
+from hosts import WORKERS
+from leaks import wait_until
+
+from tech_renaissance import (
+    CallCancelled,
+    CommandError,
+    PythonSession,
+    SessionClosed,
+    TechRenaissanceServer,
+    TimedOut,
+    command,
+)
+
+Start = Callable[..., Any]
+WORKER = "coroutines.py"
+
+
+@pytest.fixture
+def session(workspace: Path, transport: str) -> Iterator[PythonSession]:
+    """Of the Python host; the worker knows no difference."""
+    with PythonSession(WORKERS / WORKER, "coroutines", library="numpy") as session:
+        yield session
+
+
+def test_both_hosts_call_coroutines(start: Start) -> None:
+    """With values and by text; what they raise and cannot return is told as of any command."""
+    session = start(WORKER)
+    assert session.call("echo", {"a": [1, None]}) == {"a": [1, None]}
+    assert session.fetch_response("shout out loud") == "OUT LOUD"
+    assert session.calculate("echo", np.ones(3)).tolist() == [1, 1, 1]
+    assert session.call("total", np.ones(3)) == 3.0
+    with pytest.raises(CommandError, match="ValueError: so it is") as caught:
+        session.call("fail", "so it is")
+    assert "raise ValueError(message)" in caught.value.remote_traceback
+    with pytest.raises(CommandError, match="what 'a_set' returned: the value is of type set"):
+        session.call("a_set")
+    with pytest.raises(CommandError, match=r"wrong arguments for shout\(name: str\) -> str"):
+        session.call("shout", 5)
+
+
+def test_many_run_at_the_same_time(session: PythonSession) -> None:
+    """Each waits for what another call brings; their answers come in the order of their ends, and plain commands run between them."""
+    waiting = [session.submit("wait_for", f"key {number}") for number in range(70)]
+    session.call("put", "key 5", "first")
+    assert waiting[5].result(10_000) == "first"
+    assert not waiting[0].done()
+    assert list(session.stream("count", 40)) == list(range(40))
+    for number in range(70):
+        session.call("put", f"key {number}", number)
+    assert [future.result(10_000) for future in waiting if future is not waiting[5]] == [
+        number for number in range(70) if number != 5
+    ]
+    assert session.call("block", 0.01) == "blocked"
+
+
+def test_a_coroutine_has_the_services_of_its_server(session: PythonSession) -> None:
+    """Those of its own call, also in tasks that it starts; and asyncio's: threads, sockets."""
+    waiting = session.submit("wait_for", "the end")
+    assert session.call("look", deadline_ms=60_000) == [False, True, [False, True]]
+    assert session.call("look") == [False, False, [False, False]]
+    assert session.call("from_a_thread") == "from a thread"
+    assert session.call("talk", "to itself") == "TO ITSELF"
+    session.call("put", "the end", 1)
+    assert waiting.result(10_000) == 1
+
+
+def test_a_call_that_is_over_ends_its_coroutine_and_no_other(session: PythonSession) -> None:
+    """At its deadline, and by cancel: CancelledError is raised where it waits, and its finally blocks run."""
+    other = session.submit("wait_for", "other")
+    with pytest.raises(TimedOut) as late:
+        session.call("wait_for", "late", deadline_ms=100)
+    assert ("deadline_passed", "interrupt") == (late.value.code, late.value.step)
+    future = session.submit("wait_for", "unwanted")
+    wait_until(lambda: future.state() == "running")
+    future.cancel()
+    with pytest.raises(CallCancelled):
+        future.result(10_000)
+    wait_until(lambda: len(session.call("endings")) == 4)
+    assert session.call("endings") == ["late", "finally late", "unwanted", "finally unwanted"]
+    session.call("put", "other", "still there")
+    assert other.result(10_000) == "still there"
+
+
+def test_a_worker_leaves_past_its_coroutines(session: PythonSession) -> None:
+    """They have a second, then they are cancelled."""
+    waiting = session.submit("wait_for", "nothing")
+    assert session.call("shout", "x") == "X"
+    session.please_exit(20_000)
+    with pytest.raises((CommandError, SessionClosed)):
+        waiting.result(10_000)
+    record = session.post_mortem()
+    assert record is not None
+    assert record.exit_status == 0
+
+
+def test_a_coroutine_may_end_its_worker(session: PythonSession) -> None:
+    """As any command may, with sys.exit."""
+    with pytest.raises(CommandError, match="SystemExit: 3"):
+        session.call("leave", 3)
+    wait_until(lambda: session.post_mortem() is not None)
+    record = session.post_mortem()
+    assert record is not None
+    assert record.exit_status == 3
+
+
+def test_a_coroutine_answers_without_a_session() -> None:
+    """For tests of a worker's own."""
+
+    class Server(TechRenaissanceServer):
+        @command
+        async def double(self, value: int) -> int:
+            return 2 * value
+
+    assert call(Server(), "double", 4) == 8
+    assert say(Server(), "double", "4").result == "8"
+    assert fail(Server(), "double", "x").code == "wrong_arguments"
