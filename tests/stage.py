@@ -4,6 +4,7 @@ import contextlib
 import json
 import queue
 import socket
+import sys
 import threading
 from typing import Any, Dict, List, Tuple
 
@@ -39,7 +40,10 @@ class Stage:
 
     def close(self) -> None:
         """Workers that stand somewhere go on."""
-        self._listener.shutdown(socket.SHUT_RDWR)
+        if sys.platform == "win32":
+            self._listener.close()  # ends accept() there
+        else:
+            self._listener.shutdown(socket.SHUT_RDWR)
         self._threads[0].join()
         self._listener.close()
         for connection in self._connections:

@@ -268,3 +268,29 @@ def test_a_response_just_before_the_last_word_is_not_missed(
     assert isinstance(host.receive(0), Exiting)
     host.close()
     worker.close()
+
+
+def test_a_request_that_is_still_being_written_has_not_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that it is sent again if the worker dies in the meantime."""
+    host, worker = FileHost(str(tmp_path)), FileWorker(SessionPlace(str(tmp_path)))
+    host.prepare()
+    assert worker.try_send(Ready({}))
+    assert isinstance(host.receive(0), Ready)
+    write, seen = files.write_new, []
+
+    def look_and_write(path: str, data: Any) -> None:
+        seen.append(host.begun([1]))
+        write(path, data)
+        seen.append(host.begun([1]))
+
+    monkeypatch.setattr(files, "write_new", look_and_write)
+    assert host.try_send(Request("first", id=1))
+    monkeypatch.undo()
+    assert [{}, {}] == seen
+    assert {} == host.begun([1])
+    assert isinstance(worker.receive(0), Request)
+    assert {1: None} == host.begun([1])
+    host.close()
+    worker.close()

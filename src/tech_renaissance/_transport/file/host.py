@@ -42,6 +42,10 @@ class _Sending(NamedTuple):
     path: str
     is_whole: bool
 
+    def has_its_name(self) -> bool:
+        """Whether it has been renamed, so that a worker may have taken it."""
+        return self.is_whole and not os.path.exists(self.path)
+
 
 class FileHost(FileEnd, HostTransport):
     """The host's end."""
@@ -104,12 +108,15 @@ class FileHost(FileEnd, HostTransport):
 
     def begun(self, request_ids: Sequence[int]) -> Dict[int, Optional[int]]:
         """See HostTransport. The worker takes a request by renaming its file."""
-        unclaimed: Optional[int] = None
+        sending = self._sending
+        unclaimed: List[Optional[int]] = []
+        if sending is not None and isinstance(sending.frame, Request) and not sending.has_its_name():
+            unclaimed.append(sending.frame.id)
         with contextlib.suppress(OSError, RemoteProtocolError):  # if unknown, it counts as begun
             data = files.read(self._path("request.json"))
             waiting = decode_request(data) if data is not None else Exit()
-            unclaimed = None if isinstance(waiting, Exit) else waiting.id
-        return {number: None for number in request_ids if number != unclaimed}
+            unclaimed.append(None if isinstance(waiting, Exit) else waiting.id)
+        return {number: None for number in request_ids if number not in unclaimed}
 
     def place(self, attachment: Any) -> PlacedBytes:
         """See HostTransport."""
@@ -137,15 +144,16 @@ class FileHost(FileEnd, HostTransport):
 
     def try_send(self, frame: Frame) -> bool:
         """See Transport."""
-        path = self._path("request.json")
-        if os.path.exists(path) or self._place.is_lost():  # a worker that lost its directory leaves
-            return False
         if not isinstance(frame, (Request, Exit)):
             raise TypeError(f"a host does not send {frame!r}")
+        path = self._path("request.json")
+        self._sending = sending = _Sending(frame, files.temporary_path(path), is_whole=False)
+        if os.path.exists(path) or self._place.is_lost():  # a worker that lost its directory leaves
+            return False
         try:
             request = Request("exit") if isinstance(frame, Exit) else frame
             named = self._write_attachments(request) if request.attachments else ()
-            self._publish(frame, path, encode_request(request, named, now_ms()))
+            self._publish(sending, path, encode_request(request, named, now_ms()))
         except OSError as error:
             if not self._lacks(error):
                 raise
@@ -166,11 +174,10 @@ class FileHost(FileEnd, HostTransport):
             if not self._place.is_lost():
                 files.discard(self._tensor_path(name))
 
-    def _publish(self, frame: Frame, path: str, text: str) -> None:
-        temporary = files.temporary_path(path)
-        self._sending = _Sending(frame, temporary, is_whole=False)
+    def _publish(self, sending: _Sending, path: str, text: str) -> None:
+        temporary = sending.path
         files.write_new(temporary, text.encode())
-        self._sending = _Sending(frame, temporary, is_whole=True)
+        self._sending = sending._replace(is_whole=True)
         try:
             files.replace(temporary, path)
         except OSError:
@@ -189,7 +196,7 @@ class FileHost(FileEnd, HostTransport):
         sending = self._sending
         if sending is None or sending.frame is not frame:
             return False
-        if sending.is_whole and not os.path.exists(sending.path):
+        if sending.has_its_name():
             return True
         # Said first: who asks again, after an exception, finds it removed, not renamed.
         self._sending = sending._replace(is_whole=False)

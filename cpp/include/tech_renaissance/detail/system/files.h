@@ -46,17 +46,25 @@ inline std::filesystem::path temporary_path(const std::filesystem::path& path) {
 
 // Writes the parts one after the other, so that a reader of `path` sees either the whole old file or the whole new one.
 // Throws std::system_error, and then leaves nothing behind. Safe in several threads and processes: the last one wins.
-inline void write_file(const std::filesystem::path& path, std::initializer_list<ByteRange> parts) {
+// before_rename() is called before any reader can see it.
+template <class BeforeRename>
+void write_file(const std::filesystem::path& path, std::initializer_list<ByteRange> parts,
+                const BeforeRename& before_rename) {
     const std::filesystem::path temporary = temporary_path(path);
     NewFile file(temporary);
     try {
         for (const ByteRange& part : parts) file.write(part.data, part.nbytes);
         file.close();
+        before_rename();
         rename_over(temporary, path);
     } catch (...) {
         file.discard();
         throw;
     }
+}
+
+inline void write_file(const std::filesystem::path& path, std::initializer_list<ByteRange> parts) {
+    write_file(path, parts, [] {});
 }
 
 // Removes whatever has this name, even a link, a pipe, or a directory with all its contents.

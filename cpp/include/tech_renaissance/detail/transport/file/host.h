@@ -70,12 +70,13 @@ public:
 
     bool try_send(const Request& request, const std::vector<PlacedAttachment>& attachments) override {
         const std::filesystem::path path = directory_ / "request.json";
+        unpublished_ = request.id.value_or(0);
         if (std::filesystem::exists(path) || is_lost()) return false;  // a worker that lost its directory leaves
         try {
             const std::string text = attachments.empty()
                                          ? encode_request(request, now_ms())
                                          : encode_request(attached_.write(request, attachments), now_ms());
-            write_file(path, {{text.data(), text.size()}});
+            write_file(path, {{text.data(), text.size()}}, [this] { unpublished_ = 0; });
         } catch (const std::system_error& error) {
             note_lack(error);
             return false;
@@ -98,10 +99,11 @@ public:
 
     // The worker takes a request by renaming its file.
     std::vector<Begun> begun(const std::vector<std::int64_t>& ids) override {
+        const std::int64_t unpublished = unpublished_;
         const std::optional<std::int64_t> unclaimed = unclaimed_request();
         std::vector<Begun> begun;
         for (const std::int64_t id : ids) {
-            if (id != unclaimed) begun.push_back({id});
+            if (id != unclaimed && id != unpublished) begun.push_back({id});
         }
         return begun;
     }
@@ -330,6 +332,7 @@ private:
     std::mutex given_up_mutex_;        // for given_up_, and the file
     std::set<std::int64_t> given_up_;  // ids of unanswered requests
     WaitHandle exit_handle_ = no_handle;
+    std::atomic<std::int64_t> unpublished_{0};  // the request that try_send() has not yet put into its place
     bool ready_ = false;
     bool left_ = false;
 };
