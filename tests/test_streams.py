@@ -1,6 +1,8 @@
 """Streams: what a generator yields comes item by item, and whatever ends one ends nothing else."""
 
 import contextlib
+import random
+import threading
 from pathlib import Path
 from typing import Any, Callable, List
 
@@ -205,3 +207,39 @@ def test_a_session_that_ends_ends_its_streams(start: Start, transport: str) -> N
     if transport == "shm":
         with pytest.raises(SessionClosed):
             list(last)
+
+
+def _take_some(stream: Any, chance: random.Random) -> List[Any]:
+    """Take items until the end, or until the stream is left in some way."""
+    got: List[Any] = []
+    most = chance.choice([1, 4, 20, 1000])
+    with contextlib.suppress(CallCancelled, CommandError, WorkerLost):
+        for item in stream:
+            got.append(item)
+            if len(got) == most:
+                chance.choice([stream.close, stream.cancel, stream.result])()
+                break
+    return got
+
+
+def test_threads_that_leave_their_streams_disturb_nobody(start: Start) -> None:
+    """Nor does the worker's death; items are whole, and in order."""
+    session = start(WORKER, restart="on-crash", restart_policy=RestartPolicy(first_backoff_ms=1, limit=100))
+    wrong: List[Any] = []
+
+    def work(seed: int) -> None:
+        chance = random.Random(seed)
+        for number in range(12):
+            end = chance.randrange(60)
+            die_at = end // 2 if (seed, number) == (0, 6) else None
+            got = _take_some(session.stream("count", end, chance.choice([None, 5]), die_at), chance)
+            if got != list(range(len(got))):
+                wrong.append(got)
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [] == wrong
+    assert [0, 1] == session.call("count", 2)
