@@ -48,16 +48,18 @@ def test_both_hosts_call_coroutines(start: Start) -> None:
 
 def test_many_run_at_the_same_time(session: PythonSession) -> None:
     """Each waits for what another call brings; their answers come in the order of their ends, and plain commands run between them."""
-    waiting = [session.submit("wait_for", f"key {number}") for number in range(70)]
+    waiting = [session.submit("wait_for", f"key {number}") for number in range(60)]
     session.call("put", "key 5", "first")
     assert waiting[5].result(10_000) == "first"
     assert not waiting[0].done()
     assert list(session.stream("count", 40)) == list(range(40))
-    for number in range(70):
+    for number in range(60):
         session.call("put", f"key {number}", number)
     assert [future.result(10_000) for future in waiting if future is not waiting[5]] == [
-        number for number in range(70) if number != 5
+        number for number in range(60) if number != 5
     ]
+    more = [session.submit("echo", number) for number in range(300)]
+    assert [future.result(10_000) for future in more] == list(range(300))
     assert session.call("block", 0.01) == "blocked"
 
 
@@ -75,8 +77,9 @@ def test_a_coroutine_has_the_services_of_its_server(session: PythonSession) -> N
 def test_a_call_that_is_over_ends_its_coroutine_and_no_other(session: PythonSession) -> None:
     """At its deadline, and by cancel: CancelledError is raised where it waits, and its finally blocks run."""
     other = session.submit("wait_for", "other")
+    assert session.call("shout", "it has begun") == "IT HAS BEGUN"
     with pytest.raises(TimedOut) as late:
-        session.call("wait_for", "late", deadline_ms=100)
+        session.call("wait_for", "late", deadline_ms=500)
     assert ("deadline_passed", "interrupt") == (late.value.code, late.value.step)
     future = session.submit("wait_for", "unwanted")
     wait_until(lambda: future.state() == "running")

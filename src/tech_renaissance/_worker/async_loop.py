@@ -22,6 +22,9 @@ _GLANCE_S = 0.02
 _IDLE_GLANCE_S = 0.2  # while there is no call
 # How long coroutines may take to end once the worker leaves.
 _LAST_STEPS_S = 1.0
+# How many coroutines are in work at most: as many as the host can see (PARKED_SLOTS). How long to rest before looking whether one has ended.
+_MOST_IN_WORK = 63
+_FULL_S = 0.001
 _Events = List[Tuple[selectors.SelectorKey, int]]
 
 
@@ -33,24 +36,32 @@ class AsyncServingLoop(ServingLoop):
         self._fast_path = None
         self._selector = SessionSelector(self)
         self._loop = asyncio.SelectorEventLoop(self._selector)
-        self._tasks: Dict[int, Any] = {}  # of calls, by id
+        self._tasks: Dict[Any, int] = {}  # of calls, with their ids
         self._cause: Optional[BaseException] = None  # why a coroutine asked the worker to leave
-        self.has_left = False  # no more requests come
+        self._has_left = False  # no more requests come
         self._limit_s = 0.0  # how long asyncio lets us wait
+
+    @property
+    def serves(self) -> bool:
+        """Whether it takes requests now."""
+        return not self._has_left and len(self._tasks) < _MOST_IN_WORK
 
     def interrupt(self) -> None:
         """Cancel the coroutines of calls that the host has given up. Callable from a signal handler."""
-        for request_id, task in list(self._tasks.items()):
+        for task, request_id in list(self._tasks.items()):
             if self.transport.is_cancelled(request_id):
                 self._loop.call_soon_threadsafe(task.cancel)
 
     def serve_beside(self, timeout_s: Optional[float]) -> _Events:
         """What asyncio's selector does: wait for events up to ``timeout_s``, and serve the session in the meantime."""
         limit_s = RECHECK_S if timeout_s is None else max(0.0, min(timeout_s, RECHECK_S))
-        if self.has_left:
+        if self._has_left:
             time.sleep(
                 min(limit_s, _GLANCE_S)
             )  # the doorbell may have been rung, and is not answered any more
+            return self._selector.real_events()
+        if len(self._tasks) >= _MOST_IN_WORK:
+            time.sleep(min(limit_s, _FULL_S))
             return self._selector.real_events()
         glance_s = _GLANCE_S if self._tasks else _IDLE_GLANCE_S
         self._limit_s = limit_s if self._waits_together else min(limit_s, glance_s)
@@ -58,7 +69,7 @@ class AsyncServingLoop(ServingLoop):
         stays = self._serve_one()
         self._has_freed = self._has_freed or has_freed
         if not stays or self._server.is_leaving:
-            self.has_left = True
+            self._has_left = True
             self._loop.call_later(_LAST_STEPS_S, self._cancel_all)
             self._stop_if_done()
         return self._selector.real_events()
@@ -70,7 +81,7 @@ class AsyncServingLoop(ServingLoop):
             if self._cause is not None:
                 raise self._cause
         finally:
-            self.has_left = True
+            self._has_left = True
             self._end_tasks()
 
     def _receive(self, timeout_s: float) -> Any:
@@ -82,23 +93,23 @@ class AsyncServingLoop(ServingLoop):
             return self._give(request, answer)
         self.transport.park(request.id or 0)
         task = self._loop.create_task(_response_of(self._turn, answer, self.transport.is_cancelled))
-        self._tasks[request.id or 0] = task
+        self._tasks[task] = request.id or 0
         task.add_done_callback(partial(self._finish, request))
         return True
 
     def _finish(self, request: Request, task: Any) -> None:
-        self._tasks.pop(request.id or 0, None)
+        self._tasks.pop(task, None)
         try:
             response: Response = task.result()
         except Leave as leave:
-            response, self._cause, self.has_left = leave.response, leave.cause, True
+            response, self._cause, self._has_left = leave.response, leave.cause, True
         except asyncio.CancelledError as error:  # before it had begun
             response = self._turn.excuse(request, Reply(request.command, request.id, None), error)
         self._send(response)
         self._stop_if_done()
 
     def _stop_if_done(self) -> None:
-        if self._cause is not None or (self.has_left and not self._tasks):
+        if self._cause is not None or (self._has_left and not self._tasks):
             self._loop.stop()
 
     def _cancel_all(self) -> None:
@@ -146,11 +157,8 @@ class SessionSelector(selectors.BaseSelector):
 
     def real_events(self) -> _Events:
         """Those that are there now. Without descriptors of coroutines, and after a wait in which nothing happened, there are none."""
-        if (
-            self._watched
-            and not (self._happened or self._serving.has_left)
-            and len(self.real.get_map()) == len(self._watched) + 1
-        ):
+        is_certain = self._watched and not self._happened and self._serving.serves
+        if is_certain and len(self.real.get_map()) == len(self._watched) + 1:
             return []
         self._happened = False
         return [event for event in self.real.select(0) if event[0].fd not in self._watched]
