@@ -9,7 +9,9 @@ WINDOWS_PYTHON ?= 3.12
 # The test files that have been made ready for Windows.
 WINDOWS_TESTS := $(addprefix tests/test_,$(addsuffix .py, \
     windows cpp_units calls deaths session_life connection message_properties message_vectors names tsr tsr_vectors transports \
-    testing layers ring_vectors session_names post_mortem options deadlines arena ring fast_path look shm_calls shm_results))
+    testing layers ring_vectors session_names post_mortem options deadlines arena ring fast_path look shm_calls \
+    shm_results values value_vectors hints default_arguments default_functions exchange_vectors launch_arguments restarts \
+    supervision threads ownership session_files))
 FAULTS_MINUTES ?= 10
 CLANGXX ?= $(or $(shell command -v clang++),$(lastword $(sort $(wildcard /usr/bin/clang++-*))))
 
@@ -27,7 +29,7 @@ FUZZERS := $(patsubst fuzz/%.cpp,build/fuzz/%,$(wildcard fuzz/*.cpp))
 # Hosts started here run their workers in .venv.
 export TR_PYTHON := $(abspath $(PY))
 
-.PHONY: help demo test test-windows bench stress faults lint format vectors build without-sessions sanitizers test-compat fuzz clean
+.PHONY: help demo test test-windows test-windows-all bench stress faults lint format vectors build without-sessions sanitizers test-compat fuzz clean
 .DELETE_ON_ERROR:
 
 help:  ## List these targets
@@ -53,6 +55,10 @@ test-windows: .venv/.base  ## Run the tests on a Windows Python, under wine (TES
 	    $(CXX_WARNINGS) -Werror -std=c++17 -Icpp/include cpp/src/*.cpp)
 	TR_TEST_DRIVER=build/windows/bin/driver.exe TR_TEST_CPP_BUILDS=build/windows \
 	    $(PY) tools/wine.py $(WINDOWS_PYTHON) -m pytest --basetemp=build/wine/tmp $(or $(TESTS),$(WINDOWS_TESTS))
+
+test-windows-all:  ## Run all tests on Windows Pythons, old and new, under wine
+	$(MAKE) --no-print-directory test-windows WINDOWS_PYTHON=3.12 TESTS=tests
+	$(MAKE) --no-print-directory test-windows WINDOWS_PYTHON=3.8 TESTS=tests
 
 bench: .venv/.torch build/plain/.configured  ## Measure, each figure beside its limit
 	$(CMAKE) --build build/plain --target benchmarks -j $(JOBS)

@@ -43,6 +43,10 @@ else:
         processes_of,
     )
 
+posix_files = pytest.mark.skipif(sys.platform == "win32", reason="links, owners and modes of POSIX")
+moves_open_folders = pytest.mark.skipif(
+    sys.platform == "win32", reason="Windows does not move a folder that is open"
+)
 posix_signals = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals between processes")
 
 __all__ = [
@@ -61,6 +65,8 @@ __all__ = [
     "descriptors_of",
     "is_alive",
     "kill",
+    "moves_open_folders",
+    "posix_files",
     "posix_signals",
     "processes_of",
 ]

@@ -28,6 +28,17 @@ _PAGE = 4096
 _PARAMETERS_AT = 0x20
 _ENVIRONMENT_AT = 0x80
 
+# What wine runs for itself, as children of whoever comes first.
+_WINES_OWN = {
+    "conhost.exe",
+    "explorer.exe",
+    "plugplay.exe",
+    "rpcss.exe",
+    "services.exe",
+    "svchost.exe",
+    "winedevice.exe",
+}
+
 _kernel32 = ctypes.WinDLL("kernel32", use_last_error=True)
 _ntdll = ctypes.WinDLL("ntdll")
 
@@ -136,7 +147,8 @@ def _snapshot() -> Dict[int, Tuple[int, str]]:
     entry = _Entry(nbytes=ctypes.sizeof(_Entry))
     more = snapshot != _INVALID_HANDLE and _kernel32.Process32FirstW(snapshot, ctypes.byref(entry))
     while more:
-        found[entry.pid] = (entry.parent, entry.name)
+        if entry.name.lower() not in _WINES_OWN:
+            found[entry.pid] = (entry.parent, entry.name)
         more = _kernel32.Process32NextW(snapshot, ctypes.byref(entry))
     _kernel32.CloseHandle(snapshot)
     return found

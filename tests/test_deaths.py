@@ -11,17 +11,13 @@ import pytest
 from gates import Gate
 from hosts import WORKERS, drop_file
 from leaks import wait_until
-from processes import KILLED_TEXT, SEGFAULT, SEGFAULT_TEXT, is_alive, kill, posix_signals
+from processes import KILLED_TEXT, SEGFAULT, SEGFAULT_TEXT, is_alive, kill, moves_open_folders, posix_signals
 
 import tech_renaissance
 from tech_renaissance import CommandError, LaunchError, RemoteProtocolError, WorkerLost
 from tech_renaissance._system.files import patiently
 
 Maker = Callable[..., Any]
-
-moves_open_folders = pytest.mark.skipif(
-    sys.platform == "win32", reason="Windows does not move a folder that is open"
-)
 
 PACKAGE = os.path.dirname(tech_renaissance.__file__)
 TOO_OLD_PYTHONS: List[str] = runpy.run_path(str(Path(__file__).parents[1] / "tools" / "interpreters.py"))[

@@ -9,6 +9,7 @@ from typing import Any, Callable
 import pytest
 from hosts import HOSTS, WORKERS, Driver, driver_command
 from leaks import wait_until
+from processes import posix_files
 
 from tech_renaissance import LaunchError
 
@@ -16,6 +17,7 @@ Maker = Callable[..., Any]
 MakeDriver = Callable[[], Driver]
 
 
+@posix_files
 def test_a_session_directory_is_private(start: Maker) -> None:
     """Mode 0700, whatever the umask."""
     before = os.umask(0)
@@ -27,6 +29,7 @@ def test_a_session_directory_is_private(start: Maker) -> None:
     assert 0o700 == stat.S_IMODE(os.stat(session.session_dir).st_mode)
 
 
+@posix_files
 def test_a_directory_that_was_there_becomes_private(start: Maker, workspace: Path) -> None:
     """Another program may have made it."""
     directory = workspace / "python_session" / "tr_session_test"
@@ -91,6 +94,7 @@ def test_what_a_dead_owner_left_is_removed(make_session: Maker, workspace: Path)
     assert not (directory / "folder").exists()
 
 
+@posix_files
 def test_a_link_in_place_of_the_directory_is_refused(
     make_session: Maker, workspace: Path, tmp_path: Path
 ) -> None:

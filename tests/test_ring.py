@@ -110,6 +110,7 @@ class Interrupt(Exception):
     """What a signal raises."""
 
 
+@pytest.mark.skipif(not hasattr(signal, "SIGALRM"), reason="Windows has no timer signals")
 def test_a_fence_may_be_interrupted_anywhere() -> None:
     """By a signal whose handler raises, as Ctrl+C does: whoever comes next does not wait for ever."""
     interrupts = 0

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from gates import Gate
 from leaks import wait_until
-from processes import kill
+from processes import KILLED_TEXT, kill, moves_open_folders, posix_files
 
 from tech_renaissance import CommandError, LocalProtocolError, SessionClosed
 from tech_renaissance._protocol.frame import Exit, Exiting, Ready, Request, Response
@@ -28,10 +28,7 @@ Maker = Callable[..., Any]
 
 
 def _status(session: Any) -> str:
-    try:
-        return (Path(session.session_dir) / "status.txt").read_text()
-    except FileNotFoundError:
-        return ""
+    return (files.read(str(Path(session.session_dir) / "status.txt")) or b"").decode()
 
 
 def test_status_txt_tells_the_workers_state(start: Maker, gate: Gate) -> None:
@@ -69,7 +66,7 @@ def test_the_host_says_the_last_word_for_a_worker_that_cannot(start: Maker) -> N
     session = start()
     pid = int(session.fetch_response("pid"))
     kill(pid)
-    with pytest.raises(Exception, match="SIGKILL"):
+    with pytest.raises(Exception, match=KILLED_TEXT):
         session.fetch_response("echo")
     assert "terminated" == _status(session)
 
@@ -95,6 +92,7 @@ def test_results_of_an_earlier_response_are_removed_by_the_next(start: Maker) ->
     }
 
 
+@posix_files
 def test_files_are_for_their_user_alone(start: Maker) -> None:
     """The directory is closed, and so are the files."""
     session = start()
@@ -144,6 +142,7 @@ def test_a_schedule_that_is_none_is_refused(make_session: Maker, poll_ms: str) -
     assert "bad_option" == caught.value.code
 
 
+@moves_open_folders
 @pytest.mark.parametrize("late", range(3))
 def test_a_directory_that_goes_while_the_worker_writes_is_lost_and_not_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, late: int

@@ -6,7 +6,6 @@ A full /dev/shm, and shared memory that the system refuses, are in tests/test_sh
 
 import itertools
 import os
-import resource
 import subprocess
 import sys
 import time
@@ -16,6 +15,11 @@ from typing import Any, Callable, Iterator, List
 
 import numpy as np
 import pytest
+
+pytest.importorskip("resource")
+
+import resource
+
 from gates import Gate
 from hosts import WORKERS, Driver, DriverFailed
 from leaks import wait_until
