@@ -236,6 +236,26 @@ def test_the_command_pages_cpp_program_runs(tmp_path: Path) -> None:
     assert outputs("docs/commands.md")[1] == compile_and_run((tmp_path / "host.cpp").read_text(), tmp_path)
 
 
+def test_the_tutorials_python_programs_run(tmp_path: Path) -> None:
+    """They print what the page shows."""
+    page = "docs/tutorial.md"
+    write_named_blocks(page, tmp_path)
+    names = ("greet.py", "train.py", "careful.py", "many.py")
+
+    assert [run([sys.executable, name], tmp_path) for name in names] == [
+        outputs(page)[place] for place in (0, 2, 4, 5)
+    ]
+
+
+@needs_compiler
+def test_the_tutorials_cpp_program_runs(tmp_path: Path) -> None:
+    """It prints what the page shows."""
+    page = "docs/tutorial.md"
+    write_named_blocks(page, tmp_path)
+
+    assert outputs(page)[3] == compile_and_run((tmp_path / "train.cpp").read_text(), tmp_path)
+
+
 @needs_compiler
 def test_the_value_pages_cpp_program_runs(tmp_path: Path) -> None:
     """It prints what the page shows."""
