@@ -15,6 +15,7 @@ class Lookups(TechRenaissanceServer):
     def __init__(self) -> None:
         super().__init__(library="numpy")
         self.shelf: Dict[str, Any] = {}
+        self.begun: List[str] = []
         self.ended: List[str] = []
 
     @command
@@ -25,6 +26,7 @@ class Lookups(TechRenaissanceServer):
     @command
     async def wait_for(self, key: str) -> Any:
         """Until somebody puts something there."""
+        self.begun.append(key)
         try:
             while key not in self.shelf:  # noqa: ASYNC110 - as people write it
                 await asyncio.sleep(0.001)
@@ -97,6 +99,10 @@ class Lookups(TechRenaissanceServer):
     @command
     def count(self, n: int) -> Iterator[int]:
         yield from range(n)
+
+    @command
+    def beginnings(self) -> List[str]:
+        return self.begun
 
     @command
     def endings(self) -> List[str]:
