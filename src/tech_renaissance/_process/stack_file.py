@@ -7,8 +7,12 @@ import threading
 import traceback
 from typing import List, Optional
 
+if sys.platform == "win32":
+    from .._system.open_folder_windows import open_new
+else:
+    from .._system.open_folder_posix import open_new
+
 QUESTION = b"?"
-_BINARY = getattr(os, "O_BINARY", 0)
 
 
 class StackFile:
@@ -20,8 +24,7 @@ class StackFile:
         with contextlib.suppress(OSError):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(path)
-            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | getattr(os, "O_CLOEXEC", 0) | _BINARY
-            self.descriptor = os.open(path, flags, 0o600)
+            self.descriptor = open_new(path)
 
     def answer(self, own_frames: Optional[int]) -> bool:
         """Write the stacks if the host has put a question mark into the file; False if it has not. ``own_frames``: how many frames of the
@@ -34,6 +37,7 @@ class StackFile:
             os.lseek(descriptor, 0, os.SEEK_SET)
             if os.read(descriptor, 2) == QUESTION:
                 os.ftruncate(descriptor, 0)
+                os.lseek(descriptor, 0, os.SEEK_SET)
                 os.write(descriptor, _all_stacks(own_frames).encode("utf-8", "replace"))
                 return True
         return False

@@ -98,3 +98,8 @@ class OpenFolderBase:
             return os.stat(name, dir_fd=self.descriptor, follow_symlinks=False)
         except FileNotFoundError:
             return None
+
+
+def open_new(path: str) -> int:
+    """The descriptor of a new file of ours, to read it and to append to it. Raises OSError."""
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)

@@ -18,6 +18,7 @@ _SHARE_READ_AND_WRITE = 0x1 | 0x2  # but not deletion, which includes renaming
 _OPEN_EXISTING, _OPEN_ALWAYS = 3, 4
 _READ_AND_WRITE = 0xC0000000
 _SHARE_ALL = 0x1 | 0x2 | 0x4
+_CREATE_NEW = 1
 _BACKUP_SEMANTICS = 0x02000000  # required for directories
 _OPEN_REPARSE_POINT = 0x00200000
 _INVALID_HANDLE = ctypes.c_void_p(-1).value
@@ -87,7 +88,7 @@ class OpenFolderBase:
         path = os.path.join(self.path, name)
         if os.path.islink(path):
             raise OSError(f"{path!r} is a link")
-        return make_held(lambda: _open_shared(path, _OPEN_ALWAYS if make else _OPEN_EXISTING))
+        return make_held(lambda: open_shared(path, _OPEN_ALWAYS if make else _OPEN_EXISTING))
 
     def names(self) -> List[str]:
         """The names of everything in it."""
@@ -124,7 +125,12 @@ class OpenFolderBase:
             return None
 
 
-def _open_shared(path: str, disposition: int) -> int:
+def open_new(path: str) -> int:
+    """The descriptor of a new file that others may remove while it is open. Raises OSError."""
+    return open_shared(path, _CREATE_NEW)
+
+
+def open_shared(path: str, disposition: int) -> int:
     """Open a file so that it can be removed meanwhile, which os.open does not allow."""
     handle = _kernel32.CreateFileW(
         path, _READ_AND_WRITE, _SHARE_ALL, None, disposition, _OPEN_REPARSE_POINT, None
