@@ -14,7 +14,7 @@ import loop
 from loop import check_shown
 
 from tech_renaissance._base.errors import RemoteProtocolError
-from tech_renaissance._protocol.frame import LONG, SHORT, Failure, Request, Response
+from tech_renaissance._protocol.frame import LONG, SHORT, Credit, Failure, Item, Request, Response
 from tech_renaissance._transport.shm import frame as shm_frame
 
 Decode = Callable[[bytes], Any]
@@ -28,8 +28,13 @@ SEEDS = [
     shm_frame.encode_put("tag", (4096, 7)),
     shm_frame.encode_drop("tag"),
     shm_frame.encode_response(
-        Response("c", "result", "message", (), FAILURE, 3, SHORT), [(64, 1), (128, 2)], ""
+        Response("c", "result", "message", (), FAILURE, 3, SHORT, 2), [(0, (64, 1)), (3, (128, 2))], ""
     ),
+    shm_frame.encode_request(
+        Request("add", "[[1]]", 1, LONG, 5, typed=True, form=2, streams=True), [(0, (64, 1)), (1, (128, 2))]
+    ),
+    shm_frame.encode_credit(Credit(5, 8)),
+    shm_frame.encode_item(Item(5, "x", 1), [(2, (64, 1))]),
     shm_frame.encode_response(Response("", "ok", id=1), (), ""),
     shm_frame.encode_body_in_block(shm_frame.encode_drop("tag"), (64, 5), 8),
     shm_frame.encode_simple(shm_frame.EXITING),
@@ -37,11 +42,16 @@ SEEDS = [
 NO_COMMAND = "\ud800"  # that of no request, so that none is left out
 NUMBERS = [0, 1, 8, 16, 40, 2**16, 2**31 - 1, 2**31, 2**32 - 1]
 CHECKS: List[Tuple[Decode, Encode]] = [
-    (shm_frame.decode_request, shm_frame.encode_request),
+    (shm_frame.decode_request, lambda request: shm_frame.encode_request(request, request.attachments)),
+    (shm_frame.decode_credit, shm_frame.encode_credit),
+    (shm_frame.decode_item, lambda item: shm_frame.encode_item(item, item.attachments)),
     (shm_frame.decode_ready, shm_frame.encode_ready),
     (shm_frame.decode_put, lambda put: shm_frame.encode_put(*put)),
     (shm_frame.decode_drop, shm_frame.encode_drop),
-    (shm_frame.decode_response, lambda response: shm_frame.encode_response(*response, NO_COMMAND)),
+    (
+        shm_frame.decode_response,
+        lambda response: shm_frame.encode_response(response, response.attachments, NO_COMMAND),
+    ),
     (
         shm_frame.decode_body_in_block,
         lambda body: bytes(16) + b"".join(n.to_bytes(8, "little") for n in (*body[0], body[1])),

@@ -13,9 +13,9 @@ import time
 from pathlib import Path
 from typing import Any, Callable, List, Optional, Sequence
 
-from tech_renaissance import _tsr
 from tech_renaissance._base.errors import FormatError
 from tech_renaissance._base.tensor import Library, torch_installed
+from tech_renaissance._protocol import tsr
 
 VECTORS = Path(__file__).resolve().parents[1] / "spec" / "vectors" / "tsr"
 FIELDS_I32 = range(0, 128, 4)
@@ -89,17 +89,17 @@ def check(data: bytes, path: Path, library: Library) -> bool:
     """Whether ``data`` is a tensor; raises if any way of reading breaks the contract."""
     path.write_bytes(data)
     answers = [
-        _answer(lambda: _tsr.decode(data, library)),
-        _answer(lambda: _tsr.decode(bytearray(data), library)),
-        _answer(lambda: _tsr.import_tsr(path, library)),
-        _answer(lambda: _tsr.import_tsr(path, library, mmap=True)),
+        _answer(lambda: tsr.decode(data, library)),
+        _answer(lambda: tsr.decode(bytearray(data), library)),
+        _answer(lambda: tsr.import_tsr(path, library)),
+        _answer(lambda: tsr.import_tsr(path, library, mmap=True)),
     ]
     assert all(answer == answers[0] for answer in answers), answers
     if isinstance(answers[0], tuple):
         return False
-    assert answers[0] == _tsr.encode(_tsr.decode(answers[0], library))
-    header = _tsr.read_header(data, len(data))
-    again = _tsr.read_header(answers[0], len(answers[0]))
+    assert answers[0] == tsr.encode(tsr.decode(answers[0], library))
+    header = tsr.read_header(data, len(data))
+    again = tsr.read_header(answers[0], len(answers[0]))
     assert (header.dtype, header.shape) == (again.dtype, again.shape)
     if header.dtype.name != "BOOL":  # any byte is true there, and written as 1
         assert data[header.header_nbytes :] == answers[0][again.header_nbytes :]
@@ -112,7 +112,7 @@ def _answer(read: Callable[[], Any]) -> Any:
         tensor = read()
     except FormatError as error:
         return error.code, error.offset
-    return _tsr.encode(tensor)
+    return tsr.encode(tensor)
 
 
 def fuzz(seed: int, runs: Optional[int], seconds: Optional[float], library: Library) -> None:

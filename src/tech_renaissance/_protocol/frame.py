@@ -276,10 +276,10 @@ def encode_response(response: Response, named: Sequence[Named], timestamp_ms: in
         }
     if response.id is not None:
         values.update(id=response.id, tensors=names)
-    if response.form != TEXT:
-        values["form"] = response.form
-    if any(kind != TENSOR for kind, _ in named):
-        values["kinds"] = [kind for kind, _ in named]
+        if response.form != TEXT:
+            values["form"] = response.form
+        if any(kind != TENSOR for kind, _ in named):
+            values["kinds"] = [kind for kind, _ in named]
     if response.error:
         values["error"] = {
             "code": response.error.code,

@@ -22,6 +22,7 @@ FLAG_BODY_IN_BLOCK = 2
 FLAG_DEADLINE = 4
 FLAG_TYPED = 8
 FLAG_STREAMS = 64
+_STREAMED = FLAG_TYPED | FLAG_STREAMS  # what is not typed does not stream
 FORM_SHIFT = 4  # the form of a body stands in two bits above these flags
 _FORM_MASK = 3
 # The body of a larger frame travels in a block, to leave room in the ring for others.
@@ -127,7 +128,7 @@ def decode_request(frame: bytes) -> Request:
             bool(flags & FLAG_TYPED),
             _form(flags),
             decode_attachments(frame[end + 7 & -8 : stop]),
-            bool(flags & FLAG_STREAMS),
+            flags & _STREAMED == _STREAMED,
         )
     except (struct.error, UnicodeDecodeError) as error:
         raise RemoteProtocolError("bad_frame", f"a request that cannot be read: {error}") from None
