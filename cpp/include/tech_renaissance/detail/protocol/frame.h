@@ -357,9 +357,11 @@ inline std::string encode_response(const Response& response, std::int64_t timest
     }
     if (!is_short) object.set("timestamp", timestamp_ms);
     encode_optional(object, "id", response.id);
-    if (response.id) object.set("tensors", names_of(response.attachments));
-    encode_form(object, response.form);
-    encode_kinds(object, response.attachments);
+    if (response.id) {
+        object.set("tensors", names_of(response.attachments));
+        encode_form(object, response.form);
+        encode_kinds(object, response.attachments);
+    }
     if (response.error) object.set("error", encode_failure(*response.error));
     return json::write(std::move(object));
 }
