@@ -7,10 +7,7 @@ from typing import Deque, Optional, Protocol
 
 from .._base.errors import CallCancelled, TechRenaissanceError, TimedOut
 from .._base.post_mortem import PostMortem
-from .._protocol.frame import Item, Request, Response
-
-# How many items a stream may send before its host has taken any.
-FIRST_CREDIT = 16
+from .._protocol.frame import FIRST_CREDIT, Item, Request, Response
 
 
 class CallWaiter(Protocol):

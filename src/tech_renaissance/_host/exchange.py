@@ -139,8 +139,7 @@ class Exchange(Book):
             self.take_in()
 
     def close_stream(self, call: Call) -> None:
-        """Nobody wants more of a stream, whose generator is closed; nothing is done to the worker."""
-        call.abandoned = True
+        """Close the generator of a stream that was abandoned; nothing is done to the worker."""
         if call.items:
             call.items.clear()
         if not call.done:

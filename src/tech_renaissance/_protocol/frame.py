@@ -19,6 +19,9 @@ SHORT = "short"
 # The code of the failure whose result is "invalid", a word that older hosts know.
 INVALID_TENSORS = "invalid_tensors"
 
+# How many items a host takes of a stream before it grants more.
+FIRST_CREDIT = 16
+
 _MAX_DEPTH = 64
 _MAX_INT = 2**63 - 1
 # What matters for the depth of nesting: strings, brackets, and the quote of an unterminated string.

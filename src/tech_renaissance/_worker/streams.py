@@ -4,12 +4,9 @@ from typing import Any, List, Optional, Union
 
 from .._protocol.body import Body
 from .._protocol.body_encoder import encode_result
-from .._protocol.frame import Credit, Failure, Item, Request, Response
+from .._protocol.frame import FIRST_CREDIT, Credit, Failure, Item, Request, Response
 from .reply import Reply, error_response, remaining_seconds
 from .turn import Turn
-
-# How many items a host takes before it grants more.
-_FIRST_CREDIT = 16
 
 
 class OutStream:
@@ -18,7 +15,7 @@ class OutStream:
     def __init__(self, turn: Turn, request: Request, reply: Reply, generator: Any) -> None:
         self.request = request
         self.reply = reply
-        self.credit = _FIRST_CREDIT
+        self.credit = FIRST_CREDIT
         self._turn = turn
         self._generator = generator
 
