@@ -23,7 +23,7 @@ inline std::string message_of(const Request& request) {
     return request.parameters.empty() ? request.command : request.command + " " + request.parameters;
 }
 
-class Exchange;
+class Book;
 
 // The first part does not change once the call has been sent, except that an answered call needs no attachments. The
 // outcome is written once, by whoever has the call: the
@@ -47,7 +47,7 @@ public:
     bool is_in_line = false;
 
     // The exchange that sent it; null before that, and while moving between workers.
-    std::atomic<const Exchange*> exchange{nullptr};
+    std::atomic<const Book*> exchange{nullptr};
     // Whether a wait for it has timed out.
     std::atomic<bool> timed_out{false};
     // Whether nobody waits for it any longer, so that it is not handed over.
