@@ -15,6 +15,8 @@ from tech_renaissance._base.errors import FormatError, LocalProtocolError, Remot
 from tech_renaissance._protocol import body, body_decoder, body_encoder
 from tech_renaissance._protocol.body_decoder import decode_call, decode_result
 from tech_renaissance._protocol.body_encoder import encode_call, encode_result
+from tech_renaissance._protocol.converters import Mismatch
+from tech_renaissance._protocol.hints import converter_of
 
 
 class Color(enum.Enum):
@@ -294,3 +296,79 @@ def test_values_need_neither_numpy_nor_torch() -> None:
 def _modules_after(program: str) -> List[str]:
     command = [sys.executable, "-c", f"{program}; import sys; print(*sys.modules)"]
     return subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout.decode().split()
+
+
+# ----------------------------------------------------------------------------------------- records of many kinds
+
+
+@dataclasses.dataclass
+class Pair:
+    """Two fields of any types."""
+
+    first: Any
+    second: Any
+
+
+MANY_KINDS: List[Any] = [
+    None,
+    True,
+    1,
+    0.5,
+    float("nan"),
+    "text",
+    '"quoted"',
+    b"bytes",
+    [1, 2.0],
+    {"$": "x"},
+    (),
+]
+
+
+def test_a_record_is_written_as_the_dict_of_its_fields_whatever_types_they_have() -> None:
+    """More combinations of types than a class has functions for; each twice, so that the functions are used."""
+    pairs = [(first, second) for first in MANY_KINDS for second in MANY_KINDS] * 2
+    for first, second in pairs:
+        assert encode_result(Pair(first, second)) == encode_result({"first": first, "second": second})
+
+
+@pytest.mark.parametrize(
+    "value", [2**63, -(2**63) - 1, "\ud800", object()], ids=lambda value: type(value).__name__
+)
+def test_what_cannot_be_sent_is_refused_in_a_record_of_a_known_kind(value: Any) -> None:
+    """With its path, as in any other."""
+    encode_result(Pair(1, "text"))
+    with pytest.raises(LocalProtocolError, match="second") as caught:
+        encode_result(Pair(1, value))
+    assert caught.value.code == "bad_value"
+
+
+def test_records_that_contain_each_other_are_refused_beyond_64_levels() -> None:
+    """Also when all of them have the same types."""
+    record: Any = 1
+    for _ in range(63):
+        record = Pair(record, 2)
+    encode_result(record)
+    with pytest.raises(LocalProtocolError, match="nested deeper"):
+        encode_result(Pair(Pair(record, 2), 2))
+
+
+@dataclasses.dataclass
+class Sizes:
+    """What a converter makes of a dict."""
+
+    width: int
+    rate: float = 0.5
+    label: Any = None
+
+
+def test_a_record_takes_its_fields_in_any_order_and_of_any_types_that_fit() -> None:
+    """The types seen before decide nothing."""
+    convert = converter_of(Sizes)
+    for _ in range(2):
+        assert convert({"width": 1, "rate": 2.0, "label": "x"}) == Sizes(1, 2.0, "x")
+        assert convert({"label": [1], "rate": 2, "width": 1.0}) == Sizes(1, 2.0, [1])
+        assert convert({"width": 1}) == Sizes(1)
+        with pytest.raises(Mismatch, match="str"):
+            convert({"width": "1", "rate": 2.0, "label": "x"})
+        with pytest.raises(Mismatch, match="no such field"):
+            convert({"width": 1, "rate": 2.0, "depth": "x"})

@@ -9,6 +9,8 @@ import re
 from array import array
 from typing import Any, Callable, List, Sequence, Tuple, Union, cast
 
+from .._base.errors import LocalProtocolError
+
 Body = Tuple[int, str, List[Any]]
 
 # ``type`` that type checkers do not follow: what a value is made of is unknown.
@@ -41,6 +43,17 @@ def kind_of(attachment: Any) -> int:
     if isinstance(attachment, array):
         return INT64_LIST if attachment.typecode == "q" else FLOAT64_LIST
     return BYTES if isinstance(attachment, (bytes, bytearray, memoryview)) else TENSOR
+
+
+def check_depth(depth: int) -> None:
+    """Raise LocalProtocolError if a value has so many brackets around it that it may have none of its own."""
+    if depth >= MAX_DEPTH:
+        raise bad_value(f"is nested deeper than {MAX_DEPTH} levels: does it contain itself?")
+
+
+def bad_value(message: str) -> LocalProtocolError:
+    """The error for what cannot be sent. The message is about the part whose path will stand before it."""
+    return LocalProtocolError("bad_value", message)
 
 
 def path_text(steps: Sequence[Union[str, int]]) -> str:

@@ -34,8 +34,9 @@ _SHORT_TEXT = 4096
 _MOST_DIGITS = 20
 # An int that does not fit 64 bits has at least so many.
 _FEWEST_DIGITS = 19
-# What a text has if it has a float that is too large, a reference, or an escape.
-_UNUSUAL = frozenset("eE$\\")
+# Digits as zeros, and what begins an exponent as "e". So an int that does not fit, and a float that is too large, have one of these in them.
+_SHAPES = bytes(48 if 48 <= byte < 58 else 101 if byte in b"eE" else 32 for byte in range(256))
+_LARGE_INT, _LARGE_EXPONENT = b"0" * _FEWEST_DIGITS, b"e000"
 
 
 def decode_result(form: int, text: Text, attachments: Sequence[Any] = ()) -> Any:
@@ -96,14 +97,18 @@ def _json_value(form: int, data: Text, attachments: Sequence[Any]) -> Any:
         raise _bad(f"a body of the form {form}, which does not exist")
     text = _decoded(data)
     values = [_parsed(text)]
-    if len(text) < _FEWEST_DIGITS and not attachments and not _UNUSUAL.intersection(text):
-        return values[0]
     has_escapes = "\\u" in text
     if attachments or has_escapes or '"$' in text:
         _Resolver(attachments, has_escapes=has_escapes).resolve_all(values)
-    else:
+    elif _may_be_large(text):
         _check_numbers(values)
     return values[0]
+
+
+def _may_be_large(text: str) -> bool:
+    """Whether there may be a number that is too large."""
+    shape = text.encode("utf-8", "surrogatepass").translate(_SHAPES, b"+")
+    return _LARGE_INT in shape or _LARGE_EXPONENT in shape
 
 
 def _parsed(text: str) -> Any:

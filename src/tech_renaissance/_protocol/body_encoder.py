@@ -11,7 +11,6 @@ from array import array
 from json.encoder import encode_basestring
 from typing import (
     Any,
-    Callable,
     Dict,
     Iterable,
     Iterator,
@@ -35,12 +34,13 @@ from .body import (
     MIN_INT,
     TEXT,
     Body,
+    bad_value,
+    check_depth,
     path_text,
     type_of,
 )
+from .record_encoder import Put, put_of_dataclass
 
-# Makes the text of a value, which has so many brackets around it, and adds its attachments to the list.
-_Put = Callable[[Any, int, List[Any]], str]
 _Step = Union[str, int]
 
 _NUMBERS = (int, float, bool)
@@ -97,12 +97,14 @@ def encode_result(value: Any) -> Body:
             return ATTACHMENTS, "", []
         if kind in _NUMBERS:
             return JSON, _put(value, 0, []), []
-        is_list = kind in (list, tuple) and len(value) > 1
-        attached = _attached_alone(value if is_list else (value,))
-        if attached is not None:
-            return ATTACHMENTS, "", attached
+        put = _known.get(kind) or _learn(kind)
+        if put in _ALONE:
+            is_list = put is _put_list and len(value) > 1
+            attached = _attached_alone(value if is_list else (value,))
+            if attached is not None:
+                return ATTACHMENTS, "", attached
         attachments: List[Any] = []
-        return JSON, _bounded(_put(value, 0, attachments)), attachments
+        return JSON, _bounded(put(value, 0, attachments)), attachments
     except _REFUSALS as error:
         raise _explained(value, 0, (), error) from None
 
@@ -181,7 +183,7 @@ def _put(value: Any, depth: int, attachments: List[Any]) -> str:
     if kind is int:
         if MIN_INT <= value <= MAX_INT:
             return int.__repr__(value)
-        raise _bad("is an int that does not fit 64 bits: send it as a string, or as a float")
+        raise bad_value("is an int that does not fit 64 bits: send it as a string, or as a float")
     if kind is float and value - value == 0.0:  # neither NaN nor infinite
         return float.__repr__(value)
     if value is None:
@@ -194,12 +196,12 @@ def _put(value: Any, depth: int, attachments: List[Any]) -> str:
 
 
 def _put_special_float(value: float, depth: int, _: List[Any]) -> str:
-    _check_depth(depth)
+    check_depth(depth)
     return '{"$f":"nan"}' if value != value else '{"$f":"inf"}' if value > 0 else '{"$f":"-inf"}'  # noqa: PLR0124
 
 
 def _put_dict(value: Mapping[str, Any], depth: int, attachments: List[Any]) -> str:
-    _check_depth(depth)
+    check_depth(depth)
     inner = depth + 1
     return "{" + ",".join([_keys[key] + _put(part, inner, attachments) for key, part in value.items()]) + "}"
 
@@ -209,7 +211,7 @@ def _put_list(value: Sequence[Any], depth: int, attachments: List[Any]) -> str:
         packed = _packed(value)
         if packed is not None:
             return _attach(packed, depth, attachments)
-    _check_depth(depth)
+    check_depth(depth)
     inner = depth + 1
     return "[" + ",".join([_put(part, inner, attachments) for part in value]) + "]"
 
@@ -225,14 +227,9 @@ def _packed(value: Sequence[Any]) -> "Optional[array[Any]]":
 
 
 def _attach(value: Any, depth: int, attachments: List[Any]) -> str:
-    _check_depth(depth)
+    check_depth(depth)
     attachments.append(value)
     return f'{{"$":{len(attachments) - 1}}}'
-
-
-def _check_depth(depth: int) -> None:
-    if depth >= MAX_DEPTH:
-        raise _bad(f"is nested deeper than {MAX_DEPTH} levels: does it contain itself?")
 
 
 class _Keys(Dict[str, str]):
@@ -240,7 +237,7 @@ class _Keys(Dict[str, str]):
 
     def __missing__(self, key: Any) -> str:
         if not isinstance(key, str):
-            raise _bad(f"has the key {key!r} of type {type_of(key).__name__}: keys are strings")
+            raise bad_value(f"has the key {key!r} of type {type_of(key).__name__}: keys are strings")
         text = encode_basestring("$" + key if key.startswith("$") else key) + ":"
         if len(key) <= _LONGEST_KNOWN_KEY:
             if len(self) >= _MOST_KNOWN:
@@ -255,7 +252,7 @@ _keys = _Keys()
 # ------------------------------------------------------------------------------------------------------ types
 
 
-def _learn(kind: Any) -> _Put:
+def _learn(kind: Any) -> Put:
     put = _put_of(kind)
     if len(_known) >= _MOST_KNOWN:
         for other in [known for known in list(_known) if known not in _BUILT_IN]:
@@ -266,7 +263,7 @@ def _learn(kind: Any) -> _Put:
     return put
 
 
-def _put_of(kind: Any) -> _Put:
+def _put_of(kind: Any) -> Put:
     """How the values of a type are written. What is more than one thing (an enum of ints) is the first of them."""
     numpy = sys.modules.get("numpy")
     if issubclass(kind, enum.Enum):
@@ -275,7 +272,7 @@ def _put_of(kind: Any) -> _Put:
         if issubclass(kind, base):
             return put
     if dataclasses.is_dataclass(kind):
-        return _put_of_dataclass(kind)
+        return put_of_dataclass(kind, _put)
     if numpy is not None and issubclass(kind, numpy.generic):
         return _put_numpy_scalar
     if is_tensor_type(kind):
@@ -288,20 +285,6 @@ def is_tensor_type(kind: Any) -> bool:
     numpy, torch = sys.modules.get("numpy"), sys.modules.get("torch")
     libraries = (getattr(numpy, "ndarray", None), getattr(torch, "Tensor", None))
     return issubclass(kind, tuple(filter(None, libraries))) or hasattr(kind, "__dlpack__")
-
-
-def _put_of_dataclass(kind: Any) -> _Put:
-    names = [field.name for field in dataclasses.fields(kind) if field.init]
-    keys = [(encode_basestring(name) + ":", name) for name in names]
-
-    def put(value: Any, depth: int, attachments: List[Any]) -> str:
-        _check_depth(depth)
-        inner = depth + 1
-        return (
-            "{" + ",".join([key + _put(getattr(value, name), inner, attachments) for key, name in keys]) + "}"
-        )
-
-    return put
 
 
 def _put_bytes(value: Any, depth: int, attachments: List[Any]) -> str:
@@ -327,14 +310,10 @@ def _refuse(value: Any, *_: Any) -> str:
     cure = _CURES.get(name, "")
     if not cure and hasattr(value, "to_numpy"):
         cure = "send its to_numpy(), or its columns"
-    raise _bad(f"is of type {name}, which cannot be sent" + (f": {cure}" if cure else ""))
+    raise bad_value(f"is of type {name}, which cannot be sent" + (f": {cure}" if cure else ""))
 
 
-def _bad(message: str) -> LocalProtocolError:
-    return LocalProtocolError("bad_value", message)
-
-
-_OF_SUBCLASSES: Tuple[Tuple[Any, _Put], ...] = (
+_OF_SUBCLASSES: Tuple[Tuple[Any, Put], ...] = (
     (str, lambda value, depth, attachments: _put(str.__str__(value), depth, attachments)),
     (int, lambda value, depth, attachments: _put(int(value), depth, attachments)),
     (float, lambda value, depth, attachments: _put(float(value), depth, attachments)),
@@ -345,7 +324,7 @@ _OF_SUBCLASSES: Tuple[Tuple[Any, _Put], ...] = (
     (list, _put_list),
     (tuple, _put_list),
 )
-_BUILT_IN: Dict[Any, _Put] = {
+_BUILT_IN: Dict[Any, Put] = {
     float: _put_special_float,  # the other scalars never get that far
     dict: _put_dict,
     list: _put_list,
@@ -353,7 +332,9 @@ _BUILT_IN: Dict[Any, _Put] = {
     bytes: _put_bytes,
     **dict.fromkeys((str, int, bool, type_of(None)), _put),
 }
-_known: Dict[Any, _Put] = dict(_BUILT_IN)
+_known: Dict[Any, Put] = dict(_BUILT_IN)
+# What is written like this may be attachments alone.
+_ALONE = (_put_tensor, _put_bytes, _put_list)
 
 
 # ------------------------------------------------------------------------------------------------------ paths
@@ -370,7 +351,7 @@ def _explained(value: Any, depth: int, path: Tuple[_Step, ...], error: Exception
         return FormatError(error.code, f"{where}: {error}")
     if isinstance(error, LocalProtocolError):
         return LocalProtocolError(error.code, f"{where} {error}")
-    return _bad(
+    return bad_value(
         f"{where} has a surrogate, which is no character: send bytes, or text decoded with errors='replace'"
     )
 

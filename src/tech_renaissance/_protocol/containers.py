@@ -1,9 +1,13 @@
 """Converters for what has parts: lists, dicts, records, and unions of anything."""
 
+from operator import itemgetter
 from typing import Any, Callable, Dict, Iterable, List, Sequence, Set, Tuple, Union, cast
 
 from .body import type_of
 from .converters import ANYTHING, SCALARS, Converter, Mismatch, TensorOf, Tensors
+
+# How many combinations of types a record remembers.
+_MOST_KINDS = 16
 
 
 class SequenceOf(Converter):
@@ -79,6 +83,10 @@ def _converted(part: Converter, parts: Iterable[Tuple[Union[str, int], Any]]) ->
     return values
 
 
+def _no_fields(_: Any) -> Any:
+    raise KeyError
+
+
 class Record(Converter):
     """Something made of a dict: a dataclass, a named tuple (of a list, too), a typed dict.
 
@@ -92,21 +100,45 @@ class Record(Converter):
         self._make = kind
         self._fields: Dict[str, Converter] = {}
         self._required: Set[str] = set()
+        self._pick: Callable[[Any], Any] = _no_fields  # the values of all fields, in their order
+        self._plain_kinds: Set[Tuple[Any, ...]] = set()  # types of all fields, of which none needs conversion
 
     def add(self, name: str, converter: Converter, *, is_required: bool) -> None:
         """One more field."""
         self._fields[name] = converter
         if is_required:
             self._required.add(name)
+        if len(self._fields) > 1:
+            self._pick = itemgetter(*self._fields)
 
     def convert(self, value: Any) -> Any:
         """What the constructor raises is a mismatch, too."""
         if type_of(value) not in self.kinds:
             raise self.mismatch(value)
+        if len(value) == len(self._fields) and self._is_plain(value):
+            return self._made(value)
         values = self._converted(self._by_name(value) if type_of(value) is list else value)
         if not self._required <= values.keys():
             missing = [name for name in self._fields if name in self._required and name not in values]
             raise Mismatch(f"{self.shown} needs {', '.join(missing)}")
+        return self._made(values)
+
+    def _is_plain(self, value: Any) -> bool:
+        """Whether it is a dict of all fields, and none of them needs conversion. Most records of a kind have the same types."""
+        try:
+            kinds = tuple(map(type_of, self._pick(value)))
+        except (KeyError, TypeError):  # a field is missing, or it is a list
+            return False
+        if kinds in self._plain_kinds:
+            return True
+        fields = self._fields.values()
+        if not all(field is ANYTHING or kind in field.plain for kind, field in zip(kinds, fields)):
+            return False
+        if len(self._plain_kinds) < _MOST_KINDS:
+            self._plain_kinds.add(kinds)
+        return True
+
+    def _made(self, values: Dict[str, Any]) -> Any:
         try:
             return self._make(**values)
         except (TypeError, ValueError) as error:
