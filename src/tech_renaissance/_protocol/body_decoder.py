@@ -107,6 +107,8 @@ def _json_value(form: int, data: Text, attachments: Sequence[Any]) -> Any:
 
 def _may_be_large(text: str) -> bool:
     """Whether there may be a number that is too large."""
+    if len(text) < _FEWEST_DIGITS and "e" not in text and "E" not in text:
+        return False
     shape = text.encode("utf-8", "surrogatepass").translate(_SHAPES, b"+")
     return _LARGE_INT in shape or _LARGE_EXPONENT in shape
 

@@ -20,6 +20,8 @@ from .reply import Refusal, Reply
 # How many values a call that takes no items gets of a generator.
 MOST_VALUES = 10_000
 
+# A result that is surely short enough.
+_SHORT_TEXT = 4096
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _WORDS = {True: "true", False: "false"}
 
@@ -61,7 +63,11 @@ class Calls:
         self._say(reply, command, value)
 
     def _say(self, reply: Reply, command: Command, value: Any) -> None:
-        if _is_iterator(type_of(value)):
+        kind = type_of(value)
+        if kind is str and len(value) <= _SHORT_TEXT and value.isascii() and not reply.streams:
+            reply.result = value  # as below, in less time
+            return
+        if _is_iterator(kind):
             if reply.takes_items:
                 reply.generator = value
                 return
