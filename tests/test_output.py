@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Any, Callable, List
+from typing import Any, Callable, List, Tuple
 
 import pytest
 from gates import Gate
@@ -11,6 +11,7 @@ from leaks import wait_until
 from processes import kill
 
 from tech_renaissance import OutputLine, WorkerLost
+from tech_renaissance._process.output_lines import Lines, Piece
 
 Maker = Callable[..., Any]
 
@@ -83,6 +84,29 @@ def test_a_line_that_has_no_end_is_given_in_parts(start: Maker) -> None:
     assert "x" * 200_000 == "".join(parts)
     assert max(map(len, parts)) <= 65536
     assert ["xxx"] == [line.text for line in lines if line.message == "unended 3"]
+
+
+_FULL = b"a" * 65536
+
+
+@pytest.mark.parametrize("nbytes", [4096, 50_000, 65_536, 65_537, 200_000])
+def test_a_line_is_cut_after_64_kib_wherever_the_system_cut_it(nbytes: int) -> None:
+    """A CR at the end may belong to the line's end. The same as in tests/cpp/test_output_lines.cpp."""
+    for text, expected in (
+        (_FULL + b"\n", [65_536]),
+        (_FULL + b"\r\n", [65_536]),
+        (_FULL + b"\rb\n", [65_536, 2]),
+        (_FULL + b"\r", [65_536, 1]),
+        (_FULL + _FULL, [65_536, 65_536]),
+        (_FULL + _FULL + b"a" * 9 + b"\r\n\r\n", [65_536, 65_536, 9, 0]),
+    ):
+        told: List[Tuple[int, int]] = []
+        lines = Lines(lambda line, count, told=told: told.append((len(line.text), count)))
+        for at in range(0, len(text), nbytes):
+            lines.write(Piece("", 0, text[at : at + nbytes], 0, 0))
+        lines.end()
+        assert expected == [length for length, _ in told]
+        assert len(text) == sum(count for _, count in told)
 
 
 def test_a_gigabyte_without_a_line_break_is_only_counted(start: Maker) -> None:

@@ -15,8 +15,6 @@ from tech_renaissance import CallCancelled, OutputLine, SessionClosed, TechRenai
 Maker = Callable[..., Any]
 MakeDriver = Callable[[], Driver]
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="not made ready for Windows yet")
-
 # What a host keeps for a callback, and what an answer may bring beyond that.
 MOST_KEPT = 2 << 20
 

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "check.h"
@@ -86,15 +87,29 @@ TEST("a newline may be CR LF, in one piece or two; any other CR belongs to the l
     CHECK_EQ(std::string("one\r\na\rb\r\n\r\ntwo\r\nthree\r").size(), seen.nbytes);
 }
 
-TEST("a line is cut after 64 KiB") {
-    std::vector<std::size_t> sizes;
-    OutputLines output([&](const OutputLine& line, std::uint64_t) { sizes.push_back(line.text.size()); });
-    output.write(bytes(Stream::out, std::string(OutputLines::longest, 'a') + "\n", ""));
-    CHECK((sizes == std::vector<std::size_t>{OutputLines::longest}));
-    sizes.clear();
-    for (int i = 0; i < 3; ++i) output.write(bytes(Stream::out, std::string(50'000, 'a'), ""));
-    output.write(bytes(Stream::out, "\n", ""));
-    CHECK((sizes == std::vector<std::size_t>{65'536, 65'536, 150'000 - 2 * 65'536}));
+TEST("a line is cut after 64 KiB, wherever the system cut it") {
+    const std::string full(OutputLines::longest, 'a');
+    const std::vector<std::pair<std::string, std::vector<std::size_t>>> cases{
+        {full + "\n", {65'536}},         {full + "\r\n", {65'536}},
+        {full + "\rb\n", {65'536, 2}},   {full + "\r", {65'536, 1}},
+        {full + full, {65'536, 65'536}}, {full + full + full.substr(0, 9) + "\r\n\r\n", {65'536, 65'536, 9, 0}},
+    };
+    for (const auto& [text, expected] : cases) {
+        for (const std::size_t nbytes :
+             {std::size_t{1}, std::size_t{50'000}, full.size(), full.size() + 1, text.size()}) {
+            std::vector<std::size_t> sizes;
+            std::size_t told = 0;
+            OutputLines output([&](const OutputLine& line, std::uint64_t count) {
+                sizes.push_back(line.text.size());
+                told += count;
+            });
+            for (std::size_t at = 0; at < text.size(); at += nbytes)
+                output.write(bytes(Stream::out, text.substr(at, nbytes), ""));
+            output.end();
+            CHECK(sizes == expected);
+            CHECK_EQ(text.size(), told);
+        }
+    }
 }
 
 TEST("where bytes were dropped, a line says how many, and parts before it are lines") {

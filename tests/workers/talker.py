@@ -21,6 +21,7 @@ class TalkerServer(EchoServer):
                 print("x" * 1_000_000, end="")
             print("x" * (int(parameters) % 1_000_000), end="")
         elif command == "lines":  # so many of 60 bytes, of one letter each
+            sys.stdout.reconfigure(newline="\n")
             letter, _, count = parameters.partition(" ")
             sys.stdout.write((letter * 59 + "\n") * int(count))
         elif command == "print-and-wait":

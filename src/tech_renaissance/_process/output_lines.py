@@ -119,7 +119,7 @@ class Lines:
         self._parts[piece.stream] = b""
         for line in lines:
             self._give_line(piece.stream, line[:-1] if line.endswith(b"\r") else line, len(line) + 1)
-        while len(rest) >= _LONGEST_LINE:
+        while len(rest) > _LONGEST_LINE + rest.endswith(b"\r"):  # it may be half of a line's end
             self._give_line(piece.stream, rest[:_LONGEST_LINE], _LONGEST_LINE)
             rest = rest[_LONGEST_LINE:]
         self._parts[piece.stream] = rest

@@ -1,18 +1,19 @@
 """The worker's process on Windows.
 
 The worker and its children are in a job object that ends all its processes when the host's last handle to it closes, however
-the host ends. Two threads move the output, one per stream; a third waits for the end.
+the host ends. Two threads serve it, as in posix.py: the watcher waits for its end, takes its last output, and only then makes the
+end public; the pump takes its output and passes it on.
 """
 
 import contextlib
 import ctypes
+import functools
 import math
 import msvcrt
 import os
 import threading
-import time
 from ctypes import wintypes
-from typing import Callable, List, Mapping, Optional, Sequence
+from typing import Callable, Mapping, Optional, Sequence
 
 from .._base.errors import LaunchError
 from .._system.event_windows import make_event, set_event
@@ -20,17 +21,21 @@ from .._system.latch import Latch
 from .base import RETRY_S, BaseProcess
 from .output import DescriptorSink, Output, OutputFlow, SinkFlow, open_sink
 from .output_lines import LineFlow
+from .output_pipes_windows import OutputPipes
 from .spawn_windows import create_job, spawn
 
-_DRAIN_S = 5.0
-_CANCEL_AGAIN_S = 0.002
-_READ_NBYTES = 65536
 # How long processes that a dead worker left behind may live on.
 _HELPER_GRACE_S = 0.5
+# What is written at once.
+_CHUNK = 4096
+# How long to wait for a killed process, and for a callback that does not return.
+_ABANDON_S = 5.0
+# Once the worker has ended, how long to wait for a full target before the rest of the output is dropped.
+_OUTPUT_PATIENCE_S = 0.2
 _KILLED = 1
 _AT_ONCE, _FOREVER = 0, 0xFFFFFFFF
 _TIMEOUT = 0x102
-_TERMINATE_THREAD = 0x1  # the right that calling off a thread's reads needs
+_TERMINATE_THREAD = 0x1  # the right that calling off a thread's writes needs
 
 _kernel32 = ctypes.WinDLL("kernel32", use_last_error=True)
 _kernel32.TerminateJobObject.argtypes = [wintypes.HANDLE, wintypes.UINT]
@@ -38,14 +43,6 @@ _kernel32.CloseHandle.argtypes = [wintypes.HANDLE]
 _kernel32.OpenThread.restype = wintypes.HANDLE
 _kernel32.OpenThread.argtypes = [wintypes.DWORD, wintypes.BOOL, wintypes.DWORD]
 _kernel32.CancelSynchronousIo.argtypes = [wintypes.HANDLE]
-_kernel32.PeekNamedPipe.argtypes = [
-    wintypes.HANDLE,
-    ctypes.c_void_p,
-    wintypes.DWORD,
-    ctypes.c_void_p,
-    ctypes.c_void_p,
-    ctypes.c_void_p,
-]
 _kernel32.WaitForSingleObject.argtypes = [wintypes.HANDLE, wintypes.DWORD]
 _kernel32.GetExitCodeProcess.argtypes = [wintypes.HANDLE, ctypes.POINTER(wintypes.DWORD)]
 
@@ -63,31 +60,29 @@ class Process(BaseProcess):
         on_end: Callable[["Process", Optional[int]], None],
     ) -> None:
         super().__init__(on_end)
+        self._progress = _Progress()
         self._output: OutputFlow = (
-            LineFlow(output) if callable(output) else SinkFlow(open_sink(output, _DescriptorSink))
+            LineFlow(output)
+            if callable(output)
+            else SinkFlow(open_sink(output, functools.partial(_DescriptorSink, progress=self._progress)))
         )
-        self._job = self._interrupt = 0
         self._killed = Latch()
-        self._streams: List[int] = []
-        self._is_reading = [False, False]
+        self._closed = False
+        self._is_released = False
+        with contextlib.ExitStack() as held:  # closed at the end, or here if anything fails
+            held.callback(self._output.close)
+            try:
+                self._launch(arguments, environment, directory, inherited, held)
+            except (OSError, ValueError) as error:
+                raise LaunchError(
+                    "launch_failed", f"cannot start {arguments[0]!r} in {directory or '.'!r}: {error}"
+                ) from error
+            self._held = held.pop_all()
+        self._watcher = threading.Thread(target=self._watch, name="tech_renaissance exit", daemon=True)
+        self._pump = threading.Thread(target=self._give_output, name="tech_renaissance output", daemon=True)
         try:
-            self._launch(arguments, environment, directory, inherited)
-        except (OSError, ValueError) as error:
-            for descriptor in self._streams:
-                os.close(descriptor)
-            self._close_handles()
-            self._output.close()
-            raise LaunchError(
-                "launch_failed", f"cannot start {arguments[0]!r} in {directory or '.'!r}: {error}"
-            ) from error
-        self._threads = [
-            threading.Thread(target=self._move, args=(stream,), name="tech_renaissance output", daemon=True)
-            for stream in range(2)
-        ]
-        self._threads.append(threading.Thread(target=self._watch, name="tech_renaissance exit", daemon=True))
-        try:
-            for thread in self._threads:
-                thread.start()
+            self._watcher.start()
+            self._pump.start()
             self._output.start()
         except RuntimeError as error:  # the system has no threads left
             self.close()
@@ -99,12 +94,12 @@ class Process(BaseProcess):
             return False
         if _kernel32.WaitForSingleObject(self.exit_handle, _AT_ONCE) == _TIMEOUT:
             return True
-        self._ended.wait(_DRAIN_S)
+        self._ended.wait(_ABANDON_S)  # the watcher is about to say so
         return False
 
     def switch_output(self, message: str) -> None:
-        """See posix.py. Output still in the pipes counts as the next call's, because anonymous pipes cannot be read without waiting."""
-        self._output.switch(message, list)
+        """See posix.py."""
+        self._output.switch(message, self._pipes.read)
 
     def wait_for_room(self, timeout_s: float) -> None:
         """See posix.py."""
@@ -128,24 +123,28 @@ class Process(BaseProcess):
 
     def close(self) -> None:
         """See posix.py."""
-        if self._job:
-            self.kill()
-            for thread in self._threads:
-                if thread.ident is not None and thread is not threading.current_thread():
-                    thread.join(0.0 if self.is_unkillable else _DRAIN_S)
-            self._close_handles()
-            if self._ended.is_set():
-                _kernel32.CloseHandle(self.exit_handle)
-            self._output.close()
-
-    def _close_handles(self) -> None:
-        for handle in (self._job, self._interrupt):
-            if handle:
-                _kernel32.CloseHandle(handle)
-        self._job = self._interrupt = 0
+        if self._is_released:
+            return
+        self._closed = True
+        self.kill()
+        if self._watcher.ident is None:  # its thread could not be started
+            self._watch()
+        patience_s = 0.0 if self.is_unkillable else _ABANDON_S
+        for thread in (self._watcher, self._pump):
+            if thread.ident is not None and thread is not threading.current_thread():
+                thread.join(patience_s)
+                if thread.is_alive():
+                    self.is_unkillable = True
+                    return
+        self._release()
 
     def disown(self) -> None:
         """Does nothing: there are no forks."""
+
+    def _release(self) -> None:
+        self._is_released = True
+        self._job = self._interrupt = 0  # of no use to anybody who is late
+        self._held.close()
 
     def _launch(
         self,
@@ -153,29 +152,26 @@ class Process(BaseProcess):
         environment: Mapping[str, str],
         directory: Optional[str],
         inherited: Sequence[int],
+        held: contextlib.ExitStack,
     ) -> None:
-        self._job = create_job()
-        self._interrupt = make_event()
-        with contextlib.ExitStack() as ours:  # the child's ends
-            nothing = os.open(os.devnull, os.O_RDONLY | os.O_NOINHERIT)
-            ours.callback(os.close, nothing)
-            ends = [nothing]
-            for _ in range(2):
-                reading, writing = os.pipe()
-                self._streams.append(reading)
-                ours.callback(os.close, writing)
-                ends.append(writing)
-            handles = [msvcrt.get_osfhandle(end) for end in ends]
+        self._job, self._interrupt, self._finished = (
+            _hold(held, made) for made in (create_job(), make_event(), make_event())
+        )
+        self._pipes = OutputPipes()
+        held.callback(self._pipes.close)
+        with open(os.devnull, "rb") as nothing:
+            streams = [msvcrt.get_osfhandle(nothing.fileno()), *self._pipes.writing_ends]
             variables = {
                 **environment,
                 "TR_HOST_PID": str(os.getpid()),
                 "TR_INTERRUPT": str(self._interrupt),
             }
             started = spawn(
-                arguments, variables, directory, self._job, handles, [*inherited, self._interrupt]
+                arguments, variables, directory, self._job, streams, [*inherited, self._interrupt]
             )
+        self.exit_handle = _hold(held, started.handle)
+        self._pipes.close_writing_ends()
         self.pid = started.pid
-        self.exit_handle = started.handle
 
     def _watch(self) -> None:
         _kernel32.WaitForSingleObject(self.exit_handle, _FOREVER)
@@ -183,54 +179,63 @@ class Process(BaseProcess):
         _kernel32.GetExitCodeProcess(self.exit_handle, ctypes.byref(code))
         # Exceptions have negative numbers, as in _base/exit_status_windows.py.
         status = ctypes.c_int32(code.value).value
-        for stream, thread in enumerate(self._threads[:2]):
-            self._finish_reading(stream, thread)
-        self._output.take(list, last=True)
+        self._output.take(self._pipes.read, last=True)
         self._tell_end(status)
+        set_event(self._finished)
         self._killed.wait(_HELPER_GRACE_S)
         _kernel32.TerminateJobObject(self._job, _KILLED)  # what it left behind
+        if self._pump.ident is not None:
+            self._end_pump()
+        if self._closed and self.is_unkillable:
+            self._release()
 
-    def _finish_reading(self, stream: int, thread: threading.Thread) -> None:
-        """Have a thread take the rest of what the worker wrote, and end, even if strangers hold the pipe open. Bounded."""
-        handle = _kernel32.OpenThread(_TERMINATE_THREAD, False, thread.native_id or 0)
-        deadline = time.monotonic() + _DRAIN_S
-        while thread.is_alive() and time.monotonic() < deadline:
-            # Nothing else of the thread's may be called off, such as passing output on.
-            if self._is_reading[stream] and not self._available(stream):
+    def _end_pump(self) -> None:
+        """Have it drop what its target does not take."""
+        handle = _kernel32.OpenThread(_TERMINATE_THREAD, False, self._pump.native_id or 0)
+        while self._pump.is_alive():
+            count = self._progress.count
+            self._pump.join(_OUTPUT_PATIENCE_S)
+            if self._progress.count == count:
+                self._progress.is_over = True
                 _kernel32.CancelSynchronousIo(handle)
-            thread.join(_CANCEL_AGAIN_S)
         _kernel32.CloseHandle(handle)
 
-    def _move(self, stream: int) -> None:
-        while True:
+    def _give_output(self) -> None:
+        while not self._ended.is_set():
             try:
-                self._is_reading[stream] = True
-                data = os.read(self._streams[stream], _READ_NBYTES)
-                self._is_reading[stream] = False
-                if not data:
-                    break
+                self._pipes.wait_readable(self._finished)
                 self._output.wait_for_room(math.inf)
-                self._output.take(lambda: [(stream, data)])  # noqa: B023 - called at once
+                self._output.take(self._pipes.read)
                 self._output.give()
-            except OSError:  # the end of the pipe, or the watcher has called the read off
-                break
             except Exception:  # such as MemoryError: better to lose some output than the thread
-                time.sleep(RETRY_S)
-        os.close(self._streams[stream])
+                self._ended.wait(RETRY_S)
+        with contextlib.suppress(Exception):
+            self._output.give()
 
-    def _available(self, stream: int) -> int:
-        """How much can be read now."""
-        nbytes = wintypes.DWORD()
-        with contextlib.suppress(OSError):  # the thread has closed it
-            pipe = msvcrt.get_osfhandle(self._streams[stream])
-            _kernel32.PeekNamedPipe(pipe, None, 0, None, ctypes.byref(nbytes), None)
-        return nbytes.value
+
+class _Progress:
+    """How often output was passed on, and whether there is to be no more of it."""
+
+    count = 0
+    is_over = False
 
 
 class _DescriptorSink(DescriptorSink):
+    """Writes in pieces, each of which may wait for its reader, and tells of its progress."""
+
+    def __init__(self, descriptors: Sequence[int], *, owned: bool, progress: _Progress) -> None:
+        super().__init__(descriptors, owned=owned)
+        self._progress = progress
+
     def write(self, stream: int, data: bytes) -> None:
         """See Sink."""
         view = memoryview(data)
         with contextlib.suppress(OSError):  # the host may close its own output
-            while view:
-                view = view[os.write(self._descriptors[stream], view) :]
+            while view and not self._progress.is_over:
+                view = view[os.write(self._descriptors[stream], view[:_CHUNK]) :]
+                self._progress.count += 1
+
+
+def _hold(held: contextlib.ExitStack, handle: int) -> int:
+    held.callback(_kernel32.CloseHandle, handle)
+    return handle

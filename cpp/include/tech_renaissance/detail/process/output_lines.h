@@ -35,19 +35,20 @@ public:
         std::string& part = parts_[index_of(piece.stream)];
         std::string_view bytes = piece.bytes;
         for (std::size_t end = 0; (end = bytes.find('\n')) != std::string_view::npos; bytes.remove_prefix(end + 1)) {
-            add(part, bytes.substr(0, end), piece.stream);
+            part.append(bytes.substr(0, end));
             const std::size_t nbytes = part.size() + 1;
-            if (!part.empty() && part.back() == '\r') part.pop_back();
-            give(part, piece.stream, nbytes);
+            if (ends_with_return(part)) part.pop_back();
+            give_line(part, piece.stream, nbytes);
         }
-        add(part, bytes, piece.stream);
+        part.append(bytes);
+        give_beginning(part, piece.stream);
     }
 
     // Gives unfinished lines as they are.
     void end() {
         for (const Stream stream : {Stream::out, Stream::err}) {
             std::string& part = parts_[index_of(stream)];
-            if (!part.empty()) give(part, stream, part.size());
+            if (!part.empty()) give_line(part, stream, part.size());
         }
     }
 
@@ -58,20 +59,31 @@ public:
     }
 
 private:
-    // Gives an overlong line in parts, each as soon as more bytes follow it.
-    void add(std::string& part, std::string_view bytes, Stream stream) {
-        while (part.size() + bytes.size() > longest) {
-            const std::size_t fits = longest - part.size();
-            part.append(bytes.substr(0, fits));
-            bytes.remove_prefix(fits);
-            give(part, stream, part.size());
+    static bool ends_with_return(const std::string& text) noexcept { return !text.empty() && text.back() == '\r'; }
+
+    // Gives a line, in parts if it is too long. `nbytes` includes its end.
+    void give_line(std::string& line, Stream stream, std::size_t nbytes) const {
+        std::string_view rest = line;
+        for (; rest.size() > longest; rest.remove_prefix(longest)) {
+            give(rest.substr(0, longest), stream, longest);
+            nbytes -= longest;
         }
-        part.append(bytes);
+        give(rest, stream, nbytes);
+        line.clear();
     }
 
-    void give(std::string& part, Stream stream, std::uint64_t nbytes) const {
-        give_({part, stream == Stream::out ? "stdout" : "stderr", *call_}, nbytes);
-        part.clear();
+    // Gives what is too long of a line that has not ended yet. Its last byte may be half of a CR LF.
+    void give_beginning(std::string& line, Stream stream) const {
+        const std::size_t most = ends_with_return(line) ? longest + 1 : longest;
+        std::size_t given = 0;
+        for (; line.size() - given > most; given += longest) {
+            give(std::string_view(line).substr(given, longest), stream, longest);
+        }
+        line.erase(0, given);
+    }
+
+    void give(std::string_view text, Stream stream, std::size_t nbytes) const {
+        give_({text, stream == Stream::out ? "stdout" : "stderr", *call_}, nbytes);
     }
 
     Give give_;
