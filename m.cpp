@@ -1,1 +1,0 @@
-#include <tech_renaissance.h>
