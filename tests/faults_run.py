@@ -12,16 +12,14 @@ import argparse
 import contextlib
 import os
 import random
-import select
 import shutil
-import signal
 import sys
 import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional, Tuple
+from typing import Any, Dict, Iterator, List, Optional, Set, Tuple
 
 import numpy as np
 
@@ -30,18 +28,15 @@ sys.path.insert(0, os.path.dirname(__file__))
 from faults_strange import Judge, StrangeTurns
 from hosts import HOSTS, TRANSPORTS, WORKERS, Driver, DriverFailed, driver_command
 from leaks import wait_until
-from processes import children, descendants, descriptors_of, is_alive
+from processes import children, descendants, descriptors_of, is_alive, kill, processes_of
 from segments import descriptors, mappings
+from strikes import DIRECTORY_WAYS, GENTLE, LIMIT_S, STRANGE, WAYS, Ends, statuses, strike
 
 from tech_renaissance import LaunchError, TechRenaissanceError, WorkerLost
 
-_LIMIT_S = 0.050
 # Longer than anything may take on a busy machine.
 _PATIENCE_S = 20.0
 _MOST_DELAY_S = 0.15  # a start takes about as long
-SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT, signal.SIGTERM)
-# As tests/leaks.py does, but all at once: whose environment names our folder.
-_MARK = "TR_WORKSPACE="
 _environment = threading.Lock()  # drivers inherit it
 
 
@@ -59,7 +54,8 @@ class Lane(StrangeTurns):
         self._command = command
         self._workspace = folder / "workspace"
         self._driver: Optional[Driver] = None
-        self._baseline: set[int] = set()
+        self._baseline: Set[int] = set()
+        self._mapped: Set[str] = set()
         self._turns = 0
 
     def run(self, until: float) -> None:
@@ -71,8 +67,14 @@ class Lane(StrangeTurns):
     def turn(self) -> None:
         """Start, use, kill, judge."""
         self._turns += 1
-        kinds = ("worker", "host", "directory", "strange", "nothing")
-        what = self._chance.choices(kinds, (6, 3, 1, 2, 1))[0]
+        kinds = {
+            "worker": 6,
+            "host": 3,
+            "directory": bool(DIRECTORY_WAYS),
+            "strange": len(STRANGE) / 3,
+            "nothing": 1,
+        }
+        what = self._chance.choices(list(kinds), list(kinds.values()))[0]
         with _deadline(f"{self.name}: {what}"):
             if what == "host":
                 self._kill_host()
@@ -91,16 +93,17 @@ class Lane(StrangeTurns):
         driver.close()
         self._driver = None
         self.judge.check([] == self._left(), f"{self.name}: left in the end: {self._left()}")
-        self.judge.check([] == self._processes(), f"{self.name}: processes in the end: {self._processes()}")
+        others = processes_of(self._workspace)
+        self.judge.check([] == others, f"{self.name}: processes in the end: {others}")
 
     # -------------------------------------------------------------------------------------------------- the worker
 
     def _kill_worker(self, *, is_spared: bool) -> None:
         judge, driver = self.judge, self._ready_driver()
         session = self._session(driver, "a")
-        number = self._chance.choice(SIGNALS)
+        way = self._chance.choice(WAYS)
         delay_s = self._delay_s()
-        waits = threading.Thread(target=self._use, args=(session, is_spared, number))
+        waits = threading.Thread(target=self._use, args=(session, is_spared, way))
         session.start()
         judge.sessions += 1
         worker = children(driver.process.pid)
@@ -109,18 +112,18 @@ class Lane(StrangeTurns):
         waits.start()
         if not is_spared:
             time.sleep(delay_s)
-            judge.faults[number.name] += 1
+            judge.faults[way] += 1
             self._struck = time.monotonic()
             for pid in worker:
-                os.kill(pid, number)
+                strike(pid, way)
         waits.join(_PATIENCE_S)
-        judge.check(not waits.is_alive(), f"{self.name}: a call hangs after {number.name} at {delay_s:.3f} s")
+        judge.check(not waits.is_alive(), f"{self.name}: a call hangs after {way} at {delay_s:.3f} s")
         if is_spared:
             judge.faults["none"] += 1
         session.close()
         self._check_nothing_left(driver, worker)
 
-    def _use(self, session: Any, is_spared: bool, number: signal.Signals) -> None:
+    def _use(self, session: Any, is_spared: bool, way: str) -> None:
         """Calls until the death is told; how it is told."""
         text = "x" * self._chance.choice((10, 1000, 100_000))
         use = self._chance.choice((self._use_texts, self._use_values, self._use_futures, self._use_streams))
@@ -131,19 +134,18 @@ class Lane(StrangeTurns):
                 use(session, text)
         except (LaunchError, WorkerLost) as error:
             told = time.monotonic()
-            if self._struck and number is not signal.SIGTERM:  # which is not a death yet
+            if self._struck and way != GENTLE:  # which is not a death yet
                 self.judge.worker_times.append(told - self._struck)
             status = error.exit_status
             self.judge.check(not is_spared, f"{self.name}: {error!r} of a worker that was spared")
-            right = (-number,) if number is not signal.SIGTERM else (-number, 128 + number)
-            self.judge.check(status in right, f"{self.name}: {number.name} was told as {error!r}, {status}")
+            self.judge.check(status in statuses(way), f"{self.name}: {way} was told as {error!r}, {status}")
             self.judge.check(error.post_mortem is not None, f"{self.name}: no post-mortem in {error!r}")
         except TechRenaissanceError as error:
             # A handler that hears SIGTERM answers with that.
-            right = number is signal.SIGTERM and getattr(error, "remote_type", "") == "SystemExit"
-            self.judge.check(right, f"{self.name}: {number.name} was told as {error!r}")
+            right = way == GENTLE and getattr(error, "remote_type", "") == "SystemExit"
+            self.judge.check(right, f"{self.name}: {way} was told as {error!r}")
         except DriverFailed as error:
-            self.judge.check(False, f"{self.name}: after {number.name} the host failed: {error}")
+            self.judge.check(False, f"{self.name}: after {way} the host failed: {error}")
 
     def _use_texts(self, session: Any, text: str) -> None:
         self._check_answer(text, session.fetch_response(f"echo {text}", 60_000))
@@ -179,7 +181,7 @@ class Lane(StrangeTurns):
         judge.check(wait_until(lambda: not any(map(is_alive, pids)), 5), f"{self.name}: {pids} live on")
         clean = wait_until(lambda: self._baseline == descriptors_of(host), 5)
         judge.check(clean, f"{self.name}: descriptors {descriptors_of(host) ^ self._baseline}")
-        segments = [*mappings(host), *descriptors(host)] if self._transport == "shm" else []
+        segments = self._segments(host) - self._mapped
         judge.check(not segments, f"{self.name}: segments {segments}")
         judge.check([] == self._left(), f"{self.name}: directories {self._left()}")
         if not clean:
@@ -197,14 +199,11 @@ class Lane(StrangeTurns):
         calls.start()
         time.sleep(delay_s)
         pids = descendants(driver.process.pid)
-        ends = [os.pidfd_open(pid) for pid in pids] if hasattr(os, "pidfd_open") else []
-        judge.faults["SIGKILL of the host"] += 1
+        ends = Ends(pids)
+        judge.faults["kill of the host"] += 1
         struck = time.monotonic()
         driver.process.kill()
-        if ends:
-            gone = _wait_for_all(ends, _PATIENCE_S)
-        else:
-            gone = wait_until(lambda: not any(map(is_alive, pids)), _PATIENCE_S)
+        gone = ends.wait(_PATIENCE_S)
         judge.host_times.append(time.monotonic() - struck)
         judge.check(gone, f"{self.name}: {pids} outlive their host, killed after {delay_s:.3f} s")
         calls.join(_PATIENCE_S)
@@ -223,9 +222,7 @@ class Lane(StrangeTurns):
     def _take_directory(self) -> None:
         judge, driver = self.judge, self._ready_driver()
         session = self._session(driver, "a")
-        way = self._chance.choice(
-            ("directory removed", "directory moved", "directory swapped", "lock removed")
-        )
+        way = self._chance.choice(DIRECTORY_WAYS)
         delay_s = self._delay_s()
         session.start()
         judge.sessions += 1
@@ -292,6 +289,7 @@ class Lane(StrangeTurns):
                 )
             wait_until(lambda: not children(driver.process.pid), 5)
             self._baseline = descriptors_of(driver.process.pid)
+            self._mapped = self._segments(driver.process.pid)
         return self._driver
 
     def _end_driver(self) -> None:
@@ -302,38 +300,18 @@ class Lane(StrangeTurns):
     def _session(self, driver: Driver, name: str, **options: Any) -> Any:
         return driver.session(str(WORKERS / "faulted.py"), name, quiet_mode=True, **options)
 
+    def _segments(self, host: int) -> Set[str]:
+        return {*mappings(host), *descriptors(host)} if self._transport == "shm" else set()
+
     def _left(self) -> List[str]:
         folder = self._workspace / "python_session"
         return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
-
-    def _processes(self) -> List[int]:
-        mark = f"{_MARK}{self._workspace}".encode()
-        found: List[int] = []
-        for path in Path("/proc").glob("[0-9]*"):
-            with contextlib.suppress(OSError):
-                if mark in (path / "environ").read_bytes().split(b"\0") and int(path.name) != os.getpid():
-                    found.append(int(path.name))
-        return found
 
 
 def _is_removed(directory: Path) -> bool:
     """Removes it again and again: who starts just now writes into it, before it sees what becomes of it."""
     shutil.rmtree(directory, ignore_errors=True)
     return not directory.exists()
-
-
-def _wait_for_all(ends: List[int], patience_s: float) -> bool:
-    """Until every process has ended; closes their descriptors."""
-    deadline = time.monotonic() + patience_s
-    try:
-        waiting = list(ends)
-        while waiting and time.monotonic() < deadline:
-            ready, _, _ = select.select(waiting, [], [], deadline - time.monotonic())
-            waiting = [end for end in waiting if end not in ready]
-        return not waiting
-    finally:
-        for end in ends:
-            os.close(end)
 
 
 @contextlib.contextmanager
@@ -346,8 +324,7 @@ def _deadline(what: str) -> Iterator[None]:
 
         faulthandler.dump_traceback()
         for pid in reversed(descendants(os.getpid())):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+            kill(pid)
         os._exit(1)
 
     timer = threading.Timer(4 * _PATIENCE_S, give_up)
@@ -411,9 +388,9 @@ def main() -> int:
             run.result()
     judges = {lane.name: lane.judge for lane in lanes}
     print("\n".join(report(judges, options.seed, (time.monotonic() - begin) / 60)))
-    are_slow = [name for name, judge in judges.items() if quantile(judge.worker_times, 0.5) > 1000 * _LIMIT_S]
+    are_slow = [name for name, judge in judges.items() if quantile(judge.worker_times, 0.5) > 1000 * LIMIT_S]
     for name in are_slow:
-        print(f"WRONG: {name}: the median is over {1000 * _LIMIT_S:.0f} ms")
+        print(f"WRONG: {name}: the median is over {1000 * LIMIT_S:.0f} ms")
     return 1 if are_slow or any(judge.complaints for judge in judges.values()) else 0
 
 

@@ -16,7 +16,8 @@ from typing import Any, Callable, Dict, List, Optional
 from gates import Gate
 from hosts import Driver, DriverFailed
 from leaks import wait_until
-from processes import children, is_alive
+from processes import children, is_alive, kill
+from strikes import STRANGE
 
 from tech_renaissance import LaunchError, RestartPolicy, TechRenaissanceError, WorkerLost
 
@@ -58,16 +59,7 @@ class StrangeTurns:
     _left: Callable[[], List[str]]
 
     def _strange_turn(self) -> None:
-        self._chance.choice(
-            (
-                self._interrupt_host,
-                self._fork_host,
-                self._outlive_host,
-                self._raise_in_callbacks,
-                self._start_in_link,
-                self._remove_workspace,
-            )
-        )()
+        getattr(self, f"_{self._chance.choice(STRANGE)}")()
 
     # -------------------------------------------------------------------------------------------------------- Ctrl+C
 
@@ -166,7 +158,7 @@ class StrangeTurns:
 
     def _crash_until_the_hook_is_blamed(self, driver: Driver, session: Any) -> None:
         for pid in children(driver.process.pid):
-            os.kill(pid, signal.SIGKILL)
+            kill(pid)
         error: Optional[BaseException] = None
         with contextlib.suppress(DriverFailed):
             for _ in range(100):
