@@ -77,6 +77,7 @@ lint: .venv/.dev build/plain/.configured  ## Check style and types
 	$(PY) -m pyright
 	$(PY) -m pyright -p tools/pyright-darwin.json
 	$(PY) -m pyright -p tools/pyright-windows.json
+	$(PY) -m mypy
 	find cpp tests examples benchmarks fuzz -name '*.h' -o -name '*.cpp' | xargs .venv/bin/clang-format --dry-run -Werror
 	.venv/bin/clang-tidy --quiet build/plain/cpp/headers/odr_other.cpp -- $(CXX_WARNINGS) -std=c++17 -Icpp/include
 

@@ -1,10 +1,11 @@
-"""Commands keep their types, in the worker and for its host. Never run: the type checker reads it.
+"""Commands keep their types, in the worker and for its host. Never run: type checkers read it.
 
 What it must complain about is marked, and a mark without a complaint is an error, too.
 """
 
 # pyright: reportUnnecessaryTypeIgnoreComment=true
 
+import math
 from dataclasses import dataclass
 from typing import Iterator, List, Optional
 
@@ -24,7 +25,7 @@ class Calculator(TechRenaissanceServer):
 
     def setup(self) -> None:
         """Load what the commands need."""
-        self.bias = 1.0
+        self.bias: float = 1.0
 
     def teardown(self) -> None:
         """Give it back."""
@@ -37,7 +38,7 @@ class Calculator(TechRenaissanceServer):
     @command(name="linalg.norm")
     def norm(self, point: Point, *, scale: float = 1.0) -> float:
         """With a name of its own."""
-        return scale * (point.x**2 + point.y**2) ** 0.5
+        return scale * math.hypot(point.x, point.y)
 
     @command
     def count(self, n: int) -> Iterator[int]:
@@ -72,16 +73,16 @@ def main(calculator: Calculator, session: PythonSession) -> None:
     words: List[str] = [calculator.title(), greet("you"), Calculator.title()]
     half: float = calculator.halve(number + length) + Calculator.halve(1.0)
 
-    calculator.add("one")  # pyright: ignore[reportArgumentType]
-    calculator.norm(Point(3.0, 4.0), 2.0)  # pyright: ignore[reportCallIssue]
-    calculator.halve("one")  # pyright: ignore[reportArgumentType]
-    greet(5)  # pyright: ignore[reportArgumentType]
-    word: str = calculator.add(1.0)  # pyright: ignore[reportAssignmentType]
+    calculator.add("one")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    calculator.norm(Point(3.0, 4.0), 2.0)  # type: ignore[misc]  # pyright: ignore[reportCallIssue]
+    calculator.halve("one")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    greet(5)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    word: str = calculator.add(1.0)  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
 
     remote = session.typed(Calculator)
     number = remote.add(1.0)
-    remote.add("one")  # pyright: ignore[reportArgumentType]
-    command(name=5)  # pyright: ignore[reportArgumentType]
+    remote.add("one")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    command(name=5)  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
     print(number, length, numbers, words, half, word)
 
 

@@ -31,7 +31,7 @@ def orderly_signals(on_leave: Callable[[], None]) -> Any:
 
     with contextlib.suppress(AttributeError, ValueError, OSError):  # the script may have replaced the streams
         faulthandler.enable()
-        sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+        sys.stdout.reconfigure(line_buffering=True)  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
     in_main_thread = threading.current_thread() is threading.main_thread()
     if not in_main_thread or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
         yield

@@ -33,7 +33,7 @@ _MOST_SLICED_NBYTES = 0 if sys.platform == "win32" else 65536
 _PLAIN = {"float32", "float64", "int32", "int64", "uint8", "int8", "int16", "float16", "bfloat16"}
 
 
-class _Loan(weakref.ref):  # type: ignore[type-arg]
+class _Loan(weakref.ref):  # pyright: ignore[reportMissingTypeArgument]
     """Refers weakly to the memory of a tensor that ``empty`` handed out."""
 
     __slots__ = ("address", "block", "dtype", "memory_id", "shape")

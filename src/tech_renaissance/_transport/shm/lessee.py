@@ -30,7 +30,7 @@ _MOST_PARKED = 64
 _NUMBERS_END = 1 << 63
 
 
-class MemoryRef(weakref.ref):  # type: ignore[type-arg]
+class MemoryRef(weakref.ref):  # pyright: ignore[reportMissingTypeArgument]
     """Notes when memory is no longer referred to. ``offset``: its block."""
 
     __slots__ = ("offset",)
