@@ -9,24 +9,36 @@ printed as a bytes literal, and the exception ends the program.
 import random
 import sys
 from pathlib import Path
+from typing import Any, Callable, List, Tuple
 
 import loop
 from loop import check_shown
 
 from tech_renaissance._base.errors import LocalProtocolError, RemoteProtocolError
-from tech_renaissance._protocol.frame import (
-    Exit,
-    Request,
+from tech_renaissance._protocol.frame import Exit, Request
+from tech_renaissance._protocol.message import (
+    decode_answer,
+    decode_ask,
+    decode_progress,
     decode_request,
     decode_response,
+    encode_answer,
+    encode_ask,
+    encode_progress,
     encode_request,
     encode_response,
-    parse_message,
 )
+from tech_renaissance._protocol.user_message import parse_message
 
+BESIDE: List[Tuple[Callable[[bytes], Any], Callable[[Any], str]]] = [
+    (decode_progress, encode_progress),
+    (decode_ask, lambda ask: encode_ask(ask, ask.attachments)),
+    (decode_answer, lambda answer: encode_answer(answer, answer.attachments)),
+]
 VECTORS = Path(__file__).resolve().parents[1] / "spec" / "vectors" / "message"
 PIECES = [
     b'"cmd":"x"', b'"params":', b'"result":"y"', b'"command":', b'"parameters":', b'"id":7', b'"tensors":["a"]', b'"kinds":[1]', b'"form":2', b'"typed":true', b'"attachments":[{"kind":0,"name":"a"}]', b'"error":{"code":"c"}',
+    b'"done":0.5', b'"total":1e3', b'"waiting":true',
     b"{", b"}", b"[", b"]", b",", b":", b'"', b"\\", b"\\ud800", b"\\udc00", b"\\u0000", b"null", b"true", b"-0", b"1e999", b"NaN",
     b"\xef\xbb\xbf", b"\xed\xa0\x80", b"\xff", b"\0", b" ", b"9" * 30, b"[" * 70, b'{"a":' * 70,
 ]  # fmt: skip
@@ -51,6 +63,17 @@ def check_response(data: bytes) -> None:
     encoded = encode_response(frame, frame.attachments, 1).encode()
     again = decode_response(encoded)
     assert encoded == encode_response(again, again.attachments, 1).encode()
+
+
+def check_beside(data: bytes) -> None:
+    """Decode, encode and decode what is said about a request in work."""
+    for decode, encode in BESIDE:
+        try:
+            frame = decode(data)
+        except RemoteProtocolError:
+            continue
+        encoded = encode(frame)
+        assert encoded == encode(decode(encoded.encode()))
 
 
 def check_message(data: bytes) -> None:
@@ -85,6 +108,7 @@ def check(data: bytes) -> None:
     """Whatever the bytes are taken for."""
     check_request(data)
     check_response(data)
+    check_beside(data)
     check_message(data)
 
 

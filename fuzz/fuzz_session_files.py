@@ -38,6 +38,7 @@ SEEDS = [
         for word in ("ready", "busy", "ok", "error: ValueError: x", "exiting", "terminated", "exit")
     ),
     *(number.encode() for number in ("1", "42", str(2**63 - 1), "0", "-1", " 42", "42\n")),
+    b"1\nstop 42\n",
     b"[" * 100_000,
     b'{"a":' * 50_000,
     b"9" * 100_000,
@@ -71,7 +72,9 @@ class Ends:
         assert isinstance(info, dict)
         assert not info or json.loads(data) == info or info != info  # noqa: PLR0124 - NaN
         for number in (1, 42, 2**63 - 1):
-            assert self.worker.is_cancelled(number) == (str(number).encode() in data.split())
+            lines = [line.strip() for line in data.splitlines()]
+            assert self.worker.is_cancelled(number) == (str(number).encode() in lines)
+            assert self.worker.is_stopping(number) == (f"stop {number}".encode() in lines)
         self.host.prepare()
         assert not any(self.folder.iterdir())
 

@@ -14,7 +14,19 @@ import loop
 from loop import check_shown
 
 from tech_renaissance._base.errors import RemoteProtocolError
-from tech_renaissance._protocol.frame import LONG, SHORT, Credit, Failure, Item, Request, Response
+from tech_renaissance._protocol.frame import (
+    LONG,
+    SHORT,
+    Answer,
+    Ask,
+    Credit,
+    Failure,
+    Item,
+    Progress,
+    Request,
+    Response,
+)
+from tech_renaissance._transport.shm import call_frame
 from tech_renaissance._transport.shm import frame as shm_frame
 
 Decode = Callable[[bytes], Any]
@@ -31,8 +43,14 @@ SEEDS = [
         Response("c", "result", "message", (), FAILURE, 3, SHORT, 2), [(0, (64, 1)), (3, (128, 2))], ""
     ),
     shm_frame.encode_request(
-        Request("add", "[[1]]", 1, LONG, 5, typed=True, form=2, streams=True), [(0, (64, 1)), (1, (128, 2))]
+        Request("add", "[[1]]", 1, LONG, 5, typed=True, form=2, streams=True, input=True),
+        [(0, (64, 1)), (1, (128, 2))],
     ),
+    shm_frame.encode_item(Item(5, "x", 1), [(2, (64, 1))], shm_frame.INPUT_ITEM),
+    shm_frame.encode_item(Item(5, last=True), (), shm_frame.INPUT_ITEM),
+    call_frame.encode_progress(Progress(5, 0.5, 1.0, "m\u00e9")),
+    call_frame.encode_ask(Ask(5, "name", "[[1]]", 2, waiting=True), [(0, (64, 1))]),
+    call_frame.encode_answer(Answer(5, "r", 2, (), "m", FAILURE), [(1, (64, 1))]),
     shm_frame.encode_credit(Credit(5, 8)),
     shm_frame.encode_item(Item(5, "x", 1), [(2, (64, 1))]),
     shm_frame.encode_response(Response("", "ok", id=1), (), ""),
@@ -44,7 +62,13 @@ NUMBERS = [0, 1, 8, 16, 40, 2**16, 2**31 - 1, 2**31, 2**32 - 1]
 CHECKS: List[Tuple[Decode, Encode]] = [
     (shm_frame.decode_request, lambda request: shm_frame.encode_request(request, request.attachments)),
     (shm_frame.decode_credit, shm_frame.encode_credit),
-    (shm_frame.decode_item, lambda item: shm_frame.encode_item(item, item.attachments)),
+    (
+        shm_frame.decode_item,
+        lambda item: shm_frame.encode_item(item, item.attachments, shm_frame.INPUT_ITEM),
+    ),
+    (call_frame.decode_progress, call_frame.encode_progress),
+    (call_frame.decode_ask, lambda ask: call_frame.encode_ask(ask, ask.attachments)),
+    (call_frame.decode_answer, lambda answer: call_frame.encode_answer(answer, answer.attachments)),
     (shm_frame.decode_ready, shm_frame.encode_ready),
     (shm_frame.decode_put, lambda put: shm_frame.encode_put(*put)),
     (shm_frame.decode_drop, shm_frame.encode_drop),

@@ -11,7 +11,18 @@ from hosts import Driver
 
 from tech_renaissance import LocalProtocolError, RemoteProtocolError
 from tech_renaissance._protocol.connection import TRANSITIONS, Connection, State
-from tech_renaissance._protocol.frame import Exit, Exiting, Ready, Request, Response
+from tech_renaissance._protocol.frame import (
+    Answer,
+    Ask,
+    Credit,
+    Exit,
+    Exiting,
+    Item,
+    Progress,
+    Ready,
+    Request,
+    Response,
+)
 
 Row = Tuple[str, str, str]
 
@@ -136,6 +147,11 @@ def _advance(connection: Connection, step: Step, role: str) -> Any:
         "Request": Request("a", id=step.get("id")),
         "Response": Response("a", id=step.get("id")),
         "Exit": Exit(),
+        "Item": Item(step.get("id")),
+        "Credit": Credit(step.get("id", 0), 8),
+        "Progress": Progress(step.get("id"), 0.5),
+        "Ask": Ask(step.get("id"), "f"),
+        "Answer": Answer(step.get("id")),
         "Exiting": Exiting(),
     }
     sends = ("send" in step) == (role == "host")

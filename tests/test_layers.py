@@ -48,6 +48,7 @@ PURE_STANDARD = {
     "enum",
     "functools",
     "json",
+    "math",
     "re",
     "signal",
     "sys",

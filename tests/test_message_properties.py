@@ -9,19 +9,14 @@ from hypothesis import strategies as st
 from tech_renaissance._base.errors import ProtocolError
 from tech_renaissance._protocol import body
 from tech_renaissance._protocol.body import KINDS, TENSOR
-from tech_renaissance._protocol.frame import (
-    LONG,
-    SHORT,
-    Exit,
-    Failure,
-    Request,
-    Response,
+from tech_renaissance._protocol.frame import LONG, SHORT, Exit, Failure, Request, Response
+from tech_renaissance._protocol.message import (
     decode_request,
     decode_response,
     encode_request,
     encode_response,
-    parse_message,
 )
+from tech_renaissance._protocol.user_message import parse_message
 
 IDS = st.integers(1, 2**63 - 1)
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]))

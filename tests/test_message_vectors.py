@@ -12,17 +12,14 @@ import pytest
 from cpp_programs import built_program
 
 from tech_renaissance._base.errors import ProtocolError
-from tech_renaissance._protocol.frame import (
-    Exit,
-    MalformedRequest,
-    Request,
-    Response,
+from tech_renaissance._protocol.frame import Exit, MalformedRequest, Request, Response
+from tech_renaissance._protocol.message import (
     decode_request,
     decode_response,
     encode_request,
     encode_response,
-    parse_message,
 )
+from tech_renaissance._protocol.user_message import parse_message
 
 ROOT = Path(__file__).resolve().parents[1]
 VECTORS = ROOT / "spec" / "vectors"

@@ -9,7 +9,8 @@ from tech_renaissance import PostMortem, RestartPolicy
 from tech_renaissance._host.call import Call
 from tech_renaissance._host.quarantine import Quarantine, request_key
 from tech_renaissance._host.restart_schedule import RestartSchedule
-from tech_renaissance._protocol.frame import Request, parse_message
+from tech_renaissance._protocol.frame import Request
+from tech_renaissance._protocol.user_message import parse_message
 from tech_renaissance._transport.transport import PlacedBytes
 
 

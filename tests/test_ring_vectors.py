@@ -1,6 +1,7 @@
 """Python and C++ say the same of every ring frame in spec/vectors, forwards and backwards: C++ as a host, Python as both sides."""
 
 import json
+import math
 import subprocess
 from dataclasses import asdict
 from pathlib import Path
@@ -10,8 +11,9 @@ import pytest
 from cpp_programs import built_program
 
 from tech_renaissance import ProtocolError
-from tech_renaissance._protocol.frame import Credit, Failure, Item, Request, Response
-from tech_renaissance._transport.shm import frame
+from tech_renaissance._protocol.frame import Answer as AnswerFrame
+from tech_renaissance._protocol.frame import Ask, Credit, Failure, Item, Progress, Request, Response
+from tech_renaissance._transport.shm import call_frame, frame
 
 ROOT = Path(__file__).resolve().parents[1]
 VECTORS = ROOT / "spec" / "vectors" / "ring"
@@ -20,72 +22,106 @@ GUEST = built_program("guest_ring")
 Answer = Dict[str, Any]
 Guest = Callable[[List[Answer]], List[Answer]]
 
-KINDS = {"request": frame.REQUEST, "response": frame.RESPONSE}
+NAMES = {
+    frame.REQUEST: "request",
+    frame.EXIT: "exit",
+    frame.PUT: "put",
+    frame.DROP: "drop",
+    frame.CREDIT: "credit",
+    frame.INPUT_ITEM: "input item",
+    frame.ANSWER: "answer",
+    frame.READY: "ready",
+    frame.RESPONSE: "response",
+    frame.EXITING: "exiting",
+    frame.ITEM: "item",
+    frame.PROGRESS: "progress",
+    frame.ASK: "ask",
+    frame.INPUT_CREDIT: "input credit",
+}
 # What a C++ host reads, and what it writes.
 CPP_READS = ("response", "item", "body in block")
 CPP_WRITES = ("request", "exit", "credit", "put", "drop", "body in block")
 
 
+DECODERS: Dict[int, Callable[[bytes], Any]] = {
+    frame.REQUEST: frame.decode_request,
+    frame.CREDIT: frame.decode_credit,
+    frame.INPUT_CREDIT: frame.decode_credit,
+    frame.ITEM: frame.decode_item,
+    frame.INPUT_ITEM: frame.decode_item,
+    frame.PROGRESS: call_frame.decode_progress,
+    frame.ASK: call_frame.decode_ask,
+    frame.ANSWER: call_frame.decode_answer,
+    frame.RESPONSE: frame.decode_response,
+}
+ENCODERS: Dict[str, Callable[[Answer, List[frame.Attached]], bytes]] = {
+    "request": lambda values, attached: frame.encode_request(Request(**values), attached),
+    "credit": lambda values, _: frame.encode_credit(Credit(**values)),
+    "input credit": lambda values, _: frame.encode_credit(Credit(**values), frame.INPUT_CREDIT),
+    "item": lambda values, attached: frame.encode_item(Item(**values), attached),
+    "input item": lambda values, attached: frame.encode_item(Item(**values), attached, frame.INPUT_ITEM),
+    "progress": lambda values, _: call_frame.encode_progress(Progress(**values)),
+    "ask": lambda values, attached: call_frame.encode_ask(Ask(**values), attached),
+    "answer": lambda values, attached: call_frame.encode_answer(AnswerFrame(**values), attached),
+    "response": lambda values, attached: frame.encode_response(Response(**values), attached, ""),
+    "put": lambda values, _: frame.encode_put(values["tag"], (values["offset"], values["lease"])),
+    "drop": lambda values, _: frame.encode_drop(values["tag"]),
+    "ready": lambda values, _: frame.encode_ready(values["info"]),
+    "exit": lambda _, __: frame.encode_simple(frame.EXIT),
+    "exiting": lambda _, __: frame.encode_simple(frame.EXITING),
+}
+
+
 def _meaning(data: bytes) -> Answer:
     kind, flags = data[4], data[6]
+    name = NAMES[kind]
     if flags & frame.FLAG_BODY_IN_BLOCK:
         (offset, lease), nbytes = frame.decode_body_in_block(data)
-        meaning = {"of": {number: name for name, number in KINDS.items()}[kind], "flags": flags & ~2}
+        meaning = {"of": name, "flags": flags & ~2}
         meaning.update(id=int.from_bytes(data[8:16], "little"), offset=offset, lease=lease, nbytes=nbytes)
         return {"kind": "body in block", **meaning}
-    if kind == frame.REQUEST:
-        values = asdict(frame.decode_request(data))
-        values["deadline"] = values.pop("deadline_ns")
-        values["attachments"] = [[kind, *lent] for kind, lent in values["attachments"]]
-        return {"kind": "request", **values}
+    if kind in DECODERS:
+        fields = _fields(DECODERS[kind](data))
+        if kind == frame.ITEM:
+            del fields["last"]
+        return {"kind": name, **fields}
     if kind == frame.PUT:
         tag, (offset, lease) = frame.decode_put(data)
         return {"kind": "put", "tag": tag, "offset": offset, "lease": lease}
     if kind == frame.DROP:
         return {"kind": "drop", "tag": frame.decode_drop(data)}
-    if kind == frame.READY:
-        return {"kind": "ready", "info": frame.decode_ready(data)}
-    if kind == frame.CREDIT:
-        return {"kind": "credit", **asdict(frame.decode_credit(data))}
-    if kind == frame.ITEM:
-        values = asdict(frame.decode_item(data))
-        values["attachments"] = [[kind, *lent] for kind, lent in values["attachments"]]
+    return {"kind": name, "info": frame.decode_ready(data)} if kind == frame.READY else {"kind": name}
+
+
+def _fields(read: Any) -> Answer:
+    """Those of a frame, as a meaning has them."""
+    values = asdict(read)
+    if isinstance(read, (Item, Ask)):
         del values["error"]
-        return {"kind": "item", **values}
-    if kind == frame.RESPONSE:
-        values = asdict(frame.decode_response(data))
+    if "deadline_ns" in values:
+        values["deadline"] = values.pop("deadline_ns")
+    if "attachments" in values:
         values["attachments"] = [[kind, *lent] for kind, lent in values["attachments"]]
-        return {"kind": "response", **values}
-    return {"kind": {frame.EXIT: "exit", frame.EXITING: "exiting"}[kind]}
+    if isinstance(read, Progress) and math.isnan(read.total):
+        values["total"] = None
+    return values
 
 
 def _encoded(meaning: Answer) -> bytes:
     values = dict(meaning)
     kind = values.pop("kind")
     if kind == "body in block":
-        head = frame._HEADER.pack(0, KINDS[values["of"]], values["flags"], values["id"])
+        number = {name: number for number, name in NAMES.items()}[values["of"]]
+        head = frame._HEADER.pack(0, number, values["flags"], values["id"])
         return frame.encode_body_in_block(head, (values["offset"], values["lease"]), values["nbytes"])
+    attached = _attached(values) if "attachments" in values else []
+    if values.get("error"):
+        values["error"] = Failure(**values["error"])
+    if kind == "progress" and values["total"] is None:
+        values["total"] = math.nan
     if kind == "request":
-        deadline = values.pop("deadline")
-        attached = _attached(values)
-        return frame.encode_request(Request(**values, deadline_ns=deadline), attached)
-    if kind == "put":
-        return frame.encode_put(values["tag"], (values["offset"], values["lease"]))
-    if kind == "drop":
-        return frame.encode_drop(values["tag"])
-    if kind == "ready":
-        return frame.encode_ready(values["info"])
-    if kind == "credit":
-        return frame.encode_credit(Credit(**values))
-    if kind == "item":
-        attached = _attached(values)
-        return frame.encode_item(Item(**values), attached)
-    if kind == "response":
-        attached = _attached(values)
-        error = values.pop("error")
-        response = Response(**values, error=Failure(**error) if error else None)
-        return frame.encode_response(response, attached, "")
-    return frame.encode_simple({"exit": frame.EXIT, "exiting": frame.EXITING}[kind])
+        values["deadline_ns"] = values.pop("deadline")
+    return ENCODERS[kind](values, attached)
 
 
 def _attached(values: Answer) -> List[frame.Attached]:

@@ -36,7 +36,7 @@ def test_the_check_can_fail() -> None:
         return host, worker
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tech_renaissance._transport.conformance._PATIENCE_S", 0.1)
+        patch.setattr("tech_renaissance._transport.conformance_tools.PATIENCE_S", 0.1)
         with pytest.raises(AssertionError, match="a frame was lost"):
             check_transport(make_pair)
 

@@ -48,6 +48,10 @@ class SocketWorker(WorkerTransport):
         """See WorkerTransport."""
         return not request_id
 
+    def is_stopping(self, request_id: int) -> bool:
+        """See WorkerTransport."""
+        return not request_id
+
     def get_tensor(self, tag: str, library: Optional[Library]) -> NoReturn:
         """There are none."""
         del library

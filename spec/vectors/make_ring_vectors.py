@@ -14,9 +14,12 @@ from typing import Any, Dict, Iterator, List, Optional, Tuple
 from vector_files import HERE, existing, write_or_check
 
 KINDS = {
-    "request": 1, "exit": 2, "put": 3, "drop": 4, "credit": 5, "ready": 17, "response": 18, "exiting": 19, "item": 20,
+    "request": 1, "exit": 2, "put": 3, "drop": 4, "credit": 5, "input item": 6, "answer": 7,
+    "ready": 17, "response": 18, "exiting": 19, "item": 20, "progress": 21, "ask": 22, "input credit": 23,
 }  # fmt: skip
 SHORT, BODY_IN_BLOCK, DEADLINE, TYPED, STREAMS = 1, 2, 4, 8, 64
+INPUT = LAST = 128
+WAITING = 256
 MOST = 2**63 - 1
 ERROR = {
     "code": "command_failed",
@@ -61,6 +64,7 @@ def request(
     form: int = 0,
     attached: Tuple[Attached, ...] = (),
     streams: bool = False,
+    input: bool = False,  # noqa: A002
 ) -> Tuple[bytes, Dict[str, Any]]:
     """A Request and its meaning."""
     c, p = command.encode(), parameters.encode()
@@ -73,7 +77,7 @@ def request(
         | (TYPED if typed else 0)
         | form << 4
     )
-    flags |= STREAMS if streams else 0
+    flags |= (STREAMS if streams else 0) | (INPUT if input else 0)
     meaning = {
         "kind": "request",
         "dialect": "short" if short else "long",
@@ -85,6 +89,7 @@ def request(
         "form": form,
         "attachments": [list(one) for one in attached],
         "streams": streams,
+        "input": input,
     }
     return frame(KINDS["request"], body, flags=flags, frame_id=frame_id), meaning
 
@@ -124,25 +129,93 @@ def response(
 
 
 def item(
-    result: str, *, form: int = 0, attached: Tuple[Attached, ...] = (), frame_id: int = 1
+    result: str, *, form: int = 0, attached: Tuple[Attached, ...] = (), frame_id: int = 1, kind: str = "item"
 ) -> Tuple[bytes, Dict[str, Any]]:
-    """An Item and its meaning."""
+    """An Item and its meaning; as a kind, that of a host is an "input item"."""
     data = result.encode()
     body = struct.pack("<6I", 0, len(data), 0, 0, len(attached), 0) + texts(data) + attachments(attached)
     meaning = {
-        "kind": "item",
+        "kind": kind,
         "id": frame_id,
         "result": result,
         "form": form,
         "attachments": [list(one) for one in attached],
     }
-    return frame(KINDS["item"], body, flags=form << 4, frame_id=frame_id), meaning
+    if kind == "input item":
+        meaning["last"] = False
+    return frame(KINDS[kind], body, flags=form << 4, frame_id=frame_id), meaning
 
 
-def credit(frame_id: int, count: int) -> Tuple[bytes, Dict[str, Any]]:
-    """A Credit and its meaning."""
-    data = frame(KINDS["credit"], struct.pack("<II", count, 0), frame_id=frame_id)
-    return data, {"kind": "credit", "id": frame_id, "count": count}
+def last_item(frame_id: int = 1) -> Tuple[bytes, Dict[str, Any]]:
+    """The end of an input, and its meaning."""
+    meaning = {"kind": "input item", "id": frame_id, "result": "", "form": 0, "attachments": [], "last": True}
+    return frame(KINDS["input item"], flags=LAST, frame_id=frame_id), meaning
+
+
+def credit(frame_id: int, count: int, kind: str = "credit") -> Tuple[bytes, Dict[str, Any]]:
+    """A Credit and its meaning; as a kind, that of a worker is an "input credit"."""
+    data = frame(KINDS[kind], struct.pack("<II", count, 0), frame_id=frame_id)
+    return data, {"kind": kind, "id": frame_id, "count": count}
+
+
+def progress(
+    done: float, total: Optional[float] = None, message: str = "", frame_id: int = 1
+) -> Tuple[bytes, Dict[str, Any]]:
+    """A Progress and its meaning, in which a total that is not known is null."""
+    text = message.encode()
+    nan = struct.unpack("<d", struct.pack("<Q", 0x7FF8 << 48))[0]
+    numbers = struct.pack("<ddII", done, nan if total is None else total, len(text), 0)
+    meaning = {"kind": "progress", "id": frame_id, "done": done, "total": total, "message": message}
+    return frame(KINDS["progress"], numbers + text, frame_id=frame_id), meaning
+
+
+def ask(
+    name: str,
+    parameters: str = "",
+    *,
+    form: int = 0,
+    attached: Tuple[Attached, ...] = (),
+    frame_id: int = 1,
+    waiting: bool = False,
+) -> Tuple[bytes, Dict[str, Any]]:
+    """An Ask and its meaning."""
+    c, p = name.encode(), parameters.encode()
+    body = struct.pack("<II", len(c), len(p)) + texts(c, p) + attachments(attached)
+    meaning = {
+        "kind": "ask",
+        "id": frame_id,
+        "command": name,
+        "parameters": parameters,
+        "form": form,
+        "attachments": [list(one) for one in attached],
+        "waiting": waiting,
+    }
+    flags = form << 4 | (WAITING if waiting else 0)
+    return frame(KINDS["ask"], body, flags=flags, frame_id=frame_id), meaning
+
+
+def answer(
+    result: str = "",
+    *,
+    message: str = "",
+    error: Optional[Dict[str, str]] = None,
+    attached: Tuple[Attached, ...] = (),
+    form: int = 0,
+    frame_id: int = 1,
+) -> Tuple[bytes, Dict[str, Any]]:
+    """An Answer and its meaning."""
+    parts = [result.encode(), message.encode(), json.dumps(error).encode() if error else b""]
+    body = struct.pack("<6I", 0, *map(len, parts), len(attached), 0) + texts(*parts) + attachments(attached)
+    meaning = {
+        "kind": "answer",
+        "id": frame_id,
+        "result": result,
+        "message": message,
+        "error": error,
+        "form": form,
+        "attachments": [list(one) for one in attached],
+    }
+    return frame(KINDS["answer"], body, flags=form << 4, frame_id=frame_id), meaning
 
 
 def put(tag: str, offset: int, lease: int) -> Tuple[bytes, Dict[str, Any]]:
@@ -189,6 +262,10 @@ VALID: Dict[str, Tuple[bytes, Dict[str, Any]]] = {
         "add", typed=True, form=1, attached=((0, 0, 1), (2, 2**40 - 256, MOST))
     ),
     "request-that-streams": request("generate", "hello", typed=True, streams=True),
+    "request-with-an-input": request("train", '[[{"$in":0}]]', typed=True, form=2, input=True, deadline=5),
+    "request-that-streams-an-input": request(
+        "map", '[[{"$in":0}]]', typed=True, form=2, streams=True, input=True
+    ),
     "request-attachments-and-deadline": request(
         "sum", "$0 $1", attached=((0, 64, 1), (0, 64, 1)), deadline=5
     ),
@@ -219,6 +296,21 @@ VALID: Dict[str, Tuple[bytes, Dict[str, Any]]] = {
     "credit-largest": credit(MOST, 2**32 - 1),
     "item": item("token"),
     "item-attachments": item("", form=1, attached=((0, 64, 1), (1, 128, 2)), frame_id=MOST),
+    "input-credit": credit(3, 8, "input credit"),
+    "input-item": item("token", kind="input item"),
+    "input-item-attachments": item(
+        "", form=1, attached=((0, 64, 1), (1, 128, 2)), frame_id=MOST, kind="input item"
+    ),
+    "input-item-last": last_item(),
+    "progress": progress(0.5),
+    "progress-of-a-total": progress(-0.0, 1e300, "r\u00e9sum\u00e9", MOST),
+    "ask": ask("price", "apple"),
+    "ask-waiting": ask("sum", "[[1,2],{}]", form=2, frame_id=MOST, waiting=True),
+    "ask-attachments": ask("add", form=1, attached=((0, 0, 1), (2, 2**40 - 256, MOST))),
+    "answer": answer("r"),
+    "answer-null": answer(form=1),
+    "answer-error": answer("error", message="ValueError: no \u00e9", error=ERROR),
+    "answer-attachment": answer('[{"$":0}]', form=2, attached=((1, 64, 1),), frame_id=MOST),
     "exiting": (frame(KINDS["exiting"]), {"kind": "exiting"}),
     "body-in-block-request": in_block("request", 0, 3, (4096, 2), 100_000),
     "body-in-block-request-deadline": in_block("request", DEADLINE, 3, (0, 1), 65_537),
@@ -291,6 +383,36 @@ INVALID: Dict[str, bytes] = {
     ),
     "bad_frame--item-attachment-beyond-the-end": frame(
         KINDS["item"], struct.pack("<6I", 0, 0, 0, 0, 1, 0), frame_id=1
+    ),
+    "bad_frame--input-credit-header-alone": frame(KINDS["input credit"], frame_id=1),
+    "bad_frame--input-item-header-alone": frame(KINDS["input item"], frame_id=1),
+    "bad_frame--input-item-last-id-beyond-63-bits": frame(KINDS["input item"], flags=LAST, frame_id=2**63),
+    "bad_frame--progress-header-alone": frame(KINDS["progress"], frame_id=1),
+    "bad_frame--progress-message-beyond-the-end": frame(
+        KINDS["progress"], struct.pack("<ddII", 0, 0, 9, 0) + bytes(8), frame_id=1
+    ),
+    "bad_frame--progress-not-utf-8": frame(
+        KINDS["progress"], struct.pack("<ddII", 0, 0, 1, 0) + b"\xff", frame_id=1
+    ),
+    "bad_frame--progress-id-beyond-63-bits": frame(
+        KINDS["progress"], struct.pack("<ddII", 0, 0, 0, 0), frame_id=2**63
+    ),
+    "bad_frame--ask-header-alone": frame(KINDS["ask"], frame_id=1),
+    "bad_frame--ask-without-name": frame(KINDS["ask"], struct.pack("<II", 0, 1) + b"p", frame_id=1),
+    "bad_frame--ask-parameters-beyond-the-end": frame(
+        KINDS["ask"], struct.pack("<II", 4, 5) + b"12345678", frame_id=1
+    ),
+    "bad_frame--ask-not-utf-8": frame(KINDS["ask"], struct.pack("<II", 1, 1) + b"x\xff", frame_id=1),
+    "bad_frame--ask-of-no-form": frame(
+        KINDS["ask"], struct.pack("<II", 1, 0) + b"x", flags=3 << 4, frame_id=1
+    ),
+    "bad_frame--ask-attachment-cut": frame(
+        KINDS["ask"], struct.pack("<II", 1, 0) + b"x" + bytes(7) + bytes(16), frame_id=1
+    ),
+    "bad_frame--ask-id-beyond-63-bits": frame(KINDS["ask"], struct.pack("<II", 1, 0) + b"x", frame_id=2**63),
+    "bad_frame--answer-header-alone": frame(KINDS["answer"], frame_id=1),
+    "bad_frame--answer-result-beyond-the-end": frame(
+        KINDS["answer"], struct.pack("<6I", 0, 9, 0, 0, 0, 0) + bytes(8), frame_id=1
     ),
     "bad_frame--response-header-alone": frame(KINDS["response"]),
     "bad_frame--response-counts-cut": frame(KINDS["response"], bytes(16), frame_id=1),

@@ -22,6 +22,7 @@ def request(command: str, parameters: str = "", id: Optional[int] = None, dialec
         "form": 0,
         "attachments": [],
         "streams": False,
+        "input": False,
     }
 
 
@@ -173,6 +174,14 @@ VALID_REQUESTS.update(
         "typed-json": (
             '{"cmd":"add","params":"[[1]]","id":5,"typed":true,"form":2,"streams":true}',
             {**short_request("add", "[[1]]", 5), "typed": True, "form": 2, "streams": True},
+        ),
+        "typed-input": (
+            '{"command":"train","parameters":"[[{\\"$in\\":0}]]","id":5,"typed":true,"form":2,"input":true}',
+            {**request("train", '[[{"$in":0}]]', 5), "typed": True, "form": 2, "input": True},
+        ),
+        "input-is-true-or-nothing": (
+            '{"command":"x","id":5,"typed":true,"input":1}',
+            {**request("x", "", 5), "typed": True},
         ),
         "attachments-of-a-text": (
             '{"command":"sum","parameters":"$0","id":5,"attachments":[{"name":"_5_0","kind":0,"more":{}}],"typed":false}',

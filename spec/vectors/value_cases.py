@@ -280,6 +280,7 @@ INVALID_RESULTS: Dict[str, Body] = {
     "bad_value--dollar-key": json('{"$x":1}'),
     "bad_value--dollar-key-by-escape": json('{"\\u0024x":1}'),
     "bad_value--dollar-key-second": json('{"a":1,"$x":1}'),
+    "bad_value--input-in-a-value": json('{"$in":0}'),
     "bad_value--special-float-unknown": json('{"$f":"infinity"}'),
     "bad_value--special-float-number": json('{"$f":1.0}'),
     "bad_value--special-float-list": json('{"$f":["nan"]}'),
@@ -291,6 +292,8 @@ INVALID_RESULTS: Dict[str, Body] = {
 INVALID_CALLS: Dict[str, Body] = {
     "bad_json--cut": json("[[1]"),
     "bad_value--no-list": json("1"),
+    "bad_value--input-that-is-not-expected": json('[[{"$in":0}]]'),
+    "bad_value--input-within-an-argument": json('[[[{"$in":0}]]]'),
     "bad_value--dict": json('{"a":1}'),
     "bad_value--empty": json("[]"),
     "bad_value--arguments-no-list": json("[1]"),

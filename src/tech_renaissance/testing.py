@@ -16,7 +16,8 @@ from typing import Any, Optional
 from ._base.errors import LocalProtocolError
 from ._base.tensor import Library
 from ._host.answer import check_response
-from ._protocol.frame import Exit, Response, parse_message
+from ._protocol.frame import Exit, Response
+from ._protocol.user_message import parse_message
 from ._server import TechRenaissanceServer
 from ._transport.conformance import Pair, check_transport
 from ._transport.memory import memory_pair

@@ -275,9 +275,17 @@ Value advance(tr::detail::Connection& connection, const Arguments& step) {
     const std::string received = step.text("receive");
     if (sent == "Request") connection.sent_request(id.value());
     if (sent == "Exit") connection.sent_exit();
+    if (sent == "Answer") connection.sent_answer(id);
+    for (const char* kind : {"Item", "Credit"}) {
+        if (sent == kind) connection.sent_beside(id, kind);
+    }
     if (received == "Ready") connection.received_ready();
     if (received == "Response") connection.received_response(id);
     if (received == "Exiting") connection.received_exiting();
+    if (received == "Ask") connection.received_ask(id);
+    for (const char* kind : {"Item", "Credit", "Progress"}) {
+        if (received == kind) connection.received_beside(id, kind);
+    }
     if (step.flag("lost")) connection.lost();
     if (!step.has("answers")) return Value();
     const auto whose = connection.whose(step.has("unreadable") ? std::optional<std::int64_t>(step.number("unreadable"))

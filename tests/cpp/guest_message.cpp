@@ -47,7 +47,8 @@ json::Object meaning_of(const Request& request) {
                         {"typed", request.typed},
                         {"form", meaning_of(request.form)},
                         {"attachments", meaning_of(request.attachments)},
-                        {"streams", request.streams}};
+                        {"streams", request.streams},
+                        {"input", request.input}};
 }
 
 json::Object meaning_of(const Response& response) {

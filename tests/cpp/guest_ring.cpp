@@ -90,6 +90,7 @@ std::string encode(const json::Object& meaning) {
         request.deadline_ns = static_cast<std::int64_t>(number_of(meaning, "deadline"));
     request.typed = *find_member(meaning, "typed")->get_if<bool>();
     request.streams = *find_member(meaning, "streams")->get_if<bool>();
+    request.input = *find_member(meaning, "input")->get_if<bool>();
     request.form = static_cast<BodyForm>(number_of(meaning, "form"));
     std::vector<shm::LentAttachment> attachments;
     for (const json::Value& value : *find_member(meaning, "attachments")->get_if<json::Array>()) {

@@ -10,7 +10,8 @@ from typing import Any, Callable, Mapping, Optional, Sequence
 from .._base.durations import seconds
 from .._base.errors import LaunchError, SessionClosed, TimedOut, WorkerLost
 from .._protocol.body_encoder import encode_call
-from .._protocol.frame import Exit, Item, Request, Response, check_command, parse_message
+from .._protocol.frame import Exit, Item, Request, Response
+from .._protocol.user_message import check_command, parse_message
 from .._system.lazy_thread import LazyThread
 from .call import Call, CallWaiter, not_begun, with_stacks
 from .deadline_watch import DeadlineWatch

@@ -7,7 +7,7 @@ where the bytes of attachments are is up to the transport. Attachments are objec
 import json
 import re
 from array import array
-from typing import Any, Callable, List, Sequence, Tuple, Union, cast
+from typing import Any, Callable, List, Optional, Sequence, Tuple, Union, cast
 
 from .._base.errors import LocalProtocolError
 
@@ -34,8 +34,18 @@ MAX_DEPTH = 64
 MIN_INT = -(2**63)
 MAX_INT = 2**63 - 1
 
+# How deep an argument of a call lies in its body.
+ARGUMENT_DEPTH = 2
+
 _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _MAX_SHOWN_STEPS = 8
+
+
+class Input:
+    """Stands for the input of a call among its arguments. ``values``: all of them, if they travel in the body; None if they come as Items."""
+
+    def __init__(self, values: Optional[Sequence[Any]] = None) -> None:
+        self.values = values
 
 
 def kind_of(attachment: Any) -> int:

@@ -18,6 +18,7 @@ from .body import (
     MIN_INT,
     TENSOR,
     TEXT,
+    Input,
     kind_of,
     type_of,
 )
@@ -55,13 +56,34 @@ def decode_result(form: int, text: Text, attachments: Sequence[Any] = ()) -> Any
     return _json_value(form, text, attachments)
 
 
-def decode_call(form: int, text: Text, attachments: Sequence[Any] = ()) -> Tuple[List[Any], Dict[str, Any]]:
-    """The positional and the keyword arguments that a body means, both the caller's own. Otherwise as ``decode_result``."""
+def decode_call(
+    form: int, text: Text, attachments: Sequence[Any] = (), *, has_input: bool = False
+) -> Tuple[List[Any], Dict[str, Any]]:
+    """The positional and the keyword arguments that a body means, both the caller's own. ``has_input``: one of them is an Input. Otherwise as
+    ``decode_result``.
+    """
+    if has_input:
+        return _call_with_input(form, text, attachments)
     if form == TEXT:
         return [_decoded(text)], {}
     if form == ATTACHMENTS:
         return _attached_values(text, attachments), {}
-    call = _json_value(form, text, attachments)
+    return _arguments(_json_value(form, text, attachments))
+
+
+def _call_with_input(form: int, text: Text, attachments: Sequence[Any]) -> Tuple[List[Any], Dict[str, Any]]:
+    json_text = _decoded(text)
+    values = [_parsed(json_text) if form == JSON else None]
+    resolver = _Resolver(attachments, has_escapes="\\u" in json_text)
+    resolver.has_input = True
+    resolver.resolve_all(values)
+    args, kwargs = _arguments(values[0])
+    if not any(isinstance(value, Input) for value in (*args, *kwargs.values())):
+        raise _bad("a call without the input that it is to have among its arguments")
+    return args, kwargs
+
+
+def _arguments(call: Any) -> Tuple[List[Any], Dict[str, Any]]:
     if type_of(call) is list:
         if len(call) == 1 and type_of(call[0]) is list:
             return call[0], {}
@@ -178,7 +200,11 @@ def _check_numbers(values: Iterable[Any]) -> None:
 
 
 class _Resolver:
-    """Puts attachments, and what else is written as an object, where they are referred to; looks at numbers on the way."""
+    """Puts attachments, and what else is written as an object, where they are referred to; looks at numbers on the way. ``has_input``: whether
+    an Input is yet to come.
+    """
+
+    has_input = False
 
     def __init__(self, attachments: Sequence[Any], *, has_escapes: bool) -> None:
         self._attachments = attachments
@@ -209,10 +235,21 @@ class _Resolver:
                 return self._attachment(value["$"])
             if "$f" in value:
                 return _special_float(value["$f"])
+            if "$in" in value and self.has_input:
+                return self._input(value["$in"])
         if self._has_escapes or any(key[:1] == "$" for key in value):
             value = {_key(key): part for key, part in value.items()}
         self._resolve(value, value.items())
         return value
+
+    def _input(self, values: Any) -> Input:
+        self.has_input = False
+        if type_of(values) is list:
+            self._resolve(values, enumerate(cast("List[Any]", values)))
+            return Input(values)
+        if type_of(values) is not int or values:
+            raise _bad(f"an input {values!r}")
+        return Input()
 
     def _attachment(self, place: Any) -> Any:
         if type_of(place) is not int or not 0 <= place < len(self._attachments):

@@ -26,6 +26,7 @@ from typing import (
 from .._base.errors import FormatError, LocalProtocolError, TechRenaissanceError
 from .._base.sendable import check_sendable
 from .body import (
+    ARGUMENT_DEPTH,
     ATTACHMENTS,
     JSON,
     MAX_DEPTH,
@@ -34,6 +35,7 @@ from .body import (
     MIN_INT,
     TEXT,
     Body,
+    Input,
     bad_value,
     check_depth,
     path_text,
@@ -129,7 +131,7 @@ class _Unpacked(List[Any]):
 
 
 def encode_call(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Body:
-    """The body of a call's arguments. Errors as for ``encode_result``; paths begin with ``args[0]``, or the name of a keyword."""
+    """The body of a call's arguments, one of which may be an Input. Errors as for ``encode_result``; paths begin with ``args[0]``, or the name of a keyword."""
     try:
         if not kwargs:
             if len(args) == 1 and type_of(args[0]) is str:
@@ -138,7 +140,7 @@ def encode_call(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Body:
             if attached is not None:
                 return ATTACHMENTS, "", attached
         attachments: List[Any] = []
-        text = "[[" + ",".join([_put(value, 2, attachments) for value in args]) + "]"
+        text = "[[" + ",".join([_put(value, ARGUMENT_DEPTH, attachments) for value in args]) + "]"
         text += ("," + _put_dict(kwargs, 1, attachments) if kwargs else "") + "]"
         return JSON, _bounded(text), attachments
     except _REFUSALS as error:
@@ -230,6 +232,15 @@ def _attach(value: Any, depth: int, attachments: List[Any]) -> str:
     check_depth(depth)
     attachments.append(value)
     return f'{{"$":{len(attachments) - 1}}}'
+
+
+def _put_input(value: Input, depth: int, attachments: List[Any]) -> str:
+    if depth != ARGUMENT_DEPTH:
+        raise bad_value("is an input, which is an argument itself, and no part of one")
+    if value.values is None:
+        return '{"$in":0}'
+    parts = [_put(part, depth + 2, attachments) for part in value.values]
+    return '{"$in":[' + ",".join(parts) + "]}"
 
 
 class _Keys(Dict[str, str]):
@@ -330,6 +341,7 @@ _BUILT_IN: Dict[Any, Put] = {
     list: _put_list,
     tuple: _put_list,
     bytes: _put_bytes,
+    Input: _put_input,
     **dict.fromkeys((str, int, bool, type_of(None)), _put),
 }
 _known: Dict[Any, Put] = dict(_BUILT_IN)
@@ -368,6 +380,8 @@ def _parts(value: Any) -> Iterator[Tuple[_Step, Any]]:
     if isinstance(value, dict):
         for key, part in cast("Dict[Any, Any]", value).items():
             yield (key if isinstance(key, str) else repr(key)), part
+    elif isinstance(value, Input):
+        yield from enumerate(value.values or ())
     elif isinstance(value, (list, tuple)):
         yield from enumerate(cast("Sequence[Any]", value))
     elif dataclasses.is_dataclass(value) and not isinstance(value, type):

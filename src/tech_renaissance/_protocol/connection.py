@@ -5,10 +5,10 @@ Rule 2: the table does not know which side it serves; a Connection only adds who
 """
 
 import enum
-from typing import Dict, Optional, Union
+from typing import Dict, Optional, Set, Union
 
 from .._base.errors import LocalProtocolError, RemoteProtocolError
-from .frame import Credit, Exit, Exiting, Frame, Item, Ready, Request, Response
+from .frame import Answer, Ask, Credit, Exit, Exiting, Frame, Item, Progress, Ready, Request, Response
 
 
 class State(enum.Enum):
@@ -62,6 +62,8 @@ class _Node:
 
 
 _CLASSES: Dict[str, type] = {kind.__name__: kind for kind in (Ready, Request, Exit, Exiting)}
+# What passes only while its request is unanswered, and changes no state.
+_BESIDE = (Item, Credit, Progress, Ask, Answer)
 _NODES = {state: _Node(state) for state in State}
 for _state, _moves in TRANSITIONS.items():
     _NODES[_state].following = {
@@ -76,6 +78,7 @@ class Connection:
         self._node = _NODES[State.STARTING]
         # The ids of the requests without a response, oldest first; None stands for a request without an id.
         self.unanswered: Dict[Optional[int], None] = {}
+        self.asking: Set[Optional[int]] = set()  # those of which an Ask has no Answer
 
     @property
     def state(self) -> State:
@@ -98,6 +101,10 @@ class Connection:
         """Undo the last ``sent``, as far as it got: the frame was not sent after all."""
         if isinstance(frame, Request):
             self.unanswered.pop(frame.id, None)
+        elif isinstance(frame, Ask):
+            self.asking.discard(frame.id)
+        elif isinstance(frame, Answer):
+            self.asking.add(frame.id)
         if self.state in (State.READY, State.BUSY) or (
             isinstance(frame, Exit) and self.state is State.EXITING
         ):
@@ -105,10 +112,14 @@ class Connection:
 
     def received_again(self, frame: Frame) -> None:
         """Finish a ``received`` that was interrupted; does nothing if it had finished."""
+        if isinstance(frame, Ask):
+            self.asking.add(frame.id)
+            return
         if not isinstance(frame, Response):
             self._advance(frame)
             return
         self.unanswered.pop(frame.id, None)
+        self.asking.discard(frame.id)
         if self.state is State.BUSY and not self.unanswered:
             self._node = _NODES[State.READY]
 
@@ -116,23 +127,36 @@ class Connection:
         """Note that the other side has ended. Allowed in every state."""
         self._node = self._node.following["Lost"]
         self.unanswered.clear()
+        self.asking.clear()
 
     def whose(self, response_id: Optional[int]) -> Optional[int]:
         """Which request a response that cannot be read belongs to: the one that it names, or else the oldest."""
         return response_id if response_id in self.unanswered else next(iter(self.unanswered), None)
 
-    def _advance(self, frame: Union[Ready, Request, Credit, Item, Exit, Exiting]) -> str:
+    def _advance(self, frame: Frame) -> str:
         """Apply the frame; returns what is wrong with it, or an empty text."""
-        if isinstance(frame, (Item, Credit)):
-            kind = type(frame).__name__.lower()
-            is_waiting = frame.id in self.unanswered
-            return "" if is_waiting else f"{kind} for request {frame.id}, which is not waiting for an answer"
+        if isinstance(frame, _BESIDE):
+            return self._pass(frame)
         node = self._node.following.get(type(frame))
         if node is None:
             return f"{type(frame).__name__} while {self.state.value}"
         if isinstance(frame, Request):
             self.unanswered[frame.id] = None
         self._node = node
+        return ""
+
+    def _pass(self, frame: Union[Item, Credit, Progress, Ask, Answer]) -> str:
+        what = f"{type(frame).__name__} of request {frame.id}"
+        if frame.id not in self.unanswered:
+            return f"{what}, which is not waiting for an answer"
+        if isinstance(frame, Ask):
+            if frame.id in self.asking:
+                return f"{what}, whose last Ask has no Answer yet"
+            self.asking.add(frame.id)
+        elif isinstance(frame, Answer):
+            if frame.id not in self.asking:
+                return f"{what}, which has not asked"
+            self.asking.discard(frame.id)
         return ""
 
     def _answer(self, response: Response) -> str:
@@ -143,5 +167,7 @@ class Connection:
         if node is None:
             return f"a response while {self.state.value}"
         del unanswered[response.id]
+        if self.asking:
+            self.asking.discard(response.id)
         self._node = node
         return ""

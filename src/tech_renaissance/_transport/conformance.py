@@ -4,26 +4,33 @@
 already said that it is ready.
 """
 
-import importlib
 import os
 import sys
 import threading
-import time
 from array import array
 from contextlib import closing
 from typing import Any, Callable, List, Optional, Tuple
 
 from .._base.errors import FormatError, RemoteProtocolError
-from .._protocol.body import ATTACHMENTS, JSON, TENSOR, kind_of
+from .._protocol.body import ATTACHMENTS, JSON
 from .._protocol.frame import LONG, SHORT, Exit, Exiting, Failure, Frame, Ready, Request, Response
-from .transport import HostTransport, Transport, WorkerTransport
+from .conformance_of_calls import CHECKS_OF_CALLS
+from .conformance_tools import (
+    PATIENCE_S,
+    let_go,
+    next_frame,
+    nothing_comes,
+    numpy,
+    plain,
+    same,
+    same_tensor,
+    send,
+)
+from .transport import HostTransport, WorkerTransport
 
 # Two connected ends; the host's has been prepared, and the worker's was made from its offer.
 Pair = Tuple[HostTransport, WorkerTransport]
 Check = Callable[[HostTransport, WorkerTransport], None]
-
-# How long to wait for a frame that is on its way. Only a transport that has lost it takes this long.
-_PATIENCE_S = 60.0
 
 # More requests than any mechanism has room for.
 _MANY = 100_000
@@ -45,7 +52,7 @@ def check_transport(
     ``make_pair`` makes a fresh pair, which the check closes. ``spoil``, for mechanisms that move bytes, puts bytes that are not a
     response where the host's end of a pair will receive them.
     """
-    for check in _CHECKS:
+    for check in (*_CHECKS, *CHECKS_OF_CALLS):
         _run(check, make_pair)
     if spoil is not None:
         _run(_spoiled_by(spoil), make_pair)
@@ -55,44 +62,9 @@ def _run(check: Check, make_pair: Callable[[], Pair]) -> None:
     host, worker = make_pair()
     with closing(host), closing(worker):
         assert worker.try_send(Ready({"pid": 1})), "there is always room for Ready"
-        ready = _receive(host)
+        ready = next_frame(host)
         assert isinstance(ready, Ready), f"the first frame is Ready, not {ready!r}"
         check(host, worker)
-
-
-def _receive(end: Transport) -> Frame:
-    """Wait for the next frame, which is on its way."""
-    deadline = time.monotonic() + _PATIENCE_S
-    while time.monotonic() < deadline:
-        frame = end.receive(1.0)
-        if frame is not None:
-            return frame
-    raise AssertionError("a frame was lost")
-
-
-def _send(end: Transport, frame: Frame) -> None:
-    assert end.try_send(frame), f"there is room for {frame!r:.200}"
-
-
-def _nothing_comes(end: Transport) -> None:
-    frame = end.receive(0)
-    assert frame is None, f"nothing was sent, but {frame!r} came"
-
-
-def _same(expected: Any, actual: Any) -> None:
-    assert expected == actual, f"{expected!r:.200} became {actual!r:.200}"
-
-
-def _numpy() -> Any:
-    return importlib.import_module("numpy")
-
-
-def _same_tensor(expected: Any, actual: Any) -> None:
-    np = _numpy()
-    expected, actual = np.asarray(expected), np.asarray(actual)
-    _same(
-        (expected.dtype, expected.shape, expected.tobytes()), (actual.dtype, actual.shape, actual.tobytes())
-    )
 
 
 # ------------------------------------------------------------------------------------------------------ frames
@@ -104,9 +76,9 @@ def _requests_arrive_whole_and_once(host: HostTransport, worker: WorkerTransport
             Request("command", text, number, LONG, 2**62 + number),
             Request("short", text, None, SHORT),
         ):
-            _send(host, request)
-            _same(request, _receive(worker))
-    _nothing_comes(worker)
+            send(host, request)
+            same(request, next_frame(worker))
+    nothing_comes(worker)
 
 
 def _responses_arrive_whole_and_once(host: HostTransport, worker: WorkerTransport) -> None:
@@ -114,17 +86,17 @@ def _responses_arrive_whole_and_once(host: HostTransport, worker: WorkerTranspor
         failure = Failure("command_failed", text, "ValueError", text)
         _exchange_request(host, worker, number)
         response = Response("command", text, text, [], failure, number, LONG)
-        _send(worker, response)
-        _same(response, _with_list(_receive(host)))
-    _nothing_comes(host)
+        send(worker, response)
+        same(response, _with_list(next_frame(host)))
+    nothing_comes(host)
 
 
 def _exit_and_exiting_arrive(host: HostTransport, worker: WorkerTransport) -> None:
-    _send(host, Exit())
-    _same(Exit(), _receive(worker))
-    _send(worker, Exiting())
-    _same(Exiting(), _receive(host))
-    _nothing_comes(host)
+    send(host, Exit())
+    same(Exit(), next_frame(worker))
+    send(worker, Exiting())
+    same(Exiting(), next_frame(host))
+    nothing_comes(host)
 
 
 def _requests_keep_their_order_whatever_the_room(host: HostTransport, worker: WorkerTransport) -> None:
@@ -133,41 +105,41 @@ def _requests_keep_their_order_whatever_the_room(host: HostTransport, worker: Wo
         sent += 1
     assert sent > 0, "there is room for a first request"
     refused = sent < _MANY
-    _same([str(number) for number in range(sent)], [_parameters(_receive(worker)) for _ in range(sent)])
-    _nothing_comes(worker)
+    same([str(number) for number in range(sent)], [_parameters(next_frame(worker)) for _ in range(sent)])
+    nothing_comes(worker)
     if refused:
-        _send(host, Request("command", "again", sent + 1))
-        _same("again", _parameters(_receive(worker)))
+        send(host, Request("command", "again", sent + 1))
+        same("again", _parameters(next_frame(worker)))
 
 
 def _a_response_is_not_lost_to_the_next(host: HostTransport, worker: WorkerTransport) -> None:
     """Whether there is room for two or not."""
     for number in (1, 2):
         _exchange_request(host, worker, number)
-    _send(worker, Response("command", "first", id=1))
+    send(worker, Response("command", "first", id=1))
     second = Response("command", "second", id=2)
     was_sent = worker.try_send(second)
-    _same("first", _result(_receive(host)))
+    same("first", _result(next_frame(host)))
     if not was_sent:
-        _send(worker, second)
-    _same("second", _result(_receive(host)))
+        send(worker, second)
+    same("second", _result(next_frame(host)))
 
 
 def _requests_that_were_given_up_are_known(host: HostTransport, worker: WorkerTransport) -> None:
-    _same(False, worker.is_cancelled(1))
+    same(False, worker.is_cancelled(1))
     _exchange_request(host, worker, 1)
-    _send(host, Request("command", id=2))
-    _same([1], list(host.begun([1, 2])))
+    send(host, Request("command", id=2))
+    same([1], list(host.begun([1, 2])))
     host.give_up(2)
-    _same([False, True], [worker.is_cancelled(1), worker.is_cancelled(2)])
+    same([False, True], [worker.is_cancelled(1), worker.is_cancelled(2)])
     host.give_up(1)
-    _same([True, True], [worker.is_cancelled(1), worker.is_cancelled(2)])
+    same([True, True], [worker.is_cancelled(1), worker.is_cancelled(2)])
     for number in (1, 2):
-        _send(worker, Response("command", "", id=number))
-        _receive(host)
+        send(worker, Response("command", "", id=number))
+        next_frame(host)
         if number == 1:
-            _receive(worker)
-    _same(False, worker.is_cancelled(3))
+            next_frame(worker)
+    same(False, worker.is_cancelled(3))
 
 
 # ----------------------------------------------------------------------------------------------------- waiting
@@ -175,22 +147,22 @@ def _requests_that_were_given_up_are_known(host: HostTransport, worker: WorkerTr
 
 def _receive_0_does_not_wait(host: HostTransport, worker: WorkerTransport) -> None:
     for end in (host, worker):
-        _nothing_comes(end)
+        nothing_comes(end)
 
 
 def _wake_ends_a_wait_or_the_next_one(host: HostTransport, worker: WorkerTransport) -> None:
     for end in (host, worker):
         end.wake()
-        _same(None, end.receive(_PATIENCE_S))
-        _ends(lambda: end.receive(_PATIENCE_S * 2), end.wake)  # noqa: B023 - called before the loop goes on
+        same(None, end.receive(PATIENCE_S))
+        _ends(lambda: end.receive(PATIENCE_S * 2), end.wake)  # noqa: B023 - called before the loop goes on
 
 
 def _a_frame_ends_a_wait(host: HostTransport, worker: WorkerTransport) -> None:
     for number in range(1, 20):
         request = Request("command", "", number)
-        _ends(lambda: _same(request, _receive(worker)), lambda: _send(host, request))  # noqa: B023
+        _ends(lambda: same(request, next_frame(worker)), lambda: send(host, request))  # noqa: B023
         response = Response("command", "", id=number)
-        _ends(lambda: _same("", _result(_receive(host))), lambda: _send(worker, response))  # noqa: B023
+        _ends(lambda: same("", _result(next_frame(host))), lambda: send(worker, response))  # noqa: B023
 
 
 def _the_exit_handle_ends_waits(host: HostTransport, worker: WorkerTransport) -> None:
@@ -200,7 +172,7 @@ def _the_exit_handle_ends_waits(host: HostTransport, worker: WorkerTransport) ->
     handle, signal = os.pipe()
     try:
         host.watch_exit(handle)
-        _ends(lambda: host.receive(_PATIENCE_S * 2), lambda: os.write(signal, b"!"))
+        _ends(lambda: host.receive(PATIENCE_S * 2), lambda: os.write(signal, b"!"))
         host.prepare()
     finally:
         os.close(handle)
@@ -220,7 +192,7 @@ def _ends(wait: Callable[[], Any], act: Callable[[], Any]) -> None:
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
     act()
-    thread.join(_PATIENCE_S)
+    thread.join(PATIENCE_S)
     assert not thread.is_alive(), "a wait did not end"
     if failures:
         raise failures[0]
@@ -230,7 +202,7 @@ def _ends(wait: Callable[[], Any], act: Callable[[], Any]) -> None:
 
 
 def _tensors() -> List[Any]:
-    np = _numpy()
+    np = numpy()
     return [
         np.arange(12, dtype=np.float32).reshape(3, 4),
         np.arange(12, dtype=np.int64).reshape(3, 4)[::-1, ::2],
@@ -249,7 +221,7 @@ def _tags_keep_tensors_until_they_are_replaced_or_dropped(
         host.put_tensor("tag", tensor)
         _exchange_request(host, worker, number)
         for _ in range(2):
-            _same_tensor(tensor, worker.get_tensor("tag", "numpy"))
+            same_tensor(tensor, worker.get_tensor("tag", "numpy"))
     host.drop_tensor("tag")
     host.drop_tensor("tag")
     _exchange_request(host, worker, 1)
@@ -267,9 +239,9 @@ def _a_handlers_tensor_is_its_own(host: HostTransport, worker: WorkerTransport) 
     first = worker.get_tensor("tag", "numpy")
     host.put_tensor("tag", tensor + 1)
     _exchange_request(host, worker, 2)
-    _same_tensor(tensor, first)
+    same_tensor(tensor, first)
     first *= 2
-    _same_tensor(tensor + 1, worker.get_tensor("tag", "numpy"))
+    same_tensor(tensor + 1, worker.get_tensor("tag", "numpy"))
 
 
 def _results_arrive_and_stay(host: HostTransport, worker: WorkerTransport) -> None:
@@ -277,19 +249,19 @@ def _results_arrive_and_stay(host: HostTransport, worker: WorkerTransport) -> No
     kept: List[Tuple[List[Any], List[Any]]] = []
     for number, tensors in enumerate((_tensors(), _tensors()[:2], [], [_tensors()[0] + 1]), 1):
         _exchange_request(host, worker, number)
-        _send(worker, Response("command", "ok", attachments=tensors, id=number))
-        response = _receive(host)
+        send(worker, Response("command", "ok", attachments=tensors, id=number))
+        response = next_frame(host)
         assert isinstance(response, Response), f"a response became {response!r}"
         kept.append((tensors, list(response.attachments)))
     for expected, actual in kept:
-        _same(len(expected), len(actual))
+        same(len(expected), len(actual))
         for one, other in zip(expected, actual):
-            _same_tensor(one, other)
+            same_tensor(one, other)
 
 
 def _attachments_arrive_as_they_were(host: HostTransport, worker: WorkerTransport) -> None:
     """Of each kind, both ways; also if their owner changes them before the request is sent, or the same one is sent twice."""
-    np = _numpy()
+    np = numpy()
     changed = np.arange(3, dtype=np.float32)
     sent = [
         *_tensors(),
@@ -302,33 +274,20 @@ def _attachments_arrive_as_they_were(host: HostTransport, worker: WorkerTranspor
     ]
     placed = [host.place(attachment) for attachment in sent]
     changed += 1
-    expected = [_plain(attachment) for attachment in [*sent[: len(_tensors())], changed - 1, *sent[-5:]]]
+    expected = [plain(attachment) for attachment in [*sent[: len(_tensors())], changed - 1, *sent[-5:]]]
     for number in (1, 2):
-        _send(host, Request("command", "[[1]]", number, typed=True, form=JSON, attachments=placed))
-        request = _receive(worker)
+        send(host, Request("command", "[[1]]", number, typed=True, form=JSON, attachments=placed))
+        request = next_frame(worker)
         assert isinstance(request, Request), f"a request became {request!r}"
-        _same((True, JSON, "[[1]]"), (request.typed, request.form, request.parameters))
+        same((True, JSON, "[[1]]"), (request.typed, request.form, request.parameters))
         values = [attachment.value("numpy") for attachment in request.attachments]
-        _same(expected, [_plain(value) for value in values])
-        _let_go(request)
-        _send(worker, Response("command", "", attachments=values, id=number, form=ATTACHMENTS))
-        response = _receive(host)
+        same(expected, [plain(value) for value in values])
+        let_go(request)
+        send(worker, Response("command", "", attachments=values, id=number, form=ATTACHMENTS))
+        response = next_frame(host)
         assert isinstance(response, Response), f"a response became {response!r}"
-        _same(ATTACHMENTS, response.form)
-        _same(expected, [_plain(value) for value in response.attachments])
-
-
-def _let_go(request: Request) -> None:
-    for attachment in request.attachments:
-        attachment.let_go()
-
-
-def _plain(attachment: Any) -> Any:
-    """For comparisons."""
-    if kind_of(attachment) != TENSOR:
-        return attachment
-    attachment = _numpy().asarray(attachment)
-    return str(attachment.dtype), tuple(attachment.shape), attachment.tolist()
+        same(ATTACHMENTS, response.form)
+        same(expected, [plain(value) for value in response.attachments])
 
 
 def _what_is_kept_of_an_attachment_stays(host: HostTransport, worker: WorkerTransport) -> None:
@@ -336,36 +295,36 @@ def _what_is_kept_of_an_attachment_stays(host: HostTransport, worker: WorkerTran
     kept: List[Any] = []
     for number in range(1, 5):
         placed = [host.place(np_array + number) for np_array in _tensors()[:2]]
-        _send(host, Request("command", "", number, attachments=placed))
+        send(host, Request("command", "", number, attachments=placed))
         del placed
-        request = _receive(worker)
+        request = next_frame(worker)
         assert isinstance(request, Request), f"a request became {request!r}"
         kept.append([attachment.value("numpy") for attachment in request.attachments])
-        _let_go(request)
-        _send(worker, Response("command", id=number))
-        _receive(host)
+        let_go(request)
+        send(worker, Response("command", id=number))
+        next_frame(host)
     for number, tensors in enumerate(kept, 1):
         for one, other in zip(_tensors(), tensors):
-            _same_tensor(one + number, other)
+            same_tensor(one + number, other)
 
 
 def _what_tsr_cannot_hold_is_refused_and_nothing_sent(host: HostTransport, worker: WorkerTransport) -> None:
-    np = _numpy()
+    np = numpy()
     no_tensor = np.array(["text"])
     _exchange_request(host, worker, 1)
-    for send in (
+    for attempt in (
         lambda: host.put_tensor("tag", no_tensor),
         lambda: host.place(no_tensor),
         lambda: worker.try_send(Response("command", "bad", attachments=[np.ones(1), no_tensor], id=1)),
     ):
         try:
-            send()
+            attempt()
         except FormatError:
             continue
         raise AssertionError("an array of texts was accepted as a tensor")
-    _nothing_comes(host)
-    _send(worker, Response("command", "good", id=1))
-    _same("good", _result(_receive(host)))
+    nothing_comes(host)
+    send(worker, Response("command", "good", id=1))
+    same("good", _result(next_frame(host)))
 
 
 # -------------------------------------------------------------------------------------------------- life
@@ -375,10 +334,10 @@ def _prepare_forgets_what_was_said_and_keeps_tags(host: HostTransport, worker: W
     tensor = _tensors()[0]
     host.put_tensor("tag", tensor)
     _exchange_request(host, worker, 1)
-    _send(worker, Response("command", "old", id=1))
-    _send(host, Request("command", "old", 2))
+    send(worker, Response("command", "old", id=1))
+    send(host, Request("command", "old", 2))
     host.prepare()
-    _nothing_comes(host)
+    nothing_comes(host)
 
 
 def _closing_twice_is_closing_once(host: HostTransport, worker: WorkerTransport) -> None:
@@ -392,9 +351,9 @@ def _spoiled_by(spoil: Callable[[HostTransport], None]) -> Check:
         _exchange_request(host, worker, 1)
         spoil(host)
         try:
-            frame = host.receive(_PATIENCE_S)
+            frame = host.receive(PATIENCE_S)
         except RemoteProtocolError:
-            _nothing_comes(host)
+            nothing_comes(host)
             return
         raise AssertionError(f"bytes that are not a frame became {frame!r}")
 
@@ -405,8 +364,8 @@ def _spoiled_by(spoil: Callable[[HostTransport], None]) -> Check:
 
 
 def _exchange_request(host: HostTransport, worker: WorkerTransport, number: int) -> None:
-    _send(host, Request("command", "", number))
-    _same(Request("command", "", number), _receive(worker))
+    send(host, Request("command", "", number))
+    same(Request("command", "", number), next_frame(worker))
 
 
 def _with_list(frame: Frame) -> Frame:

@@ -92,6 +92,14 @@ class FallbackHost(HostTransport):
         """See HostTransport."""
         self._end.give_up(request_id)
 
+    def ask_to_stop(self, request_id: int) -> None:
+        """See HostTransport."""
+        self._end.ask_to_stop(request_id)
+
+    def waits_for(self, request_ids: Sequence[int]) -> Dict[int, int]:
+        """See HostTransport."""
+        return self._end.waits_for(request_ids)
+
     def begun(self, request_ids: Sequence[int]) -> Dict[int, Optional[int]]:
         """See HostTransport."""
         return self._end.begun(request_ids)

@@ -11,7 +11,19 @@ from typing import Any, Deque, Dict, List, Optional, Sequence, Set, Tuple
 
 from .._base.tensor import DType, Library, allocate, imported_library
 from .._protocol.attachments import read_stored
-from .._protocol.frame import Exit, Exiting, Frame, Ready, Request, Response
+from .._protocol.frame import (
+    Answer,
+    Ask,
+    Credit,
+    Exit,
+    Exiting,
+    Frame,
+    Item,
+    Progress,
+    Ready,
+    Request,
+    Response,
+)
 from .._protocol.tsr import decode, encode
 from .file.watch import SleepWatch
 from .transport import HostTransport, Offer, PlacedBytes, Taken, WorkerTransport
@@ -30,6 +42,7 @@ class _Inbox:
         self._lock = threading.Lock()
         self.closed = False
         self.given_up: Set[int] = set()  # ids of requests
+        self.stopping: Set[int] = set()
 
     def put(self, frame: Frame) -> None:
         self.frames.append(frame)
@@ -37,6 +50,10 @@ class _Inbox:
 
     def take(self) -> Optional[Frame]:
         return self.frames.popleft() if self.frames else None
+
+    def has_response(self) -> bool:
+        """Whether there is no room for another."""
+        return sum(isinstance(waiting, Response) for waiting in tuple(self.frames)) >= _RESPONSES
 
     def wait(self, timeout_s: float, exit_handle: Optional[int]) -> bool:
         return self._watch.wait(timeout_s, exit_handle)
@@ -118,9 +135,10 @@ class MemoryHost(_MemoryEnd, HostTransport):
 
     def try_send(self, frame: Frame) -> bool:
         """See Transport."""
-        if not isinstance(frame, (Request, Exit)):
+        if not isinstance(frame, (Request, Exit, Item, Credit, Answer)):
             raise TypeError(f"a host does not send {frame!r}")
-        if len(self._others.frames) >= _REQUESTS:
+        waiting = sum(isinstance(waiting, (Request, Exit)) for waiting in tuple(self._others.frames))
+        if isinstance(frame, (Request, Exit)) and waiting >= _REQUESTS:
             return False
         self._others.put(replace(frame))
         self._sent = frame
@@ -156,6 +174,11 @@ class MemoryHost(_MemoryEnd, HostTransport):
     def give_up(self, request_id: int) -> None:
         """See HostTransport."""
         self._others.given_up.add(request_id)
+        self._others.wake()
+
+    def ask_to_stop(self, request_id: int) -> None:
+        """See HostTransport."""
+        self._others.stopping.add(request_id)
 
     def begun(self, request_ids: Sequence[int]) -> Dict[int, Optional[int]]:
         """See HostTransport."""
@@ -168,7 +191,7 @@ class MemoryHost(_MemoryEnd, HostTransport):
 
     def _look(self) -> Optional[Frame]:
         frame = super()._look()
-        if isinstance(frame, Response):
+        if isinstance(frame, (Response, Item, Ask)):
             library = self._library or imported_library()
             frame.attachments = [_value(placed, library) for placed in frame.attachments]
         if frame is not None:
@@ -203,11 +226,11 @@ class MemoryWorker(_MemoryEnd, WorkerTransport):
 
     def try_send(self, frame: Frame) -> bool:
         """See Transport."""
-        if not isinstance(frame, (Ready, Response, Exiting)):
+        if not isinstance(frame, (Ready, Response, Exiting, Item, Credit, Progress, Ask)):
             raise TypeError(f"a worker does not send {frame!r}")
-        if isinstance(frame, Response):
-            if sum(isinstance(waiting, Response) for waiting in tuple(self._others.frames)) >= _RESPONSES:
-                return False
+        if isinstance(frame, Response) and self._others.has_response():
+            return False
+        if isinstance(frame, (Response, Item, Ask)):
             frame = replace(frame, attachments=[PlacedBytes.of(one) for one in frame.attachments])
         self._others.put(replace(frame))
         return True
@@ -216,13 +239,17 @@ class MemoryWorker(_MemoryEnd, WorkerTransport):
         """See WorkerTransport."""
         return request_id in self._own.given_up
 
+    def is_stopping(self, request_id: int) -> bool:
+        """See WorkerTransport."""
+        return request_id in self._own.stopping
+
     def get_tensor(self, tag: str, library: Optional[Library]) -> Any:
         """See WorkerTransport."""
         return decode(self._tags[tag], library)
 
     def _look(self) -> Optional[Frame]:
         frame = super()._look()
-        if isinstance(frame, Request) and frame.attachments:
+        if isinstance(frame, (Request, Item, Answer)) and frame.attachments:
             frame.attachments = [_Attachment(placed) for placed in frame.attachments]
         if frame is None and self._others.closed and not self._told_to_leave:
             self._told_to_leave = True

@@ -11,11 +11,14 @@ from .._base.errors import CommandError, RemoteProtocolError
 from .._base.tensor import DType, Library
 from .._protocol.attachments import stored
 from .._protocol.body import kind_of
-from .._protocol.frame import Failure, Frame, Item, Response
+from .._protocol.frame import Ask, Failure, Frame, Item, Response
 from .._protocol.tsr import encode
 
 # The code of a RemoteProtocolError after which an end can receive nothing more.
 BROKEN_RING = "broken_ring"
+
+# What a call waits for at the worker.
+NOTHING, FOR_CREDIT, FOR_ITEM, FOR_ANSWER = range(4)
 
 
 class Unreadable(RemoteProtocolError):
@@ -90,15 +93,16 @@ class Transport(abc.ABC):
     thread at a time may be in ``try_send``.
     """
 
-    # Whether it carries Item and Credit.
+    # Whether it carries Item and Credit. If not, an input is sent as WholeInput.
     can_stream = True
 
     @abc.abstractmethod
     def try_send(self, frame: Frame) -> bool:
         """Hand a frame to the other end; False if there is no room for it at the moment.
 
-        The attachments of a Response may be any tensors that TSR can hold, bytes, and arrays of numbers. Raises FormatError for others,
-        and then sends nothing. Those of a Request are what ``place`` made of them.
+        The attachments of what a worker sends may be any tensors that TSR can hold, bytes, and arrays of numbers. Raises FormatError for
+        others, and then sends nothing. Those of what a host sends are what ``place`` made of them. A Progress finds room only if there is
+        plenty.
         """
 
     @abc.abstractmethod
@@ -107,8 +111,9 @@ class Transport(abc.ABC):
 
         Returns None if nothing came, which may be early, after ``wake`` or when there may be room to send again. Raises
         RemoteProtocolError once for bytes that are not a frame, which are then consumed (at a host's end, Unreadable); but every time if
-        its code is BROKEN_RING, after which frames can no longer be told apart. The attachments of a Response are real tensors, bytes and
-        arrays, owned by the caller; those of a Request are Received. An empty command of a Response means its request's.
+        its code is BROKEN_RING, after which frames can no longer be told apart. The attachments of what a host receives are real tensors,
+        bytes and arrays, owned by the caller; those of what a worker receives are Received. An empty command of a Response means its
+        request's.
         """
 
     @abc.abstractmethod
@@ -148,7 +153,7 @@ class HostTransport(Transport):
 
     @abc.abstractmethod
     def place(self, attachment: Any) -> Placed:
-        """Keep a tensor, bytes or an array of numbers for a request to come, as it is now. Raises FormatError, ArenaFull."""
+        """Keep a tensor, bytes or an array of numbers for a frame to come, as it is now. Raises FormatError, ArenaFull."""
 
     @abc.abstractmethod
     def put_tensor(self, tag: str, tensor: Any) -> None:
@@ -177,6 +182,17 @@ class HostTransport(Transport):
         """Tell the worker that this request, which was sent, has been given up."""
 
     @abc.abstractmethod
+    def ask_to_stop(self, request_id: int) -> None:
+        """Ask the worker to finish this request, which was sent, early."""
+
+    def waits_for(self, request_ids: Sequence[int]) -> Dict[int, int]:
+        """What those of these unanswered requests that wait for something wait for at the worker, as far as it is known: FOR_CREDIT,
+        FOR_ITEM or FOR_ANSWER.
+        """
+        del request_ids
+        return {}
+
+    @abc.abstractmethod
     def begun(self, request_ids: Sequence[int]) -> Dict[int, Optional[int]]:
         """Which of these unanswered requests, oldest first, the worker may have begun, and when, in nanoseconds of
         ``time.perf_counter_ns``; None if that is unknown. A request whose response has come since may be among them.
@@ -203,6 +219,11 @@ def item_not_taken_in(item_id: Optional[int], error: Exception) -> Item:
         name, message = _lack_of(error)
         return Item(item_id, error=CommandError("command_failed", message, name, message))
     return Item(item_id, error=error)
+
+
+def ask_not_taken_in(ask_id: Optional[int], error: Exception) -> Ask:
+    """The same for an Ask."""
+    return Ask(ask_id, "", error=item_not_taken_in(ask_id, error).error)
 
 
 def _lack_of(error: Exception) -> Tuple[str, str]:
@@ -258,6 +279,13 @@ class WorkerTransport(Transport):
     @abc.abstractmethod
     def is_cancelled(self, request_id: int) -> bool:
         """Whether the host has given up this request, which is unanswered. May be called from a signal handler."""
+
+    @abc.abstractmethod
+    def is_stopping(self, request_id: int) -> bool:
+        """Whether the host has asked for an early end of this request, which is unanswered."""
+
+    def note_wait(self, request_id: int, what: int) -> None:
+        """What a request in work waits for from now on: NOTHING, FOR_CREDIT, FOR_ITEM or FOR_ANSWER."""
 
     @abc.abstractmethod
     def get_tensor(self, tag: str, library: Optional[Library]) -> Any:

@@ -37,6 +37,10 @@ class ChildEnd(WorkerTransport):
         """See WorkerTransport."""
         return self._parents.is_cancelled(request_id)
 
+    def is_stopping(self, request_id: int) -> bool:
+        """See WorkerTransport."""
+        return self._parents.is_stopping(request_id)
+
     def get_tensor(self, tag: str, library: Optional[Library]) -> Any:
         """See WorkerTransport."""
         raise _no_session("get_tensors")

@@ -2,16 +2,16 @@
 
 import os
 import time
-from typing import Optional
+from typing import List, Optional
 
-from ..._protocol.frame import (
-    Frame,
-)
+from ..._protocol.frame import Frame
 from ..session_place import SessionPlace
 from .watch import Backoff, watch_directory
 
-# The file with the ids of the requests that the host has given up.
+# The file with the ids of the requests that the host has given up, or with this word in front, asked to stop.
 CANCEL = "cancel.txt"
+STOP = "stop "
+PROGRESS, ASK, ANSWER = "progress.json", "ask.json", "answer.json"
 
 
 # How long to wait before retrying what failed because something ran out, such as descriptors.
@@ -67,6 +67,15 @@ class FileEnd:
 
     def _tensor_path(self, tag: str) -> str:
         return self._path(f"{tag}.tsr")
+
+
+def mark_of(path: str) -> Optional[List[int]]:
+    """A value that changes when someone writes the file; None if there is none."""
+    try:
+        status = os.stat(path)
+    except FileNotFoundError:
+        return None
+    return [status.st_ino, status.st_mtime_ns, status.st_size]
 
 
 def now_ms() -> int:

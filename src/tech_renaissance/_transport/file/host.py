@@ -7,7 +7,7 @@ import contextlib
 import errno
 import functools
 import os
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 from ..._base.errors import FormatError, RemoteProtocolError
 from ..._base.names import check_name
@@ -15,24 +15,39 @@ from ..._base.run_out import has_run_out
 from ..._base.tensor import DType, Library, allocate, imported_library
 from ..._protocol.attachments import read_stored
 from ..._protocol.frame import (
+    Answer,
     Exit,
     Exiting,
     Frame,
-    Named,
     Ready,
     Request,
     Response,
+)
+from ..._protocol.message import (
+    Named,
+    decode_ask,
+    decode_progress,
     decode_request,
     decode_response,
+    encode_answer,
     encode_request,
-    id_of_response,
+    id_of,
 )
 from ..._protocol.tsr import export_tsr, read_tsr
 from ..._system import files
 from ..session_files import read_status, read_worker_info, says_ready
 from ..session_place import SessionPlace
-from ..transport import HostTransport, Offer, Placed, PlacedBytes, Taken, Unreadable, not_taken_in
-from .end import CANCEL, FileEnd, now_ms
+from ..transport import (
+    HostTransport,
+    Offer,
+    Placed,
+    PlacedBytes,
+    Taken,
+    Unreadable,
+    ask_not_taken_in,
+    not_taken_in,
+)
+from .end import ANSWER, ASK, CANCEL, PROGRESS, STOP, FileEnd, mark_of, now_ms
 
 
 class _Sending(NamedTuple):
@@ -66,8 +81,11 @@ class FileHost(FileEnd, HostTransport):
         self._taken: Tuple[Taken, Optional[bytes]] = (None, None)  # with the response's bytes
         self._is_removed = True  # whether the response that was taken has been removed
         self._sending: Optional[_Sending] = None
-        self._given_up: Dict[Optional[int], None] = {}  # ids of unanswered requests
+        self._cancel: Dict[Optional[int], str] = {}  # the lines of cancel.txt, by ids of unanswered requests
         self._attached: Dict[Optional[int], List[str]] = {}  # the names of their attachments
+        self._progress: Optional[List[int]] = None  # the mark of the Progress that was read last
+        self._asking: Optional[int] = None  # the last call that has asked
+        self._ask: Optional[List[int]] = None  # the mark of the Ask that was read last
 
     def empty(self, dtype: DType, shape: Sequence[int], library: Library) -> Any:
         """See HostTransport."""
@@ -78,7 +96,8 @@ class FileHost(FileEnd, HostTransport):
         self._exit_handle = self._sending = None
         self._taken = (None, None)
         self._ready = self._left = False
-        self._given_up.clear()
+        self._progress = self._ask = self._asking = None
+        self._cancel.clear()
         for request_id in list(self._attached):
             self._remove_attachments(request_id)
         if self._place.is_lost():  # it was removed and has been made again
@@ -92,6 +111,9 @@ class FileHost(FileEnd, HostTransport):
             "worker.json",
             "stack.txt",
             CANCEL,
+            PROGRESS,
+            ASK,
+            ANSWER,
         ):
             files.discard(self._path(name))
         return self._offer
@@ -102,9 +124,17 @@ class FileHost(FileEnd, HostTransport):
 
     def give_up(self, request_id: int) -> None:
         """See HostTransport."""
-        self._given_up[request_id] = None
+        self._list(request_id, str(request_id))
+
+    def ask_to_stop(self, request_id: int) -> None:
+        """See HostTransport."""
+        if request_id not in self._cancel:  # giving up is more
+            self._list(request_id, f"{STOP}{request_id}")
+
+    def _list(self, request_id: int, line: str) -> None:
+        self._cancel[request_id] = line
         if not self._place.is_lost():
-            files.write(self._path(CANCEL), "\n".join(map(str, list(self._given_up))).encode())
+            files.write(self._path(CANCEL), "\n".join(list(self._cancel.values())).encode())
 
     def begun(self, request_ids: Sequence[int]) -> Dict[int, Optional[int]]:
         """See HostTransport. The worker takes a request by renaming its file."""
@@ -144,16 +174,14 @@ class FileHost(FileEnd, HostTransport):
 
     def try_send(self, frame: Frame) -> bool:
         """See Transport."""
-        if not isinstance(frame, (Request, Exit)):
+        if not isinstance(frame, (Request, Exit, Answer)):
             raise TypeError(f"a host does not send {frame!r}")
-        path = self._path("request.json")
+        path = self._path(ANSWER if isinstance(frame, Answer) else "request.json")
         self._sending = sending = _Sending(frame, files.temporary_path(path), is_whole=False)
         if os.path.exists(path) or self._place.is_lost():  # a worker that lost its directory leaves
             return False
         try:
-            request = Request("exit") if isinstance(frame, Exit) else frame
-            named = self._write_attachments(request) if request.attachments else ()
-            self._publish(sending, path, encode_request(request, named, now_ms()))
+            self._publish(sending, path, self._text_of(frame))
         except OSError as error:
             if not self._lacks(error):
                 raise
@@ -161,10 +189,21 @@ class FileHost(FileEnd, HostTransport):
         self.lack = ""
         return True
 
-    def _write_attachments(self, request: Request) -> Sequence[Named]:
-        placed: Sequence[Placed] = request.attachments
-        named = [(one.kind, f"_{request.id}_{index}") for index, one in enumerate(placed)]
-        self._attached[request.id] = [name for _, name in named]
+    def _text_of(self, frame: Union[Request, Exit, Answer]) -> str:
+        """The text of a frame whose attachments are written."""
+        if isinstance(frame, Answer):
+            return encode_answer(frame, self._write_attachments(frame, "answer"))
+        request = Request("exit") if isinstance(frame, Exit) else frame
+        return encode_request(request, self._write_attachments(request, request.id), now_ms())
+
+    def _write_attachments(
+        self, frame: Union[Request, Answer], prefix: Union[str, int, None]
+    ) -> Sequence[Named]:
+        if not frame.attachments:
+            return ()
+        placed: Sequence[Placed] = frame.attachments
+        named = [(one.kind, f"_{prefix}_{index}") for index, one in enumerate(placed)]
+        self._attached.setdefault(frame.id, []).extend(name for _, name in named)
         for one, (_, name) in zip(placed, named):
             files.write(self._tensor_path(name), one.tsr())
         return named
@@ -221,6 +260,9 @@ class FileHost(FileEnd, HostTransport):
             if not isinstance(self.taken, Ready):
                 return self._look_for_ready()
             self._ready = True
+        return self._look_for_frame()
+
+    def _look_for_frame(self) -> Optional[Frame]:
         data: Optional[bytes] = None
         try:
             data = files.read(self._path("response.json"))
@@ -228,6 +270,9 @@ class FileHost(FileEnd, HostTransport):
             if leaves:  # its last response was written before that
                 data = files.read(self._path("response.json"))
             self.lack = ""
+            said = self._look_for_progress() or self._look_for_ask()  # before the response
+            if said is not None:
+                return said
             if data is None:
                 return self._take(Exiting()) if leaves else None
             if not self._is_removed and data == self._taken[1]:  # an exception came in between
@@ -241,11 +286,45 @@ class FileHost(FileEnd, HostTransport):
                 return None
             text = f"the response cannot be read: {error or 'this host has no memory for it'}"
             raise self._refuse(RemoteProtocolError("bad_frame", text), data) from error
-        self._given_up.pop(response.id, None)
+        self._cancel.pop(response.id, None)
         self._is_removed = False
         self._take(response, data)
         self._remove_response()
         return response
+
+    def _look_for_progress(self) -> Optional[Frame]:
+        path = self._path(PROGRESS)
+        mark = mark_of(path)
+        if mark is None or mark == self._progress:
+            return None
+        self._progress = mark
+        try:
+            return self._take(decode_progress(files.read(path) or b""), self._taken[1])
+        except RemoteProtocolError:  # there may be another
+            return None
+
+    def _look_for_ask(self) -> Optional[Frame]:
+        path = self._path(ASK)
+        mark = mark_of(path)
+        if mark is None:
+            return None
+        data = files.read(path) or b""
+        names: Sequence[Named] = ()
+        try:
+            ask = decode_ask(data)
+            names = ask.attachments
+            if mark != self._ask:  # else an exception came in between
+                ask.attachments = self._loaded(names)
+        except (RemoteProtocolError, ImportError, MemoryError) as error:
+            ask = ask_not_taken_in(id_of(data), error)
+        is_new, self._ask = mark != self._ask, mark
+        if is_new:
+            self._asking = ask.id
+            self._take(ask, self._taken[1])
+        for _, name in names:
+            files.discard(self._tensor_path(name))
+        files.remove(path)
+        return ask if is_new else None
 
     def _remove_response(self) -> None:
         files.remove(self._path("response.json"))
@@ -254,23 +333,35 @@ class FileHost(FileEnd, HostTransport):
     def _decode(self, data: bytes) -> Response:
         response = decode_response(data)
         try:
-            response.attachments = [
-                read_stored(kind, functools.partial(self._load, name), self._library)
-                for kind, name in response.attachments
-            ]
+            response.attachments = self._loaded(response.attachments)
         except (ImportError, MemoryError) as error:
             return not_taken_in(response.id, response.dialect, error)
         return response
 
+    def _loaded(self, attachments: Sequence[Named]) -> List[Any]:
+        return [
+            read_stored(kind, functools.partial(self._load, name), self._library)
+            for kind, name in attachments
+        ]
+
     def _take(self, frame: Frame, data: Optional[bytes] = None) -> Frame:
         self._taken = (frame, data)
-        if self._attached and isinstance(frame, Response):
-            self._remove_attachments(frame.id)
+        if isinstance(frame, Response):
+            self._remove_rest(frame.id)
         return frame
+
+    def _remove_rest(self, request_id: Optional[int]) -> None:
+        """What a call that is done has left."""
+        if self._attached:
+            self._remove_attachments(request_id)
+        if self._asking == request_id:
+            self._asking = None
+            for name in (ASK, ANSWER):
+                files.discard(self._path(name))
 
     def _refuse(self, error: RemoteProtocolError, data: Optional[bytes]) -> Unreadable:
         self._is_removed = False
-        unreadable = Unreadable(error, id_of_response(data or b""))
+        unreadable = Unreadable(error, id_of(data or b""))
         self._taken = (unreadable, data)
         files.discard(self._path("response.json"))
         self._is_removed = True

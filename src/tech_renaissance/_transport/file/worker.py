@@ -16,16 +16,26 @@ from ..._protocol.attachments import read_stored, stored
 from ..._protocol.body import kind_of
 from ..._protocol.frame import (
     LONG,
+    Answer,
+    Ask,
     Exit,
     Exiting,
+    Failure,
     Frame,
     MalformedRequest,
-    Named,
+    Progress,
     Ready,
     Request,
     Response,
+)
+from ..._protocol.message import (
+    Named,
+    decode_answer,
     decode_request,
+    encode_ask,
+    encode_progress,
     encode_response,
+    id_of,
 )
 from ..._protocol.tsr import export_tsr, read_tsr
 from ..._system import files
@@ -33,7 +43,7 @@ from ..._system.fork import Forks
 from ..session_files import read_status, write_status, write_worker_info
 from ..session_place import SessionPlace
 from ..transport import WorkerTransport
-from .end import CANCEL, FileEnd, now_ms
+from .end import ANSWER, ASK, CANCEL, PROGRESS, STOP, FileEnd, mark_of, now_ms
 
 _Result = TypeVar("_Result")
 
@@ -47,11 +57,12 @@ _LIST_NBYTES = 1 << 16
 
 
 class _Attachment:
-    """An attachment of a request; see Received. It stays in its file until its host has got the answer."""
+    """An attachment of a request; see Received. It stays in its file until its host has got the answer. That of an Answer is the worker's."""
 
-    def __init__(self, kind: int, path: str) -> None:
+    def __init__(self, kind: int, path: str, *, is_ours: bool = False) -> None:
         self._kind = kind
         self._path = path
+        self._is_ours = is_ours
 
     def value(self, library: Optional[Library]) -> Any:
         """See Received. Read anew each time."""
@@ -59,6 +70,8 @@ class _Attachment:
 
     def let_go(self) -> None:
         """See Received."""
+        if self._is_ours:
+            files.discard(self._path)
 
     def _read(self, library: Optional[Library]) -> Any:
         with files.open_plain(self._path) as file:
@@ -77,6 +90,8 @@ class FileWorker(FileEnd, WorkerTransport):
         self._has_waited = False  # for room for a response
         self._told_to_leave = False
         self._is_ready = False
+        self._is_asking = False  # an Ask has no Answer yet
+        self._has_told = False  # there may be a Progress
         self._unwritten_status = ""  # because the disk was full
         self._generation = Forks.generation
 
@@ -91,10 +106,18 @@ class FileWorker(FileEnd, WorkerTransport):
 
     def is_cancelled(self, request_id: int) -> bool:
         """See WorkerTransport."""
+        return self._is_listed(str(request_id))
+
+    def is_stopping(self, request_id: int) -> bool:
+        """See WorkerTransport."""
+        return self._is_listed(f"{STOP}{request_id}")
+
+    def _is_listed(self, line: str) -> bool:
         try:
-            return str(request_id).encode() in (files.read(self._path(CANCEL), _LIST_NBYTES) or b"").split()
+            lines = (files.read(self._path(CANCEL), _LIST_NBYTES) or b"").splitlines()
         except OSError:
             return False
+        return line.encode() in map(bytes.strip, lines)
 
     def get_tensor(self, tag: str, library: Optional[Library]) -> Any:
         """See WorkerTransport."""
@@ -113,6 +136,10 @@ class FileWorker(FileEnd, WorkerTransport):
         """See Transport."""
         if isinstance(frame, Response):
             return self._in_place(lambda: self._try_respond(frame))
+        if isinstance(frame, Ask):
+            return self._in_place(lambda: self._try_ask(frame))
+        if isinstance(frame, Progress):
+            return self._in_place(lambda: self._try_tell(frame))
         if isinstance(frame, Ready):
             self._place.check()
             write_worker_info(self.directory, frame.info)
@@ -149,15 +176,55 @@ class FileWorker(FileEnd, WorkerTransport):
         if named:  # that may have taken long
             self._place.check()
         self._remove_results_from(len(named))
-        try:
-            files.write(path, encode_response(response, named, now_ms()).encode())
-        except OSError as error:
-            if is_full_disk(error):  # there will be room again
-                return False
-            raise
+        if not self._try_write(path, encode_response(response, named, now_ms())):
+            return False
         first_line = response.error.message.partition("\n")[0] if response.error else ""
         self._set_status(f"error: {first_line}" if response.error else "ok")
         return True
+
+    def _try_ask(self, ask: Ask) -> bool:
+        path = self._path(ASK)
+        if os.path.exists(path):
+            return False
+        named: List[Named] = []
+        for attachment in ask.attachments:
+            name = f"_ask_{len(named)}"
+            export_tsr(stored(attachment), self._tensor_path(name))
+            named.append((kind_of(attachment), name))
+        self._place.check()
+        self._is_asking = True
+        return self._try_write(path, encode_ask(ask, named))
+
+    def _try_tell(self, progress: Progress) -> bool:
+        self._has_told = True
+        return self._try_write(self._path(PROGRESS), encode_progress(progress))
+
+    @staticmethod
+    def _try_write(path: str, text: str) -> bool:
+        """False if the disk is full; there will be room again."""
+        try:
+            files.write(path, text.encode())
+        except OSError as error:
+            if is_full_disk(error):
+                return False
+            raise
+        return True
+
+    def _take_answer(self) -> Optional[Answer]:
+        path = self._path(ANSWER)
+        data = files.read(path)
+        if data is None:
+            return None
+        try:
+            answer = decode_answer(data)
+            answer.attachments = [
+                _Attachment(kind, self._tensor_path(name), is_ours=True) for kind, name in answer.attachments
+            ]
+        except RemoteProtocolError as error:
+            answer = Answer(id_of(data), error=Failure(error.code, str(error)))
+        files.discard(path)
+        self._is_asking = False
+        return answer
 
     def _remove_results_from(self, index: int) -> None:
         while os.path.lexists(self._tensor_path(f"result_{index}")):
@@ -180,11 +247,17 @@ class FileWorker(FileEnd, WorkerTransport):
         if not self._told_to_leave and self._asked_to_leave():
             self._told_to_leave = True  # "exit" stays in the file, but counts as a single frame
             return Exit()
+        answer = self._take_answer() if self._is_asking else None
+        if answer is not None:
+            return answer
         claimed = self._path(".request.claimed")
         try:
             files.replace(self._path("request.json"), claimed)
         except FileNotFoundError:
             return None
+        if self._has_told:
+            self._has_told = False
+            files.discard(self._path(PROGRESS))
         try:
             frame = self._read_claimed(claimed)
         finally:
@@ -196,7 +269,7 @@ class FileWorker(FileEnd, WorkerTransport):
     def _read_claimed(self, path: str) -> Frame:
         mark = None
         while True:
-            before = _mark(path)
+            before = mark_of(path)
             try:
                 return self._with_attachments(decode_request(files.read(path) or b""))
             except OSError as error:
@@ -252,12 +325,3 @@ def _says_exit(read: Callable[[], Optional[bytes]]) -> bool:
         time.sleep(_SETTLE_S / 100)
         text = read()
     return (text or b"").strip() == b"exit"
-
-
-def _mark(path: str) -> Optional[List[int]]:
-    """A value that changes when someone writes the file."""
-    try:
-        status = os.stat(path)
-    except FileNotFoundError:
-        return None
-    return [status.st_ino, status.st_mtime_ns, status.st_size]

@@ -26,6 +26,8 @@ PARKED_SLOTS = _SLOTS[1:]
 REQUESTS, RESPONSES = 4096, 4096 + RING_NBYTES
 _GIVEN_UP_IDS = (4096 + 2 * RING_NBYTES) // 8
 _MOST_GIVEN_UP = 256
+# In an id on that list: it is not given up, but asked to stop.
+STOP = 1 << 63
 
 # Where there is no sched_yield, sleeping for no time does the same.
 yield_processor = getattr(os, "sched_yield", lambda: time.sleep(0))
@@ -139,8 +141,13 @@ def in_work(words: memoryview) -> Dict[int, int]:
     return {words[slot]: words[slot + 1] for slot in _SLOTS if words[slot]}
 
 
+def waits_in_work(words: memoryview) -> Dict[int, int]:
+    """The ids of the requests that the worker has begun and that wait for something, and for what."""
+    return {words[slot]: words[slot + 2] for slot in _SLOTS if words[slot] and words[slot + 2]}
+
+
 def give_up(words: memoryview, request_id: int) -> None:
-    """Put a request on the list of those that the host has given up."""
+    """Put a request on the list of those that the host has given up, or with STOP asked to stop."""
     count = words[GIVEN_UP]
     words[_GIVEN_UP_IDS + count % _MOST_GIVEN_UP] = request_id
     full_fence()

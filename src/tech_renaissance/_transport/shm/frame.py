@@ -12,17 +12,23 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple, cast
 
 from ..._base.errors import LocalProtocolError, RemoteProtocolError
 from ..._protocol.body import FORMS, KINDS
-from ..._protocol.frame import LONG, SHORT, Credit, Failure, Item, Request, Response, decode_failure
+from ..._protocol.frame import LONG, SHORT, Credit, Failure, Item, Request, Response
+from ..._protocol.message import decode_failure, failure_values
 
-PAD, REQUEST, EXIT, PUT, DROP, CREDIT = 0, 1, 2, 3, 4, 5
-READY, RESPONSE, EXITING, ITEM = 17, 18, 19, 20
+PAD, REQUEST, EXIT, PUT, DROP, CREDIT, INPUT_ITEM, ANSWER = range(8)
+READY, RESPONSE, EXITING, ITEM, PROGRESS, ASK, INPUT_CREDIT = range(17, 24)
 
 FLAG_SHORT = 1
 FLAG_BODY_IN_BLOCK = 2
 FLAG_DEADLINE = 4
 FLAG_TYPED = 8
 FLAG_STREAMS = 64
-_STREAMED = FLAG_TYPED | FLAG_STREAMS  # what is not typed does not stream
+FLAG_INPUT = 128  # of a Request
+FLAG_LAST = 128  # of an item of an input
+FLAG_WAITING = 256
+# What is not typed does not stream, and has no input.
+_STREAMED = FLAG_TYPED | FLAG_STREAMS
+_FED = FLAG_TYPED | FLAG_INPUT
 FORM_SHIFT = 4  # the form of a body stands in two bits above these flags
 _FORM_MASK = 3
 # The body of a larger frame travels in a block, to leave room in the ring for others.
@@ -78,7 +84,8 @@ def decode_attachments(data: bytes) -> Sequence[Attached]:
     return tuple(attached)
 
 
-def _form(flags: int) -> int:
+def form_of(flags: int) -> int:
+    """The form of a body. Raises RemoteProtocolError."""
     form = flags >> FORM_SHIFT & _FORM_MASK
     if form not in FORMS:
         raise RemoteProtocolError("bad_frame", f"a body of the form {form}")
@@ -98,7 +105,7 @@ def encode_request(request: Request, attached: Sequence[Attached] = ()) -> bytes
     end = PADDING[length & 7]
     if request.typed or request.form:
         flags |= (FLAG_TYPED if request.typed else 0) | request.form << FORM_SHIFT
-        flags |= FLAG_STREAMS if request.streams else 0
+        flags |= (FLAG_STREAMS if request.streams else 0) | (FLAG_INPUT if request.input else 0)
     if attached:
         end += encode_attachments(attached)
     if request.deadline_ns is not None:
@@ -126,17 +133,18 @@ def decode_request(frame: bytes) -> Request:
             SHORT if flags & FLAG_SHORT else LONG,
             int.from_bytes(frame[stop:], "little") if flags & FLAG_DEADLINE else None,
             bool(flags & FLAG_TYPED),
-            _form(flags),
+            form_of(flags),
             decode_attachments(frame[end + 7 & -8 : stop]),
             flags & _STREAMED == _STREAMED,
+            flags & _FED == _FED,
         )
     except (struct.error, UnicodeDecodeError) as error:
         raise RemoteProtocolError("bad_frame", f"a request that cannot be read: {error}") from None
 
 
-def encode_credit(credit: Credit) -> bytes:
-    """Credit."""
-    return REQUEST_HEADER.pack(REQUEST_HEADER.size, CREDIT, 0, credit.id, credit.count, 0)
+def encode_credit(credit: Credit, kind: int = CREDIT) -> bytes:
+    """Credit. ``kind``: INPUT_CREDIT if a worker sends it."""
+    return REQUEST_HEADER.pack(REQUEST_HEADER.size, kind, 0, credit.id, credit.count, 0)
 
 
 def decode_credit(frame: bytes) -> Credit:
@@ -227,36 +235,56 @@ def encode_response(response: Response, attached: Sequence[Attached], request_co
             + end
         )
     command = b"" if response.command == request_command else response.command.encode("utf-8", SURROGATES)
-    message = response.message.encode("utf-8", SURROGATES) if response.message else b""
-    error = _encode_failure(response.error) if response.error else b""
-    texts = command + result + message + error
+    return encode_outcome(
+        RESPONSE, flags, response.id, command, result, response.message, response.error, attached
+    )
+
+
+def encode_outcome(
+    kind: int,
+    flags: int,
+    frame_id: Optional[int],
+    command: bytes,
+    result: bytes,
+    message: str,
+    error: Optional[Failure],
+    attached: Sequence[Attached],
+) -> bytes:
+    """A frame with all the parts of a Response."""
+    message_text = message.encode("utf-8", SURROGATES) if message else b""
+    error_text = _encode_failure(error) if error else b""
+    texts = command + result + message_text + error_text
     length = len(texts)
     head = _RESPONSE.pack(
         40 + (length + 7 & -8) + ATTACHMENT.size * len(attached),
-        RESPONSE,
+        kind,
         flags,
-        response.id or 0,
+        frame_id or 0,
         len(command),
         len(result),
-        len(message),
-        len(error),
+        len(message_text),
+        len(error_text),
         len(attached),
         0,
     )
     return head + texts + PADDING[length & 7] + encode_attachments(attached)
 
 
-def encode_item(item: Item, attached: Sequence[Attached]) -> bytes:
-    """An Item whose attachments are these."""
+def encode_item(item: Item, attached: Sequence[Attached], kind: int = ITEM) -> bytes:
+    """An Item whose attachments are these. ``kind``: INPUT_ITEM if a host sends it."""
+    if item.last:
+        return _HEADER.pack(HEADER_NBYTES, kind, FLAG_LAST, item.id or 0)
     result = item.result.encode("utf-8", SURROGATES)
     end = PADDING[len(result) & 7] + encode_attachments(attached)
     nbytes = 40 + len(result) + len(end)
     flags = item.form << FORM_SHIFT
-    return RESULT_HEADER.pack(nbytes, ITEM, flags, item.id or 0, len(result), len(attached)) + result + end
+    return RESULT_HEADER.pack(nbytes, kind, flags, item.id or 0, len(result), len(attached)) + result + end
 
 
 def decode_item(frame: bytes) -> Item:
     """An item whose attachments are ``Attached``. Raises RemoteProtocolError."""
+    if len(frame) >= HEADER_NBYTES and frame[4] == INPUT_ITEM and frame[6] & FLAG_LAST:
+        return Item(checked_id(frame), last=True)
     response = decode_response(frame)
     return Item(response.id, response.result, response.form, response.attachments)
 
@@ -264,6 +292,13 @@ def decode_item(frame: bytes) -> Item:
 def id_of(frame: bytes) -> Optional[int]:
     """The id in a frame's header; None for 0."""
     return int.from_bytes(frame[8:16], "little") or None
+
+
+def checked_id(frame: bytes) -> Optional[int]:
+    """The same. Raises RemoteProtocolError for one that is cut, or has too many bits."""
+    if len(frame) < HEADER_NBYTES or frame[HEADER_NBYTES - 1] >> 7:
+        raise RemoteProtocolError("bad_frame", "no id of 63 bits")
+    return id_of(frame)
 
 
 def decode_response(frame: bytes) -> Response:
@@ -288,7 +323,7 @@ def decode_response(frame: bytes) -> Response:
             decode_failure(frame[error_start:error_end].decode()) if n_error else None,
             request_id or None,
             SHORT if flags & FLAG_SHORT else LONG,
-            _form(flags),
+            form_of(flags),
         )
     except (struct.error, UnicodeDecodeError) as error:
         raise RemoteProtocolError("bad_frame", f"a response that cannot be read: {error}") from None
@@ -328,13 +363,7 @@ def _text(frame: bytes, start: int, nbytes: int) -> str:
 
 
 def _encode_failure(failure: Failure) -> bytes:
-    values = {
-        "code": failure.code,
-        "type": failure.type,
-        "message": failure.message,
-        "traceback": failure.traceback,
-    }
-    return json.dumps(values, ensure_ascii=False).encode("utf-8", SURROGATES)
+    return json.dumps(failure_values(failure), ensure_ascii=False).encode("utf-8", SURROGATES)
 
 
 def _parse_int(digits: str) -> int:

@@ -12,11 +12,42 @@ from ..._base.errors import FormatError, LaunchError, RemoteProtocolError
 from ..._base.tensor import DType, Library, imported_library
 from ..._protocol.attachments import read_stored
 from ..._protocol.body import TENSOR
-from ..._protocol.frame import LONG, SHORT, Credit, Exit, Exiting, Frame, Item, Ready, Request, Response
-from ..transport import HostTransport, Offer, Taken, Unreadable, item_not_taken_in, not_taken_in
+from ..._protocol.frame import (
+    LONG,
+    SHORT,
+    Answer,
+    Ask,
+    Credit,
+    Exit,
+    Exiting,
+    Frame,
+    Item,
+    Ready,
+    Request,
+    Response,
+)
+from ..transport import (
+    HostTransport,
+    Offer,
+    Taken,
+    Unreadable,
+    ask_not_taken_in,
+    item_not_taken_in,
+    not_taken_in,
+)
+from . import call_frame
 from . import frame as shm_frame
 from .arena import Arena, Block
-from .control import CONTROL_NBYTES, SERVED, ControlSide, give_up, in_work, write_magic
+from .control import (
+    CONTROL_NBYTES,
+    SERVED,
+    STOP,
+    ControlSide,
+    give_up,
+    in_work,
+    waits_in_work,
+    write_magic,
+)
 from .doorbell import Doorbell
 from .frame import LARGEST_NBYTES
 from .lender import Lender, PlacedBlock, restore, tsr_of
@@ -77,7 +108,17 @@ class ShmHost(HostTransport):
         with self._lock:
             if self._worker:
                 give_up(self._worker.control.words, request_id)
-                self._worker.side.wake_other()  # a stream may be resting
+                self._worker.side.wake_other()  # it may be waiting for something
+
+    def ask_to_stop(self, request_id: int) -> None:
+        """See HostTransport."""
+        self.give_up(request_id | STOP)
+
+    def waits_for(self, request_ids: Sequence[int]) -> Dict[int, int]:
+        """See HostTransport."""
+        with self._lock:
+            waits = waits_in_work(self._worker.control.words) if self._worker else {}
+        return {number: waits[number] for number in request_ids if number in waits}
 
     def begun(self, request_ids: Sequence[int]) -> "Dict[int, Optional[int]]":
         """See HostTransport."""
@@ -131,6 +172,8 @@ class ShmHost(HostTransport):
                 if self._worker.lessee.dead:
                     self._worker.collect()
                 sent = (not self._unannounced or self._announce()) and self._send_request(frame)
+            elif isinstance(frame, (Item, Answer)):
+                sent = self._send_with_attachments(frame)
             elif isinstance(frame, (Exit, Credit)):
                 self._sending = (frame, self._worker.side.writer.head)
                 is_exit = isinstance(frame, Exit)
@@ -250,26 +293,31 @@ class ShmHost(HostTransport):
     def _send_request(self, request: Request) -> bool:
         worker = self._worker
         assert worker is not None
+        worker.requests += 1
+        if self._send_with_attachments(request):
+            return True
+        worker.requests -= 1
+        return False
+
+    def _send_with_attachments(self, frame: Union[Request, Item, Answer]) -> bool:
+        worker = self._worker
+        assert worker is not None
         writer = worker.side.writer
         head = writer.head
         lent: List[Tuple[Block, int]] = []  # with their previous leases
         try:
-            data = shm_frame.encode_request(request, self._lend(request.attachments, lent))
-            self._sending = (request, head)
-            worker.requests += 1
-            if self._write_request(data):
-                return True
-            worker.requests -= 1
+            data = _encoded(frame, self._lend(frame.attachments, lent))
+            self._sending = (frame, head)
+            return self._write_whole(data)
         finally:
             if lent and writer.head == head:  # the worker will not learn of the new leases
                 for block, lease in reversed(lent):
                     block.lease = lease
-        return False
 
     def _lend(
         self, attachments: Sequence[PlacedBlock], lent: List[Tuple[Block, int]]
     ) -> Sequence[shm_frame.Attached]:
-        """Lend the blocks of a request's attachments to the worker."""
+        """Lend the blocks of a frame's attachments to the worker."""
         if not attachments:
             return ()
         attached: List[shm_frame.Attached] = []
@@ -282,7 +330,7 @@ class ShmHost(HostTransport):
             attached.append((placed.kind, (block.offset, self._lender.arena.lend(block))))
         return attached
 
-    def _write_request(self, data: bytes) -> bool:
+    def _write_whole(self, data: bytes) -> bool:
         assert self._worker is not None
         writer = self._worker.side.writer
         if len(data) <= LARGEST_NBYTES:
@@ -300,6 +348,14 @@ class ShmHost(HostTransport):
         if self._worker:
             self._worker.close()
             self._worker = None
+
+
+def _encoded(frame: Union[Request, Item, Answer], attached: Sequence[shm_frame.Attached]) -> bytes:
+    if isinstance(frame, Request):
+        return shm_frame.encode_request(frame, attached)
+    if isinstance(frame, Item):
+        return shm_frame.encode_item(frame, attached, shm_frame.INPUT_ITEM)
+    return call_frame.encode_answer(frame, attached)
 
 
 class _WorkerSide:
@@ -356,6 +412,8 @@ class _WorkerSide:
         """What stands for a frame that could not be decoded. Raises Unreadable, after taking the frame, for one that says nothing."""
         if data[4] == shm_frame.ITEM:
             return item_not_taken_in(shm_frame.id_of(data), error)
+        if data[4] == shm_frame.ASK:
+            return ask_not_taken_in(shm_frame.id_of(data), error)
         if isinstance(error, RemoteProtocolError):
             unreadable = Unreadable(error, shm_frame.id_of(data))
             self._take(unreadable, end)
@@ -403,6 +461,12 @@ class _WorkerSide:
             return self._with_values(shm_frame.decode_response(data), library)
         if kind == shm_frame.ITEM:
             return self._with_values(shm_frame.decode_item(data), library)
+        if kind == shm_frame.PROGRESS:
+            return call_frame.decode_progress(data)
+        if kind == shm_frame.ASK:
+            return self._with_values(call_frame.decode_ask(data), library)
+        if kind == shm_frame.INPUT_CREDIT:
+            return shm_frame.decode_credit(data)
         if kind == shm_frame.READY:
             self.is_ready = True
             return Ready(shm_frame.decode_ready(data))
@@ -416,7 +480,9 @@ class _WorkerSide:
         self.control.close()
         self.lessee.close()
 
-    def _with_values(self, frame: Union[Response, Item], library: Optional[Library]) -> Union[Response, Item]:
+    def _with_values(
+        self, frame: Union[Response, Item, Ask], library: Optional[Library]
+    ) -> Union[Response, Item, Ask]:
         """The frame, with its attachments read."""
         if frame.attachments:
             library = library or imported_library()

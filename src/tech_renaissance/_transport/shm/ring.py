@@ -62,6 +62,11 @@ class RingWriter:
         self._full_at = tail
         return False
 
+    def has_plenty(self, nbytes: int) -> bool:
+        """Whether a quarter of the ring would stay free behind a frame of ``nbytes``, wherever the ring wraps."""
+        used = self.head - self._words[self._tail_index]
+        return used + 2 * nbytes + _CROWDED_NBYTES <= RING_NBYTES
+
     def has_new_room(self) -> bool:
         """Whether the reader has taken something since there was last no room. True only once for each time."""
         if self._full_at < 0 or self._words[self._tail_index] == self._full_at:

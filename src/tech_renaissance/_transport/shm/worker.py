@@ -8,10 +8,25 @@ from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Set, Tupl
 from ..._base.errors import RemoteProtocolError
 from ..._base.tensor import DType, Library, imported_library
 from ..._protocol.attachments import read_stored
-from ..._protocol.frame import LONG, Exit, Exiting, Frame, Item, MalformedRequest, Ready, Response
+from ..._protocol.frame import (
+    LONG,
+    Answer,
+    Ask,
+    Credit,
+    Exit,
+    Exiting,
+    Failure,
+    Frame,
+    Item,
+    MalformedRequest,
+    Progress,
+    Ready,
+    Response,
+)
 from ..session_files import write_status, write_worker_info
 from ..session_place import SessionPlace
 from ..transport import Unopened, Watching, WorkerTransport
+from . import call_frame
 from . import frame as shm_frame
 from .control import (
     CURRENT_ID,
@@ -21,6 +36,7 @@ from .control import (
     HISTOGRAM,
     PARKED_SLOTS,
     SERVED,
+    STOP,
     THREADS,
     ControlSide,
     check_magic,
@@ -110,7 +126,7 @@ class ShmWorker(WorkerTransport):
         self.since_ns = 0  # when the current request began
         self.served = 0  # how many requests
         self._heard = 0  # how much of the given-up list we have taken in, into:
-        self._given_up: Set[int] = set()
+        self._given_up: Set[int] = set()  # with STOP, what is to stop
         self.settled = 0  # how much of it concerns nothing that may still come
         self._parked: Dict[int, int] = {}  # the slots of requests that have become streams
         self._closed = False
@@ -123,6 +139,16 @@ class ShmWorker(WorkerTransport):
             self._given_up.update(given_up(self._words, self._heard, count))
             self._heard = count
         return request_id in self._given_up
+
+    def is_stopping(self, request_id: int) -> bool:
+        """See WorkerTransport."""
+        return self.is_cancelled(request_id | STOP)
+
+    def note_wait(self, request_id: int, what: int) -> None:
+        """See WorkerTransport."""
+        slot = self._parked.get(request_id, CURRENT_ID)
+        if slot:
+            self._words[slot + 2] = what
 
     def park(self, request_id: int) -> None:
         """See WorkerTransport. Its slot is another than that of the request that is served at the time, if one is free."""
@@ -147,6 +173,8 @@ class ShmWorker(WorkerTransport):
 
     def try_send(self, frame: Frame) -> bool:
         """See Transport."""
+        if isinstance(frame, Progress):
+            return self._tell(frame)
         data = self._unsent if frame is self._unsent_frame else self._encode(frame)
         if len(data) > LARGEST_NBYTES:
             data = self._in_block(data)
@@ -158,7 +186,7 @@ class ShmWorker(WorkerTransport):
         self._unsent_frame = None
         self._wake_host()
         self.side.give_way()
-        if isinstance(frame, (Response, Item)):  # do this while the host reads it
+        if isinstance(frame, (Response, Item, Ask)):  # do this while the host reads it
             self.release_lent()
         if isinstance(frame, Response):
             self._note_answer(frame)
@@ -274,6 +302,8 @@ class ShmWorker(WorkerTransport):
             return Exit()
         if kind == shm_frame.CREDIT:
             return shm_frame.decode_credit(data)
+        if kind in (shm_frame.INPUT_ITEM, shm_frame.ANSWER):
+            return self._open_value(kind, data)
         if kind != REQUEST:
             self.take_tag(kind, data)
             return None
@@ -291,8 +321,27 @@ class ShmWorker(WorkerTransport):
         self.command = command = request.command
         return request if command != "exit" else Exit()
 
+    def _open_value(self, kind: int, data: bytes) -> Union[Item, Answer]:
+        """An item or an Answer; one that cannot be read says why."""
+        try:
+            frame = (
+                shm_frame.decode_item(data)
+                if kind == shm_frame.INPUT_ITEM
+                else call_frame.decode_answer(data)
+            )
+            if frame.attachments:
+                frame.attachments = self.hold(frame.attachments)
+        except RemoteProtocolError as error:
+            request_id = shm_frame.id_of(data)
+            if kind == shm_frame.INPUT_ITEM:
+                return Item(request_id, error=error)
+            return Answer(request_id, error=Failure(error.code, str(error)))
+        if self.side.reader.is_crowded:
+            self._wake_host()
+        return frame
+
     def hold(self, attached: Sequence[Attached]) -> List[_Attachment]:
-        """Hold the attachments of a request until they are let go. Raises RemoteProtocolError if some are invalid."""
+        """Hold the attachments of a frame until they are let go. Raises RemoteProtocolError if some are invalid."""
         attachments: List[_Attachment] = []
         try:
             for kind, (offset, number) in attached:
@@ -329,8 +378,10 @@ class ShmWorker(WorkerTransport):
             self._settle()
 
     def _encode(self, frame: Frame) -> bytes:
-        if isinstance(frame, (Response, Item)):
+        if isinstance(frame, (Response, Item, Ask)):
             return self._encode_with_attachments(frame) if frame.attachments else self._encode_body(frame, ())
+        if isinstance(frame, Credit):
+            return shm_frame.encode_credit(frame, shm_frame.INPUT_CREDIT)
         if isinstance(frame, Ready):
             info = {**frame.info, "control": self.control.fileno()}
             self._place.check()
@@ -341,12 +392,22 @@ class ShmWorker(WorkerTransport):
             return shm_frame.encode_simple(shm_frame.EXITING)
         raise TypeError(f"a worker does not send {frame!r}")
 
-    def _encode_body(self, frame: Union[Response, Item], attached: Sequence[Attached]) -> bytes:
+    def _tell(self, progress: Progress) -> bool:
+        """Send a Progress if the ring has plenty of room."""
+        data = call_frame.encode_progress(progress)
+        if not self.side.writer.has_plenty(len(data)) or not self._try_write(data):
+            return False
+        self._wake_host()
+        return True
+
+    def _encode_body(self, frame: Union[Response, Item, Ask], attached: Sequence[Attached]) -> bytes:
         if isinstance(frame, Item):
             return shm_frame.encode_item(frame, attached)
+        if isinstance(frame, Ask):
+            return call_frame.encode_ask(frame, attached)
         return encode_response(frame, attached, self.command)
 
-    def _encode_with_attachments(self, frame: Union[Response, Item]) -> bytes:
+    def _encode_with_attachments(self, frame: Union[Response, Item, Ask]) -> bytes:
         data = self._encode_body(frame, self.lend(frame.attachments))
         try:
             return data if len(data) <= LARGEST_NBYTES else self._in_block(data)
@@ -355,7 +416,7 @@ class ShmWorker(WorkerTransport):
             raise
 
     def lend(self, attachments: Sequence[Any]) -> List[Attached]:
-        """Place the attachments of a response in blocks, and lend these to the host. Lends none if it fails. Raises FormatError,
+        """Place the attachments of a frame in blocks, and lend these to the host. Lends none if it fails. Raises FormatError,
         ArenaFull.
         """
         place, lend = self._lender.place_attachment, self._lender.arena.lend

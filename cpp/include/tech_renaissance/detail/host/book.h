@@ -249,7 +249,7 @@ private:
     }
     void take(Exiting&) { connection_.received_exiting(); }
     void take(Item& item) {
-        connection_.received_item(item.id);
+        connection_.received_beside(item.id, "Item");
         const auto found = calls_.find(*item.id);
         if (found == calls_.end() || found->second->cancelled || ending_) return;
         const CallPtr call = found->second;

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <deque>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "tech_renaissance/error.h"
@@ -87,7 +88,7 @@ public:
     void sent_request(Id id) {
         waiting_.push_back(id);
         try {
-            advance<LocalProtocolError>(ConnectionEvent::request, "we may not send ");
+            advance<LocalProtocolError>(ConnectionEvent::request, we_send);
         } catch (...) {
             waiting_.pop_back();
             throw;
@@ -98,7 +99,7 @@ public:
         waiting_.pop_back();
         if (state_ == State::busy && waiting_.empty()) state_ = State::ready;
     }
-    void sent_exit() { advance<LocalProtocolError>(ConnectionEvent::exit, "we may not send "); }
+    void sent_exit() { advance<LocalProtocolError>(ConnectionEvent::exit, we_send); }
 
     // The worker sent something. Throws RemoteProtocolError "bad_state" if it may not, and changes nothing then.
     void received_ready() { advance<RemoteProtocolError>(ConnectionEvent::ready, worker_sent); }
@@ -113,22 +114,47 @@ public:
         advance<RemoteProtocolError>(waiting_.size() == 1 ? ConnectionEvent::last_response : ConnectionEvent::response,
                                      worker_sent);
         waiting_.erase(find(*id));
+        asking_.erase(*id);
     }
 
-    void received_item(std::optional<Id> id) const {
-        if (is_waiting(id)) return;
-        throw RemoteProtocolError("bad_state", worker_sent + ("an item for request " + std::to_string(id.value_or(0)) +
-                                                              ", which is not waiting for an answer"));
+    // What passes only while its request is unanswered, and changes no state. kind: its name, for the error.
+    void received_beside(std::optional<Id> id, const char* kind) const {
+        if (!is_waiting(id)) throw_beside<RemoteProtocolError>(worker_sent, kind, id, ", which is not waiting");
     }
+    void sent_beside(std::optional<Id> id, const char* kind) const {
+        if (!is_waiting(id)) throw_beside<LocalProtocolError>(we_send, kind, id, ", which is not waiting");
+    }
+
+    // A request has at most one Ask without an Answer.
+    void received_ask(std::optional<Id> id) {
+        received_beside(id, "Ask");
+        if (!asking_.insert(*id).second)
+            throw_beside<RemoteProtocolError>(worker_sent, "Ask", id, ", whose last Ask has no Answer yet");
+    }
+    void sent_answer(std::optional<Id> id) {
+        sent_beside(id, "Answer");
+        if (asking_.erase(*id) == 0) throw_beside<LocalProtocolError>(we_send, "Answer", id, ", which has not asked");
+    }
+    // Undoes the last sent_answer: it was not sent after all.
+    void unsent_answer(Id id) { asking_.insert(id); }
+    bool is_asking(Id id) const { return asking_.count(id) != 0; }
 
     // Notes that the worker has ended. Allowed in every state.
     void lost() {
         state_ = *state_after(state_, ConnectionEvent::lost);
         waiting_.clear();
+        asking_.clear();
     }
 
 private:
     static constexpr const char* worker_sent = "the worker sent ";
+    static constexpr const char* we_send = "we may not send ";
+
+    template <class Error>
+    [[noreturn]] static void throw_beside(const char* who, const char* kind, std::optional<Id> id, const char* why) {
+        throw Error("bad_state",
+                    std::string(who) + kind + " of request " + std::to_string(id.value_or(0)) + std::string(why));
+    }
 
     // Answers mostly come in order, so it is found at once.
     std::deque<Id>::const_iterator find(Id id) const { return std::find(waiting_.begin(), waiting_.end(), id); }
@@ -142,6 +168,7 @@ private:
 
     State state_ = State::starting;
     std::deque<Id> waiting_;
+    std::set<Id> asking_;  // those of which an Ask has no Answer
 };
 
 }  // namespace tr::detail

@@ -34,7 +34,8 @@ inline bool operator==(const NamedAttachment& a, const NamedAttachment& b) {
 }
 
 // One call. Its body is parameters, form and attachments. Older hosts send no id. deadline_ns: when it must be over, on
-// the machine's monotonic clock. streams: whether its host takes items. attachments: only if they have names.
+// the machine's monotonic clock. streams: whether its host takes items. input: whether it sends some. attachments: only
+// if they have names.
 struct Request {
     std::string command;
     std::string parameters;
@@ -45,6 +46,7 @@ struct Request {
     bool typed = false;
     std::vector<NamedAttachment> attachments = {};
     bool streams = false;
+    bool input = false;
 
     // An exit asks the worker to leave and gets no response.
     bool is_exit() const { return command == "exit"; }
@@ -295,7 +297,8 @@ inline Request decode_request(std::string_view text) {
                 decode_form(object),
                 decode_flag(object, "typed"),
                 decode_attachments(object),
-                decode_flag(object, "streams")};
+                decode_flag(object, "streams"),
+                decode_flag(object, "input")};
     } catch (const RemoteProtocolError& error) {
         throw MalformedRequest(error, id, dialect);
     }
@@ -311,6 +314,7 @@ inline std::string encode_request(const Request& request, std::int64_t timestamp
     encode_optional(object, "deadline", request.deadline_ns);
     if (request.typed) object.set("typed", true);
     if (request.streams) object.set("streams", true);
+    if (request.input) object.set("input", true);
     encode_form(object, request.form);
     encode_attachments(object, request.attachments);
     return json::write(std::move(object));

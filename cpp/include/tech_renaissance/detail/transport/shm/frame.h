@@ -40,6 +40,7 @@ inline constexpr std::uint16_t flag_deadline = 4;
 inline constexpr std::uint16_t flag_typed = 8;
 inline constexpr int form_shift = 4;  // two bits
 inline constexpr std::uint16_t flag_streams = 64;
+inline constexpr std::uint16_t flag_input = 128;
 // The body of a larger frame travels in a block, to leave room in the ring for others.
 inline constexpr std::size_t largest_frame_nbytes = 65536;
 // A Put with the longest name. A frame whose body is in a block is smaller.
@@ -168,6 +169,7 @@ inline std::string encode_request_frame(const Request& request, const std::vecto
     if (request.deadline_ns) flags |= flag_deadline;
     if (request.typed) flags |= flag_typed;
     if (request.streams) flags |= flag_streams;
+    if (request.input) flags |= flag_input;
     FrameWriter writer(Kind::request, static_cast<std::uint16_t>(flags), static_cast<std::uint64_t>(*request.id));
     writer.put(FrameWriter::size_of(request.command)).put(FrameWriter::size_of(request.parameters));
     writer.put(request.command).put(request.parameters).align();
