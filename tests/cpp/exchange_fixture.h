@@ -32,6 +32,7 @@ struct Fixture {
     std::vector<std::string> outputs;  // to which the output was switched
     WorkRecord work;
     tr::detail::CallQueue queue;
+    std::shared_ptr<tr::detail::Beacon> beacon = std::make_shared<tr::detail::Beacon>();
     Exchange exchange;
 
     explicit Fixture(bool by_lines = false) : exchange(transport, work, queue, hooks(by_lines)) {}
@@ -44,6 +45,7 @@ struct Fixture {
                             : std::make_exception_ptr(WorkerLost("worker_lost", "it died"));
         };
         if (by_lines) hooks.switch_output = [this](const std::string& message) { outputs.push_back(message); };
+        hooks.beacon = beacon;
         hooks.hands_over = [this] { return hands_over.load(); };
         return hooks;
     }

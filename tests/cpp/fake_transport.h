@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "check.h"
+#include "tech_renaissance/detail/system/event.h"
 #include "tech_renaissance/detail/transport/transport.h"
 
 using tr::detail::Arrival;
@@ -29,6 +30,7 @@ public:
         const std::lock_guard<std::mutex> lock(mutex_);
         arrivals_.push_back(std::move(arrival));
         changed_.notify_all();
+        if (asleep_) bell_.set();
     }
     void say_reply(std::int64_t id, const std::string& result) {
         Reply reply;
@@ -107,8 +109,21 @@ public:
     // The process is gone: like an exit handle, that ends every wait from now on.
     void go() {
         gone_ = true;
+        bell_.set();
         wake();
     }
+    std::vector<WaitHandle> members() const override { return {bell_.handle()}; }
+    bool begin_sleep() noexcept override {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        asleep_ = true;
+        return arrivals_.empty();
+    }
+    void end_sleep() noexcept override {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        asleep_ = false;
+        if (!gone_) bell_.reset();
+    }
+    std::chrono::milliseconds longest_sleep() noexcept override { return std::chrono::minutes(1); }
     tr::detail::Offer prepare() override { return {}; }
     void watch_exit(WaitHandle) override {}
     void put_tensor(const std::string&, const tr::Tensor&) override {}
@@ -129,6 +144,8 @@ private:
     std::optional<Arrival> endless_;
     int room_ = 100;
     bool woken_ = false;
+    bool asleep_ = false;     // whether the host wants to be rung
+    tr::detail::Event bell_;  // rung
     std::atomic<int> receivers_{0};
     std::atomic<bool> echo_{false};
     std::atomic<bool> broken_{false};

@@ -47,6 +47,10 @@ public:
     }
     void give_up(Id) override {}
     void wake() noexcept override {}
+    std::vector<WaitHandle> members() const override { return {}; }
+    bool begin_sleep() noexcept override { return true; }
+    void end_sleep() noexcept override {}
+    std::chrono::milliseconds longest_sleep() noexcept override { return 1s; }
     Offer prepare() override { return {}; }
     void watch_exit(WaitHandle) override {}
     void put_tensor(const std::string&, const tr::Tensor&) override {}

@@ -4,6 +4,7 @@
 #include "tech_renaissance/config.h"
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -42,6 +43,8 @@ public:
     std::string state() const;
     // Lets go of the call, without waiting.
     void drop() noexcept;
+    // Gives the call to `f` in a dispatch after it is done.
+    void on_done(std::function<void(Pending)> f);
 
 private:
     const std::shared_ptr<Call>& call() const;
@@ -96,6 +99,15 @@ public:
 
     // "queued", "sent", "running" or "done".
     std::string state() const { return pending_.state(); }
+
+    // Gives this future to `f` once the call is done, well or not, in a thread that dispatches
+    // (PythonSession::dispatch): std::move(future).on_done([](Future<double> f) { show(f.get()); }). What `f` throws
+    // comes out of `dispatch`. If the session ends first, `f` is destroyed without being called.
+    template <class F>
+    void on_done(F f) && {
+        pending_.on_done(
+            [f = std::make_shared<F>(std::move(f))](detail::Pending done) { (*f)(Future(std::move(done))); });
+    }
 
 private:
     detail::Pending pending_;

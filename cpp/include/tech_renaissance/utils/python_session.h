@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -18,6 +19,7 @@
 #include "tech_renaissance/error.h"
 #include "tech_renaissance/future.h"
 #include "tech_renaissance/keyword.h"
+#include "tech_renaissance/native_handle.h"
 #include "tech_renaissance/post_mortem.h"
 #include "tech_renaissance/session_options.h"
 #include "tech_renaissance/stream.h"
@@ -226,6 +228,28 @@ public:
     }
     Tensor calculate(const std::string& command, const std::vector<Tensor>& tensors, std::uint32_t timeout_ms) const;
     Tensor calculate(const std::string& command, const std::vector<Tensor>& tensors, const CallOptions& options) const;
+
+    // ------------------------------------------------------------ event loops
+
+    // A thread that waits for a call also moves all others on. A program that has an event loop of its own and never
+    // waits calls `dispatch` instead: when the handle is ready, and after it has submitted calls, before it sleeps.
+
+    // Gives what has come to its calls, sends what is in line, and runs the callbacks of Future::on_done. Does not
+    // wait, and costs little when there is nothing to do. What a callback throws comes out of it; the others are run
+    // next time. Callbacks may do anything with the session, and even destroy it. Any thread may call this.
+    void dispatch() const;
+
+    // Ready for as long as `dispatch` has something to do. It stays the same from worker to worker, to the end of the
+    // session. POSIX: a descriptor to be polled for reading, by poll, epoll, kqueue, or a loop that wraps them;
+    // Windows: an event. From the first call on, a worker has to wake this handle, so calls take a little longer.
+    // Throws LaunchError.
+    NativeHandle wait_handle();
+
+    // Has `dispatch` called by an executor: a function that runs what it is given, sooner or later, in a thread of its
+    // choice. A thread of ours sleeps until there is something to do, and hands over one dispatch at a time. An empty
+    // function ends that. Throws LaunchError.
+    using Executor = std::function<void(std::function<void()>)>;
+    void on_done(Executor executor);
 
     // --------------------------------------------------------------- tensors
 

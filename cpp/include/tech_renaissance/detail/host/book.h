@@ -8,6 +8,7 @@
 #include <exception>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <system_error>
@@ -15,6 +16,7 @@
 #include <variant>
 #include <vector>
 
+#include "tech_renaissance/detail/host/beacon.h"
 #include "tech_renaissance/detail/host/call.h"
 #include "tech_renaissance/detail/host/call_queue.h"
 #include "tech_renaissance/detail/host/work_record.h"
@@ -35,6 +37,8 @@ struct ExchangeHooks {
     std::function<void(const std::string& message)> switch_output;
     // Holds up senders while too much output has not been passed on.
     std::function<void(std::chrono::milliseconds timeout)> wait_for_room;
+    // The session's, if it has one.
+    std::shared_ptr<Beacon> beacon;
     // Whether calls that had not begun, and idempotent ones, outlive this worker, at the front of the queue.
     std::function<bool()> hands_over;
 };
@@ -187,7 +191,7 @@ protected:
     }
 
     // Gives what came to the call that it belongs to.
-    void dispatch(Arrival arrival) {
+    void settle(Arrival arrival) {
         try {
             std::visit([this](auto& value) { take(value); }, arrival);
         } catch (const RemoteProtocolError& error) {

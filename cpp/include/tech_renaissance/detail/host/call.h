@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "tech_renaissance/detail/base/deadline.h"
+#include "tech_renaissance/detail/host/beacon.h"
 #include "tech_renaissance/detail/host/items.h"
 #include "tech_renaissance/detail/transport/transport.h"
 
@@ -68,15 +69,23 @@ public:
     // Whether an item of it can be taken.
     bool has_item() const noexcept { return items && !items->empty(); }
 
-    bool done() const { return done_.load(std::memory_order_acquire); }
+    bool done() const { return progress_.load(std::memory_order_acquire) == done_now; }
     void answer(Reply reply) {
         attachments.clear();
         reply_ = std::move(reply);
-        done_.store(true, std::memory_order_release);
+        set_done();
     }
     void fail(std::exception_ptr error) {
         error_ = std::move(error);
-        done_.store(true, std::memory_order_release);
+        set_done();
+    }
+
+    // Has a task run by the next dispatch after the call is done. Only once.
+    void when_done(std::shared_ptr<Beacon> beacon, Beacon::Task task) {
+        beacon_ = std::move(beacon);
+        task_ = std::move(task);
+        int before = under_way;
+        if (!progress_.compare_exchange_strong(before, listened_to)) beacon_->add(std::move(task_));
     }
 
     // REQUIRES: done(); call it only once. Throws what the call failed with, and does not keep it.
@@ -86,9 +95,19 @@ public:
     }
 
 private:
+    static constexpr int under_way = 0;
+    static constexpr int listened_to = 1;  // under way, and there is a task
+    static constexpr int done_now = 2;
+
+    void set_done() {
+        if (progress_.exchange(done_now) == listened_to) beacon_->add(std::move(task_));
+    }
+
     std::optional<Reply> reply_;
     std::exception_ptr error_;
-    std::atomic<bool> done_{false};
+    std::atomic<int> progress_{under_way};
+    std::shared_ptr<Beacon> beacon_;
+    Beacon::Task task_;
 };
 
 using CallPtr = std::shared_ptr<Call>;

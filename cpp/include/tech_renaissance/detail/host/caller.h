@@ -223,6 +223,14 @@ public:
         throw TimedOut("timed_out", text, {"", stack, nullptr});
     }
 
+    const std::shared_ptr<Beacon>& beacon() const noexcept { return life_.beacon(); }
+
+    // Gives what has come to its calls. Does not wait.
+    void dispatch() const {
+        if (const WorkerPtr worker = life_.worker()) return worker->exchange().dispatch();
+        if (beacon()->is_open()) beacon()->rest();
+    }
+
     // Whether a call is done, after taking in what has come.
     bool is_done(const CallPtr& call) const {
         if (!call->done()) worker()->exchange().is_done(call);

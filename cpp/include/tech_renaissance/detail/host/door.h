@@ -52,6 +52,11 @@ public:
         left_.wait(lock, [this] { return visits_ == 0; });
     }
 
+    bool is_closed() {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        return closed_;
+    }
+
     bool is_ours() const noexcept { return generation_ == fork_generation(); }
 
 private:

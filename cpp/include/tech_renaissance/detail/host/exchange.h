@@ -160,7 +160,7 @@ public:
         std::atomic_thread_fence(std::memory_order_seq_cst);
         if (is_in_work(id)) return false;
         calls_.erase(id);
-        settle(*call, unbegun(*call, EndReason::cancel));
+        end(*call, unbegun(*call, EndReason::cancel));
         return true;
     }
 
@@ -193,7 +193,7 @@ public:
     // Fails a call that its host has ended.
     void fail(Call& call, std::exception_ptr error) {
         const Lock lock(mutex_);
-        settle(call, std::move(error));
+        end(call, std::move(error));
     }
 
     // Waits until every call is answered; false after the timeout. Throws what ended the worker.
@@ -244,11 +244,35 @@ public:
         ending_ = true;
     }
 
+    // The session's beacon has been opened: from now on it shows when there is something to read while nobody does.
+    // Throws LaunchError launch_failed.
+    void attach() {
+        const Lock lock(mutex_);
+        if (is_attached_ || closed_ || over_) return;
+        members_ = transport_.members();
+        hooks_.beacon->add(members_);
+        is_attached_ = true;
+        if (!reading_) arm();
+    }
+
+    // Gives what has come to its calls. Does not wait, and leaves the rest for another time if there is much. Does
+    // nothing while another thread reads.
+    void dispatch() {
+        Lock lock(mutex_);
+        if (!is_armed_ && hooks_.beacon->is_open()) hooks_.beacon->rest();
+        const Arming arming(*this);
+        for (int count = 0; count < most_at_once; ++count) {
+            send_waiting();
+            if (reading_ || closed_ || broken_ || !read(lock, Milliseconds(0))) return;
+        }
+    }
+
     // The worker has ended: fails every waiting call, and makes sure that no thread is in the transport.
     void close() {
         Lock lock(mutex_);
         closed_ = true;
         lose();
+        detach();
         changed_.notify_all();
         while (reading_) {
             transport_.wake();
@@ -264,7 +288,7 @@ private:
         until([] { return false; }, Milliseconds(0));
     }
 
-    void settle(Call& call, std::exception_ptr error) {
+    void end(Call& call, std::exception_ptr error) {
         call.fail(std::move(error));
         wake_all();
     }
@@ -339,12 +363,12 @@ private:
     template <class IsDone>
     bool until(IsDone is_done, Milliseconds timeout) {
         const auto done = [&] {
-            send_queued();
-            if (!owing_.empty() && !closed_) grant_credit();
+            send_waiting();
             return is_done();
         };
         Lock lock(mutex_);
         if (done()) return true;
+        const Arming arming(*this);
         const Clock::time_point deadline = deadline_after(timeout);
         do {
             if (closed_ || broken_) return false;
@@ -358,6 +382,47 @@ private:
             if (left.count() == 0 && (!came || Clock::now() > deadline + last_words)) return done();
         } while (!done());
         return true;
+    }
+
+    // What waits for room, as far as there is room.
+    void send_waiting() {
+        send_queued();
+        if (!owing_.empty() && !closed_) grant_credit();
+    }
+
+    // Arms the beacon in the end, if nobody reads then. REQUIRES: the lock, in the end, too.
+    class Arming {
+    public:
+        explicit Arming(Exchange& exchange) : exchange_(exchange) {}
+        ~Arming() {
+            if (exchange_.broken_) exchange_.detach();
+            if (exchange_.is_attached_ && !exchange_.is_armed_ && !exchange_.reading_) exchange_.arm();
+        }
+        Arming(const Arming&) = delete;
+        Arming& operator=(const Arming&) = delete;
+
+    private:
+        Exchange& exchange_;
+    };
+
+    // Nobody reads: the worker rings, and the beacon shows it. An idle worker needs no timer.
+    void arm() noexcept {
+        is_armed_ = true;
+        const bool expects = connection_.state() == State::busy || connection_.state() == State::starting;
+        hooks_.beacon->listen(expects ? transport_.longest_sleep() : Milliseconds(0));
+        if (!transport_.begin_sleep()) hooks_.beacon->wake();
+    }
+    void disarm() noexcept {
+        is_armed_ = false;
+        hooks_.beacon->rest();
+        transport_.end_sleep();
+    }
+    // The worker is gone, and with it what makes the beacon shine.
+    void detach() noexcept {
+        if (!is_attached_) return;
+        is_attached_ = is_armed_ = false;
+        hooks_.beacon->remove(members_);
+        hooks_.beacon->listen(Milliseconds(0));
     }
 
     // Marks this thread as the one in the transport, and releases the lock. Undone on return, even by an exception.
@@ -382,6 +447,7 @@ private:
 
     // Reads one arrival. False if nothing came.
     bool read(Lock& lock, Milliseconds timeout) {
+        if (is_armed_) disarm();
         std::optional<Arrival> arrival;
         bool gone = false;
         {
@@ -393,18 +459,26 @@ private:
                 gone = !arrival;
             }
         }
-        if (arrival) dispatch(std::move(*arrival));
-        if (gone) lose();
+        if (arrival) settle(std::move(*arrival));
+        if (gone) {
+            lose();
+            detach();
+        }
         return arrival.has_value();
     }
 
     // How long to keep reading from a worker that never stops talking, once the timeout has passed.
     static constexpr Milliseconds last_words{500};
+    // How much a dispatch takes in, so that others in its loop get their turn.
+    static constexpr int most_at_once = 64;
 
     mutable std::mutex mutex_;  // for everything below, and the book
     std::condition_variable changed_;
     bool reading_ = false;
     bool closed_ = false;
+    bool is_attached_ = false;         // whether the beacon has the members
+    bool is_armed_ = false;            // whether it shows what comes
+    std::vector<WaitHandle> members_;  // that become ready when something comes
 };
 
 }  // namespace tr::detail

@@ -14,6 +14,7 @@
 #include <variant>
 #include <vector>
 
+#include "tech_renaissance/detail/host/beacon.h"
 #include "tech_renaissance/detail/host/coroner.h"
 #include "tech_renaissance/detail/host/end_call.h"
 #include "tech_renaissance/detail/host/exchange.h"
@@ -38,9 +39,10 @@ struct WorkerParts {
     SessionPlace place;
     CancelPatience patience;
     bool supervised = false;
-    std::shared_ptr<CallQueue> queue;  // of the session
-    bool is_open = true;               // see Exchange
-    std::function<void()> told;        // called when the process has ended and the record of it has been made
+    std::shared_ptr<CallQueue> queue;  // of the session, and so is the beacon
+    std::shared_ptr<Beacon> beacon;
+    bool is_open = true;         // see Exchange
+    std::function<void()> told;  // called when the process has ended and the record of it has been made
 };
 
 // One worker's process, from its launch to its end. Thread-safe.
@@ -58,8 +60,9 @@ public:
               parts.told)),
           process_(launch, [coroner = coroner_](const ProcessEnd& end) { coroner->process_ended(end); }),
           queue_(parts.queue),
-          exchange_(*transport_, coroner_->work(), *queue_, hooks(launch), parts.is_open) {
+          exchange_(*transport_, coroner_->work(), *queue_, hooks(launch, parts.beacon), parts.is_open) {
         transport_->watch_exit(process_.exit_handle());
+        if (parts.beacon->is_open()) exchange_.attach();
     }
     ~LaunchedWorker() override { exchange_.close(); }
 
@@ -186,8 +189,9 @@ private:
         return std::make_exception_ptr(Error(code, text, record->exit_status, record->output_tail, record));
     }
 
-    ExchangeHooks hooks(const Launch& launch) {
+    ExchangeHooks hooks(const Launch& launch, std::shared_ptr<Beacon> beacon) {
         ExchangeHooks hooks;
+        hooks.beacon = std::move(beacon);
         hooks.has_exited = [this] { return !is_alive(); };
         hooks.death = [this](bool starting, std::chrono::milliseconds timeout) { return death(starting, timeout); };
         if (std::holds_alternative<OutputCallback>(launch.output)) {

@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "tech_renaissance/detail/host/beacon.h"
 #include "tech_renaissance/detail/host/checked_options.h"
 #include "tech_renaissance/detail/host/ladder.h"
 #include "tech_renaissance/detail/host/launched_worker.h"
@@ -65,6 +66,17 @@ public:
 
     const std::string& path() const noexcept { return path_; }
     CallQueue& queue() noexcept { return *queue_; }
+    const std::shared_ptr<Beacon>& beacon() const noexcept { return beacon_; }
+
+    // The handle of the beacon, which from now on shows what this worker, and each one after it, sends. Throws
+    // LaunchError launch_failed.
+    WaitHandle open_beacon() {
+        check_ours();
+        const std::lock_guard<std::recursive_mutex> lock(mutex_);
+        const WaitHandle handle = beacon_->open();
+        if (const WorkerPtr current = worker()) current->exchange().attach();
+        return handle;
+    }
     const SessionOptions& options() const noexcept { return options_; }
 
     void set_quiet(bool quiet) {
@@ -182,7 +194,7 @@ private:
         launch.inherited = std::move(offer.descriptors);
         const bool supervised = options_.restart == Restart::on_crash;
         const WorkerParts parts{
-            transport_, SessionPlace(to_path(path_)), options_.patience, supervised, queue_, is_open, told_};
+            transport_, SessionPlace(to_path(path_)), options_.patience, supervised, queue_, beacon_, is_open, told_};
         set_worker(std::make_shared<LaunchedWorker>(launch, parts));
     }
 
@@ -240,6 +252,7 @@ private:
     std::string workspace_;
     std::string path_;
     std::shared_ptr<CallQueue> queue_ = std::make_shared<CallQueue>();
+    std::shared_ptr<Beacon> beacon_ = std::make_shared<Beacon>();
     unsigned generation_ = fork_generation();
     mutable std::recursive_mutex mutex_;  // for starts and ends, and everything below
     std::atomic<bool> ended_{false};

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <exception>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -102,6 +103,13 @@ TR_INLINE void Pending::cancel() const {
     if (!call_ || call_->done()) return;
     const Door::Visit session(*door_);
     session->cancel(call_);
+}
+
+TR_INLINE void Pending::on_done(std::function<void(Pending)> f) {
+    const CallPtr call = this->call();
+    std::shared_ptr<Beacon> beacon = Door::Visit(*door_)->beacon();
+    auto done = std::make_shared<Pending>(std::move(*this));
+    call->when_done(std::move(beacon), [f = std::move(f), done] { f(std::move(*done)); });
 }
 
 TR_INLINE std::string Pending::state() const {

@@ -19,9 +19,11 @@
 #include "tech_renaissance/config.h"
 #include "tech_renaissance/detail/base/deadline.h"
 #include "tech_renaissance/detail/base/names.h"
+#include "tech_renaissance/detail/host/beacon.h"
 #include "tech_renaissance/detail/host/caller.h"
 #include "tech_renaissance/detail/host/door.h"
 #include "tech_renaissance/detail/host/life.h"
+#include "tech_renaissance/detail/host/poster.h"
 #include "tech_renaissance/detail/host/supervisor.h"
 #include "tech_renaissance/detail/protocol/frame.h"
 #include "tech_renaissance/detail/surface/future.h"
@@ -67,12 +69,15 @@ struct PythonSession::Impl {
     ~Impl() {
         if (!life.is_ours()) {
             caller.leave_threads();
+            static_cast<void>(poster.release());  // so does its thread
             return;
         }
+        poster = nullptr;
         door->close([this] {
             caller.close();
             life.end();
         });
+        life.beacon()->close();
     }
 
     static void ring(const Bell& bell) {
@@ -151,6 +156,8 @@ struct PythonSession::Impl {
     detail::Life life;
     detail::Caller caller;
     std::shared_ptr<detail::Door> door;
+    std::mutex poster_mutex;
+    std::unique_ptr<detail::Poster> poster;  // while there is an executor
     std::mutex asked_mutex;
     std::deque<detail::CallPtr> asked;  // calls of send_request whose answers have not been fetched
     bool has_timed_out = false;         // whether a wait for one of them has timed out
@@ -330,6 +337,42 @@ TR_INLINE detail::Pending PythonSession::begin_call(std::string_view command, Bo
 
 TR_INLINE bool PythonSession::flush(std::uint32_t timeout_ms) const {
     return impl_->caller.ready_worker()->exchange().wait_flushed(std::chrono::milliseconds(timeout_ms));
+}
+
+// --------------------------------------------------------------- event loops
+
+namespace detail {
+
+// Uses nothing of a session but its door, because a callback may end the session.
+inline void dispatch(const std::shared_ptr<Door>& door, const std::shared_ptr<Beacon>& beacon) {
+    Beacon::Dispatch turn(*beacon);
+    Door::Visit(*door)->dispatch();
+    turn.run_tasks();
+}
+
+}  // namespace detail
+
+TR_INLINE void PythonSession::dispatch() const {
+    const std::shared_ptr<detail::Door> door = impl_->door;
+    const std::shared_ptr<detail::Beacon> beacon = impl_->life.beacon();
+    detail::dispatch(door, beacon);
+}
+
+TR_INLINE NativeHandle PythonSession::wait_handle() { return impl_->life.open_beacon(); }
+
+TR_INLINE void PythonSession::on_done(Executor executor) {
+    const detail::WaitHandle handle = impl_->life.open_beacon();
+    const auto dispatch = [door = impl_->door, beacon = impl_->life.beacon()] {
+        try {
+            detail::dispatch(door, beacon);
+        } catch (const SessionClosed&) {  // it has ended meanwhile
+            if (!door->is_closed()) throw;
+        }
+    };
+    std::unique_ptr<detail::Poster> poster;  // the last one is destroyed after releasing the lock
+    if (executor) poster = std::make_unique<detail::Poster>(handle, std::move(executor), dispatch);
+    const std::lock_guard<std::mutex> lock(impl_->poster_mutex);
+    impl_->poster.swap(poster);
 }
 
 // ------------------------------------------------------------------- tensors

@@ -61,6 +61,23 @@ public:
         files_.wake();
     }
 
+    // Over files until the worker has chosen, and from then on perhaps.
+    std::vector<WaitHandle> members() const override {
+        std::vector<WaitHandle> members = shm_.members();
+        for (const WaitHandle member : files_.members()) {
+            if (member != members.back()) members.push_back(member);
+        }
+        return members;
+    }
+    bool begin_sleep() noexcept override { return shm_.begin_sleep(); }
+    void end_sleep() noexcept override {
+        shm_.end_sleep();
+        files_.end_sleep();
+    }
+    std::chrono::milliseconds longest_sleep() noexcept override {
+        return is_ready_ ? end().longest_sleep() : check_interval;
+    }
+
     // The tensors always stay in shared memory, because the next worker may support it. A tensor put during the switch
     // to files is either handed over with the others, or comes after the switch and is put here.
     void put_tensor(const std::string& tag, const Tensor& tensor) override {

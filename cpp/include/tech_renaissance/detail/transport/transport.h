@@ -181,6 +181,22 @@ public:
     // Ends the current wait in receive(), or the next one. Callable from any thread.
     virtual void wake() noexcept = 0;
 
+    // ---- For a host that sleeps elsewhere than in receive().
+
+    // What becomes ready when there is something to receive. REQUIRES: watch_exit() was called.
+    virtual std::vector<WaitHandle> members() const = 0;
+
+    // From now on this host sleeps, for no longer than longest_sleep(), and the worker makes a member ready; false if
+    // there is something to receive already. Nobody may be in receive().
+    virtual bool begin_sleep() noexcept = 0;
+
+    // It is awake, and the members are no longer ready for what has come so far.
+    virtual void end_sleep() noexcept = 0;
+
+    virtual std::chrono::milliseconds longest_sleep() noexcept = 0;
+
+    // ---- Tensors.
+
     // Puts a tensor under a tag, replacing any that was there. It stays until the session ends, with or without a
     // worker.
     virtual void put_tensor(const std::string& tag, const Tensor& tensor) = 0;

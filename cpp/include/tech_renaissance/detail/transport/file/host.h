@@ -55,7 +55,7 @@ public:
         forget_given_up();
         if (is_lost()) find_again();
         attached_.remove_all();
-        for (const char* name : {"request.json", ".request.claimed", "response.json", "status.txt", "worker.json",
+        for (const char* name : {"request.json", ".request.claimed", response_name, "status.txt", "worker.json",
                                  "stack.txt", cancel_name}) {
             remove_anything(directory_ / name);
         }
@@ -132,6 +132,21 @@ public:
 
     void wake() noexcept override { watch_.wake(); }
 
+    std::vector<WaitHandle> members() const override {
+        std::vector<WaitHandle> members{exit_handle_};
+        if (watch_.notifies()) members.push_back(watch_.handle());
+        return members;
+    }
+    // The watch misses no change, whoever sleeps.
+    bool begin_sleep() noexcept override {
+        std::error_code error;
+        return !std::filesystem::exists(directory_ / response_name, error);
+    }
+    void end_sleep() noexcept override { watch_.forget_changes(); }
+    std::chrono::milliseconds longest_sleep() noexcept override {
+        return lacks_ ? std::min(backoff_.next(), lack_patience) : backoff_.next();
+    }
+
     void put_tensor(const std::string& tag, const Tensor& tensor) override {
         check_place(tag);
         tensor.save(tensor_path(tag));
@@ -167,6 +182,7 @@ public:
     }
 
 private:
+    static constexpr const char* response_name = "response.json";
     static constexpr const char* cancel_name = "cancel.txt";
     // How long to wait before retrying what failed because something ran out, such as descriptors.
     static constexpr std::chrono::milliseconds lack_patience{50};
@@ -216,7 +232,7 @@ private:
     std::optional<Arrival> look() {
         if (is_lost()) return std::nullopt;
         if (!ready_) return look_for_ready();
-        const std::filesystem::path path = directory_ / "response.json";
+        const std::filesystem::path path = directory_ / response_name;
         try {
             std::optional<std::string> text = read_file(path);
             if (!text) {

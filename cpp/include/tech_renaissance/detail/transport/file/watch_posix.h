@@ -32,6 +32,12 @@ public:
 
     bool notifies() const noexcept { return notifier_.handle() != no_handle; }
 
+    // What becomes ready when something changes, until changes are forgotten. REQUIRES: it notifies.
+    WaitHandle handle() const noexcept { return notifier_.handle(); }
+    void forget_changes() noexcept {
+        if (notifies()) notifier_.take_changes();
+    }
+
     WatchEvent wait(std::chrono::milliseconds timeout, WaitHandle exit = no_handle) {
         const Clock::time_point deadline = deadline_after(timeout);
         while (true) {

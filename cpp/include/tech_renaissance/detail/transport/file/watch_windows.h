@@ -33,6 +33,13 @@ public:
 
     bool notifies() const noexcept { return changes_ != no_handle; }
 
+    // What becomes ready when something changes, until changes are forgotten. REQUIRES: it notifies.
+    WaitHandle handle() const noexcept { return changes_; }
+    // The handle stays valid: a wait for it may be about to begin.
+    void forget_changes() noexcept {
+        if (notifies() && is_signalled(changes_)) ::FindNextChangeNotification(changes_);
+    }
+
     WatchEvent wait(std::chrono::milliseconds timeout, WaitHandle exit = no_handle) {
         // In order of preference: if several are signalled, the first one is reported.
         std::array<HANDLE, 3> handles{};

@@ -120,18 +120,30 @@ public:
     // Sleeps until something happens, at most `timeout`; true if it did.
     bool sleep(std::chrono::milliseconds timeout, WaitHandle exit) {
         doorbell_.forget_rings();
-        Word& asleep = memory_.mapping.word(host_asleep_word);
-        asleep.store(1, std::memory_order_relaxed);
-        std::atomic_thread_fence(std::memory_order_seq_cst);
-        const bool happened =
-            reader_.has_frame() || writer_.has_new_room() || doorbell_.wait(std::min(timeout, longest_sleep), exit);
-        asleep.store(0, std::memory_order_relaxed);
-        may_share_.store(true, std::memory_order_relaxed);
+        const bool happened = !begin_sleep() || doorbell_.wait(std::min(timeout, longest_sleep), exit);
+        wake_up();
         return happened;
+    }
+
+    // From now on the worker rings; false if something has happened already.
+    bool begin_sleep() noexcept {
+        memory_.mapping.word(host_asleep_word).store(1, std::memory_order_relaxed);
+        std::atomic_thread_fence(std::memory_order_seq_cst);
+        return !reader_.has_frame() && !writer_.has_new_room();
+    }
+    // From now on it does not, and what it has rung is forgotten.
+    void end_sleep() noexcept {
+        wake_up();
+        doorbell_.forget_all_rings();
     }
 
 private:
     static constexpr int most_skips = 15;
+
+    void wake_up() noexcept {
+        memory_.mapping.word(host_asleep_word).store(0, std::memory_order_relaxed);
+        may_share_.store(true, std::memory_order_relaxed);
+    }
 
     // Yields the processor once after a wake-up: the worker may have been put on our processor, where it would have to
     // wait.

@@ -51,7 +51,12 @@ public:
 
     // Forgets what ended the last wait. Call it before preparing the next one.
     void forget_rings() noexcept {
-        if (!heard_) return;
+        if (heard_) forget_all_rings();
+    }
+
+    // What becomes ready when the host is rung, until all rings are forgotten.
+    WaitHandle handle() const noexcept { return to_host_.read.get(); }
+    void forget_all_rings() noexcept {
         heard_ = false;
         std::array<char, 4096> bytes;
         while (::read(to_host_.read.get(), bytes.data(), bytes.size()) < 0 && errno == EINTR) {

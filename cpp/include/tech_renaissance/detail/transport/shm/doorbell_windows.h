@@ -33,6 +33,10 @@ public:
 
     void forget_rings() noexcept {}
 
+    // What becomes ready when the host is rung.
+    WaitHandle handle() const noexcept { return to_host_.get(); }
+    void forget_all_rings() noexcept { ::ResetEvent(to_host_.get()); }
+
 private:
     static Handle make_event() {
         Handle event(::CreateEventW(nullptr, FALSE, FALSE, nullptr));

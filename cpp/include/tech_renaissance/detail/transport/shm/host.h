@@ -100,6 +100,11 @@ public:
         if (worker_) worker_->control.doorbell().wake();
     }
 
+    std::vector<WaitHandle> members() const override { return {worker_->control.doorbell().handle(), exit_handle_}; }
+    bool begin_sleep() noexcept override { return worker_->control.begin_sleep(); }
+    void end_sleep() noexcept override { worker_->control.end_sleep(); }
+    std::chrono::milliseconds longest_sleep() noexcept override { return shm::longest_sleep; }
+
     void put_tensor(const std::string& tag, const Tensor& tensor) override {
         if (rewrite(tag, tensor)) return;
         shm::BlockPtr block = lender_.place(tensor);
