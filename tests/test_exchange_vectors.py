@@ -12,7 +12,7 @@ from tech_renaissance import RemoteProtocolError, WorkerLost
 from tech_renaissance._host.call import Call, call_ended
 from tech_renaissance._host.call_queue import CallQueue
 from tech_renaissance._host.exchange import Exchange
-from tech_renaissance._protocol.frame import Exiting, Frame, Ready, Request, Response
+from tech_renaissance._protocol.frame import Credit, Exiting, Frame, Item, Ready, Request, Response
 from tech_renaissance._transport.transport import HostTransport, Offer, Taken, Unreadable
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -28,7 +28,7 @@ class Script(HostTransport):
     def __init__(self) -> None:
         self.room = 1000
         self.in_work: List[int] = []
-        self.sent: List[int] = []
+        self.sent: List[Any] = []
         self.says: Deque[Any] = deque()
         self._taken: Taken = None
         self._last: Optional[Frame] = None
@@ -38,7 +38,10 @@ class Script(HostTransport):
             return False
         self.room -= 1
         self._last = frame
-        self.sent.append(frame.id or 0 if isinstance(frame, Request) else 0)
+        if isinstance(frame, Credit):
+            self.sent.append([frame.id, frame.count])
+        else:
+            self.sent.append(frame.id or 0 if isinstance(frame, Request) else 0)
         return True
 
     def has_sent(self, frame: Frame) -> bool:
@@ -82,6 +85,17 @@ class Script(HostTransport):
         raise NotImplementedError
 
 
+def _new_frame(kind: str, step: Step) -> Any:
+    frames: Dict[str, Any] = {
+        "Ready": Ready({key: step[key] for key in ("window",) if key in step}),
+        "Response": Response("", id=step.get("id")),
+        "Item": Item(step.get("id")),
+        "Exiting": Exiting(),
+        "Unreadable": Unreadable(RemoteProtocolError("bad_frame", "nonsense"), step.get("id")),
+    }
+    return frames[kind]
+
+
 class Play:
     """A session's calls, from one worker to the next."""
 
@@ -109,18 +123,28 @@ class Play:
         self._exchange.take_in()
 
     def _ask(self, number: int, step: Step) -> None:
-        call = Call(Request("x", id=number), idempotent=step.get("idempotent", False))
+        request = Request("x", id=number, streams=step.get("streams", False))
+        call = Call(request, idempotent=step.get("idempotent", False))
         self._calls[number] = call
         call.abandoned = not self._exchange.send(call, 0)
 
     def _frame(self, kind: str, step: Step) -> None:
-        frames: Dict[str, Any] = {
-            "Ready": Ready({key: step[key] for key in ("window",) if key in step}),
-            "Response": Response("", id=step.get("id")),
-            "Exiting": Exiting(),
-            "Unreadable": Unreadable(RemoteProtocolError("bad_frame", "nonsense"), step.get("id")),
-        }
-        self._worker.says.append(frames[kind])
+        for _ in range(step.get("times", 1)):
+            self._worker.says.append(_new_frame(kind, step))
+
+    def _take(self, number: int, step: Step) -> None:
+        call = self._calls[number]
+        for _ in range(step.get("times", 1)):
+            assert call.items
+            call.items.popleft()
+            self._exchange.grant(call)
+
+    def _cancel(self, number: int, _: Step) -> None:
+        self._exchange.cancel(self._calls[number])
+
+    def _close(self, number: int, _: Step) -> None:
+        self._calls[number].abandoned = True
+        self._exchange.close_stream(self._calls[number])
 
     def _in_work(self, numbers: List[int], _: Step) -> None:
         self._worker.in_work = numbers

@@ -23,7 +23,12 @@ class Script final : public HostTransport {
 public:
     PlacedAttachment place(const tr::Attachment& attachment) override { return {attachment.kind, nullptr}; }
     bool can_stream() const override { return true; }
-    bool try_send_credit(std::int64_t, std::uint32_t) override { return true; }
+    bool try_send_credit(std::int64_t id, std::uint32_t count) override {
+        if (room == 0) return false;
+        --room;
+        sent.emplace_back(json::Array{id, static_cast<std::int64_t>(count)});
+        return true;
+    }
     bool try_send(const Request& request, const std::vector<PlacedAttachment>&) override {
         if (room == 0) return false;
         --room;
@@ -95,6 +100,12 @@ struct Played {
 
 std::int64_t number_of(const json::Value& value) { return value.get_if<json::Number>()->as_int64().value(); }
 
+// How often something happens in a step.
+std::int64_t times_of(const json::Object& step) {
+    const json::Value* times = find_member(step, "times");
+    return times ? number_of(*times) : 1;
+}
+
 // A session's calls, from one worker to the next.
 class Play {
 public:
@@ -125,6 +136,7 @@ private:
             played.call->request.command = "x";
             played.call->request.id = id;
             played.call->idempotent = find_member(step, "idempotent") != nullptr;
+            if (find_member(step, "streams")) played.call->items = std::make_unique<Items>();
             if (!worker().exchange.send(played.call, 0ms)) played.call->abandoned = true;
         } else if (what == "expire") {
             played.call->set_deadline(Clock::now());
@@ -136,13 +148,26 @@ private:
         } else if (what == "abandon") {
             played.call->abandoned = true;
             worker().exchange.abandon(played.call);
+        } else if (what == "close") {
+            played.call->abandoned = true;
+            worker().exchange.close_stream(played.call);
+        } else if (what == "cancel") {
+            played.call->cancelled = true;
+            if (queue_.end(*played.call, unbegun(*played.call, EndReason::cancel))) return;
+            if (!worker().exchange.give_up(played.call)) played.worker = &worker();
+        } else if (what == "take") {
+            for (std::int64_t times = times_of(step); times > 0; --times) {
+                if (!played.call->items->take()) throw std::runtime_error("there is no item");
+                if (played.call->items->owes()) worker().exchange.send_credit(played.call);
+            }
         }
     }
 
     void of_worker(const std::string& what, const json::Value& value, const json::Object& step) {
         Script& script = worker().script;
         if (what == "frame") {
-            script.says.push_back(arrival(*value.get_if<std::string>(), step));
+            for (std::int64_t times = times_of(step); times > 0; --times)
+                script.says.push_back(arrival(*value.get_if<std::string>(), step));
         } else if (what == "in work") {
             script.in_work.clear();
             for (const json::Value& id : *value.get_if<json::Array>()) script.in_work.push_back(number_of(id));
@@ -165,6 +190,7 @@ private:
         if (kind == "Ready") return ready_of(step);
         if (kind == "Exiting") return Exiting{};
         if (kind == "Unreadable") return Unreadable{tr::RemoteProtocolError("bad_frame", "nonsense"), id};
+        if (kind == "Item") return Item{id, tr::Body{}};
         Reply reply;
         reply.response.id = id;
         return reply;
