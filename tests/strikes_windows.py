@@ -10,6 +10,8 @@ from typing import List, Tuple
 from leaks import wait_until
 from processes import KILLED, SEGFAULT, is_alive, kill
 
+from tech_renaissance._system.error_mode_windows import end_at_once
+
 WAYS = ("kill", "kill", "access violation")
 GENTLE = ""
 DIRECTORY_WAYS = ()
@@ -34,6 +36,8 @@ _kernel32.CreateRemoteThread.argtypes = [
     wintypes.DWORD,
     ctypes.c_void_p,
 ]
+
+end_at_once()  # workers inherit it, and may be struck before they see to it themselves
 
 
 def strike(pid: int, way: str) -> None:

@@ -108,6 +108,28 @@ def test_a_process_is_in_its_job_and_has_only_the_handles_that_are_named(tmp_pat
         _kernel32.CloseHandle(event)
 
 
+# Says how Windows treats it when it breaks.
+_WORKER = """
+import ctypes, sys
+from tech_renaissance import TechRenaissanceServer
+
+class Server(TechRenaissanceServer):
+    def main_logic(self, command, parameters):
+        self.write_response("", str(ctypes.windll.kernel32.GetErrorMode() & 2))
+        return True
+
+Server(library="numpy").run(sys.argv[1])
+"""
+
+
+@pytest.mark.parametrize(("host", "transport"), [("python", "shm")], indirect=True)
+def test_a_worker_that_breaks_shows_no_dialog(start: Maker, tmp_path: Path) -> None:
+    """Which would keep it until somebody clicks."""
+    script = tmp_path / "worker.py"
+    script.write_text(_WORKER)
+    assert "2" == start(str(script)).fetch_response("mode")
+
+
 # Leaves a child with its output, says something, and ends.
 _LEAVES_A_CHILD = """
 import subprocess, sys
@@ -116,11 +138,8 @@ print("the end")
 """
 
 
-def test_who_holds_the_output_of_a_dead_process_does_not_delay_its_end(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_who_holds_the_output_of_a_dead_process_does_not_delay_its_end() -> None:
     """What the process wrote is there."""
-    monkeypatch.setattr("tech_renaissance._process.windows._DRAIN_S", 3600.0)
     arguments = [sys.executable, "-c", _LEAVES_A_CHILD]
     process = Process(arguments, os.environ, None, "discard", [], lambda *_: None)
     assert process.wait(60.0)

@@ -29,10 +29,11 @@ _FOR_TESTS = ["attrs", "colorama", "iniconfig", "packaging", "pluggy", "pygments
 _FOR_OLD = ["exceptiongroup", "tomli", "typing-extensions"]
 
 # A crash is to end the process, not to start a debugger.
-_NO_DEBUGGER = (
-    r"HKLM\Software\Microsoft\Windows NT\CurrentVersion\AeDebug",
-    *["/v", "Auto", "/t", "REG_SZ", "/d", "0", "/f"],
-)
+_DEBUGGER = r"HKLM\Software\Microsoft\Windows NT\CurrentVersion\AeDebug"
+_NO_DEBUGGER = [
+    ["wine", "reg", "add", _DEBUGGER, "/v", name, "/t", "REG_SZ", "/d", value, "/f"]
+    for name, value in (("Auto", "0"), ("Debugger", "none"))
+]
 
 # Variables that name interpreters, libraries and folders of Linux.
 _FOREIGN = (
@@ -90,7 +91,7 @@ def _make_prefix() -> None:
     shutil.rmtree(_WINE / "prefix", ignore_errors=True)
     for command in (
         ["wine", "wineboot", "--init"],
-        ["wine", "reg", "add", *_NO_DEBUGGER],
+        *_NO_DEBUGGER,
         ["wineserver", "--wait"],
     ):
         subprocess.run(

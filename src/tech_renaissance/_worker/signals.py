@@ -11,6 +11,9 @@ from typing import Any, Callable, List, Optional
 
 from .._system.fork import in_children
 
+if sys.platform == "win32":
+    from .._system.error_mode_windows import end_at_once
+
 
 def hear_interrupts() -> None:
     """Undo an inherited "ignore SIGINT": a host in a shell's background ignores it, and so do its children."""
@@ -29,6 +32,8 @@ def orderly_signals(on_leave: Callable[[], None]) -> Any:
         ended_by.append(number)
         raise SystemExit(128 + number)
 
+    if sys.platform == "win32":
+        end_at_once()
     with contextlib.suppress(AttributeError, ValueError, OSError):  # the script may have replaced the streams
         faulthandler.enable()
         sys.stdout.reconfigure(line_buffering=True)  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
