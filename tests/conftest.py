@@ -14,6 +14,7 @@ import pytest
 # Tests and fixtures share modules that lie beside them; pytest's importlib mode does not make them importable.
 sys.path.insert(0, os.path.dirname(__file__))
 
+from asyncio_host import LoopThread
 from gates import Gate
 from hosts import HOSTS, TRANSPORTS, WORKERS, Driver, driver_command
 from leaks import Footprint
@@ -40,19 +41,20 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: List[pytest.Item]) -> None:
-    """What is about files does not run over another transport."""
+    """What is about files does not run over another transport, and the asyncio host only where it is fast."""
     unfit = [
         item
         for item in items
-        if item.get_closest_marker("files") and _transport_of(item) not in (None, "file")
+        if (item.get_closest_marker("files") and _param_of(item, "transport") not in (None, "file"))
+        or (_param_of(item, "host") == "asyncio" and _param_of(item, "transport") == "file")
     ]
     config.hook.pytest_deselected(items=unfit)
     items[:] = [item for item in items if item not in unfit]
 
 
-def _transport_of(item: pytest.Item) -> Optional[str]:
+def _param_of(item: pytest.Item, name: str) -> Optional[str]:
     callspec = getattr(item, "callspec", None)
-    return callspec.params.get("transport") if callspec else None
+    return callspec.params.get(name) if callspec else None
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -110,8 +112,8 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(params=HOSTS)
 def host(request: pytest.FixtureRequest) -> str:
-    """The host's language."""
-    if driver_command(request.param) is None:
+    """The host's language, or "asyncio"."""
+    if request.param != "asyncio" and driver_command(request.param) is None:
         pytest.skip("there is no C++ compiler")
     return request.param
 
@@ -138,7 +140,7 @@ def make_driver(
     host: str, tmp_path: Path, workspace: Path, transport: str, worker_python: str
 ) -> Iterator[Callable[[], Driver]]:
     """Makes hosts in a process of their own, for what must not happen to pytest's."""
-    command = driver_command(host)
+    command = [] if host == "asyncio" else driver_command(host)
     assert command is not None
     with contextlib.ExitStack() as drivers:
 
@@ -156,8 +158,13 @@ def make_session(host: str, make_driver: Callable[[], Driver]) -> Iterator[Calla
 
     A script is looked for in tests/workers. Sessions are closed after the test.
     """
-    maker: Callable[..., Any] = PythonSession if host == "python" else make_driver().session
     sessions = contextlib.ExitStack()
+    if host == "asyncio":
+        thread = LoopThread()
+        sessions.callback(thread.close)
+        maker: Callable[..., Any] = thread.session
+    else:
+        maker = PythonSession if host == "python" else make_driver().session
 
     def make(script: str = "echo.py", session_id: str = "test", *args: Any, **options: Any) -> Any:
         path = script if script == "default" or os.path.isabs(script) else str(WORKERS / script)

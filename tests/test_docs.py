@@ -236,6 +236,15 @@ def test_the_command_pages_cpp_program_runs(tmp_path: Path) -> None:
     assert outputs("docs/commands.md")[1] == compile_and_run((tmp_path / "host.cpp").read_text(), tmp_path)
 
 
+def test_the_async_pages_programs_run(tmp_path: Path) -> None:
+    """They print what the page shows; futures are done in whatever order."""
+    write_named_blocks("docs/async.md", tmp_path)
+    at_once, pool = outputs("docs/async.md")
+
+    assert at_once == run([sys.executable, "host.py"], tmp_path)
+    assert sorted(pool) == sorted(run([sys.executable, "pool.py"], tmp_path))
+
+
 def test_the_tutorials_python_programs_run(tmp_path: Path) -> None:
     """They print what the page shows."""
     page = "docs/tutorial.md"
@@ -356,7 +365,7 @@ def public_names(cls: type) -> Set[str]:
 
 
 # Of a session: the first is the destructor in C++.
-PYTHONS_OWN = {"close", "map", "commands", "typed"}
+PYTHONS_OWN = {"close", "map", "commands", "typed", "executor"}
 CPPS_OWN = {"dispatch", "wait_handle", "on_done"}
 
 

@@ -12,6 +12,7 @@ from tech_renaissance import RemoteProtocolError, WorkerLost
 from tech_renaissance._host.call import Call, call_ended
 from tech_renaissance._host.call_queue import CallQueue
 from tech_renaissance._host.exchange import Exchange
+from tech_renaissance._host.loops import Loops
 from tech_renaissance._protocol.frame import Credit, Exiting, Frame, Item, Ready, Request, Response
 from tech_renaissance._transport.transport import HostTransport, Offer, Taken, Unreadable
 
@@ -113,6 +114,7 @@ class Play:
             lambda: self._is_dead,
             lambda call, _: call_ended(call) if call and call.why else WorkerLost("worker_lost", "it died"),
             self._queue,
+            Loops(lambda _: None),
             hands_over=lambda: self._restarts,
             is_open=is_open,
         )

@@ -260,6 +260,14 @@ def test_calculate_takes_any_number_of_tensors(start: Maker) -> None:
     assert [] == list(Path(session.session_dir).glob("_*.tsr"))
 
 
+def test_calculate_keeps_white_space_at_the_end() -> None:
+    """As a message does; C++ has always kept it."""
+    session = PythonSession("default", "never_started")
+    call = session._caller.make_call("add b \n", None, idempotent=False, tensors=[np.ones(2)])
+    assert call is not None
+    assert "$0 b \n" == call.request.parameters
+
+
 def test_calculate_passes_on_what_stands_behind_the_command(start: Maker) -> None:
     """After the tensors."""
     session = start("default")

@@ -8,6 +8,7 @@ from typing import Any, Callable, List
 
 import numpy as np
 import pytest
+from asyncio_host import asyncio_too
 from gates import Gate
 from leaks import wait_until
 
@@ -20,6 +21,8 @@ from tech_renaissance import (
     TimedOut,
     WorkerLost,
 )
+
+pytestmark = asyncio_too
 
 Start = Callable[..., Any]
 WORKER = "streams.py"

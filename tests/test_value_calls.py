@@ -7,6 +7,7 @@ from typing import Any, Callable, List
 
 import numpy as np
 import pytest
+from asyncio_host import asyncio_too
 from gates import Gate
 
 from tech_renaissance import (
@@ -20,6 +21,8 @@ from tech_renaissance import (
     TimedOut,
     WorkerLost,
 )
+
+pytestmark = asyncio_too
 
 Start = Callable[..., Any]
 WORKER = "value_calls.py"

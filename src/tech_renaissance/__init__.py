@@ -21,6 +21,7 @@ from ._lazy import __getattr__ as __getattr__
 from ._version import __version__
 
 if TYPE_CHECKING:
+    from ._async_session import AsyncSession
     from ._base.errors import (
         ArenaFull,
         CallCancelled,
@@ -38,7 +39,10 @@ if TYPE_CHECKING:
     )
     from ._base.post_mortem import PostMortem
     from ._base.session_state import SessionState
+    from ._host.async_stream import AsyncStream
+    from ._host.future import Future
     from ._host.options import CancelPatience, RestartPolicy
+    from ._host.stream import Stream
     from ._process.output import OutputLine
     from ._protocol.tsr import decode, encode, export_tsr, get_tsr_info, import_tsr
     from ._server import TechRenaissanceServer, current_server, serve
@@ -47,11 +51,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ArenaFull",
+    "AsyncSession",
+    "AsyncStream",
     "CallCancelled",
     "CancelPatience",
     "Cancelled",
     "CommandError",
     "FormatError",
+    "Future",
     "LaunchError",
     "LocalProtocolError",
     "OutputLine",
@@ -62,6 +69,7 @@ __all__ = [
     "RestartPolicy",
     "SessionClosed",
     "SessionState",
+    "Stream",
     "TechRenaissanceError",
     "TechRenaissanceServer",
     "TimedOut",

@@ -7,12 +7,16 @@ from typing import Any, Dict, List
 _PACKAGE = __name__.rpartition(".")[0]
 # The module that defines a name; names not listed here are errors, in _base.errors.
 _HOME: Dict[str, str] = {
+    "AsyncSession": "_async_session",
+    "AsyncStream": "_host.async_stream",
     "CancelPatience": "_host.options",
+    "Future": "_host.future",
     "OutputLine": "_process.output",
     "PostMortem": "_base.post_mortem",
     "PythonSession": "_session",
     "RestartPolicy": "_host.options",
     "SessionState": "_base.session_state",
+    "Stream": "_host.stream",
     "TechRenaissanceServer": "_server",
     "command": "_worker.command",
     "current_server": "_server",

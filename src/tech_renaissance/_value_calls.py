@@ -2,6 +2,7 @@
 
 from collections import deque
 from typing import (
+    TYPE_CHECKING,
     Any,
     Deque,
     Dict,
@@ -20,6 +21,9 @@ from ._host.answer import value_of
 from ._host.caller import TIMEOUT_MS, Caller
 from ._host.future import Future
 from ._host.stream import Stream
+
+if TYPE_CHECKING:
+    from ._host.executor import SessionExecutor
 
 _Server = TypeVar("_Server")
 
@@ -123,6 +127,14 @@ class ValueCalls:
         """Wait until the worker has been given every call in line, and so goes on by itself; False if it has not been in time."""
         return self._caller.flush(seconds("timeout_ms", timeout_ms))
 
+    def executor(self) -> "SessionExecutor":
+        """The session as an executor of ``concurrent.futures``: ``session.executor().submit("matmul", a, b)`` gives a future of the standard
+        library. The session goes on when it is shut down.
+        """
+        from ._host.executor import SessionExecutor  # here, because concurrent.futures takes its time to load
+
+        return SessionExecutor(self._caller)
+
     @property
     def commands(self) -> "Commands":
         """The worker's commands as attributes: ``session.commands.matmul(a, b)`` is ``session.call("matmul", a, b)``."""
@@ -150,7 +162,7 @@ class Commands:
     otherwise.
     """
 
-    def __init__(self, calls: ValueCalls, options: Dict[str, Any], names: Dict[str, str]) -> None:
+    def __init__(self, calls: Any, options: Dict[str, Any], names: Dict[str, str]) -> None:
         self._calls = calls
         self._options = options
         self._names = names
@@ -165,7 +177,7 @@ class Commands:
 class Command:
     """One command of a worker, to be called. See ValueCalls."""
 
-    def __init__(self, calls: ValueCalls, name: str, options: Dict[str, Any]) -> None:
+    def __init__(self, calls: Any, name: str, options: Dict[str, Any]) -> None:
         self._calls = calls
         self._name = name
         self._options = options

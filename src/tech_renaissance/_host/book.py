@@ -164,10 +164,12 @@ class Book:
                 f"the other side sent an item to {call.request.command!r} for which it had no credit",
             )
         if item.error:
-            call.error = item.error
+            call.fail(item.error)
             self._transport.give_up(item.id or 0)
         elif not (items and items[-1] is item):  # else an interruption came in between
             items.append(item)
+            if call.watchers:
+                call.tell()
 
     def _send_credit(self) -> None:
         """Tell the worker what it may send more, as far as there is room."""
@@ -210,7 +212,7 @@ class Book:
         if call and not call.done:
             if self.was_asked_to_leave and call.items is not None and not call.why and _was_closed(response):
                 text = f"the worker was asked to exit, and closed the stream of {call.request.command!r}"
-                call.error = SessionClosed("session_closed", text)
+                call.fail(SessionClosed("session_closed", text))
             elif call.why or error or call.request.deadline_ns is not None:
                 _end(call, response, error)
             else:
@@ -221,6 +223,7 @@ class Book:
 
     def _lose(self) -> None:
         self._over = True
+        self._transport.stop_firing()
         if self._connection.state in OVER and not self._calls and not self._queued:
             return
         self._connection.lost()
@@ -246,7 +249,7 @@ class Book:
     def _end_all(self, error: Callable[[Call], TechRenaissanceError]) -> None:
         for call in self._calls.values():
             if not call.done:
-                call.error = error(call)
+                call.fail(error(call))
         self._calls.clear()
 
 
@@ -272,6 +275,8 @@ def _answer(call: Call, response: Response) -> None:
     call.request.attachments = ()  # nobody will need them again
     response.command = response.command or call.request.command
     call.response = response
+    if call.watchers:
+        call.tell()
 
 
 def _end(call: Call, response: Response, error: Optional[RemoteProtocolError]) -> None:
@@ -280,9 +285,9 @@ def _end(call: Call, response: Response, error: Optional[RemoteProtocolError]) -
     if call.step == "notice" and not error and _was_refused(response):
         call.step = "queue"
     if call.why:
-        call.error = call_ended(call)
+        call.fail(call_ended(call))
     elif error:
-        call.error = error
+        call.fail(error)
     else:
         _answer(call, response)
 

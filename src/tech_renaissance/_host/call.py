@@ -3,7 +3,7 @@
 import math
 import time
 from collections import deque
-from typing import Deque, Optional, Protocol
+from typing import Callable, Deque, Optional, Protocol, Tuple
 
 from .._base.errors import CallCancelled, TechRenaissanceError, TimedOut
 from .._base.post_mortem import PostMortem
@@ -33,6 +33,8 @@ class Call:
     sent_at = 0.0  # on the monotonic clock
     response: Optional[Response] = None
     error: Optional[TechRenaissanceError] = None
+    # Told when anything has changed, by whichever thread has changed it, perhaps under a lock. An exception may prevent that.
+    watchers: "Tuple[Callable[[Call], None], ...]" = ()
     # Of a call that streams: the items that have come and were not taken; whether they come all at once, with the response.
     items: "Optional[Deque[Item]]" = None
     is_whole = False
@@ -57,6 +59,16 @@ class Call:
         """Be ready for its items, none of which has come."""
         self.items = deque()
         self.granted, self.owed = FIRST_CREDIT, 0
+
+    def fail(self, error: TechRenaissanceError) -> None:
+        """It has no answer, because of this."""
+        self.error = error
+        self.tell()
+
+    def tell(self) -> None:
+        """Tell the watchers."""
+        for watcher in self.watchers:
+            watcher(self)
 
     @property
     def done(self) -> bool:

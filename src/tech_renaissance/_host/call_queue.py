@@ -47,12 +47,14 @@ class CallQueue:
         with self.lock:
             for call in list(self.calls):
                 if call.is_inherited and call.exchange is None and not call.done:
-                    call.error = error(call)
+                    reason = error(call)
+                    if reason:
+                        call.fail(reason)
 
     def end(self, call: Call, why: str) -> bool:
         """End a call in line (``why``: "deadline" or "cancel"); False if a worker has it, or it is done."""
         with self.lock:
             if call.exchange is not None or call.done:
                 return False
-            call.error = not_begun(call, why)
+            call.fail(not_begun(call, why))
             return True

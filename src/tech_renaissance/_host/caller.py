@@ -5,7 +5,7 @@ import functools
 import itertools
 import math
 import time
-from typing import Any, Callable, Mapping, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Sequence
 
 from .._base.durations import seconds
 from .._base.errors import LaunchError, SessionClosed, TimedOut, WorkerLost
@@ -22,6 +22,11 @@ from .launched_worker import LaunchedWorker
 from .life import Life
 from .options import Options
 from .supervisor import Supervisor
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+
+    from .async_caller import AsyncCaller
 
 TIMEOUT_MS = 10_000
 # A shorter timeout is a poll, whose error does not show what the worker is doing.
@@ -40,6 +45,9 @@ class Caller:
         self._patience = options.patience
         self._ids = itertools.count(1)
         self._deadlines = DeadlineWatch(self._end_overdue)
+        self._in_loops: Dict[AbstractEventLoop, AsyncCaller] = {}
+        self._at_close: List[Callable[[], object]] = []
+        self._running_loop: Optional[Callable[[], AbstractEventLoop]] = None
         self.supervisor: Optional[Supervisor] = None
         if options.restart != "never":
             self.supervisor = Supervisor(life, options.restart_policy, options.launch_timeout_s, on_restart)
@@ -93,7 +101,7 @@ class Caller:
             return None
         if tensors:
             names = [f"${index}" for index in range(len(tensors))]
-            request.parameters = " ".join([*names, request.parameters]).rstrip()
+            request.parameters = " ".join([*names, request.parameters] if request.parameters else names)
         return self._new_call(request, tensors, deadline_ms, idempotent)
 
     def make_typed_call(
@@ -150,6 +158,22 @@ class Caller:
             self._deadlines.watch(call)
         return until
 
+    def try_submit(self, call: Call) -> bool:
+        """Hand a call that stays in line to a worker that serves. Does not wait; False if a worker is on its way, or has ended."""
+        worker = self.worker()
+        if not worker.exchange.is_serving or (self.supervisor and self.supervisor.is_coming_after(worker)):
+            return False
+        if call.request.deadline_ns is not None:
+            self._deadlines.prepare()
+        try:
+            was_taken = self._try_submit(call, worker, 0.0, 0.0)
+        except BaseException:
+            call.abandoned = True
+            raise
+        if was_taken and call.request.deadline_ns is not None:
+            self._deadlines.watch(call)
+        return was_taken
+
     def _try_submit(self, call: Call, worker: LaunchedWorker, timeout_s: float, until: float) -> bool:
         """False if the worker ended before it took the call, and there will be another."""
         supervisor = self.supervisor
@@ -167,16 +191,17 @@ class Caller:
             f"{call.request.command!r} could not be sent within {timeout_s:g} s: {self._why_not()}"
         )
 
-    def fetch(self, call: Call, timeout_ms: Optional[float]) -> Response:
-        """Send a new call and wait for its answer, which nobody else waits for. ``timeout_ms``: None for 10 s, or if the call has a
-        deadline, until it has been ended.
-        """
+    def timeout_s(self, call: Call, timeout_ms: Optional[float]) -> float:
+        """How long to wait for a new call. ``timeout_ms``: None for 10 s, or if the call has a deadline, until it has been ended."""
         if timeout_ms is not None:
-            timeout_s = seconds("timeout_ms", timeout_ms)
-        elif call.request.deadline_ns is None:
-            timeout_s = TIMEOUT_MS / 1000
-        else:
-            timeout_s = call.remaining_s() + longest_climb_s(call_ladder(self._patience)) + _STACKS_S
+            return seconds("timeout_ms", timeout_ms)
+        if call.request.deadline_ns is None:
+            return TIMEOUT_MS / 1000
+        return call.remaining_s() + longest_climb_s(call_ladder(self._patience)) + _STACKS_S
+
+    def fetch(self, call: Call, timeout_ms: Optional[float]) -> Response:
+        """Send a new call and wait for its answer, which nobody else waits for. ``timeout_ms``: see ``timeout_s``."""
+        timeout_s = self.timeout_s(call, timeout_ms)
         until = self.submit(call, timeout_s)
         try:
             return self.answer(call, timeout_s, until)
@@ -191,39 +216,46 @@ class Caller:
         while not call.done:
             exchange = call.exchange
             if exchange is None:
-                self._wait_in_line(call, until)
+                self.wait_in_line(call, until)
             elif call.request.deadline_ns is None:
                 exchange.wait(call, _remaining_s(until))
             else:
                 _wait_with_deadline(call, exchange, until)
             if not call.done and not _remaining_s(until):
-                raise self._timed_out(call, timeout_s)
+                raise self.timed_out(call, timeout_s)
         return call.take_response()
+
+    def take_item(self, call: Call) -> Optional[Item]:
+        """The next item of a stream, if it has come."""
+        items = call.items
+        with contextlib.suppress(IndexError):  # another thread may have been quicker
+            if items:
+                item = items.popleft()
+                if isinstance(call.exchange, Exchange):
+                    call.exchange.grant(call)
+                return item
+        return None
 
     def next_item(self, call: Call, timeout_s: float, until: float) -> Optional[Item]:
         """Wait for the next item of a stream; None if there are no more, and the call is done. Raises TimedOut at ``until``, or what ended
         the call.
         """
         while True:
-            items = call.items
-            with contextlib.suppress(IndexError):  # another thread may have been quicker
-                if items:
-                    item = items.popleft()
-                    if isinstance(call.exchange, Exchange):
-                        call.exchange.grant(call)
-                    return item
+            item = self.take_item(call)
+            if item:
+                return item
             if call.done:
                 call.take_response()
                 return None
             exchange = call.exchange
             if exchange is None:
-                self._wait_in_line(call, until)
+                self.wait_in_line(call, until)
             elif isinstance(exchange, Exchange):
                 exchange.wait_item(call, min(_remaining_s(until), call.remaining_s()))
                 if call.is_overdue() and not (call.items or call.done):
                     exchange.expire(call)
             if not (call.items or call.done or _remaining_s(until)):
-                raise self._timed_out(call, timeout_s)
+                raise self.timed_out(call, timeout_s)
 
     def close_stream(self, call: Call) -> None:
         """Let go of a stream."""
@@ -267,7 +299,14 @@ class Caller:
         """Wait until the worker has been given every call in line; False after the timeout. Raises what ended the worker."""
         return self.ready_worker().exchange.wait_flushed(timeout_s)
 
-    def _wait_in_line(self, call: Call, until: float) -> None:
+    def attend(self, call: Call, is_enough: Callable[[], bool], timeout_s: float) -> None:
+        """Wait for a call and, while it is under way, for anything else that is ``is_enough``, without looking."""
+        if isinstance(call.exchange, Exchange):
+            call.exchange.attend(call, is_enough, timeout_s)
+        elif not call.done:
+            self.wait_in_line(call, time.monotonic() + timeout_s)
+
+    def wait_in_line(self, call: Call, until: float) -> None:
         """Wait until a worker has the call, or it is done; may return early."""
         if not self.supervisor or self.supervisor.wait_served_again(
             call, min(_remaining_s(until), call.remaining_s())
@@ -285,7 +324,8 @@ class Caller:
         worker = self._life.worker
         return (worker and worker.transport.lack) or "the worker is busy"
 
-    def _timed_out(self, call: Call, timeout_s: float) -> TimedOut:
+    def timed_out(self, call: Call, timeout_s: float) -> TimedOut:
+        """The error of a wait for a call that was too long. Asks the worker what it is doing."""
         call.timed_out = True
         text = f"{call.request.command!r} was not answered within {timeout_s:g} s{self._lack()}"
         worker = self._life.worker
@@ -302,8 +342,34 @@ class Caller:
         if worker and call.exchange is worker.exchange and not worker.exchange.expire(call):
             end_call(worker, call, "deadline", self._patience)
 
+    def in_loop(self) -> "AsyncCaller":
+        """The same for tasks of the running asyncio loop. Raises RuntimeError if there is none."""
+        if self._running_loop is None:  # asyncio takes its time to load
+            from asyncio import get_running_loop
+
+            self._running_loop = get_running_loop
+        try:
+            loop = self._running_loop()
+        except RuntimeError:  # a fork has none
+            self._life.check_ours()
+            raise
+        found = self._in_loops.get(loop)
+        if found is None:
+            from .async_caller import AsyncCaller
+
+            self._life.check_open()
+            self._in_loops = {one: its for one, its in self._in_loops.items() if not one.is_closed()}
+            self._in_loops[loop] = found = AsyncCaller(self, self._life, loop)
+        return found
+
+    def at_close(self, action: Callable[[], object]) -> None:
+        """Do this, too, when the session is closed."""
+        self._at_close.append(action)
+
     def close(self) -> None:
         """From now on no call is ended or handed over. Call it before the life's end, and ``join`` afterwards."""
+        for action in self._at_close:
+            action()
         self._deadlines.close()
         if self.supervisor:
             self.supervisor.close()

@@ -1,57 +1,39 @@
-"""The exchange of one worker's life: calls go in, replies come out, from any number of threads.
+"""The exchange of one worker's life: calls go in, replies come out, from any number of threads and event loops.
 
 The waiting threads do the reading; there is no thread of our own. The first thread that waits for anything becomes the reader, gives
 each frame that comes to the call it belongs to, and wakes the others; when it has what it wanted, another becomes the reader. So a
 reply reaches a single waiting thread without a thread switch.
-
-An exception may come at any moment, such as a KeyboardInterrupt from a signal handler. Whoever takes the lock next finishes what it
-interrupted (``_mend``).
 """
 
 import contextlib
-import sys
 import threading
 import time
-from typing import TYPE_CHECKING, Callable, Optional, Tuple
+from typing import Callable, Optional
 
 from .._base.errors import LocalProtocolError, RemoteProtocolError, SessionClosed, TechRenaissanceError
 from .._protocol.connection import State
 from .._protocol.frame import Exit
-from .._system.waiters import LockType, Waiters
-from .._transport.transport import BROKEN_RING, HostTransport, Taken
-from .book import OVER, Book, check_protocol, unreachable
+from .._transport.transport import BROKEN_RING, HostTransport
+from .book import OVER, check_protocol
 from .call import Call, not_begun
 from .call_queue import CallQueue
-
-if TYPE_CHECKING:
-    from types import FrameType
-
-# How long to keep reading from a worker that never stops talking, once the timeout has passed.
-_LAST_WORDS_S = 0.5
+from .loops import Loops
+from .turns import NobodyServes, Turns
 
 # A worker is told of so many items at a time that it may send more.
 _CREDIT_STEP = 8
 
 _SERVING = (State.READY, State.BUSY)
 
-# Identifies one wait: a new object, with the thread's id.
-_Mark = Tuple[int]
 
-
-class _NobodyServes(Exception):
-    """The worker has died or left. ``until``: when the wait that noticed it would have ended; None if there was no wait."""
-
-    until: Optional[float] = None
-
-
-class Exchange(Book):
+class Exchange(Turns):
     """Thread-safe. ``has_exited`` says whether the process has ended.
 
     ``death(call, timeout_s)`` is called once the process has ended or the worker has left, and returns the error that says why, for the
     call or, if None, for later callers. It waits up to ``timeout_s`` for the end; under the lock, that is 0.
     ``switch_output(message)``: if given, is told which call the output belongs to, and only one request is under way at a time.
     ``wait_for_room(timeout_s)``: if given, holds up senders while too much output has not been passed on.
-    ``queue``: of the session. Nothing in it is sent, or fails, before the exchange ``is_open``.
+    ``loops``: of the session. ``queue``: of the session. Nothing in it is sent, or fails, before the exchange ``is_open``.
     ``hands_over``: whether calls that had not begun, and idempotent ones, do not end with the worker, but go back to the front of the
     queue.
     """
@@ -62,6 +44,7 @@ class Exchange(Book):
         has_exited: Callable[[], bool],
         death: Callable[[Optional[Call], float], TechRenaissanceError],
         queue: CallQueue,
+        loops: Loops,
         *,
         switch_output: Optional[Callable[[str], None]] = None,
         wait_for_room: Optional[Callable[[float], None]] = None,
@@ -69,24 +52,28 @@ class Exchange(Book):
         is_open: bool = True,
     ) -> None:
         super().__init__(
-            transport, death, queue, switch_output=switch_output, hands_over=hands_over, is_open=is_open
+            transport,
+            has_exited,
+            death,
+            queue,
+            loops,
+            switch_output=switch_output,
+            hands_over=hands_over,
+            is_open=is_open,
         )
-        self._has_exited = has_exited
         self._wait_for_room = wait_for_room
-        self._lock = threading.RLock()
-        self._waiters = Waiters()
-        self._reader: Optional[_Mark] = None  # the thread that is in the transport
-        self._receiving = (
-            False  # whether a frame may have been received that has not been completely dealt with
-        )
         self._sender = 0  # the thread that sends what is in line; an exception may leave it
-        self._closed = False
 
     @property
     def state(self) -> State:
         """The connection's state, after taking in what has arrived."""
         self.take_in()
         return self._connection.state
+
+    @property
+    def is_serving(self) -> bool:
+        """Whether the worker takes calls, as far as is known. Takes no lock."""
+        return self._connection.state in _SERVING
 
     def take_in(self) -> None:
         """Give what has arrived to the calls it belongs to. Does not wait."""
@@ -121,6 +108,10 @@ class Exchange(Book):
     def wait(self, call: Call, timeout_s: float) -> bool:
         """Wait until the call is done, or no longer belongs to this exchange; False after the timeout."""
         return self._until(lambda: call.done or call.exchange is not self, timeout_s)
+
+    def attend(self, call: Call, is_enough: Callable[[], bool], timeout_s: float) -> None:
+        """Like ``wait``, also until anything else ``is_enough``, and without looking."""
+        self._until(lambda: is_enough() or call.done or call.exchange is not self, timeout_s, looks=False)
 
     def wait_item(self, call: Call, timeout_s: float) -> bool:
         """Wait until the next item of a stream has come, or the call is done, or no longer belongs to this exchange; False after the
@@ -164,7 +155,7 @@ class Exchange(Book):
         with self._lock:
             if call.done or is_in_work:
                 return False
-            call.error = not_begun(call, "deadline")
+            call.fail(not_begun(call, "deadline"))
             self._waiters.wake_all()
             return True
 
@@ -192,7 +183,7 @@ class Exchange(Book):
         self.take_in()  # afterwards, because a call that is no longer in work has its answer here
         with self._lock:
             if not (call.done or is_in_work):
-                call.error = not_begun(call, "cancel")
+                call.fail(not_begun(call, "cancel"))
 
     def wake(self) -> None:
         """Have all who wait look again."""
@@ -278,7 +269,7 @@ class Exchange(Book):
                 except TechRenaissanceError as error:
                     if call is mine:
                         raise
-                    call.error = error
+                    call.fail(error)
         self._sender = 0
 
     def _is_usable(self) -> bool:
@@ -326,132 +317,11 @@ class Exchange(Book):
         if self._broken:
             raise RemoteProtocolError(BROKEN_RING, self._broken)
         if self._connection.state in OVER:
-            raise _NobodyServes
+            raise NobodyServes
 
     def _until_served(self, done: Callable[[], bool], timeout_s: float) -> bool:
         try:
             return self._until(done, timeout_s)
-        except _NobodyServes as ended:
+        except NobodyServes as ended:
             left_s = timeout_s if ended.until is None else max(0.0, ended.until - time.monotonic())
         raise self._death(None, left_s)
-
-    def _until(self, done: Callable[[], bool], timeout_s: float) -> bool:  # noqa: C901 - see the end of it
-        """Run the exchange until ``done()``, which is called under the lock; False after the timeout. A timeout of 0 takes in what has
-        already come.
-
-        Does not touch the transport once the exchange is closed, because others use it then, or once it is broken.
-        """
-        until: Optional[float] = None
-        left_s = timeout_s if timeout_s > 0 else 0.0
-        mark: Optional[_Mark] = None
-        taken: Taken = None
-        gone = False
-        try:
-            while True:
-                with self._lock:
-                    if mark:
-                        mark = self._end_reading(taken, gone)
-                    if self._sending is not None or (self._receiving and self._reader is None):
-                        self._mend()
-                    if self._queued:
-                        self._send_queued()
-                    if self._owing:
-                        self._send_credit()
-                    if done():
-                        return True
-                    if until is None:
-                        until = time.monotonic() + timeout_s
-                    else:
-                        left_s = _left_s(until, left_s, came=taken is not None)
-                    if left_s < 0 or self._closed or self._broken:
-                        return False
-                    sleeper = self._line_up() if self._reader else None
-                    if sleeper is None:
-                        mark = (threading.get_ident(),)
-                        self._reader = mark
-                        self._receiving = True
-                taken, gone = self._sleep(sleeper, left_s) if sleeper else self._receive(left_s)
-        except BaseException as error:
-            # At once, in this very function: a signal handler may raise again wherever a function begins, or a call has returned.
-            if mark and self._reader is mark:
-                self._reader = None
-            self._leave(error, until)
-            raise
-
-    def _line_up(self) -> "LockType":
-        """Get ready to sleep until something changes, while another thread reads."""
-        if self._reader and self._reader[0] == threading.get_ident():
-            raise _refusal()
-        return self._waiters.enter()
-
-    def _sleep(self, sleeper: "LockType", timeout_s: float) -> "Tuple[Taken, bool]":
-        """In place of ``_receive``, while another thread reads."""
-        self._waiters.sleep(sleeper, timeout_s)
-        return None, False
-
-    def _leave(self, error: BaseException, until: Optional[float]) -> None:
-        """Let another thread read, and finish what this one began."""
-        if isinstance(error, _NobodyServes):
-            error.until = until
-        self._waiters.wake_all()
-
-    def _end_reading(self, taken: Taken, gone: bool) -> None:
-        self._reader = None
-        if taken is not None:
-            self._dispatch(taken)
-        elif gone:
-            self._lose()
-        self._receiving = False
-        if self._waiters.sleepers:
-            self._waiters.wake_all()
-
-    def _mend(self) -> None:
-        """Finish what an exception interrupted, in any thread."""
-        if self._is_interrupted():
-            raise _refusal()
-        if self._sending is not None:
-            self._mend_sending()
-        if self._receiving and self._reader is None:
-            taken = self._transport.taken
-            if taken is not None:
-                self._dispatch(taken)
-            self._receiving = False
-            self._waiters.wake_all()
-
-    def _is_interrupted(self) -> bool:
-        """Whether this thread is already running the exchange, below a signal handler."""
-        runs = 0
-        frame: Optional[FrameType] = sys._getframe()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-        while frame:
-            runs += frame.f_code is Exchange._until.__code__ and frame.f_locals["self"] is self
-            frame = frame.f_back
-        return runs > 1
-
-    def _receive(self, timeout_s: float) -> "Tuple[Taken, bool]":
-        """What came, or None, and whether the worker has died. What it sent before it died comes first."""
-        try:
-            frame = self._transport.receive(timeout_s)
-            if frame is None and self._has_exited():
-                frame = self._transport.receive(0)
-                return frame, frame is None
-        except RemoteProtocolError as error:
-            return error, False
-        except OSError as error:
-            raise unreachable(error) from error
-        return frame, False
-
-
-def _refusal() -> LocalProtocolError:
-    """The error for a signal handler that has interrupted the exchange, and so cannot wait for it."""
-    text = (
-        "a signal handler that has interrupted a call can end it, or the session, but make no call of its own"
-    )
-    return LocalProtocolError("bad_state", text)
-
-
-def _left_s(until: float, before_s: float, *, came: bool) -> float:
-    """The seconds left for the next turn; negative after the last one."""
-    now = time.monotonic()
-    if not before_s and (not came or now > until + _LAST_WORDS_S):
-        return -1.0
-    return until - now if until > now else 0.0

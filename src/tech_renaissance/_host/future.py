@@ -2,7 +2,7 @@
 
 import math
 import time
-from typing import Any, Optional
+from typing import Any, Generator, Optional
 
 from .._base.durations import seconds
 from .._base.errors import TechRenaissanceError, TimedOut
@@ -14,7 +14,8 @@ from .caller import Caller
 class Future:
     """The value that a command will give. It belongs to one call, and whatever is done with it concerns that call alone.
 
-    Nothing happens in the background: answers are taken in by whoever waits for anything in the session. A future that is dropped before its
+    Nothing happens in the background: answers are taken in by whoever waits for anything in the session, and by the asyncio loops in which
+    calls of it are awaited. A future that is dropped before its
     call is done lets go of it: the call is not sent any more if it has not been, and its answer is discarded. Thread-safe.
     """
 
@@ -49,6 +50,20 @@ class Future:
             timeout_s = math.inf if timeout_ms is None else seconds("timeout_ms", timeout_ms)
             response = self._caller.answer(self._call, timeout_s, time.monotonic() + timeout_s)
             self._value = value_of(response)
+            self._is_taken = True
+        return self._value
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        """``await future`` is ``result()`` without holding up the running asyncio loop. A task that is cancelled while it awaits cancels the
+        call.
+        """
+        return self.wait().__await__()
+
+    async def wait(self, timeout_ms: Optional[float] = None) -> Any:
+        """What ``await future`` does, with a timeout: raises TimedOut if there is no value by then, and one can wait again."""
+        if not self._is_taken:
+            timeout_s = math.inf if timeout_ms is None else seconds("timeout_ms", timeout_ms)
+            self._value = value_of(await self._caller.in_loop().answer(self._call, timeout_s))
             self._is_taken = True
         return self._value
 

@@ -18,6 +18,7 @@ from .call_queue import CallQueue
 from .coroner import Coroner
 from .exchange import Exchange
 from .ladder import Ladder
+from .loops import Loops
 
 # How long the process of a worker that has left may take to end before its error is reported without an exit status.
 _DEATH_S = 5.0
@@ -43,11 +44,12 @@ class LaunchedWorker:
         place: SessionPlace,
         told: Callable[[], None],
         queue: CallQueue,
+        loops: Loops,
         *,
         hands_over: bool,
         is_open: bool,
     ) -> None:
-        """``told``: see Coroner. ``queue``, ``is_open``: see Exchange. ``hands_over``: whether calls may outlive
+        """``told``: see Coroner. ``queue``, ``loops``, ``is_open``: see Exchange. ``hands_over``: whether calls may outlive
         a worker that nobody stopped. Raises LaunchError.
         """
         self._place = place
@@ -62,6 +64,7 @@ class LaunchedWorker:
             lambda: not self.is_alive(),
             self.death,
             queue,
+            loops,
             switch_output=self._switch_output if callable(launch.output) else None,
             wait_for_room=self._wait_for_room if callable(launch.output) else None,
             hands_over=lambda: hands_over and not self._stopped,

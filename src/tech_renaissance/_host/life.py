@@ -14,6 +14,7 @@ from .._process.command_line import CommandLine, checked_arguments, checked_pyth
 from .._process.interpreter import find_interpreter
 from .._process.output import Output
 from .._system.fork import Forks, in_children
+from .._system.wait_handle import WaitHandle
 from .._transport.choose import check_transport_name, checked_look_us, host_transport
 from .._transport.file.watch import Backoff
 from .._transport.session_directory import SessionDirectory, remove_leftovers, session_directory
@@ -23,6 +24,7 @@ from .call_queue import CallQueue
 from .ending import Ending, unbroken
 from .ladder import END_LADDER, TERMINATE_LADDER
 from .launched_worker import Launch, LaunchedWorker
+from .loops import Loops
 from .options import Options
 
 # How often to check whether a worker that is being ended has turned out to be unkillable.
@@ -64,6 +66,7 @@ class Life:
         # Called when a worker's process has ended and the record of it has been made, by the thread that noticed it.
         self.told: Callable[[], None] = lambda: None
         self.queue = CallQueue()
+        self.loops = Loops(self._fire)
 
     @property
     def is_ours(self) -> bool:
@@ -138,11 +141,19 @@ class Life:
         hands_over = self._options.restart != "never"
         place = SessionPlace(self.path)
         worker = LaunchedWorker(
-            launch, transport, place, self.told, self.queue, hands_over=hands_over, is_open=is_open
+            launch,
+            transport,
+            place,
+            self.told,
+            self.queue,
+            self.loops,
+            hands_over=hands_over,
+            is_open=is_open,
         )
         if self._worker:
             self._last_post_mortem = self._worker.post_mortem
         self._worker = worker
+        self.loops.wake()
 
     def restart(
         self, crashed: LaunchedWorker, check_wanted: Callable[[], None], *, keep_tags: bool
@@ -189,6 +200,13 @@ class Life:
                     self._directory.remove()
             self._transport = self._directory = None
             self._forget_forks()
+        self.loops.end()
+
+    def _fire(self, handle: Optional[WaitHandle]) -> None:
+        if handle:
+            self.transport.fire(handle)
+        elif self._transport:
+            self._transport.fire(None)
 
     def leave_to_parent(self) -> None:
         """Called in a fork of the host, which must not touch the session: it has no threads here, and its locks may stay locked."""

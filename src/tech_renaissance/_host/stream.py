@@ -12,13 +12,8 @@ from .call import Call
 from .caller import TIMEOUT_MS, Caller
 
 
-class Stream(Iterator[Any]):
-    """An iterator of the values that a command yields. Thread-safe; each value is given once.
-
-    Use it in a loop, which ends when the generator returns; ``result`` is then what it returned. An error of the generator, or the worker's
-    death, is raised after all values that it yielded before. Leaving the loop closes the generator if the stream is not used any more:
-    ``close`` does that at once, as does the end of a ``with`` block. The worker is never ended for it.
-    """
+class BaseStream:
+    """What streams have in common, whoever waits."""
 
     def __init__(self, caller: Caller, call: Call, timeout_ms: Optional[float]) -> None:
         """``timeout_ms``: of each wait in a loop; None for 10 s."""
@@ -35,6 +30,47 @@ class Stream(Iterator[Any]):
         with contextlib.suppress(TechRenaissanceError, OSError):
             self.close()
 
+    def __repr__(self) -> str:
+        """The command, and whether it is over."""
+        return f"<Stream of {self._call.request.command!r}, {'over' if self._is_over else 'not over'}>"
+
+    def close(self) -> None:
+        """Close the generator, whose ``finally`` blocks run. Does not wait. Safe to call twice."""
+        if not self._is_over:
+            self._is_over = True
+            self._caller.close_stream(self._call)
+
+    def cancel(self) -> None:
+        """End the call as ``Future.cancel`` does: by force if it must be."""
+        self._caller.cancel(self._call)
+
+    def _take_result(self) -> None:
+        self._value = value_of(self._call.take_response())
+        if self._call.is_whole:
+            values, self._value = self._value
+            self._whole = iter(values)
+        self._is_done = True
+
+    def _rest(self) -> Iterator[Any]:
+        """What is left when nothing more comes; it is over after that."""
+        if not self._is_over:
+            yield from self._whole
+            self._is_over = True
+
+    def _result(self) -> Any:
+        if not self._is_done:
+            raise LocalProtocolError("no_request", "this stream was closed")
+        return self._value
+
+
+class Stream(BaseStream, Iterator[Any]):
+    """An iterator of the values that a command yields. Thread-safe; each value is given once.
+
+    Use it in a loop, which ends when the generator returns; ``result`` is then what it returned. An error of the generator, or the worker's
+    death, is raised after all values that it yielded before. Leaving the loop closes the generator if the stream is not used any more:
+    ``close`` does that at once, as does the end of a ``with`` block. The worker is never ended for it.
+    """
+
     def __enter__(self) -> "Stream":
         """The stream itself."""
         return self
@@ -42,10 +78,6 @@ class Stream(Iterator[Any]):
     def __exit__(self, *exception: object) -> None:
         """Close it."""
         self.close()
-
-    def __repr__(self) -> str:
-        """The command, and whether it is over."""
-        return f"<Stream of {self._call.request.command!r}, {'over' if self._is_over else 'not over'}>"
 
     def __next__(self) -> Any:
         """The next value. Waits for it as long as the stream's timeout says, and may be called again after TimedOut. Raises StopIteration
@@ -63,17 +95,9 @@ class Stream(Iterator[Any]):
             if item is not None:
                 return decode_result(item.form, item.result, item.attachments)
             self._take_result()
-        for value in self._whole:
+        for value in self._rest():
             return value
-        self._is_over = True
         raise StopIteration
-
-    def _take_result(self) -> None:
-        self._value = value_of(self._call.take_response())
-        if self._call.is_whole:
-            values, self._value = self._value
-            self._whole = iter(values)
-        self._is_done = True
 
     def result(self, timeout_ms: float = TIMEOUT_MS) -> Any:
         """What the generator returned. Values that were not taken are thrown away; the timeout is for each of them. Raises LocalProtocolError
@@ -82,16 +106,4 @@ class Stream(Iterator[Any]):
         with contextlib.suppress(StopIteration):
             while True:
                 self.next(timeout_ms)
-        if not self._is_done:
-            raise LocalProtocolError("no_request", "this stream was closed")
-        return self._value
-
-    def close(self) -> None:
-        """Close the generator, whose ``finally`` blocks run. Does not wait. Safe to call twice."""
-        if not self._is_over:
-            self._is_over = True
-            self._caller.close_stream(self._call)
-
-    def cancel(self) -> None:
-        """End the call as ``Future.cancel`` does: by force if it must be."""
-        self._caller.cancel(self._call)
+        return self._result()

@@ -7,6 +7,7 @@ from typing import Any, Dict, List, Optional, Sequence, Union
 
 from .._base.tensor import DType, Library
 from .._protocol.frame import Frame, Ready
+from .._system.wait_handle import WaitHandle
 from .file.host import FileHost
 from .session_files import read_worker_info, says_ready
 from .shm.host import ShmHost
@@ -35,13 +36,15 @@ class FallbackHost(HostTransport):
             self._shm.close()
             raise
         self._end: Union[ShmHost, FileHost] = self._shm
+        self._handle: Optional[WaitHandle] = None
 
     def prepare(self) -> Offer:
         """See HostTransport."""
         self._files.prepare()
-        for name in ("receive", "try_send", "forget_taken"):
+        for name in ("receive", "receive_asleep", "try_send", "forget_taken", "arm", "disarm"):
             vars(self).pop(name, None)
         self._end = self._shm
+        self._files.fire(None)
         return self._shm.prepare()
 
     def watch_exit(self, handle: int) -> None:
@@ -87,6 +90,28 @@ class FallbackHost(HostTransport):
         """See Transport."""
         self._shm.wake()
         self._files.wake()
+
+    def receive_asleep(self, timeout_s: float) -> Optional[Frame]:
+        """See HostTransport."""
+        return self.receive(timeout_s)
+
+    def fire(self, handle: Optional[WaitHandle]) -> None:
+        """See HostTransport. The files' end is let in only when it is the one, because nobody looks at what it has to say before."""
+        self._handle = handle
+        self._end.fire(handle)
+
+    def arm(self) -> float:
+        """See HostTransport. Until the worker is ready, it is looked at as often as ``receive`` does."""
+        return min(self._shm.arm(), _CHECK_S)
+
+    def disarm(self, *, has_fired: bool) -> None:
+        """See HostTransport."""
+        self._shm.disarm(has_fired=has_fired)
+
+    def stop_firing(self) -> None:
+        """See HostTransport."""
+        self._shm.stop_firing()
+        self._files.stop_firing()
 
     def give_up(self, request_id: int) -> None:
         """See HostTransport."""
@@ -163,10 +188,15 @@ class FallbackHost(HostTransport):
 
     def _pick_files(self) -> None:
         self._end = self._files
+        self._shm.stop_firing()
+        self._files.fire(self._handle)
 
     def _go_direct(self) -> None:
         """From now on the methods that each request needs call the chosen end directly."""
         end = self._end
         self.receive = end.receive
+        self.receive_asleep = end.receive_asleep
+        self.arm = end.arm
+        self.disarm = end.disarm
         self.try_send = end.try_send
         self.forget_taken = end.forget_taken

@@ -13,12 +13,16 @@ from .._protocol.attachments import stored
 from .._protocol.body import kind_of
 from .._protocol.frame import Ask, Failure, Frame, Item, Response
 from .._protocol.tsr import encode
+from .._system.wait_handle import WaitHandle
 
 # The code of a RemoteProtocolError after which an end can receive nothing more.
 BROKEN_RING = "broken_ring"
 
 # What a call waits for at the worker.
 NOTHING, FOR_CREDIT, FOR_ITEM, FOR_ANSWER = range(4)
+
+# How often to look at an end that fires no handle.
+_POLL_S = 0.01
 
 
 class Unreadable(RemoteProtocolError):
@@ -203,6 +207,25 @@ class HostTransport(Transport):
         """Call it when the worker has been launched with what was offered. From now on, waits end when this handle
         (Process.exit_handle) says that its process has ended.
         """
+
+    def receive_asleep(self, timeout_s: float) -> Optional[Frame]:
+        """Like ``receive``, but without looking first, for threads that should leave the processor to others."""
+        return self.receive(timeout_s)
+
+    def fire(self, handle: Optional[WaitHandle]) -> None:
+        """From now on ``handle`` fires when something comes while this end is ``armed``, from later workers, too. None: no handle."""
+        del handle
+
+    def arm(self) -> float:
+        """Nobody is in ``receive`` from now on. Returns after how many seconds to look in any case; 0 if something may have come."""
+        return _POLL_S
+
+    def disarm(self, *, has_fired: bool) -> None:
+        """Somebody is about to receive. ``has_fired``: whether the handle has; it fires no more then for what has come until now."""
+        del has_fired
+
+    def stop_firing(self) -> None:
+        """The worker has ended, and the handle need not say so any longer."""
 
 
 def not_taken_in(response_id: Optional[int], dialect: str, error: Exception) -> Response:

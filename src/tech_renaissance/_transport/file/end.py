@@ -15,7 +15,7 @@ PROGRESS, ASK, ANSWER = "progress.json", "ask.json", "answer.json"
 
 
 # How long to wait before retrying what failed because something ran out, such as descriptors.
-_LACK_S = 0.05
+LACK_S = 0.05
 
 
 class FileEnd:
@@ -38,7 +38,7 @@ class FileEnd:
         while True:
             frame = self._look()
             if self.lack:  # no event will tell us when that is over
-                deadline = min(deadline, time.monotonic() + _LACK_S)
+                deadline = min(deadline, time.monotonic() + LACK_S)
             if frame is not None:
                 self._backoff.reset()
                 return frame

@@ -35,6 +35,7 @@ from ..._protocol.message import (
 )
 from ..._protocol.tsr import export_tsr, read_tsr
 from ..._system import files
+from ..._system.wait_handle import WaitHandle
 from ..session_files import read_status, read_worker_info, says_ready
 from ..session_place import SessionPlace
 from ..transport import (
@@ -47,7 +48,7 @@ from ..transport import (
     ask_not_taken_in,
     not_taken_in,
 )
-from .end import ANSWER, ASK, CANCEL, PROGRESS, STOP, FileEnd, mark_of, now_ms
+from .end import ANSWER, ASK, CANCEL, LACK_S, PROGRESS, STOP, FileEnd, mark_of, now_ms
 
 
 class _Sending(NamedTuple):
@@ -76,6 +77,7 @@ class FileHost(FileEnd, HostTransport):
         super().__init__(SessionPlace(directory), poll_ms)
         self._offer = offer or Offer({}, [])
         self._library: Optional[Library] = library
+        self._handle: Optional[WaitHandle] = None
         self._ready = False
         self._left = False
         self._taken: Tuple[Taken, Optional[bytes]] = (None, None)  # with the response's bytes
@@ -93,7 +95,8 @@ class FileHost(FileEnd, HostTransport):
 
     def prepare(self) -> Offer:
         """See HostTransport."""
-        self._exit_handle = self._sending = None
+        self.stop_firing()
+        self._sending = None
         self._taken = (None, None)
         self._ready = self._left = False
         self._progress = self._ask = self._asking = None
@@ -121,6 +124,43 @@ class FileHost(FileEnd, HostTransport):
     def watch_exit(self, handle: int) -> None:
         """See HostTransport."""
         self._exit_handle = handle
+        self._join_handle()
+
+    def fire(self, handle: Optional[WaitHandle]) -> None:
+        """See HostTransport."""
+        self._leave_handle()
+        self._handle = handle
+        self._join_handle()
+
+    def arm(self) -> float:
+        """See HostTransport. A directory without notifications is looked at by the schedule."""
+        return min(self._backoff.next_s(), LACK_S) if self.lack else self._backoff.next_s()
+
+    def disarm(self, *, has_fired: bool) -> None:
+        """See HostTransport."""
+        if has_fired and self._watch.wait(0):
+            self._backoff.reset()
+
+    def stop_firing(self) -> None:
+        """See HostTransport."""
+        self._leave_handle()
+        self._exit_handle = None
+
+    def close(self) -> None:
+        """See Transport."""
+        self.stop_firing()
+        super().close()
+
+    def _join_handle(self) -> None:
+        """Have changes of the directory, and the worker's end, fire the handle."""
+        if self._handle and self._exit_handle is not None:
+            for member in (*self._watch.handles(), self._exit_handle):
+                self._handle.add(member)
+
+    def _leave_handle(self) -> None:
+        if self._handle and self._exit_handle is not None:
+            for member in (*self._watch.handles(), self._exit_handle):
+                self._handle.remove(member)
 
     def give_up(self, request_id: int) -> None:
         """See HostTransport."""

@@ -6,7 +6,7 @@ other cannot be made. Nothing may depend on notifications: callers bound each wa
 
 import re
 import sys
-from typing import Optional, Protocol
+from typing import List, Optional, Protocol
 
 from ..._base.errors import LocalProtocolError
 
@@ -35,6 +35,10 @@ class DirectoryWatch(Protocol):
 
     def wake(self) -> None:
         """End the current wait, or the next one. Callable from any thread."""
+        ...
+
+    def handles(self) -> List[int]:
+        """What fires when a wait would end, to be waited for elsewhere. A wait afterwards forgets it."""
         ...
 
     def close(self) -> None:

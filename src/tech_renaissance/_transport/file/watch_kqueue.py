@@ -7,7 +7,7 @@ host is seen at the next re-check.
 import contextlib
 import os
 import select
-from typing import Optional
+from typing import List, Optional
 
 from ..._system.fork import close_held, make_held
 from .watch_posix import SleepWatch, drain
@@ -47,6 +47,10 @@ class NotifyWatch(SleepWatch):
         if self._wake_read in ready:
             drain(self._wake_read)
         return bool(ready)
+
+    def handles(self) -> List[int]:
+        """See DirectoryWatch."""
+        return [self._wake_read, self._queue.fileno()]
 
     def close(self) -> None:
         """Release the descriptors."""

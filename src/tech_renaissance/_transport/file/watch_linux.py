@@ -3,7 +3,7 @@
 import contextlib
 import ctypes
 import os
-from typing import Optional
+from typing import List, Optional
 
 from ..._system.fork import close_held, make_held
 from .watch_posix import SleepWatch, drain
@@ -52,6 +52,10 @@ class NotifyWatch(SleepWatch):
 
     def _add(self, path: str) -> None:
         _checked(_libc.inotify_add_watch(self._inotify, os.fsencode(path), ctypes.c_uint32(_MASK)))
+
+    def handles(self) -> List[int]:
+        """See DirectoryWatch."""
+        return [self._wake_read, self._inotify]
 
     def close(self) -> None:
         """Release the descriptors."""

@@ -32,6 +32,10 @@ class SleepWatch:
         with contextlib.suppress(BlockingIOError):  # a full pipe wakes the reader anyway
             os.write(self._wake_write, b"!")
 
+    def handles(self) -> List[int]:
+        """See DirectoryWatch."""
+        return [self._wake_read]
+
     def close(self) -> None:
         """Release the descriptors."""
         close_held(self._wake_read)

@@ -3,7 +3,7 @@
 import contextlib
 import ctypes
 from ctypes import wintypes
-from typing import Optional
+from typing import List, Optional
 
 from ..._system.event_windows import make_event, set_event
 
@@ -41,6 +41,10 @@ class SleepWatch:
     def wake(self) -> None:
         """End a wait, or the next one. Safe from any thread."""
         set_event(self._event)
+
+    def handles(self) -> List[int]:
+        """See DirectoryWatch."""
+        return [self._event]
 
     def close(self) -> None:
         """Release the handles."""
@@ -86,6 +90,10 @@ class NotifyWatch(SleepWatch):
         if fired == self._changes:
             _kernel32.FindNextChangeNotification(self._changes)
         return fired is not None
+
+    def handles(self) -> List[int]:
+        """See DirectoryWatch."""
+        return [self._event, self._changes]
 
     def close(self) -> None:
         """Release the handles."""

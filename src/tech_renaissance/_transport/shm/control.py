@@ -41,7 +41,7 @@ _MOST_SKIPS = 15
 # How often to look between two readings of the clock; this takes some microseconds.
 _LOOKS = range(200)
 # Every sleep is bounded, so that a lost wake-up causes no more than a delay.
-_SLEEP_S = 1.0
+SLEEP_S = 1.0
 
 
 class ControlSide:
@@ -124,10 +124,25 @@ class ControlSide:
         full_fence()
         happened = self.writer.has_new_room() or not (for_room or words[self._their_head] == self.reader.tail)
         if not happened:
-            happened = self.doorbell.wait(min(timeout_s, _SLEEP_S))
+            happened = self.doorbell.wait(min(timeout_s, SLEEP_S))
             self._may_share = True
         words[self._our_flag] = 0
         return happened
+
+    def arm(self) -> bool:
+        """Be rung from now on, although nobody sleeps. False if something has happened already."""
+        if not self.doorbell.forget_rings():
+            return True
+        words = self.words
+        words[self._our_flag] = 1
+        full_fence()
+        return not self.writer.has_new_room() and words[self._their_head] == self.reader.tail
+
+    def disarm(self, *, has_fired: bool) -> None:
+        """Undo ``arm``. ``has_fired``: whether the doorbell was rung; it is not any more then."""
+        self.words[self._our_flag] = 0
+        if has_fired:
+            self.doorbell.forget_all_rings()
 
     def close(self) -> None:
         """Hang up, and release the segment."""

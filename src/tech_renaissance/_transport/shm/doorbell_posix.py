@@ -40,7 +40,7 @@ class Doorbell:
         except OSError:
             self.close()
             raise
-        self._hears = hears
+        self.hears = hears
         self._rings = rings
         self._heard = False  # whether the ring that ended the last wait is still in the pipe
         self._is_woken = False
@@ -104,6 +104,11 @@ class Doorbell:
             self._heard = False
             self._forget()
         return not self.is_cut
+
+    def forget_all_rings(self) -> None:
+        """Forget also what nobody has waited for."""
+        self._heard = self._is_woken = False
+        self._forget()
 
     def _forget(self) -> None:
         for descriptor, _ in self._poll.poll(0):

@@ -17,7 +17,7 @@ class Doorbell:
 
     def __init__(self, hears: int, rings: int) -> None:
         """Takes over the handles, even if this fails (OSError)."""
-        self._hears = hears
+        self.hears = hears
         self._rings = rings
         self._waits_for: List[int] = [hears]
         try:
@@ -42,7 +42,7 @@ class Doorbell:
 
     def watch_exit(self, handle: int) -> None:
         """From now on, waits also end when this process has ended."""
-        self._waits_for = [self._hears, handle]
+        self._waits_for = [self.hears, handle]
 
     def wait_in(self, selector: Any) -> bool:
         """Impossible: what a selector waits for are sockets."""
@@ -55,7 +55,7 @@ class Doorbell:
 
     def wake(self) -> None:
         """End our own current wait, or the next one."""
-        set_event(self._hears)
+        set_event(self.hears)
 
     def wait(self, timeout_s: float) -> bool:
         """Sleep until rung, woken, or the process to watch has ended; False if the time passed."""
@@ -69,9 +69,12 @@ class Doorbell:
         """There is nothing to forget. True: something may still be heard."""
         return True
 
+    def forget_all_rings(self) -> None:
+        """There is nothing to forget here either."""
+
     def close(self) -> None:
         """Hang up."""
-        for handle in (self._hears, self._rings):
+        for handle in (self.hears, self._rings):
             if handle:
                 _winapi.CloseHandle(handle)
-        self._hears = self._rings = 0
+        self.hears = self._rings = 0

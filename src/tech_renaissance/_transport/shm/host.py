@@ -26,6 +26,7 @@ from ..._protocol.frame import (
     Request,
     Response,
 )
+from ..._system.wait_handle import WaitHandle
 from ..transport import (
     HostTransport,
     Offer,
@@ -41,6 +42,7 @@ from .arena import Arena, Block
 from .control import (
     CONTROL_NBYTES,
     SERVED,
+    SLEEP_S,
     STOP,
     ControlSide,
     give_up,
@@ -76,6 +78,7 @@ class ShmHost(HostTransport):
             None  # the last frame to send, and the ring's head before it
         )
         self._exit_handle: Optional[int] = None
+        self._handle: Optional[WaitHandle] = None
 
     def prepare(self) -> Offer:
         """See HostTransport."""
@@ -102,6 +105,44 @@ class ShmHost(HostTransport):
         """See HostTransport."""
         assert self._worker is not None
         self._worker.side.doorbell.watch_exit(handle)
+        self._exit_handle = handle
+        self._join_handle()
+
+    def fire(self, handle: Optional[WaitHandle]) -> None:
+        """See HostTransport."""
+        self._leave_handle()
+        self._handle = handle
+        self._join_handle()
+
+    def arm(self) -> float:
+        """See HostTransport."""
+        worker = self._worker
+        return 0.0 if worker and not worker.side.arm() else SLEEP_S
+
+    def disarm(self, *, has_fired: bool) -> None:
+        """See HostTransport."""
+        worker = self._worker
+        if worker is None:
+            return
+        worker.side.disarm(has_fired=has_fired)
+        if self._handle and worker.side.doorbell.is_cut:
+            self._handle.remove(worker.side.doorbell.hears)
+
+    def stop_firing(self) -> None:
+        """See HostTransport."""
+        self._leave_handle()
+        self._exit_handle = None
+
+    def _join_handle(self) -> None:
+        """Have the worker's doorbell and end fire the handle."""
+        if self._handle and self._exit_handle is not None and self._worker:
+            self._handle.add(self._worker.side.doorbell.hears)
+            self._handle.add(self._exit_handle)
+
+    def _leave_handle(self) -> None:
+        if self._handle and self._exit_handle is not None and self._worker:
+            self._handle.remove(self._worker.side.doorbell.hears)
+            self._handle.remove(self._exit_handle)
 
     def give_up(self, request_id: int) -> None:
         """See HostTransport."""
@@ -216,6 +257,11 @@ class ShmHost(HostTransport):
             if frame is not None:
                 return frame
         return self._wait(worker, timeout_s)
+
+    def receive_asleep(self, timeout_s: float) -> Optional[Frame]:
+        """See HostTransport."""
+        assert self._worker is not None
+        return self._worker.read(self._library) or self._wait(self._worker, timeout_s)
 
     def wake(self) -> None:
         """See Transport."""
@@ -346,6 +392,7 @@ class ShmHost(HostTransport):
 
     def _hang_up(self) -> None:
         if self._worker:
+            self.stop_firing()
             self._worker.close()
             self._worker = None
 

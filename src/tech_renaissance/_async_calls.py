@@ -1,0 +1,102 @@
+"""Calls that carry values, for tasks of an asyncio loop: the part of AsyncSession that is ValueCalls with ``await``."""
+
+from collections import deque
+from typing import Any, AsyncIterator, Deque, Iterable, Optional, Type, TypeVar, Union, overload
+
+from ._base.errors import LocalProtocolError
+from ._host.answer import value_of
+from ._host.async_stream import AsyncStream
+from ._host.caller import Caller
+from ._host.future import Future
+from ._value_calls import Commands
+
+_Server = TypeVar("_Server")
+
+
+class AsyncValueCalls:
+    """Base of AsyncSession. Arguments, results and options are those of ValueCalls."""
+
+    _caller: Caller
+
+    async def call(
+        self,
+        command: str,
+        /,
+        *args: Any,
+        timeout_ms: Optional[float] = None,
+        deadline_ms: Optional[float] = None,
+        idempotent: bool = False,
+        **kwargs: Any,
+    ) -> Any:
+        """Call a command and return the value that it gives: ``await session.call("matmul", a, b, scale=2.0)``. See ValueCalls.call.
+
+        A task that is cancelled meanwhile cancels this call, as ``Future.cancel`` does, and no other.
+        """
+        caller = self._caller
+        call = caller.make_typed_call(command, args, kwargs, deadline_ms, idempotent)
+        return value_of(await caller.in_loop().fetch(call, timeout_ms))
+
+    def submit(
+        self,
+        command: str,
+        /,
+        *args: Any,
+        deadline_ms: Optional[float] = None,
+        idempotent: bool = False,
+        **kwargs: Any,
+    ) -> Future:
+        """Send a call and return at once what will have its value: ``await`` it. Never waits; see ValueCalls.submit."""
+        call = self._caller.make_typed_call(command, args, kwargs, deadline_ms, idempotent)
+        self._caller.in_loop().submit(call)
+        return Future(self._caller, call)
+
+    def stream(
+        self,
+        command: str,
+        /,
+        *args: Any,
+        timeout_ms: Optional[float] = None,
+        deadline_ms: Optional[float] = None,
+        idempotent: bool = False,
+        **kwargs: Any,
+    ) -> AsyncStream:
+        """Call a command that is a generator: ``async for token in session.stream("generate", "hello"): ...``. See ValueCalls.stream."""
+        call = self._caller.make_typed_call(command, args, kwargs, deadline_ms, idempotent, streams=True)
+        self._caller.in_loop().submit(call)
+        return AsyncStream(self._caller, call, timeout_ms)
+
+    async def map(
+        self,
+        command: str,
+        /,
+        *iterables: Iterable[Any],
+        window: int = 64,
+        timeout_ms: Optional[float] = None,
+        deadline_ms: Optional[float] = None,
+        idempotent: bool = False,
+    ) -> AsyncIterator[Any]:
+        """The values of ``command(*args)`` for the arguments that the iterables give, in order: ``async for``. See ValueCalls.map."""
+        if window < 1:
+            raise LocalProtocolError("bad_option", f"window must be at least 1, not {window!r}")
+        under_way: Deque[Future] = deque()
+        for args in zip(*iterables):
+            under_way.append(self.submit(command, *args, deadline_ms=deadline_ms, idempotent=idempotent))
+            if len(under_way) >= window:
+                yield await under_way.popleft().wait(timeout_ms)
+        while under_way:
+            yield await under_way.popleft().wait(timeout_ms)
+
+    @property
+    def commands(self) -> Commands:
+        """The worker's commands as attributes: ``await session.commands.matmul(a, b)``."""
+        return Commands(self, {}, {})
+
+    @overload
+    def typed(self, server: Type[_Server], **options: Any) -> _Server: ...
+    @overload
+    def typed(self, server: str, **options: Any) -> Any: ...
+    def typed(self, server: Union[Type[_Server], str], **options: Any) -> Any:
+        """The worker's commands with their types, if these are coroutines. See ValueCalls.typed."""
+        from ._worker.command import command_names
+
+        return Commands(self, options, command_names(server))

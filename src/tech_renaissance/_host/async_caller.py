@@ -1,0 +1,116 @@
+"""What Caller does, for tasks of an asyncio loop: they wait without a thread, and the loop is never held up."""
+
+import asyncio
+import functools
+import math
+from collections import deque
+from typing import Any, Callable, Deque, Optional, Tuple
+
+from .._base.errors import TechRenaissanceError
+from .._protocol.frame import Item, Response
+from .call import Call
+from .caller import Caller
+from .life import Life
+from .loop_dispatcher import LoopDispatcher
+
+_Handed = Tuple[Call, "asyncio.Future[None]"]
+
+
+class AsyncCaller:
+    """For one session and one loop, in whose thread it is used."""
+
+    def __init__(self, caller: Caller, life: Life, loop: asyncio.AbstractEventLoop) -> None:
+        """Raises OSError, and what ``Life.transport`` raises."""
+        self.loop = loop
+        self._caller = caller
+        self._dispatcher = LoopDispatcher(life, loop)
+        self._early: Deque[_Handed] = deque()  # calls that wait for a worker, in their order
+        self._hands_over: Optional[asyncio.Task[None]] = None
+
+    def submit(self, call: Call) -> "Optional[asyncio.Future[None]]":
+        """Hand a call to the worker. If none serves yet, returns what is done when one has taken the call. Raises what ends it at once."""
+        call.stays_in_line = True
+        self._dispatcher.plan()
+        if not self._early and self._caller.try_submit(call):
+            return None
+        handed: asyncio.Future[None] = self.loop.create_future()
+        self._early.append((call, handed))
+        if self._hands_over is None:
+            self._hands_over = self.loop.create_task(self._hand_over())
+        return handed
+
+    async def fetch(self, call: Call, timeout_ms: Optional[float]) -> Response:
+        """Send a new call and wait for its answer, which nobody else waits for. See Caller.fetch."""
+        try:
+            handed = self.submit(call)
+            if handed:
+                await handed
+            return await self.answer(call, self._caller.timeout_s(call, timeout_ms))
+        except BaseException:
+            call.abandoned = True
+            raise
+
+    async def answer(self, call: Call, timeout_s: float = math.inf) -> Response:
+        """Wait for the response. A task that is cancelled while it waits cancels the call. Raises TimedOut, or what ended the call."""
+        until = self.loop.time() + timeout_s
+        try:
+            while not call.done:
+                await self._dispatcher.change_of(call, until)
+                if not call.done and self.loop.time() >= until:
+                    raise await in_thread(self._caller.timed_out, call, timeout_s)
+        except asyncio.CancelledError:
+            self._caller.cancel(call)
+            raise
+        return call.take_response()
+
+    async def next_item(self, call: Call, timeout_s: float) -> Optional[Item]:
+        """Wait for the next item of a stream; None if there are no more, and the call is done. Otherwise as ``answer``."""
+        item = self._caller.take_item(call)
+        until = self.loop.time() + timeout_s
+        try:
+            while item is None and not call.done:
+                await self._dispatcher.change_of(call, until)
+                item = self._caller.take_item(call)
+                if not (item or call.done) and self.loop.time() >= until:
+                    raise await in_thread(self._caller.timed_out, call, timeout_s)
+        except asyncio.CancelledError:
+            self._caller.cancel(call)
+            raise
+        item = item or self._caller.take_item(call)
+        if item is None:
+            call.take_response()
+        return item
+
+    async def flush(self, timeout_s: float) -> bool:
+        """Wait until the worker has been given every call in line; False after the timeout. Raises what ended the worker."""
+        if self._early:
+            handed = self._early[-1][1]
+            await asyncio.wait([handed], timeout=timeout_s)
+            if not handed.done():
+                return False
+        return await in_thread(self._caller.flush, timeout_s)
+
+    async def _hand_over(self) -> None:
+        """Hand over the calls that came before the worker was ready."""
+        try:
+            while self._early:
+                call, handed = self._early[0]
+                try:
+                    if not (call.done or self._caller.try_submit(call)):
+                        await in_thread(self._caller.submit, call)
+                except TechRenaissanceError as error:
+                    call.fail(error)
+                if not handed.done():
+                    handed.set_result(None)
+                self._early.popleft()
+        finally:
+            self._hands_over = None
+            for call, handed in self._early:  # the loop ends
+                call.abandoned = True
+                handed.cancel()
+            self._early.clear()
+
+
+async def in_thread(action: Callable[..., Any], *args: Any) -> Any:
+    """Run what waits and is rare, such as a start, in a thread of the loop's executor."""
+    return await asyncio.get_running_loop().run_in_executor(None, functools.partial(action, *args))

@@ -1,0 +1,52 @@
+"""The values that a generator yields in a worker, as they come, for tasks of an asyncio loop."""
+
+from typing import Any, Optional
+
+from .._base.durations import seconds
+from .._protocol.body_decoder import decode_result
+from .stream import BaseStream
+
+
+class AsyncStream(BaseStream):
+    """An asynchronous iterator of the values that a command yields; otherwise like Stream.
+
+    Leaving the loop closes the generator if the stream is not used any more; ``close`` does that at once, as does the end of an
+    ``async with`` block.
+    """
+
+    async def __aenter__(self) -> "AsyncStream":
+        """The stream itself."""
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        """Close it."""
+        self.close()
+
+    def __aiter__(self) -> "AsyncStream":
+        """The stream itself."""
+        return self
+
+    async def __anext__(self) -> Any:
+        """The next value. A task that is cancelled while it waits for one cancels the call."""
+        return await self.next(self._timeout_ms)
+
+    async def next(self, timeout_ms: float) -> Any:
+        """The next value, with a timeout of its own. Raises StopAsyncIteration after the last."""
+        timeout_s = seconds("timeout_ms", timeout_ms)
+        if not (self._is_over or self._is_done):
+            item = await self._caller.in_loop().next_item(self._call, timeout_s)
+            if item is not None:
+                return decode_result(item.form, item.result, item.attachments)
+            self._take_result()
+        for value in self._rest():
+            return value
+        raise StopAsyncIteration
+
+    async def result(self, timeout_ms: Optional[float] = None) -> Any:
+        """What the generator returned; see Stream.result."""
+        timeout_ms = self._timeout_ms if timeout_ms is None else timeout_ms
+        try:
+            while True:
+                await self.next(timeout_ms)
+        except StopAsyncIteration:
+            return self._result()

@@ -1,0 +1,275 @@
+"""Who reads what a worker sends: the threads that wait, in turns, and event loops.
+
+A thread that waits becomes the reader if there is none, and reads for all. An event loop cannot wait here. It is called when something
+comes while nobody reads: then the transport is armed, which means that the worker rings for each frame although nobody sleeps.
+
+An exception may come at any moment, such as a KeyboardInterrupt from a signal handler. Whoever takes the lock next finishes what it
+interrupted (``_mend``).
+"""
+
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, Callable, Optional, Tuple
+
+from .._base.errors import LocalProtocolError, RemoteProtocolError, TechRenaissanceError
+from .._system.waiters import LockType, Waiters
+from .._transport.transport import HostTransport, Taken
+from .book import Book, unreachable
+from .call import Call
+from .call_queue import CallQueue
+from .loops import Loops
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+# How long to keep reading from a worker that never stops talking, once the timeout has passed.
+_LAST_WORDS_S = 0.5
+
+# How many frames an event loop takes in before it does something else.
+_MOST_AT_ONCE = 64
+
+# Identifies one wait: a new object, with the thread's id.
+_Mark = Tuple[int]
+
+
+class NobodyServes(Exception):
+    """The worker has died or left. ``until``: when the wait that noticed it would have ended; None if there was no wait."""
+
+    until: Optional[float] = None
+
+
+class Turns(Book):
+    """The part of an Exchange that moves frames. Exchange explains the parameters."""
+
+    def __init__(
+        self,
+        transport: HostTransport,
+        has_exited: Callable[[], bool],
+        death: Callable[[Optional[Call], float], TechRenaissanceError],
+        queue: CallQueue,
+        loops: Loops,
+        *,
+        switch_output: Optional[Callable[[str], None]],
+        hands_over: Callable[[], bool],
+        is_open: bool,
+    ) -> None:
+        super().__init__(
+            transport, death, queue, switch_output=switch_output, hands_over=hands_over, is_open=is_open
+        )
+        self._has_exited = has_exited
+        self._lock = threading.RLock()
+        self._waiters = Waiters()
+        self._reader: Optional[_Mark] = None  # the thread that is in the transport
+        # Whether a frame may have been received that has not been completely dealt with.
+        self._receiving = False
+        self._closed = False
+        self._loops = loops
+        self._is_armed = False  # whether the loops hear of what comes
+        self._is_awaited = False  # whether a loop wants to be told that nobody reads any more
+        # After how many seconds a loop should look, whatever it hears.
+        self.look_again_s = 0.0
+
+    def dispatch(self, *, has_fired: bool) -> bool:
+        """For event loops: take in what has come, at most some frames. ``has_fired``: whether the handle has. False if a thread is
+        reading: it will wake the loops, which need not listen before.
+        """
+        is_ours = True
+
+        def take() -> bool:
+            nonlocal is_ours
+            is_ours = self._take_some(has_fired=has_fired)
+            return True
+
+        self._until(take, 0)
+        return is_ours
+
+    def hold_rings(self) -> None:
+        """A loop is about to send calls and to dispatch, so the worker need not ring until then."""
+        with self._lock:
+            if self._is_armed and not (self._reader or self._closed):
+                self._is_armed = False
+                self._transport.disarm(has_fired=False)
+
+    def _until(  # noqa: C901, PLR0912 - see the end of it
+        self, done: Callable[[], bool], timeout_s: float, *, looks: bool = True
+    ) -> bool:
+        """Run the exchange until ``done()``, which is called under the lock; False after the timeout. A timeout of 0 takes in what has
+        already come. ``looks``: whether to look for a while before going to sleep.
+
+        Does not touch the transport once the exchange is closed, because others use it then, or once it is broken.
+        """
+        until: Optional[float] = None
+        left_s = timeout_s if timeout_s > 0 else 0.0
+        mark: Optional[_Mark] = None
+        taken: Taken = None
+        gone = False
+        try:
+            while True:
+                with self._lock:
+                    if mark:
+                        mark = self._end_reading(taken, gone)
+                    if self._sending is not None or (self._receiving and self._reader is None):
+                        self._mend()
+                    if self._queued:
+                        self._send_queued()
+                    if self._owing:
+                        self._send_credit()
+                    if done():
+                        if self._loops.all:
+                            self._rest()
+                        return True
+                    if until is None:
+                        until = time.monotonic() + timeout_s
+                    else:
+                        left_s = _left_s(until, left_s, came=taken is not None)
+                    if left_s < 0 or self._closed or self._broken:
+                        if self._loops.all:
+                            self._rest()
+                        return False
+                    sleeper = self._line_up() if self._reader else None
+                    if sleeper is None:
+                        mark = (threading.get_ident(),)
+                        self._reader = mark
+                        self._receiving = True
+                        self._is_armed = False
+                taken, gone = self._sleep(sleeper, left_s) if sleeper else self._receive(left_s, looks=looks)
+        except BaseException as error:
+            # At once, in this very function: a signal handler may raise again wherever a function begins, or a call has returned.
+            if mark and self._reader is mark:
+                self._reader = None
+            self._leave(error, until)
+            raise
+
+    def _rest(self) -> None:
+        """Have the loops hear of what comes, unless another thread reads."""
+        if self._is_armed or self._reader or self._closed or self._broken:
+            return
+        self._is_armed = True
+        self.look_again_s = self._transport.arm()
+        if self._is_awaited or not self.look_again_s:
+            self._is_awaited = False
+            self._loops.wake()
+
+    def _take_some(self, *, has_fired: bool) -> bool:
+        """Take in what has come, in a loop's thread and under the lock."""
+        if self._reader:
+            self._is_awaited = True
+            return False
+        if self._closed or self._broken:
+            return True
+        mark = (threading.get_ident(),)
+        self._reader = mark
+        self._receiving = True
+        self._is_armed = False
+        try:
+            self._transport.disarm(has_fired=has_fired)
+            self._take_frames(looks_for_end=has_fired)
+        except BaseException:
+            if self._reader is mark:
+                self._reader = None
+            raise
+        self._reader = None
+        self._receiving = False
+        if self._queued:
+            self._send_queued()
+        if self._waiters.sleepers:
+            self._waiters.wake_all()
+        return True
+
+    def _take_frames(self, *, looks_for_end: bool) -> None:
+        """``looks_for_end``: whether to ask the system, if nothing has come, whether the worker has died."""
+        for _ in range(_MOST_AT_ONCE):
+            taken, gone = self._receive(0, looks=True, looks_for_end=looks_for_end)
+            looks_for_end = False
+            if gone:
+                self._lose()
+            if taken is None:
+                break
+            self._dispatch(taken)
+            if self._broken:
+                break
+
+    def _send_queued(self) -> None:
+        """Send what is in line, as far as there is room."""
+        raise NotImplementedError
+
+    def _line_up(self) -> "LockType":
+        """Get ready to sleep until something changes, while another thread reads."""
+        if self._reader and self._reader[0] == threading.get_ident():
+            raise _refusal()
+        return self._waiters.enter()
+
+    def _sleep(self, sleeper: "LockType", timeout_s: float) -> "Tuple[Taken, bool]":
+        """In place of ``_receive``, while another thread reads."""
+        self._waiters.sleep(sleeper, timeout_s)
+        return None, False
+
+    def _leave(self, error: BaseException, until: Optional[float]) -> None:
+        """Let another thread read, and finish what this one began."""
+        if isinstance(error, NobodyServes):
+            error.until = until
+        self._waiters.wake_all()
+        self._loops.wake()
+
+    def _end_reading(self, taken: Taken, gone: bool) -> None:
+        self._reader = None
+        if taken is not None:
+            self._dispatch(taken)
+        elif gone:
+            self._lose()
+        self._receiving = False
+        if self._waiters.sleepers:
+            self._waiters.wake_all()
+
+    def _mend(self) -> None:
+        """Finish what an exception interrupted, in any thread."""
+        if self._is_interrupted():
+            raise _refusal()
+        if self._sending is not None:
+            self._mend_sending()
+        if self._receiving and self._reader is None:
+            taken = self._transport.taken
+            if taken is not None:
+                self._dispatch(taken)
+            self._receiving = False
+            self._waiters.wake_all()
+
+    def _is_interrupted(self) -> bool:
+        """Whether this thread is already running the exchange, below a signal handler."""
+        runs = 0
+        frame: Optional[FrameType] = sys._getframe()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+        while frame:
+            runs += frame.f_code is Turns._until.__code__ and frame.f_locals["self"] is self
+            frame = frame.f_back
+        return runs > 1
+
+    def _receive(self, timeout_s: float, *, looks: bool, looks_for_end: bool = True) -> "Tuple[Taken, bool]":
+        """What came, or None, and whether the worker has died. What it sent before it died comes first."""
+        try:
+            transport = self._transport
+            frame = transport.receive(timeout_s) if looks else transport.receive_asleep(timeout_s)
+            if frame is None and looks_for_end and self._has_exited():
+                frame = self._transport.receive(0)
+                return frame, frame is None
+        except RemoteProtocolError as error:
+            return error, False
+        except OSError as error:
+            raise unreachable(error) from error
+        return frame, False
+
+
+def _refusal() -> LocalProtocolError:
+    """The error for a signal handler that has interrupted the exchange, and so cannot wait for it."""
+    text = (
+        "a signal handler that has interrupted a call can end it, or the session, but make no call of its own"
+    )
+    return LocalProtocolError("bad_state", text)
+
+
+def _left_s(until: float, before_s: float, *, came: bool) -> float:
+    """The seconds left for the next turn; negative after the last one."""
+    now = time.monotonic()
+    if not before_s and (not came or now > until + _LAST_WORDS_S):
+        return -1.0
+    return until - now if until > now else 0.0

@@ -1,0 +1,325 @@
+"""AsyncSession: calls are awaited without threads, and whatever ends a task ends its own call and no other."""
+
+import asyncio
+import os
+import threading
+from pathlib import Path
+from typing import Any, Callable, Coroutine, List
+
+import numpy as np
+import pytest
+from gates import Gate
+from hosts import WORKERS
+from interrupt import interrupted
+
+from tech_renaissance import (
+    AsyncSession,
+    CallCancelled,
+    CommandError,
+    LaunchError,
+    PythonSession,
+    RestartPolicy,
+    SessionClosed,
+    TimedOut,
+    WorkerLost,
+)
+
+WORKER = str(WORKERS / "value_calls.py")
+
+pytestmark = pytest.mark.usefixtures("workspace", "transport", "worker_python")
+
+
+def _session(script: str = WORKER, session_id: str = "async", **options: Any) -> AsyncSession:
+    return AsyncSession(script, session_id, True, library="numpy", **options)
+
+
+def _run(
+    test: Callable[[AsyncSession], Coroutine[Any, Any, None]], script: str = WORKER, **options: Any
+) -> None:
+    """Run a test in a loop of its own, with a session."""
+
+    async def run() -> None:
+        async with _session(script, **options) as session:
+            await test(session)
+
+    asyncio.run(run())
+
+
+def _close(loop: asyncio.AbstractEventLoop) -> None:
+    if hasattr(loop, "shutdown_default_executor"):  # from Python 3.9
+        loop.run_until_complete(loop.shutdown_default_executor())
+    loop.close()
+
+
+def test_calls_are_awaited_without_threads() -> None:
+    """As many as one likes, each with its own answer."""
+
+    async def test(session: AsyncSession) -> None:
+        assert 0 == await session.call("same", 0)  # the worker is ready
+        before = set(threading.enumerate())
+        for count in (1, 10, 400):
+            calls = [session.call("same", [number]) for number in range(count)]
+            assert [[number] for number in range(count)] == await asyncio.gather(*calls)
+            futures = [session.submit("same", number) for number in range(count)]
+            assert list(range(count)) == [await future for future in futures]
+        assert before == set(threading.enumerate())
+        assert [0, 1, 2] == [value async for value in session.map("same", range(3), window=2)]
+
+    _run(test)
+
+
+def test_everything_else_is_as_in_a_plain_session() -> None:
+    """Texts, tensors, attributes, errors, timeouts."""
+
+    async def test(session: AsyncSession) -> None:
+        tensor = np.arange(4.0)
+        np.testing.assert_array_equal(2 * tensor, await session.commands.scaled(tensor, by=2.0))
+        np.testing.assert_array_equal(tensor, await session.calculate("same", tensor))
+        assert "text" == await session.fetch_response("same text")
+        await session.send_request("same one")
+        await session.send_request("same two")
+        assert "one" == await session.wait_for_response()
+        assert "two" == await session.wait_for_response()
+        assert not session.new_response()
+        with pytest.raises(CommandError, match="no luck"):
+            await session.call("fail", "no luck")
+        assert await session.flush()
+        assert await session.wait_until_ok() is False
+        assert "ready" == session.state().name
+        with pytest.raises(SessionClosed):
+            await _session(session_id="other").call("same")
+
+    _run(test)
+
+
+def test_a_wait_ends_at_its_timeout_and_the_call_goes_on(gate: Gate) -> None:
+    """A deadline ends the call itself."""
+
+    async def test(session: AsyncSession) -> None:
+        assert await session.wait_until_ready(60_000)
+        future = session.submit("wait", gate.path, "value")
+        with pytest.raises(TimedOut) as timed_out:
+            await future.wait(20)
+        assert "timed_out" == timed_out.value.code
+        with pytest.raises(TimedOut):
+            await session.call("same", 1, timeout_ms=20)
+        with pytest.raises(TimedOut) as timed_out:
+            await session.call("same", 1, deadline_ms=20)
+        assert ("deadline_passed", "queue") == (timed_out.value.code, timed_out.value.step)
+        gate.open()
+        assert "value" == await future
+        assert "value" == future.result()
+        assert 2 == await session.call("same", 2)
+
+    _run(test)
+
+
+def test_a_task_that_is_cancelled_cancels_its_call_and_no_other(gate: Gate) -> None:
+    """In work, sent, and in line."""
+
+    async def test(session: AsyncSession) -> None:
+        assert await session.wait_until_ready(60_000)
+        at_work = asyncio.ensure_future(session.call("wait", gate.path, deadline_ms=60_000))
+        await asyncio.sleep(0)
+        futures = [session.submit("same", number) for number in range(400)]
+        waits = [asyncio.ensure_future(future.wait()) for future in futures]
+        await asyncio.get_running_loop().run_in_executor(None, gate.wait_for_arrival)
+        for task in (waits[0], waits[399], at_work):
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+        for number in (0, 399):
+            with pytest.raises(CallCancelled) as cancelled:
+                await futures[number]
+            assert "queue" == cancelled.value.step
+        assert list(range(1, 399)) == await asyncio.gather(*waits[1:-1])
+
+    _run(test)
+
+
+def test_streams_are_asynchronous_iterators(transport: str) -> None:
+    """With a result, an error after the items, and an end when they are left."""
+
+    async def test(session: AsyncSession) -> None:
+        stream = session.stream("count", 40)
+        assert list(range(40)) == [item async for item in stream]
+        assert "that was all" == await stream.result()
+        got: List[int] = []
+        with pytest.raises(CommandError, match="at 5"):
+            async for item in session.stream("count", 40, fail_at=5):
+                got.append(item)  # noqa: PERF401
+        assert transport == "file" or list(range(5)) == got
+        async with session.stream("count", 1000) as left:
+            assert 0 == await left.__anext__()
+            assert 3 == await session.call("beginnings")  # in its loop
+        while transport == "shm" and await session.call("closings") < 3:  # noqa: ASYNC110 - each call waits
+            await asyncio.sleep(0)
+        task = asyncio.ensure_future(session.stream("count", 1000).result())
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert [0, 1] == [item async for item in session.stream("count", 2)]
+
+    _run(test, str(WORKERS / "streams.py"))
+
+
+def test_a_death_during_an_await_is_told_and_the_next_worker_goes_on() -> None:
+    """With and without supervision."""
+
+    async def test(session: AsyncSession) -> None:
+        calls = [session.call("same", 1), session.call("die"), session.call("same", 2)]
+        first, dead, behind = await asyncio.gather(*calls, return_exceptions=True)
+        assert 1 == first
+        assert isinstance(dead, WorkerLost)
+        assert isinstance(behind, WorkerLost)
+        assert dead.post_mortem is not None
+        with pytest.raises(WorkerLost):
+            await session.call("same", 3)
+        await session.start()
+        assert 4 == await session.call("same", 4)
+        await session.terminate()
+        with pytest.raises(SessionClosed):
+            await session.call("same", 5)
+
+    async def test_supervised(session: AsyncSession) -> None:
+        dead = session.submit("die")
+        others = [session.submit("same", number) for number in range(20)]
+        with pytest.raises(WorkerLost):
+            await dead
+        assert list(range(20)) == [await future for future in others]
+        assert 4 == await session.call("same", 4)
+
+    _run(test)
+    _run(test_supervised, restart="on-crash", restart_policy=RestartPolicy(first_backoff_ms=1))
+
+
+def test_a_worker_that_does_not_start_is_the_error_of_each_call(tmp_path: Path) -> None:
+    """Also of those that were sent while it was starting."""
+    script = tmp_path / "no.py"
+    script.write_text("raise SystemExit(3)")
+
+    async def test(session: AsyncSession) -> None:
+        early = session.submit("same", 1)
+        with pytest.raises(LaunchError):
+            await session.call("same", 2)
+        with pytest.raises(LaunchError):
+            await early
+
+    _run(test, str(script))
+
+
+def test_futures_of_a_plain_session_are_awaited_in_any_loop(transport: str) -> None:
+    """One loop after another, two at once, and threads that wait beside them."""
+    with PythonSession(WORKER, "plain", True, library="numpy") as session:
+        wrong: List[Any] = []
+
+        async def some(seed: int) -> None:
+            for number in range(20):
+                futures = [session.submit("same", [seed, number, other]) for other in range(5)]
+                values = [await future for future in reversed(futures)]
+                wrong.extend(value for value in values if value[:2] != [seed, number])
+
+        def work(seed: int) -> None:
+            if seed % 2:
+                asyncio.run(some(seed))
+            else:
+                wrong.extend(None for number in range(100) if number != session.call("same", number))
+
+        work(1)
+        threads = [threading.Thread(target=work, args=(seed,)) for seed in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert [] == wrong
+        assert 1 == session.call("same", 1)
+
+
+def test_a_loop_that_is_closed_takes_nothing_with_it(gate: Gate) -> None:
+    """Its calls, that is; those of others go on, and so does the session in the next loop."""
+    session = _session()
+
+    async def leave() -> None:
+        await session.start()
+        asyncio.ensure_future(session.call("same", 1))  # noqa: RUF006 - left on purpose
+        session.submit("same", 2)
+
+    async def again() -> None:
+        assert 3 == await session.call("same", 3)
+        await session.close()
+
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(leave())
+    for task in asyncio.all_tasks(loop):
+        task.cancel()
+    loop.run_until_complete(asyncio.sleep(0))
+    _close(loop)
+    assert 4 == session.plain.call("same", 4)
+    asyncio.run(again())
+    with pytest.raises(SessionClosed):
+        session.plain.call("same", 5)
+
+
+def test_many_sessions_share_a_loop() -> None:
+    """None hears what is another's."""
+
+    async def test() -> None:
+        sessions = [_session(session_id=f"many{number}") for number in range(4)]
+        await asyncio.gather(*[session.start() for session in sessions])
+        calls = [
+            session.call("same", [number, index])
+            for index in range(30)
+            for number, session in enumerate(sessions)
+        ]
+        assert [[number, index] for index in range(30) for number in range(4)] == await asyncio.gather(*calls)
+        await asyncio.gather(*[session.close() for session in sessions])
+
+    asyncio.run(test())
+
+
+@pytest.mark.skipif(os.name != "posix", reason="there are no forks")
+def test_a_fork_must_make_its_own_session() -> None:
+    """Its parent's goes on."""
+
+    async def test(session: AsyncSession) -> None:
+        assert 1 == await session.call("same", 1)
+        child = os.fork()
+        if not child:
+            try:
+                session.submit("same", 2)
+            except SessionClosed as error:
+                os._exit(0 if error.code == "forked" else 1)
+            finally:
+                os._exit(2)
+        assert 0 == os.waitpid(child, 0)[1]  # noqa: ASYNC222 - the child is at its end
+        assert 3 == await session.call("same", 3)
+
+    _run(test)
+
+
+@pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnraisableExceptionWarning", "ignore:coroutine:RuntimeWarning"
+)
+def test_the_call_after_an_interrupted_loop_is_right(transport: str) -> None:
+    """At whatever moment the loop was interrupted, which then runs again."""
+    if transport == "file":
+        pytest.skip("the same code")
+    loop = asyncio.new_event_loop()
+    session = _session()
+    loop.run_until_complete(session.start(60_000))
+    moment = 0
+    while True:
+
+        async def ask(number: int) -> None:
+            assert number == await session.call("same", number)
+
+        was_interrupted = interrupted(lambda: loop.run_until_complete(ask(moment)), moment)  # noqa: B023
+        for task in asyncio.all_tasks(loop):
+            task.cancel()
+        loop.run_until_complete(ask(-moment))
+        if not was_interrupted:
+            break
+        moment += 7
+    assert moment > 70
+    loop.run_until_complete(session.close())
+    _close(loop)

@@ -1,0 +1,71 @@
+"""A session as an executor of the standard library."""
+
+import asyncio
+import concurrent.futures
+import threading
+from typing import Any, List
+
+import pytest
+from gates import Gate
+from hosts import WORKERS
+
+from tech_renaissance import CommandError, PythonSession, SessionClosed, WorkerLost
+
+WORKER = str(WORKERS / "value_calls.py")
+
+pytestmark = pytest.mark.usefixtures("workspace", "transport", "worker_python")
+
+
+def test_a_session_is_an_executor(gate: Gate) -> None:
+    """Its futures are done without anybody waiting, and work with what the standard library has for them."""
+    with PythonSession(WORKER, "executor", True, library="numpy") as session:
+        with session.executor() as executor:
+            futures = [executor.submit("same", [number]) for number in range(300)]
+            done, _ = concurrent.futures.wait(futures, 60)
+            assert set(futures) == done
+            assert [[number] for number in range(300)] == [future.result(0) for future in futures]
+            assert {1, 2} == {
+                future.result()
+                for future in concurrent.futures.as_completed([executor.submit("same", n) for n in (1, 2)])
+            }
+            assert [3, 4] == list(executor.map("same", [3, 4]))
+            with pytest.raises(CommandError, match="no luck"):
+                executor.submit("fail", "no luck").result(60)
+            told: List[Any] = []
+            executor.submit("same", 5).add_done_callback(
+                lambda future: told.append((future.result(), session.call("same", 6)))
+            )
+
+            async def wrapped() -> Any:
+                return await asyncio.wrap_future(executor.submit("same", 7))
+
+            assert 7 == asyncio.run(wrapped())
+            assert [(5, 6)] == told
+            waiting = executor.submit("wait", gate.path, deadline_ms=60_000)
+            behind = executor.submit("same", 8)
+            gate.wait_for_arrival()
+            assert behind.cancel()
+            assert waiting.cancel()
+            assert 9 == executor.submit("same", 9).result(60)
+        with pytest.raises(RuntimeError):
+            executor.submit("same", 10)
+        assert 11 == session.call("same", 11)
+
+
+def test_an_executor_ends_with_its_worker_and_session(gate: Gate) -> None:
+    """So do its futures."""
+    session = PythonSession(WORKER, "executor", True, library="numpy", restart="on-crash")
+    session.start()
+    executor = session.executor()
+    dead = executor.submit("die")
+    behind = executor.submit("same", 1)
+    with pytest.raises(WorkerLost):
+        dead.result(60)
+    assert 1 == behind.result(60)
+    waiting = executor.submit("wait", gate.path)
+    gate.wait_for_arrival()
+    session.close()
+    with pytest.raises(SessionClosed):
+        waiting.result(60)
+    executor.shutdown()
+    assert "tech_renaissance executor" not in {thread.name for thread in threading.enumerate()}
