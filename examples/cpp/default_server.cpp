@@ -5,16 +5,14 @@ using namespace tr;
 int main() {
     PythonSession session("default", "default_server");
     session.start();
-    std::cout << session.fetch_response("hello world") << "\n";
-    std::cout << session.fetch_response("add 1 2", 30000) << "\n";
+    std::cout << session.call<std::string>("hello", "world") << "\n";
+    std::cout << session.call<int>("add", 1, 2, CallOptions{std::chrono::seconds(30)}) << "\n";
 
     const Tensor x = Tensor::from_vector<float>({-1, 0, 1, 2}, Shape(2, 2));
-    session.calculate("relu", x).print("relu");
-    session.calculate("softmax dim=1", x).print("softmax");
-
-    session.send_tensor(x, "x");
-    session.fetch_tensor("linalg.inv x").print("inverse");
-    const std::vector<Tensor> largest = session.fetch_tensors("topk x 1");
-    std::cout << "largest of each row:\n" << largest[0] << "\n" << largest[1] << "\n";
+    session.call<Tensor>("relu", x).print("relu");
+    session.call<Tensor>("softmax", x, kw("dim", 1)).print("softmax");
+    session.call<Tensor>("linalg.inv", x).print("inverse");
+    const auto [values, indices] = session.call<std::tuple<Tensor, Tensor>>("topk", x, 1);
+    std::cout << "largest of each row:\n" << values << "\n" << indices << "\n";
     return 0;
 }

@@ -19,20 +19,17 @@ int main() {
     show<FormatError>("FormatError", [] { Tensor::load("examples/workers/fragile_worker.py"); });
 
     PythonSession session("examples/workers/fragile_worker.py", "errors", true);
-    show<SessionClosed>("SessionClosed", [&] { session.fetch_response("raise"); });
+    show<SessionClosed>("SessionClosed", [&] { session.call("double", 1); });
     session.start();
     show<LocalProtocolError>("LocalProtocolError", [&] { session.send_tensor(Tensor::zeros(Shape(3)), "result_0"); });
-    show<LocalProtocolError>("LocalProtocolError", [&] { session.wait_for_response(); });
-    show<CommandError>("CommandError", [&] { session.fetch_response("raise input_a"); });
-    show<CommandError>("CommandError", [&] { session.fetch_response("doubel input_a"); });
-    show<CommandError>("CommandError", [&] { session.fetch_tensor("double input_a"); });
-    show<TimedOut>("TimedOut", [&] {
-        session.send_request("hang");
-        session.wait_for_response(200);
-    });
+    show<LocalProtocolError>("LocalProtocolError", [&] { session.call("double", std::string("\xff")); });
+    show<CommandError>("CommandError", [&] { session.call("double", "two"); });
+    show<CommandError>("CommandError", [&] { session.call("doubel", Tensor::zeros(Shape(3))); });
+    show<CommandError>("CommandError", [&] { session.call("raise", "you"); });
+    show<TimedOut>("TimedOut", [&] { session.call("hang", CallOptions{std::chrono::milliseconds(200)}); });
 
     session.terminate();
     session.start();
-    show<WorkerLost>("WorkerLost", [&] { session.fetch_response("crash"); });
+    show<WorkerLost>("WorkerLost", [&] { session.call("crash"); });
     return 0;
 }

@@ -50,8 +50,8 @@ def check(right: bool, what: str) -> None:
 def say_hello(session: PythonSession, watch: Stopwatch) -> None:
     """Text in, text out."""
 
-    def hello() -> str:
-        return session.fetch_response("hello world", 3000)
+    def hello() -> Any:
+        return session.call("hello", "world")
 
     watch.time("first hello", hello)
     answer = watch.time("hello, median of 200", hello, 200)
@@ -63,28 +63,27 @@ def multiply(session: PythonSession, watch: Stopwatch) -> None:
     a, b = torch.full((4, 3), 1.5), torch.full((3, 5), 2.0)
 
     def matmul() -> Any:
-        return session.fetch_tensor("matmul input_a input_b", 10000)
+        return session.call("matmul", a, b)
 
-    watch.time("send two tensors, 4x3 and 3x5", lambda: session.send_tensors([a, b], ["input_a", "input_b"]))
-    watch.time("first matmul, result fetched", matmul)
-    result = watch.time("matmul, result fetched, median of 200", matmul, 200)
+    watch.time("first matmul, 4x3 and 3x5", matmul)
+    result = watch.time("matmul, median of 200", matmul, 200)
     check(torch.equal(result, torch.full((4, 5), 9.0)), "4x3 times 3x5 is 4x5, 9.0 in every element")
     print(f"\nresult:\n{result}\n")
 
 
 def multiply_large(session: PythonSession, watch: Stopwatch) -> None:
-    """Matrices with some weight."""
-    a = torch.ones(1024, 1024)
+    """Matrices with some weight: from ordinary memory, and from memory that the worker sees, too."""
+    ordinary = torch.ones(1024, 1024)
+    shared = session.empty((1024, 1024)).fill_(1)
+    for a, what in ((ordinary, "copied, 4 MiB"), (shared, "shared")):
 
-    def send() -> None:
-        session.send_tensors([a, a], ["large_a", "large_b"])
+        def matmul(a: Any = a) -> Any:
+            return session.call("matmul", a, a)
 
-    def matmul() -> Any:
-        return session.fetch_tensor("matmul large_a large_b", 10000)
-
-    watch.time("send two tensors, 1024x1024 (8 MiB)", send, 5)
-    result = watch.time("matmul of them, result fetched (4 MiB)", matmul, 5)
-    check(torch.equal(result, torch.full((1024, 1024), 1024.0)), "1024x1024 times 1024x1024 is right")
+        result = watch.time(f"matmul of 1024x1024, {what}, median of 5", matmul, 5)
+        check(
+            torch.equal(result, torch.full((1024, 1024), 1024.0)), f"1024x1024 times itself is right, {what}"
+        )
 
 
 def main() -> None:
@@ -100,7 +99,7 @@ def main() -> None:
     check(watch.time("start until ready (Python and PyTorch loaded)", start), "the worker is ready")
 
     say_hello(session, watch)
-    print(f"        it runs {session.fetch_response('versions')}")
+    print(f"        it runs {session.call('versions')}")
     multiply_large(session, watch)
     multiply(session, watch)
     watch.time("leave, process ended (PyTorch unloaded)", lambda: session.please_exit(5000, True))

@@ -25,19 +25,18 @@ def main() -> None:
     show(lambda: import_tsr(WORKERS / "fragile_worker.py"))
 
     session = PythonSession(WORKERS / "fragile_worker.py", "errors", quiet_mode=True)
-    show(lambda: session.fetch_response("raise"))
+    show(lambda: session.call("double", 1))
     session.start()
     show(lambda: session.send_tensor(np.zeros(3), "result_0"))
-    show(session.wait_for_response)
-    show(lambda: session.fetch_response("raise input_a"))
-    show(lambda: session.fetch_response("doubel input_a"))
-    show(lambda: session.fetch_tensor("double input_a"))
-    session.send_request("hang")
-    show(lambda: session.wait_for_response(200))
+    show(lambda: session.call("double", {1, 2}))
+    show(lambda: session.call("double", "two"))
+    show(lambda: session.call("doubel", np.zeros(3)))
+    show(lambda: session.call("raise", "you"))
+    show(lambda: session.call("hang", timeout_ms=200))
 
     session.terminate()
     session.start()
-    show(lambda: session.fetch_response("crash"))
+    show(lambda: session.call("crash"))
     session.close()
 
 

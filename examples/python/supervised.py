@@ -1,5 +1,6 @@
 """End calls that take too long, cancel one, and let a crashed worker be replaced."""
 
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -7,11 +8,12 @@ import numpy as np
 from tech_renaissance import CallCancelled, PythonSession, TimedOut, WorkerLost
 
 WORKERS = Path(__file__).resolve().parents[1] / "workers"
+WEIGHTS = np.array([2, 3, 4], np.float32)
 
 
 def load(session: PythonSession) -> None:
-    """Give a worker what it must have before it serves. The tensor under the tag is there again by itself."""
-    session.fetch_response("load weights")
+    """Give a worker what it must have before it serves."""
+    session.call("load", WEIGHTS)
     print("the weights are loaded")
 
 
@@ -19,31 +21,35 @@ def main() -> None:
     """The same session goes on through all of it."""
     script = WORKERS / "model_worker.py"
     with PythonSession(script, "supervised", True, restart="on-crash", on_restart=load) as session:
-        session.send_tensor(np.array([2, 3, 4], np.float32), "weights")
-        session.send_tensor(np.array([1, 1, 2], np.float32), "x")
         load(session)
 
-        # A handler that sleeps is interrupted at its deadline. Its worker lives on.
+        # A command that sleeps is interrupted at its deadline. Its worker lives on.
         try:
-            session.fetch_response("wait", deadline_ms=100)
+            session.call("wait", deadline_ms=100)
         except TimedOut as error:
             print(f"wait: {error.code}, by {error.step}")
 
-        # A handler that looks at self.cancelled needs only to be told. Any thread may cancel.
-        session.send_request("train")
-        session.cancel()
+        # One that looks at self.cancelled needs only to be told.
         try:
-            session.wait_for_response()
-        except CallCancelled as error:
+            session.call("train", deadline_ms=100)
+        except TimedOut as error:
             print(f"train: {error.code}, by {error.step}")
+
+        # Any thread may cancel.
+        future = session.submit("train")
+        threading.Timer(0.1, future.cancel).start()
+        try:
+            future.result()
+        except CallCancelled as error:
+            print(f"train: {error.code}")
 
         # A crash costs the call that it happened in. The next one waits for the new worker, and load for it.
         try:
-            session.fetch_response("crash")
+            session.call("crash")
         except WorkerLost as error:
             if error.post_mortem:  # else its process has not ended
                 print(f"{error.post_mortem.message}: {error.code}, {error.post_mortem.signal}")
-        result = session.fetch_tensor("predict x")
+        result = session.call("predict", np.array([1, 1, 2], np.float32))
         print(f"prediction: {', '.join(f'{x:g}' for x in result)}")
 
 

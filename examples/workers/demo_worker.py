@@ -5,25 +5,25 @@ import sys
 
 import torch
 
-from tech_renaissance import TechRenaissanceServer
+from tech_renaissance import TechRenaissanceServer, command
 
 
 class DemoServer(TechRenaissanceServer):
-    """Answers ``hello NAME``, ``matmul TAG TAG`` and ``versions``."""
+    @command
+    def hello(self, name: str) -> str:
+        """Greet someone."""
+        return f"hello {name}"
 
-    def main_logic(self, command: str, parameters: str) -> bool:
-        """Handle one request."""
-        if command == "hello":
-            self.write_response("", f"hello {parameters}")
-        elif command == "versions":
-            self.write_response("", f"Python {platform.python_version()}, PyTorch {torch.__version__}")
-        elif command == "matmul":
-            tensors = self.get_tensors(parameters, 2)
-            if tensors is not None:
-                self.send_tensors(torch.mm(tensors[0], tensors[1]))
-        else:
-            return False
-        return True
+    @command
+    def versions(self) -> str:
+        """What it runs."""
+        return f"Python {platform.python_version()}, PyTorch {torch.__version__}"
+
+    @command
+    def matmul(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        """Multiply two matrices. The product is made where the host can see it."""
+        product = self.empty((a.shape[0], b.shape[1]))
+        return torch.mm(a, b, out=product)
 
 
 if __name__ == "__main__":

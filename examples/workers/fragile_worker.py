@@ -3,34 +3,37 @@
 import ctypes
 import sys
 import threading
-from typing import Iterable
 
-from tech_renaissance import Cancelled, TechRenaissanceServer
+import numpy as np
+
+from tech_renaissance import Cancelled, TechRenaissanceServer, command
 
 
 class FragileServer(TechRenaissanceServer):
-    """Answers ``double TAG`` with a tensor; ``raise``, ``give-up``, ``hang`` and ``crash`` do what they say."""
+    @command
+    def double(self, x: np.ndarray) -> np.ndarray:
+        """What works."""
+        return x * 2
 
-    def main_logic(self, command: str, parameters: str) -> bool:
-        """Handle one request."""
-        if command == "double":
-            tensor = self.get_tensor(parameters)
-            if tensor is not None:
-                self.send_tensors(tensor * 2)
-            return True
-        if command == "raise":
-            raise ValueError(f"cannot work with {parameters!r}")
-        if command == "give-up":
-            raise Cancelled("it takes too long")
-        if command == "hang":
-            threading.Event().wait()
-        if command == "crash":
-            ctypes.string_at(0)
-        return False
+    @command(name="raise")
+    def fail(self, text: str) -> None:
+        """An exception becomes the caller's error, and the worker goes on."""
+        raise ValueError(f"cannot work with {text!r}")
 
-    def commands(self) -> Iterable[str]:
-        """What to suggest when a command is unknown."""
-        return ["double", "raise", "give-up", "hang", "crash"]
+    @command(name="give-up")
+    def give_up(self) -> None:
+        """Ends its own call."""
+        raise Cancelled("it takes too long")
+
+    @command
+    def hang(self) -> None:
+        """Never returns."""
+        threading.Event().wait()
+
+    @command
+    def crash(self) -> None:
+        """Ends the process as a bug in native code would."""
+        ctypes.string_at(0)
 
 
 if __name__ == "__main__":

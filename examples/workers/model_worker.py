@@ -3,34 +3,42 @@
 import ctypes
 import sys
 import time
-from typing import Any, Optional
 
-from tech_renaissance import TechRenaissanceServer
+import numpy as np
+
+from tech_renaissance import TechRenaissanceServer, command
 
 
 class ModelServer(TechRenaissanceServer):
-    """``load TAG`` keeps the weights, ``predict TAG`` multiplies by them; ``train`` and ``wait`` do not end by themselves; ``crash`` does."""
+    def setup(self) -> None:
+        """Before any call."""
+        self.weights = np.zeros(3, np.float32)
 
-    weights: Optional[Any] = None
+    @command
+    def load(self, weights: np.ndarray) -> None:
+        """Keep the weights: a copy, because an argument is the host's memory."""
+        self.weights = weights.copy()
 
-    def main_logic(self, command: str, parameters: str) -> bool:
-        """Handle one request."""
-        if command == "load":
-            self.weights = self.get_tensor(parameters)
-        elif command == "predict":
-            tensor = self.get_tensor(parameters)
-            if tensor is not None:
-                self.send_tensors(tensor * self.weights)
-        elif command == "train":
-            while not self.cancelled:  # looks between its steps whether it is still wanted
-                time.sleep(0.01)
-        elif command == "wait":
-            time.sleep(3600)
-        elif command == "crash":
-            ctypes.string_at(0)
-        else:
-            return False
-        return True
+    @command
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        """Multiply by the weights."""
+        return x * self.weights
+
+    @command
+    def train(self) -> None:
+        """Looks between its steps whether it is still wanted."""
+        while not self.cancelled:
+            time.sleep(0.01)
+
+    @command
+    def wait(self) -> None:
+        """Does not look."""
+        time.sleep(3600)
+
+    @command
+    def crash(self) -> None:
+        """Ends the process as a bug in native code would."""
+        ctypes.string_at(0)
 
 
 if __name__ == "__main__":
