@@ -36,6 +36,7 @@ from ._transport.transport import WorkerTransport
 from ._worker.allocator import keep_freed_memory
 from ._worker.child import ChildEnd
 from ._worker.command import marked_attributes
+from ._worker.conversation import Conversation
 from ._worker.loop import ServingLoop
 from ._worker.reply import TASK_REPLY, Refusal, Reply, remaining_seconds
 from ._worker.signals import hear_interrupts, orderly_signals
@@ -53,7 +54,7 @@ else:
 _PLACE = re.compile("[0-9]{1,9}")
 
 
-class TechRenaissanceServer:
+class TechRenaissanceServer(Conversation):
     """Base class of a worker. A script writes ``@command`` above its methods, makes a server, and calls ``run(sys.argv[1])``.
 
     Not thread-safe: call its methods from the handler's thread.
@@ -134,6 +135,7 @@ class TechRenaissanceServer:
         """Serve on any transport, and close it at the end. ``run`` does this with the session's own."""
         self._transport = transport
         self._loop = loop = self._new_loop(self._own_turn(), transport)
+        loop.library = self._library
         forget = in_children(lambda: self._become_child(loop))
         _current.append(self)
         try:

@@ -283,10 +283,18 @@ class WorkerTransport(Transport):
     def park(self, request_id: int) -> None:
         """A request that was received has become a stream: it stays in work while others come."""
 
-    def read_ahead(self, timeout_s: float) -> Union[Frame, Unopened, None]:
-        """In place of ``receive`` while a frame waits for room: returns also when there may be room. What came is to be opened when its
-        turn comes, in the order of coming, and so tags change only then. Reads no more than a worker's inbox takes.
+    def check_open(self, what: str) -> None:
+        """Raise SessionClosed if this is the end of a fork of the worker, which can do nothing of the kind."""
+
+    def forget_unsent(self, frame: Frame) -> None:
+        """A frame for which there was no room will not be sent, or not soon."""
+
+    def read_ahead(self, timeout_s: float, *, is_bounded: bool = True) -> Union[Frame, Unopened, None]:
+        """In place of ``receive`` while a frame waits for room, or a handler for something: returns also when there may be room. A request
+        that came is to be opened when its turn comes, in the order of coming, and so tags change only then. ``is_bounded``: reads no more
+        than a worker's inbox takes.
         """
+        del is_bounded
         return self.receive(timeout_s)
 
     def open(self, frame: Union[Frame, Unopened]) -> Optional[Frame]:

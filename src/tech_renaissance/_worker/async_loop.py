@@ -11,7 +11,7 @@ import time
 from functools import partial
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
-from .._protocol.frame import Failure, Request, Response
+from .._protocol.frame import Exit, Failure, Request, Response
 from .._transport.transport import WorkerTransport
 from .loop import RECHECK_S, ServingLoop
 from .reply import TASK_REPLY, Leave, Reply, error_response
@@ -30,6 +30,8 @@ _Events = List[Tuple[selectors.SelectorKey, int]]
 
 class AsyncServingLoop(ServingLoop):
     """See ServingLoop."""
+
+    abilities: Mapping[str, bool] = {"coroutines": True}
 
     def __init__(self, turn: Turn, transport: WorkerTransport) -> None:
         super().__init__(turn, transport)
@@ -55,24 +57,36 @@ class AsyncServingLoop(ServingLoop):
     def serve_beside(self, timeout_s: Optional[float]) -> _Events:
         """What asyncio's selector does: wait for events up to ``timeout_s``, and serve the session in the meantime."""
         limit_s = RECHECK_S if timeout_s is None else max(0.0, min(timeout_s, RECHECK_S))
-        if self._has_left:
-            time.sleep(
-                min(limit_s, _GLANCE_S)
-            )  # the doorbell may have been rung, and is not answered any more
-            return self._selector.real_events()
-        if len(self._tasks) >= _MOST_IN_WORK:
-            time.sleep(min(limit_s, _FULL_S))
+        if self._has_left or len(self._tasks) >= _MOST_IN_WORK:
+            self._read_beside(min(limit_s, _FULL_S))
             return self._selector.real_events()
         glance_s = _GLANCE_S if self._tasks else _IDLE_GLANCE_S
         self._limit_s = limit_s if self._waits_together else min(limit_s, glance_s)
         has_freed, self._has_freed = self._has_freed, self._has_freed and limit_s >= RECHECK_S
         stays = self._serve_one()
+        if self.talks:
+            self._end_waits()
         self._has_freed = self._has_freed or has_freed
         if not stays or self._server.is_leaving:
             self._has_left = True
             self._loop.call_later(_LAST_STEPS_S, self._cancel_all)
             self._stop_if_done()
         return self._selector.real_events()
+
+    def _read_beside(self, limit_s: float) -> None:
+        """Take no requests for a moment, only what the coroutines in work wait for."""
+        frame = self._read_ahead(0, is_bounded=False) if self.talks else None
+        if frame is None or (self._has_left and isinstance(frame, Exit)):
+            time.sleep(limit_s)  # the doorbell may have been rung, and is not answered
+        else:
+            self._keep(frame)
+        self._end_waits()
+
+    def _end_waits(self) -> None:
+        """End the waits of coroutines whose hosts have given them up."""
+        for talk in list(self.talks.values()):
+            if talk.waiter is not None and self.transport.is_cancelled(talk.request_id):
+                talk.end_wait()
 
     def _serve_all(self) -> None:
         self._waits_together = self.transport.wait_in(self._selector)
@@ -202,3 +216,7 @@ async def _response_of(turn: Turn, call: AsyncCall, is_cancelled: Callable[[int]
         return error_response(request, Failure("cancelled", "its host has ended this call"))
     except BaseException as error:
         return turn.excuse(request, reply, error)
+    finally:
+        reply.is_over = True
+        if reply.talk is not None:
+            reply.talk.finish()

@@ -41,6 +41,10 @@ class ChildEnd(WorkerTransport):
         """See WorkerTransport."""
         return self._parents.is_stopping(request_id)
 
+    def check_open(self, what: str) -> None:
+        """See WorkerTransport."""
+        raise _no_session(what)
+
     def get_tensor(self, tag: str, library: Optional[Library]) -> Any:
         """See WorkerTransport."""
         raise _no_session("get_tensors")

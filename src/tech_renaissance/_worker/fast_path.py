@@ -179,6 +179,7 @@ class FastPath:
                 result is None
                 or reply.reason
                 or reply.command != command
+                or reply.talk is not None
                 or self.is_over
                 or nbytes > LARGEST_NBYTES
                 or start + nbytes > RING_NBYTES

@@ -3,13 +3,15 @@
 import contextlib
 import os
 import sys
+import threading
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Any, Deque, Dict, Optional, Union, cast
+from typing import TYPE_CHECKING, Any, Callable, Deque, Dict, Mapping, Optional, Union, cast
 
-from .._base.errors import ArenaFull, SessionClosed
+from .._base.errors import ArenaFull, Cancelled, SessionClosed
 from .._protocol.connection import Connection
 from .._protocol.frame import (
+    Answer,
     Credit,
     Exit,
     Exiting,
@@ -24,15 +26,17 @@ from .._protocol.frame import (
 from .._transport.transport import Unopened, WorkerTransport
 from .._version import __version__
 from .allocator import give_back_memory
-from .reply import Leave, error_response, failure_response
+from .reply import Leave, Reply, drop, error_response, failure_response
 from .streams import OutStream, Streams
 from .turn import AsyncCall, Turn
 from .unhosted import UnhostedSession, say
 
 if TYPE_CHECKING:
+    from .._base.tensor import Library
     from .._transport.shm.worker import ShmWorker
     from .fast_path import FastPath
     from .stream_path import StreamPath
+    from .talk import Talks
 
 # How long to sleep at most before looking again; every wait is bounded. A worker that has slept this long is idle.
 RECHECK_S = 10.0
@@ -46,7 +50,9 @@ _WINDOW = 256
 
 
 class ServingLoop:
-    """Receives requests, has a server respond, sends the responses, and leaves in an orderly way."""
+    """Receives requests, has a server respond, sends the responses, and leaves in an orderly way. ``abilities``: what Ready says of it."""
+
+    abilities: Mapping[str, bool] = {}
 
     def __init__(self, turn: Turn, transport: WorkerTransport) -> None:
         self._turn = turn
@@ -62,13 +68,17 @@ class ServingLoop:
             None  # when streams that get no credit are closed, because the worker leaves
         )
         self._has_freed = False  # whether the allocator may be keeping freed memory
+        self.talks: Talks = {}  # of the calls in work
+        self.thread = 0  # which serves
+        self.library: Optional[Library] = None  # see TechRenaissanceServer
 
     def run(self, transport_info: Dict[str, str], unhosted: Optional[UnhostedSession] = None) -> None:
         """Serve until it is time to leave. ``transport_info`` is what Ready says about the transport. ``unhosted`` is a session whose
         host may never come.
         """
         self._unhosted = unhosted
-        self._send(Ready({**_worker_info(), **transport_info}))
+        self.thread = threading.get_ident()
+        self._send(Ready({**_worker_info(), **self.abilities, **transport_info}))
         try:
             self._serve_all()
         except KeyboardInterrupt:
@@ -127,9 +137,44 @@ class ServingLoop:
         if isinstance(frame, Response):  # to a request that could not be read
             self._connection.received(Request("", id=frame.id))
             return self._send(frame)
+        if isinstance(frame, (Credit, Answer)):
+            self._deliver(frame)
+        return not isinstance(frame, Exit)
+
+    def _deliver(self, frame: Union[Credit, Answer]) -> None:
+        """Give a frame to the call in work that it is for. One for a call that has ended means nothing."""
         if isinstance(frame, Credit):
             self._streams.grant(frame)
-        return not isinstance(frame, Exit)
+            return
+        talk = self.talks.get(frame.id or 0)
+        if talk is not None:
+            talk.take(frame)
+        else:
+            drop(frame)
+
+    def read_for(self, reply: Reply, is_there: Callable[[], bool], until: Optional[float]) -> bool:
+        """Read ahead until something is there for which the handler of a call waits; False if it has not come in time. To be shielded from
+        interrupts. Raises Cancelled if the call is given up meanwhile, SessionClosed if the host is gone.
+        """
+        while not is_there():
+            if reply.request_id is not None and self.transport.is_cancelled(reply.request_id):
+                reply.interrupted = True
+                raise Cancelled("the host has ended this call")
+            remaining = RECHECK_S if until is None else until - time.monotonic()
+            frame = self._read_ahead(max(0.0, min(remaining, RECHECK_S)), is_bounded=False)
+            if frame is None and remaining <= 0:
+                return is_there()
+            self._keep(frame)
+        return True
+
+    def _keep(self, frame: Union[Frame, Unopened, None]) -> None:
+        """Take in what was read ahead."""
+        if isinstance(frame, (Credit, Answer)):
+            self._deliver(frame)
+        elif frame is not None:
+            if isinstance(frame, Exit) and any(isinstance(waiting, Exit) for waiting in self._inbox):
+                raise SessionClosed("session_closed", "the host of this worker is gone")
+            self._inbox.append(frame)
 
     def _answer(self, request: Request) -> bool:
         answer = self._response(request)
@@ -163,7 +208,9 @@ class ServingLoop:
     def _has_ended_alone(self) -> bool:
         """Run the only stream on the fast path; whether it has ended there."""
         stream = self._streams.only()
-        if stream is None or self._inbox or self._close_by is not None or self._fast_path is None:
+        if stream is None or stream.reply.talk is not None:
+            return False
+        if self._inbox or self._close_by is not None or self._fast_path is None:
             return False
         if self._stream_path is None:
             from .stream_path import StreamPath
@@ -194,6 +241,8 @@ class ServingLoop:
 
     def _end_stream(self, stream: OutStream, response: Response) -> None:
         self._streams.remove(stream)
+        if stream.reply.talk is not None:
+            stream.reply.talk.finish()
         self._send(response)
 
     def _response(self, request: Request) -> Union[Response, OutStream, AsyncCall]:
@@ -205,7 +254,9 @@ class ServingLoop:
 
     def _refusal(self, request: Request) -> Optional[Response]:
         """The response to a request that its host has given up before its turn, else None."""
-        if request.id is None or not self.transport.is_cancelled(request.id):
+        if request.id is None:
+            return None
+        if not (self.transport.is_cancelled(request.id) or self.transport.is_stopping(request.id)):
             return None
         return error_response(request, Failure("cancelled", "its host gave it up before its turn"))
 
@@ -227,9 +278,9 @@ class ServingLoop:
         except MalformedRequest as error:
             return _malformed(error)
 
-    def _read_ahead(self, timeout_s: float) -> Union[Frame, Unopened, None]:
+    def _read_ahead(self, timeout_s: float, *, is_bounded: bool = True) -> Union[Frame, Unopened, None]:
         try:
-            return self.transport.read_ahead(timeout_s)
+            return self.transport.read_ahead(timeout_s, is_bounded=is_bounded)
         except MalformedRequest as error:
             return _malformed(error)
 
@@ -249,9 +300,7 @@ class ServingLoop:
             remaining = RECHECK_S if leave_by is None else leave_by - time.monotonic()
             if remaining <= 0:
                 return False
-            received = self._read_ahead(remaining)
-            if received is not None:
-                self._inbox.append(received)
+            self._keep(self._read_ahead(remaining))
         self._connection.sent(frame)  # after sending, so that the host already reads
         return True
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from .._transport.transport import Received
+    from .talk import Talk
 
 
 # That of the call whose coroutine runs, or of the one that has started it.
@@ -34,6 +35,8 @@ class Reply:
     generator: Any = None  # what a command has returned, if its values are to be items
     coroutine: Any = None  # what a command has returned, if it is to be awaited; ``finish`` makes the reply of what that gives
     finish: Optional[Callable[[Any], None]] = None
+    is_over = False  # the coroutine has ended, but not all tasks that it has started
+    talk: "Optional[Talk]" = None  # what it tells and asks its host, if it does
 
     def __init__(
         self,
@@ -58,6 +61,8 @@ class Reply:
         return bool(self.reason) and (self.result == "invalid" or (self.result is None and not self.tensors))
 
     def response(self, request: Request) -> Response:
+        if self.talk is not None:
+            self.talk.finish()
         result, failure = self.result, None
         if self.is_invalid:
             result, failure = result or "invalid", Failure(INVALID_TENSORS, self.reason)
@@ -88,6 +93,12 @@ class Refusal(Exception):
 def remaining_seconds(deadline_ns: Optional[int]) -> Optional[float]:
     """Seconds until a deadline, at least 0; None if there is none."""
     return None if deadline_ns is None else max(0.0, (deadline_ns - time.perf_counter_ns()) / 1e9)
+
+
+def drop(frame: Any) -> None:
+    """Return what a frame brought."""
+    for attachment in frame.attachments:
+        attachment.let_go()
 
 
 def error_response(request: Request, failure: Failure) -> Response:

@@ -81,6 +81,7 @@ class StreamPath:
             if (
                 attachments
                 or self.is_over
+                or stream.reply.talk is not None
                 or nbytes > LARGEST_NBYTES
                 or start + nbytes > RING_NBYTES
                 or head + nbytes - words[RESPONSE_TAIL] > RING_NBYTES

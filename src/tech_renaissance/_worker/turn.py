@@ -146,6 +146,8 @@ class Turn:
 
     def excuse(self, request: Request, reply: Reply, error: BaseException) -> Response:
         """The response after the handler has raised; SystemExit and KeyboardInterrupt become Leave."""
+        if reply.talk is not None:
+            reply.talk.finish()
         response = failure_response(request, error, reply.reason)
         if isinstance(error, (SystemExit, KeyboardInterrupt)):
             raise Leave(response, error) from error

@@ -66,6 +66,8 @@ _OFTEN = 63
 
 # How many frames are read ahead at most.
 _INBOX = 256
+# What is opened when it is read ahead, because its turn depends on nothing before it.
+_AT_ONCE = (shm_frame.CREDIT, shm_frame.INPUT_ITEM, shm_frame.ANSWER)
 
 
 class _Attachment:
@@ -213,17 +215,25 @@ class ShmWorker(WorkerTransport):
             self.rest()
         return Exit()
 
-    def read_ahead(self, timeout_s: float) -> Union[Frame, Unopened, None]:
+    def forget_unsent(self, frame: Frame) -> None:
+        """See WorkerTransport."""
+        if self._unsent_frame is frame:
+            self._unsent_frame = None
+            self._take_back_lent()
+
+    def read_ahead(self, timeout_s: float, *, is_bounded: bool = True) -> Union[Frame, Unopened, None]:
         """See WorkerTransport."""
         deadline = time.monotonic() + timeout_s
         while not self.side.doorbell.is_cut:
-            is_full = self._unopened >= _INBOX
+            is_full = is_bounded and self._unopened >= _INBOX
             data = None if is_full else self._read_frame()
             if data is not None:
                 if self.side.reader.is_crowded:
                     self._wake_host()
                 if data[4] == shm_frame.EXIT:
                     return Exit()
+                if data[4] in _AT_ONCE:
+                    return self._open(data)
                 self._unopened += 1
                 return Unopened(data)
             remaining = deadline - time.monotonic()
@@ -447,8 +457,8 @@ class ShmWorker(WorkerTransport):
         arena = self._lender.arena
         body = data[shm_frame.HEADER_NBYTES :]
         block = self._lender.place_bytes(body)
+        self._lent.append((block, block.lease))
         lent = (block.offset, arena.lend(block))
-        arena.release(block)
         return shm_frame.encode_body_in_block(data, lent, len(body))
 
     def count(self, slot: int, *, is_failure: bool) -> None:

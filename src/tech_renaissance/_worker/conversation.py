@@ -1,0 +1,111 @@
+"""What a handler can tell and ask its host: the part of TechRenaissanceServer that needs one. Contract: spec/protocol.md, Progress, Stop,
+Callbacks.
+"""
+
+import math
+import threading
+from functools import partial
+from typing import Any, Callable, Optional, Type, Union
+
+from .._base.errors import LocalProtocolError
+from .._transport.transport import WorkerTransport
+from .loop import ServingLoop
+from .reply import TASK_REPLY, Reply
+from .turn import Turn
+
+
+class HostFunctions:
+    """What the host has exposed: ``host.price("apple")`` calls the host's function "price"."""
+
+    __slots__ = ("_ask",)
+
+    def __init__(self, ask: Callable[..., Any]) -> None:
+        self._ask = ask
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        if name.startswith("_"):
+            raise AttributeError(f"no function of a host has a name that begins with _, as {name!r} does")
+        return partial(self._ask, name)
+
+
+class Conversation:
+    """See TechRenaissanceServer."""
+
+    _turn: Union[Turn, Type[Turn]]
+    _transport: Optional[WorkerTransport]
+    _loop: Optional[ServingLoop]
+
+    def progress(self, done: float, total: Optional[float] = None, message: str = "") -> None:
+        """Tell the host how far the current call is: ``done`` of ``total``, in any unit, and what it is doing. ``total``: None if it is
+        unknown.
+
+        Costs little: what comes too soon after the last, or finds little room, is left out, except for the very last. Raises
+        LocalProtocolError ``bad_value``; ``bad_state`` outside of a handler, or in another thread than its own.
+        """
+        so_far, whole = _finite(done, "done"), None if total is None else _finite(total, "total")
+        reply = self._reply_here("progress")
+        if reply.request_id is not None and self._loop is not None:  # else nobody takes it
+            self._talk(reply, self._loop).progress(so_far, whole, str(message))
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the host has asked the current call to finish early. What it then returns counts as any other answer."""
+        reply, transport = self._turn.reply or TASK_REPLY.get(None), self._transport
+        if reply is None or transport is None or reply.request_id is None:
+            return False
+        return transport.is_stopping(reply.request_id)
+
+    @property
+    def host(self) -> HostFunctions:
+        """The functions that the host has exposed. ``self.host.price("apple", timeout_ms=500)`` calls one and waits for what it returns; in an
+        ``async def`` command it is ``await self.host.price("apple")``.
+
+        Raises CommandError if it fails, or is not there; TimedOut; Cancelled if the host gives up this call meanwhile; LocalProtocolError
+        ``bad_value`` for arguments that cannot be sent, ``bad_state`` outside of a handler, or in another thread than its own.
+        """
+        return HostFunctions(self._ask)
+
+    def _ask(self, name: str, /, *args: Any, timeout_ms: Optional[float] = None, **kwargs: Any) -> Any:
+        what = f"host.{name}"
+        reply = self._reply_here(what)
+        if self._loop is None or reply.request_id is None:
+            text = f"{what}: the host of this call has no functions to call"
+            raise LocalProtocolError("bad_state", text)
+        talk = self._talk(reply, self._loop)
+        if self._turn.reply is None:
+            return talk.ask_later(name, args, kwargs, timeout_ms)
+        reply.shielded = True
+        try:
+            return talk.ask(name, args, kwargs, timeout_ms)
+        finally:
+            self._unshield(reply)
+
+    def _reply_here(self, what: str) -> Reply:
+        """That of the call whose handler asks."""
+        reply = self._turn.reply or TASK_REPLY.get(None)
+        if reply is None:
+            raise LocalProtocolError(
+                "bad_state", f"{what}: there is no request in work: this is for use in commands"
+            )
+        if reply.is_over:
+            raise LocalProtocolError("bad_state", f"{what}: the call that this belongs to is over")
+        if self._loop is not None and threading.get_ident() != self._loop.thread:
+            raise LocalProtocolError("bad_state", f"{what}: this is for the thread of the handler alone")
+        return reply
+
+    @staticmethod
+    def _talk(reply: Reply, loop: ServingLoop) -> Any:
+        if reply.talk is None:
+            from .talk import Talk
+
+            reply.talk = Talk(loop, reply)
+        return reply.talk
+
+    def _unshield(self, reply: Reply) -> None:
+        raise NotImplementedError
+
+
+def _finite(number: Any, name: str) -> float:
+    if not isinstance(number, (int, float)) or not math.isfinite(number):
+        raise LocalProtocolError("bad_value", f"progress: {name} is {number!r}, which is not a finite number")
+    return float(number)

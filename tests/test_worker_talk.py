@@ -1,0 +1,474 @@
+"""What a handler tells its host and asks it, frame by frame."""
+
+import asyncio
+import math
+import os
+import threading
+import time
+from typing import Any, Dict, Iterator, List
+
+import numpy as np
+import pytest
+from served import served, values_of
+
+from tech_renaissance import (
+    Cancelled,
+    CommandError,
+    LocalProtocolError,
+    SessionClosed,
+    TechRenaissanceServer,
+    TimedOut,
+    command,
+    current_server,
+)
+from tech_renaissance._protocol.frame import Ask, Credit, Failure, Item, Progress, Request, Response
+
+
+class Plain(TechRenaissanceServer):
+    """Commands that are no coroutines."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.log: List[str] = []
+
+    def teardown(self) -> None:
+        with pytest.raises(LocalProtocolError, match=r"host\.f: there is no request in work"):
+            self.host.f()
+
+    @command
+    def tell(self, count: int, fails: bool = False) -> None:
+        for number in range(count):
+            self.progress(number + 1, count, f"step {number}")
+        if fails:
+            raise ValueError("after all")
+
+    @command
+    def tell_strange(self, done: Any) -> None:
+        self.progress({"nan": math.nan, "text": "5", "none": None, "true": True}[done])
+
+    @command
+    def ask(self, name: str, *args: Any, **kwargs: Any) -> Any:
+        return getattr(self.host, name)(*args, **kwargs)
+
+    @command
+    def ask_twice(self) -> List[Any]:
+        return [self.host.first(1), self.host.second(2)]
+
+    @command
+    def ask_shortly(self, and_then: bool = False) -> Any:
+        try:
+            self.host.slow(timeout_ms=1)
+        except TimedOut as error:
+            self.log.append(error.code)
+        if and_then:
+            self.host.next(timeout_ms=1)
+        return "went on"
+
+    @command
+    def wait_and_ask(self) -> Any:
+        """Ask after a late Answer."""
+        with pytest.raises(TimedOut):
+            self.host.slow(timeout_ms=1)
+        self.progress(1)
+        while True:
+            try:
+                return self.host.next()
+            except LocalProtocolError as error:
+                self.log.append(error.code)
+                time.sleep(0.001)
+
+    @command
+    def ask_until_cancelled(self) -> None:
+        try:
+            self.host.slow()
+        except BaseException as error:
+            self.log.append(type(error).__name__)
+            raise
+
+    @command
+    def ask_elsewhere(self) -> str:
+        found: List[str] = []
+
+        def ask() -> None:
+            for say in (self.host.f, lambda: self.progress(1)):
+                try:
+                    say()
+                except LocalProtocolError as error:
+                    found.append(error.code)
+
+        thread = threading.Thread(target=ask)
+        thread.start()
+        thread.join()
+        return " ".join(found)
+
+    @command
+    def numbers(self, count: int) -> Iterator[Any]:
+        for number in range(count):
+            self.progress(number)
+            yield self.host.double(number)
+
+    @command
+    def stop_at_once(self) -> str:
+        self.progress(0)
+        while not self.stopping:
+            time.sleep(0.001)
+        return f"stopped, {self.cancelled}"
+
+    @command
+    def echo(self, value: Any) -> Any:
+        return value
+
+    @command
+    def fork(self) -> int:
+        """What a child may do."""
+        child = os.fork()
+        if not child:
+            try:
+                for say in (self.host.f, lambda: self.progress(1)):
+                    with pytest.raises(SessionClosed):
+                        say()
+                os._exit(7)
+            finally:
+                os._exit(1)
+        return os.waitpid(child, 0)[1] >> 8
+
+
+@pytest.fixture(name="plain")
+def _plain() -> Iterator[Any]:
+    server = Plain()
+    with served(server) as host:
+        yield server, host
+
+
+def test_the_first_progress_and_the_last_are_told(plain: Any) -> None:
+    """The last before the answer, also if that is a failure; what cannot be told is refused."""
+    _, host = plain
+    for fails in (False, True):
+        number = host.begin("tell", 1000, fails=fails)
+        told: List[Progress] = []
+        frame = host.any()
+        while not isinstance(frame, Response):
+            assert isinstance(frame, Progress)
+            told.append(frame)
+            frame = host.any()
+        assert Progress(number, 1.0, 1000.0, "step 0") == told[0]
+        assert Progress(number, 1000.0, 1000.0, "step 999") == told[-1]
+        assert len(told) < 900
+        assert fails == bool(frame.error)
+    for done in ("nan", "text", "none"):
+        host.begin("tell_strange", done)
+        assert "which is not a finite number" in host.failure().message
+    host.begin("tell_strange", "true")
+    assert 1.0 == host.next(Progress).done
+    host.next(Response)
+
+
+def test_functions_of_the_host_are_called(plain: Any) -> None:
+    """With whatever a call takes; what they raise is a CommandError with both tracebacks."""
+    _, host = plain
+    number = host.begin("ask", "price", "apple", [1, None], tensor=np.ones(3), timeout_ms=60_000)
+    ask = host.next(Ask)
+    assert ("price", True) == (ask.command, ask.waiting)
+    host.answer(number, {"tensor": np.arange(2.0), "raw": b"x"})
+    result = host.result()
+    assert ([0.0, 1.0], b"x") == (result["tensor"].tolist(), result["raw"])
+
+    number = host.begin("ask_twice")
+    assert ("first", ([1], {})) == host.asked()
+    host.answer(number, "one")
+    assert ("second", ([2], {})) == host.asked()
+    host.answer(number, None)
+    assert ["one", None] == host.result()
+
+    number = host.begin("ask", "price")
+    host.next(Ask)
+    host.answer(number, None, Failure("command_failed", "ValueError: no", "ValueError", "host's line 1"))
+    failure = host.failure()
+    assert "tech_renaissance.CommandError" == failure.type
+    assert "price: ValueError: no" in failure.message
+    assert "host's line 1" in failure.message
+    assert "getattr(self.host, name)" in failure.traceback
+
+    host.begin("ask", "price", {"a": "b"}, [[[float("inf")]]])
+    host.next(Ask)
+    host.answer(number + 1, 5)
+    assert 5 == host.result()
+    host.begin("ask", "_private")
+    assert "AttributeError" == host.failure().type
+
+
+def test_a_late_answer_is_dropped_and_the_next_question_waits_for_it(plain: Any) -> None:
+    """A question before that is refused."""
+    server, host = plain
+    host.begin("ask_shortly")
+    host.next(Ask)
+    assert "went on" == host.result()
+    assert ["timed_out"] == server.log
+    host.begin("ask_shortly", and_then=True)
+    host.next(Ask)
+    assert "has not answered this call's last question" in host.failure().message
+    number = host.begin("wait_and_ask")
+    assert "slow" == host.next(Ask).command
+    assert 1.0 == host.next(Progress).done
+    host.answer(number, "late")
+    assert "next" == host.next(Ask).command
+    host.answer(number, "in time")
+    assert "in time" == host.result()
+
+
+def test_a_call_that_is_given_up_asks_no_longer(plain: Any) -> None:
+    """At once, without an interrupt."""
+    server, host = plain
+    number = host.begin("ask_until_cancelled")
+    host.next(Ask)
+    host.end.give_up(number)
+    assert "cancelled" == host.failure().code
+    assert ["Cancelled"] == server.log
+    host.answer(number, "nobody waits")
+    host.begin("echo", 1)
+    assert 1 == host.result()
+
+
+def test_the_deadline_of_a_call_bounds_its_questions(plain: Any) -> None:
+    """As a timeout of their own."""
+    server, host = plain
+    host.begin_until(time.perf_counter_ns() + 30_000_000, "ask_until_cancelled")
+    host.next(Ask)
+    assert "tech_renaissance.TimedOut" == host.failure().type
+    assert ["TimedOut"] == server.log
+
+
+def test_requests_that_come_during_a_question_keep_their_order(plain: Any) -> None:
+    """However many; they are served afterwards."""
+    _, host = plain
+    number = host.begin("ask", "price")
+    host.next(Ask)
+    others = [host.begin("echo", value) for value in range(300)]
+    host.answer(number, "now")
+    assert "now" == host.result()
+    assert list(range(300)) == [host.result() for _ in others]
+
+
+def test_questions_are_for_the_thread_of_the_handler(plain: Any) -> None:
+    """And not for a fork of the worker."""
+    _, host = plain
+    host.begin("ask_elsewhere")
+    assert "bad_state bad_state" == host.result()
+    if hasattr(os, "fork"):
+        host.begin("fork")
+        assert 7 == host.result()
+
+
+def test_a_generator_tells_and_asks(plain: Any) -> None:
+    """Between its items."""
+    _, host = plain
+    number = host.begin("numbers", 40, streams=True)
+    items: List[Any] = []
+    frame = host.any()
+    while not isinstance(frame, Response):
+        if isinstance(frame, Ask):
+            host.answer(number, f"answer {len(items)}")
+        elif isinstance(frame, Item):
+            items.append(frame)
+            host.send(Credit(number, 1))
+        frame = host.any()
+    assert [f"answer {place}" for place in range(40)] == values_of(items)
+
+
+def test_a_call_may_be_asked_to_stop(plain: Any) -> None:
+    """It goes on as it likes; one whose turn has not come is not begun."""
+    _, host = plain
+    number = host.begin("stop_at_once")
+    host.next(Progress)
+    host.end.ask_to_stop(number)
+    assert "stopped, False" == host.result()
+    host.end.ask_to_stop(number + 1)
+    host.begin("echo", 1)
+    assert "cancelled" == host.failure().code
+
+
+class Async(TechRenaissanceServer):
+    """Coroutines."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.log: List[str] = []
+        self.left: Any = None
+
+    @command
+    async def ask(self, name: str, *args: Any, **kwargs: Any) -> Any:
+        return await getattr(self.host, name)(*args, **kwargs)
+
+    @command
+    async def ask_together(self, count: int) -> List[Any]:
+        return list(await asyncio.gather(*(self.host.number(number) for number in range(count))))
+
+    @command
+    async def ask_until_cancelled(self) -> None:
+        self.progress(1)
+        try:
+            await self.host.slow()
+        except BaseException as error:
+            self.log.append(type(error).__name__)
+            raise
+
+    @command
+    async def ask_shortly(self) -> str:
+        try:
+            await self.host.slow(timeout_ms=1)
+        except TimedOut:
+            return "timed out"
+        return ""
+
+    @command
+    async def leave_a_task(self) -> None:
+        async def late() -> None:
+            await asyncio.sleep(0.01)
+            try:
+                await self.host.f()
+            except LocalProtocolError as error:
+                self.log.append(error.code)
+
+        self.left = asyncio.ensure_future(late())
+
+    @command
+    async def await_the_task(self) -> List[str]:
+        await self.left
+        return self.log
+
+    @command
+    def plain(self) -> Any:
+        """Blocks the coroutines."""
+        return self.host.plain()
+
+    @command
+    async def echo(self, value: Any) -> Any:
+        return value
+
+
+@pytest.fixture(name="coroutines")
+def _coroutines() -> Iterator[Any]:
+    server = Async()
+    with served(server) as host:
+        yield server, host
+
+
+def test_coroutines_ask_while_others_go_on(coroutines: Any) -> None:
+    """More than are served at once; a plain command among them; Ready says that they are there."""
+    _, host = coroutines
+    assert host.ready.info["coroutines"] is True
+    numbers = {host.begin("ask", "name", number): number for number in range(63)}
+    asks: Dict[Any, Any] = {}
+    while len(asks) < 63:
+        ask = host.next(Ask)
+        assert not ask.waiting
+        asks[ask.id] = ask
+    beyond = host.begin("echo", "after all")
+    for number, value in numbers.items():
+        host.answer(number, value)
+    results = [host.next(Response) for _ in range(64)]
+    assert {*numbers, beyond} == {response.id for response in results}
+    number = host.begin("ask", "f")
+    host.next(Ask)
+    other = host.begin("plain")
+    ask = host.next(Ask)
+    assert ("plain", True) == (ask.command, ask.waiting)
+    host.answer(number, 1)
+    host.answer(other, 2)
+    assert {number: "1", other: "2"} == {r.id: r.result for r in (host.next(Response), host.next(Response))}
+
+
+def test_tasks_of_a_coroutine_take_turns(coroutines: Any) -> None:
+    """One question at a time."""
+    _, host = coroutines
+    number = host.begin("ask_together", 5)
+    for place in range(5):
+        assert ("number", ([place], {})) == host.asked()
+        assert host.end.receive(0.005) is None
+        host.answer(number, place * 10)
+    assert [0, 10, 20, 30, 40] == host.result()
+
+
+def test_a_coroutine_that_is_given_up_asks_no_longer(coroutines: Any) -> None:
+    """At once; others go on."""
+    server, host = coroutines
+    number = host.begin("ask_until_cancelled")
+    host.next(Progress)
+    host.next(Ask)
+    other = host.begin("ask", "f")
+    host.next(Ask)
+    host.end.give_up(number)
+    assert "cancelled" == host.failure().code
+    assert ["CancelledError"] == server.log
+    host.answer(other, "still there")
+    assert "still there" == host.result()
+    host.begin("ask_shortly")
+    host.next(Ask)
+    assert "timed out" == host.result()
+
+
+def test_a_task_that_outlives_its_call_has_nobody_to_ask(coroutines: Any) -> None:
+    """It is told so."""
+    _, host = coroutines
+    host.begin("leave_a_task")
+    host.result()
+    host.begin("await_the_task")
+    assert ["bad_state"] == host.result()
+
+
+def test_an_older_host_has_no_functions() -> None:
+    """Nor does it take progress."""
+
+    class Old(TechRenaissanceServer):
+        def main_logic(self, command: str, parameters: str) -> bool:
+            self.progress(1)
+            assert not self.stopping
+            self.write_response("", command)
+            return bool(parameters) and self.host.f()
+
+    with served(Old()) as host:
+        host.send(Request("hello"))
+        assert "hello" == host.next(Response).result
+        host.send(Request("hello", "again"))
+        assert "host.f: the host of this call has no functions to call" in host.failure().message
+
+
+def test_functions_without_a_class_talk_through_the_current_server() -> None:
+    """As the methods of one do."""
+
+    class Functions(TechRenaissanceServer):
+        @command
+        def f(self) -> Any:
+            return outside()
+
+    def outside() -> Any:
+        current_server().progress(0.5)
+        return current_server().host.g()
+
+    with served(Functions()) as host:
+        number = host.begin("f")
+        assert 0.5 == host.next(Progress).done
+        host.next(Ask)
+        host.answer(number, "yes")
+        assert "yes" == host.result()
+
+
+def test_an_error_of_the_host_is_caught_as_one() -> None:
+    """With its parts."""
+
+    class Catching(TechRenaissanceServer):
+        @command
+        def f(self) -> List[str]:
+            try:
+                self.host.g()
+            except CommandError as error:
+                return [error.code, error.remote_type, error.remote_message, error.remote_traceback]
+            except Cancelled:
+                return []
+            return []
+
+    with served(Catching()) as host:
+        number = host.begin("f")
+        host.next(Ask)
+        host.answer(number, None, Failure("unknown_command", "no g", "", ""))
+        assert ["unknown_command", "", "no g", ""] == host.result()
