@@ -29,7 +29,12 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "spec").rglob("*.md")])
 READMES = ["README.md", "README.zh-CN.md"]
 API = ["docs/api.md", "docs/zh/api.md"]
-IN_BOTH_LANGUAGES = [tuple(READMES), tuple(API), ("docs/overview.md", "docs/zh/overview.md")]
+IN_BOTH_LANGUAGES = [
+    tuple(READMES),
+    tuple(API),
+    ("docs/overview.md", "docs/zh/overview.md"),
+    ("docs/text-calls.md", "docs/zh/text-calls.md"),
+]
 # Headings of the Chinese page that differ.
 CHINESE = {
     "Calls": "调用",
@@ -245,6 +250,21 @@ def test_the_async_pages_programs_run(tmp_path: Path) -> None:
     assert sorted(pool) == sorted(run([sys.executable, "pool.py"], tmp_path))
 
 
+def test_the_text_pages_programs_run(tmp_path: Path) -> None:
+    """The host prints what the page shows."""
+    write_named_blocks("docs/text-calls.md", tmp_path)
+
+    assert outputs("docs/text-calls.md")[0] == run([sys.executable, "matrix_host.py"], tmp_path)
+
+
+@needs_compiler
+def test_the_text_pages_cpp_program_runs(tmp_path: Path) -> None:
+    """To its end."""
+    write_named_blocks("docs/text-calls.md", tmp_path)
+
+    assert "hello world" in compile_and_run((tmp_path / "matrix_host.cpp").read_text(), tmp_path)
+
+
 def test_the_tutorials_python_programs_run(tmp_path: Path) -> None:
     """They print what the page shows."""
     page = "docs/tutorial.md"
@@ -293,7 +313,14 @@ def test_the_error_examples_are_up_to_date(tmp_path: Path) -> None:
 @needs_compiler
 def test_cpp_snippets_compile(tmp_path: Path) -> None:
     """What these pages show in C++ is a valid body of a function, which has a session where it makes none."""
-    pages = ("README.md", "docs/api.md", "docs/deployment.md", "docs/errors.md", "docs/default-server.md")
+    pages = (
+        "README.md",
+        "docs/api.md",
+        "docs/text-calls.md",
+        "docs/deployment.md",
+        "docs/errors.md",
+        "docs/default-server.md",
+    )
     blocks = [block for page in pages for language, block in blocks_of(page) if language == "cpp"]
     snippets = [block for block in blocks if "int main()" not in block]
     source = '#include "tech_renaissance.h"\nusing namespace tr;\nTensor a, b, images, weights;\n'
