@@ -11,10 +11,12 @@ import sys
 import typing
 from typing import (
     Any,
+    AsyncIterator,
     Callable,
     Dict,
     FrozenSet,
     Iterable,
+    Iterator,
     List,
     Mapping,
     NamedTuple,
@@ -290,12 +292,25 @@ def check_words_that_do_not_fit_are_told() -> None:
     )
 
 
+def check_iterators_are_made_of_lists() -> None:
+    """Their elements are converted, and known for the values of an input."""
+    for hint in (Iterator[float], collections.abc.Iterator, Optional[Iterator[float]]):
+        converter = converter_of(resolved_hint(hint, {}))
+        made = converter([1, 2])
+        assert [1, 2] == list(made) != list(made)
+        assert converter.element is not None
+    for hint in (List[float], Iterable[float], AsyncIterator[float]):
+        element = converter_of(resolved_hint(hint, {})).element
+        assert element is not None
+        assert isinstance(element(1), float)
+
+
 def check_hints_that_cannot_be_read_are_told() -> None:
     """They are no error of whoever calls."""
     for hint in (
         complex,
         Callable[[int], int],
-        collections.abc.Iterator,
+        collections.abc.Generator,
         "Missing",
         "List[Missing]",
         5,

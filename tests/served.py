@@ -1,10 +1,13 @@
 """A server that serves in a thread of the test's own process, and a host's end to talk to it frame by frame."""
 
+import os
+import sys
 import threading
 import time
 from collections import deque
 from contextlib import contextmanager
-from typing import Any, Callable, Deque, Iterator, List, Optional, Sequence, Tuple, Type, TypeVar
+from pathlib import Path
+from typing import Any, Callable, Deque, Dict, Iterator, List, Optional, Sequence, Tuple, Type, TypeVar
 
 from tech_renaissance import TechRenaissanceServer
 from tech_renaissance._protocol.body import JSON
@@ -23,6 +26,7 @@ from tech_renaissance._protocol.frame import (
     Response,
 )
 from tech_renaissance._transport.memory import memory_pair
+from tech_renaissance._transport.shm.segment import UNAVAILABLE
 from tech_renaissance._transport.transport import HostTransport, WorkerTransport
 
 # Longer than anything may take; a test that gets here has failed.
@@ -30,6 +34,32 @@ _PATIENCE_S = 20.0
 
 One = TypeVar("One")
 Pair = Tuple[HostTransport, WorkerTransport]
+
+
+def _shm_pair(folder: Path) -> Pair:
+    from tech_renaissance._transport.session_place import SessionPlace
+    from tech_renaissance._transport.shm.host import ShmHost
+    from tech_renaissance._transport.shm.worker import ShmWorker
+
+    host = ShmHost("numpy")
+    numbers = [int(number) for number in host.prepare().environment["TR_SHM"].split(",")]
+    return host, ShmWorker(SessionPlace(str(folder)), [os.dup(number) for number in numbers])
+
+
+def _file_pair(folder: Path) -> Pair:
+    from tech_renaissance._transport.file.host import FileHost
+    from tech_renaissance._transport.file.worker import FileWorker
+    from tech_renaissance._transport.session_place import SessionPlace
+
+    host = FileHost(str(folder), None, "numpy")
+    host.prepare()
+    return host, FileWorker(SessionPlace(str(folder)))
+
+
+# Transports whose ends are in one process.
+PAIRS: Dict[str, Callable[[Path], Pair]] = {"memory": lambda _: memory_pair("numpy"), "file": _file_pair}
+if not UNAVAILABLE and sys.platform != "win32":
+    PAIRS["shm"] = _shm_pair
 
 
 class Host:
@@ -117,10 +147,10 @@ class Host:
 
 @contextmanager
 def served(
-    server: TechRenaissanceServer, make_pair: Callable[[], Pair] = lambda: memory_pair("numpy")
+    server: TechRenaissanceServer, folder: Optional[Path] = None, transport: str = "memory"
 ) -> Iterator[Host]:
-    """Serve in a thread until the block ends; raises what the server raised."""
-    end, worker = make_pair()
+    """Serve in a thread until the block ends; raises what the server raised. ``folder``: for the files of a transport."""
+    end, worker = PAIRS[transport](folder or Path())
     raised: List[BaseException] = []
 
     def serve() -> None:

@@ -5,11 +5,12 @@ import math
 import os
 import threading
 import time
+from pathlib import Path
 from typing import Any, Dict, Iterator, List
 
 import numpy as np
 import pytest
-from served import served, values_of
+from served import PAIRS, served, values_of
 
 from tech_renaissance import (
     Cancelled,
@@ -133,14 +134,20 @@ class Plain(TechRenaissanceServer):
         return os.waitpid(child, 0)[1] >> 8
 
 
+@pytest.fixture(params=sorted(PAIRS))
+def transport(request: pytest.FixtureRequest) -> Any:
+    """Those that have all that is tested here."""
+    return request.param
+
+
 @pytest.fixture(name="plain")
-def _plain() -> Iterator[Any]:
+def _plain(tmp_path: Path, transport: str) -> Iterator[Any]:
     server = Plain()
-    with served(server) as host:
+    with served(server, tmp_path, transport) as host:
         yield server, host
 
 
-def test_the_first_progress_and_the_last_are_told(plain: Any) -> None:
+def test_the_first_progress_and_the_last_are_told(plain: Any, transport: str) -> None:
     """The last before the answer, also if that is a failure; what cannot be told is refused."""
     _, host = plain
     for fails in (False, True):
@@ -151,7 +158,8 @@ def test_the_first_progress_and_the_last_are_told(plain: Any) -> None:
             assert isinstance(frame, Progress)
             told.append(frame)
             frame = host.any()
-        assert Progress(number, 1.0, 1000.0, "step 0") == told[0]
+        if transport != "file":  # where a newer one takes its place
+            assert Progress(number, 1.0, 1000.0, "step 0") == told[0]
         assert Progress(number, 1000.0, 1000.0, "step 999") == told[-1]
         assert len(told) < 900
         assert fails == bool(frame.error)
@@ -264,15 +272,21 @@ def test_a_generator_tells_and_asks(plain: Any) -> None:
     _, host = plain
     number = host.begin("numbers", 40, streams=True)
     items: List[Any] = []
+    asked = 0
     frame = host.any()
     while not isinstance(frame, Response):
         if isinstance(frame, Ask):
-            host.answer(number, f"answer {len(items)}")
+            host.answer(number, f"answer {asked}")
+            asked += 1
         elif isinstance(frame, Item):
             items.append(frame)
             host.send(Credit(number, 1))
         frame = host.any()
-    assert [f"answer {place}" for place in range(40)] == values_of(items)
+    expected = [f"answer {place}" for place in range(40)]
+    if host.end.can_stream:
+        assert expected == values_of(items)
+    else:
+        assert [expected, None] == values_of([frame])[0]
 
 
 def test_a_call_may_be_asked_to_stop(plain: Any) -> None:
@@ -347,9 +361,9 @@ class Async(TechRenaissanceServer):
 
 
 @pytest.fixture(name="coroutines")
-def _coroutines() -> Iterator[Any]:
+def _coroutines(tmp_path: Path, transport: str) -> Iterator[Any]:
     server = Async()
-    with served(server) as host:
+    with served(server, tmp_path, transport) as host:
         yield server, host
 
 

@@ -254,7 +254,14 @@ class TechRenaissanceServer(Conversation):
         commands = self._command_table()
         if not commands and not has_main_logic:
             raise TypeError(self._answers_nothing())
-        return Turn(self, commands, self._attached_values, self._find_command, has_main_logic=has_main_logic)
+        return Turn(
+            self,
+            commands,
+            self._attached_values,
+            self._find_command,
+            make_input=self._make_input,
+            has_main_logic=has_main_logic,
+        )
 
     def _command_table(self) -> "Mapping[str, Command]":
         if not marked_attributes(self):

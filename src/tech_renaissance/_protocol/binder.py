@@ -9,7 +9,7 @@ import inspect
 import re
 from typing import Any, Callable, Collection, Dict, FrozenSet, List, Mapping, NamedTuple, Optional, Tuple
 
-from .body import path_text, type_of
+from .body import Input, path_text, type_of
 from .converters import ANYTHING, SCALARS, Converter, Mismatch, Tensors
 from .hints import UnreadableHint, converter_of, resolved_hint, shown_hint
 
@@ -65,6 +65,36 @@ class Binder:
             else:
                 return
         self._bind_any(args, kwargs)
+
+    def bind_input(self, args: List[Any], kwargs: Dict[str, Any]) -> Callable[[int, Any], Any]:
+        """The same for a call with an Input among its arguments, which stays. Returns what converts the value of the input that has a number,
+        from 0, and also raises WrongArguments.
+        """
+        self._check(len(args), kwargs)
+        taker: Optional[_Parameter] = None
+        for place, value in enumerate(args):
+            if isinstance(value, Input):
+                taker = self._at(place)
+                continue
+            try:
+                args[place] = self._at(place).converter(value)
+            except Mismatch as mismatch:
+                raise self._wrong_at(place, mismatch) from mismatch.__cause__
+        others = {name: value for name, value in kwargs.items() if not isinstance(value, Input)}
+        self._convert_keywords(others)
+        for name in kwargs.keys() - others.keys():
+            taker = self._named(name)
+        kwargs.update(others)
+        assert taker is not None
+        name, element = taker.name, taker.converter.element or ANYTHING
+
+        def convert(number: int, value: Any) -> Any:
+            try:
+                return element(value)
+            except Mismatch as mismatch:
+                raise self._wrong_in(f"{name}[{number}]", mismatch) from mismatch.__cause__
+
+        return convert
 
     def _bind_any(self, args: List[Any], kwargs: Dict[str, Any]) -> None:
         count = len(args)

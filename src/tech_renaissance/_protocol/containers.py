@@ -1,7 +1,7 @@
 """Converters for what has parts: lists, dicts, records, and unions of anything."""
 
 from operator import itemgetter
-from typing import Any, Callable, Dict, Iterable, List, Sequence, Set, Tuple, Union, cast
+from typing import Any, AsyncIterator, Callable, Dict, Iterable, List, Sequence, Set, Tuple, Union, cast
 
 from .body import type_of
 from .converters import ANYTHING, SCALARS, Converter, Mismatch, TensorOf, Tensors
@@ -17,7 +17,7 @@ class SequenceOf(Converter):
         super().__init__(shown)
         self.kinds = frozenset([list])
         self._factory = None if factory is list else factory
-        self._element = element
+        self.element = self._element = element
         if factory is list and element is ANYTHING:
             self.plain = self.kinds
 
@@ -26,9 +26,32 @@ class SequenceOf(Converter):
         if type_of(value) is not list:
             raise self.mismatch(value)
         parts = cast("List[Any]", value)
-        if self._element is not ANYTHING and not self._element.plain.issuperset(map(type_of, parts)):
-            parts = _converted(self._element, enumerate(parts))
+        element = self._element
+        if element is not ANYTHING and not element.plain.issuperset(map(type_of, parts)):
+            parts = _converted(element, enumerate(parts))
         return self._factory(parts) if self._factory else parts
+
+
+class IteratorOf(Converter):
+    """An iterator, which an input is. Made of a list, it has the list's elements."""
+
+    def __init__(self, shown: str, element: Converter, *, is_async: bool) -> None:
+        super().__init__(shown)
+        self.kinds = frozenset([list])
+        self.element = self._element = element
+        self._is_async = is_async
+
+    def convert(self, value: Any) -> Any:
+        """All elements are converted at once."""
+        if type_of(value) is not list:
+            raise self.mismatch(value)
+        parts = _converted(self._element, enumerate(cast("List[Any]", value)))
+        return _each_of(parts) if self._is_async else iter(parts)
+
+
+async def _each_of(parts: Iterable[Any]) -> AsyncIterator[Any]:
+    for part in parts:
+        yield part
 
 
 class FixedTuple(Converter):
@@ -175,6 +198,7 @@ class OneOf(Converter):
         self._alternatives = alternatives
         self.plain = frozenset().union(*(alternative.plain for alternative in alternatives))
         self.kinds = frozenset().union(*(alternative.kinds for alternative in alternatives))
+        self.element = next((one.element for one in alternatives if one.element is not None), None)
 
     def convert(self, value: Any) -> Any:
         """With the reasons of all of them, if none takes it."""

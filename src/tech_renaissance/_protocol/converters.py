@@ -51,6 +51,7 @@ class Converter:
 
     plain: FrozenSet[Any] = NO_TYPES
     kinds: FrozenSet[Any] = NO_TYPES
+    element: "Optional[Converter]" = None  # of what has elements of one kind
 
     def __init__(self, shown: str) -> None:
         self.shown = shown

@@ -10,7 +10,7 @@ from collections import abc
 from types import SimpleNamespace
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple, Union, cast
 
-from .containers import DictOf, FixedTuple, OneOf, Record, SequenceOf
+from .containers import DictOf, FixedTuple, IteratorOf, OneOf, Record, SequenceOf
 from .converters import ANYTHING, SCALARS, Converter, EnumMember, LiteralValue, TensorOf
 
 _SAYS_NOTHING = (Any, object, typing.TypeVar)
@@ -22,6 +22,8 @@ _SEQUENCES: Dict[Any, Callable[[List[Any]], Any]] = {
     **dict.fromkeys((set, abc.Set, abc.MutableSet), set),
     frozenset: frozenset,
 }
+# Whether they are asynchronous.
+_ITERATORS: Dict[Any, bool] = {abc.Iterator: False, abc.AsyncIterator: True, abc.AsyncIterable: True}
 _MAPPINGS = (dict, abc.Mapping, abc.MutableMapping)
 # typing.Union[int, str], and int | str where Python has that.
 _UNIONS = (Union, getattr(sys.modules["types"], "UnionType", Union))
@@ -101,7 +103,7 @@ class _Compiler:
         if hasattr(hint, "__total__"):
             required = getattr(hint, "__required_keys__", hint.__annotations__ if hint.__total__ else ())
             return self._record(hint, hint.__annotations__, set(required))
-        if hint in _SEQUENCES or hint in _MAPPINGS:
+        if hint in _SEQUENCES or hint in _MAPPINGS or hint in _ITERATORS:
             return self._of_generic(hint, hint, ())
         return _tensor(hint)
 
@@ -116,6 +118,9 @@ class _Compiler:
         if origin in _SEQUENCES:
             element = self.compile(args[0]) if args else ANYTHING
             return SequenceOf(shown, _SEQUENCES[origin], element)
+        if origin in _ITERATORS:
+            element = self.compile(args[0]) if args else ANYTHING
+            return IteratorOf(shown, element, is_async=_ITERATORS[origin])
         if origin in _MAPPINGS:
             key, part = (self.compile(arg) for arg in args) if args else (ANYTHING, ANYTHING)
             return DictOf(shown, key, part)

@@ -85,8 +85,8 @@ class AsyncServingLoop(ServingLoop):
     def _end_waits(self) -> None:
         """End the waits of coroutines whose hosts have given them up."""
         for talk in list(self.talks.values()):
-            if talk.waiter is not None and self.transport.is_cancelled(talk.request_id):
-                talk.end_wait()
+            if talk.is_awaiting and self.transport.is_cancelled(talk.request_id):
+                talk.end_waits()
 
     def _serve_all(self) -> None:
         self._waits_together = self.transport.wait_in(self._selector)

@@ -6,12 +6,12 @@ Loaded with the first command, or the first typed call.
 import json
 import re
 from functools import lru_cache, partial
-from typing import Any, Callable, Dict, List, Mapping, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Sequence, Tuple, cast
 
 from .._base.errors import FormatError, LocalProtocolError, RemoteProtocolError
 from .._protocol.attachments import stored
 from .._protocol.binder import WrongArguments
-from .._protocol.body import ATTACHMENTS, TEXT, type_of
+from .._protocol.body import ATTACHMENTS, TEXT, Input, type_of
 from .._protocol.body_decoder import decode_call
 from .._protocol.body_encoder import encode_result, encode_text, is_tensor_type
 from .command_table import Command
@@ -36,10 +36,12 @@ class Calls:
         main_logic: Callable[[str, str], bool],
         values: Callable[[Reply], List[Any]],
         tensor: Callable[[str], Any],
+        make_input: Callable[..., Any],
     ) -> None:
         self._main_logic = main_logic
         self._values = values
         self._tensor = tensor
+        self._make_input = make_input
 
     def typed(self, reply: Reply, command: Command, form: int, text: str) -> None:
         """Call a command with the arguments of a body; what it returns is the reply."""
@@ -48,7 +50,10 @@ class Calls:
         else:
             args, kwargs = _call_of(form, text, reply, self._values(reply) if reply.attachments else ())
             try:
-                command.bind(args, kwargs)
+                if reply.has_input:
+                    self._bind_input(reply, command, args, kwargs)
+                else:
+                    command.bind(args, kwargs)
             except WrongArguments as error:
                 raise Refusal("wrong_arguments", str(error)) from error.__cause__
             value = command.function(*args, **kwargs)
@@ -56,6 +61,15 @@ class Calls:
             reply.coroutine, reply.finish = value, partial(self._finish, reply, command)
         else:
             self._say(reply, command, value)
+
+    def _bind_input(self, reply: Reply, command: Command, args: List[Any], kwargs: Dict[str, Any]) -> None:
+        """Put the command's iterator in the place of the input."""
+        convert = command.binder.bind_input(args, kwargs)
+        places = [(args, place) for place in range(len(args))] + [(kwargs, name) for name in kwargs]
+        for whole, place in cast("List[Tuple[Any, Any]]", places):
+            value = whole[place]
+            if isinstance(value, Input):
+                whole[place] = self._make_input(reply, convert, value.values, is_async=command.is_async)
 
     def _finish(self, reply: Reply, command: Command, value: Any) -> None:
         if reply.takes_items:  # it has none, only a result
@@ -136,7 +150,7 @@ def _call_of(form: int, text: str, reply: Reply, values: Sequence[Any]) -> Tuple
     if form == TEXT and reply.attachments:
         raise Refusal("malformed_request", "malformed request: a typed call has attachments beside a text")
     try:
-        return decode_call(form, text, values)
+        return decode_call(form, text, values, has_input=reply.has_input)
     except RemoteProtocolError as error:
         raise Refusal("malformed_request", f"malformed request: {error}") from None
 

@@ -5,12 +5,12 @@ Callbacks.
 import math
 import threading
 from functools import partial
-from typing import Any, Callable, Optional, Type, Union
+from typing import Any, Callable, Optional, Sequence, Type, Union
 
 from .._base.errors import LocalProtocolError
 from .._transport.transport import WorkerTransport
 from .loop import ServingLoop
-from .reply import TASK_REPLY, Reply
+from .reply import TASK_REPLY, Refusal, Reply
 from .turn import Turn
 
 
@@ -79,6 +79,27 @@ class Conversation:
             return talk.ask(name, args, kwargs, timeout_ms)
         finally:
             self._unshield(reply)
+
+    def _make_input(
+        self,
+        reply: Reply,
+        convert: Callable[[int, Any], Any],
+        values: Optional[Sequence[Any]],
+        *,
+        is_async: bool,
+    ) -> Any:
+        """The iterator of a command for the input of its call. ``values``: all of it, if they came with the call."""
+        from .inputs import AsyncInput, InputQueue, PlainInput
+
+        if self._loop is None or reply.request_id is None:
+            raise Refusal("malformed_request", "malformed request: an input needs a session")
+        talk = self._talk(reply, self._loop)
+        talk.input = queue = InputQueue(self._loop, reply, convert)
+        if values is not None:
+            queue.give(values)
+        for item in self._loop.items_ahead(reply.request_id):
+            queue.put(item)
+        return AsyncInput(queue) if is_async else PlainInput(queue, self._reply_here, self._unshield)
 
     def _reply_here(self, what: str) -> Reply:
         """That of the call whose handler asks."""

@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Any, Callable, Deque, Dict, Mapping, Optional, Union, cast
+from typing import TYPE_CHECKING, Any, Callable, Deque, Dict, Iterable, Mapping, Optional, Union, cast
 
 from .._base.errors import ArenaFull, Cancelled, SessionClosed
 from .._protocol.connection import Connection
@@ -23,7 +23,7 @@ from .._protocol.frame import (
     Request,
     Response,
 )
-from .._transport.transport import Unopened, WorkerTransport
+from .._transport.transport import FOR_CREDIT, NOTHING, Unopened, WorkerTransport
 from .._version import __version__
 from .allocator import give_back_memory
 from .reply import Leave, Reply, drop, error_response, failure_response
@@ -137,20 +137,32 @@ class ServingLoop:
         if isinstance(frame, Response):  # to a request that could not be read
             self._connection.received(Request("", id=frame.id))
             return self._send(frame)
-        if isinstance(frame, (Credit, Answer)):
+        if isinstance(frame, (Credit, Answer, Item)):
             self._deliver(frame)
         return not isinstance(frame, Exit)
 
-    def _deliver(self, frame: Union[Credit, Answer]) -> None:
+    def _deliver(self, frame: Union[Credit, Answer, Item]) -> None:
         """Give a frame to the call in work that it is for. One for a call that has ended means nothing."""
         if isinstance(frame, Credit):
-            self._streams.grant(frame)
+            if self._streams.grant(frame):
+                self.transport.note_wait(frame.id, NOTHING)
             return
         talk = self.talks.get(frame.id or 0)
-        if talk is not None:
+        if talk is None:
+            drop(frame)
+        elif isinstance(frame, Answer):
             talk.take(frame)
+        elif talk.input is not None:
+            talk.input.put(frame)
         else:
             drop(frame)
+
+    def items_ahead(self, request_id: int) -> Iterable[Item]:
+        """Those of a request that were read ahead of it; they are here no longer."""
+        items = [frame for frame in self._inbox if isinstance(frame, Item) and frame.id == request_id]
+        if items:
+            self._inbox = deque(frame for frame in self._inbox if frame not in items)
+        return items
 
     def read_for(self, reply: Reply, is_there: Callable[[], bool], until: Optional[float]) -> bool:
         """Read ahead until something is there for which the handler of a call waits; False if it has not come in time. To be shielded from
@@ -169,7 +181,7 @@ class ServingLoop:
 
     def _keep(self, frame: Union[Frame, Unopened, None]) -> None:
         """Take in what was read ahead."""
-        if isinstance(frame, (Credit, Answer)):
+        if isinstance(frame, (Credit, Answer)) or (isinstance(frame, Item) and frame.id in self.talks):
             self._deliver(frame)
         elif frame is not None:
             if isinstance(frame, Exit) and any(isinstance(waiting, Exit) for waiting in self._inbox):
@@ -219,6 +231,8 @@ class ServingLoop:
         out = self._stream_path.run(stream)
         if out is not None:
             self._send_out(stream, out)
+        else:
+            self._note_rest(stream)
         return not self._streams
 
     def _frame_beside_streams(self) -> Optional[Frame]:
@@ -238,9 +252,15 @@ class ServingLoop:
             self._end_stream(stream, out)
         else:
             self._send(out)
+            self._note_rest(stream)
+
+    def _note_rest(self, stream: OutStream) -> None:
+        if stream.credit <= 0:
+            self.transport.note_wait(stream.request.id or 0, FOR_CREDIT)
 
     def _end_stream(self, stream: OutStream, response: Response) -> None:
         self._streams.remove(stream)
+        self.transport.note_wait(stream.request.id or 0, NOTHING)
         if stream.reply.talk is not None:
             stream.reply.talk.finish()
         self._send(response)

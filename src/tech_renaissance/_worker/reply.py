@@ -32,6 +32,7 @@ class Reply:
     refusal = ""  # why main_logic was not asked
     streams = False  # whether the host takes items, or if they cannot travel, a list of them and of what the generator returned
     takes_items = False
+    has_input = False
     generator: Any = None  # what a command has returned, if its values are to be items
     coroutine: Any = None  # what a command has returned, if it is to be awaited; ``finish`` makes the reply of what that gives
     finish: Optional[Callable[[Any], None]] = None

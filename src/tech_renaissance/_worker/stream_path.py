@@ -28,6 +28,7 @@ from .._transport.shm.frame import (
 )
 from .._transport.shm.ring import NEEDS_FENCES, RING_NBYTES
 from .._transport.shm.worker import ShmWorker
+from .._transport.transport import NOTHING
 from .streams import OutStream
 from .turn import Server
 
@@ -115,6 +116,8 @@ class StreamPath:
         if credit.id != stream.request.id:
             return False
         reader.advance(reader.tail + len(frame))
+        if stream.credit <= 0:
+            self._end.note_wait(credit.id, NOTHING)
         stream.credit += credit.count
         if reader.is_crowded:
             self._end.side.wake_other()

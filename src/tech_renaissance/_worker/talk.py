@@ -16,6 +16,7 @@ from .._transport.transport import FOR_ANSWER, NOTHING
 from .reply import Reply, drop, remaining_seconds
 
 if TYPE_CHECKING:
+    from .inputs import InputQueue
     from .loop import ServingLoop
 
 # Progress of one call is sent so often at most.
@@ -39,6 +40,7 @@ class Talk:
         self._is_asking = False  # an Ask has no Answer
         self._is_waiting = False  # for that Answer
         self._answer: Optional[Answer] = None
+        self.input: Optional[InputQueue] = None
         self._turns: Any = None  # of the tasks of a coroutine that ask
         loop.talks[self.request_id] = self
 
@@ -61,7 +63,14 @@ class Talk:
             self._held = None
         if self._loop.talks.get(self.request_id) is self:
             del self._loop.talks[self.request_id]
-        self.end_wait()
+        if self.input is not None:
+            self.input.close()
+        self.end_waits()
+
+    @property
+    def is_awaiting(self) -> bool:
+        """Whether a coroutine awaits something of the host's."""
+        return self.waiter is not None or bool(self.input and self.input.waiters)
 
     def take(self, answer: Answer) -> None:
         """An Answer has come. One for which nobody waits any more is dropped."""
@@ -74,8 +83,10 @@ class Talk:
         if self.waiter is not None and not self.waiter.done():
             self.waiter.set_result(None)
 
-    def end_wait(self) -> None:
-        """End the wait of a coroutine whose call is over."""
+    def end_waits(self) -> None:
+        """End the waits of a coroutine whose call is over."""
+        if self.input is not None:
+            self.input.end_waits()
         if self.waiter is not None and not self.waiter.done():
             self.waiter.cancel()
 

@@ -13,7 +13,7 @@ from typing import (
     Union,
 )
 
-from .._protocol.body import TEXT
+from .._protocol.body import JSON, TEXT
 from .._protocol.frame import Failure, Request, Response
 from .reply import Leave, Reply, error_response, failure_response, remaining_seconds
 
@@ -56,7 +56,7 @@ class Turn:
     """Has a server respond to requests. ``reply``: that of the request whose turn it is, None between two.
 
     ``commands``: the server's. ``values``: what the attachments of a request hold. ``find``: a command for typed calls that is not among
-    ``commands``. ``has_main_logic``: whether the script has one.
+    ``commands``. ``make_input``: see Conversation. ``has_main_logic``: whether the script has one.
     """
 
     reply: Optional[Reply] = None
@@ -68,12 +68,14 @@ class Turn:
         values: Callable[[Reply], List[Any]] = lambda _: [],
         find: "Callable[[str], Optional[Command]]" = lambda _: None,
         *,
+        make_input: Callable[..., Any] = lambda *_, **__: None,
         has_main_logic: bool = True,
     ) -> None:
         self.server = server
         self._commands: Mapping[str, Command] = commands or {}
         self._values = values
         self._find = find
+        self._make_input = make_input
         self._has_main_logic = has_main_logic
         self._calls: Optional[Calls] = None
 
@@ -96,11 +98,12 @@ class Turn:
         """The same; or if the request streams, and items can travel, the stream that the handler has returned; or the call of a coroutine."""
         if remaining_seconds(request.deadline_ns) == 0:
             return error_response(request, Failure("cancelled", "its deadline passed before its turn"))
-        if request.form != TEXT and not request.typed:
-            what = f"malformed request: a text call has a body of form {request.form}"
-            return error_response(request, Failure("malformed_request", what))
+        what = _defect_of(request)
+        if what:
+            return error_response(request, Failure("malformed_request", f"malformed request: {what}"))
         reply = Reply(request.command, request.id, request.deadline_ns, request.attachments)
         reply.streams, reply.takes_items = request.streams, request.streams and can_stream
+        reply.has_input = request.input
         try:
             is_known = self.handle(reply, request.parameters, request.form, typed=request.typed)
         except BaseException as error:
@@ -156,7 +159,9 @@ class Turn:
     def _load_calls(self) -> "Calls":
         from .calls import Calls
 
-        self._calls = calls = Calls(self.server.main_logic, self._values, self.server.get_tensor)
+        self._calls = calls = Calls(
+            self.server.main_logic, self._values, self.server.get_tensor, self._make_input
+        )
         return calls
 
     def _built_in(self, request: Request, reply: Reply) -> Response:
@@ -175,3 +180,12 @@ class Turn:
 
         names = [*self._commands, *self.server.commands()]
         return error_response(request, unknown_command(self.server, request.command, names, reason))
+
+
+def _defect_of(request: Request) -> str:
+    """What is wrong with the kind of a request's body, if anything is."""
+    if request.form != TEXT and not request.typed:
+        return f"a text call has a body of form {request.form}"
+    if request.input and request.form != JSON:
+        return f"a call with an input has a body of form {request.form}"
+    return ""

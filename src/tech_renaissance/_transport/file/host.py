@@ -86,7 +86,6 @@ class FileHost(FileEnd, HostTransport):
         self._cancel: Dict[Optional[int], str] = {}  # the lines of cancel.txt, by ids of unanswered requests
         self._attached: Dict[Optional[int], List[str]] = {}  # the names of their attachments
         self._progress: Optional[List[int]] = None  # the mark of the Progress that was read last
-        self._asking: Optional[int] = None  # the last call that has asked
         self._ask: Optional[List[int]] = None  # the mark of the Ask that was read last
 
     def empty(self, dtype: DType, shape: Sequence[int], library: Library) -> Any:
@@ -99,7 +98,7 @@ class FileHost(FileEnd, HostTransport):
         self._sending = None
         self._taken = (None, None)
         self._ready = self._left = False
-        self._progress = self._ask = self._asking = None
+        self._progress = self._ask = None
         self._cancel.clear()
         for request_id in list(self._attached):
             self._remove_attachments(request_id)
@@ -232,7 +231,7 @@ class FileHost(FileEnd, HostTransport):
     def _text_of(self, frame: Union[Request, Exit, Answer]) -> str:
         """The text of a frame whose attachments are written."""
         if isinstance(frame, Answer):
-            return encode_answer(frame, self._write_attachments(frame, "answer"))
+            return encode_answer(frame, self._write_attachments(frame, f"answer_{frame.id}"))
         request = Request("exit") if isinstance(frame, Exit) else frame
         return encode_request(request, self._write_attachments(request, request.id), now_ms())
 
@@ -359,7 +358,6 @@ class FileHost(FileEnd, HostTransport):
             ask = ask_not_taken_in(id_of(data), error)
         is_new, self._ask = mark != self._ask, mark
         if is_new:
-            self._asking = ask.id
             self._take(ask, self._taken[1])
         for _, name in names:
             files.discard(self._tensor_path(name))
@@ -386,18 +384,9 @@ class FileHost(FileEnd, HostTransport):
 
     def _take(self, frame: Frame, data: Optional[bytes] = None) -> Frame:
         self._taken = (frame, data)
-        if isinstance(frame, Response):
-            self._remove_rest(frame.id)
+        if self._attached and isinstance(frame, Response):
+            self._remove_attachments(frame.id)
         return frame
-
-    def _remove_rest(self, request_id: Optional[int]) -> None:
-        """What a call that is done has left."""
-        if self._attached:
-            self._remove_attachments(request_id)
-        if self._asking == request_id:
-            self._asking = None
-            for name in (ASK, ANSWER):
-                files.discard(self._path(name))
 
     def _refuse(self, error: RemoteProtocolError, data: Optional[bytes]) -> Unreadable:
         self._is_removed = False

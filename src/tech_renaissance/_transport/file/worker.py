@@ -6,7 +6,7 @@ A request is claimed by renaming it, so that exactly one reader reads it, whole 
 import contextlib
 import os
 import time
-from typing import Any, Callable, List, Optional, Sequence, TypeVar, Union
+from typing import Any, Callable, List, Optional, Sequence, Set, TypeVar, Union
 
 from ..._base.errors import RemoteProtocolError
 from ..._base.names import check_name
@@ -90,7 +90,7 @@ class FileWorker(FileEnd, WorkerTransport):
         self._has_waited = False  # for room for a response
         self._told_to_leave = False
         self._is_ready = False
-        self._is_asking = False  # an Ask has no Answer yet
+        self._asking: Set[Optional[int]] = set()  # the calls that have asked and got no Answer yet
         self._has_told = False  # there may be a Progress
         self._unwritten_status = ""  # because the disk was full
         self._generation = Forks.generation
@@ -192,7 +192,7 @@ class FileWorker(FileEnd, WorkerTransport):
             export_tsr(stored(attachment), self._tensor_path(name))
             named.append((kind_of(attachment), name))
         self._place.check()
-        self._is_asking = True
+        self._asking.add(ask.id)
         return self._try_write(path, encode_ask(ask, named))
 
     def _try_tell(self, progress: Progress) -> bool:
@@ -223,7 +223,7 @@ class FileWorker(FileEnd, WorkerTransport):
         except RemoteProtocolError as error:
             answer = Answer(id_of(data), error=Failure(error.code, str(error)))
         files.discard(path)
-        self._is_asking = False
+        self._asking.discard(answer.id)
         return answer
 
     def _remove_results_from(self, index: int) -> None:
@@ -247,7 +247,7 @@ class FileWorker(FileEnd, WorkerTransport):
         if not self._told_to_leave and self._asked_to_leave():
             self._told_to_leave = True  # "exit" stays in the file, but counts as a single frame
             return Exit()
-        answer = self._take_answer() if self._is_asking else None
+        answer = self._take_answer() if self._asking else None
         if answer is not None:
             return answer
         claimed = self._path(".request.claimed")
