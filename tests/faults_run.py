@@ -30,12 +30,10 @@ from hosts import HOSTS, TRANSPORTS, WORKERS, Driver, DriverFailed, driver_comma
 from leaks import wait_until
 from processes import children, descendants, descriptors_of, is_alive, kill, processes_of
 from segments import descriptors, mappings
-from strikes import DIRECTORY_WAYS, GENTLE, LIMIT_S, STRANGE, WAYS, Ends, statuses, strike
+from strikes import DIRECTORY_WAYS, GENTLE, LIMIT_S, PATIENCE_S, STRANGE, WAYS, Ends, statuses, strike
 
 from tech_renaissance import LaunchError, TechRenaissanceError, WorkerLost
 
-# Longer than anything may take on a busy machine.
-_PATIENCE_S = 20.0
 _MOST_DELAY_S = 0.15  # a start takes about as long
 _environment = threading.Lock()  # drivers inherit it
 
@@ -116,7 +114,7 @@ class Lane(StrangeTurns):
             self._struck = time.monotonic()
             for pid in worker:
                 strike(pid, way)
-        waits.join(_PATIENCE_S)
+        waits.join(PATIENCE_S)
         judge.check(not waits.is_alive(), f"{self.name}: a call hangs after {way} at {delay_s:.3f} s")
         if is_spared:
             judge.faults["none"] += 1
@@ -203,10 +201,10 @@ class Lane(StrangeTurns):
         judge.faults["kill of the host"] += 1
         struck = time.monotonic()
         driver.process.kill()
-        gone = ends.wait(_PATIENCE_S)
+        gone = ends.wait(PATIENCE_S)
         judge.host_times.append(time.monotonic() - struck)
         judge.check(gone, f"{self.name}: {pids} outlive their host, killed after {delay_s:.3f} s")
-        calls.join(_PATIENCE_S)
+        calls.join(PATIENCE_S)
         driver.kill()
         self._driver = None
         self._ready_driver()
@@ -245,7 +243,7 @@ class Lane(StrangeTurns):
                 directory.symlink_to(others)
         before = {path.name: path.read_bytes() for path in others.glob("*")}
         is_taken.set()
-        calls.join(_PATIENCE_S)
+        calls.join(PATIENCE_S)
         judge.check(not calls.is_alive(), f"{self.name}: a call hangs, {way} after {delay_s:.3f} s")
         session.close()
         after = {path.name: path.read_bytes() for path in others.glob("*")}
@@ -284,6 +282,7 @@ class Lane(StrangeTurns):
             self.judge.sessions += 1
             with self._session(driver, "first") as session:  # what is opened once and for all
                 session.fetch_response("echo on", 60_000)
+                session.call("same", np.arange(3), timeout_ms=60_000)
                 self.judge.check(
                     ["tr_session_first"] == self._left(), f"{self.name}: not cleaned: {self._left()}"
                 )
@@ -327,7 +326,7 @@ def _deadline(what: str) -> Iterator[None]:
             kill(pid)
         os._exit(1)
 
-    timer = threading.Timer(4 * _PATIENCE_S, give_up)
+    timer = threading.Timer(4 * PATIENCE_S, give_up)
     timer.daemon = True
     timer.start()
     try:

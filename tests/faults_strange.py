@@ -17,12 +17,11 @@ from gates import Gate
 from hosts import Driver, DriverFailed
 from leaks import wait_until
 from processes import children, is_alive, kill
-from strikes import STRANGE
+from strikes import PATIENCE_S, STRANGE
 
 from tech_renaissance import LaunchError, RestartPolicy, TechRenaissanceError, WorkerLost
 
 _LONG_MS = 60_000
-_PATIENCE_S = 20.0
 _RAISED = ("Exception", "SystemExit", "KeyboardInterrupt")
 
 
@@ -120,7 +119,7 @@ class StrangeTurns:
         gate.wait_for_arrival()
         driver.kill()
         self._driver = None
-        gone = wait_until(lambda: not any(map(is_alive, workers)), _PATIENCE_S)
+        gone = wait_until(lambda: not any(map(is_alive, workers)), PATIENCE_S)
         self.judge.check(gone, f"{self.name}: {workers} outlive their host beside its fork")
         with self._session(self._ready_driver(), "a") as heir:
             self.judge.sessions += 1
@@ -209,7 +208,7 @@ class StrangeTurns:
         caller.start()
         time.sleep(self._delay_s() / 4)
         shutil.rmtree(self._workspace, ignore_errors=True)
-        caller.join(_PATIENCE_S)
+        caller.join(PATIENCE_S)
         self.judge.check(not caller.is_alive(), f"{self.name}: a call hangs in a removed workspace")
         session.terminate()
         session.start()

@@ -24,6 +24,8 @@ STRANGE = (
 )
 # The median from a worker's death to its error.
 LIMIT_S = 0.050
+# Longer than anything may take on a busy machine.
+PATIENCE_S = 20.0
 
 
 def strike(pid: int, way: str) -> None:

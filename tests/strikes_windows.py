@@ -18,6 +18,8 @@ DIRECTORY_WAYS = ()
 STRANGE = ("raise_in_callbacks",)
 # Not known: wine's figures are none of Windows'.
 LIMIT_S = math.inf
+# Longer than anything may take on a busy machine; wine multiplies that.
+PATIENCE_S = 90.0
 
 _ALL_ACCESS = 0x1FFFFF
 _NOT_A_FUNCTION = 16

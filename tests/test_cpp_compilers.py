@@ -23,10 +23,10 @@ NO_VALUES = {
 pytestmark = pytest.mark.skipif(COMPILER is None, reason="there is no compiler")
 
 
-def complaints(source: Path, text: str, *options: str) -> str:
+def complaints(source: Path, text: str, *options: str, compiler: str = str(COMPILER)) -> str:
     """What the compiler says."""
     source.write_text(text)
-    command = [str(COMPILER), *options, "-Wall", "-Wextra", "-fsyntax-only", "-I", "cpp/include", str(source)]
+    command = [compiler, *options, "-Wall", "-Wextra", "-fsyntax-only", "-I", "cpp/include", str(source)]
     return subprocess.run(command, cwd=ROOT, stderr=subprocess.PIPE, check=False).stderr.decode()
 
 
@@ -36,6 +36,32 @@ def test_the_headers_compile_as_cpp20(tmp_path: Path) -> None:
     includes = "".join(f'#include "{name}"\n' for name in names)
 
     assert "" == complaints(tmp_path / "newer.cpp", includes, "-std=c++20")
+
+
+def installed(compiler: str) -> str:
+    """A cross compiler; skips the test where there is none."""
+    if shutil.which(compiler) is None:
+        pytest.skip(f"there is no {compiler}")
+    return compiler
+
+
+def test_the_headers_compile_for_32_bits(tmp_path: Path) -> None:
+    """Without shared memory, for which there is no room."""
+    options = ["-std=c++17", "-Wpedantic", "-Wconversion", "-Wshadow", "-Wsign-conversion"]
+    text = '#include "tech_renaissance.h"\n#if defined(TR_HAS_SHARED_MEMORY)\n#error "no room"\n#endif\n'
+
+    assert "" == complaints(
+        tmp_path / "it.cpp", text, *options, compiler=installed("arm-linux-gnueabihf-g++")
+    )
+
+
+def test_a_big_endian_processor_is_refused_with_the_reason(tmp_path: Path) -> None:
+    """Elements would have to be turned around on their way."""
+    compiler = installed("s390x-linux-gnu-g++")
+
+    said = complaints(tmp_path / "it.cpp", '#include "tech_renaissance.h"\n', "-std=c++17", compiler=compiler)
+
+    assert "elements are little-endian" in said
 
 
 def test_what_is_no_value_is_told_by_the_compiler(tmp_path: Path) -> None:

@@ -37,7 +37,13 @@ class MappedSegment(Mapping):
         self._segment.close()
 
 
+def _unavailable() -> Optional[str]:
+    if sys.maxsize < 1 << 32:
+        return "shared memory is for 64-bit processes"
+    if sys.platform not in ("linux", "win32"):
+        return f"shared memory is not tested on {sys.platform} yet"
+    return None
+
+
 # Whether the platform has segments at all, and if not, why.
-UNAVAILABLE: Optional[str] = (
-    None if sys.platform in ("linux", "win32") else f"shared memory is not tested on {sys.platform} yet"
-)
+UNAVAILABLE = _unavailable()

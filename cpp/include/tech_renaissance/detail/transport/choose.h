@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -52,7 +53,9 @@ inline std::unique_ptr<HostTransport> choose_transport(const std::string& name, 
 #else
             static_cast<void>(look);
             throw std::system_error(std::make_error_code(std::errc::not_supported),
-                                    "shared memory is not tested on this platform yet");
+                                    sizeof(void*) < sizeof(std::uint64_t)
+                                        ? "shared memory is for 64-bit processes"
+                                        : "shared memory is not tested on this platform yet");
 #endif
         } catch (const std::system_error& error) {
             if (name == "shm") throw_launch_failed(std::string("there is no shared memory: ") + error.what());
