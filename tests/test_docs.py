@@ -392,7 +392,7 @@ def public_names(cls: type) -> Set[str]:
 
 
 # Of a session: the first is the destructor in C++.
-PYTHONS_OWN = {"close", "map", "commands", "typed", "executor"}
+PYTHONS_OWN = {"expose", "close", "map", "commands", "typed", "executor"}
 CPPS_OWN = {"dispatch", "wait_handle", "on_done"}
 
 

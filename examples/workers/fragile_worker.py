@@ -3,6 +3,7 @@
 import ctypes
 import sys
 import threading
+from typing import Any
 
 import numpy as np
 
@@ -24,6 +25,11 @@ class FragileServer(TechRenaissanceServer):
     def give_up(self) -> None:
         """Ends its own call."""
         raise Cancelled("it takes too long")
+
+    @command
+    def ask(self, name: str) -> Any:
+        """Lets its host do the work."""
+        return getattr(self.host, name)()
 
     @command
     def hang(self) -> None:

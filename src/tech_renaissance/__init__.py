@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         WorkerLost,
     )
     from ._base.post_mortem import PostMortem
+    from ._base.progress import Progress
     from ._base.session_state import SessionState
     from ._host.async_stream import AsyncStream
     from ._host.future import Future
@@ -63,6 +64,7 @@ __all__ = [
     "LocalProtocolError",
     "OutputLine",
     "PostMortem",
+    "Progress",
     "ProtocolError",
     "PythonSession",
     "RemoteProtocolError",

@@ -1,11 +1,12 @@
 """Calls that carry values, for tasks of an asyncio loop: the part of AsyncSession that is ValueCalls with ``await``."""
 
 from collections import deque
-from typing import Any, AsyncIterator, Deque, Iterable, Optional, Type, TypeVar, Union, overload
+from typing import Any, AsyncIterator, Callable, Deque, Iterable, Optional, Type, TypeVar, Union, overload
 
 from ._base.errors import LocalProtocolError
 from ._host.answer import value_of
 from ._host.async_stream import AsyncStream
+from ._host.call_maker import OnProgress
 from ._host.caller import Caller
 from ._host.future import Future
 from ._value_calls import Commands
@@ -26,15 +27,16 @@ class AsyncValueCalls:
         timeout_ms: Optional[float] = None,
         deadline_ms: Optional[float] = None,
         idempotent: bool = False,
+        on_progress: Optional[OnProgress] = None,
         **kwargs: Any,
     ) -> Any:
         """Call a command and return the value that it gives: ``await session.call("matmul", a, b, scale=2.0)``. See ValueCalls.call.
 
         A task that is cancelled meanwhile cancels this call, as ``Future.cancel`` does, and no other.
         """
-        caller = self._caller
-        call = caller.make_typed_call(command, args, kwargs, deadline_ms, idempotent)
-        return value_of(await caller.in_loop().fetch(call, timeout_ms))
+        caller = self._caller.in_loop()
+        call = await caller.make_call(command, args, kwargs, deadline_ms, idempotent, on_progress)
+        return value_of(await caller.fetch(call, timeout_ms))
 
     def submit(
         self,
@@ -43,12 +45,14 @@ class AsyncValueCalls:
         *args: Any,
         deadline_ms: Optional[float] = None,
         idempotent: bool = False,
+        on_progress: Optional[OnProgress] = None,
         **kwargs: Any,
     ) -> Future:
         """Send a call and return at once what will have its value: ``await`` it. Never waits; see ValueCalls.submit."""
-        call = self._caller.make_typed_call(command, args, kwargs, deadline_ms, idempotent)
+        call = self._caller.make_sent_call(command, args, kwargs, deadline_ms, idempotent, on_progress)
+        future = Future(self._caller, call)
         self._caller.in_loop().submit(call)
-        return Future(self._caller, call)
+        return future
 
     def stream(
         self,
@@ -58,12 +62,15 @@ class AsyncValueCalls:
         timeout_ms: Optional[float] = None,
         deadline_ms: Optional[float] = None,
         idempotent: bool = False,
+        on_progress: Optional[OnProgress] = None,
         **kwargs: Any,
     ) -> AsyncStream:
         """Call a command that is a generator: ``async for token in session.stream("generate", "hello"): ...``. See ValueCalls.stream."""
-        call = self._caller.make_typed_call(command, args, kwargs, deadline_ms, idempotent, streams=True)
+        options = (deadline_ms, idempotent, on_progress)
+        call = self._caller.make_awaited_call(command, args, kwargs, *options, streams=True)
+        stream = AsyncStream(self._caller, call, timeout_ms)
         self._caller.in_loop().submit(call)
-        return AsyncStream(self._caller, call, timeout_ms)
+        return stream
 
     async def map(
         self,
@@ -85,6 +92,12 @@ class AsyncValueCalls:
                 yield await under_way.popleft().wait(timeout_ms)
         while under_way:
             yield await under_way.popleft().wait(timeout_ms)
+
+    def expose(self, name: str, function: Optional[Callable[..., Any]]) -> None:
+        """Let handlers of the worker call a function of this program, which may be a coroutine. It runs in the task that awaits the handler's
+        call. See ValueCalls.expose.
+        """
+        self._caller.exposed.expose(name, function)
 
     @property
     def commands(self) -> Commands:

@@ -13,6 +13,7 @@ _HOME: Dict[str, str] = {
     "Future": "_host.future",
     "OutputLine": "_process.output",
     "PostMortem": "_base.post_mortem",
+    "Progress": "_base.progress",
     "PythonSession": "_session",
     "RestartPolicy": "_host.options",
     "SessionState": "_base.session_state",

@@ -223,14 +223,15 @@ class PythonSession(ValueCalls):
         return self._life.post_mortem
 
     def cancel(self) -> str:
-        """End the call in work, from another thread: its caller gets CallCancelled. Returns once the call has ended.
+        """End the call in work, from another thread: its caller gets CallCancelled. Of several it is the oldest, but a stream that waits until
+        its values are taken comes last. Returns once the call has ended.
 
         Returns the step that was needed: "notice", "interrupt", "terminate" or "kill" ("queue" if the worker had not begun it); empty if
         there was no call. In a signal handler
         that has interrupted a call of the session it returns an empty text at once, and the call is ended after the handler.
         """
         worker = self._life.worker
-        call = next(iter(worker.exchange.in_work()), None) if worker else None
+        call = worker.exchange.cancellable() if worker else None
         if worker is None or call is None:
             return ""
         end = functools.partial(end_call, worker, call, "cancel", self._options.patience)

@@ -4,6 +4,7 @@ from collections import deque
 from typing import (
     TYPE_CHECKING,
     Any,
+    Callable,
     Deque,
     Dict,
     Iterable,
@@ -18,6 +19,7 @@ from typing import (
 from ._base.durations import seconds
 from ._base.errors import LocalProtocolError
 from ._host.answer import value_of
+from ._host.call_maker import OnProgress
 from ._host.caller import TIMEOUT_MS, Caller
 from ._host.future import Future
 from ._host.stream import Stream
@@ -34,6 +36,8 @@ class ValueCalls:
 
     Each takes these options as keywords, so that a command's argument of such a name is given by place. ``deadline_ms``: how long the call
     may take, time in the queue included, before it is ended. ``idempotent``: it may be sent to a second worker if the first one crashes.
+    ``on_progress``: a function that gets a Progress when the handler says how far it is, in the thread that waits for the call, and never
+    after that wait; what it raises gives the call up.
     """
 
     _caller: Caller
@@ -46,16 +50,18 @@ class ValueCalls:
         timeout_ms: Optional[float] = None,
         deadline_ms: Optional[float] = None,
         idempotent: bool = False,
+        on_progress: Optional[OnProgress] = None,
         **kwargs: Any,
     ) -> Any:
         """Call a command and return the value that it gives: ``session.call("matmul", a, b, scale=2.0)``.
 
-        ``timeout_ms``: how long to wait; by default 10 s, or if the call has a deadline, until it has been ended.
+        ``timeout_ms``: how long to wait; by default 10 s, or if the call has a deadline, until it has been ended. An argument that is an
+        iterator is the call's input: its values are sent one after another, as the command takes them.
 
         Raises LocalProtocolError ``bad_value`` for an argument that cannot be sent, with its path; CommandError if the command failed, or
         refuses the arguments; TimedOut, WorkerLost, RemoteProtocolError.
         """
-        call = self._caller.make_typed_call(command, args, kwargs, deadline_ms, idempotent)
+        call = self._caller.make_awaited_call(command, args, kwargs, deadline_ms, idempotent, on_progress)
         return value_of(self._caller.fetch(call, timeout_ms))
 
     def submit(
@@ -65,6 +71,7 @@ class ValueCalls:
         *args: Any,
         deadline_ms: Optional[float] = None,
         idempotent: bool = False,
+        on_progress: Optional[OnProgress] = None,
         **kwargs: Any,
     ) -> Future:
         """Send a call and return at once what will have its value. Any number may be under way; the worker begins them in their order.
@@ -72,10 +79,11 @@ class ValueCalls:
         Waits only while the worker is starting. What the worker cannot be given yet stays in line, and is sent by whoever waits for anything
         in the session, or by ``flush``. Raises what ``call`` raises before anything is sent.
         """
-        call = self._caller.make_typed_call(command, args, kwargs, deadline_ms, idempotent)
+        call = self._caller.make_sent_call(command, args, kwargs, deadline_ms, idempotent, on_progress)
         call.stays_in_line = True
+        future = Future(self._caller, call)  # first: an interrupt afterwards lets go of the call
         self._caller.submit(call)
-        return Future(self._caller, call)
+        return future
 
     def stream(
         self,
@@ -85,6 +93,7 @@ class ValueCalls:
         timeout_ms: Optional[float] = None,
         deadline_ms: Optional[float] = None,
         idempotent: bool = False,
+        on_progress: Optional[OnProgress] = None,
         **kwargs: Any,
     ) -> Stream:
         """Call a command that is a generator, and return an iterator of the values that it yields, as they come:
@@ -93,10 +102,12 @@ class ValueCalls:
         ``timeout_ms``: how long to wait for each value; by default 10 s. ``deadline_ms`` is for all of it. Otherwise as ``call``. Over files
         the values come all at once.
         """
-        call = self._caller.make_typed_call(command, args, kwargs, deadline_ms, idempotent, streams=True)
+        options = (deadline_ms, idempotent, on_progress)
+        call = self._caller.make_awaited_call(command, args, kwargs, *options, streams=True)
         call.stays_in_line = True
+        stream = Stream(self._caller, call, timeout_ms)
         self._caller.submit(call)
-        return Stream(self._caller, call, timeout_ms)
+        return stream
 
     def map(
         self,
@@ -122,6 +133,15 @@ class ValueCalls:
                 yield under_way.popleft().result(timeout_ms)
         while under_way:
             yield under_way.popleft().result(timeout_ms)
+
+    def expose(self, name: str, function: Optional[Callable[..., Any]]) -> None:
+        """Let handlers of the worker call a function of this program: ``self.host.name(...)``; None: no longer. It runs in the thread that
+        waits for the handler's call, its hints convert its arguments, and what it raises is raised in the handler. While it runs, it may not
+        wait for this session (LocalProtocolError ``would_wait_for_itself``), unless the worker has coroutines.
+
+        Raises LocalProtocolError ``bad_message`` for a name that cannot be called.
+        """
+        self._caller.exposed.expose(name, function)
 
     def flush(self, timeout_ms: float = TIMEOUT_MS) -> bool:
         """Wait until the worker has been given every call in line, and so goes on by itself; False if it has not been in time."""

@@ -4,12 +4,16 @@ import asyncio
 import functools
 import math
 from collections import deque
-from typing import Any, Callable, Deque, Optional, Tuple
+from typing import Any, Callable, Deque, List, Mapping, Optional, Sequence, Tuple
 
-from .._base.errors import TechRenaissanceError
+from .._base.errors import LocalProtocolError, TechRenaissanceError
+from .._protocol.body import Input
 from .._protocol.frame import Item, Response
+from .async_attendant import AsyncAttendant
 from .call import Call
+from .call_maker import whole_input
 from .caller import Caller
+from .input_source import MOST_VALUES, InputSource, find_input, too_many, with_input
 from .life import Life
 from .loop_dispatcher import LoopDispatcher
 
@@ -24,6 +28,7 @@ class AsyncCaller:
         self.loop = loop
         self._caller = caller
         self._dispatcher = LoopDispatcher(life, loop)
+        self._attendant = AsyncAttendant(caller)
         self._early: Deque[_Handed] = deque()  # calls that wait for a worker, in their order
         self._hands_over: Optional[asyncio.Task[None]] = None
 
@@ -41,13 +46,14 @@ class AsyncCaller:
 
     async def fetch(self, call: Call, timeout_ms: Optional[float]) -> Response:
         """Send a new call and wait for its answer, which nobody else waits for. See Caller.fetch."""
+        self._attendant.check_may_wait()
         try:
             handed = self.submit(call)
             if handed:
                 await handed
             return await self.answer(call, self._caller.timeout_s(call, timeout_ms))
         except BaseException:
-            call.abandoned = True
+            self._caller.let_go(call)
             raise
 
     async def answer(self, call: Call, timeout_s: float = math.inf) -> Response:
@@ -55,12 +61,14 @@ class AsyncCaller:
         until = self.loop.time() + timeout_s
         try:
             while not call.done:
-                await self._dispatcher.change_of(call, until)
-                if not call.done and self.loop.time() >= until:
+                await self._change_of(call, until)
+                if not (call.done or call.has_news) and self.loop.time() >= until:
                     raise await in_thread(self._caller.timed_out, call, timeout_s)
         except asyncio.CancelledError:
             self._caller.cancel(call)
             raise
+        if call.on_progress or call.source:
+            await self._attendant.finish(call)
         return call.take_response()
 
     async def next_item(self, call: Call, timeout_s: float) -> Optional[Item]:
@@ -69,17 +77,47 @@ class AsyncCaller:
         until = self.loop.time() + timeout_s
         try:
             while item is None and not call.done:
-                await self._dispatcher.change_of(call, until)
+                await self._change_of(call, until)
                 item = self._caller.take_item(call)
-                if not (item or call.done) and self.loop.time() >= until:
+                if not (item or call.done or call.has_news) and self.loop.time() >= until:
                     raise await in_thread(self._caller.timed_out, call, timeout_s)
         except asyncio.CancelledError:
             self._caller.cancel(call)
             raise
         item = item or self._caller.take_item(call)
         if item is None:
+            if call.on_progress or call.source:
+                await self._attendant.finish(call)
             call.take_response()
         return item
+
+    async def _change_of(self, call: Call, until: float) -> None:
+        """Do what the call wants now, or wait until something about it changes."""
+        if call.has_news:
+            await self._attendant.attend(call)
+        else:
+            self._attendant.check_may_wait()
+            await self._dispatcher.change_of(call, until)
+
+    async def make_call(
+        self, command: str, args: Sequence[Any], kwargs: Mapping[str, Any], *options: Any
+    ) -> Call:
+        """See CallMaker.make_awaited_call."""
+        maker = self._caller
+        try:
+            return maker.make_typed_call(command, args, kwargs, *options)
+        except LocalProtocolError as error:
+            place = find_input(args, kwargs) if error.code == "bad_value" else None
+            if place is None:
+                raise
+        values = args[place] if isinstance(place, int) else kwargs[place]
+        await in_thread(maker.ready_worker)
+        whole: Optional[List[Any]] = None
+        if not maker.can_stream:
+            whole = await _whole(values) if hasattr(values, "__anext__") else whole_input(values)
+        args, kwargs = with_input(args, kwargs, place, Input(whole))
+        source = InputSource(values, is_whole=whole is not None)
+        return maker.make_typed_call(command, args, kwargs, *options, source=source)
 
     async def flush(self, timeout_s: float) -> bool:
         """Wait until the worker has been given every call in line; False after the timeout. Raises what ended the worker."""
@@ -109,6 +147,15 @@ class AsyncCaller:
                 call.abandoned = True
                 handed.cancel()
             self._early.clear()
+
+
+async def _whole(values: Any) -> List[Any]:
+    whole: List[Any] = []
+    async for value in values:
+        whole.append(value)
+        if len(whole) > MOST_VALUES:
+            raise too_many()
+    return whole
 
 
 async def in_thread(action: Callable[..., Any], *args: Any) -> Any:

@@ -5,12 +5,12 @@ the transport keeps what it took and knows what it sent, and everything done wit
 """
 
 import time
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, List, Optional, Tuple, Union
 
 from .._base.errors import RemoteProtocolError, SessionClosed, TechRenaissanceError, WorkerLost
 from .._protocol.connection import Connection, State
-from .._protocol.frame import Credit, Exit, Frame, Item, Ready, Request, Response
-from .._transport.transport import BROKEN_RING, HostTransport, Taken, Unreadable
+from .._protocol.frame import Ask, Credit, Exit, Frame, Item, Progress, Ready, Request, Response
+from .._transport.transport import BROKEN_RING, FOR_ITEM, HostTransport, Taken, Unreadable
 from .._version import __version__
 from .call import Call, call_ended
 from .call_queue import CallQueue
@@ -45,7 +45,9 @@ class Book:
         self._ready: Dict[str, Any] = {}  # what the worker has said about itself
         self._connection = Connection()
         self._unanswered = self._connection.unanswered
-        self._owing: Dict[Call, None] = {}  # streams whose workers are to be told that they may send more
+        self._owing: Dict[
+            Call, None
+        ] = {}  # those whose workers are to be told that they may send more, or an Answer
         self._credit: Optional[Tuple[Call, Credit]] = None  # being sent
         self._sending: Optional[Frame] = None  # about to be noted as sent, and perhaps not sent
         self._begun: Taken = None  # being dealt with
@@ -137,6 +139,9 @@ class Book:
             elif isinstance(taken, Item):
                 self._begun = taken
                 self._take_item(taken, again)
+            elif isinstance(taken, (Progress, Ask, Credit)):
+                self._begun = taken
+                self._take_news(taken, again)
             elif isinstance(taken, RemoteProtocolError):
                 self._take_unreadable(taken, again)
             elif taken is not None:
@@ -171,9 +176,35 @@ class Book:
             if call.watchers:
                 call.tell()
 
-    def _send_credit(self) -> None:
-        """Tell the worker what it may send more, as far as there is room."""
+    def _take_news(self, news: Union[Progress, Ask, Credit], again: bool) -> None:
+        """What the thread that waits for a call is to do something about."""
+        (self._connection.received_again if again else self._connection.received)(news)
+        call = self._calls.get(news.id)
+        if call is None or not call.is_wanted:
+            if isinstance(news, Ask):  # nobody will answer
+                self._transport.give_up(news.id or 0)
+            return
+        if isinstance(news, Progress):
+            call.progress = news
+        elif isinstance(news, Ask):
+            call.ask = news
+        elif call.source is None:
+            text = f"the other side granted {call.request.command!r} items, which has no input"
+            raise RemoteProtocolError("bad_state", text)
+        else:
+            call.source.grant(news)
+        call.has_news = True
+        if call.watchers:
+            call.tell()
+
+    def _send_dues(self) -> None:
+        """Answer what the worker has asked, and tell it what it may send more, as far as there is room."""
         for call in list(self._owing):
+            answer = call.reply
+            if answer is not None:
+                if answer.id in self._connection.asking and not self._try_hand_over(answer):
+                    return
+                call.reply = None
             if call.request.id not in self._calls or not call.is_wanted:
                 del self._owing[call]
                 continue
@@ -213,13 +244,26 @@ class Book:
             if self.was_asked_to_leave and call.items is not None and not call.why and _was_closed(response):
                 text = f"the worker was asked to exit, and closed the stream of {call.request.command!r}"
                 call.fail(SessionClosed("session_closed", text))
-            elif call.why or error or call.request.deadline_ns is not None:
+            elif call.why or error or call.is_stopping or call.request.deadline_ns is not None:
                 _end(call, response, error)
             else:
                 _answer(call, response)
         self._calls.pop(response.id, None)
         if self._calls:
             self._answered_at = time.monotonic()
+            if self._switch_output and len(self._calls) == 1:
+                self._switch_output(self.under_way[0].message)
+
+    def _may_send_beside(self) -> bool:
+        """Whether a call may be sent although others are under way, if the output belongs to calls."""
+        if self._ready.get("coroutines"):
+            return True
+        fed = [call.request.id or 0 for call in self._calls.values() if call.source]
+        waits = self._transport.waits_for(fed) if fed else {}
+        return all(
+            call.items is not None or number in self._connection.asking or waits.get(number or 0) == FOR_ITEM
+            for number, call in self._calls.items()
+        )
 
     def _lose(self) -> None:
         self._over = True
@@ -234,12 +278,13 @@ class Book:
             inherited = [
                 call
                 for call in self.under_way
-                if call.is_wanted and not call.taken and (call.idempotent or call not in begun)
+                if call.may_be_sent_again and (call.idempotent or call not in begun)
             ]
         self._queue.inherit(inherited)
         for call in inherited:
             if call.items is not None:
                 call.begin_stream()
+            call.ask = call.runs = call.reply = None
             call.exchange = None
             self._calls.pop(call.request.id, None)
         self._end_all(lambda call: self._death(call, 0.0))
@@ -282,6 +327,8 @@ def _answer(call: Call, response: Response) -> None:
 def _end(call: Call, response: Response, error: Optional[RemoteProtocolError]) -> None:
     if not call.why and call.is_overdue():  # the worker noticed it before we did
         call.step, call.why = "notice", "deadline"
+    if call.is_stopping and not call.why and _was_refused(response):
+        call.step, call.why = "notice", "cancel"
     if call.step == "notice" and not error and _was_refused(response):
         call.step = "queue"
     if call.why:

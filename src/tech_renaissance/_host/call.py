@@ -3,17 +3,22 @@
 import math
 import time
 from collections import deque
-from typing import Callable, Deque, Optional, Protocol, Tuple
+from typing import Any, Callable, Deque, Optional, Protocol, Tuple
 
 from .._base.errors import CallCancelled, TechRenaissanceError, TimedOut
 from .._base.post_mortem import PostMortem
-from .._protocol.frame import FIRST_CREDIT, Item, Request, Response
+from .._protocol.frame import FIRST_CREDIT, Answer, Ask, Item, Progress, Request, Response
+from .input_source import InputSource
 
 
 class CallWaiter(Protocol):
     """Where a call that was sent is waited for: an exchange."""
 
     def wait(self, call: "Call", timeout_s: float) -> bool:
+        """See Exchange."""
+        ...
+
+    def wait_news(self, call: "Call", timeout_s: float) -> bool:
         """See Exchange."""
         ...
 
@@ -41,6 +46,18 @@ class Call:
     taken = 0  # how many items were taken
     granted = 0  # how many the worker may send in all
     owed = 0  # how many more it is to be told that it may send
+    # What it wants of the thread that waits for it, if anything is new: to tell how far it is, to run a function that its handler asks for,
+    # to take the values of its input.
+    has_news = False
+    progress: Optional[Progress] = None
+    told: Optional[Progress] = None  # the progress that on_progress has been given
+    on_progress: Optional[Callable[[Any], object]] = None
+    ask: Optional[Ask] = None
+    runs: Optional[Ask] = None  # the Ask whose function runs
+    reply: Optional[Answer] = None  # to be sent
+    source: Optional[InputSource] = None
+    is_held = False  # whether what the worker waits for, while it serves nobody else, runs in tasks
+    is_stopping = False
     timed_out = False  # whether a wait for it has timed out
     # Nobody is waiting for it any longer: it is not handed over, and its answer is discarded.
     abandoned = False
@@ -79,6 +96,12 @@ class Call:
     def is_wanted(self) -> bool:
         """Whether somebody may still wait for an answer."""
         return not (self.done or self.why or self.abandoned)
+
+    @property
+    def may_be_sent_again(self) -> bool:
+        """Whether nothing has become of it that a second worker could not repeat."""
+        was_fed = self.source is not None and self.source.was_taken_from
+        return self.is_wanted and not (self.taken or was_fed or self.is_stopping)
 
     @property
     def message(self) -> str:

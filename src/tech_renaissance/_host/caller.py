@@ -2,21 +2,22 @@
 
 import contextlib
 import functools
-import itertools
 import math
 import time
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional
 
 from .._base.durations import seconds
 from .._base.errors import LaunchError, SessionClosed, TimedOut, WorkerLost
-from .._protocol.body_encoder import encode_call
-from .._protocol.frame import Exit, Item, Request, Response
-from .._protocol.user_message import check_command, parse_message
+from .._base.progress import Progress
+from .._protocol.frame import Item, Response
 from .._system.lazy_thread import LazyThread
+from .attendant import Attendant, shown
 from .call import Call, CallWaiter, not_begun, with_stacks
+from .call_maker import CallMaker
 from .deadline_watch import DeadlineWatch
 from .end_call import end_call
 from .exchange import Exchange
+from .exposed import Exposed
 from .ladder import call_ladder, longest_climb_s
 from .launched_worker import LaunchedWorker
 from .life import Life
@@ -35,16 +36,18 @@ _POLL_S = 0.1
 _STACKS_S = 1.0
 
 
-class Caller:
+class Caller(CallMaker):
     """Makes a session's calls, with whichever worker its life has at the time. Thread-safe."""
 
     def __init__(self, life: Life, options: Options, on_restart: Callable[[], None]) -> None:
         """``on_restart``: see Supervisor."""
+        super().__init__()
         self._life = life
         self._launch_timeout_s = options.launch_timeout_s
         self._patience = options.patience
-        self._ids = itertools.count(1)
         self._deadlines = DeadlineWatch(self._end_overdue)
+        self.exposed = Exposed(self.place)
+        self.attendant = Attendant(self.exposed, self.place)
         self._in_loops: Dict[AbstractEventLoop, AsyncCaller] = {}
         self._at_close: List[Callable[[], object]] = []
         self._running_loop: Optional[Callable[[], AbstractEventLoop]] = None
@@ -52,6 +55,15 @@ class Caller:
         if options.restart != "never":
             self.supervisor = Supervisor(life, options.restart_policy, options.launch_timeout_s, on_restart)
             life.told = self.supervisor.worker_ended
+
+    @property
+    def can_stream(self) -> bool:
+        """See CallMaker."""
+        return self._life.transport.can_stream
+
+    def place(self, attachment: Any) -> Any:
+        """See CallMaker."""
+        return self._life.transport.place(attachment)
 
     def worker(self) -> LaunchedWorker:
         """The session's worker. Raises SessionClosed if there is none."""
@@ -89,48 +101,6 @@ class Caller:
                 None,
                 worker.process.output_tail(),
             )
-
-    def make_call(
-        self, message: str, deadline_ms: Optional[float], idempotent: bool, tensors: Sequence[Any] = ()
-    ) -> Optional[Call]:
-        """A new call; None for a request to leave. ``tensors`` are attached, and named in front of the message's parameters. Raises
-        LocalProtocolError ``bad_message``, FormatError, ArenaFull.
-        """
-        request = parse_message(message)
-        if isinstance(request, Exit):
-            return None
-        if tensors:
-            names = [f"${index}" for index in range(len(tensors))]
-            request.parameters = " ".join([*names, request.parameters] if request.parameters else names)
-        return self._new_call(request, tensors, deadline_ms, idempotent)
-
-    def make_typed_call(
-        self,
-        command: str,
-        args: Sequence[Any],
-        kwargs: Mapping[str, Any],
-        deadline_ms: Optional[float],
-        idempotent: bool,
-        *,
-        streams: bool = False,
-    ) -> Call:
-        """A new call that carries values. Raises LocalProtocolError ``bad_message`` for the command, and ``bad_value`` or ``too_large``;
-        FormatError, ArenaFull.
-        """
-        form, text, attachments = encode_call(args, kwargs)
-        request = Request(check_command(command), text, typed=True, form=form, streams=streams)
-        return self._new_call(request, attachments, deadline_ms, idempotent)
-
-    def _new_call(
-        self, request: Request, attachments: Sequence[Any], deadline_ms: Optional[float], idempotent: bool
-    ) -> Call:
-        request.id = next(self._ids)
-        if deadline_ms is not None:
-            request.deadline_ns = time.perf_counter_ns() + int(seconds("deadline_ms", deadline_ms) * 1e9)
-        if attachments:
-            place = self._life.transport.place
-            request.attachments = [place(attachment) for attachment in attachments]
-        return Call(request, idempotent=idempotent)
 
     def ask_to_leave(self) -> None:
         """Send a request to leave. Raises TimedOut if there is no room for it."""
@@ -205,8 +175,8 @@ class Caller:
         until = self.submit(call, timeout_s)
         try:
             return self.answer(call, timeout_s, until)
-        except BaseException:  # an interrupt, too: nobody waits for the answer any longer
-            call.abandoned = True
+        except BaseException as error:  # an interrupt, too: nobody waits for the answer any longer
+            self.let_go(call, is_unwanted=getattr(error, "code", "") == "would_wait_for_itself")
             raise
 
     def answer(self, call: Call, timeout_s: float, until: float) -> Response:
@@ -214,15 +184,19 @@ class Caller:
         ended the call.
         """
         while not call.done:
+            if call.has_news:
+                self.attendant.attend(call)
             exchange = call.exchange
             if exchange is None:
                 self.wait_in_line(call, until)
             elif call.request.deadline_ns is None:
-                exchange.wait(call, _remaining_s(until))
+                exchange.wait_news(call, _remaining_s(until))
             else:
                 _wait_with_deadline(call, exchange, until)
             if not call.done and not _remaining_s(until):
                 raise self.timed_out(call, timeout_s)
+        if call.on_progress or call.source:
+            self.attendant.finish(call)
         return call.take_response()
 
     def take_item(self, call: Call) -> Optional[Item]:
@@ -245,14 +219,18 @@ class Caller:
             if item:
                 return item
             if call.done:
+                if call.on_progress or call.source:
+                    self.attendant.finish(call)
                 call.take_response()
                 return None
+            if call.has_news:
+                self.attendant.attend(call)
             exchange = call.exchange
             if exchange is None:
                 self.wait_in_line(call, until)
             elif isinstance(exchange, Exchange):
                 exchange.wait_item(call, min(_remaining_s(until), call.remaining_s()))
-                if call.is_overdue() and not (call.items or call.done):
+                if call.is_overdue() and not (call.items or call.done or call.has_news):
                     exchange.expire(call)
             if not (call.items or call.done or _remaining_s(until)):
                 raise self.timed_out(call, timeout_s)
@@ -262,6 +240,26 @@ class Caller:
         call.abandoned = True
         if isinstance(call.exchange, Exchange) and self._life.is_ours:
             call.exchange.close_stream(call)
+
+    def let_go(self, call: Call, *, is_unwanted: bool = False) -> None:
+        """Nobody waits for a call any longer. ``is_unwanted``: it is not to be begun either."""
+        call.abandoned = True
+        is_asking = call.ask is not None or call.source is not None  # which would go on for ever
+        if (is_asking or is_unwanted) and not call.done:
+            self.close_stream(call)
+
+    def progress_of(self, call: Call) -> Optional[Progress]:
+        """How far a call is, after taking in what has arrived."""
+        self.has_come(call)
+        return shown(call.progress) if call.progress else None
+
+    def stop(self, call: Call) -> None:
+        """Ask a call to finish early, wherever it is, without waiting."""
+        worker = self._life.worker
+        if worker:
+            worker.exchange.stop(call)
+        else:
+            self._life.queue.end(call, "cancel")
 
     def cancel(self, call: Call) -> None:
         """End a call, wherever it is, without waiting."""
@@ -387,7 +385,7 @@ def _remaining_s(until: float) -> float:
 
 
 def _wait_with_deadline(call: Call, exchange: CallWaiter, until: float) -> None:
-    if not exchange.wait(call, min(call.remaining_s(), _remaining_s(until))) and call.is_overdue():
+    if not exchange.wait_news(call, min(call.remaining_s(), _remaining_s(until))) and call.is_overdue():
         exchange.expire(call)
         exchange.wait(call, _remaining_s(until))
 

@@ -12,8 +12,8 @@ from typing import Callable, Optional
 
 from .._base.errors import LocalProtocolError, RemoteProtocolError, SessionClosed, TechRenaissanceError
 from .._protocol.connection import State
-from .._protocol.frame import Exit
-from .._transport.transport import BROKEN_RING, HostTransport
+from .._protocol.frame import Answer, Ask, Exit, Item
+from .._transport.transport import BROKEN_RING, FOR_CREDIT, HostTransport
 from .book import OVER, check_protocol
 from .call import Call, not_begun
 from .call_queue import CallQueue
@@ -113,11 +113,85 @@ class Exchange(Turns):
         """Like ``wait``, also until anything else ``is_enough``, and without looking."""
         self._until(lambda: is_enough() or call.done or call.exchange is not self, timeout_s, looks=False)
 
+    def wait_news(self, call: Call, timeout_s: float) -> bool:
+        """Like ``wait``, also until the call ``has_news`` for the thread that waits for it."""
+        return self._until(lambda: call.done or call.has_news or call.exchange is not self, timeout_s)
+
     def wait_item(self, call: Call, timeout_s: float) -> bool:
-        """Wait until the next item of a stream has come, or the call is done, or no longer belongs to this exchange; False after the
-        timeout.
-        """
-        return self._until(lambda: bool(call.items) or call.done or call.exchange is not self, timeout_s)
+        """Like ``wait_news``, also until the next item of a stream has come."""
+        return self._until(
+            lambda: bool(call.items) or call.done or call.has_news or call.exchange is not self, timeout_s
+        )
+
+    @property
+    def has_coroutines(self) -> bool:
+        """Whether the worker serves others while one of its handlers waits."""
+        return bool(self._ready.get("coroutines"))
+
+    def take_ask(self, call: Call) -> Optional[Ask]:
+        """What the handler asks for, to be answered by ``reply``; None if there is nothing, or another thread runs it."""
+        with self._lock:
+            ask = call.ask
+            if ask is None or call.runs is ask or not call.is_wanted:
+                return None
+            call.runs = ask
+        return ask
+
+    def reply(self, call: Call, answer: Answer) -> None:
+        """Answer what the handler has asked, when there is room."""
+        with self._lock:
+            call.reply = answer
+            self._owing[call] = None
+            call.ask = call.runs = None
+        self._until(lambda: True, 0)
+
+    def begin_hold(self, call: Call) -> None:
+        """From now on this thread runs something that the worker waits for, and serves nobody else."""
+        self._holding[call] = threading.get_ident()
+
+    def end_hold(self, call: Call) -> None:
+        """No longer; or it never did."""
+        self._holding.pop(call, None)
+
+    def push(self, call: Call, item: Item, timeout_s: float) -> bool:
+        """Send the next item of a call's input, unless the call is over; False if there was no room."""
+        assert call.source is not None
+        source, number = call.source, call.source.sent
+
+        def send() -> bool:
+            if call.exchange is not self or not call.is_wanted or source.sent != number:
+                return True
+            if not self._try_hand_over(item):
+                return False
+            source.sent = number + 1
+            return True
+
+        return self._until(send, timeout_s)
+
+    def stop(self, call: Call) -> None:
+        """Ask a call to finish early. One that has not begun is done."""
+        with self._lock:
+            if call.done or call.why or (call.exchange is not None and call.exchange is not self):
+                return
+            call.is_stopping = True
+            if self._queue.end(call, "cancel"):
+                self._waiters.wake_all()
+                return
+        request_id = call.request.id or 0
+        self._transport.ask_to_stop(request_id)
+        is_in_work = request_id in self._transport.begun([request_id])
+        self.take_in()
+        with self._lock:
+            if not (call.done or is_in_work):
+                call.fail(not_begun(call, "cancel"))
+        self.wake()
+
+    def cancellable(self) -> Optional[Call]:
+        """The oldest call in work that is not a resting stream; else the oldest."""
+        calls = list(self.in_work())
+        resting = self._transport.waits_for([call.request.id or 0 for call in calls])
+        busy = (call for call in calls if resting.get(call.request.id or 0) != FOR_CREDIT)
+        return next(busy, calls[0] if calls else None)
 
     def grant(self, call: Call) -> None:
         """An item of a stream has been taken, so that the worker may send more, of which it is told now and then."""
@@ -280,11 +354,12 @@ class Exchange(Turns):
             return False
         check_protocol(call.request, self._ready)
         if self._switch_output:
-            if self._calls:
+            if self._calls and not self._may_send_beside():
                 return False
-            self._switch_output(call.message)
+            self._switch_output("" if self._calls else call.message)
         call.sent_at = time.monotonic()
         call.is_whole = not self._transport.can_stream
+        call.has_news = call.source is not None
         self._sending = call.request
         self._calls[call.request.id] = call
         call.exchange = self

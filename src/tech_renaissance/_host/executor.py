@@ -59,8 +59,12 @@ class SessionExecutor(concurrent.futures.Executor):
 
     def submit(self, command: str, /, *args: Any, **kwargs: Any) -> CallFuture:  # type: ignore[override]
         """Call a command; see PythonSession.submit, whose options these are, too. Raises RuntimeError after ``shutdown``."""
-        options: Tuple[Any, Any] = (kwargs.pop("deadline_ms", None), kwargs.pop("idempotent", False))
-        call = self._caller.make_typed_call(command, args, kwargs, *options)
+        options: Tuple[Any, ...] = (
+            kwargs.pop("deadline_ms", None),
+            kwargs.pop("idempotent", False),
+            kwargs.pop("on_progress", None),
+        )
+        call = self._caller.make_sent_call(command, args, kwargs, *options)
         call.stays_in_line = True
         call.watchers = (self._notice,)
         future = CallFuture(self._caller, call)
@@ -117,6 +121,12 @@ class SessionExecutor(concurrent.futures.Executor):
             self._changed.extend(call for call in list(self._pending) if call.done)
         while self._changed:
             call = self._changed.popleft()
+            if call.has_news and not call.done:
+                with contextlib.suppress(BaseException):  # the call has been given up
+                    self._caller.attendant.attend(call)
             future = self._pending.pop(call, None) if call.done else None
+            if future:
+                with contextlib.suppress(Exception):
+                    self._caller.attendant.finish(call)
             if future and future.set_running_or_notify_cancel():
                 future.settle()

@@ -6,6 +6,7 @@ from typing import Any, Generator, Optional
 
 from .._base.durations import seconds
 from .._base.errors import TechRenaissanceError, TimedOut
+from .._base.progress import Progress
 from .answer import value_of
 from .call import Call
 from .caller import Caller
@@ -27,7 +28,7 @@ class Future:
 
     def __del__(self) -> None:
         """Let go of the call."""
-        self._call.abandoned = True
+        self._caller.let_go(self._call)
 
     def __repr__(self) -> str:
         """The command, and whether it is done."""
@@ -40,6 +41,14 @@ class Future:
     def state(self) -> str:
         """Where the call is: "queued" at the host, "sent" to the worker, "running" there, or "done"."""
         return self._caller.state_of(self._call)
+
+    def progress(self) -> Optional[Progress]:
+        """How far the call is, as its handler has last said; None if it has not said anything."""
+        return self._caller.progress_of(self._call)
+
+    def stop(self) -> None:
+        """Ask the call to finish early and keep its value. Does not wait. One that has not begun is done: CallCancelled, step ``queue``."""
+        self._caller.stop(self._call)
 
     def result(self, timeout_ms: Optional[float] = None) -> Any:
         """The value. ``timeout_ms``: how long to wait for it (None: as long as it takes); one can wait again after TimedOut.

@@ -60,7 +60,7 @@ class LoopDispatcher:
             self._awaited[call] = [(future, until)]
             if self._notice not in call.watchers:
                 call.watchers = (*call.watchers, self._notice)
-                if call.done or call.items:  # since the look, so that nobody was told
+                if call.done or call.items or call.has_news:  # since the look, so that nobody was told
                     self._changed.append(call)
         else:
             awaited.append((future, until))

@@ -6,6 +6,7 @@ from typing import Any, Iterator, Optional
 
 from .._base.durations import seconds
 from .._base.errors import LocalProtocolError, TechRenaissanceError
+from .._base.progress import Progress
 from .._protocol.body_decoder import decode_result
 from .answer import value_of
 from .call import Call
@@ -39,6 +40,14 @@ class BaseStream:
         if not self._is_over:
             self._is_over = True
             self._caller.close_stream(self._call)
+
+    def progress(self) -> Optional[Progress]:
+        """See Future.progress."""
+        return self._caller.progress_of(self._call)
+
+    def stop(self) -> None:
+        """Ask the generator to finish early; what it yields until then, and returns, counts. See Future.stop."""
+        self._caller.stop(self._call)
 
     def cancel(self) -> None:
         """End the call as ``Future.cancel`` does: by force if it must be."""

@@ -10,7 +10,7 @@ interrupted (``_mend``).
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING, Callable, Optional, Tuple
+from typing import TYPE_CHECKING, Callable, Dict, Optional, Tuple
 
 from .._base.errors import LocalProtocolError, RemoteProtocolError, TechRenaissanceError
 from .._system.waiters import LockType, Waiters
@@ -64,6 +64,8 @@ class Turns(Book):
         # Whether a frame may have been received that has not been completely dealt with.
         self._receiving = False
         self._closed = False
+        # The threads that run something of the host's that the worker waits for, and serves nobody else.
+        self._holding: Dict[Call, int] = {}
         self._loops = loops
         self._is_armed = False  # whether the loops hear of what comes
         self._is_awaited = False  # whether a loop wants to be told that nobody reads any more
@@ -114,7 +116,7 @@ class Turns(Book):
                     if self._queued:
                         self._send_queued()
                     if self._owing:
-                        self._send_credit()
+                        self._send_dues()
                     if done():
                         if self._loops.all:
                             self._rest()
@@ -127,6 +129,8 @@ class Turns(Book):
                         if self._loops.all:
                             self._rest()
                         return False
+                    if left_s and self._holding and self._waits_for_itself():
+                        raise waits_for_itself()
                     sleeper = self._line_up() if self._reader else None
                     if sleeper is None:
                         mark = (threading.get_ident(),)
@@ -140,6 +144,11 @@ class Turns(Book):
                 self._reader = None
             self._leave(error, until)
             raise
+
+    def _waits_for_itself(self) -> bool:
+        """Whether this thread runs something that the worker waits for, and serves nobody else."""
+        me = threading.get_ident()
+        return any(thread == me and call.is_wanted for call, thread in list(self._holding.items()))
 
     def _rest(self) -> None:
         """Have the loops hear of what comes, unless another thread reads."""
@@ -273,3 +282,9 @@ def _left_s(until: float, before_s: float, *, came: bool) -> float:
     if not before_s and (not came or now > until + _LAST_WORDS_S):
         return -1.0
     return until - now if until > now else 0.0
+
+
+def waits_for_itself() -> LocalProtocolError:
+    """The error for a wait that would never end."""
+    text = "the worker waits for this function, and serves nothing else before it returns: it may send calls, but not wait for them"
+    return LocalProtocolError("would_wait_for_itself", text)

@@ -1,0 +1,133 @@
+"""What Attendant does, for tasks of an asyncio loop: functions, and what gives the values of an input, may be coroutines."""
+
+import asyncio
+import inspect
+from contextvars import ContextVar
+from typing import Any, Optional, Tuple
+
+from .._protocol.frame import Answer, Ask, Failure
+from .attendant import give_up, last_item
+from .call import Call
+from .caller import Caller
+from .exchange import Exchange
+from .exposed import CANCELLED, failure_of, refusal
+from .turns import waits_for_itself
+
+# In what a worker waits for while it serves nobody else: whose call that is. Tasks that it starts have it, too.
+_HELD: "ContextVar[Optional[Tuple[Caller, Call]]]" = ContextVar("_HELD", default=None)
+
+# How long to wait before looking again whether there is room.
+_ROOM_S = 0.001
+
+
+class AsyncAttendant:
+    """For one session."""
+
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
+        self._attendant = caller.attendant
+
+    def check_may_wait(self) -> None:
+        """Raise LocalProtocolError ``would_wait_for_itself`` in what a worker of this session waits for."""
+        held = _HELD.get()
+        if held and held[0] is self._caller and held[1].is_held and held[1].is_wanted:
+            raise waits_for_itself()
+
+    async def attend(self, call: Call) -> None:
+        """See Attendant."""
+        call.has_news = False
+        try:
+            await self._tell_progress(call)
+            if call.ask:
+                await self._run(call)
+            if call.source and call.source.may_send:
+                await self._send_next(call)
+        except BaseException:
+            give_up(call)
+            raise
+
+    async def finish(self, call: Call) -> None:
+        """See Attendant."""
+        await self._tell_progress(call)
+        if call.source:
+            call.source.close()
+
+    async def _tell_progress(self, call: Call) -> None:
+        progress = self._attendant.new_progress(call)
+        if progress and call.on_progress:
+            await _result_of(call.on_progress(progress))
+
+    async def _run(self, call: Call) -> None:
+        exchange = call.exchange
+        ask = exchange.take_ask(call) if isinstance(exchange, Exchange) else None
+        if ask is None or not isinstance(exchange, Exchange):
+            return
+        answer = refusal(ask, CANCELLED)
+        try:
+            answer = await self._answered(call, ask, exchange)
+        finally:
+            exchange.reply(call, answer)
+
+    async def _answered(self, call: Call, ask: Ask, exchange: Exchange) -> Answer:
+        exposed = self._attendant.exposed
+        asked = exposed.asked(ask)
+        if isinstance(asked, Failure):
+            return refusal(ask, asked)
+
+        async def act() -> Any:
+            try:  # for what is not awaited
+                if ask.waiting:
+                    exchange.begin_hold(call)
+                result = asked.function(*asked.args, **asked.kwargs)
+            finally:
+                exchange.end_hold(call)
+            return await _result_of(result)
+
+        try:
+            result = await (self._held(call, act) if ask.waiting else act())
+        except Exception as error:
+            return refusal(ask, failure_of(error))
+        return exposed.answer(ask, result)
+
+    async def _held(self, call: Call, act: Any) -> Any:
+        """Run what the worker waits for while it serves nobody else."""
+        token = _HELD.set((self._caller, call))
+        call.is_held = True
+        try:
+            return await act()
+        finally:
+            call.is_held = False
+            _HELD.reset(token)
+
+    async def _send_next(self, call: Call) -> None:
+        exchange, source = call.exchange, call.source
+        if not isinstance(exchange, Exchange) or source is None:
+            return
+
+        async def take() -> Any:
+            if hasattr(source.values, "__anext__"):
+                return await source.values.__anext__()
+            try:  # for what is not awaited
+                if not exchange.has_coroutines:
+                    exchange.begin_hold(call)
+                return next(source.values, _END)
+            finally:
+                exchange.end_hold(call)
+
+        try:
+            value = await (take() if exchange.has_coroutines else self._held(call, take))
+        except StopAsyncIteration:
+            value = _END
+        item = last_item(call) if value is _END else self._attendant.item(call, value)
+        while not exchange.push(call, item, 0):  # noqa: ASYNC110 - nothing announces room
+            await asyncio.sleep(_ROOM_S)
+        exchange.take_in()
+        await asyncio.sleep(0)
+        call.has_news = call.has_news or source.may_send
+
+
+_END = object()
+
+
+async def _result_of(result: Any) -> Any:
+    return await result if inspect.isawaitable(result) else result

@@ -1,0 +1,129 @@
+"""What a call wants of the thread that waits for it: to be told how far it is, to run the functions that its handler asks for, to take the
+values of its input.
+"""
+
+from typing import Any, Callable, Optional
+
+from .._base.progress import Progress
+from .._protocol.body_encoder import encode_result
+from .._protocol.frame import Answer, Ask, Failure, Item
+from .._protocol.frame import Progress as Said
+from .call import Call
+from .exchange import Exchange
+from .exposed import CANCELLED, Exposed, call_asked, failure_of, refusal
+
+# How long to wait for room at a time.
+_ROOM_S = 1.0
+
+
+class Attendant:
+    """Used by threads that wait, while they hold no lock."""
+
+    def __init__(self, exposed: Exposed, place: Callable[[Any], Any]) -> None:
+        """``place``: see HostTransport."""
+        self.exposed = exposed
+        self._place = place
+
+    def attend(self, call: Call) -> None:
+        """Do what the call wants now. What the program raises gives the call up, and is raised."""
+        call.has_news = False
+        try:
+            progress = self.new_progress(call)
+            if progress and call.on_progress:
+                call.on_progress(progress)
+            if call.ask:
+                self._run(call)
+            if call.source and call.source.may_send:
+                self._send_next(call)
+        except BaseException:
+            give_up(call)
+            raise
+
+    def finish(self, call: Call) -> None:
+        """The call is done: tell the last progress, and let go of the input."""
+        progress = self.new_progress(call)
+        if progress and call.on_progress:
+            call.on_progress(progress)
+        if call.source:
+            call.source.close()
+
+    @staticmethod
+    def new_progress(call: Call) -> Optional[Progress]:
+        """What has not been told yet."""
+        said = call.progress
+        if said is None or said is call.told or not call.on_progress:
+            return None
+        call.told = said
+        return shown(said)
+
+    def _run(self, call: Call) -> None:
+        """Run the function that the handler asks for, unless another thread does."""
+        exchange = call.exchange
+        ask = exchange.take_ask(call) if isinstance(exchange, Exchange) else None
+        if ask is None or not isinstance(exchange, Exchange):
+            return
+        answer = refusal(ask, CANCELLED)
+        try:
+            answer = self._answered(call, ask, exchange)
+        finally:  # after an interrupt, too
+            exchange.reply(call, answer)
+
+    def _answered(self, call: Call, ask: Ask, exchange: Exchange) -> Answer:
+        asked = self.exposed.asked(ask)
+        if isinstance(asked, Failure):
+            return refusal(ask, asked)
+        try:
+            if ask.waiting:
+                exchange.begin_hold(call)
+            result = call_asked(asked)
+        except Exception as error:
+            return refusal(ask, failure_of(error))
+        finally:
+            exchange.end_hold(call)
+        return self.exposed.answer(ask, result)
+
+    def _send_next(self, call: Call) -> None:
+        """Take one value from the program and send it."""
+        exchange, source = call.exchange, call.source
+        if not isinstance(exchange, Exchange) or source is None:
+            return
+        try:
+            if not exchange.has_coroutines:
+                exchange.begin_hold(call)
+            item = self.item(call, next(source.values))
+        except StopIteration:
+            item = last_item(call)
+        finally:
+            exchange.end_hold(call)
+        while not exchange.push(call, item, _ROOM_S):
+            pass
+        exchange.take_in()
+        call.has_news = call.has_news or source.may_send
+
+    def item(self, call: Call, value: Any) -> Item:
+        """The next value of an input. Raises LocalProtocolError ``bad_value``."""
+        form, text, attachments = encode_result(value)
+        return Item(call.request.id, text, form, [self._place(attachment) for attachment in attachments])
+
+
+def last_item(call: Call) -> Item:
+    """The end of an input."""
+    assert call.source is not None
+    call.source.has_ended = True
+    return Item(call.request.id, last=True)
+
+
+def give_up(call: Call) -> None:
+    """The host's program has ended the call, without any step."""
+    if call.is_wanted:
+        call.why, call.step = "cancel", "notice"
+    call.abandoned = True
+    if isinstance(call.exchange, Exchange):
+        call.exchange.close_stream(call)
+    if call.source:
+        call.source.close()
+
+
+def shown(said: Said) -> Progress:
+    """A frame as users see it."""
+    return Progress(said.done, None if said.total != said.total else said.total, said.message)

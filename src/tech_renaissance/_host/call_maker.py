@@ -1,0 +1,139 @@
+"""Makes calls of what programs ask for."""
+
+import itertools
+import time
+from typing import Any, Callable, List, Mapping, Optional, Sequence
+
+from .._base.durations import seconds
+from .._base.errors import LocalProtocolError
+from .._base.progress import Progress
+from .._protocol.body import Input
+from .._protocol.body_encoder import encode_call
+from .._protocol.frame import Exit, Request
+from .._protocol.user_message import check_command, parse_message
+from .call import Call
+from .input_source import MOST_VALUES, InputSource, find_input, too_many, with_input
+
+OnProgress = Callable[[Progress], object]
+
+
+class CallMaker:
+    """Base of Caller."""
+
+    def __init__(self) -> None:
+        self._ids = itertools.count(1)
+
+    @property
+    def can_stream(self) -> bool:
+        """See HostTransport; known once a worker is ready."""
+        raise NotImplementedError
+
+    def place(self, attachment: Any) -> Any:
+        """See HostTransport."""
+        raise NotImplementedError
+
+    def ready_worker(self) -> Any:
+        """Wait until a worker is ready."""
+        raise NotImplementedError
+
+    def make_call(
+        self, message: str, deadline_ms: Optional[float], idempotent: bool, tensors: Sequence[Any] = ()
+    ) -> Optional[Call]:
+        """A new call; None for a request to leave. ``tensors`` are attached, and named in front of the message's parameters. Raises
+        LocalProtocolError ``bad_message``, FormatError, ArenaFull.
+        """
+        request = parse_message(message)
+        if isinstance(request, Exit):
+            return None
+        if tensors:
+            names = [f"${index}" for index in range(len(tensors))]
+            request.parameters = " ".join([*names, request.parameters] if request.parameters else names)
+        return self._new_call(request, tensors, deadline_ms, idempotent)
+
+    def make_typed_call(
+        self,
+        command: str,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        deadline_ms: Optional[float],
+        idempotent: bool,
+        on_progress: Optional[OnProgress] = None,
+        *,
+        streams: bool = False,
+        source: Optional[InputSource] = None,
+    ) -> Call:
+        """A new call that carries values. ``source``: of the Input among them. Raises LocalProtocolError ``bad_message`` for the command, and
+        ``bad_value`` or ``too_large``; FormatError, ArenaFull.
+        """
+        form, text, attachments = encode_call(args, kwargs)
+        request = Request(check_command(command), text, typed=True, form=form, streams=streams)
+        call = self._new_call(request, attachments, deadline_ms, idempotent)
+        if on_progress is not None:
+            call.on_progress = on_progress
+        if source:
+            request.input = True
+            call.source = source
+        return call
+
+    def make_sent_call(
+        self, command: str, args: Sequence[Any], kwargs: Mapping[str, Any], *options: Any
+    ) -> Call:
+        """The same for a call that nobody need wait for, so that it can have no input."""
+        try:
+            return self.make_typed_call(command, args, kwargs, *options)
+        except LocalProtocolError as error:
+            if error.code != "bad_value" or find_input(args, kwargs) is None:
+                raise
+        raise LocalProtocolError(
+            "bad_value",
+            "an iterator is the input of a call that is waited for: use call or stream, or send a list",
+        )
+
+    def make_awaited_call(
+        self,
+        command: str,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        deadline_ms: Optional[float],
+        idempotent: bool,
+        on_progress: Optional[OnProgress] = None,
+        *,
+        streams: bool = False,
+    ) -> Call:
+        """The same for a call that a thread waits for, so one of its arguments may be an iterator: its input."""
+        options = (deadline_ms, idempotent, on_progress)
+        try:
+            return self.make_typed_call(command, args, kwargs, *options, streams=streams)
+        except LocalProtocolError as error:
+            place = find_input(args, kwargs) if error.code == "bad_value" else None
+            if place is None:
+                raise
+        values = args[place] if isinstance(place, int) else kwargs[place]
+        self.ready_worker()
+        whole = None if self.can_stream else whole_input(values)
+        args, kwargs = with_input(args, kwargs, place, Input(whole))
+        source = InputSource(values, is_whole=whole is not None)
+        return self.make_typed_call(command, args, kwargs, *options, streams=streams, source=source)
+
+    def _new_call(
+        self, request: Request, attachments: Sequence[Any], deadline_ms: Optional[float], idempotent: bool
+    ) -> Call:
+        request.id = next(self._ids)
+        if deadline_ms is not None:
+            request.deadline_ns = time.perf_counter_ns() + int(seconds("deadline_ms", deadline_ms) * 1e9)
+        if attachments:
+            place = self.place
+            request.attachments = [place(attachment) for attachment in attachments]
+        return Call(request, idempotent=idempotent)
+
+
+def whole_input(values: Any) -> List[Any]:
+    """All values of an input, for a transport without items. Raises LocalProtocolError."""
+    if not hasattr(values, "__next__"):
+        raise LocalProtocolError(
+            "bad_value", "over files an asynchronous iterator can be sent by call, but not by stream"
+        )
+    whole: List[Any] = list(itertools.islice(values, MOST_VALUES + 1))
+    if len(whole) > MOST_VALUES:
+        raise too_many()
+    return whole

@@ -1,0 +1,105 @@
+"""The functions that a host exposes to its workers' handlers. Contract: spec/protocol.md, Callbacks."""
+
+import difflib
+import inspect
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Union
+
+from .._base.errors import FormatError, LocalProtocolError, RemoteProtocolError, TechRenaissanceError
+from .._protocol.binder import Binder, WrongArguments
+from .._protocol.body_decoder import decode_call
+from .._protocol.body_encoder import encode_result
+from .._protocol.frame import Answer, Ask, Failure, Request
+from .._protocol.user_message import check_command
+from .._worker.reply import failure_response
+
+
+class _Function(NamedTuple):
+    function: Callable[..., Any]
+    binder: Binder
+
+
+class Asked(NamedTuple):
+    """A function and the arguments that a handler wants it to be called with."""
+
+    function: Callable[..., Any]
+    args: List[Any]
+    kwargs: Dict[str, Any]
+
+
+class Exposed:
+    """Thread-safe."""
+
+    def __init__(self, place: Callable[[Any], Any]) -> None:
+        """``place``: see HostTransport."""
+        self._place = place
+        self._functions: Dict[str, _Function] = {}
+
+    def expose(self, name: str, function: Optional[Callable[..., Any]]) -> None:
+        """From now on handlers can call ``function`` by this name; None: no longer. Raises LocalProtocolError ``bad_message`` for the name,
+        ``bad_option`` for the function.
+        """
+        check_command(name)
+        if name.startswith("_"):
+            raise LocalProtocolError("bad_message", f"names that begin with _ are reserved: {name!r}")
+        if function is None:
+            self._functions.pop(name, None)
+        elif callable(function):
+            self._functions[name] = _Function(function, Binder(function, name))
+        else:
+            raise LocalProtocolError(
+                "bad_option", f"what is exposed is a function, or None, not {function!r}"
+            )
+
+    def asked(self, ask: Ask) -> Union[Asked, Failure]:
+        """What is to be called, or why it is not."""
+        if ask.error:
+            return Failure(ask.error.code, str(ask.error))
+        exposed = self._functions.get(ask.command)
+        if exposed is None:
+            return Failure("unknown_command", self._unknown(ask.command))
+        try:
+            args, kwargs = decode_call(ask.form, ask.parameters, ask.attachments)
+            exposed.binder.bind(args, kwargs)
+        except WrongArguments as error:
+            return Failure("wrong_arguments", str(error))
+        except RemoteProtocolError as error:
+            return Failure(error.code, str(error))
+        return Asked(exposed.function, args, kwargs)
+
+    def answer(self, ask: Ask, result: Any) -> Answer:
+        """The Answer that means a value."""
+        try:
+            form, text, attachments = encode_result(result)
+            return Answer(ask.id, text, form, [self._place(attachment) for attachment in attachments])
+        except (LocalProtocolError, FormatError, TechRenaissanceError) as error:
+            return refusal(ask, failure_of(error))
+
+    def _unknown(self, name: str) -> str:
+        near = difflib.get_close_matches(name, list(self._functions), 3)
+        text = f"the host exposes no function {name!r}"
+        return f"{text}; did you mean {' or '.join(near)}?" if near else text
+
+
+def call_asked(asked: Asked) -> Any:
+    """Call the function, in a thread that can await nothing."""
+    result = asked.function(*asked.args, **asked.kwargs)
+    if inspect.iscoroutine(result):
+        result.close()
+        raise TypeError("this function is a coroutine, and only AsyncSession runs those")
+    return result
+
+
+def failure_of(error: BaseException) -> Failure:
+    """What the handler is told of an exception."""
+    failure = failure_response(Request(""), error).error
+    assert failure is not None
+    return failure
+
+
+def refusal(ask: Ask, failure: Failure) -> Answer:
+    """The Answer that reports a failure."""
+    return Answer(ask.id, "error", message=failure.message, error=failure)
+
+
+# What a handler is told if its host's wait has ended in the middle of the function.
+CANCELLED = Failure("cancelled", "the host has stopped waiting for the call")

@@ -1,0 +1,81 @@
+"""Where the values of a call's input come from. Contract: spec/protocol.md, Input streams."""
+
+import contextlib
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
+
+from .._base.errors import LocalProtocolError
+from .._protocol.frame import FIRST_CREDIT, Credit
+
+# So many values travel in the body of a call where items cannot.
+MOST_VALUES = 10_000
+
+
+class InputSource:
+    """Used by the thread that waits for the call; ``grant`` by the one that reads."""
+
+    def __init__(self, values: Any, *, is_whole: bool = False) -> None:
+        """``values``: an iterator, also an asynchronous one. ``is_whole``: they have all been taken."""
+        self.values = values
+        self.sent = 0
+        self.has_ended = is_whole
+        self._granted: Tuple[int, Optional[Credit]] = (FIRST_CREDIT, None)
+
+    @property
+    def was_taken_from(self) -> bool:
+        """Whether the values are not whole any more."""
+        return self.has_ended or self.sent > 0
+
+    @property
+    def may_send(self) -> bool:
+        """Whether there may be another value, for which the worker has room."""
+        return not self.has_ended and self.sent < self._granted[0]
+
+    def grant(self, credit: Credit) -> None:
+        """The worker takes more. May be repeated after an interruption."""
+        count, last = self._granted
+        if last is not credit:
+            self._granted = (count + credit.count, credit)
+
+    def close(self) -> None:
+        """Nothing more is taken from it."""
+        self.has_ended = True
+        close = getattr(self.values, "close", None)
+        if close is not None:
+            with contextlib.suppress(Exception):  # such as that of a generator that goes on
+                close()
+
+
+def is_iterator(value: Any) -> bool:
+    """Whether it is taken as an input."""
+    return hasattr(value, "__next__") or hasattr(value, "__anext__")
+
+
+def find_input(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Union[int, str, None]:
+    """The place or the name of the argument that is an input; None if none is. Raises LocalProtocolError ``bad_value`` if several are."""
+    places: List[Union[int, str]] = [place for place, value in enumerate(args) if is_iterator(value)]
+    places += [name for name, value in kwargs.items() if is_iterator(value)]
+    if len(places) > 1:
+        raise LocalProtocolError(
+            "bad_value", "only one argument of a call can be an iterator: send others as lists"
+        )
+    return places[0] if places else None
+
+
+def with_input(
+    args: Sequence[Any], kwargs: Mapping[str, Any], place: Union[int, str], value: Any
+) -> Tuple[List[Any], Dict[str, Any]]:
+    """The arguments with something else in the place of the input."""
+    new_args, new_kwargs = list(args), dict(kwargs)
+    if isinstance(place, int):
+        new_args[place] = value
+    else:
+        new_kwargs[place] = value
+    return new_args, new_kwargs
+
+
+def too_many() -> LocalProtocolError:
+    """The error for an input that cannot travel whole."""
+    return LocalProtocolError(
+        "too_large",
+        f"over files an input travels whole, and has at most {MOST_VALUES} values: use shared memory",
+    )

@@ -1,0 +1,176 @@
+"""Callbacks: a handler calls functions of its host, which the thread that waits for its call runs."""
+
+import threading
+from typing import Any, Callable, Dict, List
+
+import numpy as np
+import pytest
+from hosts import HOSTS
+
+from tech_renaissance import CommandError, LocalProtocolError, TimedOut, WorkerLost
+
+pytestmark = pytest.mark.parametrize(
+    "host", [host for host in (*HOSTS, "asyncio") if host != "cpp"], indirect=True
+)
+
+Start = Callable[..., Any]
+WORKER = "talkers.py"
+
+
+def test_a_handler_calls_what_its_host_has_exposed(start: Start) -> None:
+    """With values, by place and by name; in calls, futures and streams."""
+    session = start(WORKER)
+    calls: List[Any] = []
+
+    def add(a: float, b: float = 1.0) -> float:
+        calls.append((a, b))
+        return a + b
+
+    session.expose("add", add)
+    session.expose("same", lambda *args, **kwargs: [*args, kwargs])
+    assert 3.0 == session.call("ask", "add", 1, b=2)
+    assert (1.0, 2.0) == calls[0]
+    assert [type(value) for value in calls[0]] == [float, float]
+    tensor = np.arange(6.0).reshape(2, 3)
+    got = session.call("ask", "same", tensor, [b"raw", None], extra={"x": tensor})
+    np.testing.assert_array_equal(tensor, got[0])
+    np.testing.assert_array_equal(tensor, got[2]["extra"]["x"])
+    assert [b"raw", None] == got[1]
+    assert [number + 1.0 for number in range(200)] == session.call("ask_often", "add", 200)
+    assert [1.0, 2.0, 3.0] == list(session.stream("ask_and_yield", "add", 3))
+    future = session.submit("ask", "add", 5)
+    assert 6.0 == future.result()
+    session.expose("add", None)
+    with pytest.raises(CommandError, match="add"):
+        session.call("ask", "add", 1)
+
+
+def test_errors_cross_both_ways(start: Start) -> None:
+    """What a function raises, what does not fit, what does not exist, what cannot be sent."""
+    session = start(WORKER)
+
+    def fail() -> None:
+        raise ValueError("no luck")
+
+    session.expose("fail", fail)
+    session.expose("needs_two", lambda a, b: None)
+    session.expose("gives_set", lambda: {1, 2})
+    errors: Dict[str, Any] = {
+        name: session.call("try_ask", name) for name in ("fail", "needs_two", "gives_set", "fali")
+    }
+    assert ("command_failed", "ValueError") == (errors["fail"]["code"], errors["fail"]["type"])
+    assert "no luck" in errors["fail"]["text"]
+    assert "in fail" in errors["fail"]["text"]  # the host's traceback
+    assert "wrong_arguments" == errors["needs_two"]["code"]
+    assert "command_failed" == errors["gives_set"]["code"]
+    assert "unknown_command" == errors["fali"]["code"]
+    assert "did you mean fail" in errors["fali"]["text"]
+    with pytest.raises(CommandError, match="no luck") as failed:
+        session.call("ask", "fail")
+    assert "command_failed" == failed.value.code
+    for name in ("", "two words", "_private"):
+        with pytest.raises(LocalProtocolError):
+            session.expose(name, fail)
+    with pytest.raises(LocalProtocolError):
+        session.expose("text", "no function")
+
+
+def test_a_function_may_not_wait_for_the_worker_that_waits_for_it(start: Start, host: str) -> None:
+    """It may send calls; they are served afterwards."""
+    session = start(WORKER)
+    sent: List[Any] = []
+    inner = session._inner.plain if host == "asyncio" else session
+
+    def wait() -> None:
+        sent.append(inner.submit("same", "sent"))
+        inner.call("same", "never")
+
+    session.expose("wait", wait)
+    error = session.call("try_ask", "wait")
+    assert error["type"].endswith("LocalProtocolError")
+    assert "would_wait_for_itself" in error["text"] or "waits for this function" in error["text"]
+    assert "sent" == sent[0].result(60_000)
+    assert 1 == session.call("same", 1)
+
+
+class _Interrupt(BaseException):
+    """As KeyboardInterrupt, which would also end the asyncio host's loop."""
+
+
+def test_an_interrupt_in_a_function_ends_the_hosts_wait(start: Start) -> None:
+    """The handler gets an error, cleans up, and the session goes on."""
+    session = start(WORKER)
+
+    def interrupt() -> None:
+        raise _Interrupt
+
+    session.expose("interrupt", interrupt)
+    with pytest.raises(_Interrupt):
+        session.call("ask_and_clean", "interrupt")
+    assert 1 == session.call("count_cleanings")
+
+
+def test_an_ask_waits_until_somebody_waits_for_its_call(start: Start) -> None:
+    """Whose thread runs the function; only one of several does."""
+    session = start(WORKER)
+    ran: List[int] = []
+
+    def run(_: int) -> int:
+        ran.append(threading.get_ident())
+        return len(ran)
+
+    session.expose("run", run)
+    future = session.submit("ask_often", "run", 5)
+    results: List[Any] = []
+    threads = [threading.Thread(target=lambda: results.append(future.result(60_000))) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [[1, 2, 3, 4, 5]] * 3 == results
+    assert 5 == len(ran)
+
+
+def test_a_call_that_nobody_waits_for_any_longer_asks_in_vain(start: Start) -> None:
+    """Its handler ends; a deadline ends it, too."""
+    session = start(WORKER)
+    assert session.wait_until_ready(60_000)
+    session.expose("run", lambda: 1)
+    session.submit("ask_and_clean", "run")  # and let go of
+    assert 1 == session.call("count_cleanings", timeout_ms=60_000)
+    future = session.submit("ask_and_clean", "run", deadline_ms=100)
+    assert 2 == session.call("count_cleanings", timeout_ms=60_000)
+    with pytest.raises(TimedOut):
+        future.result()
+
+
+def test_a_worker_that_dies_while_its_host_runs_a_function_ends_nothing_else(start: Start) -> None:
+    """The function runs to its end."""
+    session = start(WORKER, restart="on-crash")
+    ended: List[int] = []
+    inner = getattr(session, "_inner", session)
+    plain = getattr(inner, "plain", inner)
+
+    def end() -> None:
+        plain._life.worker.process.kill()
+        plain._life.worker.process.wait(60)
+        ended.append(1)
+
+    session.expose("end", end)
+    with pytest.raises(WorkerLost):
+        session.call("ask", "end", timeout_ms=60_000)
+    assert [1] == ended
+    assert 1 == session.call("same", 1)
+
+
+def test_a_call_in_the_loop_of_a_stream_works_with_an_output_callback(
+    start: Start, host: str, transport: str
+) -> None:
+    """So does one while a handler waits for its host."""
+    lines: List[Any] = []
+    session = start(WORKER, output=lines.append)
+    if transport == "shm":
+        for number in session.stream("generate", 3):
+            assert number == session.call("same", number)
+    session.expose("add", lambda number: number + 1)
+    assert [1, 2] == session.call("ask_often", "add", 2)

@@ -1,0 +1,126 @@
+"""Inputs: the values of an iterator are sent one after another, as the command takes them."""
+
+from typing import Any, Callable, Iterator, List
+
+import numpy as np
+import pytest
+from hosts import HOSTS
+
+from tech_renaissance import CommandError, LocalProtocolError, WorkerLost
+
+pytestmark = pytest.mark.parametrize(
+    "host", [host for host in (*HOSTS, "asyncio") if host != "cpp"], indirect=True
+)
+
+Start = Callable[..., Any]
+WORKER = "talkers.py"
+
+
+def test_an_iterator_is_the_input_of_a_call(start: Start) -> None:
+    """By place and by name; of any length; with tensors; of a stream, too."""
+    session = start(WORKER)
+    for count in (0, 1, 16, 17, 1000):
+        assert sum(range(count)) == session.call("total", iter(range(count)))
+    assert 6.0 == session.call("total", numbers=(number for number in (1, 2, 3)))
+    values = [{"tensor": np.full(100, number), "raw": b"x"} for number in range(40)]
+    got = session.stream("echo_input", iter(values))
+    for value, item in zip(values, got):
+        np.testing.assert_array_equal(value["tensor"], item["tensor"])
+    assert 40 == got.result()
+    assert 1 == session.call("same", 1)
+
+
+def test_a_command_may_return_without_taking_all(start: Start, transport: str) -> None:
+    """The iterator is closed then; what came is dropped."""
+    session = start(WORKER)
+    closed: List[int] = []
+
+    def numbers() -> Iterator[int]:
+        try:
+            for number in range(5000):
+                yield number
+                closed.append(number)
+        finally:
+            closed.append(-1)
+
+    assert 3.0 == session.call("total", numbers(), most=3)
+    assert -1 == closed[-1]
+    assert transport == "file" or len(closed) < 200
+    assert 1 == session.call("same", 1)
+
+
+def test_what_the_iterator_raises_gives_the_call_up(start: Start) -> None:
+    """So does a value that cannot be sent; a value that does not fit is the command's error."""
+    session = start(WORKER)
+
+    def fails() -> Iterator[int]:
+        yield 1
+        raise ValueError("no more")
+
+    with pytest.raises(ValueError, match="no more"):
+        session.call("total", fails())
+    with pytest.raises(ValueError, match="no more"):
+        list(session.stream("echo_input", fails()))
+    with pytest.raises(LocalProtocolError) as refused:
+        session.call("total", iter([{1, 2}]))
+    assert "bad_value" == refused.value.code
+    with pytest.raises(CommandError):
+        session.call("total", iter(["text"]))
+    assert 1 == session.call("same", 1)
+
+
+def test_there_is_at_most_one_input_and_somebody_waits_for_its_call(start: Start) -> None:
+    """Else it is refused before anything is sent."""
+    session = start(WORKER)
+    for refuse in (
+        lambda: session.call("total", iter([1]), iter([2])),
+        lambda: session.call("same", [iter([1])]),
+        lambda: session.submit("total", iter([1])),
+    ):
+        with pytest.raises(LocalProtocolError) as refused:
+            refuse()
+        assert "bad_value" == refused.value.code
+    assert 1 == session.call("same", 1)
+
+
+def test_an_iterator_may_not_wait_for_the_worker_that_waits_for_it(
+    start: Start, host: str, transport: str
+) -> None:
+    """It may send calls."""
+    if transport == "file":
+        pytest.skip("over files it is taken from before the call")
+    session = start(WORKER)
+    plain = session._inner.plain if host == "asyncio" else session
+    with pytest.raises(LocalProtocolError) as refused:
+        session.call("total", (plain.call("same", number) for number in range(3)))
+    assert "would_wait_for_itself" == refused.value.code
+    assert 1 == session.call("same", 1)
+
+
+def test_over_files_an_input_has_a_limit(start: Start, transport: str) -> None:
+    """It travels whole."""
+    session = start(WORKER)
+    if transport == "shm":
+        assert 10_001.0 == session.call("total", iter([1] * 10_001), timeout_ms=60_000)
+        return
+    with pytest.raises(LocalProtocolError) as refused:
+        session.call("total", iter([1] * 10_001))
+    assert "too_large" == refused.value.code
+
+
+def test_a_call_whose_input_was_taken_from_ends_with_its_worker(start: Start, transport: str) -> None:
+    """Although it is idempotent."""
+    session = start(WORKER, restart="on-crash")
+    inner = getattr(session, "_inner", session)
+    worker = getattr(inner, "plain", inner)._life.worker
+
+    def numbers() -> Iterator[int]:
+        yield 1
+        worker.process.kill()
+        worker.process.wait(60)
+        yield 2
+
+    if transport == "shm":
+        with pytest.raises(WorkerLost):
+            session.call("total", numbers(), idempotent=True, timeout_ms=60_000)
+    assert 1 == session.call("same", 1, timeout_ms=60_000)

@@ -1,0 +1,85 @@
+"""Progress and stopping: a handler says how far it is, and a call that is to stop keeps its answer."""
+
+from typing import Any, Callable, List
+
+import pytest
+from gates import Gate
+from hosts import HOSTS
+
+from tech_renaissance import CallCancelled, Progress
+
+pytestmark = pytest.mark.parametrize(
+    "host", [host for host in (*HOSTS, "asyncio") if host != "cpp"], indirect=True
+)
+
+Start = Callable[..., Any]
+WORKER = "talkers.py"
+
+
+def test_the_first_and_the_last_progress_are_told(start: Start) -> None:
+    """In order, before the value; a future has the newest."""
+    session = start(WORKER)
+    told: List[Progress] = []
+    assert 1000 == session.call("train", 1000, on_progress=told.append)
+    assert Progress(1000, 1000, "step 1000") == told[-1]
+    assert told == sorted(told, key=lambda progress: progress.done)
+    assert all(progress.fraction == progress.done / 1000 for progress in told)
+    future = session.submit("train", 7)
+    assert 7 == future.result()
+    assert Progress(7, 7, "step 7") == future.progress()
+    session.call("talk_without_total", on_progress=told.append)
+    assert (Progress(1.5), None) == (told[-1], told[-1].fraction)
+    assert session.submit("same", 1).progress() is None
+    told.clear()
+    assert list(range(30)) == list(session.stream("generate", 30, on_progress=told.append))
+    assert 30 == told[-1].done
+
+
+def test_what_on_progress_raises_ends_the_call(start: Start) -> None:
+    """And is the caller's; the session goes on."""
+    session = start(WORKER)
+
+    def refuse(progress: Progress) -> None:
+        raise KeyError(progress.message)
+
+    with pytest.raises(KeyError):
+        session.call("train", 3, on_progress=refuse)
+    with pytest.raises(KeyError):
+        list(session.stream("generate", 3, on_progress=refuse))
+    assert 1 == session.call("same", 1)
+
+
+def test_a_call_that_is_to_stop_keeps_its_answer(start: Start, gate: Gate) -> None:
+    """One that has not begun is done; stopping what is done means nothing."""
+    session = start(WORKER)
+    future = session.submit("train", 10, gate.path, 4)
+    behind = [session.submit("same", number) for number in range(400)]
+    gate.wait_for_arrival()
+    future.stop()
+    for number in (0, 399):
+        behind[number].stop()
+        with pytest.raises(CallCancelled) as cancelled:
+            behind[number].result()
+        assert "queue" == cancelled.value.step
+    gate.open()
+    assert 4 == future.result()
+    future.stop()
+    assert list(range(1, 399)) == [one.result() for one in behind[1:-1]]
+    stream = session.stream("generate", 10, gate.path)
+    gate.wait_for_arrival()
+    stream.stop()
+    gate.open()
+    assert "stopped" == stream.result()
+    assert 1 == session.call("same", 1)
+
+
+def test_a_cancel_after_a_stop_is_a_cancel(start: Start, gate: Gate) -> None:
+    """As if nobody had asked before."""
+    session = start(WORKER)
+    future = session.submit("train", 10, gate.path, 4)
+    gate.wait_for_arrival()
+    future.stop()
+    future.cancel()
+    with pytest.raises(CallCancelled):
+        future.result()
+    assert 1 == session.call("same", 1)
