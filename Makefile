@@ -29,11 +29,11 @@ FUZZERS := $(patsubst fuzz/%.cpp,build/fuzz/%,$(wildcard fuzz/*.cpp))
 # Hosts started here run their workers in .venv.
 export TR_PYTHON := $(abspath $(PY))
 
-.PHONY: help demo test test-windows test-windows-all bench stress faults lint format vectors build without-sessions sanitizers test-compat fuzz clean
+.PHONY: help demo test test-windows test-windows-once test-windows-all bench stress faults lint format vectors build without-sessions sanitizers test-compat fuzz clean
 .DELETE_ON_ERROR:
 
 help:  ## List these targets
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 20
 
 demo: .venv/.torch build/plain/.configured  ## Show a worker with PyTorch at work, from C++ and from Python
 	$(CMAKE) --build build/plain --target demo
@@ -55,6 +55,11 @@ test-windows: .venv/.base  ## Run the tests on a Windows Python, under wine (TES
 	    $(CXX_WARNINGS) -Werror -std=c++17 -Icpp/include cpp/src/*.cpp)
 	TR_TEST_DRIVER=build/windows/bin/driver.exe TR_TEST_CPP_BUILDS=build/windows \
 	    $(PY) tools/wine.py $(WINDOWS_PYTHON) -m pytest --basetemp=build/wine/tmp $(or $(TESTS),$(WINDOWS_TESTS))
+
+# The first failure ends it, so that one that runs out of time has none.
+test-windows-once: export WINDOWS_MINUTES ?= 20
+test-windows-once:  ## Run each test once under wine, with one host and one transport, for WINDOWS_MINUTES at most
+	$(MAKE) --no-print-directory test-windows TESTS="-x --once $(WINDOWS_TESTS)"
 
 test-windows-all:  ## Run all tests on Windows Pythons, old and new, under wine
 	$(MAKE) --no-print-directory test-windows WINDOWS_PYTHON=3.12 TESTS=tests

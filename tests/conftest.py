@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, Callable, Iterator, List, Optional
+from typing import Any, Callable, Dict, Iterator, List, Optional
 
 import pytest
 
@@ -31,6 +31,13 @@ if os.environ.get("PYTHONPATH"):
     )
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Where there is little time."""
+    parser.addoption(
+        "--once", action="store_true", help="run each test with one host and one transport, in turn"
+    )
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Name the markers."""
     config.addinivalue_line(
@@ -48,8 +55,27 @@ def pytest_collection_modifyitems(config: pytest.Config, items: List[pytest.Item
         if (item.get_closest_marker("files") and _param_of(item, "transport") not in (None, "file"))
         or (_param_of(item, "host") == "asyncio" and _param_of(item, "transport") == "file")
     ]
-    config.hook.pytest_deselected(items=unfit)
-    items[:] = [item for item in items if item not in unfit]
+    fit = [item for item in items if item not in unfit]
+    chosen = _once(fit) if config.getoption("--once") else fit
+    kept = set(chosen)
+    config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+    items[:] = chosen
+
+
+def _once(items: List[pytest.Item]) -> List[pytest.Item]:
+    """Of tests that differ in host and transport alone, one: another each time."""
+    alike: Dict[str, List[pytest.Item]] = {}
+    for item in items:
+        callspec = getattr(item, "callspec", None)
+        others = (
+            {name: value for name, value in callspec.params.items() if name not in ("host", "transport")}
+            if callspec
+            else {}
+        )
+        is_one_of_many = callspec is not None and others != callspec.params
+        name = f"{item.nodeid.partition('[')[0]} {others}" if is_one_of_many else item.nodeid
+        alike.setdefault(name, []).append(item)
+    return [same[place % len(same)] for place, same in enumerate(alike.values())]
 
 
 def _param_of(item: pytest.Item, name: str) -> Optional[str]:

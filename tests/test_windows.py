@@ -1,7 +1,9 @@
 """What only Windows has: files that others hold open, jobs, handles that are inherited."""
 
+import contextlib
 import ctypes
 import os
+import subprocess
 import sys
 import time
 from ctypes import wintypes
@@ -15,6 +17,7 @@ if sys.platform != "win32":
 
 import msvcrt
 
+from hosts import WORKERS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -128,6 +131,50 @@ def test_a_worker_that_breaks_shows_no_dialog(start: Maker, tmp_path: Path) -> N
     script = tmp_path / "worker.py"
     script.write_text(_WORKER)
     assert "2" == start(str(script)).fetch_response("mode")
+
+
+# A host that writes into a file what its worker answers.
+_HOST = """
+import sys
+from tech_renaissance import PythonSession
+with PythonSession(sys.argv[1], "test", library="numpy") as session, open(sys.argv[2], "w") as file:
+    file.write(session.fetch_response("echo hello", 60_000))
+"""
+_NEEDED = ("SYSTEMROOT", "PATH", "TR_PYTHON", "TR_WORKSPACE")
+
+
+def _host_in_a_job(arguments: List[str]) -> None:
+    job = create_job()
+    with contextlib.ExitStack() as files:  # no handle may be named twice
+        streams = [files.enter_context(open(os.devnull, "r+b")).fileno() for _ in range(3)]
+        handles = list(map(msvcrt.get_osfhandle, streams))
+        process = spawn([sys.executable, *arguments], os.environ, None, job, handles)
+        _kernel32.WaitForSingleObject(process.handle, 0xFFFFFFFF)
+    _kernel32.CloseHandle(process.handle)
+    _kernel32.CloseHandle(job)
+
+
+def _host_without_a_console(arguments: List[str]) -> None:
+    program = Path(sys.executable).with_name("pythonw.exe")
+    subprocess.run([program, *arguments], check=True, creationflags=subprocess.DETACHED_PROCESS)
+
+
+def _host_without_a_user_profile(arguments: List[str]) -> None:
+    variables = {name: os.environ[name] for name in _NEEDED if name in os.environ}
+    subprocess.run([sys.executable, *arguments], check=True, env=variables)
+
+
+@pytest.mark.parametrize(
+    "run",
+    [_host_in_a_job, _host_without_a_console, _host_without_a_user_profile],
+    ids=lambda run: run.__name__,
+)
+def test_a_host_may_be_anything(run: Callable[[List[str]], None], workspace: Path, tmp_path: Path) -> None:
+    """In a job of others, a GUI program, a service: its worker answers."""
+    script, answer = tmp_path / "host.py", tmp_path / "answer.txt"
+    script.write_text(_HOST)
+    run([str(script), str(WORKERS / "echo.py"), str(answer)])
+    assert "hello" == answer.read_text()
 
 
 # Leaves a child with its output, says something, and ends.
