@@ -17,7 +17,7 @@ class Plain(TechRenaissanceServer):
     """Commands that are no coroutines."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(library="numpy")
         self.log: List[Any] = []
         self.kept: Any = None
 
@@ -220,7 +220,7 @@ class Async(TechRenaissanceServer):
     """Coroutines."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(library="numpy")
         self.log: List[str] = []
 
     @command

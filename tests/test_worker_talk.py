@@ -29,7 +29,7 @@ class Plain(TechRenaissanceServer):
     """Commands that are no coroutines."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(library="numpy")
         self.log: List[str] = []
 
     def teardown(self) -> None:
@@ -305,7 +305,7 @@ class Async(TechRenaissanceServer):
     """Coroutines."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(library="numpy")
         self.log: List[str] = []
         self.left: Any = None
 
