@@ -114,10 +114,12 @@ class Host:
         assert isinstance(frame, kind), f"{frame!r} came, no {kind.__name__}"
         return frame
 
-    def any(self) -> Frame:
-        """The next frame."""
+    def any(self, timeout_s: Optional[float] = None) -> Any:
+        """The next frame; None if it has not come in time."""
         if self._came:
             return self._came.popleft()
+        if timeout_s is not None:
+            return self.end.receive(timeout_s)
         deadline = time.monotonic() + _PATIENCE_S
         while time.monotonic() < deadline:
             frame = self.end.receive(1.0)

@@ -1,8 +1,12 @@
 """What a handler tells its host and asks it, frame by frame."""
 
+import ast
 import asyncio
 import math
 import os
+import random
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -10,7 +14,7 @@ from typing import Any, Dict, Iterator, List
 
 import numpy as np
 import pytest
-from served import PAIRS, served, values_of
+from served import PAIRS, Host, served, values_of
 
 from tech_renaissance import (
     Cancelled,
@@ -22,7 +26,7 @@ from tech_renaissance import (
     command,
     current_server,
 )
-from tech_renaissance._protocol.frame import Ask, Credit, Failure, Item, Progress, Request, Response
+from tech_renaissance._protocol.frame import Ask, Credit, Failure, Item, Progress, Ready, Request, Response
 
 
 class Plain(TechRenaissanceServer):
@@ -486,3 +490,52 @@ def test_an_error_of_the_host_is_caught_as_one() -> None:
         host.next(Ask)
         host.answer(number, None, Failure("unknown_command", "no g", "", ""))
         assert ["unknown_command", "", "no g", ""] == host.result()
+
+
+@pytest.mark.skipif("shm" not in PAIRS or sys.platform == "win32", reason="signals interrupt on POSIX")
+@pytest.mark.parametrize("kind", ["plain", "coroutines"])
+def test_interrupts_at_any_moment_lose_nothing(kind: str, tmp_path: Path) -> None:
+    """Whatever a call is doing; the next is as any other."""
+    seed = str(random.randrange(10**6))
+    script = Path(__file__).with_name("talk_interrupts.py")
+    run = subprocess.run(
+        [sys.executable, str(script), kind, "40", seed, str(tmp_path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=100,
+        check=False,
+    )
+    assert 0 == run.returncode, f"seed {seed}: {run.stdout.decode()}"
+    ends: Dict[str, int] = ast.literal_eval(run.stdout.decode())
+    assert set(ends) <= {"ok", "cancelled"}, f"seed {seed}: {ends}"
+
+
+@pytest.mark.skipif("shm" not in PAIRS, reason="the end of a host is noticed by its doorbell")
+def test_a_question_ends_with_the_host(tmp_path: Path) -> None:
+    """The worker leaves."""
+    server = Plain()
+    end, worker = PAIRS["shm"](tmp_path)
+    thread = threading.Thread(target=lambda: server.serve(worker), daemon=True)
+    thread.start()
+    host = Host(end, Ready({}))
+    host.next(Ready)
+    host.begin("ask_until_cancelled")
+    host.next(Ask)
+    end.close()
+    thread.join(20)
+    assert not thread.is_alive()
+    assert ["SessionClosed"] == server.log
+
+
+@pytest.mark.skipif("shm" not in PAIRS, reason="over shared memory")
+def test_what_is_given_up_before_a_sleep_ends_that_sleep(tmp_path: Path) -> None:
+    """Though the host saw nobody asleep, and rang no bell."""
+    host, worker = PAIRS["shm"](tmp_path)
+    for give_up in (host.give_up, host.ask_to_stop):
+        assert worker.receive(0) is None
+        give_up(1)
+        begin = time.monotonic()
+        assert worker.receive(30.0) is None
+        assert time.monotonic() < begin + 30.0
+    worker.close()
+    host.close()

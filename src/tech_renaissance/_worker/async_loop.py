@@ -73,6 +73,13 @@ class AsyncServingLoop(ServingLoop):
             self._stop_if_done()
         return self._selector.real_events()
 
+    def _read_ahead(self, timeout_s: float, *, is_bounded: bool = True) -> Any:
+        """As in ServingLoop. What ended the wait may be a descriptor of a coroutine, which stays ready while a plain command waits."""
+        frame = super()._read_ahead(timeout_s, is_bounded=is_bounded)
+        if frame is None and timeout_s > _FULL_S:
+            time.sleep(_FULL_S)
+        return frame
+
     def _read_beside(self, limit_s: float) -> None:
         """Take no requests for a moment, only what the coroutines in work wait for."""
         frame = self._read_ahead(0, is_bounded=False) if self.talks else None

@@ -44,8 +44,13 @@ class Conversation:
         """
         so_far, whole = _finite(done, "done"), None if total is None else _finite(total, "total")
         reply = self._reply_here("progress")
-        if reply.request_id is not None and self._loop is not None:  # else nobody takes it
+        if reply.request_id is None or self._loop is None:  # nobody takes it
+            return
+        reply.shielded = True
+        try:
             self._talk(reply, self._loop).progress(so_far, whole, str(message))
+        finally:
+            self._unshield(reply)
 
     @property
     def stopping(self) -> bool:
@@ -71,11 +76,11 @@ class Conversation:
         if self._loop is None or reply.request_id is None:
             text = f"{what}: the host of this call has no functions to call"
             raise LocalProtocolError("bad_state", text)
-        talk = self._talk(reply, self._loop)
-        if self._turn.reply is None:
-            return talk.ask_later(name, args, kwargs, timeout_ms)
         reply.shielded = True
         try:
+            talk = self._talk(reply, self._loop)
+            if self._turn.reply is None:
+                return talk.ask_later(name, args, kwargs, timeout_ms)
             return talk.ask(name, args, kwargs, timeout_ms)
         finally:
             self._unshield(reply)
@@ -89,17 +94,25 @@ class Conversation:
         is_async: bool,
     ) -> Any:
         """The iterator of a command for the input of its call. ``values``: all of it, if they came with the call."""
-        from .inputs import AsyncInput, InputQueue, PlainInput
-
         if self._loop is None or reply.request_id is None:
             raise Refusal("malformed_request", "malformed request: an input needs a session")
-        talk = self._talk(reply, self._loop)
-        talk.input = queue = InputQueue(self._loop, reply, convert)
-        if values is not None:
-            queue.give(values)
-        for item in self._loop.items_ahead(reply.request_id):
-            queue.put(item)
-        return AsyncInput(queue) if is_async else PlainInput(queue, self._reply_here, self._unshield)
+        reply.shielded = True
+        try:
+            from .inputs import InputQueue, PlainInput
+
+            talk = self._talk(reply, self._loop, is_async=is_async)
+            talk.input = queue = InputQueue(self._loop, reply, convert)
+            if values is not None:
+                queue.give(values)
+            for item in self._loop.items_ahead(reply.request_id):
+                queue.put(item)
+            if not is_async:
+                return PlainInput(queue, self._reply_here, self._unshield)
+            from .async_talk import AsyncInput
+
+            return AsyncInput(queue)
+        finally:
+            self._unshield(reply)
 
     def _reply_here(self, what: str) -> Reply:
         """That of the call whose handler asks."""
@@ -114,11 +127,13 @@ class Conversation:
             raise LocalProtocolError("bad_state", f"{what}: this is for the thread of the handler alone")
         return reply
 
-    @staticmethod
-    def _talk(reply: Reply, loop: ServingLoop) -> Any:
+    def _talk(self, reply: Reply, loop: ServingLoop, *, is_async: bool = False) -> Any:
+        """To be shielded: what is loaded by the first must be loaded whole."""
         if reply.talk is None:
-            from .talk import Talk
-
+            if is_async or self._turn.reply is None:
+                from .async_talk import AsyncTalk as Talk
+            else:
+                from .talk import Talk
             reply.talk = Talk(loop, reply)
         return reply.talk
 

@@ -1,6 +1,5 @@
 """The input of a call: values that its host sends one after another, as an iterator of the command. Contract: spec/protocol.md, Input streams."""
 
-import asyncio
 from collections import deque
 from typing import TYPE_CHECKING, Any, Callable, Deque, List, Optional, Sequence, Union
 
@@ -156,34 +155,3 @@ class PlainInput:
         if given is None:
             raise StopIteration
         return given.value
-
-
-class AsyncInput:
-    """An asynchronous iterator; others go on while it waits."""
-
-    def __init__(self, queue: InputQueue) -> None:
-        self._queue = queue
-
-    def __aiter__(self) -> "AsyncInput":
-        return self
-
-    async def __anext__(self) -> Any:
-        queue = self._queue
-        while not queue.is_there():
-            await self._wait()
-        given = queue.take()
-        if given is None:
-            raise StopAsyncIteration
-        return given.value
-
-    async def _wait(self) -> None:
-        queue = self._queue
-        waiter = asyncio.get_running_loop().create_future()
-        queue.waiters.append(waiter)
-        queue.note(FOR_ITEM)
-        try:
-            await waiter
-        finally:
-            queue.waiters.remove(waiter)
-            if not queue.waiters:
-                queue.note(NOTHING)

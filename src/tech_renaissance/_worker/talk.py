@@ -2,7 +2,6 @@
 Callbacks.
 """
 
-import asyncio
 import math
 import time
 from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional, Sequence
@@ -32,7 +31,6 @@ class Talk:
     def __init__(self, loop: "ServingLoop", reply: Reply) -> None:
         assert reply.request_id is not None
         self.request_id = reply.request_id
-        self.waiter: Any = None  # the future that a coroutine awaits
         self._loop = loop
         self._reply = reply
         self._held: Optional[Progress] = None  # the newest, if it was not sent
@@ -41,7 +39,6 @@ class Talk:
         self._is_waiting = False  # for that Answer
         self._answer: Optional[Answer] = None
         self.input: Optional[InputQueue] = None
-        self._turns: Any = None  # of the tasks of a coroutine that ask
         loop.talks[self.request_id] = self
 
     def progress(self, done: float, total: Optional[float], message: str) -> None:
@@ -70,7 +67,7 @@ class Talk:
     @property
     def is_awaiting(self) -> bool:
         """Whether a coroutine awaits something of the host's."""
-        return self.waiter is not None or bool(self.input and self.input.waiters)
+        return bool(self.input and self.input.waiters)
 
     def take(self, answer: Answer) -> None:
         """An Answer has come. One for which nobody waits any more is dropped."""
@@ -80,15 +77,11 @@ class Talk:
             drop(answer)
             return
         self._answer = answer
-        if self.waiter is not None and not self.waiter.done():
-            self.waiter.set_result(None)
 
     def end_waits(self) -> None:
         """End the waits of a coroutine whose call is over."""
         if self.input is not None:
             self.input.end_waits()
-        if self.waiter is not None and not self.waiter.done():
-            self.waiter.cancel()
 
     def ask(
         self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], timeout_ms: Optional[float]
@@ -106,51 +99,14 @@ class Talk:
         try:
             transport.note_wait(self.request_id, FOR_ANSWER)
             if not self._loop.read_for(self._reply, lambda: self._sends(frame), until):
-                raise _timed_out(name)
+                raise timed_out(name)
             self._is_waiting = True
             if not self._loop.read_for(self._reply, lambda: self._answer is not None, until):
-                raise _timed_out(name)
+                raise timed_out(name)
             return self._value(name)
         finally:
             self._is_waiting = False
             transport.note_wait(self.request_id, NOTHING)
-
-    async def ask_later(
-        self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], timeout_ms: Optional[float]
-    ) -> Any:
-        """The same in a coroutine; others go on meanwhile. A call that is given up is ended by CancelledError."""
-        frame = self._ask_of(name, args, kwargs, waiting=False)
-        until = self._until(timeout_ms)
-        self._turns = self._turns or asyncio.Lock()
-        async with self._turns:
-            self._check_turn()
-            while not self._sends(frame):
-                if until is not None and time.monotonic() >= until:
-                    raise _timed_out(name)
-                await asyncio.sleep(_ROOM_S)
-            await self._wait(until)
-            if self._answer is None:
-                raise _timed_out(name)
-            return self._value(name)
-
-    async def _wait(self, until: Optional[float]) -> None:
-        """For the Answer."""
-        loop = asyncio.get_running_loop()
-        self.waiter = waiter = loop.create_future()
-        self._is_waiting = True
-        self._loop.transport.note_wait(self.request_id, FOR_ANSWER)
-        alarm = None
-        if until is not None:
-            alarm = loop.call_later(
-                until - time.monotonic(), lambda: waiter.done() or waiter.set_result(None)
-            )
-        try:
-            await waiter
-        finally:
-            self._is_waiting, self.waiter = False, None
-            self._loop.transport.note_wait(self.request_id, NOTHING)
-            if alarm is not None:
-                alarm.cancel()
 
     def _ask_of(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], *, waiting: bool) -> Ask:
         self._check_open(f"host.{name}")
@@ -197,7 +153,8 @@ class Talk:
         return self._loop.library
 
 
-def _timed_out(name: str) -> TimedOut:
+def timed_out(name: str) -> TimedOut:
+    """The error of an Ask."""
     return TimedOut(f"the host's function {name!r} has not answered in time")
 
 

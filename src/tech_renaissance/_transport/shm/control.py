@@ -61,6 +61,7 @@ class ControlSide:
         self._our_flag = HOST_ASLEEP if is_host else WORKER_ASLEEP
         self._their_flag = WORKER_ASLEEP if is_host else HOST_ASLEEP
         self._their_head = RESPONSE_HEAD if is_host else REQUEST_HEAD
+        self._given_up = 0  # how many ids the list had at the last sleep
         self._skips = self._penalty = 0
         self._may_share = False  # whether both sides may be on the same processor
 
@@ -123,6 +124,9 @@ class ControlSide:
         words[self._our_flag] = 1
         full_fence()
         happened = self.writer.has_new_room() or not (for_room or words[self._their_head] == self.reader.tail)
+        if words[GIVEN_UP] != self._given_up:
+            self._given_up = words[GIVEN_UP]
+            happened = True
         if not happened:
             happened = self.doorbell.wait(min(timeout_s, SLEEP_S))
             self._may_share = True
