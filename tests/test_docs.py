@@ -392,8 +392,8 @@ def public_names(cls: type) -> Set[str]:
 
 
 # Of a session: the first is the destructor in C++.
-PYTHONS_OWN = {"expose", "close", "map", "commands", "typed", "executor"}
-CPPS_OWN = {"dispatch", "wait_handle", "on_done"}
+PYTHONS_OWN = {"close", "map", "commands", "typed", "executor"}
+CPPS_OWN = {"dispatch", "wait_handle", "on_done", "open", "unexpose"}
 
 
 def cpp_public_methods(header: str, cls: str) -> Set[str]:

@@ -39,8 +39,8 @@ NAMES = {
     frame.INPUT_CREDIT: "input credit",
 }
 # What a C++ host reads, and what it writes.
-CPP_READS = ("response", "item", "body in block")
-CPP_WRITES = ("request", "exit", "credit", "put", "drop", "body in block")
+CPP_READS = ("response", "item", "progress", "ask", "input credit", "body in block")
+CPP_WRITES = ("request", "exit", "credit", "put", "drop", "input item", "answer", "body in block")
 
 
 DECODERS: Dict[int, Callable[[bytes], Any]] = {

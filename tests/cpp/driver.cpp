@@ -30,6 +30,12 @@
 // `call` has its arguments, and gives its result, as the text of a meaning (value_meanings.h); with "type" it is asked
 // for as that type of C++. `submit` and `stream` answer the name of a future or a stream that stays here, see on_kept.
 //
+// A call with "on_progress" tells of it by lines {"progress": its id, "value": {"done", "total", "message"}}; if that
+// is "raise", the callback throws then. `expose` gives handlers a function "name": with "calls", it makes that call, in
+// the same thread; otherwise it has "arity" arguments and asks who drives this program, by a line {"ask", "session",
+// "name", "arguments"}, whose answer is an `answer` with "ask", and "meaning" or "raises". `open` answers the name of
+// an input, which is the command's first argument; "arguments" are the others.
+//
 // Only this program: `empty` and `keep` (a fetch_tensor) leave a tensor here and answer its name; `read`, `write`,
 // `release` and `send_tensor` take it as "kept".
 #include <atomic>
@@ -49,8 +55,10 @@
 #include <utility>
 #include <vector>
 
+#include "driver_functions.h"
 #include "driver_io.h"
 #include "driver_json.h"
+#include "driver_talk.h"
 #include "driver_values.h"
 #include "tech_renaissance.h"
 #include "tech_renaissance/detail/protocol/connection.h"
@@ -253,6 +261,8 @@ const std::map<std::string, Call> calls = {
     {"call", call([](Session& s, const Args& a) { return call_with_values(s, a); })},
     {"submit", call([](Session& s, const Args& a) { return submit(s, a); })},
     {"stream", call([](Session& s, const Args& a) { return begin_stream(s, a); })},
+    {"open", call([](Session& s, const Args& a) { return open_input(s, a); })},
+    {"unexpose", call([](Session& s, const Args& a) { s.unexpose(a.text("name")); })},
     {"flush", call([](Session& s, const Args& a) { return s.flush(a.number("timeout_ms")); })},
     {"empty", call([](Session& s, const Args& a) { return kept.add(empty(s, a)); })},
     {"keep",
@@ -320,6 +330,7 @@ public:
     // Serves until the end of stdin.
     void run() {
         block_alarms();
+        functions.write_to([this](const Object& line) { answers_.write(line); });
         for (std::string line; std::getline(std::cin, line);) {
             const std::lock_guard<std::mutex> lock(mutex_);
             ++serving_;
@@ -355,13 +366,26 @@ private:
         if (op == "read") return save(kept.get(arguments.text("kept")), arguments.text("folder"));
         if (op == "write") return write_kept(arguments), Value();
         if (op == "release") return kept.release(arguments.text("kept")), Value();
+        if (op == "answer") return functions.answer(arguments), Value();
+        if (op == "push") return push(arguments);
+        if (op == "finish") return finish(arguments);
+        if (op == "drop_push") return pushes.drop(arguments.text("push")), Value();
         const auto kept_one = on_kept.find(op);
         if (kept_one != on_kept.end()) return kept_one->second(arguments);
         const std::string handle = arguments.text("session");
         if (op == "new") return sessions_.add(handle, options(handle, arguments.object("options"))), Value();
         if (op == "close") return sessions_.remove(handle), Value();
+        if (op == "expose") return expose(arguments), Value();
         if (op == "fork") return in_fork(sessions_.lock(), [&] { be_fork(arguments); }, arguments.text("gate").empty());
         return calls.at(op)(*sessions_.get(handle), arguments);
+    }
+
+    void expose(const Arguments& arguments) {
+        ::expose(*sessions_.get(arguments.text("session")), arguments, [this](const Arguments& what) {
+            const Value value = call(what);
+            const auto* text = value.get_if<std::string>();
+            return text ? tr::Value(*text) : tr::Value();
+        });
     }
 
     void be_fork(const Arguments& arguments) {

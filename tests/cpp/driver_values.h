@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "driver_functions.h"
 #include "driver_json.h"
 #include "tech_renaissance.h"
 #include "value_meanings.h"
@@ -28,11 +29,11 @@ std::string call_as(tr::PythonSession& session, const Arguments& a) {
     const tr::Arguments arguments = meanings::arguments_of(meanings::parse(a.text("meaning")));
     const tr::CallOptions options = read_call_options(a);
     if constexpr (std::is_void_v<T>) {
-        session.call<void>(a.text("command"), arguments, options);
+        session.call<void>(a.text("command"), arguments, options, functions.on_progress(a));
         return "null";
     } else {
-        return meanings::write(
-            meanings::meaning_of(tr::Value::of(session.call<T>(a.text("command"), arguments, options))));
+        return meanings::write(meanings::meaning_of(
+            tr::Value::of(session.call<T>(a.text("command"), arguments, options, functions.on_progress(a)))));
     }
 }
 
@@ -86,12 +87,13 @@ inline Kept<Stream> streams;
 
 inline std::string submit(tr::PythonSession& session, const Arguments& a) {
     const tr::Arguments arguments = meanings::arguments_of(meanings::parse(a.text("meaning")));
-    return futures.add(session.submit(a.text("command"), arguments, read_call_options(a)));
+    return futures.add(session.submit(a.text("command"), arguments, read_call_options(a), functions.on_progress(a)));
 }
 
 inline std::string begin_stream(tr::PythonSession& session, const Arguments& a) {
     const tr::Arguments arguments = meanings::arguments_of(meanings::parse(a.text("meaning")));
-    return streams.add(session.stream<tr::Value, tr::Value>(a.text("command"), arguments, read_call_options(a)));
+    return streams.add(session.stream<tr::Value, tr::Value>(a.text("command"), arguments, read_call_options(a),
+                                                            functions.on_progress(a)));
 }
 
 inline std::string result(Future& future, const Arguments& a) {
@@ -106,6 +108,10 @@ inline std::string next(Stream& stream, const Arguments& a) {
     return meanings::write(meanings::meaning_of(tr::Value(value ? tr::Value::List{*value} : tr::Value::List())));
 }
 
+inline tr::detail::json::Value progress(const std::optional<tr::Progress>& progress) {
+    return progress ? Functions::describe(*progress) : tr::detail::json::Value();
+}
+
 using OnKept = tr::detail::json::Value (*)(const Arguments&);
 
 // What is done with those that are kept, which may outlive their sessions.
@@ -116,6 +122,9 @@ inline const std::map<std::string, OnKept> on_kept = {
      [](const Arguments& a) -> tr::detail::json::Value { return futures.get(a.text("future"))->state(); }},
     {"cancel_future",
      [](const Arguments& a) { return futures.get(a.text("future"))->cancel(), tr::detail::json::Value(); }},
+    {"stop_future",
+     [](const Arguments& a) { return futures.get(a.text("future"))->stop(), tr::detail::json::Value(); }},
+    {"future_progress", [](const Arguments& a) { return progress(futures.get(a.text("future"))->progress()); }},
     {"drop_future", [](const Arguments& a) { return futures.drop(a.text("future")), tr::detail::json::Value(); }},
     {"next", [](const Arguments& a) -> tr::detail::json::Value { return next(*streams.get(a.text("stream")), a); }},
     {"stream_result",
@@ -126,5 +135,8 @@ inline const std::map<std::string, OnKept> on_kept = {
      [](const Arguments& a) { return streams.get(a.text("stream"))->close(), tr::detail::json::Value(); }},
     {"cancel_stream",
      [](const Arguments& a) { return streams.get(a.text("stream"))->cancel(), tr::detail::json::Value(); }},
+    {"stop_stream",
+     [](const Arguments& a) { return streams.get(a.text("stream"))->stop(), tr::detail::json::Value(); }},
+    {"stream_progress", [](const Arguments& a) { return progress(streams.get(a.text("stream"))->progress()); }},
     {"drop_stream", [](const Arguments& a) { return streams.drop(a.text("stream")), tr::detail::json::Value(); }},
 };

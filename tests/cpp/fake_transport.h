@@ -79,7 +79,22 @@ public:
         }
         return true;
     }
+    bool try_send_item(const tr::detail::InputItem& item) override {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        if (room_ == 0) return false;
+        --room_;
+        items.push_back(item.is_last ? "last" : item.text);
+        return true;
+    }
+    bool try_send_answer(const tr::detail::Answer& answer) override {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        if (room_ == 0) return false;
+        --room_;
+        answers.push_back(answer.failure ? answer.failure->code : answer.result);
+        return true;
+    }
     void give_up(std::int64_t id) override { given_up = id; }
+    void ask_to_stop(std::int64_t id) override { stopped = id; }
     std::vector<tr::detail::Begun> begun(const std::vector<std::int64_t>& ids) override {
         std::vector<tr::detail::Begun> found;
         for (const std::int64_t id : ids) {
@@ -132,7 +147,10 @@ public:
     tr::Tensor empty(const tr::Shape& shape, tr::DType dtype) override { return tr::Tensor::empty(shape, dtype); }
 
     std::atomic<std::int64_t> given_up{0};  // the last one
-    std::atomic<std::uint32_t> credit{0};   // how many more items the worker was told that it may send
+    std::atomic<std::int64_t> stopped{0};   // the same
+    std::vector<std::string> items;
+    std::vector<std::string> answers;
+    std::atomic<std::uint32_t> credit{0};  // how many more items the worker was told that it may send
     // The worker has begun these.
     std::atomic<std::int64_t> first_begun{0};
     std::atomic<std::int64_t> last_begun{0};

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "hex.h"
+#include "tech_renaissance/detail/transport/shm/call_frame.h"
 #include "tech_renaissance/detail/transport/shm/frame.h"
 
 namespace {
@@ -60,9 +61,44 @@ json::Object meaning_of_response(const std::string& bytes) {
                         {"attachments", std::move(attachments)}};
 }
 
+json::Value meaning_of_id(std::optional<std::int64_t> id) { return id ? json::Value(*id) : json::Value(); }
+
+json::Object meaning_of_progress(const std::string& bytes) {
+    const auto [id, progress] = shm::decode_progress(bytes);
+    return json::Object{{"kind", "progress"},
+                        {"id", meaning_of_id(id)},
+                        {"done", json::Number(progress.done)},
+                        {"total", progress.total ? json::Value(json::Number(*progress.total)) : json::Value()},
+                        {"message", progress.message}};
+}
+
+json::Object meaning_of_ask(const std::string& bytes) {
+    const shm::AskFrame ask = shm::decode_ask(bytes);
+    json::Array attachments;
+    for (const shm::LentAttachment& one : ask.attachments) {
+        const auto kind = static_cast<std::uint64_t>(one.kind);
+        attachments.push_back(json::Array{number(kind), number(one.lent.offset), number(one.lent.lease)});
+    }
+    return json::Object{{"kind", "ask"},
+                        {"id", meaning_of_id(ask.id)},
+                        {"command", ask.name},
+                        {"parameters", ask.parameters},
+                        {"form", number(static_cast<std::uint64_t>(ask.form))},
+                        {"attachments", std::move(attachments)},
+                        {"waiting", ask.waiting}};
+}
+
+json::Object meaning_of_credit(const std::string& bytes) {
+    const auto [id, count] = shm::decode_input_credit(bytes);
+    return json::Object{{"kind", "input credit"}, {"id", meaning_of_id(id)}, {"count", number(count)}};
+}
+
 json::Object meaning_of_frame(const std::string& bytes) {
     const shm::FrameHeader header = shm::read_frame_header(bytes);
     if ((header.flags & shm::flag_body_in_block) != 0) return meaning_of_body_in_block(bytes, header);
+    if (header.kind == shm::Kind::progress) return meaning_of_progress(bytes);
+    if (header.kind == shm::Kind::ask) return meaning_of_ask(bytes);
+    if (header.kind == shm::Kind::input_credit) return meaning_of_credit(bytes);
     return meaning_of_response(bytes);
 }
 
@@ -83,6 +119,21 @@ std::string encode(const json::Object& meaning) {
                                       number_of(meaning, "id")};
         return shm::encode_body_in_block(header, lent(), number_of(meaning, "nbytes"));
     }
+    std::vector<shm::LentAttachment> attachments;
+    for (const json::Value& value : *find_member(meaning, "attachments")->get_if<json::Array>()) {
+        const json::Array& one = *value.get_if<json::Array>();
+        attachments.push_back({static_cast<AttachmentKind>(to_number(one[0])), {to_number(one[1]), to_number(one[2])}});
+    }
+    const auto form = static_cast<BodyForm>(number_of(meaning, "form"));
+    const auto id = static_cast<std::int64_t>(number_of(meaning, "id"));
+    if (kind == "answer") {
+        return shm::encode_answer(id, form, required_string(meaning, "result"), required_string(meaning, "message"),
+                                  decode_failure(meaning), attachments);
+    }
+    if (kind == "input item") {
+        const bool is_last = *find_member(meaning, "last")->get_if<bool>();
+        return shm::encode_input_item(id, form, required_string(meaning, "result"), is_last, attachments);
+    }
     Request request{required_string(meaning, "command"), required_string(meaning, "parameters"),
                     static_cast<std::int64_t>(number_of(meaning, "id")),
                     required_string(meaning, "dialect") == "short" ? Dialect::Short : Dialect::Long};
@@ -91,12 +142,7 @@ std::string encode(const json::Object& meaning) {
     request.typed = *find_member(meaning, "typed")->get_if<bool>();
     request.streams = *find_member(meaning, "streams")->get_if<bool>();
     request.input = *find_member(meaning, "input")->get_if<bool>();
-    request.form = static_cast<BodyForm>(number_of(meaning, "form"));
-    std::vector<shm::LentAttachment> attachments;
-    for (const json::Value& value : *find_member(meaning, "attachments")->get_if<json::Array>()) {
-        const json::Array& one = *value.get_if<json::Array>();
-        attachments.push_back({static_cast<AttachmentKind>(to_number(one[0])), {to_number(one[1]), to_number(one[2])}});
-    }
+    request.form = form;
     return shm::encode_request_frame(request, attachments);
 }
 

@@ -3,7 +3,11 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <optional>
+#include <utility>
+
+#include "tech_renaissance/progress.h"
 
 namespace tr {
 
@@ -26,5 +30,29 @@ struct CallOptions {
     // Whether it may be sent to a second worker if the first one dies during it (SessionOptions::restart).
     bool idempotent = false;
 };
+
+// Stands for a function among the arguments of a call: on_progress([](const Progress& progress) { ... }). It is called
+// in the thread that waits for the call, or dispatches, whenever the handler has said how far it is; not for each time
+// that it says so, but for the last one. What it throws ends the wait: the call is given up, and its caller gets that.
+struct ProgressCallback {
+    std::function<void(const Progress&)> function;
+};
+inline ProgressCallback on_progress(std::function<void(const Progress&)> function) { return {std::move(function)}; }
+
+// Stands for the argument of a call that is an input: PythonSession::open.
+struct Input {};
+inline constexpr Input input;
+
+namespace detail {
+
+// How a typed call is made.
+struct CallSetup {
+    CallOptions options = {};
+    std::function<void(const Progress&)> on_progress = {};
+    bool streams = false;
+    bool input = false;
+};
+
+}  // namespace detail
 
 }  // namespace tr

@@ -35,6 +35,9 @@ public:
     void integers(std::vector<std::int64_t> values);
     void numbers(std::vector<double> values);
 
+    // Of the arguments of a call: values that are sent later, one after another.
+    void input() { put("{\"$in\":0}"); }
+
     void begin_list() { open('['); }
     void end_list() { close(']'); }
     void begin_dict() { open('{'); }

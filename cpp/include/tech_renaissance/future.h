@@ -13,6 +13,7 @@
 
 #include "tech_renaissance/body.h"
 #include "tech_renaissance/codec.h"
+#include "tech_renaissance/progress.h"
 
 namespace tr {
 
@@ -40,7 +41,13 @@ public:
     bool wait_for(std::chrono::milliseconds timeout) const;
     bool is_ready() const;
     void cancel() const;
+    void stop() const;
+    std::optional<Progress> progress() const;
     std::string state() const;
+    // Of a call with an input: sends the next value; false if the call is over.
+    bool push(const Body& value, std::optional<std::chrono::milliseconds> timeout);
+    // Ends the input. The result is got by get().
+    void end_input(std::optional<std::chrono::milliseconds> timeout);
     // Lets go of the call, without waiting.
     void drop() noexcept;
     // Gives the call to `f` in a dispatch after it is done.
@@ -48,6 +55,8 @@ public:
 
 private:
     const std::shared_ptr<Call>& call() const;
+    void wait_once(std::chrono::milliseconds timeout, std::chrono::steady_clock::time_point until);
+    void wait_to_send(std::chrono::milliseconds timeout, std::chrono::steady_clock::time_point until);
 
     std::shared_ptr<Call> call_;
     std::shared_ptr<Door> door_;
@@ -96,6 +105,13 @@ public:
     // Ends this call, wherever it is, and no other. Does not wait: `get` throws CallCancelled once it has ended. If it
     // is in work, that takes the steps of PythonSession::cancel. Does nothing if it is done.
     void cancel() { pending_.cancel(); }
+
+    // Asks the handler to finish early (`self.stopping`), and keeps its answer. A call that has not begun ends like one
+    // that was cancelled. Does not wait, and does nothing if it is done.
+    void stop() { pending_.stop(); }
+
+    // How far the handler says it is, as far as that has come here; nullopt if it has said nothing.
+    std::optional<Progress> progress() const { return pending_.progress(); }
 
     // "queued", "sent", "running" or "done".
     std::string state() const { return pending_.state(); }

@@ -33,7 +33,7 @@ inline constexpr bool is_keyword<Keyword<T>> = true;
 
 // What says how to call, and is no argument.
 template <class T>
-inline constexpr bool is_option = std::is_same_v<T, CallOptions>;
+inline constexpr bool is_option = std::is_same_v<T, CallOptions> || std::is_same_v<T, ProgressCallback>;
 template <class T>
 inline constexpr bool is_positional = !is_keyword<T> && !is_option<T>;
 
@@ -45,43 +45,59 @@ constexpr bool positional_are_first() {
     return are_first;
 }
 
+// Whether it is tr::input, by place or by name.
+template <class T>
+inline constexpr bool is_input = std::is_same_v<T, Input> || std::is_same_v<T, Keyword<Input>>;
+
+template <class T>
+void put_argument(Encoder& encoder, const T& argument) {
+    if constexpr (std::is_same_v<T, Input>)
+        encoder.input();
+    else
+        Codec<T>::put(encoder, argument);
+}
+
 template <class T>
 void put_positional(Encoder& encoder, const T& argument) {
-    if constexpr (is_positional<T>) Codec<T>::put(encoder, argument);
+    if constexpr (is_positional<T>) put_argument(encoder, argument);
 }
 
 template <class T>
 void put_keyword(Encoder& encoder, const T& argument) {
     if constexpr (is_keyword<T>) {
         encoder.key(argument.name);
-        Codec<std::remove_cv_t<std::remove_reference_t<decltype(argument.value)>>>::put(encoder, argument.value);
+        put_argument<std::remove_cv_t<std::remove_reference_t<decltype(argument.value)>>>(encoder, argument.value);
     }
 }
 
 // The text that is the first argument, if it is one.
 template <class First, class... Others>
 std::optional<std::string_view> first_text(const First& first, const Others&...) {
-    if constexpr (is_positional<First>) return TextOf<First>::get(first);
+    if constexpr (is_positional<First> && !is_input<First>) return TextOf<First>::get(first);
     return std::nullopt;
 }
 
 template <class T>
-void take_options(const T& argument, CallOptions& options) {
-    if constexpr (is_option<T>) options = argument;
+void take_options(const T& argument, CallSetup& setup) {
+    if constexpr (std::is_same_v<T, CallOptions>) setup.options = argument;
+    if constexpr (std::is_same_v<T, ProgressCallback>) setup.on_progress = argument.function;
 }
 
-// How to call.
-template <class... T>
-CallOptions options_among(const T&... arguments) {
-    CallOptions options;
-    (take_options(arguments, options), ...);
-    return options;
+// How to call. inputs: how many there have to be.
+template <int inputs, class... T>
+CallSetup setup_among(const T&... arguments) {
+    static_assert(inputs == 1 || ((is_input<T> ? 1 : 0) + ... + 0) == 0,
+                  "a call with tr::input is made by PythonSession::open, which gives what to push into");
+    static_assert(inputs == 0 || ((is_input<T> ? 1 : 0) + ... + 0) == 1, "open takes tr::input exactly once");
+    CallSetup setup;
+    (take_options(arguments, setup), ...);
+    return setup;
 }
 
 }  // namespace detail
 
-// The body of a call's arguments, those by name last; CallOptions are left out. Errors and lifetime as for
-// encode_result.
+// The body of a call's arguments, those by name last; CallOptions and on_progress are left out. Errors and lifetime as
+// for encode_result.
 template <class... T>
 Body encode_call(const T&... arguments) {
     static_assert(detail::positional_are_first<T...>(),

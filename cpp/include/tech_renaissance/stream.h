@@ -122,6 +122,12 @@ public:
     // Ends the call as Future::cancel does, by force if it must be.
     void cancel() { pending_.cancel(); }
 
+    // Asks the generator to finish early: see Future::stop. What it still yields comes, and so does its result.
+    void stop() { pending_.stop(); }
+
+    // See Future::progress.
+    std::optional<Progress> progress() const { return pending_.progress(); }
+
 private:
     // The body of the next item; nullopt at the end of them.
     std::optional<Body> take_next(std::optional<std::chrono::milliseconds> timeout) {

@@ -19,6 +19,7 @@
 #include "tech_renaissance/config.h"
 #include "tech_renaissance/decoder.h"
 #include "tech_renaissance/encoder.h"
+#include "tech_renaissance/keyword.h"
 #include "tech_renaissance/tensor.h"
 
 namespace tr {
@@ -189,7 +190,11 @@ struct Arguments {
 };
 
 Body encode_call(const Arguments& arguments);
-inline Body encode_call(const Arguments& arguments, const CallOptions&) { return encode_call(arguments); }
+template <class... Options>
+Body encode_call(const Arguments& arguments, const Options&...) {
+    static_assert((detail::is_option<Options> && ...), "behind Arguments there is only what says how to call");
+    return encode_call(arguments);
+}
 
 // What a body means as a call. RemoteProtocolError if it breaks a rule.
 Arguments decode_call(const Body& body);

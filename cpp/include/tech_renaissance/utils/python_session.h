@@ -17,10 +17,12 @@
 #include "tech_renaissance/call_options.h"
 #include "tech_renaissance/config.h"
 #include "tech_renaissance/error.h"
+#include "tech_renaissance/exposed.h"
 #include "tech_renaissance/future.h"
 #include "tech_renaissance/keyword.h"
 #include "tech_renaissance/native_handle.h"
 #include "tech_renaissance/post_mortem.h"
+#include "tech_renaissance/push.h"
 #include "tech_renaissance/session_options.h"
 #include "tech_renaissance/stream.h"
 #include "tech_renaissance/tensor.h"
@@ -158,7 +160,8 @@ public:
     // value.
     template <class T = Value, class... Arguments>
     T call(std::string_view command, const Arguments&... arguments) const {
-        return detail::value_of<T>(make_call(command, encode_call(arguments...), detail::options_among(arguments...)));
+        const detail::CallSetup setup = detail::setup_among<0>(arguments...);
+        return detail::value_of<T>(make_call(command, encode_call(arguments...), setup));
     }
 
     // The same without waiting for the result: many calls can be under way. Waits only for a worker that is starting.
@@ -166,7 +169,8 @@ public:
     // makes other calls. Throws as above what concerns the arguments; the future's `get` throws the rest.
     template <class T = Value, class... Arguments>
     Future<T> submit(std::string_view command, const Arguments&... arguments) const {
-        return Future<T>(begin_call(command, encode_call(arguments...), detail::options_among(arguments...)));
+        const detail::CallSetup setup = detail::setup_among<0>(arguments...);
+        return Future<T>(begin_call(command, encode_call(arguments...), setup));
     }
 
     // Calls a command that is a generator, and gives its values as they come:
@@ -177,7 +181,24 @@ public:
     // the values come all at once.
     template <class T = Value, class R = void, class... Arguments>
     Stream<T, R> stream(std::string_view command, const Arguments&... arguments) const {
-        return Stream<T, R>(begin_call(command, encode_call(arguments...), detail::options_among(arguments...), true));
+        detail::CallSetup setup = detail::setup_among<0>(arguments...);
+        setup.streams = true;
+        return Stream<T, R>(begin_call(command, encode_call(arguments...), setup));
+    }
+
+    // Calls a command to which values are sent one after another while it works. tr::input stands for them among the
+    // arguments, by place or by name:
+    //
+    //     auto push = session.open<double>("train", tr::input, kw("rate", 0.1));
+    //     for (const Batch& batch : batches) push.push(batch);
+    //     double loss = push.finish();
+    //
+    // Throws as `submit`.
+    template <class T = Value, class... Arguments>
+    Push<T> open(std::string_view command, const Arguments&... arguments) const {
+        detail::CallSetup setup = detail::setup_among<1>(arguments...);
+        setup.input = true;
+        return Push<T>(begin_call(command, encode_call(arguments...), setup), setup.options.timeout);
     }
 
     // Waits until the worker has been given every call in line, and so goes on by itself; false if it has not been in
@@ -229,6 +250,24 @@ public:
     Tensor calculate(const std::string& command, const std::vector<Tensor>& tensors, std::uint32_t timeout_ms) const;
     Tensor calculate(const std::string& command, const std::vector<Tensor>& tensors, const CallOptions& options) const;
 
+    // ------------------------------------------------------------- callbacks
+
+    // Lets handlers call a function of this program, as `self.host.NAME(...)`: session.expose("price", [](int item) {
+    // return prices.at(item); }). Its arguments and its result are values; void is null, and std::optional arguments
+    // may be left out. It is called in the thread that waits for the handler's call, or dispatches, without any lock.
+    // What it throws is a CommandError in the handler. If the command is not async, nothing else can be waited for in
+    // this session meanwhile (LocalProtocolError "would_wait_for_itself"). LocalProtocolError "bad_name" for a name
+    // that is not one word, or begins with "_".
+    template <class Function>
+    void expose(const std::string& name, Function function) {
+        if constexpr (std::is_same_v<Function, std::nullptr_t>)
+            unexpose(name);
+        else
+            set_exposed(name, detail::exposed_function(std::function(std::move(function))));
+    }
+    // Takes it away again.
+    void unexpose(const std::string& name);
+
     // ------------------------------------------------------------ event loops
 
     // A thread that waits for a call also moves all others on. A program that has an event loop of its own and never
@@ -270,9 +309,9 @@ public:
 private:
     struct Impl;
 
-    Body make_call(std::string_view command, Body arguments, const CallOptions& options) const;
-    detail::Pending begin_call(std::string_view command, Body arguments, const CallOptions& options,
-                               bool streams = false) const;
+    Body make_call(std::string_view command, Body arguments, const detail::CallSetup& setup) const;
+    detail::Pending begin_call(std::string_view command, Body arguments, const detail::CallSetup& setup) const;
+    void set_exposed(const std::string& name, detail::ExposedFunction function);
 
     // Puts an argument of calculate() where it belongs.
     template <class Argument>

@@ -31,12 +31,14 @@ public:
         const Lock lock(mutex_);
         if (!set_) {
             set_.emplace();
-            is_open_ = true;
+            is_open_ = is_used_ = true;
             if (!tasks_.empty()) wake(lock);
         }
         return set_->handle();
     }
     bool is_open() const noexcept { return is_open_; }
+    // Whether there has been a dispatch, or a handle for one.
+    bool is_used() const noexcept { return is_used_; }
 
     // Makes the handle ready until the next rest().
     void wake() {
@@ -86,6 +88,7 @@ public:
         explicit Dispatch(Beacon& beacon) : beacon_(beacon) {
             const Lock lock(beacon_.mutex_);
             ++beacon_.dispatching_;
+            beacon_.is_used_ = true;
         }
         ~Dispatch() {
             const Lock lock(beacon_.mutex_);
@@ -139,6 +142,7 @@ private:
     }
 
     std::atomic<bool> is_open_{false};
+    std::atomic<bool> is_used_{false};
     mutable std::mutex mutex_;  // for everything below
     std::optional<WaitSet> set_;
     bool is_woken_ = false;  // since the last rest

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <exception>
 #include <functional>
 #include <map>
@@ -109,21 +110,77 @@ protected:
         if (call->needs_new_protocol()) check_protocol(call->request);
         if (is_window_full()) return false;
         if (hooks_.switch_output) {
-            if (connection_.state() == State::busy) return false;
-            hooks_.switch_output(message_of(call->request));
+            if (!may_overlap()) return false;
+            hooks_.switch_output(connection_.waiting().empty() ? message_of(call->request) : "");
         }
-        // Notes everything before the worker can get the request, because it may answer or die at once, and because
-        // nothing may fail afterwards.
+        if (try_send_noted(call)) return true;
+        tell_whose_output();
+        return false;
+    }
+
+    // Notes everything before the worker can get the request, because it may answer or die at once, and because nothing
+    // may fail afterwards.
+    bool try_send_noted(const CallPtr& call) {
         call->is_whole = !transport_.can_stream();
         WorkRecord::Entry entry(work_, call);
         Sending sending(*this, call);
-        if (!try_hand_over(call->request, call->attachments)) {
-            if (hooks_.switch_output) hooks_.switch_output("");
-            return false;
-        }
+        if (!try_hand_over(call->request, call->attachments)) return false;
         entry.keep();
         sending.keep();
         return true;
+    }
+
+    // Whether another call may be sent although lines of output belong to calls: not while a handler is at work that
+    // serves nobody else.
+    bool may_overlap() const {
+        if (coroutines_) return true;
+        const auto& waiting = connection_.waiting();
+        return std::all_of(waiting.begin(), waiting.end(), [this](Id id) {
+            const auto found = calls_.find(id);
+            return found != calls_.end() && (found->second->items || found->second->feed || connection_.is_asking(id));
+        });
+    }
+    // Lines belong to the only call under way.
+    void tell_whose_output() {
+        if (!hooks_.switch_output) return;
+        const auto& waiting = connection_.waiting();
+        const auto found = waiting.size() == 1 ? calls_.find(waiting.front()) : calls_.end();
+        hooks_.switch_output(found == calls_.end() ? "" : message_of(found->second->request));
+    }
+
+    // What is to be sent beside a request.
+    struct Outgoing {
+        CallPtr call;  // of an item
+        std::variant<Answer, InputItem> frame;
+    };
+
+    // Sends that, as far as there is room. What the worker no longer waits for is dropped.
+    void send_outgoing() {
+        while (!outgoing_.empty()) {
+            if (is_expected(outgoing_.front())) {
+                const auto send = [this](const auto& frame) { return try_send_beside(frame); };
+                if (!reaching_worker([&] { return std::visit(send, outgoing_.front().frame); })) return;
+            }
+            outgoing_.pop_front();
+        }
+    }
+    bool is_expected(const Outgoing& next) const {
+        if (const auto* answer = std::get_if<Answer>(&next.frame)) return connection_.is_asking(answer->id);
+        return calls_.count(*next.call->request.id) != 0 && !is_over(*next.call);
+    }
+    bool try_send_beside(const InputItem& item) { return transport_.try_send_item(item); }
+    bool try_send_beside(const Answer& answer) {
+        if (!transport_.try_send_answer(answer)) return false;
+        connection_.sent_answer(answer.id);
+        return true;
+    }
+
+    // Tells a handler that nobody will answer it.
+    void refuse_ask(Id id, const std::string& name) {
+        Answer answer{id};
+        answer.result = "error";
+        answer.failure = Failure{"cancelled", "nobody waits for the call that asks for '" + name + "'", "", ""};
+        outgoing_.push_back({nullptr, std::move(answer)});
     }
 
     // Notes a call as sent, and forgets it again unless it is kept.
@@ -233,8 +290,12 @@ protected:
     Connection connection_;
     std::map<Id, CallPtr> calls_;  // under way, with someone waiting
     std::vector<CallPtr> owing_;   // whose worker is to be told that it may send more items
+    std::deque<Outgoing> outgoing_;
+    bool has_news_ = false;       // whether a handler has said or asked something since the last dispatch
+    std::vector<CallPtr> newsy_;  // whose, if there are dispatches
     std::size_t window_ = widest_window;
     std::int64_t protocol_ = protocol_version;  // that the worker speaks
+    bool coroutines_ = false;                   // whether it serves many calls at once
     bool over_ = false;                         // whether the process has ended
     std::exception_ptr broken_;                 // why nothing more can be received; null if it can
     bool ending_ = false;
@@ -248,6 +309,7 @@ private:
         connection_.received_ready();
         window_ = ready.window;
         protocol_ = ready.protocol;
+        coroutines_ = ready.coroutines;
         was_ready_ = true;
         work_.set_ready();
     }
@@ -267,6 +329,38 @@ private:
                 "bad_state", "the worker sent an item to '" + call->request.command + "' for which it had no credit");
         }
     }
+    // What a handler says or asks is for whoever waits for the call, or dispatches.
+    void take(Told& told) {
+        connection_.received_beside(told.id, "Progress");
+        const CallPtr call = wanted(*told.id);
+        if (!call) return;
+        call->begin_talk().say(std::move(told.progress), call->on_progress != nullptr);
+        if (call->has_news()) note_news(call);
+    }
+    void take(Ask& ask) {
+        connection_.received_ask(ask.id);
+        const CallPtr call = wanted(*ask.id);
+        if (!call) return refuse_ask(*ask.id, ask.name);
+        call->begin_talk().ask(std::move(ask));
+        note_news(call);
+    }
+    void note_news(const CallPtr& call) {
+        has_news_ = true;
+        if (!hooks_.beacon || !hooks_.beacon->is_used()) return;
+        if (newsy_.empty() || newsy_.back() != call) newsy_.push_back(call);
+        hooks_.beacon->wake();
+    }
+    void take(Granted& granted) {
+        connection_.received_beside(granted.id, "Credit");
+        const auto found = calls_.find(*granted.id);
+        if (found != calls_.end() && found->second->feed) found->second->feed->grant(granted.count);
+    }
+    // The call with this id, unless nobody wants to hear of it.
+    CallPtr wanted(Id id) const {
+        const auto found = calls_.find(id);
+        return found == calls_.end() || found->second->cancelled || ending_ ? nullptr : found->second;
+    }
+
     void take(Reply& reply) {
         const CallPtr call = take_response(reply.response.id);
         last_failed_ = reply.response.error.has_value();
@@ -275,6 +369,7 @@ private:
         // An answer after the end counts as one after the first step, even if we have not taken that step yet.
         if (call->cancelled) return call->fail(ended_call(call->request, EndReason::cancel, late(reply.response)));
         if (call->is_overdue()) return call->fail(ended_call(call->request, EndReason::deadline, late(reply.response)));
+        if (call->stopped && is_refusal(reply.response)) return call->fail(unbegun(*call, EndReason::cancel));
         if (was_left_open(*call, reply.response)) return call->fail(left_error());
         if (reply.response.command.empty()) reply.response.command = call->request.command;
         call->answer(std::move(reply));
@@ -308,8 +403,9 @@ private:
     CallPtr take_response(std::optional<Id> id) {
         connection_.received_response(id);
         work_.answered(*id);
-        if (hooks_.switch_output) hooks_.switch_output("");
-        return ending_ ? nullptr : forget(*id);  // the call ends with its worker
+        CallPtr call = ending_ ? nullptr : forget(*id);  // the call ends with its worker
+        tell_whose_output();
+        return call;
     }
 
     // The calls that the worker had not begun, and idempotent ones.
@@ -320,6 +416,7 @@ private:
         for (const Id id : waiting) {
             const auto found = calls_.find(id);
             if (found == calls_.end() || found->second->abandoned || found->second->cancelled) continue;
+            if (found->second->stopped || found->second->was_partly_served()) continue;
             const bool has_begun =
                 std::any_of(begun.begin(), begun.end(), [id](const Begun& one) { return one.id == id; });
             if (has_begun && !found->second->idempotent) continue;

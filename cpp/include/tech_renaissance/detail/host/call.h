@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdint>
 #include <exception>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -14,8 +15,11 @@
 
 #include "tech_renaissance/detail/base/deadline.h"
 #include "tech_renaissance/detail/host/beacon.h"
+#include "tech_renaissance/detail/host/feed.h"
 #include "tech_renaissance/detail/host/items.h"
+#include "tech_renaissance/detail/host/talk.h"
 #include "tech_renaissance/detail/transport/transport.h"
+#include "tech_renaissance/progress.h"
 
 namespace tr::detail {
 
@@ -31,6 +35,11 @@ class Book;
 // exchange that sent it, or whoever ends it.
 class Call {
 public:
+    Call() = default;
+    Call(const Call&) = delete;
+    Call& operator=(const Call&) = delete;
+    ~Call() { delete talk_.load(); }
+
     Request request;
     std::vector<PlacedAttachment> attachments;
     std::optional<Clock::time_point> deadline;
@@ -41,6 +50,12 @@ public:
     std::unique_ptr<Items> items;
     // Whether its items come all at once, in its answer.
     bool is_whole = false;
+    // Of a call that has an input; null of any other.
+    std::unique_ptr<Feed> feed;
+    // Until its input has been gathered, where it is sent at once; else null.
+    std::unique_ptr<GatheredInput> gathered;
+    // Who is told how far it is; may be empty.
+    std::function<void(const Progress&)> on_progress;
 
     // Whether it may stay in line, so that whoever makes it does not wait for room.
     bool stays_in_line = false;
@@ -55,6 +70,8 @@ public:
     std::atomic<bool> abandoned{false};
     // Whether its caller has cancelled it, so that it is not handed over, and its answer no longer counts.
     std::atomic<bool> cancelled{false};
+    // Whether it was asked to finish early, so that it is not handed over.
+    std::atomic<bool> stopped{false};
 
     void set_deadline(Clock::time_point when) {
         using std::chrono::nanoseconds;
@@ -69,7 +86,24 @@ public:
     // Whether an item of it can be taken.
     bool has_item() const noexcept { return items && !items->empty(); }
 
-    bool done() const { return progress_.load(std::memory_order_acquire) == done_now; }
+    // What its handler has said and asked; null if nothing.
+    Talk* talk() const noexcept { return talk_.load(std::memory_order_acquire); }
+    // REQUIRES: one thread at a time.
+    Talk& begin_talk() {
+        if (talk() == nullptr) talk_.store(new Talk, std::memory_order_release);
+        return *talk();
+    }
+    // Whether its handler has said or asked something that nobody has dealt with.
+    bool has_news() const noexcept { return talk() != nullptr && talk()->has_news(); }
+
+    // Whether whoever waits for it has something to do.
+    bool is_of_interest() const noexcept { return done() || has_item() || has_news() || (feed && feed->has_credit()); }
+    // Whether something of it was given away, so that no other worker can begin it again.
+    bool was_partly_served() const {
+        return (feed && feed->was_taken_from()) || (talk() != nullptr && talk()->was_asked());
+    }
+
+    bool done() const noexcept { return stage_.load(std::memory_order_acquire) == done_now; }
     void answer(Reply reply) {
         attachments.clear();
         reply_ = std::move(reply);
@@ -85,7 +119,7 @@ public:
         beacon_ = std::move(beacon);
         task_ = std::move(task);
         int before = under_way;
-        if (!progress_.compare_exchange_strong(before, listened_to)) beacon_->add(std::move(task_));
+        if (!stage_.compare_exchange_strong(before, listened_to)) beacon_->add(std::move(task_));
     }
 
     // REQUIRES: done(); call it only once. Throws what the call failed with, and does not keep it.
@@ -100,12 +134,13 @@ private:
     static constexpr int done_now = 2;
 
     void set_done() {
-        if (progress_.exchange(done_now) == listened_to) beacon_->add(std::move(task_));
+        if (stage_.exchange(done_now) == listened_to) beacon_->add(std::move(task_));
     }
 
+    std::atomic<Talk*> talk_{nullptr};
     std::optional<Reply> reply_;
     std::exception_ptr error_;
-    std::atomic<int> progress_{under_way};
+    std::atomic<int> stage_{under_way};
     std::shared_ptr<Beacon> beacon_;
     Beacon::Task task_;
 };

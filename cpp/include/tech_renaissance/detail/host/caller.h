@@ -16,7 +16,10 @@
 
 #include "tech_renaissance/body.h"
 #include "tech_renaissance/call_options.h"
+#include "tech_renaissance/detail/host/attend.h"
+#include "tech_renaissance/detail/host/callback.h"
 #include "tech_renaissance/detail/host/deadline_watch.h"
+#include "tech_renaissance/detail/host/exposed.h"
 #include "tech_renaissance/detail/host/ladder.h"
 #include "tech_renaissance/detail/host/launched_worker.h"
 #include "tech_renaissance/detail/host/life.h"
@@ -92,14 +95,17 @@ public:
 
     // A typed call. Copies what the body is a view of. Throws LocalProtocolError bad_message for the name of a command;
     // ArenaFull.
-    CallPtr make_call(std::string_view command, Body arguments, const CallOptions& options, bool streams = false) {
+    CallPtr make_call(std::string_view command, Body arguments, const CallSetup& setup) {
         life_.check_ours();
         check_command(command);
-        const CallPtr call = make_call({std::string(command), std::move(arguments.text), std::nullopt}, options);
+        const CallPtr call = make_call({std::string(command), std::move(arguments.text), std::nullopt}, setup.options);
+        call->on_progress = setup.on_progress;
         call->request.typed = true;
         call->request.form = arguments.form;
-        call->request.streams = streams;
-        if (streams) call->items = std::make_unique<Items>();
+        call->request.streams = setup.streams;
+        if (setup.streams) call->items = std::make_unique<Items>();
+        call->request.input = setup.input;
+        if (setup.input) call->feed = std::make_unique<Feed>();
         for (const Attachment& one : arguments.attachments) call->attachments.push_back(life_.transport().place(one));
         return call;
     }
@@ -151,6 +157,7 @@ public:
     }
     Reply fetch(const CallPtr& call, const CallOptions& options) {
         require_answer(*call);
+        Callback::check_may_wait(beacon().get());
         const Milliseconds timeout = timeout_of(options);
         const Clock::time_point until = submit(call, timeout, [] {});
         try {
@@ -172,18 +179,98 @@ public:
 
     // Waits for the reply to a call that is under way. Throws TimedOut, or what ended the call.
     Reply answer(const CallPtr& call, Clock::time_point until, Milliseconds timeout) {
-        if (!wait(call, until)) throw_timed_out(*call, timeout);
-        return take(call);
+        while (true) {
+            if (!wait(call, until)) throw_timed_out(*call, timeout);
+            const std::exception_ptr thrown =
+                attend(call, *exposed_, beacon().get(), [this](auto action) { action(*this); });
+            if (thrown) std::rethrow_exception(thrown);
+            if (call->done()) return take(call);
+        }
     }
 
-    // Waits until a call is done, or has an item; false after the timeout.
+    // Waits until a call is done, or has something for whoever waits; false after the timeout. Throws
+    // LocalProtocolError would_wait_for_itself.
     bool wait(const CallPtr& call, Clock::time_point until) {
-        while (!call->done() && !call->has_item()) {
+        while (!call->is_of_interest()) {
+            Callback::check_may_wait(beacon().get());
             const WorkerPtr worker = this->worker();
             wait_once(call, *worker, until);
-            if (!call->done() && !call->has_item() && Clock::now() >= until) return false;
+            if (!call->is_of_interest() && Clock::now() >= until) return false;
         }
         return true;
+    }
+
+    // The functions that workers may call.
+    const std::shared_ptr<Exposed>& exposed() const noexcept { return exposed_; }
+
+    // Answers what the handler of a call has asked.
+    void send_answer(const CallPtr& call, const Outcome& outcome) const {
+        Answer answer{*call->request.id};
+        answer.failure = outcome.failure;
+        try {
+            if (!answer.failure) {
+                const Body& value = outcome.result.value;
+                for (const Attachment& one : value.attachments)
+                    answer.attachments.push_back(life_.transport().place(one));
+                answer.form = value.form;
+                answer.result = value.text;
+            }
+        } catch (const TRException&) {
+            answer.failure = Exposed::failure_of(std::current_exception());
+        }
+        if (answer.failure) {
+            answer.attachments.clear();
+            answer.form = BodyForm::Text;
+            answer.result = "error";
+        }
+        const WorkerPtr worker = this->worker();
+        if (call->exchange == &worker->exchange()) worker->exchange().send_answer(std::move(answer));
+    }
+
+    // A value for the input of a call.
+    InputItem place_item(const Call& call, const Body& value) const {
+        InputItem item{*call.request.id, value.form, value.text, {}};
+        for (const Attachment& one : value.attachments) item.attachments.push_back(life_.transport().place(one));
+        return item;
+    }
+
+    // Sends that, or the end of the input; false if the worker cannot take it at the moment, or the call is over.
+    bool send_item(const CallPtr& call, const InputItem& item) const {
+        const WorkerPtr worker = this->worker();
+        return call->exchange == &worker->exchange() && worker->exchange().send_item(call, item);
+    }
+
+    // Waits until the worker has the call, or it is done or has something for whoever waits; false after the timeout.
+    bool wait_sent(const CallPtr& call, Clock::time_point until) {
+        Callback::check_may_wait(beacon().get());
+        wait_once(call, *worker(), until);
+        return call->exchange != nullptr || call->is_of_interest() || Clock::now() < until;
+    }
+
+    // Whether the worker takes what is sent while a call is in work. Waits until it is ready.
+    bool can_stream() const {
+        ready_worker();
+        return life_.transport().can_stream();
+    }
+
+    // Asks a call to finish early; one that has not begun is over. Does not wait.
+    void stop(const CallPtr& call) {
+        if (call->done() || call->cancelled) return;
+        const WorkerPtr worker = life_.worker();
+        if (life_.queue().end(*call, unbegun(*call, EndReason::cancel))) {
+            if (supervisor_) supervisor_->worker_ended();
+            if (worker) worker->exchange().wake();
+            return;
+        }
+        if (worker && call->exchange == &worker->exchange()) worker->exchange().stop(call);
+    }
+
+    // What on_progress has thrown is the end of the call; false if that is over by now.
+    bool give_up(const CallPtr& call, const std::exception_ptr& error) const {
+        call->abandoned = true;
+        if (life_.queue().end(*call, error)) return true;
+        const WorkerPtr worker = this->worker();
+        return call->exchange == &worker->exchange() && worker->exchange().give_up(call, error);
     }
 
     // Items of a call that streams have been taken, so that the worker may send more.
@@ -225,10 +312,11 @@ public:
 
     const std::shared_ptr<Beacon>& beacon() const noexcept { return life_.beacon(); }
 
-    // Gives what has come to its calls. Does not wait.
-    void dispatch() const {
+    // Gives what has come to its calls, and returns those that have news. Does not wait.
+    std::vector<CallPtr> dispatch() const {
         if (const WorkerPtr worker = life_.worker()) return worker->exchange().dispatch();
         if (beacon()->is_open()) beacon()->rest();
+        return {};
     }
 
     // Whether a call is done, after taking in what has come.
@@ -367,6 +455,7 @@ private:
     Life& life_;
     std::unique_ptr<DeadlineWatch> deadlines_;
     std::shared_ptr<Supervisor> supervisor_;
+    const std::shared_ptr<Exposed> exposed_ = std::make_shared<Exposed>();
     std::atomic<std::int64_t> next_id_{1};
 };
 

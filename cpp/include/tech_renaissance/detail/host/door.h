@@ -3,9 +3,14 @@
 
 #include <condition_variable>
 #include <cstddef>
+#include <exception>
+#include <memory>
 #include <mutex>
 
+#include "tech_renaissance/detail/host/attend.h"
+#include "tech_renaissance/detail/host/beacon.h"
 #include "tech_renaissance/detail/host/caller.h"
+#include "tech_renaissance/detail/host/exposed.h"
 #include "tech_renaissance/detail/system/forks.h"
 #include "tech_renaissance/error.h"
 
@@ -15,7 +20,22 @@ namespace tr::detail {
 class Door {
 public:
     // REQUIRES: close() is called before the caller's end, except in a fork.
-    explicit Door(Caller& caller) : caller_(&caller) {}
+    explicit Door(Caller& caller) : caller_(&caller), beacon_(caller.beacon()), exposed_(caller.exposed()) {}
+
+    // Of the session, and still there after its end.
+    const std::shared_ptr<Beacon>& beacon() const noexcept { return beacon_; }
+
+    // Runs what the handler of a call says and asks: see detail::attend. No visit lasts meanwhile, because that may end
+    // the session.
+    std::exception_ptr attend(const CallPtr& call) {
+        return detail::attend(call, *exposed_, beacon_.get(), [this](auto action) {
+            try {
+                const Visit session(*this);
+                action(*session.caller());
+            } catch (const SessionClosed&) {  // and with it the call
+            }
+        });
+    }
 
     // While it exists, the session does.
     class Visit {
@@ -34,7 +54,8 @@ public:
         Visit(const Visit&) = delete;
         Visit& operator=(const Visit&) = delete;
 
-        Caller* operator->() const noexcept { return door_.caller_; }
+        Caller* operator->() const noexcept { return caller(); }
+        Caller* caller() const noexcept { return door_.caller_; }
 
     private:
         Door& door_;
@@ -66,6 +87,8 @@ private:
     }
 
     Caller* const caller_;
+    const std::shared_ptr<Beacon> beacon_;
+    const std::shared_ptr<Exposed> exposed_;
     const unsigned generation_ = fork_generation();
     std::mutex mutex_;  // for everything below
     std::condition_variable left_;

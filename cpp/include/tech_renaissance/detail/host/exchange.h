@@ -20,6 +20,7 @@
 #include "tech_renaissance/detail/host/book.h"
 #include "tech_renaissance/detail/host/call.h"
 #include "tech_renaissance/detail/host/call_queue.h"
+#include "tech_renaissance/detail/host/callback.h"
 #include "tech_renaissance/detail/host/work_record.h"
 #include "tech_renaissance/detail/protocol/connection.h"
 #include "tech_renaissance/detail/transport/transport.h"
@@ -87,9 +88,9 @@ public:
         return until([&] { return call->exchange != nullptr || call->done() || over_; }, timeout);
     }
 
-    // Waits until the call is done, has an item, or no longer belongs to this exchange; false after the timeout. The
-    // exchange keeps the call: abandon it, or wait again. A call whose deadline passes before its turn is done at that
-    // moment.
+    // Waits until the call is done, has something for whoever waits, or no longer belongs to this exchange; false after
+    // the timeout. The exchange keeps the call: abandon it, or wait again. A call whose deadline passes before its turn
+    // is done at that moment.
     bool wait(const CallPtr& call, Milliseconds timeout) {
         const Clock::time_point deadline = deadline_after(timeout);
         if (call->deadline && *call->deadline < deadline) {
@@ -106,7 +107,50 @@ public:
         grant_credit();
     }
 
-    // Nobody wants more of a call that streams: its generator is closed, and nothing else is done to the worker.
+    // Answers what a handler has asked. Dropped if that no longer waits.
+    void send_answer(Answer answer) {
+        const Lock lock(mutex_);
+        if (closed_) return;
+        outgoing_.push_back({nullptr, std::move(answer)});
+        send_outgoing();
+    }
+
+    // Sends a value of the input of a call, or its end, which needs no credit; false if the worker takes none at the
+    // moment, or the call is over.
+    bool send_item(const CallPtr& call, const InputItem& item) {
+        const Lock lock(mutex_);
+        if (is_over(*call) || closed_ || (!item.is_last && !call->feed->has_credit())) return false;
+        item.is_last ? call->feed->end() : call->feed->take_credit();
+        outgoing_.push_back({call, item});
+        send_outgoing();
+        return true;
+    }
+
+    // Asks a call that was sent to finish early. If the worker has not begun it, it is over.
+    void stop(const CallPtr& call) {
+        const Id id = *call->request.id;
+        const Lock lock(mutex_);
+        if (is_over(*call) || calls_.count(id) == 0 || call->cancelled) return;
+        call->stopped = true;
+        transport_.ask_to_stop(id);
+        // The worker stores what it begins before it looks at the list.
+        std::atomic_thread_fence(std::memory_order_seq_cst);
+        if (is_in_work(id)) return;
+        calls_.erase(id);
+        end(*call, unbegun(*call, EndReason::cancel));
+    }
+
+    // Gives a call up for good, without doing anything else to the worker; its answer is this error. False if it is
+    // over.
+    bool give_up(const CallPtr& call, std::exception_ptr error) {
+        const Lock lock(mutex_);
+        if (is_over(*call) || calls_.erase(*call->request.id) == 0) return false;
+        transport_.give_up(*call->request.id);
+        end(*call, std::move(error));
+        return true;
+    }
+
+    // Nobody wants more of a call that streams or has an input: it is given up, and nothing else is done to the worker.
     void close_stream(const CallPtr& call) {
         const Lock lock(mutex_);
         if (is_over(*call) || calls_.erase(*call->request.id) == 0) return;
@@ -198,6 +242,7 @@ public:
 
     // Waits until every call is answered; false after the timeout. Throws what ended the worker.
     bool wait_idle(Milliseconds timeout) {
+        check_may_wait();
         return until_served(
             [this] {
                 if (connection_.state() == State::busy) return false;
@@ -209,6 +254,7 @@ public:
 
     // Waits until no call is in line; false after the timeout. Throws what ended the worker.
     bool wait_flushed(Milliseconds timeout) {
+        check_may_wait();
         return until_served(
             [this] {
                 check_usable();
@@ -217,10 +263,12 @@ public:
             deadline_after(timeout));
     }
 
-    // Nobody waits for this call any longer: its response will be discarded.
+    // Nobody waits for this call any longer: its response will be discarded, and its handler gets no more answers.
     void abandon(const CallPtr& call) {
         const Lock lock(mutex_);
-        calls_.erase(*call->request.id);
+        if (calls_.erase(*call->request.id) == 0 || call->talk() == nullptr) return;
+        if (const std::optional<Ask> ask = call->talk()->take_ask()) refuse_ask(*ask->id, ask->name);
+        if (!closed_) send_outgoing();
     }
 
     // Asks the worker to leave, waiting for its start and for room; true once it has been asked, or has ended.
@@ -244,6 +292,9 @@ public:
         ending_ = true;
     }
 
+    // Throws LocalProtocolError would_wait_for_itself in a function for which the worker waits.
+    void check_may_wait() const { Callback::check_may_wait(hooks_.beacon.get()); }
+
     // The session's beacon has been opened: from now on it shows when there is something to read while nobody does.
     // Throws LaunchError launch_failed.
     void attach() {
@@ -255,16 +306,17 @@ public:
         if (!reading_) arm();
     }
 
-    // Gives what has come to its calls. Does not wait, and leaves the rest for another time if there is much. Does
-    // nothing while another thread reads.
-    void dispatch() {
+    // Gives what has come to its calls, and returns those that have news. Does not wait, and leaves the rest for
+    // another time if there is much. Reads nothing while another thread does.
+    std::vector<CallPtr> dispatch() {
         Lock lock(mutex_);
-        if (!is_armed_ && hooks_.beacon->is_open()) hooks_.beacon->rest();
-        const Arming arming(*this);
-        for (int count = 0; count < most_at_once; ++count) {
-            send_waiting();
-            if (reading_ || closed_ || broken_ || !read(lock, Milliseconds(0))) return;
+        read_some(lock);
+        std::vector<CallPtr> with_news = std::exchange(newsy_, {});
+        if (!std::exchange(has_news_, false)) return with_news;
+        for (const auto& [id, call] : calls_) {
+            if (call->has_news()) with_news.push_back(call);
         }
+        return with_news;
     }
 
     // The worker has ended: fails every waiting call, and makes sure that no thread is in the transport.
@@ -314,7 +366,7 @@ private:
     }
 
     bool wait_over(const CallPtr& call, Clock::time_point deadline) {
-        if (until([&] { return is_over(*call) || call->has_item(); }, left_until(deadline))) return true;
+        if (until([&] { return is_over(*call) || call->is_of_interest(); }, left_until(deadline))) return true;
         // Whoever ends a call settles it, even if nothing more can be received.
         Lock lock(mutex_);
         if (closed_ || broken_) changed_.wait_until(lock, deadline, [&] { return is_over(*call); });
@@ -388,6 +440,16 @@ private:
     void send_waiting() {
         send_queued();
         if (!owing_.empty() && !closed_) grant_credit();
+        if (!outgoing_.empty() && !closed_) send_outgoing();
+    }
+
+    void read_some(Lock& lock) {
+        if (!is_armed_ && hooks_.beacon->is_open()) hooks_.beacon->rest();
+        const Arming arming(*this);
+        for (int count = 0; count < most_at_once; ++count) {
+            send_waiting();
+            if (reading_ || closed_ || broken_ || !read(lock, Milliseconds(0))) return;
+        }
     }
 
     // Arms the beacon in the end, if nobody reads then. REQUIRES: the lock, in the end, too.

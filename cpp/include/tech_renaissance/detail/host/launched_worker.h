@@ -98,6 +98,7 @@ public:
     // Asks it to leave and waits for the end of the process; false if it is still running.
     bool leave(std::chrono::milliseconds timeout) {
         const Clock::time_point deadline = deadline_after(timeout);
+        if (is_alive()) exchange_.check_may_wait();
         if (is_alive() && exchange_.ask_to_leave(timeout)) exchange_.wait_left(left_until(deadline));
         return process_.wait(deadline);
     }

@@ -16,6 +16,7 @@
 #include "tech_renaissance/detail/host/call.h"
 #include "tech_renaissance/detail/host/caller.h"
 #include "tech_renaissance/detail/host/door.h"
+#include "tech_renaissance/detail/surface/gathered_input.h"
 #include "tech_renaissance/detail/surface/reply.h"
 #include "tech_renaissance/error.h"
 #include "tech_renaissance/future.h"
@@ -42,7 +43,7 @@ TR_INLINE void Pending::drop() noexcept {
     if (!call || call->done() || !door_->is_ours()) return;
     try {
         const Door::Visit session(*door_);
-        call->items ? session->close_stream(call) : session->abandon(call);
+        call->items || call->feed ? session->close_stream(call) : session->abandon(call);
     } catch (const std::exception&) {  // the session has ended
     }
 }
@@ -52,27 +53,39 @@ TR_INLINE const CallPtr& Pending::call() const {
     return call_;
 }
 
+// Until the call is done, or has something for whoever waits, which is then dealt with. Without a visit in the end,
+// because a function of the program may end the session.
+TR_INLINE void Pending::wait_once(std::chrono::milliseconds timeout, Clock::time_point until) {
+    const CallPtr call = call_;
+    if (!call->is_of_interest()) {
+        const Door::Visit session(*door_);
+        if (!session->wait(call, until)) session->throw_timed_out(*call, timeout);
+    }
+    if (const std::exception_ptr thrown = door_->attend(call)) {
+        call_ = nullptr;
+        std::rethrow_exception(thrown);
+    }
+}
+
 TR_INLINE Body Pending::get(std::optional<std::chrono::milliseconds> timeout) {
     using std::chrono::milliseconds;
     const milliseconds longest = timeout.value_or(timeout_.value_or(milliseconds::max()));
     const CallPtr call = this->call();
-    if (call->done()) {
-        call_ = nullptr;
-        return body_of(call->take());
-    }
-    const Door::Visit session(*door_);
-    if (!session->wait(call, deadline_after(longest))) session->throw_timed_out(*call, longest);
+    const Clock::time_point until = deadline_after(longest);
+    const bool had_to_wait = !call->done();
+    while (!call->done() || call->has_news()) wait_once(longest, until);
     call_ = nullptr;
-    return body_of(session->take(call));
+    if (had_to_wait && !door_->is_closed()) return body_of(Door::Visit(*door_)->take(call));
+    return body_of(call->take());
 }
 
 TR_INLINE std::optional<Body> Pending::next(std::optional<std::chrono::milliseconds> timeout) {
     using std::chrono::milliseconds;
     const milliseconds longest = timeout.value_or(timeout_.value_or(milliseconds(default_timeout_ms)));
-    const CallPtr& call = this->call();
-    if (!call->done() && !call->has_item()) {
-        const Door::Visit session(*door_);
-        if (!session->wait(call, deadline_after(longest))) session->throw_timed_out(*call, longest);
+    const CallPtr call = this->call();
+    if (!call->has_item() || call->has_news()) {
+        const Clock::time_point until = deadline_after(longest);
+        while ((!call->done() && !call->has_item()) || call->has_news()) wait_once(longest, until);
     }
     std::optional<Body> item = call->items->take();
     if (call->items->owes() && !call->done()) {
@@ -85,12 +98,67 @@ TR_INLINE std::optional<Body> Pending::next(std::optional<std::chrono::milliseco
     return item;
 }
 
+TR_INLINE bool Pending::push(const Body& value, std::optional<std::chrono::milliseconds> timeout) {
+    using std::chrono::milliseconds;
+    const milliseconds longest = timeout.value_or(milliseconds(default_timeout_ms));
+    const CallPtr call = this->call();
+    if (call->done()) return false;
+    InputItem item = Door::Visit(*door_)->place_item(*call, value);
+    if (call->gathered) {
+        gather(*call, value, std::move(item.attachments));
+        return true;
+    }
+    const Clock::time_point until = deadline_after(longest);
+    while (!call->done()) {
+        {
+            const Door::Visit session(*door_);
+            if (!call->has_news() && session->send_item(call, item)) return true;
+        }
+        wait_to_send(longest, until);
+    }
+    return false;
+}
+
+TR_INLINE void Pending::end_input(std::optional<std::chrono::milliseconds> timeout) {
+    using std::chrono::milliseconds;
+    const milliseconds longest = timeout.value_or(milliseconds(default_timeout_ms));
+    const CallPtr call = this->call();
+    if (call->done()) return;
+    if (call->gathered) {
+        put_into_arguments(*call);
+        call->feed->end();
+        return Door::Visit(*door_)->put_in_line(call);
+    }
+    InputItem last{*call->request.id};
+    last.is_last = true;
+    const Clock::time_point until = deadline_after(longest);
+    while (!call->done()) {
+        if (Door::Visit(*door_)->send_item(call, last)) return;
+        wait_to_send(longest, until);
+    }
+}
+
+// Until the worker takes something for the call, or there is something to do, which is then done.
+TR_INLINE void Pending::wait_to_send(std::chrono::milliseconds timeout, Clock::time_point until) {
+    const CallPtr call = call_;
+    if (call->exchange == nullptr) {
+        const Door::Visit session(*door_);
+        if (!session->wait_sent(call, until)) session->throw_timed_out(*call, timeout);
+    }
+    if (call->exchange != nullptr || call->done()) wait_once(timeout, until);
+}
+
 TR_INLINE bool Pending::is_whole() const { return call()->is_whole; }
 
 TR_INLINE bool Pending::wait_for(std::chrono::milliseconds timeout) const {
-    if (call()->done()) return true;
-    const Door::Visit session(*door_);
-    return session->wait(call_, deadline_after(timeout));
+    const CallPtr call = this->call();
+    const Clock::time_point until = deadline_after(timeout);
+    while (!call->done()) {
+        if (!Door::Visit(*door_)->wait(call, until)) return false;
+        if (call->has_item() && !call->has_news()) return true;
+        if (const std::exception_ptr thrown = door_->attend(call)) std::rethrow_exception(thrown);
+    }
+    return true;
 }
 
 TR_INLINE bool Pending::is_ready() const {
@@ -110,6 +178,23 @@ TR_INLINE void Pending::on_done(std::function<void(Pending)> f) {
     std::shared_ptr<Beacon> beacon = Door::Visit(*door_)->beacon();
     auto done = std::make_shared<Pending>(std::move(*this));
     call->when_done(std::move(beacon), [f = std::move(f), done] { f(std::move(*done)); });
+}
+
+TR_INLINE void Pending::stop() const {
+    if (!call_ || call_->done()) return;
+    const Door::Visit session(*door_);
+    session->stop(call_);
+}
+
+TR_INLINE std::optional<Progress> Pending::progress() const {
+    const CallPtr& call = this->call();
+    if (!call->done() && door_->is_ours()) {
+        try {
+            Door::Visit(*door_)->is_done(call);  // takes in what has come
+        } catch (const SessionClosed&) {         // what came before counts
+        }
+    }
+    return call->talk() ? call->talk()->newest() : std::nullopt;
 }
 
 TR_INLINE std::string Pending::state() const {

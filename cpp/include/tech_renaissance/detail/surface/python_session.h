@@ -19,6 +19,7 @@
 #include "tech_renaissance/config.h"
 #include "tech_renaissance/detail/base/deadline.h"
 #include "tech_renaissance/detail/base/names.h"
+#include "tech_renaissance/detail/base/utf8.h"
 #include "tech_renaissance/detail/host/beacon.h"
 #include "tech_renaissance/detail/host/caller.h"
 #include "tech_renaissance/detail/host/door.h"
@@ -323,30 +324,54 @@ TR_INLINE Tensor PythonSession::calculate(const std::string& command, const std:
     return detail::tensors_of(caller.fetch(call, options)).front();
 }
 
-TR_INLINE Body PythonSession::make_call(std::string_view command, Body arguments, const CallOptions& options) const {
+TR_INLINE Body PythonSession::make_call(std::string_view command, Body arguments,
+                                        const detail::CallSetup& setup) const {
     detail::Caller& caller = impl_->caller;
-    return detail::body_of(caller.fetch(caller.make_call(command, std::move(arguments), options), options));
+    return detail::body_of(caller.fetch(caller.make_call(command, std::move(arguments), setup), setup.options));
 }
 
 TR_INLINE detail::Pending PythonSession::begin_call(std::string_view command, Body arguments,
-                                                    const CallOptions& options, bool streams) const {
-    const detail::CallPtr call = impl_->caller.make_call(command, std::move(arguments), options, streams);
-    impl_->caller.put_in_line(call);
-    return {call, impl_->door, options.timeout};
+                                                    const detail::CallSetup& setup) const {
+    const detail::CallPtr call = impl_->caller.make_call(command, std::move(arguments), setup);
+    if (setup.input && !impl_->caller.can_stream())
+        call->gathered = std::make_unique<detail::GatheredInput>();
+    else
+        impl_->caller.put_in_line(call);
+    return {call, impl_->door, setup.options.timeout};
 }
 
 TR_INLINE bool PythonSession::flush(std::uint32_t timeout_ms) const {
     return impl_->caller.ready_worker()->exchange().wait_flushed(std::chrono::milliseconds(timeout_ms));
 }
 
+// ----------------------------------------------------------------- callbacks
+
+TR_INLINE void PythonSession::set_exposed(const std::string& name, detail::ExposedFunction function) {
+    if (name.empty() || name[0] == '_' || name.find_first_of(detail::white_space) != std::string::npos ||
+        detail::utf8::find_invalid(name) != std::string::npos) {
+        throw LocalProtocolError("bad_name",
+                                 "a function is exposed under a name of one word that does not begin with "
+                                 "'_', not '" +
+                                     name + "'");
+    }
+    impl_->caller.exposed()->set(name, std::move(function));
+}
+
+TR_INLINE void PythonSession::unexpose(const std::string& name) { impl_->caller.exposed()->remove(name); }
+
 // --------------------------------------------------------------- event loops
 
 namespace detail {
 
 // Uses nothing of a session but its door, because a callback may end the session.
-inline void dispatch(const std::shared_ptr<Door>& door, const std::shared_ptr<Beacon>& beacon) {
-    Beacon::Dispatch turn(*beacon);
-    Door::Visit(*door)->dispatch();
+inline void dispatch(const std::shared_ptr<Door>& door) {
+    Beacon::Dispatch turn(*door->beacon());
+    const std::vector<CallPtr> with_news = Door::Visit(*door)->dispatch();
+    for (const CallPtr& call : with_news) {
+        const std::exception_ptr thrown = door->attend(call);
+        if (thrown && call->done()) continue;  // it is what the call gives
+        if (thrown) std::rethrow_exception(thrown);
+    }
     turn.run_tasks();
 }
 
@@ -354,17 +379,16 @@ inline void dispatch(const std::shared_ptr<Door>& door, const std::shared_ptr<Be
 
 TR_INLINE void PythonSession::dispatch() const {
     const std::shared_ptr<detail::Door> door = impl_->door;
-    const std::shared_ptr<detail::Beacon> beacon = impl_->life.beacon();
-    detail::dispatch(door, beacon);
+    detail::dispatch(door);
 }
 
 TR_INLINE NativeHandle PythonSession::wait_handle() { return impl_->life.open_beacon(); }
 
 TR_INLINE void PythonSession::on_done(Executor executor) {
     const detail::WaitHandle handle = impl_->life.open_beacon();
-    const auto dispatch = [door = impl_->door, beacon = impl_->life.beacon()] {
+    const auto dispatch = [door = impl_->door] {
         try {
-            detail::dispatch(door, beacon);
+            detail::dispatch(door);
         } catch (const SessionClosed&) {  // it has ended meanwhile
             if (!door->is_closed()) throw;
         }

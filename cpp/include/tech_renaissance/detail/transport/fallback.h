@@ -47,7 +47,10 @@ public:
     }
     bool can_stream() const override { return !is_over_files_; }
     bool try_send_credit(std::int64_t id, std::uint32_t count) override { return end().try_send_credit(id, count); }
+    bool try_send_item(const InputItem& item) override { return end().try_send_item(item); }
+    bool try_send_answer(const Answer& answer) override { return end().try_send_answer(answer); }
     void give_up(std::int64_t id) override { end().give_up(id); }
+    void ask_to_stop(std::int64_t id) override { end().ask_to_stop(id); }
     std::vector<Begun> begun(const std::vector<std::int64_t>& ids) override { return end().begun(ids); }
 
     std::string lack() const override { return is_over_files_ ? files_.lack() : shm_.lack(); }

@@ -18,6 +18,7 @@
 #include "tech_renaissance/detail/protocol/frame.h"
 #include "tech_renaissance/detail/protocol/json.h"
 #include "tech_renaissance/detail/system/handle.h"
+#include "tech_renaissance/progress.h"
 #include "tech_renaissance/tensor.h"
 
 namespace tr::detail {
@@ -31,6 +32,7 @@ inline constexpr std::int64_t protocol_version = 2;
 struct Ready {
     std::size_t window = widest_window;
     std::int64_t protocol = protocol_version;
+    bool coroutines = false;  // whether it serves many calls at once
 };
 struct Exiting {};
 
@@ -47,6 +49,7 @@ inline Ready ready_of(const json::Object& info) {
     if (window >= 1 && window <= static_cast<std::int64_t>(widest_window))
         ready.window = static_cast<std::size_t>(window);
     ready.protocol = find_integer(info, "protocol").value_or(1);
+    ready.coroutines = decode_flag(info, "coroutines");
     return ready;
 }
 
@@ -101,7 +104,47 @@ struct Item {
     std::exception_ptr error = nullptr;
 };
 
-using Arrival = std::variant<Ready, Reply, Item, Exiting, Unreadable>;
+// How far the handler of a request says it is.
+struct Told {
+    std::optional<std::int64_t> id;
+    Progress progress;
+};
+
+// A handler calls a function of its host. waiting: whether the worker serves nobody else until it has the answer.
+// error: why the Ask could not be read; null if it could.
+struct Ask {
+    std::optional<std::int64_t> id;
+    std::string name;
+    Body arguments;
+    bool waiting = false;
+    std::exception_ptr error = nullptr;
+};
+
+// The worker takes so many more values of the input of a request.
+struct Granted {
+    std::optional<std::int64_t> id;
+    std::uint32_t count;
+};
+
+using Arrival = std::variant<Ready, Reply, Item, Told, Ask, Granted, Exiting, Unreadable>;
+
+// The answer to an Ask: a value, unless there is a failure.
+struct Answer {
+    std::int64_t id;
+    BodyForm form = BodyForm::Text;
+    std::string result = {};
+    std::vector<PlacedAttachment> attachments = {};
+    std::optional<Failure> failure = std::nullopt;
+};
+
+// A value of the input of a request. The last item carries none.
+struct InputItem {
+    std::int64_t id;
+    BodyForm form = BodyForm::Text;
+    std::string text = {};
+    std::vector<PlacedAttachment> attachments = {};
+    bool is_last = false;
+};
 
 // A request that the worker may have begun, and when, if that is known.
 struct Begun {
@@ -133,7 +176,7 @@ inline Reply not_taken_in(std::optional<std::int64_t> id, Dialect dialect, const
 // A transport knows nothing about states, calls or processes: it moves a frame if there is room for it, and waits.
 //
 // Thread-safety: one thread at a time may be in receive(). Meanwhile any thread may call everything else, but only one
-// thread at a time may be in try_send() or try_send_credit(). Members throw std::system_error if the mechanism itself
+// thread at a time may be in one that begins with try_send. Members throw std::system_error if the mechanism itself
 // fails (disk full, directory removed).
 class HostTransport {
 public:
@@ -162,8 +205,17 @@ public:
     // Tells the worker that it may send so many items more; false if there is no room for that at the moment.
     virtual bool try_send_credit(std::int64_t id, std::uint32_t count) = 0;
 
+    // Like try_send. REQUIRES: it can stream.
+    virtual bool try_send_item(const InputItem& item) = 0;
+
+    // Like try_send.
+    virtual bool try_send_answer(const Answer& answer) = 0;
+
     // Tells the worker that this request, which was sent, has been given up.
     virtual void give_up(std::int64_t id) = 0;
+
+    // Asks the handler of this request, which was sent, to finish early.
+    virtual void ask_to_stop(std::int64_t id) = 0;
 
     // Which of these unanswered requests, oldest first, the worker may have begun. A request whose response has come
     // since may be among them.

@@ -53,8 +53,23 @@ public:
         Request named = request;
         for (std::size_t i = 0; i < attachments.size(); ++i) {
             const std::string_view bytes = attachments[i].memory->tsr();
-            write_file(path(id, i), {{bytes.data(), bytes.size()}});
+            write_file(path(name(id, i)), {{bytes.data(), bytes.size()}});
             named.attachments.push_back({attachments[i].kind, name(id, i)});
+        }
+        return named;
+    }
+
+    // The same for the answer to what that request's handler has asked.
+    std::vector<NamedAttachment> write_answer(std::int64_t id, const std::vector<PlacedAttachment>& attachments) {
+        {
+            const std::lock_guard<std::mutex> lock(mutex_);
+            answers_[id] = attachments.size();
+        }
+        std::vector<NamedAttachment> named;
+        for (std::size_t i = 0; i < attachments.size(); ++i) {
+            const std::string_view bytes = attachments[i].memory->tsr();
+            named.push_back({attachments[i].kind, answer_name(id, i)});
+            write_file(path(named.back().name), {{bytes.data(), bytes.size()}});
         }
         return named;
     }
@@ -62,19 +77,14 @@ public:
     // Removes those of a request that needs them no longer. What cannot be removed will go with the session.
     void remove(std::int64_t id) {
         std::size_t count = 0;
+        std::size_t answered = 0;
         {
             const std::lock_guard<std::mutex> lock(mutex_);
-            const auto found = counts_.find(id);
-            if (found == counts_.end()) return;
-            count = found->second;
-            counts_.erase(found);
+            count = take(counts_, id);
+            answered = take(answers_, id);
         }
-        for (std::size_t i = 0; i < count; ++i) {
-            try {
-                remove_anything(path(id, i));
-            } catch (const std::system_error&) {
-            }
-        }
+        for (std::size_t i = 0; i < count; ++i) remove(name(id, i));
+        for (std::size_t i = 0; i < answered; ++i) remove(answer_name(id, i));
     }
 
     void remove_all() {
@@ -82,6 +92,7 @@ public:
         {
             const std::lock_guard<std::mutex> lock(mutex_);
             counts = counts_;
+            counts.insert(answers_.begin(), answers_.end());
         }
         for (const auto& [id, count] : counts) remove(id);
     }
@@ -90,13 +101,28 @@ private:
     static std::string name(std::int64_t id, std::size_t i) {
         return "_" + std::to_string(id) + "_" + std::to_string(i);
     }
-    std::filesystem::path path(std::int64_t id, std::size_t i) const {
-        return directory_ / to_path(name(id, i) + ".tsr");
+    static std::string answer_name(std::int64_t id, std::size_t i) { return "_answer" + name(id, i); }
+    std::filesystem::path path(const std::string& name) const { return directory_ / to_path(name + ".tsr"); }
+
+    static std::size_t take(std::map<std::int64_t, std::size_t>& counts, std::int64_t id) {
+        const auto found = counts.find(id);
+        if (found == counts.end()) return 0;
+        const std::size_t count = found->second;
+        counts.erase(found);
+        return count;
+    }
+
+    void remove(const std::string& name) const {
+        try {
+            remove_anything(path(name));
+        } catch (const std::system_error&) {
+        }
     }
 
     const std::filesystem::path directory_;
     std::mutex mutex_;
-    std::map<std::int64_t, std::size_t> counts_;  // how many a request has, by its id
+    std::map<std::int64_t, std::size_t> counts_;   // how many a request has, by its id
+    std::map<std::int64_t, std::size_t> answers_;  // the same of its handler's last answer
 };
 
 }  // namespace tr::detail

@@ -4,10 +4,10 @@
 
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <mutex>
 #include <new>
 #include <optional>
-#include <set>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "tech_renaissance/detail/base/deadline.h"
+#include "tech_renaissance/detail/protocol/call_text.h"
 #include "tech_renaissance/detail/system/files.h"
 #include "tech_renaissance/detail/system/run_out.h"
 #include "tech_renaissance/detail/transport/file/attached_files.h"
@@ -53,10 +54,11 @@ public:
         exit_handle_ = no_handle;
         ready_ = left_ = false;
         forget_given_up();
+        progress_.clear();
         if (is_lost()) find_again();
         attached_.remove_all();
         for (const char* name : {"request.json", ".request.claimed", response_name, "status.txt", "worker.json",
-                                 "stack.txt", cancel_name}) {
+                                 "stack.txt", cancel_name, progress_name, ask_name, answer_name}) {
             remove_anything(directory_ / name);
         }
         return offer_;
@@ -88,14 +90,26 @@ public:
     bool can_stream() const override { return false; }
     bool try_send_credit(std::int64_t, std::uint32_t) override { return true; }
 
-    void give_up(std::int64_t id) override {
-        const std::lock_guard<std::mutex> lock(given_up_mutex_);
-        given_up_.insert(id);
-        if (is_lost()) return;
-        std::string text;
-        for (const std::int64_t given_up : given_up_) (text += text.empty() ? "" : "\n") += std::to_string(given_up);
-        write_file(directory_ / cancel_name, {{text.data(), text.size()}});
+    bool try_send_item(const InputItem&) override { return false; }
+
+    bool try_send_answer(const Answer& answer) override {
+        const std::filesystem::path path = directory_ / answer_name;
+        if (std::filesystem::exists(path) || is_lost()) return false;
+        try {
+            const auto attachments = attached_.write_answer(answer.id, answer.attachments);
+            const std::string text =
+                encode_answer_text(answer.id, answer.form, answer.result, answer.failure, attachments);
+            write_file(path, {{text.data(), text.size()}});
+        } catch (const std::system_error& error) {
+            note_lack(error);
+            return false;
+        }
+        forget_lack();
+        return true;
     }
+
+    void give_up(std::int64_t id) override { list(id, ""); }
+    void ask_to_stop(std::int64_t id) override { list(id, "stop "); }
 
     // The worker takes a request by renaming its file.
     std::vector<Begun> begun(const std::vector<std::int64_t>& ids) override {
@@ -184,6 +198,9 @@ public:
 private:
     static constexpr const char* response_name = "response.json";
     static constexpr const char* cancel_name = "cancel.txt";
+    static constexpr const char* progress_name = "progress.json";
+    static constexpr const char* ask_name = "ask.json";
+    static constexpr const char* answer_name = "answer.json";
     // How long to wait before retrying what failed because something ran out, such as descriptors.
     static constexpr std::chrono::milliseconds lack_patience{50};
     static constexpr std::uint64_t longest_status_nbytes = 2000;
@@ -235,6 +252,8 @@ private:
         const std::filesystem::path path = directory_ / response_name;
         try {
             std::optional<std::string> text = read_file(path);
+            if (std::optional<Arrival> said = look_for_progress()) return said;  // before the response
+            if (std::optional<Arrival> asked = look_for_ask()) return asked;
             if (!text) {
                 if (!says_that_it_leaves()) return std::nullopt;
                 text = read_file(path);  // its last response was written before that
@@ -255,6 +274,46 @@ private:
             note_lack(error);
             return std::nullopt;
         }
+    }
+
+    // It may be replaced at any moment, so it counts as new if its text is.
+    std::optional<Arrival> look_for_progress() {
+        std::optional<std::string> text = read_file(directory_ / progress_name);
+        if (!text || *text == progress_) return std::nullopt;
+        progress_ = std::move(*text);
+        try {
+            auto [id, progress] = decode_progress_text(progress_);
+            return Told{id, std::move(progress)};
+        } catch (const RemoteProtocolError&) {  // there may be another
+            return std::nullopt;
+        }
+    }
+
+    std::optional<Arrival> look_for_ask() {
+        const std::filesystem::path path = directory_ / ask_name;
+        const std::optional<std::string> text = read_file(path);
+        if (!text) return std::nullopt;
+        Ask ask;
+        std::vector<NamedAttachment> named;
+        try {
+            AskText read = decode_ask_text(*text);
+            ask = {read.id, std::move(read.name), {read.form, std::move(read.parameters), {}}, read.waiting};
+            named = std::move(read.attachments);
+            for (const NamedAttachment& one : named)
+                ask.arguments.attachments.push_back(checked_attachment(one.kind, load(one.name)));
+        } catch (const RemoteProtocolError&) {
+            ask = {id_of_response(*text), "", {}, false, std::current_exception()};
+        } catch (const std::bad_alloc&) {
+            const char* message = "MemoryError: the host cannot take in the ask";
+            ask = {id_of_response(*text),
+                   "",
+                   {},
+                   false,
+                   std::make_exception_ptr(CommandError("command_failed", message, {"MemoryError", message, ""}))};
+        }
+        for (const NamedAttachment& one : named) remove_anything(tensor_path(one.name));
+        remove_file(path);
+        return ask;
     }
 
     std::optional<Arrival> look_for_ready() {
@@ -278,6 +337,18 @@ private:
         const std::lock_guard<std::mutex> lock(given_up_mutex_);
         given_up_.clear();
     }
+    // Puts a line into the list of requests that were given up, which is more than to be asked to stop.
+    void list(std::int64_t id, const char* what) {
+        const std::lock_guard<std::mutex> lock(given_up_mutex_);
+        const auto entry = given_up_.emplace(id, what).first;
+        if (*what == '\0') entry->second.clear();
+        if (is_lost()) return;
+        std::string text;
+        for (const auto& [given_up, how] : given_up_)
+            (text += text.empty() ? "" : "\n") += how + std::to_string(given_up);
+        write_file(directory_ / cancel_name, {{text.data(), text.size()}});
+    }
+
     // The request has been answered.
     void forget(std::int64_t id) {
         attached_.remove(id);
@@ -345,8 +416,9 @@ private:
     mutable std::mutex place_mutex_;
     SessionPlace place_;
     AttachedFiles attached_;
-    std::mutex given_up_mutex_;        // for given_up_, and the file
-    std::set<std::int64_t> given_up_;  // ids of unanswered requests
+    std::mutex given_up_mutex_;                     // for given_up_, and the file
+    std::map<std::int64_t, std::string> given_up_;  // how the lines of unanswered requests begin, by their ids
+    std::string progress_;                          // what was read last
     WaitHandle exit_handle_ = no_handle;
     std::atomic<std::int64_t> unpublished_{0};  // the request that try_send() has not yet put into its place
     bool ready_ = false;

@@ -39,6 +39,8 @@ inline constexpr RingPlace request_ring = {4096, 64, 200};
 inline constexpr RingPlace response_ring = {4096 + ring_nbytes, 192, 72};
 inline constexpr std::uint64_t given_up_list = 4096 + 2 * ring_nbytes;
 inline constexpr std::uint64_t most_given_up = 256;
+// Of an entry in that list: the request is not given up, but asked to stop.
+inline constexpr std::uint64_t stop_bit = std::uint64_t{1} << 63;
 
 // Every sleep is bounded, so that a lost wake-up causes no more than a delay.
 inline constexpr std::chrono::milliseconds longest_sleep(1000);
@@ -65,12 +67,12 @@ public:
     RingReader& reader() noexcept { return reader_; }
     Doorbell& doorbell() noexcept { return doorbell_; }
 
-    // Puts a request on the list of those that the host has given up. One thread at a time.
-    void give_up(std::int64_t id) noexcept {
+    // Puts an entry into the list of requests that the host has given up. One thread at a time.
+    void list(std::uint64_t new_entry) noexcept {
         Word& count = memory_.mapping.word(given_up_word);
         const std::uint64_t number = count.load(std::memory_order_relaxed);
         Word& entry = memory_.mapping.word(given_up_list + 8 * (number % most_given_up));
-        entry.store(static_cast<std::uint64_t>(id), std::memory_order_relaxed);
+        entry.store(new_entry, std::memory_order_relaxed);
         count.store(number + 1, std::memory_order_release);
     }
 

@@ -28,10 +28,15 @@ enum class Kind : std::uint16_t {
     put = 3,
     drop = 4,
     credit = 5,
+    input_item = 6,
+    answer = 7,
     ready = 17,
     response = 18,
     exiting = 19,
-    item = 20
+    item = 20,
+    progress = 21,
+    ask = 22,
+    input_credit = 23
 };
 
 inline constexpr std::uint16_t flag_short = 1;
@@ -117,6 +122,7 @@ public:
         if (utf8::find_invalid(bytes) != std::string_view::npos) throw_bad_frame("a text that is not UTF-8");
         return std::string(bytes);
     }
+    bool has_more() const noexcept { return position_ < frame_.size(); }
     void align() { position_ = (position_ + 7) / 8 * 8; }
     LentAttachment attachment() {
         const auto kind = number<std::uint8_t>();

@@ -17,6 +17,7 @@
 #include <utility>
 #include <vector>
 
+#include "tech_renaissance/detail/transport/shm/call_frame.h"
 #include "tech_renaissance/detail/transport/shm/control.h"
 #include "tech_renaissance/detail/transport/shm/frame.h"
 #include "tech_renaissance/detail/transport/shm/lender.h"
@@ -58,8 +59,8 @@ public:
 
     bool try_send(const Request& request, const std::vector<PlacedAttachment>& attachments) override {
         const std::lock_guard<std::mutex> lock(mutex_);
-        const bool sent =
-            request.is_exit() ? writer().try_write(shm::encode_exit()) : announce() && send(request, attachments);
+        const bool sent = request.is_exit() ? writer().try_write(shm::encode_exit())
+                                            : announce() && send_request(request, attachments);
         if (sent && !request.is_exit()) ++worker_->requests;
         worker_->control.wake_worker();  // even if there was only room for tags
         return sent;
@@ -74,12 +75,26 @@ public:
         return sent;
     }
 
-    void give_up(std::int64_t id) override {
+    bool try_send_item(const InputItem& item) override {
+        const std::size_t nbytes = shm::outcome_nbytes(item.text, "", "", item.attachments.size());
         const std::lock_guard<std::mutex> lock(mutex_);
-        if (!worker_) return;
-        worker_->control.give_up(id);
-        worker_->control.wake_worker();  // it may be a stream that rests
+        return send(nbytes, item.attachments, [&](const std::vector<shm::LentAttachment>& lent) {
+            return shm::encode_input_item(item.id, item.form, item.text, item.is_last, lent);
+        });
     }
+
+    bool try_send_answer(const Answer& answer) override {
+        const std::string error = answer.failure ? json::write(encode_failure(*answer.failure)) : "";
+        const std::string message = answer.failure ? answer.failure->message : "";
+        const std::size_t nbytes = shm::outcome_nbytes(answer.result, message, error, answer.attachments.size());
+        const std::lock_guard<std::mutex> lock(mutex_);
+        return send(nbytes, answer.attachments, [&](const std::vector<shm::LentAttachment>& lent) {
+            return shm::encode_answer(answer.id, answer.form, answer.result, message, answer.failure, lent);
+        });
+    }
+
+    void give_up(std::int64_t id) override { list(static_cast<std::uint64_t>(id)); }
+    void ask_to_stop(std::int64_t id) override { list(static_cast<std::uint64_t>(id) | shm::stop_bit); }
 
     std::vector<Begun> begun(const std::vector<std::int64_t>& ids) override {
         std::vector<Begun> begun;
@@ -199,18 +214,42 @@ private:
         return true;
     }
 
-    // Lends blocks only once it is certain that the frame can be written, because the worker returns only what it gets.
-    bool send(const Request& request, const std::vector<PlacedAttachment>& attachments) {
-        const std::size_t nbytes = shm::request_frame_nbytes(request, attachments.size());
-        if (nbytes > shm::largest_frame_nbytes) return send_in_block(request, attachments, nbytes);
-        if (!attachments.empty() && !writer().has_room(nbytes)) return false;
-        return writer().try_write(shm::encode_request_frame(request, lend(attachments)));
+    // Puts an entry into the list of requests that were given up.
+    void list(std::uint64_t entry) {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        if (!worker_) return;
+        worker_->control.list(entry);
+        worker_->control.wake_worker();  // it may be a stream that rests
     }
 
-    bool send_in_block(const Request& request, const std::vector<PlacedAttachment>& attachments, std::size_t nbytes) {
+    bool send_request(const Request& request, const std::vector<PlacedAttachment>& attachments) {
+        const std::size_t nbytes = shm::request_frame_nbytes(request, attachments.size());
+        return write(nbytes, attachments, [&](const std::vector<shm::LentAttachment>& lent) {
+            return shm::encode_request_frame(request, lent);
+        });
+    }
+
+    template <class Encode>
+    bool send(std::size_t nbytes, const std::vector<PlacedAttachment>& attachments, Encode encode) {
+        const bool sent = write(nbytes, attachments, encode);
+        worker_->control.wake_worker();
+        return sent;
+    }
+
+    // Writes the frame of this size that `encode` makes. Lends blocks only once it is certain that it can be written,
+    // because the worker returns only what it gets.
+    template <class Encode>
+    bool write(std::size_t nbytes, const std::vector<PlacedAttachment>& attachments, Encode encode) {
+        if (nbytes > shm::largest_frame_nbytes) return write_in_block(nbytes, attachments, encode);
+        if (!attachments.empty() && !writer().has_room(nbytes)) return false;
+        return writer().try_write(encode(lend(attachments)));
+    }
+
+    template <class Encode>
+    bool write_in_block(std::size_t nbytes, const std::vector<PlacedAttachment>& attachments, Encode encode) {
         if (!writer().has_room(shm::largest_tag_frame_nbytes)) return false;
         const shm::BlockPtr block = lender_.arena().allocate(nbytes - shm::frame_header_nbytes);
-        const std::string frame = shm::encode_request_frame(request, lend(attachments));
+        const std::string frame = encode(lend(attachments));
         const std::string_view body = std::string_view(frame).substr(shm::frame_header_nbytes);
         copy_for_others(block->contents(), body.data(), body.size());
         const shm::Lent lent = lender_.arena().lend(*block);
@@ -250,16 +289,17 @@ private:
             return Unreadable{error};
         }
         if (worker_->control.reader().is_crowded()) worker_->control.wake_worker();
-        const bool is_item = shm::read_frame_header(frame).kind == shm::Kind::item;
+        const shm::Kind kind = shm::read_frame_header(frame).kind;
         try {
             return decode(frame);
         } catch (const RemoteProtocolError& error) {
-            if (is_item) return Item{id_of(frame), {}, std::current_exception()};
+            if (kind == shm::Kind::item) return Item{id_of(frame), {}, std::current_exception()};
+            if (kind == shm::Kind::ask) return Ask{id_of(frame), "", {}, false, std::current_exception()};
             return Unreadable{error, id_of(frame)};
         } catch (const ArenaFull& error) {
-            return not_taken_in(frame, is_item, "tech_renaissance.ArenaFull", std::string(": ") + error.what());
+            return not_taken_in(frame, kind, "tech_renaissance.ArenaFull", std::string(": ") + error.what());
         } catch (const std::bad_alloc&) {
-            return not_taken_in(frame, is_item, "MemoryError", "");
+            return not_taken_in(frame, kind, "MemoryError", "");
         }
     }
 
@@ -274,6 +314,9 @@ private:
             case shm::Kind::exiting: return Exiting{};
             case shm::Kind::response: return reply(frame);
             case shm::Kind::item: return item(reply(frame));
+            case shm::Kind::progress: return told(frame);
+            case shm::Kind::ask: return ask(frame);
+            case shm::Kind::input_credit: return granted(frame);
             default: throw_bad_frame("a worker does not send frames of this kind");
         }
     }
@@ -289,19 +332,37 @@ private:
         return {response.id, {response.form, std::move(response.result), std::move(reply.attachments)}};
     }
 
+    static Told told(const std::string& frame) {
+        auto [id, progress] = shm::decode_progress(frame);
+        return {id, std::move(progress)};
+    }
+
+    Ask ask(const std::string& frame) {
+        shm::AskFrame ask = shm::decode_ask(frame);
+        std::vector<Attachment> attachments = worker_->lessee.attachments(ask.attachments);
+        return {
+            ask.id, std::move(ask.name), {ask.form, std::move(ask.parameters), std::move(attachments)}, ask.waiting};
+    }
+
+    static Granted granted(const std::string& frame) {
+        const auto [id, count] = shm::decode_input_credit(frame);
+        return {id, count};
+    }
+
     static std::optional<std::int64_t> id_of(const std::string& frame) {
         const shm::FrameHeader header = shm::read_frame_header(frame);
         return header.id == 0 ? std::nullopt : std::optional<std::int64_t>(static_cast<std::int64_t>(header.id));
     }
 
-    static Arrival not_taken_in(const std::string& frame, bool is_item, const std::string& type,
+    static Arrival not_taken_in(const std::string& frame, shm::Kind kind, const std::string& type,
                                 const std::string& why) {
         const bool is_short = (shm::read_frame_header(frame).flags & shm::flag_short) != 0;
         Reply reply = detail::not_taken_in(id_of(frame), is_short ? Dialect::Short : Dialect::Long, type, why);
-        if (!is_item) return reply;
+        if (kind != shm::Kind::item && kind != shm::Kind::ask) return reply;
         const std::string& message = reply.response.message;
-        return Item{
-            id_of(frame), {}, std::make_exception_ptr(CommandError("command_failed", message, {type, message, ""}))};
+        const auto error = std::make_exception_ptr(CommandError("command_failed", message, {type, message, ""}));
+        if (kind == shm::Kind::item) return Item{id_of(frame), {}, error};
+        return Ask{id_of(frame), "", {}, false, error};
     }
 
     const std::optional<std::chrono::microseconds> look_;

@@ -1,0 +1,43 @@
+// What the thread that waits for a call does meanwhile: it runs what the handler says and asks.
+#pragma once
+
+#include <exception>
+#include <optional>
+
+#include "tech_renaissance/detail/host/call.h"
+#include "tech_renaissance/detail/host/exposed.h"
+#include "tech_renaissance/detail/host/talk.h"
+#include "tech_renaissance/progress.h"
+
+namespace tr::detail {
+
+// What on_progress throws; null if nothing.
+inline std::exception_ptr tell(const Call& call, const Progress& progress) noexcept {
+    try {
+        call.on_progress(progress);
+        return nullptr;
+    } catch (...) {
+        return std::current_exception();
+    }
+}
+
+// In this thread, without any lock. reach(action) calls action(caller) with the session's caller, if the session has
+// not ended. What on_progress throws gives the call up, and is returned.
+template <class Reach>
+std::exception_ptr attend(const CallPtr& call, const Exposed& exposed, const void* session, Reach reach) {
+    Talk* const talk = call->talk();
+    if (talk == nullptr || !talk->has_news()) return nullptr;
+    if (const std::optional<Progress> progress = talk->take_progress()) {
+        if (const std::exception_ptr thrown = tell(*call, *progress)) {
+            reach([&](auto& caller) { caller.give_up(call, thrown); });
+            return thrown;
+        }
+    }
+    if (const std::optional<Ask> ask = talk->take_ask()) {
+        const Outcome outcome = exposed.run(*ask, session);
+        reach([&](auto& caller) { caller.send_answer(call, outcome); });
+    }
+    return nullptr;
+}
+
+}  // namespace tr::detail

@@ -1,0 +1,42 @@
+// The input of a call: how many values its worker takes at the moment. spec/protocol.md, Input streams.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+namespace tr::detail {
+
+// Thread-safe; one thread at a time may take credit.
+class Feed {
+public:
+    // Whether a value may be sent.
+    bool has_credit() const noexcept { return !has_ended_ && sent_ < granted_; }
+
+    // The worker takes so many more.
+    void grant(std::uint32_t count) noexcept { granted_ += count; }
+
+    // A value, or the end, is being sent.
+    void take_credit() noexcept { ++sent_; }
+    void end() noexcept { has_ended_ = true; }
+    bool has_ended() const noexcept { return has_ended_; }
+
+    // Whether some of it has been sent, so that no other worker can begin again.
+    bool was_taken_from() const noexcept { return sent_ != 0 || has_ended_; }
+
+private:
+    static constexpr std::uint64_t first_credit = 16;
+
+    std::atomic<std::uint64_t> granted_{first_credit};
+    std::atomic<std::uint64_t> sent_{0};
+    std::atomic<bool> has_ended_{false};
+};
+
+// The values of an input that have not been sent, because all of them are sent at once.
+struct GatheredInput {
+    std::string json;  // separated by commas
+    std::size_t count = 0;
+};
+
+}  // namespace tr::detail

@@ -1,0 +1,72 @@
+// What a handler says and asks while its call is in work: spec/protocol.md, Progress and Callbacks.
+#pragma once
+
+#include <atomic>
+#include <mutex>
+#include <optional>
+#include <utility>
+
+#include "tech_renaissance/detail/transport/transport.h"
+#include "tech_renaissance/progress.h"
+
+namespace tr::detail {
+
+// Of one call. Thread-safe.
+class Talk {
+public:
+    // Whether there is something for whoever waits for the call. Takes no lock.
+    bool has_news() const noexcept { return has_news_.load(std::memory_order_acquire); }
+
+    // The handler has said how far it is. is_heard: whether that is to be given to someone.
+    void say(Progress progress, bool is_heard) {
+        const Lock lock(mutex_);
+        newest_ = std::move(progress);
+        is_unheard_ = is_unheard_ || is_heard;
+        note(lock);
+    }
+    std::optional<Progress> newest() const {
+        const Lock lock(mutex_);
+        return newest_;
+    }
+    // The newest, unless it has been given before.
+    std::optional<Progress> take_progress() {
+        const Lock lock(mutex_);
+        if (!std::exchange(is_unheard_, false)) return std::nullopt;
+        note(lock);
+        return newest_;
+    }
+
+    // The handler asks.
+    void ask(Ask ask) {
+        const Lock lock(mutex_);
+        ask_ = std::move(ask);
+        note(lock);
+    }
+    // For whoever answers it.
+    std::optional<Ask> take_ask() {
+        const Lock lock(mutex_);
+        std::optional<Ask> ask = std::exchange(ask_, std::nullopt);
+        if (ask) was_asked_ = true;
+        note(lock);
+        return ask;
+    }
+    // Whether a function has been called for it, which cannot be undone.
+    bool was_asked() const {
+        const Lock lock(mutex_);
+        return was_asked_;
+    }
+
+private:
+    using Lock = std::lock_guard<std::mutex>;
+
+    void note(const Lock&) noexcept { has_news_.store(is_unheard_ || ask_, std::memory_order_release); }
+
+    std::atomic<bool> has_news_{false};
+    mutable std::mutex mutex_;  // for everything below
+    std::optional<Progress> newest_;
+    bool is_unheard_ = false;  // whether the newest has not been given to whoever listens
+    std::optional<Ask> ask_;
+    bool was_asked_ = false;
+};
+
+}  // namespace tr::detail

@@ -1,0 +1,57 @@
+// The input of a call where values cannot be sent one after another: it travels whole, in the arguments.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "tech_renaissance/body.h"
+#include "tech_renaissance/decoder.h"
+#include "tech_renaissance/detail/host/call.h"
+#include "tech_renaissance/detail/protocol/value_path.h"
+#include "tech_renaissance/error.h"
+
+namespace tr::detail {
+
+// A JSON whose references to attachments are larger by so much. In a JSON text, what looks like one is one.
+inline std::string with_moved_references(std::string_view json, std::size_t offset) {
+    constexpr std::string_view mark = "{\"$\":";
+    std::string moved;
+    for (std::size_t begin = json.find(mark); begin != std::string_view::npos; begin = json.find(mark)) {
+        std::size_t end = begin += mark.size();
+        std::size_t number = 0;
+        for (; end < json.size() && json[end] >= '0' && json[end] <= '9'; ++end)
+            number = 10 * number + static_cast<std::size_t>(json[end] - '0');
+        moved += json.substr(0, begin);
+        if (end != begin) moved += std::to_string(number + offset);
+        json.remove_prefix(end);
+    }
+    return moved += json;
+}
+
+// Adds a value, whose attachments are added to the call. Throws LocalProtocolError too_large.
+inline void gather(Call& call, const Body& value, std::vector<PlacedAttachment> attachments) {
+    constexpr std::size_t most_values = 10000;
+    GatheredInput& input = *call.gathered;
+    if (input.count == most_values) {
+        throw LocalProtocolError("too_large", "over files an input has at most " + std::to_string(most_values) +
+                                                  " values: send lists of them, or use shared memory");
+    }
+    const ExpandedBody expanded(value);
+    (input.json += input.count == 0 ? "" : ",") += with_moved_references(expanded.json, call.attachments.size());
+    ++input.count;
+    for (PlacedAttachment& one : attachments) call.attachments.push_back(std::move(one));
+}
+
+// Puts the values into the arguments. Throws LocalProtocolError too_large.
+inline void put_into_arguments(Call& call) {
+    constexpr std::string_view place = "{\"$in\":0}";
+    std::string& parameters = call.request.parameters;
+    parameters.replace(parameters.find(place), place.size(), "{\"$in\":[" + call.gathered->json + "]}");
+    if (parameters.size() > longest_body_text)
+        throw LocalProtocolError("too_large", "the input makes a text that is too long: use shared memory");
+    call.gathered = nullptr;
+}
+
+}  // namespace tr::detail

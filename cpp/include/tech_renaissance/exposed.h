@@ -1,0 +1,92 @@
+// Functions of the host that its worker may call: PythonSession::expose.
+#pragma once
+
+#include "tech_renaissance/config.h"
+
+#include <cstddef>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+
+#include "tech_renaissance/body.h"
+#include "tech_renaissance/codec.h"
+#include "tech_renaissance/decoder.h"
+#include "tech_renaissance/encoder.h"
+
+namespace tr::detail {
+
+// Reads the arguments of a call from first to last. Throws WrongArguments.
+class ArgumentReader {
+public:
+    // count: how many there are at most.
+    ArgumentReader(const Body& body, std::size_t count);
+
+    template <class T>
+    T next() {
+        if (begin_next(IsOptional<T>::value)) {
+            try {
+                return Codec<T>::get(decoder_);
+            } catch (const std::exception& error) {
+                refuse(error.what());
+            }
+        }
+        if constexpr (IsOptional<T>::value) return std::nullopt;
+        throw_missing();
+    }
+    // After the last one.
+    void finish();
+
+private:
+    // False if there are no more, and there need not be.
+    bool begin_next(bool is_optional);
+    [[noreturn]] void refuse(const std::string& problem) const;
+    [[noreturn]] void throw_missing() const;
+
+    ExpandedBody expanded_;
+    Decoder decoder_;
+    std::size_t count_;
+    std::size_t read_ = 0;
+    bool is_over_ = false;
+};
+
+// What a function returns, and what its memory belongs to.
+struct ExposedResult {
+    Body value;
+    std::shared_ptr<void> owner;
+};
+// Gets the body of a call. Throws WrongArguments if it cannot take them.
+using ExposedFunction = std::function<ExposedResult(const Body& arguments)>;
+
+template <class... A>
+using ArgumentsOf = std::tuple<std::remove_cv_t<std::remove_reference_t<A>>...>;
+
+template <class R, class... A>
+ExposedFunction exposed_function(std::function<R(A...)> function) {
+    return [function = std::move(function)](const Body& body) -> ExposedResult {
+        ArgumentReader reader(body, sizeof...(A));
+        ArgumentsOf<A...> arguments{reader.next<std::remove_cv_t<std::remove_reference_t<A>>>()...};
+        reader.finish();
+        const auto call = [&](auto&... values) -> R { return function(static_cast<A&&>(values)...); };
+        if constexpr (std::is_void_v<R>) {
+            std::apply(call, arguments);
+            Encoder encoder;
+            encoder.null();
+            return {encoder.finish(), nullptr};
+        } else {
+            const auto result =
+                std::make_shared<std::remove_cv_t<std::remove_reference_t<R>>>(std::apply(call, arguments));
+            return {encode_result(*result), result};
+        }
+    };
+}
+
+}  // namespace tr::detail
+
+#ifndef TR_COMPILED
+#include "tech_renaissance/detail/surface/exposed.h"
+#endif

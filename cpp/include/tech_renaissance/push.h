@@ -1,0 +1,66 @@
+// The other end of a call's input: PythonSession::open.
+#pragma once
+
+#include "tech_renaissance/config.h"
+
+#include <chrono>
+#include <optional>
+#include <utility>
+
+#include "tech_renaissance/encoder.h"
+#include "tech_renaissance/future.h"
+#include "tech_renaissance/progress.h"
+
+namespace tr {
+
+// Values go to the command one after another, as fast as it takes them:
+//
+//     auto push = session.open<double>("train", input, kw("rate", 0.1));
+//     for (const Batch& batch : batches) {
+//         if (!push.push(batch)) break;
+//     }
+//     double loss = push.finish();
+//
+// For one thread at a time, which also runs what the handler asks. Until it is finished, a command that is not async
+// serves nobody else: other calls of the session wait for it.
+template <class T>
+class [[nodiscard]] Push {
+public:
+    explicit Push(detail::Pending pending, std::optional<std::chrono::milliseconds> timeout) noexcept
+        : pending_(std::move(pending)), timeout_(timeout) {}
+    Push(Push&&) noexcept = default;
+    Push& operator=(Push&&) noexcept = default;
+    // Without finish() the call is given up. That never waits, and never ends the worker.
+    ~Push() = default;
+
+    // Sends a value, once the command takes it; false if the command has returned, or failed, as finish() then says.
+    // Waits as long as CallOptions::timeout says, by default 10 s; after TimedOut "timed_out" it can be pushed again.
+    // Over files, values are gathered, at most 10,000 of them ("too_large"), and sent by finish().
+    template <class Item>
+    bool push(const Item& item) {
+        return pending_.push(encode_result(item), timeout_);
+    }
+
+    // Ends the input, waits for the result and takes it. Throws what a call throws.
+    T finish() { return finish(timeout_); }
+    T finish(std::chrono::milliseconds timeout) { return finish(std::optional(timeout)); }
+
+    // Gives the call up. Does not wait.
+    void close() noexcept { pending_.drop(); }
+
+    // See Future.
+    void cancel() { pending_.cancel(); }
+    void stop() { pending_.stop(); }
+    std::optional<Progress> progress() const { return pending_.progress(); }
+
+private:
+    T finish(std::optional<std::chrono::milliseconds> timeout) {
+        pending_.end_input(timeout);
+        return detail::value_of<T>(pending_.get(timeout));
+    }
+
+    detail::Pending pending_;
+    std::optional<std::chrono::milliseconds> timeout_;
+};
+
+}  // namespace tr

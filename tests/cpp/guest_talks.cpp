@@ -1,0 +1,296 @@
+// Handlers that talk with their hosts, for tests/test_cpp_talks.py: like a unit test, but with the worker that
+// TALKS_WORKER names.
+#include <atomic>
+#include <cstdlib>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "check.h"
+#include "handles.h"
+#include "tech_renaissance.h"
+
+using tr::CallCancelled;
+using tr::CallOptions;
+using tr::Future;
+using tr::on_progress;
+using tr::Progress;
+using tr::PythonSession;
+using tr::SessionOptions;
+using tr::Value;
+using namespace std::chrono_literals;
+
+namespace {
+
+SessionOptions options(const std::string& id) {
+    SessionOptions options;
+    options.script_path = std::getenv("TALKS_WORKER");
+    options.session_id = id;
+    return options;
+}
+
+SessionOptions with_coroutines(SessionOptions options) {
+    options.environment["TALKS_ASYNC"] = "1";
+    return options;
+}
+
+struct Started : PythonSession {
+    explicit Started(SessionOptions how) : PythonSession(std::move(how)) { start(60000); }
+    explicit Started(const std::string& id) : Started(options(id)) {}
+};
+
+// The code of what it throws; empty if it does not.
+template <class Action>
+std::string code_of(Action action) {
+    try {
+        action();
+        return "";
+    } catch (const tr::TRException& error) {
+        return error.code();
+    }
+}
+
+std::string ask(PythonSession& session, const char* name, const Value::List& arguments = {}) {
+    const Value answer = session.call("ask", name, arguments);
+    return answer[0].text() + " " + answer[1].text() + " " + answer[2].text();
+}
+
+}  // namespace
+
+TEST("a call tells how far it is, the first and the last among it") {
+    Started session("progress");
+    std::vector<Progress> told;
+    CHECK_EQ(50, session.call<int>("train", 50, on_progress([&](const Progress& one) { told.push_back(one); })));
+    CHECK(told.size() >= 1);
+    CHECK_EQ(50.0, told.back().done);
+    CHECK_EQ(1.0, *told.back().fraction());
+    CHECK_EQ("epoch 50", told.back().message);
+    std::vector<double> values;
+    for (const int value : session.stream<int>("losses", 3, on_progress([&](const Progress& one) {
+                                                   CHECK(!one.fraction());
+                                                   values.push_back(one.done);
+                                               })))
+        CHECK(value < 3);
+    CHECK_EQ(3.0, values.back());
+}
+
+TEST("a future knows how far its call is, and stops it") {
+    Started session("stop");
+    Future<int> future = session.submit<int>("train", 1000000);
+    while (!future.progress()) std::this_thread::yield();
+    CHECK(future.progress()->done >= 1);
+    future.stop();
+    CHECK(future.get() < 1000000);
+    Future<int> running = session.submit<int>("train", 1000000);
+    Future<int> waiting = session.submit<int>("double", 1);
+    while (!running.progress()) std::this_thread::yield();
+    waiting.stop();
+    CHECK_EQ("cancelled", code_of([&] { waiting.get(); }));
+    running.stop();
+    CHECK(running.get() > 0);
+    auto stream = session.stream<int, int>("losses", 5000);  // over files it comes as a whole
+    CHECK_EQ(0, *stream.next());
+    stream.stop();
+    CHECK(stream.result() <= 5000);
+}
+
+TEST("what on_progress throws is the caller's, and the session goes on") {
+    Started session("thrower");
+    const auto thrower = on_progress([](const Progress&) { throw std::runtime_error("enough"); });
+    bool was_thrown = false;
+    try {
+        session.call<int>("train", 100, thrower);
+    } catch (const std::runtime_error& error) {
+        was_thrown = std::string(error.what()) == "enough";
+    }
+    CHECK(was_thrown);
+    Future<int> future = session.submit<int>("train", 100, thrower);
+    bool was_thrown_again = false;
+    try {
+        future.get();
+    } catch (const std::runtime_error& error) {
+        was_thrown_again = std::string(error.what()) == "enough";
+    }
+    CHECK(was_thrown_again);
+    CHECK(!future.valid());
+    CHECK_EQ(4, session.call<int>("double", 2));
+}
+
+TEST("a handler calls functions of its host") {
+    Started session("asks");
+    session.expose("add", [](int a, int b) { return a + b; });
+    session.expose("nothing", [] {});
+    session.expose("shout", [](std::string text) { return text + "!"; });
+    const tr::Tensor tensor = tr::Tensor::full(tr::Shape({300, 300}), 1.0);
+    session.expose("bigger", [&](const tr::Tensor& given) {
+        CHECK(given == tensor);
+        return tensor;
+    });
+    CHECK_EQ(5, session.call<int>("ask", "add", Value::List{2, 3}));
+    CHECK(session.call("ask", "nothing", Value::List{}).is_null());
+    CHECK(session.call<tr::Tensor>("ask", "bigger", Value::List{tensor}) == tensor);
+    CHECK_EQ("hello!", session.fetch_response("text hello"));
+    const std::string large(200000, 'x');
+    CHECK_EQ(large + "!", session.call<std::string>("ask", "shout", Value::List{large}));
+    session.expose("add", [](int a, int b) { return a - b; });
+    CHECK_EQ(-1, session.call<int>("ask", "add", Value::List{2, 3}));
+    session.unexpose("add");
+    CHECK_EQ("unknown_command", ask(session, "add", {2, 3}).substr(0, 15));
+    session.expose("nothing", nullptr);
+    CHECK_EQ("unknown_command", ask(session, "nothing").substr(0, 15));
+    CHECK_EQ("bad_name", code_of([&] { session.expose("_private", [] {}); }));
+}
+
+TEST("what a function throws is an error of the handler") {
+    Started session("throws");
+    session.expose("add", [](int a, int b) { return a + b; });
+    session.expose("fails", [] { throw std::runtime_error("no price"); });
+    session.expose("odd", [] { throw 42; });
+    session.expose("late", [] { throw tr::TimedOut("too late"); });
+    CHECK_EQ("command_failed std::exception no price", ask(session, "fails"));
+    CHECK_EQ("command_failed unknown", ask(session, "odd").substr(0, 22));
+    CHECK_EQ("command_failed tech_renaissance.TimedOut too late", ask(session, "late"));
+    CHECK_EQ("wrong_arguments", ask(session, "add", {1}).substr(0, 15));
+    CHECK_EQ("wrong_arguments", ask(session, "add", {1, "b"}).substr(0, 15));
+}
+
+TEST("a function may not wait for the worker that waits for it") {
+    Started session("itself");
+    std::vector<std::string> codes;
+    session.expose("nested", [&] {
+        codes.push_back(code_of([&] { session.call<int>("double", 1); }));
+        codes.push_back(code_of([&] { session.fetch_response("text x"); }));
+        codes.push_back(code_of([&] { session.wait_until_ok(); }));
+        codes.push_back(code_of([&] { session.flush(); }));
+        codes.push_back(code_of([&] { session.please_exit(); }));
+        Future<int> future = session.submit<int>("double", 4);
+        codes.push_back(code_of([&] { future.get(); }));
+        session.send_request("double 1");
+    });
+    CHECK(session.call("ask", "nested", Value::List{}).is_null());
+    CHECK_EQ(6, codes.size());
+    for (const std::string& code : codes) CHECK_EQ("would_wait_for_itself", code);
+    CHECK_EQ("2", session.wait_for_response());
+}
+
+TEST("a function may call an async worker") {
+    Started session(with_coroutines(options("async")));
+    session.expose("twice", [&](int x) { return session.call<int>("double", session.call<int>("double", x)); });
+    CHECK_EQ(12, session.call<int>("ask_async", "twice", Value::List{3}));
+}
+
+TEST("a request rests until somebody waits for its call") {
+    Started session("rests");
+    std::atomic<int> called{0};
+    session.expose("note", [&](int x) { return ++called, x; });
+    Future<int> future = session.submit<int>("ask_often", "note", 10);
+    CHECK(!future.wait_for(0ms) || called == 10);
+    CHECK_EQ(45, future.get());
+    int sum = 0;
+    for (const int value : session.stream<int>("count_asked", "note", 20)) sum += value;
+    CHECK_EQ(190, sum);
+}
+
+TEST("a dispatch runs what handlers ask, and tells how far they are") {
+    Started session("dispatch");
+    session.expose("note", [](int x) { return x; });
+    const auto handle = session.wait_handle();
+    int sum = 0;
+    int told = 0;
+    bool is_over = false;
+    session.submit<int>("ask_often", "note", 100).on_done([&](Future<int> done) { sum = done.get(); });
+    session.submit<int>("train", 20, on_progress([&](const Progress&) { ++told; })).on_done([&](Future<int> done) {
+        CHECK_EQ(20, done.get());
+        is_over = true;
+    });
+    for (session.dispatch(); !is_over; session.dispatch()) CHECK(is_ready(handle, 60s));
+    CHECK_EQ(4950, sum);
+    CHECK(told > 0);
+    bool was_thrown = false;
+    const auto thrower = on_progress([](const Progress&) { throw std::runtime_error("enough"); });
+    session.submit<int>("train", 100, thrower).on_done([&](Future<int> done) {
+        try {
+            done.get();
+        } catch (const std::runtime_error&) {
+            was_thrown = true;
+        }
+    });
+    for (session.dispatch(); !was_thrown; session.dispatch()) CHECK(is_ready(handle, 60s));
+}
+
+TEST("a handler is not left waiting by a future that is dropped") {
+    Started session("dropped");
+    session.expose("note", [](int x) { return x; });
+    {
+        Future<int> dropped = session.submit<int>("ask_often", "note", 1000);
+    }
+    Future<int> asked = session.submit<int>("ask_often", "note", 1000);
+    asked.wait_for(1ms);
+    asked = Future<int>();
+    CHECK_EQ(4, session.call<int>("double", 2));
+}
+
+TEST("a worker that dies while it is asked leaves an error, and the next one serves") {
+    SessionOptions how = options("dies");
+    how.restart = tr::Restart::on_crash;
+    how.restart_policy.first_backoff = 1ms;
+    Started session(how);
+    session.expose("nothing", [] {});
+    CallOptions idempotent;
+    idempotent.idempotent = true;
+    CHECK_EQ("worker_lost", code_of([&] { session.call("ask_and_die", "nothing", idempotent); }));
+    session.expose("nothing", [&] { session.terminate(); });
+    CHECK_EQ("session_closed", code_of([&] { session.call("ask_and_die", "nothing"); }));
+    session.start(60000);
+    CHECK_EQ(4, session.call<int>("double", 2));
+}
+
+TEST("a function destroys its session, whose call then has ended") {
+    auto session = std::make_unique<Started>("destroys");
+    session->expose("nothing", [&] { session = nullptr; });
+    Future<Value> future = session->submit("ask", "nothing", Value::List{});
+    CHECK_EQ("session_closed", code_of([&] { future.get(); }));
+    CHECK(session == nullptr);
+}
+
+TEST("a call with a deadline ends though its function does not return in time") {
+    Started session("deadline");
+    session.expose("slow", [] { std::this_thread::sleep_for(300ms); });
+    CallOptions soon;
+    soon.deadline = 50ms;
+    CHECK_EQ("deadline_passed", code_of([&] { session.call("ask", "slow", Value::List{}, soon); }));
+    CHECK_EQ(4, session.call<int>("double", 2));
+}
+
+TEST("several threads ask and are told at once") {
+    Started session("threads");
+    session.expose("note", [](int x) { return x; });
+    std::vector<std::thread> threads;
+    for (int i = 0; i < 4; ++i) {
+        threads.emplace_back([&] {
+            for (int n = 0; n < 20; ++n) {
+                CHECK_EQ(n, session.call<int>("ask", "note", Value::List{n}));
+                CHECK_EQ(2 * n, session.call<int>("double", n));
+            }
+        });
+    }
+    for (std::thread& thread : threads) thread.join();
+}
+
+TEST("with output by lines, a call in a stream's loop is served, and so is one of a function") {
+    SessionOptions how = with_coroutines(options("lines"));
+    how.output = tr::OutputCallback([](const tr::OutputLine&) {});
+    Started session(how);
+    session.expose("twice", [&](int x) { return session.call<int>("double", x); });
+    CHECK_EQ(6, session.call<int>("ask_async", "twice", Value::List{3}));
+    how = options("plain_lines");
+    how.output = tr::OutputCallback([](const tr::OutputLine&) {});
+    Started plain(how);
+    int sum = 0;
+    for (const int value : plain.stream<int>("losses", 5)) sum += plain.call<int>("double", value);
+    CHECK_EQ(20, sum);
+}

@@ -1,0 +1,82 @@
+"""Says how far it is, stops when it is asked to, and asks its host."""
+
+import os
+import sys
+import time
+from typing import Any, Iterator, List
+
+from tech_renaissance import CommandError, TechRenaissanceServer, command
+
+
+class Talks(TechRenaissanceServer):
+    """Plain commands."""
+
+    @command
+    def train(self, epochs: int) -> int:
+        """How many epochs it got to."""
+        for epoch in range(epochs):
+            self.progress(epoch + 1, epochs, f"epoch {epoch + 1}")
+            if self.stopping:
+                return epoch + 1
+            time.sleep(0.001)
+        return epochs
+
+    @command
+    def losses(self, epochs: int) -> Iterator[int]:
+        """One after another."""
+        for epoch in range(epochs):
+            self.progress(epoch + 1)
+            if self.stopping:
+                return epoch
+            yield epoch
+        return epochs
+
+    @command
+    def ask(self, name: str, args: List[Any]) -> Any:
+        """What the host's function returns, or what it raises."""
+        try:
+            return getattr(self.host, name)(*args)
+        except CommandError as error:
+            return [error.code, error.remote_type, error.remote_message]
+
+    @command
+    def ask_often(self, name: str, n: int) -> int:
+        """The sum of what the host's function returns."""
+        return sum(getattr(self.host, name)(number) for number in range(n))
+
+    @command
+    def count_asked(self, name: str, n: int) -> Iterator[Any]:
+        """What the host's function returns, one after another."""
+        for number in range(n):
+            yield getattr(self.host, name)(number)
+
+    @command
+    def ask_and_die(self, name: str) -> None:
+        """It never comes to an end."""
+        getattr(self.host, name)()
+        os._exit(3)
+
+    @command
+    def double(self, x: int) -> int:
+        """At once."""
+        return 2 * x
+
+    def main_logic(self, command: str, parameters: str) -> bool:
+        """Asks, too."""
+        if command != "text":
+            return False
+        self.write_response(command, self.host.shout(parameters))
+        return True
+
+
+class AsyncTalks(Talks):
+    """And one that is not plain."""
+
+    @command
+    async def ask_async(self, name: str, args: List[Any]) -> Any:
+        """What the host's function returns."""
+        return await getattr(self.host, name)(*args)
+
+
+if __name__ == "__main__":
+    (AsyncTalks if os.environ.get("TALKS_ASYNC") else Talks)().run(sys.argv[1])
