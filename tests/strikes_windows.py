@@ -23,6 +23,7 @@ PATIENCE_S = 90.0
 
 _ALL_ACCESS = 0x1FFFFF
 _NOT_A_FUNCTION = 16
+_LOADING_S = 10.0
 
 _kernel32 = ctypes.WinDLL("kernel32", use_last_error=True)
 _kernel32.OpenProcess.restype = wintypes.HANDLE
@@ -43,7 +44,9 @@ end_at_once()  # workers inherit it, and may be struck before they see to it the
 
 
 def strike(pid: int, way: str) -> None:
-    """End a process; for an access violation, by a thread in it that runs where no code is."""
+    """End a process; for an access violation, by a thread in it that runs where no code is. Under wine, a process that is still being
+    loaded may hang instead; it is then killed.
+    """
     if way == "kill":
         kill(pid)
         return
@@ -53,11 +56,13 @@ def strike(pid: int, way: str) -> None:
         if thread:
             _kernel32.CloseHandle(thread)
         _kernel32.CloseHandle(process)
+    if not wait_until(lambda: not is_alive(pid), _LOADING_S):
+        kill(pid)
 
 
 def statuses(way: str) -> Tuple[int, ...]:
     """How the end shows."""
-    return (KILLED,) if way == "kill" else (SEGFAULT,)
+    return (KILLED,) if way == "kill" else (SEGFAULT, KILLED)
 
 
 class Ends:

@@ -11,6 +11,8 @@ from .stack_file import QUESTION
 # Whether the stack can be had without the help of Python code.
 _CAN_INSIST = sys.platform != "win32"
 _LONGEST_S = 0.15
+# Only Python code can answer, which on a busy machine may take a while.
+_LONGEST_WITHOUT_S = 0.85
 _STILL_S = 0.02
 _LOOK_S = 0.002
 _MOST_NBYTES = 1 << 20
@@ -38,11 +40,11 @@ def take_stacks(process: Process, path: str) -> str:
         os.ftruncate(descriptor, 0)
         os.write(descriptor, QUESTION)
         process.interrupt()
-        if not _wait_for_answer(descriptor):
+        if not _wait_for_answer(descriptor, _LONGEST_S):
             if _CAN_INSIST:
                 os.ftruncate(descriptor, 0)
                 process.ask_for_stack()
-            _wait_for_answer(descriptor)
+            _wait_for_answer(descriptor, _LONGEST_S if _CAN_INSIST else _LONGEST_WITHOUT_S)
         os.lseek(descriptor, 0, os.SEEK_SET)
         text = os.read(descriptor, _MOST_NBYTES).decode("utf-8", "replace")
         if text == QUESTION.decode():
@@ -58,7 +60,7 @@ def take_stacks(process: Process, path: str) -> str:
     return f"(there are no stacks of process {process.pid}: {why})\n"
 
 
-def _wait_for_answer(descriptor: int) -> bool:
+def _wait_for_answer(descriptor: int, longest_s: float) -> bool:
     """Wait for an answer that has stopped growing for a moment; False if none comes in time."""
     started = changed = time.monotonic()
     seen = 0
@@ -69,6 +71,6 @@ def _wait_for_answer(descriptor: int) -> bool:
             seen, changed = nbytes, now
         if seen > len(QUESTION) and now - changed >= _STILL_S:
             return True
-        if now - started > _LONGEST_S:
+        if now - started > longest_s:
             return seen > len(QUESTION)
         time.sleep(_LOOK_S)

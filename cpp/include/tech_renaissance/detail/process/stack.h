@@ -20,9 +20,12 @@
 
 namespace tr::detail {
 
+inline constexpr std::chrono::milliseconds longest_answer(150);
+// Where only Python code can answer, which on a busy machine may take a while.
+inline constexpr std::chrono::milliseconds longest_without_insisting(850);
+
 // Waits for an answer that has stopped growing for a moment; false if none comes in time.
-inline bool wait_for_answer(const StackFile& file) {
-    constexpr std::chrono::milliseconds longest(150);
+inline bool wait_for_answer(const StackFile& file, std::chrono::milliseconds longest) {
     constexpr std::chrono::milliseconds still(20);
     constexpr std::chrono::milliseconds look(2);
     constexpr std::int64_t question_nbytes = 1;
@@ -57,12 +60,12 @@ inline std::string take_stacks(const Process& process, const std::filesystem::pa
     if (!file.is_open()) return "";
     if (!file.ask()) return no_stacks(process, StackFile::error());
     process.interrupt();
-    if (!wait_for_answer(file)) {
+    if (!wait_for_answer(file, longest_answer)) {
         if (can_insist) {
             file.clear();
             process.ask_stack();
         }
-        wait_for_answer(file);
+        wait_for_answer(file, can_insist ? longest_answer : longest_without_insisting);
     }
     std::string text = text_of(file);
     if (!text.empty() && text != "?") return text;
