@@ -2,6 +2,7 @@
 // TALKS_WORKER names.
 #include <atomic>
 #include <cstdlib>
+#include <map>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -293,4 +294,77 @@ TEST("with output by lines, a call in a stream's loop is served, and so is one o
     int sum = 0;
     for (const int value : plain.stream<int>("losses", 5)) sum += plain.call<int>("double", value);
     CHECK_EQ(20, sum);
+}
+
+TEST("values are pushed one after another while the command works") {
+    Started session("pushes");
+    auto push = session.open<double>("mean", tr::input, tr::kw("scale", 2.0));
+    for (int i = 0; i < 1000; ++i) CHECK(push.push(double(i)));
+    CHECK_EQ(999.0, push.finish());
+    auto named = session.open<double>("mean", tr::kw("values", tr::input));
+    CHECK_EQ(0.0, named.finish());
+    auto mixed = session.open<Value>("first", tr::input, 3);
+    const tr::Tensor tensor = tr::Tensor::full(tr::Shape({300, 300}), 1.0);
+    mixed.push("text");
+    mixed.push(tensor);
+    mixed.push(std::map<std::string, std::vector<double>>{{"$", std::vector<double>(100, 0.5)}});
+    const Value values = mixed.finish();
+    CHECK_EQ("text", values[0].text());
+    CHECK(values[1].tensor() == tensor);
+    CHECK_EQ(0.5, values[2]["$"][99].as<double>());
+}
+
+TEST("a command that returns early takes no more, and that is no error") {
+    Started session("early");
+    auto push = session.open<std::vector<int>>("first", tr::input, 2);
+    int pushed = 0;
+    while (pushed < 9999 && push.push(pushed)) ++pushed;  // over files it takes them all, at most 10,000
+    CHECK(pushed >= 2);
+    CHECK((std::vector<int>{0, 1} == push.finish()));
+    CHECK_EQ(4, session.call<int>("double", 2));
+}
+
+TEST("an input that is not finished is given up, and the worker goes on") {
+    Started session("given_up");
+    {
+        auto push = session.open<double>("mean", tr::input);
+        push.push(1.0);
+        auto moved = std::move(push);
+        moved.push(2.0);
+    }
+    CHECK_EQ(4, session.call<int>("double", 2));
+    auto closed = session.open<double>("mean", tr::input);
+    closed.close();
+    CHECK_EQ("no_request", code_of([&] { closed.push(1.0); }));
+    CHECK_EQ("no_request", code_of([&] { closed.finish(); }));
+    auto unknown = session.open("nonsense", tr::input);
+    CHECK_EQ("unknown_command", code_of([&] { unknown.finish(); }));
+}
+
+TEST("the thread that pushes answers what the handler asks") {
+    Started session("push_asks");
+    session.expose("note", [](int x) { return x; });
+    auto push = session.open<int>("ask_of_each", tr::input);
+    for (int i = 0; i < 100; ++i) CHECK(push.push(i));
+    CHECK_EQ(4950, push.finish());
+}
+
+TEST("a worker that dies of an input says so to who pushes") {
+    Started session("dies_of_it");
+    auto push = session.open<void>("die_of", tr::input);
+    for (int i = 0; i < 3; ++i) push.push(i);
+    for (int i = 0; i < 9000 && push.push(i); ++i) {
+    }
+    CHECK_EQ("worker_lost", code_of([&] { push.finish(); }));
+}
+
+TEST("a push outlives its session") {
+    auto session = std::make_unique<Started>("outlives");
+    auto push = session->open<double>("mean", tr::input);
+    push.push(1.0);
+    session = nullptr;
+    CHECK_EQ("session_closed", code_of([&] {
+                 push.push(1.0);
+                 push.finish();
+             }));
 }

@@ -57,6 +57,29 @@ class Talks(TechRenaissanceServer):
         os._exit(3)
 
     @command
+    def mean(self, values: Iterator[float], scale: float = 1.0) -> float:
+        """Of all that come."""
+        taken = list(values)
+        return scale * sum(taken) / max(len(taken), 1)
+
+    @command
+    def first(self, values: Iterator[Any], n: int) -> List[Any]:
+        """As many, and no more."""
+        return [value for value, _ in zip(values, range(n))]
+
+    @command
+    def die_of(self, values: Iterator[Any]) -> None:
+        """With the third value."""
+        for number, _ in enumerate(values):
+            if number == 2:
+                os._exit(3)
+
+    @command
+    def ask_of_each(self, values: Iterator[Any]) -> int:
+        """The sum of what the host's function says of each."""
+        return sum(self.host.note(value) for value in values)
+
+    @command
     def double(self, x: int) -> int:
         """At once."""
         return 2 * x
