@@ -18,6 +18,8 @@ CLANGXX ?= $(or $(shell command -v clang++),$(lastword $(sort $(wildcard /usr/bi
 PY := .venv/bin/python
 INSTALL := -m pip install --quiet --disable-pip-version-check
 CMAKE = $(shell cat .venv/.cmake)
+# Beside other targets of one make, all share its $(JOBS) processes.
+PARALLEL = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j $(JOBS))
 HEADERS = $(shell find cpp/include -name '*.h')
 CXX_WARNINGS := -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wsign-conversion
 # What the thread sanitizer is to look at; tests/test_cpp_units.py runs the same.
@@ -29,7 +31,8 @@ FUZZERS := $(patsubst fuzz/%.cpp,build/fuzz/%,$(wildcard fuzz/*.cpp))
 # Hosts started here run their workers in .venv.
 export TR_PYTHON := $(abspath $(PY))
 
-.PHONY: help demo test test-windows test-windows-once test-windows-all bench stress faults lint format vectors build without-sessions sanitizers test-compat fuzz clean
+.PHONY: help demo test test-windows test-windows-once test-windows-all bench stress faults lint format vectors build without-sessions sanitizers environments ready-to-test \
+    test-compat fuzz clean
 .DELETE_ON_ERROR:
 
 help:  ## List these targets
@@ -40,8 +43,9 @@ demo: .venv/.torch build/plain/.configured  ## Show a worker with PyTorch at wor
 	build/plain/bin/demo
 	$(PY) examples/python/demo.py
 
-test: lint vectors build without-sessions sanitizers .venv/.dev .venv/.torch .venv-workers/pythons.json  ## Run every test (TESTS=... for some)
-	export TR_TEST_CPP_BUILDS="build/plain build/address build/thread" TR_TEST_PYTHONS="$$(cat .venv-workers/pythons.json)"; \
+test: .venv/.dev $(foreach build,plain no-session address thread,build/$(build)/.configured)  ## Run every test (TESTS=... for some)
+	+$(MAKE) --no-print-directory -j $(JOBS) --output-sync=line ready-to-test
+	export TR_TEST_CPP_BUILD=build/plain TR_TEST_UNIT_BUILDS="build/address build/thread" TR_TEST_PYTHONS="$$(cat .venv-workers/pythons.json)"; \
 	$(PY) -m pytest $(if $(TESTS),$(TESTS),-n $(TEST_PROCESSES) --dist worksteal)
 
 test-compat: .venv/.dev .venv-compat/.torch build  ## Run the tests with PyTorch 1.12 in the workers
@@ -53,7 +57,7 @@ test-windows: .venv/.base  ## Run the tests on a Windows Python, under wine (TES
 	$(CMAKE) --build build/windows -j $(JOBS)
 	$(if $(CLANGXX),$(CLANGXX) --target=x86_64-w64-mingw32 -fsyntax-only $(addprefix -isystem,$(MINGW_HEADERS)) \
 	    $(CXX_WARNINGS) -Werror -std=c++17 -Icpp/include cpp/src/*.cpp)
-	TR_TEST_DRIVER=build/windows/bin/driver.exe TR_TEST_CPP_BUILDS=build/windows \
+	TR_TEST_DRIVER=build/windows/bin/driver.exe TR_TEST_CPP_BUILD=build/windows TR_TEST_UNIT_BUILDS=build/windows \
 	    $(PY) tools/wine.py $(WINDOWS_PYTHON) -m pytest --basetemp=build/wine/tmp $(or $(TESTS),$(WINDOWS_TESTS))
 
 # The first failure ends it, so that one that runs out of time has none.
@@ -110,16 +114,23 @@ vectors: .venv/.base
 	$(PY) spec/vectors/make_ring_vectors.py --check
 	$(PY) spec/vectors/make_value_vectors.py --check
 
-build: build/plain/.configured  ## Build the C++ tests, examples and benchmarks
-	$(CMAKE) --build build/plain -j $(JOBS)
+ready-to-test: lint vectors build without-sessions sanitizers environments
+
+build: build/plain/.configured  ## Build the C++ programs
+	+$(CMAKE) --build build/plain $(PARALLEL) --target guests examples benchmarks headers_alone surface_alone odr_pair
 
 # A debug build: that it compiles is the point, and the optimiser takes time.
 without-sessions: build/no-session/.configured
-	$(CMAKE) --build build/no-session -j $(JOBS)
+	+$(CMAKE) --build build/no-session $(PARALLEL)
 
+# The unit tests are run like this only, once; what is optimised is run by the driver.
 sanitizers: build/address/.configured build/thread/.configured
-	$(CMAKE) --build build/address --target unit_tests -j $(JOBS)
-	$(CMAKE) --build build/thread --target $(THREADED_TESTS) -j $(JOBS)
+	+$(CMAKE) --build build/address $(PARALLEL) --target unit_tests
+	+$(CMAKE) --build build/thread $(PARALLEL) --target $(THREADED_TESTS)
+
+# After lint, because pyright reads what is installed.
+environments: | lint
+	$(MAKE) --no-print-directory .venv/.torch .venv-workers/pythons.json
 
 build/no-session/.configured: OPTIONS = -DTR_BUILD_PYTHON_SESSION=OFF -DCMAKE_BUILD_TYPE=Debug
 build/windows/.configured: OPTIONS = -DCMAKE_TOOLCHAIN_FILE=tools/mingw.cmake -DTR_BUILD_EXAMPLES=OFF -DTR_BUILD_BENCHMARKS=OFF

@@ -1,6 +1,6 @@
 """Each C++ unit test is a test here, in every build that is asked for.
 
-TR_TEST_CPP_BUILDS names the build folders, separated by spaces (default: ``build/plain``, if it is there).
+TR_TEST_UNIT_BUILDS names the build folders, separated by spaces (default: ``build/address``, if it is there).
 """
 
 import os
@@ -22,11 +22,11 @@ SOURCES = sorted(
 
 
 def _builds() -> Iterator[Path]:
-    asked_for = os.environ.get("TR_TEST_CPP_BUILDS")
+    asked_for = os.environ.get("TR_TEST_UNIT_BUILDS")
     if asked_for is not None:
         yield from (ROOT / folder for folder in asked_for.split())
-    elif (ROOT / "build" / "plain" / "bin").is_dir():
-        yield ROOT / "build" / "plain"
+    elif (ROOT / "build" / "address" / "bin").is_dir():
+        yield ROOT / "build" / "address"
 
 
 def _names(executable: Path) -> Iterator[str]:

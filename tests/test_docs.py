@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Callable, Dict, List, Set, Tuple
 
 import pytest
+from cpp_programs import library, library_options
 
 import tech_renaissance
 from tech_renaissance import (
@@ -126,16 +127,19 @@ def write_named_blocks(page: str, folder: Path) -> None:
         (folder / name).write_text(block, encoding="utf-8")
 
 
-def compile_cpp(source: Path, program: Path) -> None:
-    """Make a C++ program."""
-    include = str(ROOT / "cpp" / "include")
-    run([*COMPILER, "-std=c++17", "-pthread", "-I", include, str(source), "-o", str(program)], source.parent)
+def compile_cpp(source: Path, program: Path, *, alone: bool = False) -> None:
+    """Make a C++ program; ``alone``: from the headers, even if there is the library."""
+    options = ["-std=c++17", "-pthread", "-I", str(ROOT / "cpp" / "include")]
+    if not alone:
+        options += library_options()
+    inputs = [str(source)] if alone else [str(source), *library()]
+    run([*COMPILER, *options, *inputs, "-o", str(program)], source.parent)
 
 
-def compile_and_run(source: str, folder: Path) -> str:
+def compile_and_run(source: str, folder: Path, *, alone: bool = False) -> str:
     """What a C++ program prints."""
     (folder / "program.cpp").write_text(source, encoding="utf-8")
-    compile_cpp(folder / "program.cpp", folder / "program")
+    compile_cpp(folder / "program.cpp", folder / "program", alone=alone)
     return run([str(folder / "program")], folder)
 
 
@@ -201,10 +205,10 @@ def test_the_deployment_pages_worker_gets_its_arguments(tmp_path: Path) -> None:
 
 @needs_compiler
 def test_the_readmes_cpp_program_runs(tmp_path: Path) -> None:
-    """The C++ host prints what the page shows."""
+    """The C++ host prints what the page shows, made of the headers alone, as the page says."""
     write_named_blocks("README.md", tmp_path)
 
-    assert compile_and_run((tmp_path / "main.cpp").read_text(), tmp_path) in outputs("README.md")
+    assert compile_and_run((tmp_path / "main.cpp").read_text(), tmp_path, alone=True) in outputs("README.md")
 
 
 def test_the_tensor_pages_python_program_runs(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Dict, List
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-BIN = ROOT / os.environ.get("TR_TEST_CPP_BUILDS", "build/plain").split()[0] / "bin"
+BIN = ROOT / os.environ.get("TR_TEST_CPP_BUILD", "build/plain") / "bin"
 PAGE = (ROOT / "docs" / "examples.md").read_text(encoding="utf-8")
 NAMES = sorted(path.stem for path in (ROOT / "examples" / "python").glob("*.py"))
 WITH_TORCH = {"default_server", "demo", "matmul"}

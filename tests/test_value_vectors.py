@@ -15,7 +15,7 @@ from tech_renaissance._protocol import body
 
 ROOT = Path(__file__).resolve().parents[1]
 VECTORS = ROOT / "spec" / "vectors" / "values"
-CPP_GUEST = ROOT / os.environ.get("TR_TEST_CPP_BUILDS", "build/plain").split()[0] / "bin" / "guest_value"
+CPP_GUEST = ROOT / os.environ.get("TR_TEST_CPP_BUILD", "build/plain") / "bin" / "guest_value"
 PYTHON_GUEST = ROOT / "tests" / "value_guest.py"
 
 Answer = Dict[str, Any]
