@@ -49,7 +49,9 @@ class Plain(TechRenaissanceServer):
 
     @command
     def tell_strange(self, done: Any) -> None:
-        self.progress({"nan": math.nan, "text": "5", "none": None, "true": True}[done])
+        self.progress(
+            {"nan": math.nan, "text": "5", "none": None, "huge": 10**400, "float32": np.float32(1)}[done]
+        )
 
     @command
     def ask(self, name: str, *args: Any, **kwargs: Any) -> Any:
@@ -167,10 +169,10 @@ def test_the_first_progress_and_the_last_are_told(plain: Any, transport: str) ->
         assert Progress(number, 1000.0, 1000.0, "step 999") == told[-1]
         assert len(told) < 900
         assert fails == bool(frame.error)
-    for done in ("nan", "text", "none"):
+    for done in ("nan", "text", "none", "huge"):
         host.begin("tell_strange", done)
         assert "which is not a finite number" in host.failure().message
-    host.begin("tell_strange", "true")
+    host.begin("tell_strange", "float32")
     assert 1.0 == host.next(Progress).done
     host.next(Response)
 
@@ -205,6 +207,9 @@ def test_functions_of_the_host_are_called(plain: Any) -> None:
     host.next(Ask)
     host.answer(number + 1, 5)
     assert 5 == host.result()
+    for timeout_ms in ("5", [5]):
+        host.begin("ask", "price", timeout_ms=timeout_ms)
+        assert "timeout_ms is a number of milliseconds" in host.failure().message
     host.begin("ask", "_private")
     assert "AttributeError" == host.failure().type
 

@@ -3,6 +3,7 @@ Callbacks.
 """
 
 import math
+import numbers
 import threading
 from functools import partial
 from typing import Any, Callable, Optional, Sequence, Type, Union
@@ -142,6 +143,12 @@ class Conversation:
 
 
 def _finite(number: Any, name: str) -> float:
-    if not isinstance(number, (int, float)) or not math.isfinite(number):
-        raise LocalProtocolError("bad_value", f"progress: {name} is {number!r}, which is not a finite number")
-    return float(number)
+    try:
+        finite = float(number) if isinstance(number, numbers.Real) else math.nan
+    except OverflowError:
+        finite = math.inf
+    if not math.isfinite(finite):
+        raise LocalProtocolError(
+            "bad_value", f"progress: {name} is {number!r:.60}, which is not a finite number"
+        )
+    return finite

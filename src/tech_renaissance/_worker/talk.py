@@ -6,6 +6,7 @@ import math
 import time
 from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional, Sequence
 
+from .._base.durations import seconds
 from .._base.errors import CommandError, LocalProtocolError, TimedOut
 from .._base.tensor import Library
 from .._protocol.body_decoder import decode_result
@@ -125,9 +126,9 @@ class Talk:
         """When to stop waiting, on the clock of time.monotonic."""
         limits = [remaining_seconds(self._reply.deadline_ns)]
         if timeout_ms is not None:
-            limits.append(timeout_ms / 1000)
-        seconds = [limit for limit in limits if limit is not None]
-        return time.monotonic() + min(seconds) if seconds else None
+            limits.append(seconds("timeout_ms", timeout_ms))
+        known = [limit for limit in limits if limit is not None]
+        return time.monotonic() + min(known) if known else None
 
     def _sends(self, frame: Ask) -> bool:
         sent = self._loop.transport.try_send(frame)
