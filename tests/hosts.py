@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import inspect
 import itertools
 import json
 import os
@@ -11,7 +12,7 @@ import tempfile
 import threading
 from concurrent.futures import Future
 from pathlib import Path
-from typing import IO, Any, Callable, Dict, FrozenSet, List, Optional, Sequence
+from typing import IO, Any, Callable, Dict, FrozenSet, Iterator, List, Optional, Sequence
 
 from cpp_programs import cpp_driver
 from value_guest import meaning_of, value_of
@@ -22,6 +23,7 @@ from tech_renaissance import (
     CallCancelled,
     OutputLine,
     PostMortem,
+    Progress,
     SessionState,
     TechRenaissanceError,
     TimedOut,
@@ -79,6 +81,8 @@ class Driver:
         self._answers: Dict[int, Future[Any]] = {}
         self._has_ended = False
         self._callbacks: Dict[str, Callable[[OutputLine], None]] = {}
+        self._told: Dict[int, Callable[[Any], object]] = {}  # on_progress of calls
+        self._functions: Dict[Any, Callable[..., Any]] = {}  # exposed, by session and name
         self._reader = threading.Thread(target=self._read, args=(self.process.stdout,), daemon=True)
         self._reader.start()
         self._closed = False
@@ -88,9 +92,13 @@ class Driver:
         return DriverSession(self, *args, **options)
 
     def call(self, op: str, session: str = "", **arguments: Any) -> Any:
-        """The value of a call; raises its error as the Python class of that name."""
+        """The value of a call; raises its error as the Python class of that name. ``on_progress`` is called in another thread."""
         number = next(self._ids)
         answer: Future[Any] = Future()
+        told = arguments.get("on_progress")
+        if callable(told):
+            self._told[number] = told
+            arguments["on_progress"] = "report"
         request = {"id": number, "op": op, "session": session, **arguments}
         with self._lock:
             if self._has_ended:
@@ -101,6 +109,19 @@ class Driver:
                 self.process.stdin.write(json.dumps(request).encode() + b"\n")
                 self.process.stdin.flush()
         return answer.result(_PATIENCE_S)
+
+    def expose(self, session: str, name: str, function: Callable[..., Any]) -> None:
+        """Have a function serve what a handler asks, in a thread of its own."""
+        self._functions[session, name] = function
+        self.call("expose", session, name=name, arity=len(inspect.signature(function).parameters))
+
+    def _answer(self, ask: Dict[str, Any]) -> None:
+        try:
+            value = self._functions[ask["session"], ask["name"]](*_value(ask["arguments"]))
+        except Exception as error:
+            self.call("answer", ask=ask["ask"], raises=str(error))
+        else:
+            self.call("answer", ask=ask["ask"], meaning=json.dumps(meaning_of(value)))
 
     def on_output(self, session: str, callback: Callable[[OutputLine], None]) -> None:
         """Give the output of a session whose option ``output`` is "callback" to a function."""
@@ -153,6 +174,10 @@ class Driver:
                     self._callbacks[answer["session"]](
                         OutputLine(answer["output"], answer["stream"], answer["message"])
                     )
+                elif "ask" in answer:
+                    threading.Thread(target=self._answer, args=(answer,), daemon=True).start()
+                elif "progress" in answer:
+                    self._told[answer["progress"]](Progress(**answer["value"]))
                 elif "error" in answer:
                     self._answers.pop(answer["id"]).set_exception(_error(answer["error"]))
                 else:
@@ -161,6 +186,10 @@ class Driver:
             self._has_ended = True
         for waiting in self._answers.values():
             waiting.set_exception(DriverFailed("the host ended in the middle of the call"))
+
+
+def _progress(value: Optional[Dict[str, Any]]) -> Optional[Progress]:
+    return None if value is None else Progress(**value)
 
 
 def _error(description: Dict[str, Any]) -> Exception:
@@ -224,6 +253,12 @@ class DriverFuture:
     def cancel(self) -> None:
         self._call("cancel_future")
 
+    def stop(self) -> None:
+        self._call("stop_future")
+
+    def progress(self) -> Optional[Progress]:
+        return _progress(self._call("future_progress"))
+
     def state(self) -> str:
         return self._call("future_state")
 
@@ -268,6 +303,12 @@ class DriverStream:
 
     def cancel(self) -> None:
         self._call("cancel_stream")
+
+    def stop(self) -> None:
+        self._call("stop_stream")
+
+    def progress(self) -> Optional[Progress]:
+        return _progress(self._call("stream_progress"))
 
     def _call(self, op: str, **arguments: Any) -> Any:
         return self._driver.call(op, stream=self._name, **arguments)
@@ -409,10 +450,16 @@ class DriverSession:
         deadline_ms: Optional[float] = None,
         idempotent: bool = False,
         as_type: str = "",
+        on_progress: Optional[Callable[[Progress], object]] = None,
         **kwargs: Any,
     ) -> Any:
-        """``as_type``: C++ only, one that tests/cpp/driver_values.h knows."""
+        """``as_type``: C++ only, one that tests/cpp/driver_values.h knows. An iterator can only be the first argument, and others stand
+        behind it.
+        """
         options = {"timeout_ms": timeout_ms, "deadline_ms": deadline_ms, "idempotent": idempotent}
+        options["on_progress"] = on_progress
+        if args and hasattr(args[0], "__next__"):
+            return self._feed(command, args[0], args[1:], options)
         return _value(
             self._call("call", command=command, meaning=_meaning(args, kwargs), type=as_type, **options)
         )
@@ -423,9 +470,10 @@ class DriverSession:
         *args: Any,
         deadline_ms: Optional[float] = None,
         idempotent: bool = False,
+        on_progress: Optional[Callable[[Progress], object]] = None,
         **kwargs: Any,
     ) -> DriverFuture:
-        options = {"deadline_ms": deadline_ms, "idempotent": idempotent}
+        options = {"deadline_ms": deadline_ms, "idempotent": idempotent, "on_progress": on_progress}
         name = self._call("submit", command=command, meaning=_meaning(args, kwargs), **options)
         return DriverFuture(self._driver, name)
 
@@ -436,11 +484,30 @@ class DriverSession:
         timeout_ms: Optional[float] = None,
         deadline_ms: Optional[float] = None,
         idempotent: bool = False,
+        on_progress: Optional[Callable[[Progress], object]] = None,
         **kwargs: Any,
     ) -> DriverStream:
-        options = {"deadline_ms": deadline_ms, "idempotent": idempotent}
+        options = {"deadline_ms": deadline_ms, "idempotent": idempotent, "on_progress": on_progress}
         name = self._call("stream", command=command, meaning=_meaning(args, kwargs), **options)
         return DriverStream(self._driver, name, timeout_ms)
+
+    def _feed(self, command: str, values: Iterator[Any], more: Sequence[Any], options: Dict[str, Any]) -> Any:
+        arguments = [json.dumps(meaning_of(value)) for value in more]
+        push = self._call("open", command=command, arguments=arguments, **options)
+        try:
+            for value in values:
+                if not self._driver.call("push", push=push, meaning=json.dumps(meaning_of(value))):
+                    break
+            return _value(self._driver.call("finish", push=push))
+        finally:
+            self._driver.call("drop_push", push=push)
+
+    def expose(self, name: str, function: Optional[Callable[..., Any]]) -> None:
+        """The function has at most two arguments, by place."""
+        if function is None:
+            self._call("unexpose", name=name)
+        else:
+            self._driver.expose(self._handle, name, function)
 
     def flush(self, timeout_ms: float = 10_000) -> bool:
         return self._call("flush", timeout_ms=timeout_ms)

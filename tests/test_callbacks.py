@@ -9,14 +9,15 @@ from hosts import HOSTS
 
 from tech_renaissance import CommandError, LocalProtocolError, TimedOut, WorkerLost
 
-pytestmark = pytest.mark.parametrize(
-    "host", [host for host in (*HOSTS, "asyncio") if host != "cpp"], indirect=True
-)
+all_hosts = pytest.mark.parametrize("host", [*HOSTS, "asyncio"], indirect=True)
+# The others are of Python alone, or have counterparts in tests/cpp/guest_talks.cpp.
+python_hosts = pytest.mark.parametrize("host", ["python", "asyncio"], indirect=True)
 
 Start = Callable[..., Any]
 WORKER = "talkers.py"
 
 
+@python_hosts
 def test_a_handler_calls_what_its_host_has_exposed(start: Start) -> None:
     """With values, by place and by name; in calls, futures and streams."""
     session = start(WORKER)
@@ -45,6 +46,7 @@ def test_a_handler_calls_what_its_host_has_exposed(start: Start) -> None:
         session.call("ask", "add", 1)
 
 
+@python_hosts
 def test_errors_cross_both_ways(start: Start) -> None:
     """What a function raises, what does not fit, what does not exist, what cannot be sent."""
     session = start(WORKER)
@@ -75,6 +77,7 @@ def test_errors_cross_both_ways(start: Start) -> None:
         session.expose("text", "no function")
 
 
+@python_hosts
 def test_a_function_may_not_wait_for_the_worker_that_waits_for_it(start: Start, host: str) -> None:
     """It may send calls; they are served afterwards."""
     session = start(WORKER)
@@ -97,6 +100,7 @@ class _Interrupt(BaseException):
     """As KeyboardInterrupt, which would also end the asyncio host's loop."""
 
 
+@python_hosts
 def test_an_interrupt_in_a_function_ends_the_hosts_wait(start: Start) -> None:
     """The handler gets an error, cleans up, and the session goes on."""
     session = start(WORKER)
@@ -110,6 +114,7 @@ def test_an_interrupt_in_a_function_ends_the_hosts_wait(start: Start) -> None:
     assert 1 == session.call("count_cleanings")
 
 
+@python_hosts
 def test_an_ask_waits_until_somebody_waits_for_its_call(start: Start) -> None:
     """Whose thread runs the function; only one of several does."""
     session = start(WORKER)
@@ -131,6 +136,7 @@ def test_an_ask_waits_until_somebody_waits_for_its_call(start: Start) -> None:
     assert 5 == len(ran)
 
 
+@all_hosts
 def test_a_call_that_nobody_waits_for_any_longer_asks_in_vain(start: Start) -> None:
     """Its handler ends; a deadline ends it, too."""
     session = start(WORKER)
@@ -144,6 +150,7 @@ def test_a_call_that_nobody_waits_for_any_longer_asks_in_vain(start: Start) -> N
         future.result()
 
 
+@python_hosts
 def test_a_worker_that_dies_while_its_host_runs_a_function_ends_nothing_else(start: Start) -> None:
     """The function runs to its end."""
     session = start(WORKER, restart="on-crash")
@@ -163,6 +170,7 @@ def test_a_worker_that_dies_while_its_host_runs_a_function_ends_nothing_else(sta
     assert 1 == session.call("same", 1)
 
 
+@all_hosts
 def test_a_call_in_the_loop_of_a_stream_works_with_an_output_callback(
     start: Start, host: str, transport: str
 ) -> None:

@@ -8,14 +8,15 @@ from hosts import HOSTS
 
 from tech_renaissance import CommandError, LocalProtocolError, WorkerLost
 
-pytestmark = pytest.mark.parametrize(
-    "host", [host for host in (*HOSTS, "asyncio") if host != "cpp"], indirect=True
-)
+all_hosts = pytest.mark.parametrize("host", [*HOSTS, "asyncio"], indirect=True)
+# The others are of Python alone, or have counterparts in tests/cpp/guest_talks.cpp.
+python_hosts = pytest.mark.parametrize("host", ["python", "asyncio"], indirect=True)
 
 Start = Callable[..., Any]
 WORKER = "talkers.py"
 
 
+@python_hosts
 def test_an_iterator_is_the_input_of_a_call(start: Start) -> None:
     """By place and by name; of any length; with tensors; of a stream, too."""
     session = start(WORKER)
@@ -30,6 +31,7 @@ def test_an_iterator_is_the_input_of_a_call(start: Start) -> None:
     assert 1 == session.call("same", 1)
 
 
+@python_hosts
 def test_a_command_may_return_without_taking_all(start: Start, transport: str) -> None:
     """The iterator is closed then; what came is dropped."""
     session = start(WORKER)
@@ -49,6 +51,7 @@ def test_a_command_may_return_without_taking_all(start: Start, transport: str) -
     assert 1 == session.call("same", 1)
 
 
+@python_hosts
 def test_what_the_iterator_raises_gives_the_call_up(start: Start) -> None:
     """So does a value that cannot be sent; a value that does not fit is the command's error."""
     session = start(WORKER)
@@ -69,6 +72,7 @@ def test_what_the_iterator_raises_gives_the_call_up(start: Start) -> None:
     assert 1 == session.call("same", 1)
 
 
+@python_hosts
 def test_there_is_at_most_one_input_and_somebody_waits_for_its_call(start: Start) -> None:
     """Else it is refused before anything is sent."""
     session = start(WORKER)
@@ -83,6 +87,7 @@ def test_there_is_at_most_one_input_and_somebody_waits_for_its_call(start: Start
     assert 1 == session.call("same", 1)
 
 
+@python_hosts
 def test_an_iterator_may_not_wait_for_the_worker_that_waits_for_it(
     start: Start, host: str, transport: str
 ) -> None:
@@ -97,6 +102,7 @@ def test_an_iterator_may_not_wait_for_the_worker_that_waits_for_it(
     assert 1 == session.call("same", 1)
 
 
+@all_hosts
 def test_over_files_an_input_has_a_limit(start: Start, transport: str) -> None:
     """It travels whole."""
     session = start(WORKER)
@@ -108,6 +114,7 @@ def test_over_files_an_input_has_a_limit(start: Start, transport: str) -> None:
     assert "too_large" == refused.value.code
 
 
+@python_hosts
 def test_a_call_whose_input_was_taken_from_ends_with_its_worker(start: Start, transport: str) -> None:
     """Although it is idempotent."""
     session = start(WORKER, restart="on-crash")

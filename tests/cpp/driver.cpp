@@ -30,11 +30,10 @@
 // `call` has its arguments, and gives its result, as the text of a meaning (value_meanings.h); with "type" it is asked
 // for as that type of C++. `submit` and `stream` answer the name of a future or a stream that stays here, see on_kept.
 //
-// A call with "on_progress" tells of it by lines {"progress": its id, "value": {"done", "total", "message"}}; if that
-// is "raise", the callback throws then. `expose` gives handlers a function "name": with "calls", it makes that call, in
-// the same thread; otherwise it has "arity" arguments and asks who drives this program, by a line {"ask", "session",
-// "name", "arguments"}, whose answer is an `answer` with "ask", and "meaning" or "raises". `open` answers the name of
-// an input, which is the command's first argument; "arguments" are the others.
+// A call with "on_progress" tells of it by lines {"progress": its id, "value": {"done", "total", "message"}}. `expose`
+// gives handlers a function "name" of "arity" arguments, which asks who drives this program, by a line {"ask",
+// "session", "name", "arguments"}; the answer is an `answer` with "ask", and "meaning" or "raises". `open` answers the
+// name of an input, which is the command's first argument; "arguments" are the others.
 //
 // Only this program: `empty` and `keep` (a fetch_tensor) leave a tensor here and answer its name; `read`, `write`,
 // `release` and `send_tensor` take it as "kept".
@@ -262,6 +261,7 @@ const std::map<std::string, Call> calls = {
     {"submit", call([](Session& s, const Args& a) { return submit(s, a); })},
     {"stream", call([](Session& s, const Args& a) { return begin_stream(s, a); })},
     {"open", call([](Session& s, const Args& a) { return open_input(s, a); })},
+    {"expose", call([](Session& s, const Args& a) { expose(s, a); })},
     {"unexpose", call([](Session& s, const Args& a) { s.unexpose(a.text("name")); })},
     {"flush", call([](Session& s, const Args& a) { return s.flush(a.number("timeout_ms")); })},
     {"empty", call([](Session& s, const Args& a) { return kept.add(empty(s, a)); })},
@@ -375,17 +375,8 @@ private:
         const std::string handle = arguments.text("session");
         if (op == "new") return sessions_.add(handle, options(handle, arguments.object("options"))), Value();
         if (op == "close") return sessions_.remove(handle), Value();
-        if (op == "expose") return expose(arguments), Value();
         if (op == "fork") return in_fork(sessions_.lock(), [&] { be_fork(arguments); }, arguments.text("gate").empty());
         return calls.at(op)(*sessions_.get(handle), arguments);
-    }
-
-    void expose(const Arguments& arguments) {
-        ::expose(*sessions_.get(arguments.text("session")), arguments, [this](const Arguments& what) {
-            const Value value = call(what);
-            const auto* text = value.get_if<std::string>();
-            return text ? tr::Value(*text) : tr::Value();
-        });
     }
 
     void be_fork(const Arguments& arguments) {

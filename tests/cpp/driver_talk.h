@@ -1,7 +1,6 @@
 // The driver's calls that talk with their handlers: functions of the host, inputs.
 #pragma once
 
-#include <functional>
 #include <string>
 #include <vector>
 
@@ -13,14 +12,12 @@
 
 inline Kept<tr::Push<tr::Value>> pushes;
 
-// Exposes a function of the program that drives this one, or one that makes a call here.
-inline void expose(tr::PythonSession& session, const Arguments& a,
-                   const std::function<tr::Value(const Arguments&)>& make_call) {
+// Exposes a function of the program that drives this one.
+inline void expose(tr::PythonSession& session, const Arguments& a) {
     const std::string name = a.text("name");
     const auto call = [handle = a.text("session"), name](const std::vector<tr::Value>& arguments) {
         return functions.call(handle, name, arguments);
     };
-    if (a.has("calls")) return session.expose(name, [make_call, what = a.object("calls")] { return make_call(what); });
     switch (a.number("arity")) {
         case 0: return session.expose(name, [call] { return call({}); });
         case 1: return session.expose(name, [call](const tr::Value& one) { return call({one}); });
