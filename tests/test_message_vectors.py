@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import math
 import random
 import subprocess
 from dataclasses import asdict
@@ -12,8 +13,10 @@ import pytest
 from cpp_programs import built_program
 
 from tech_renaissance._base.errors import ProtocolError
-from tech_renaissance._protocol.frame import Exit, MalformedRequest, Request, Response
+from tech_renaissance._protocol.frame import Ask, Exit, MalformedRequest, Request, Response
 from tech_renaissance._protocol.message import (
+    decode_ask,
+    decode_progress,
     decode_request,
     decode_response,
     encode_request,
@@ -42,6 +45,21 @@ def _meaning(frame: Union[Request, Response, Exit]) -> Answer:
     return {"kind": type(frame).__name__.lower(), **values}
 
 
+def _call_answer(kind: str, data: bytes) -> Answer:
+    """The same for what is said of a request in work."""
+    try:
+        frame = (decode_ask if kind == "ask" else decode_progress)(data)
+    except ProtocolError as error:
+        return {"code": error.code}
+    values = asdict(frame)
+    if isinstance(frame, Ask):
+        del values["error"]
+        values["attachments"] = [list(named) for named in frame.attachments]
+    elif math.isnan(frame.total):
+        values["total"] = None
+    return {"meaning": values}
+
+
 def _encoded(frame: Union[Request, Response, Exit]) -> str:
     if isinstance(frame, Response):
         return encode_response(frame, frame.attachments, TIMESTAMP_MS)
@@ -51,6 +69,8 @@ def _encoded(frame: Union[Request, Response, Exit]) -> str:
 
 def _python_answer(kind: str, data: bytes) -> Answer:
     """What tests/cpp/guest_message.cpp does, in Python."""
+    if kind in ("progress", "ask"):
+        return _call_answer(kind, data)
     try:
         frame: Union[Request, Response, Exit]
         if kind == "message":
@@ -122,6 +142,16 @@ def test_invalid_messages_are_refused_with_the_code_the_vectors_say(guest: Guest
     answers = _ask_files(guest, paths)
 
     assert {} == _differences([p.name for p in paths], [_expected(p) for p in paths], answers)
+
+
+def test_what_is_said_of_a_call_means_what_the_vectors_say(guest: Guest) -> None:
+    """And what does not add up is refused."""
+    cases = json.loads((VECTORS / "message" / "calls.json").read_text("ascii"))
+    valid, invalid = cases["valid"], cases["invalid"].values()
+    answers = guest([(case["kind"], case["text"].encode()) for case in [*valid, *invalid]])
+    expected = [{"meaning": case["meaning"]} for case in valid] + [{"code": case["code"]} for case in invalid]
+    texts = [case["text"] for case in [*valid, *invalid]]
+    assert {} == _differences(texts, expected, answers)
 
 
 def test_codes_of_invalid_vectors_are_their_names(guest: Guest) -> None:

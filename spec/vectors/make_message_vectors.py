@@ -10,6 +10,7 @@ import json
 import sys
 from typing import Any, Dict, Iterator, List, Tuple
 
+import call_cases
 from message_cases import (
     BAD_FRAMES,
     BAD_JSON,
@@ -158,6 +159,21 @@ def vectors() -> Files:
         yield from invalid_response("bad_frame", detail, text)
     typed = [{"text": text, "meaning": meaning} for text, meaning in TYPED_VALID]
     yield "message/typed.json", dump({"valid": typed, "invalid": TYPED_INVALID})
+    yield (
+        "message/calls.json",
+        dump(
+            {
+                "valid": [
+                    {"kind": kind, "text": text, "meaning": meaning}
+                    for kind, text, meaning in call_cases.VALID
+                ],
+                "invalid": {
+                    name: {"kind": kind, "text": text, "code": code}
+                    for name, (kind, text, code) in call_cases.INVALID.items()
+                },
+            }
+        ),
+    )
     yield "names.json", dump({"valid": NAMES_VALID, "invalid": NAMES_INVALID, "reserved": NAMES_RESERVED})
 
 

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "hex.h"
+#include "tech_renaissance/detail/protocol/call_text.h"
 #include "tech_renaissance/detail/protocol/frame.h"
 
 namespace {
@@ -79,8 +80,28 @@ json::Object answer_name(const std::string& name) {
     return json::Object{{"reserved", reserved}};
 }
 
+json::Object meaning_of_progress(const std::string& bytes) {
+    const auto [id, progress] = decode_progress_text(bytes);
+    return json::Object{{"id", meaning_of(id)},
+                        {"done", progress.done},
+                        {"total", progress.total ? json::Value(*progress.total) : json::Value()},
+                        {"message", progress.message}};
+}
+
+json::Object meaning_of_ask(const std::string& bytes) {
+    const AskText ask = decode_ask_text(bytes);
+    return json::Object{{"id", meaning_of(ask.id)},
+                        {"command", ask.name},
+                        {"parameters", ask.parameters},
+                        {"form", meaning_of(ask.form)},
+                        {"attachments", meaning_of(ask.attachments)},
+                        {"waiting", ask.waiting}};
+}
+
 json::Object answer(const std::string& kind, const std::string& bytes) {
     if (kind == "name") return answer_name(bytes);
+    if (kind == "progress") return json::Object{{"meaning", meaning_of_progress(bytes)}};
+    if (kind == "ask") return json::Object{{"meaning", meaning_of_ask(bytes)}};
     if (kind == "response") {
         const Response response = decode_response(bytes);
         return accepted(response, encode_response(response, timestamp_ms));

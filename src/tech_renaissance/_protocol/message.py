@@ -28,7 +28,6 @@ from .frame import (
 
 _MAX_DEPTH = 64
 _MAX_INT = 2**63 - 1
-_LONGEST_FLOAT = 400  # as digits; others take quadratic time in older Pythons
 # What matters for the depth of nesting: strings, brackets, and the quote of an unterminated string.
 _TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|["\[\]{}]', re.DOTALL)
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -71,7 +70,7 @@ class _Object:
         value = self.values.get(key)
         if value is None:
             return None
-        number = float(value) if isinstance(value, _Number) and len(value) <= _LONGEST_FLOAT else math.inf
+        number = float(value) if isinstance(value, _Number) else math.inf
         if not math.isfinite(number):
             raise RemoteProtocolError("bad_frame", f"{key!r} is not a number")
         return number
