@@ -155,7 +155,7 @@ def test_a_fetch_between_a_request_and_its_answer_gets_its_own(start: Maker) -> 
 def test_new_response_and_read_response_do_not_wait(start: Maker, gate: Gate) -> None:
     """Polling, as the reference text offers it."""
     session = start()
-    assert session.wait_until_ready()
+    assert session.wait_until_ready(60_000)
     assert not session.new_response()
     session.send_request(f"wait {gate.path} there")
     gate.wait_for_arrival()
@@ -248,7 +248,7 @@ def test_a_call_that_finds_no_room_times_out(start: Maker, gate: Gate) -> None:
 def test_a_timeout_of_zero_asks_without_waiting(start: Maker, gate: Gate) -> None:
     """It is a TimedOut, not a hang and not an empty answer."""
     session = start()
-    assert session.wait_until_ready()
+    assert session.wait_until_ready(60_000)
     with pytest.raises(TimedOut):
         session.fetch_response(f"wait {gate.path}", 0)
     gate.open()

@@ -239,7 +239,7 @@ def test_a_request_that_was_given_up_in_line_is_not_begun(start: Maker, gate: Ga
 def test_the_state_is_the_truth(start: Maker, gate: Gate) -> None:
     """Which call, since when; hung once its deadline has passed."""
     session = start("stubborn.py", patience=CancelPatience(notice_ms=_LONG_MS), quiet_mode=True)
-    assert session.wait_until_ready()
+    assert session.wait_until_ready(60_000)
     assert ("ready", "", 0.0) == tuple(session.state())
     session.send_request(f"sleeps {gate.path}", deadline_ms=200)
     gate.wait_for_arrival()
@@ -259,7 +259,7 @@ def test_states_at_the_ends(make_session: Maker, gate: Gate) -> None:
     gate.wait_for_arrival()
     assert "starting" == session.state().name
     gate.open()
-    assert session.wait_until_ready()
+    assert session.wait_until_ready(60_000)
     kill(int(session.fetch_response("pid")))
     assert session.join()
     assert "lost" == session.state().name

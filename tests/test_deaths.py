@@ -364,7 +364,7 @@ def test_an_answer_to_another_request_is_the_workers_fault(start: Maker, gate: G
 def test_an_answer_to_nothing_is_ignored(start: Maker) -> None:
     """It answers no call that comes later."""
     session = start()
-    assert session.wait_until_ready()
+    assert session.wait_until_ready(60_000)
     drop_file(session, "response.json", '{"command": "echo", "result": "no", "id": 1}')
     assert wait_until(
         lambda: not (session.is_busy() or os.path.exists(f"{session.session_dir}/response.json"))
@@ -412,7 +412,7 @@ def test_a_session_whose_directory_vanishes_can_be_closed(start: Maker, tmp_path
 def test_an_emptied_session_directory_can_be_closed(start: Maker) -> None:
     """Whatever someone has removed of it."""
     session = start()
-    assert session.wait_until_ready()
+    assert session.wait_until_ready(60_000)
     for path in Path(session.session_dir).iterdir():
         patiently(path.unlink)  # on Windows someone may be reading it
 

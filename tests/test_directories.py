@@ -71,7 +71,7 @@ def test_a_link_in_place_of_a_session_costs_its_target_nothing(
 ) -> None:
     """Nor a link above it: the close removes what it made, or nothing."""
     session = start()
-    assert session.wait_until_ready()
+    assert session.wait_until_ready(60_000)
     directory = Path(session.session_dir)
     swapped = {"session": directory, "folder": directory.parent, "workspace": workspace}[what]
     target = leave_behind(tmp_path / "other" / directory.relative_to(swapped), lock="")
@@ -91,7 +91,7 @@ def test_a_session_id_that_a_second_host_took_is_the_seconds(
     first, second = make_driver(), make_driver()
     session = first.session(str(WORKERS / "echo.py"), "shared")
     session.start()
-    assert session.wait_until_ready()
+    assert session.wait_until_ready(60_000)
     shutil.rmtree(workspace)
     with second.session(str(WORKERS / "echo.py"), "shared") as taken:
         assert "mine" == taken.fetch_response("echo mine")
@@ -103,7 +103,7 @@ def test_a_session_id_that_a_second_host_took_is_the_seconds(
 def test_a_replaced_lock_leaves_the_directory_to_who_replaced_it(start: Maker) -> None:
     """Whoever that is."""
     session = start()
-    assert session.wait_until_ready()
+    assert session.wait_until_ready(60_000)
     directory = Path(session.session_dir)
     (directory / "new.lock").write_text("1")
     (directory / "new.lock").replace(directory / "session.lock")
@@ -284,7 +284,7 @@ def test_a_directory_in_use_is_locked_for_those_who_clean_up(start: Maker) -> No
     import fcntl
 
     session = start()
-    assert session.wait_until_ready()
+    assert session.wait_until_ready(60_000)
     for _ in range(2):
         folder = os.open(session.session_dir, os.O_RDONLY)
         with pytest.raises(BlockingIOError):
@@ -420,7 +420,7 @@ def test_a_session_whose_directory_somebody_took_does_not_start(
 ) -> None:
     """Until they are done with it."""
     session = start()
-    assert session.wait_until_ready()
+    assert session.wait_until_ready(60_000)
     shutil.rmtree(session.session_dir)
     other = make_driver().session(str(WORKERS / "echo.py"), "test")
     with other:

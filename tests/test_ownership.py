@@ -23,7 +23,7 @@ def test_a_session_directory_is_private(start: Maker) -> None:
     before = os.umask(0)
     try:
         session = start()
-        assert session.wait_until_ready()
+        assert session.wait_until_ready(60_000)
     finally:
         os.umask(before)
     assert 0o700 == stat.S_IMODE(os.stat(session.session_dir).st_mode)
@@ -63,7 +63,7 @@ def test_hosts_of_both_languages_respect_each_other(
     rival = Driver(rival_command, tmp_path)
     try:
         with holder.session(str(WORKERS / "echo.py"), "shared") as session:
-            assert session.wait_until_ready()
+            assert session.wait_until_ready(60_000)
             with pytest.raises(LaunchError, match=f"process {holder.process.pid} "):
                 rival.session(str(WORKERS / "echo.py"), "shared").start()
         with rival.session(str(WORKERS / "echo.py"), "shared") as session:

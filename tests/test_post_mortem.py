@@ -75,7 +75,7 @@ def test_the_record_is_there_though_nobody_asks(start: Maker) -> None:
 def test_every_waiting_call_has_the_same_record(start: Maker, gate: Gate) -> None:
     """From as many threads."""
     session = start("mortal.py")
-    assert session.wait_until_ready()
+    assert session.wait_until_ready(60_000)
     errors: List[WorkerLost] = []
 
     def call(message: str) -> None:

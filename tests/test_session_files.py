@@ -34,7 +34,7 @@ def _status(session: Any) -> str:
 def test_status_txt_tells_the_workers_state(start: Maker, gate: Gate) -> None:
     """Every word, in order."""
     session = start()
-    assert session.wait_until_ready()
+    assert session.wait_until_ready(60_000)
     assert "ready" == _status(session)
     session.send_request(f"wait {gate.path}")
     gate.wait_for_arrival()
@@ -52,7 +52,7 @@ def test_status_txt_tells_the_workers_state(start: Maker, gate: Gate) -> None:
 def test_exiting_comes_before_terminated(start: Maker, gate: Gate) -> None:
     """A worker that leaves says so first."""
     session = start("slow_end.py", environment={"GATE": gate.path})
-    assert session.wait_until_ready()
+    assert session.wait_until_ready(60_000)
     session.send_request("exit")
     gate.wait_for_arrival()
     assert "exiting" == _status(session)
@@ -96,7 +96,7 @@ def test_results_of_an_earlier_response_are_removed_by_the_next(start: Maker) ->
 def test_files_are_for_their_user_alone(start: Maker) -> None:
     """The directory is closed, and so are the files."""
     session = start()
-    assert session.wait_until_ready()
+    assert session.wait_until_ready(60_000)
     modes = {stat.S_IMODE(path.stat().st_mode) & 0o077 for path in Path(session.session_dir).glob("*.json")}
     assert {0} == modes
 

@@ -217,7 +217,7 @@ def test_please_exit_with_ensure_ends_a_worker_that_does_not_listen(start: Maker
 def test_an_exit_request_ends_the_worker(start: Maker, message: str) -> None:
     """In all forms; it has no answer."""
     session = start()
-    assert session.wait_until_ready()
+    assert session.wait_until_ready(60_000)
     session.send_request(message)
     assert session.join()
     with pytest.raises(LocalProtocolError) as caught:
@@ -290,7 +290,7 @@ def test_start_works_again_and_tags_are_still_there(start: Maker, ending: str) -
     else:
         getattr(session, ending)()
     session.start()
-    assert session.wait_until_ready()
+    assert session.wait_until_ready(60_000)
     assert first != worker_pid(session)
     assert 15.0 == session.fetch_tensor("sum weights").item()
 
@@ -365,7 +365,7 @@ def test_the_garbage_collector_ends_a_session(workspace: Path, worker_python: st
 def test_worker_json_tells_who_the_worker_is(start: Maker, worker_python: str) -> None:
     """All of its keys."""
     session = start()
-    assert session.wait_until_ready()
+    assert session.wait_until_ready(60_000)
     info = json.loads((Path(session.session_dir) / "worker.json").read_text())
     assert worker_pid(session) == info["pid"]
     assert os.path.samefile(worker_python, info["interpreter"])

@@ -329,6 +329,6 @@ def test_a_large_tensor_travels_both_ways(start: Maker) -> None:
 def test_a_file_of_another_program_is_a_tag(start: Maker) -> None:
     """A tensor is a .tsr file in the session directory."""
     session = start("tensors.py")
-    assert session.wait_until_ready()
+    assert session.wait_until_ready(60_000)
     export_tsr(np.arange(3, dtype=np.int32), str(Path(session.session_dir, "foreign.tsr")))
     assert [0, 1, 2] == session.fetch_tensor("same foreign").tolist()

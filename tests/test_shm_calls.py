@@ -45,7 +45,7 @@ def test_status_txt_claims_nothing_that_is_not_kept(start: Maker, gate: Gate) ->
     """Ready at first, then serving, busy or not, and whatever became of the last call."""
     session = start("faulty.py", environment={"GATE": gate.path})
     status = Path(session.session_dir) / "status.txt"
-    assert session.wait_until_ready()
+    assert session.wait_until_ready(60_000)
     assert "ready" == status.read_text()
     session.send_request("poll")
     gate.wait_for_arrival()
