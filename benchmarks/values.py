@@ -1,5 +1,6 @@
 """Calls that carry values, each beside the text call that does the same."""
 
+import asyncio
 import statistics
 import sys
 import time
@@ -27,7 +28,7 @@ def value_figures(bench: Bench) -> List[Figure]:
             ("stream", 20),
         ):
             jobs[job] += bench.samples(job, count, VALUE_WORKER)
-        for name, samples in _python_values(bench).items():
+        for name, samples in {**_python_values(bench), **_asyncio_values(bench)}.items():
             jobs[name] += samples
     of = {name: statistics.median(samples) for name, samples in jobs.items()}
 
@@ -44,6 +45,8 @@ def value_figures(bench: Bench) -> List[Figure]:
         Figure("  the same, Python", jobs["python submits"], of["python greet"], 1 / 1.5),
         Figure("one small item of a stream, C++", jobs["stream"], None, 1e6 / 500_000),
         Figure("  the same, Python", jobs["python stream"], None, 1e6 / 300_000),
+        Figure("await of one call, AsyncSession", jobs["asyncio one"], None, 35),
+        Figure("  100 at once, each", jobs["asyncio 100"], None, 12),
         Figure("cancel of one call among 1,000, Python", jobs["python cancel"], None, 5),
     ]
 
@@ -83,3 +86,28 @@ def _python_values(bench: Bench) -> Dict[str, List[float]]:
         }
         bench.raw["python cancel"].append({"samples_us": jobs["python cancel"]})
         return jobs
+
+
+def _asyncio_values(bench: Bench) -> Dict[str, List[float]]:
+    """Calls of this process that are awaited, one after another, and a hundred futures at once."""
+    from tech_renaissance import AsyncSession
+
+    jobs: Dict[str, List[float]] = {"asyncio one": [], "asyncio 100": []}
+
+    async def measure() -> None:
+        async with AsyncSession(VALUE_WORKER, "bench_asyncio", True, transport="shm") as session:
+            await session.call("greet", "world")
+            for _ in range(bench.count(3000)):
+                start = time.perf_counter_ns()
+                await session.call("greet", "world")
+                jobs["asyncio one"].append((time.perf_counter_ns() - start) / 1000)
+            for _ in range(bench.count(50)):
+                start = time.perf_counter_ns()
+                for future in [session.submit("greet", "world") for _ in range(100)]:
+                    await future
+                jobs["asyncio 100"].append((time.perf_counter_ns() - start) / 100_000)
+
+    asyncio.run(measure())
+    for name, samples in jobs.items():
+        bench.raw[name].append({"samples_us": samples})
+    return jobs

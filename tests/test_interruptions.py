@@ -59,14 +59,21 @@ def _stream(session: Any, number: int) -> object:
     return list(range(12)) == list(session.stream("count", 12))
 
 
+def _converse(session: Any, number: int) -> object:
+    told: List[Any] = []
+    session.expose("add", lambda other: other + number)
+    value = session.call("converse", iter(range(20)), on_progress=told.append)
+    return value == 190 + 2 * number and told[-1].done == 2
+
+
 ACTIONS: Dict[str, Action] = {
     "ask": _ask, "apart": _ask_apart, "fetch": _fetch, "calculate": _calculate,
-    "call": _call, "submit": _submit, "stream": _stream,
+    "call": _call, "submit": _submit, "stream": _stream, "converse": _converse,
 }  # fmt: skip
 
 
 # Those of many moments are interrupted at each so many.
-STEPS = {"call": 5, "submit": 11, "stream": 11}
+STEPS = {"call": 5, "submit": 11, "stream": 11, "converse": 23}
 
 
 @pytest.fixture

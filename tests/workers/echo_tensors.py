@@ -19,6 +19,15 @@ class EchoTensorsServer(EchoServer):
         """One number after the other."""
         yield from range(end)
 
+    @command
+    def converse(self, numbers: Iterator[float]) -> float:
+        """The sum of an input and of what the host adds twice, with progress."""
+        total = sum(numbers)
+        for step in range(2):
+            total = self.host.add(total)
+            self.progress(step + 1, 2)
+        return total
+
     def main_logic(self, command: str, parameters: str) -> bool:
         if command != "same":
             return super().main_logic(command, parameters)

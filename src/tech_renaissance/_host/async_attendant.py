@@ -7,10 +7,10 @@ from typing import Any, Optional, Tuple
 
 from .._protocol.frame import Answer, Ask, Failure
 from .attendant import give_up, last_item
-from .call import Call
+from .call import CANCELLED, Call, refusal
 from .caller import Caller
 from .exchange import Exchange
-from .exposed import CANCELLED, failure_of, refusal
+from .exposed import failure_of
 from .turns import waits_for_itself
 
 # In what a worker waits for while it serves nobody else: whose call that is. Tasks that it starts have it, too.

@@ -8,9 +8,9 @@ from .._base.progress import Progress
 from .._protocol.body_encoder import encode_result
 from .._protocol.frame import Answer, Ask, Failure, Item
 from .._protocol.frame import Progress as Said
-from .call import Call
+from .call import CANCELLED, Call, refusal
 from .exchange import Exchange
-from .exposed import CANCELLED, Exposed, call_asked, failure_of, refusal
+from .exposed import Exposed, call_asked, failure_of
 
 # How long to wait for room at a time.
 _ROOM_S = 1.0

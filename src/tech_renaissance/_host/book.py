@@ -12,7 +12,7 @@ from .._protocol.connection import Connection, State
 from .._protocol.frame import Ask, Credit, Exit, Frame, Item, Progress, Ready, Request, Response
 from .._transport.transport import BROKEN_RING, FOR_ITEM, HostTransport, Taken, Unreadable
 from .._version import __version__
-from .call import Call, call_ended
+from .call import CANCELLED, Call, call_ended, refusal
 from .call_queue import CallQueue
 
 OVER = (State.EXITED, State.LOST)
@@ -181,8 +181,9 @@ class Book:
         (self._connection.received_again if again else self._connection.received)(news)
         call = self._calls.get(news.id)
         if call is None or not call.is_wanted:
-            if isinstance(news, Ask):  # nobody will answer
-                self._transport.give_up(news.id or 0)
+            if call and isinstance(news, Ask):  # nobody else will answer
+                call.reply = refusal(news, CANCELLED)
+                self._owing[call] = None
             return
         if isinstance(news, Progress):
             call.progress = news

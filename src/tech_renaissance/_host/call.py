@@ -7,7 +7,7 @@ from typing import Any, Callable, Deque, Optional, Protocol, Tuple
 
 from .._base.errors import CallCancelled, TechRenaissanceError, TimedOut
 from .._base.post_mortem import PostMortem
-from .._protocol.frame import FIRST_CREDIT, Answer, Ask, Item, Progress, Request, Response
+from .._protocol.frame import FIRST_CREDIT, Answer, Ask, Failure, Item, Progress, Request, Response
 from .input_source import InputSource
 
 
@@ -150,3 +150,12 @@ def call_ended(call: Call, post_mortem: Optional[PostMortem] = None) -> TechRena
 def with_stacks(text: str, stack: str) -> str:
     """A message, followed by the worker's stacks, if there are any."""
     return f"{text}; the worker's stacks:\n{stack}" if stack else text
+
+
+# What a handler is told if nobody at its host waits for its call any longer.
+CANCELLED = Failure("cancelled", "the host has stopped waiting for the call")
+
+
+def refusal(ask: Ask, failure: Failure) -> Answer:
+    """The Answer that reports a failure."""
+    return Answer(ask.id, "error", message=failure.message, error=failure)

@@ -122,7 +122,7 @@ class Caller(CallMaker):
             while not self._try_submit(call, worker, timeout_s, until):
                 worker = self.ready_worker(call)
         except BaseException:  # an interrupt, too: it must not stay in line
-            call.abandoned = True
+            self.let_go(call)
             raise
         if call.request.deadline_ns is not None:
             self._deadlines.watch(call)
@@ -172,8 +172,8 @@ class Caller(CallMaker):
     def fetch(self, call: Call, timeout_ms: Optional[float]) -> Response:
         """Send a new call and wait for its answer, which nobody else waits for. ``timeout_ms``: see ``timeout_s``."""
         timeout_s = self.timeout_s(call, timeout_ms)
-        until = self.submit(call, timeout_s)
         try:
+            until = self.submit(call, timeout_s)
             return self.answer(call, timeout_s, until)
         except BaseException as error:  # an interrupt, too: nobody waits for the answer any longer
             self.let_go(call, is_unwanted=getattr(error, "code", "") == "would_wait_for_itself")
@@ -244,8 +244,8 @@ class Caller(CallMaker):
     def let_go(self, call: Call, *, is_unwanted: bool = False) -> None:
         """Nobody waits for a call any longer. ``is_unwanted``: it is not to be begun either."""
         call.abandoned = True
-        is_asking = call.ask is not None or call.source is not None  # which would go on for ever
-        if (is_asking or is_unwanted) and not call.done:
+        is_waiting = call.ask is not None or call.source is not None  # for what does not come any more
+        if (is_waiting or is_unwanted) and not call.done:
             self.close_stream(call)
 
     def progress_of(self, call: Call) -> Optional[Progress]:

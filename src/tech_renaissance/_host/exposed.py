@@ -11,6 +11,7 @@ from .._protocol.body_encoder import encode_result
 from .._protocol.frame import Answer, Ask, Failure, Request
 from .._protocol.user_message import check_command
 from .._worker.reply import failure_response
+from .call import refusal
 
 
 class _Function(NamedTuple):
@@ -94,12 +95,3 @@ def failure_of(error: BaseException) -> Failure:
     failure = failure_response(Request(""), error).error
     assert failure is not None
     return failure
-
-
-def refusal(ask: Ask, failure: Failure) -> Answer:
-    """The Answer that reports a failure."""
-    return Answer(ask.id, "error", message=failure.message, error=failure)
-
-
-# What a handler is told if its host's wait has ended in the middle of the function.
-CANCELLED = Failure("cancelled", "the host has stopped waiting for the call")

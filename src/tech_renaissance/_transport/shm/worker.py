@@ -237,7 +237,8 @@ class ShmWorker(WorkerTransport):
                 self._unopened += 1
                 return Unopened(data)
             remaining = deadline - time.monotonic()
-            if remaining <= 0 or self.side.sleep(remaining, for_room=is_full):
+            known = None if is_bounded else self._heard  # a handler waits, which looks at the list each time
+            if remaining <= 0 or self.side.sleep(remaining, for_room=is_full, given_up=known):
                 return None
         return Exit()
 
