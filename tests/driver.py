@@ -47,6 +47,14 @@ _ERROR_FIELDS = (
 )
 
 
+def _converse(session: PythonSession, count: int) -> List[Any]:
+    """A call with an input, whose handler calls a function of ours for each of its values, and tells how far it is."""
+    told: List[Any] = []
+    session.expose("double", lambda number: 2 * number)
+    total = session.call("converse", iter(range(count)), on_progress=told.append, timeout_ms=60_000)
+    return [total, bool(told)]
+
+
 class Driver:
     """Serves calls until the end of stdin."""
 
@@ -124,6 +132,8 @@ class Driver:
     def _use(self, session: PythonSession, op: str, arguments: Dict[str, Any]) -> Any:
         if op in ("call", "submit", "stream"):
             return self._values.begin(session, op, arguments)
+        if op == "converse":
+            return _converse(session, **arguments)
         folder = arguments.pop("folder", "")
         if "tensor" in arguments:
             arguments["tensor"] = import_tsr(arguments["tensor"], "numpy")

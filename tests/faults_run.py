@@ -124,7 +124,8 @@ class Lane(StrangeTurns):
     def _use(self, session: Any, is_spared: bool, way: str) -> None:
         """Calls until the death is told; how it is told."""
         text = "x" * self._chance.choice((10, 1000, 100_000))
-        use = self._chance.choice((self._use_texts, self._use_values, self._use_futures, self._use_streams))
+        uses = (self._use_texts, self._use_values, self._use_futures, self._use_streams, self._converse)
+        use = self._chance.choice(uses)
         calls = 0
         try:
             while calls < 20 or not is_spared:
@@ -170,6 +171,10 @@ class Lane(StrangeTurns):
             values.close()
         else:
             self._check_answer(list(range(end)), list(values))
+
+    def _converse(self, session: Any, text: str) -> None:
+        count = min(len(text), 20)
+        self._check_answer([count * (count - 1), True], session._call("converse", count=count))
 
     def _check_answer(self, right: Any, answer: Any) -> None:
         self.judge.check(right == answer, f"{self.name}: a wrong answer {str(answer)[:80]!r}")

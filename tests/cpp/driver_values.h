@@ -90,6 +90,18 @@ inline std::string submit(tr::PythonSession& session, const Arguments& a) {
     return futures.add(session.submit(a.text("command"), arguments, read_call_options(a), functions.on_progress(a)));
 }
 
+// A call with an input, whose handler calls a function of ours for each of its values, and tells how far it is.
+inline tr::detail::json::Value converse(tr::PythonSession& session, const Arguments& a) {
+    bool has_told = false;
+    session.expose("double", [](std::int64_t number) { return 2 * number; });
+    const auto note = tr::on_progress([&](const tr::Progress&) { has_told = true; });
+    const tr::CallOptions options{std::chrono::seconds(60)};
+    auto push = session.open<std::int64_t>("converse", tr::input, options, note);
+    for (std::int64_t number = 0; number < a.number("count"); ++number) push.push(number);
+    const std::int64_t total = push.finish();
+    return tr::detail::json::Array{total, has_told};
+}
+
 inline std::string begin_stream(tr::PythonSession& session, const Arguments& a) {
     const tr::Arguments arguments = meanings::arguments_of(meanings::parse(a.text("meaning")));
     return streams.add(session.stream<tr::Value, tr::Value>(a.text("command"), arguments, read_call_options(a),

@@ -1,4 +1,4 @@
-"""What the faults run calls: text, values, tensors, generators."""
+"""What the faults run calls: text, values, tensors, generators, and a talk with the host."""
 
 import sys
 from typing import Any, Iterator
@@ -23,6 +23,14 @@ class FaultedServer(TechRenaissanceServer):
     @command
     def count(self, end: int) -> Iterator[int]:
         yield from range(end)
+
+    @command
+    def converse(self, numbers: Iterator[int]) -> int:
+        total = 0
+        for number in numbers:
+            total += self.host.double(number)
+            self.progress(total)
+        return total
 
 
 if __name__ == "__main__":
