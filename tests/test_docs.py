@@ -273,10 +273,10 @@ def test_the_tutorials_python_programs_run(tmp_path: Path) -> None:
     """They print what the page shows."""
     page = "docs/tutorial.md"
     write_named_blocks(page, tmp_path)
-    names = ("greet.py", "train.py", "careful.py", "many.py")
+    names = ("greet.py", "train.py", "careful.py", "many.py", "talk.py")
 
     assert [run([sys.executable, name], tmp_path) for name in names] == [
-        outputs(page)[place] for place in (0, 2, 4, 5)
+        outputs(page)[place] for place in (0, 2, 4, 5, 6)
     ]
 
 
