@@ -544,3 +544,19 @@ def test_what_is_given_up_before_a_sleep_ends_that_sleep(tmp_path: Path) -> None
         assert time.monotonic() < begin + 30.0
     worker.close()
     host.close()
+
+
+def test_an_older_scripts_own_attributes_stay_what_they_are() -> None:
+    """Whatever names this package has given to something since."""
+
+    class Older(TechRenaissanceServer):
+        def __init__(self) -> None:
+            super().__init__()
+            self.host = "example.org"  # type: ignore[assignment]
+            self.stopping = self.progress = 5  # type: ignore[assignment]
+
+        def main_logic(self, command: str, parameters: str) -> bool:
+            self.write_response("", f"{self.host} {self.stopping} {self.progress}")
+            return True
+
+    assert "example.org 5 5" == Older().respond(Request("x")).result

@@ -6,13 +6,27 @@ import math
 import numbers
 import threading
 from functools import partial
-from typing import Any, Callable, Optional, Sequence, Type, Union
+from typing import TYPE_CHECKING, Any, Callable, Optional, Sequence, Type, Union
 
 from .._base.errors import LocalProtocolError
 from .._transport.transport import WorkerTransport
 from .loop import ServingLoop
 from .reply import TASK_REPLY, Refusal, Reply
 from .turn import Turn
+
+if TYPE_CHECKING:
+    replaceable_property = property
+else:
+
+    class replaceable_property:  # noqa: N801 - named as property is
+        """A property in whose place a script may put an attribute of its own, as scripts that are older than it do."""
+
+        def __init__(self, get: Callable[[Any], Any]) -> None:
+            self._get = get
+            self.__doc__ = get.__doc__
+
+        def __get__(self, instance: Any, owner: Any = None) -> Any:
+            return self if instance is None else self._get(instance)
 
 
 class HostFunctions:
@@ -53,7 +67,7 @@ class Conversation:
         finally:
             self._unshield(reply)
 
-    @property
+    @replaceable_property
     def stopping(self) -> bool:
         """Whether the host has asked the current call to finish early. What it then returns counts as any other answer."""
         reply, transport = self._turn.reply or TASK_REPLY.get(None), self._transport
@@ -61,7 +75,7 @@ class Conversation:
             return False
         return transport.is_stopping(reply.request_id)
 
-    @property
+    @replaceable_property
     def host(self) -> HostFunctions:
         """The functions that the host has exposed. ``self.host.price("apple", timeout_ms=500)`` calls one and waits for what it returns; in an
         ``async def`` command it is ``await self.host.price("apple")``.
