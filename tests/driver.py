@@ -16,6 +16,9 @@ from typing import Any, Callable, Dict, List, Optional, Sequence, TextIO
 
 sys.path.insert(0, str(Path(__file__).with_name("workers")))
 
+if sys.platform == "win32":
+    import numpy as np  # noqa: F401 - under wine, it may hang in a thread while others begin and end
+
 from driver_values import ValueCalls
 from gate import pass_gate
 

@@ -57,10 +57,15 @@ class Lane(StrangeTurns):
         self._turns = 0
 
     def run(self, until: float) -> None:
-        """Take turns until then."""
-        while time.monotonic() < until:
-            self.turn()
-        self.close()
+        """Take turns until then. What fails in the run itself ends this lane."""
+        try:
+            while time.monotonic() < until:
+                self.turn()
+            self.close()
+        except Exception as error:
+            self.judge.check(False, f"{self.name}: this lane has ended: {error!r}")
+            if self._driver:
+                self._driver.kill()
 
     def turn(self) -> None:
         """Start, use, kill, judge."""
