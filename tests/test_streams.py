@@ -171,6 +171,24 @@ def test_a_resting_stream_is_closed_when_it_is_cancelled(start: Start, transport
     assert 1 == session.call("closings")
 
 
+def test_the_sessions_cancel_spares_a_resting_stream(start: Start, transport: str, tmp_path: Path) -> None:
+    """While anything else is in work."""
+    if transport == "file":
+        pytest.skip("over files a stream never rests")
+    session, sign = start(WORKER), tmp_path / "sign"
+    resting = session.stream("count", 100)
+    assert 0 == next(resting)
+    for _ in range(20):  # so that it has used up its credit
+        session.call("closings")
+    busy = session.stream("endless", str(sign))
+    assert 1 == next(busy)
+    assert wait_until(sign.exists)
+    assert session.cancel() in ("notice", "interrupt")
+    with pytest.raises(CallCancelled):
+        next(busy)
+    assert list(range(1, 100)) == list(resting)
+
+
 def test_a_deadline_covers_the_whole_stream(start: Start, transport: str, tmp_path: Path) -> None:
     """Not each item."""
     if transport == "file":

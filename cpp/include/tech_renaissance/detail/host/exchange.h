@@ -157,12 +157,16 @@ public:
         transport_.give_up(*call->request.id);
     }
 
-    // The call that the worker has begun, and since when; if it has begun none, the oldest, whose turn it is.
-    std::optional<InWork> in_work() {
+    // The call that the worker has begun, and since when; if it has begun none, the oldest, whose turn it is. Of
+    // several the oldest; if avoid_resting, one that does not rest, if there is any.
+    std::optional<InWork> in_work(bool avoid_resting = false) {
         take_in();
         const std::deque<InWork> calls = work_.calls();
         if (calls.empty()) return std::nullopt;
         const std::vector<InWork> begun = only_begun(calls, transport_.begun(ids_of(calls)));
+        for (const InWork& one : begun) {
+            if (!(avoid_resting && one.rests)) return one;
+        }
         return begun.empty() ? calls.front() : begun.front();
     }
 

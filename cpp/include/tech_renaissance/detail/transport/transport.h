@@ -150,6 +150,7 @@ struct InputItem {
 struct Begun {
     std::int64_t id;
     std::optional<Clock::time_point> since = std::nullopt;
+    bool rests = false;  // whether it is a stream that goes on when its host takes items
 };
 
 // What a worker must get when it is launched: descriptors to inherit (handles on Windows), and a variable that lists

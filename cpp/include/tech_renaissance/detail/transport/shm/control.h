@@ -35,6 +35,7 @@ inline constexpr std::uint64_t served_word = 384;
 inline constexpr std::uint64_t first_slot = 1024;
 inline constexpr std::uint64_t slot_nbytes = 32;
 inline constexpr std::uint64_t slot_count = 64;
+inline constexpr std::uint64_t for_credit = 1;  // in the third word of a slot
 inline constexpr RingPlace request_ring = {4096, 64, 200};
 inline constexpr RingPlace response_ring = {4096 + ring_nbytes, 192, 72};
 inline constexpr std::uint64_t given_up_list = 4096 + 2 * ring_nbytes;
@@ -76,11 +77,16 @@ public:
         count.store(number + 1, std::memory_order_release);
     }
 
-    // Whether the worker says that it has begun a request, and if so, when: nanoseconds of the monotonic clock.
-    std::optional<std::uint64_t> begun(std::int64_t id) const noexcept {
+    // What the worker says about a request that it has begun.
+    struct Slot {
+        std::uint64_t since_ns;  // of the monotonic clock
+        bool waits_for_credit;
+    };
+    std::optional<Slot> begun(std::int64_t id) const noexcept {
         for (std::uint64_t slot = first_slot; slot < first_slot + slot_count * slot_nbytes; slot += slot_nbytes) {
             if (memory_.mapping.word(slot).load(std::memory_order_acquire) == static_cast<std::uint64_t>(id))
-                return memory_.mapping.word(slot + 8).load(std::memory_order_relaxed);
+                return Slot{memory_.mapping.word(slot + 8).load(std::memory_order_relaxed),
+                            memory_.mapping.word(slot + 16).load(std::memory_order_relaxed) == for_credit};
         }
         return std::nullopt;
     }

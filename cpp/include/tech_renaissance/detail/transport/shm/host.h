@@ -99,8 +99,8 @@ public:
     std::vector<Begun> begun(const std::vector<std::int64_t>& ids) override {
         std::vector<Begun> begun;
         for (const std::int64_t id : ids) {
-            const std::optional<std::uint64_t> since = worker_ ? worker_->control.begun(id) : std::nullopt;
-            if (since) begun.push_back({id, monotonic_time(*since)});
+            const auto slot = worker_ ? worker_->control.begun(id) : std::nullopt;
+            if (slot) begun.push_back({id, monotonic_time(slot->since_ns), slot->waits_for_credit});
         }
         return begun;
     }
