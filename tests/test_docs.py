@@ -281,12 +281,13 @@ def test_the_tutorials_python_programs_run(tmp_path: Path) -> None:
 
 
 @needs_compiler
-def test_the_tutorials_cpp_program_runs(tmp_path: Path) -> None:
-    """It prints what the page shows."""
+@pytest.mark.parametrize(("name", "place"), [("train.cpp", 3), ("talk.cpp", 7)])
+def test_the_tutorials_cpp_programs_run(tmp_path: Path, name: str, place: int) -> None:
+    """They print what the page shows."""
     page = "docs/tutorial.md"
     write_named_blocks(page, tmp_path)
 
-    assert outputs(page)[3] == compile_and_run((tmp_path / "train.cpp").read_text(), tmp_path)
+    assert outputs(page)[place] == compile_and_run((tmp_path / name).read_text(), tmp_path)
 
 
 @needs_compiler
