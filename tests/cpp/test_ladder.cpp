@@ -91,7 +91,7 @@ public:
         transport,
         work,
         queue,
-        {[this] { return exited.load(); }, [](bool, std::chrono::milliseconds) { return lost(); }, {}, {}, {}}};
+        {[this] { return exited.load(); }, [](bool, std::chrono::milliseconds) { return lost(); }, {}, {}, {}, {}}};
 
 private:
     static std::exception_ptr lost() { return std::make_exception_ptr(WorkerLost("worker_lost", "it died")); }
