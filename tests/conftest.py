@@ -48,7 +48,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: List[pytest.Item]) -> None:
-    """What is about files does not run over another transport, and the asyncio host only where it is fast."""
+    """What is about files does not run over another transport, the asyncio host only where it is fast, and a worker on another interpreter with
+    one host, in turn: what differs there is the worker.
+    """
     unfit = [
         item
         for item in items
@@ -56,21 +58,24 @@ def pytest_collection_modifyitems(config: pytest.Config, items: List[pytest.Item
         or (_param_of(item, "host") == "asyncio" and _param_of(item, "transport") == "file")
     ]
     fit = [item for item in items if item not in unfit]
-    chosen = _once(fit) if config.getoption("--once") else fit
+    if config.getoption("--once"):
+        chosen = _in_turn(fit, "host", "transport")
+    else:
+        elsewhere = [item for item in fit if _param_of(item, "worker_python") not in (None, WORKER_PYTHON)]
+        left_out = set(elsewhere) - set(_in_turn(elsewhere, "host"))
+        chosen = [item for item in fit if item not in left_out]
     kept = set(chosen)
     config.hook.pytest_deselected(items=[item for item in items if item not in kept])
     items[:] = chosen
 
 
-def _once(items: List[pytest.Item]) -> List[pytest.Item]:
-    """Of tests that differ in host and transport alone, one: another each time."""
+def _in_turn(items: List[pytest.Item], *names: str) -> List[pytest.Item]:
+    """Of tests that differ in these parameters alone, one: another each time."""
     alike: Dict[str, List[pytest.Item]] = {}
     for item in items:
         callspec = getattr(item, "callspec", None)
         others = (
-            {name: value for name, value in callspec.params.items() if name not in ("host", "transport")}
-            if callspec
-            else {}
+            {name: value for name, value in callspec.params.items() if name not in names} if callspec else {}
         )
         is_one_of_many = callspec is not None and others != callspec.params
         name = f"{item.nodeid.partition('[')[0]} {others}" if is_one_of_many else item.nodeid

@@ -25,6 +25,7 @@ from tech_renaissance import (
     TechRenaissanceServer,
 )
 from tech_renaissance._base.tensor import DTYPES
+from tech_renaissance._worker.conversation import replaceable_property
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "spec").rglob("*.md")])
@@ -391,7 +392,7 @@ def public_names(cls: type) -> Set[str]:
         name
         for base in cls.__mro__[:-1]
         for name, value in vars(base).items()
-        if callable(value) or isinstance(value, (property, staticmethod))
+        if callable(value) or isinstance(value, (property, replaceable_property, staticmethod))
     }
     return {name for name in members if not name.startswith("_")} | {cls.__name__}
 

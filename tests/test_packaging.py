@@ -170,10 +170,10 @@ def test_source_consumer_builds(options: List[str], expected: str, tmp_path: Pat
 
 
 def test_fetching_consumer_builds(tmp_path: Path) -> None:
-    """And so does one that fetches them."""
-    source = f"-DTECH_RENAISSANCE_SOURCE={ROOT}"
+    """And so does one that fetches them, here without the session, for which there is less to compile."""
+    options = [f"-DTECH_RENAISSANCE_SOURCE={ROOT}", "-DTR_BUILD_PYTHON_SESSION=OFF"]
 
-    assert WITH_SESSION == build_consumer("fetch_content", tmp_path, source)
+    assert WITHOUT_SESSION == build_consumer("fetch_content", tmp_path, *options)
 
 
 @pytest.fixture(scope="module")
@@ -189,7 +189,14 @@ def prefix(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return (folder / "first").rename(folder / "moved")
 
 
-@in_every_form
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ([], WITH_SESSION),
+        (["-DTR_BUILD_PYTHON_SESSION=OFF", "-DFORM=header_only"], header_only(WITHOUT_SESSION)),
+    ],
+    ids=["compiled", "header-only"],
+)
 def test_prefix_consumer_builds(prefix: Path, options: List[str], expected: str, tmp_path: Path) -> None:
     """find_package finds an installed prefix, wherever it was moved to."""
     assert expected == build_consumer("find_package", tmp_path, f"-DCMAKE_PREFIX_PATH={prefix}", *options)
@@ -197,9 +204,12 @@ def test_prefix_consumer_builds(prefix: Path, options: List[str], expected: str,
 
 def test_wheel_consumer_builds(installed_python: Path, tmp_path: Path) -> None:
     """find_package finds the folder that the installed wheel names."""
-    folder = locate(installed_python, "--cmake-dir")
+    options = [
+        f"-Dtech_renaissance_DIR={locate(installed_python, '--cmake-dir')}",
+        "-DTR_BUILD_PYTHON_SESSION=OFF",
+    ]
 
-    assert WITH_SESSION == build_consumer("find_package", tmp_path, f"-Dtech_renaissance_DIR={folder}")
+    assert WITHOUT_SESSION == build_consumer("find_package", tmp_path, *options)
 
 
 @pytest.mark.parametrize(

@@ -174,7 +174,7 @@ def test_both_sides_may_be_full_and_go_on(tmp_path: Path) -> None:
     assert isinstance(worker, ShmWorker)
     assert host._worker is not None
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(control, "_SLEEP_S", 3600.0)
+        patch.setattr(control, "SLEEP_S", 3600.0)
         for writer, reader in ((worker.side, host._worker.side), (host._worker.side, worker.side)):
             frame = (60_000).to_bytes(4, "little") + b"\x01" + bytes(59_995)
             while writer.writer.try_write(frame):

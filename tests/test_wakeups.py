@@ -23,7 +23,7 @@ CALLS = int(os.environ.get("TR_STRESS_CALLS", "5000"))
 )
 def test_no_wake_up_is_lost(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Thousands of calls around the moment at which a side falls asleep are all answered."""
-    monkeypatch.setattr(control, "_SLEEP_S", 3600.0)
+    monkeypatch.setattr(control, "SLEEP_S", 3600.0)
     call_often(str(workspace), CALLS)
 
 
@@ -40,7 +40,7 @@ def call_often(workspace: str, calls: int) -> None:
 if __name__ == "__main__":
     import tempfile
 
-    control._SLEEP_S = 3600.0
+    control.SLEEP_S = 3600.0
     with tempfile.TemporaryDirectory() as folder:
         call_often(folder, CALLS)
     print(f"{CALLS} calls, no wake-up lost")

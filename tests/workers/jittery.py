@@ -7,7 +7,7 @@ import time
 from tech_renaissance import TechRenaissanceServer
 from tech_renaissance._transport.shm import control
 
-control._SLEEP_S = 3600.0
+control.SLEEP_S = 3600.0
 numbers = random.Random(7)
 
 

@@ -12,7 +12,7 @@ from tech_renaissance._transport.shm import control
 from tech_renaissance._transport.shm.segment import Segment
 
 if os.environ.get("NO_RECHECKS"):  # who is not woken sleeps on
-    control._SLEEP_S = 3600.0
+    control.SLEEP_S = 3600.0
 
 
 class SharingServer(TechRenaissanceServer):

@@ -107,6 +107,8 @@ class Turn:
         try:
             is_known = self.handle(reply, request.parameters, request.form, typed=request.typed)
         except BaseException as error:
+            if reply.coroutine is not None:  # made, and then interrupted
+                reply.coroutine.close()
             return self.excuse(request, reply, error)
         if reply.finish is not None:
             return AsyncCall(request, reply, reply.coroutine, reply.finish)

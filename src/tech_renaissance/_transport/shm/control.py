@@ -116,9 +116,9 @@ class ControlSide:
         has_processor = self._our_flag == HOST_ASLEEP and self.words[THREADS] < _PROCESSORS
         return _LONG_LOOK_NS if has_processor else _LOOK_NS
 
-    def sleep(self, timeout_s: float, *, for_room: bool = False, given_up: Optional[int] = None) -> bool:
-        """Sleep until something happens, at most ``timeout_s``; True if it did. ``for_room``: a frame that is there does not count.
-        ``given_up``: how many ids of the given-up list are known; another one counts.
+    def sleep(self, timeout_s: float, *, for_room: bool = False) -> bool:
+        """Sleep until something happens, at most ``timeout_s``; True if it did. ``for_room``: a frame that is there does not count; an id
+        that was put on the given-up list since the last sleep always does.
         """
         if not self.doorbell.forget_rings():
             return True
@@ -128,8 +128,6 @@ class ControlSide:
         happened = self.writer.has_new_room() or not (for_room or words[self._their_head] == self.reader.tail)
         if words[GIVEN_UP] != self._given_up:
             self._given_up = words[GIVEN_UP]
-            happened = True
-        if given_up is not None and words[GIVEN_UP] != given_up:
             happened = True
         if not happened:
             happened = self.doorbell.wait(min(timeout_s, SLEEP_S))

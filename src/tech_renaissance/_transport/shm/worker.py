@@ -237,8 +237,7 @@ class ShmWorker(WorkerTransport):
                 self._unopened += 1
                 return Unopened(data)
             remaining = deadline - time.monotonic()
-            known = None if is_bounded else self._heard  # a handler waits, which looks at the list each time
-            if remaining <= 0 or self.side.sleep(remaining, for_room=is_full, given_up=known):
+            if remaining <= 0 or self.side.sleep(remaining, for_room=is_full):
                 return None
         return Exit()
 
