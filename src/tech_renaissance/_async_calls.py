@@ -1,23 +1,20 @@
 """Calls that carry values, for tasks of an asyncio loop: the part of AsyncSession that is ValueCalls with ``await``."""
 
 from collections import deque
-from typing import Any, AsyncIterator, Callable, Deque, Iterable, Optional, Type, TypeVar, Union, overload
+from typing import Any, AsyncIterator, Deque, Iterable, Optional
 
 from ._base.errors import LocalProtocolError
+from ._commands import CommandAccess
 from ._host.answer import value_of
 from ._host.async_stream import AsyncStream
 from ._host.call_maker import OnProgress
-from ._host.caller import Caller
 from ._host.future import Future
-from ._value_calls import Commands
-
-_Server = TypeVar("_Server")
 
 
-class AsyncValueCalls:
-    """Base of AsyncSession. Arguments, results and options are those of ValueCalls."""
-
-    _caller: Caller
+class AsyncValueCalls(CommandAccess):
+    """Base of AsyncSession. Arguments, results and options are those of ValueCalls. What ``commands`` and ``typed`` call is awaited, so types fit
+    where methods are coroutines; functions that are exposed may be coroutines.
+    """
 
     async def call(
         self,
@@ -92,24 +89,3 @@ class AsyncValueCalls:
                 yield await under_way.popleft().wait(timeout_ms)
         while under_way:
             yield await under_way.popleft().wait(timeout_ms)
-
-    def expose(self, name: str, function: Optional[Callable[..., Any]]) -> None:
-        """Let handlers of the worker call a function of this program, which may be a coroutine. It runs in the task that awaits the handler's
-        call. See ValueCalls.expose.
-        """
-        self._caller.exposed.expose(name, function)
-
-    @property
-    def commands(self) -> Commands:
-        """The worker's commands as attributes: ``await session.commands.matmul(a, b)``."""
-        return Commands(self, {}, {})
-
-    @overload
-    def typed(self, server: Type[_Server], **options: Any) -> _Server: ...
-    @overload
-    def typed(self, server: str, **options: Any) -> Any: ...
-    def typed(self, server: Union[Type[_Server], str], **options: Any) -> Any:
-        """The worker's commands with their types, if these are coroutines. See ValueCalls.typed."""
-        from ._worker.command import command_names
-
-        return Commands(self, options, command_names(server))

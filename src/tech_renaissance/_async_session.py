@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any, List, Optional, Sequence, Union
 
 from ._async_calls import AsyncValueCalls
 from ._base.durations import seconds
-from ._base.errors import LocalProtocolError, TimedOut
+from ._base.errors import TimedOut
 from ._base.post_mortem import PostMortem
 from ._base.session_state import SessionState
 from ._host.answer import tensors_of, text_of
@@ -239,9 +239,7 @@ class AsyncSession(AsyncValueCalls):
         idempotent: bool,
         tensors: Sequence[Any] = (),
     ) -> Response:
-        call = self._caller.make_call(message, deadline_ms, idempotent, tensors)
-        if call is None:
-            raise LocalProtocolError("bad_message", "'exit' has no answer: use please_exit")
+        call = self._caller.make_answered_call(message, deadline_ms, idempotent, tensors)
         return await self._caller.in_loop().fetch(call, timeout_ms)
 
     async def _wait(self, timeout_ms: float) -> Response:

@@ -398,9 +398,7 @@ class PythonSession(ValueCalls):
         idempotent: bool,
         tensors: Sequence[Any] = (),
     ) -> Response:
-        call = self._caller.make_call(message, deadline_ms, idempotent, tensors)
-        if call is None:
-            raise LocalProtocolError("bad_message", "'exit' has no answer: use please_exit")
+        call = self._caller.make_answered_call(message, deadline_ms, idempotent, tensors)
         return self._caller.fetch(call, timeout_ms)
 
     def _launch(self) -> None:

@@ -1,36 +1,22 @@
 """Calls that carry values: the part of PythonSession that calls a worker's commands as if they were functions."""
 
 from collections import deque
-from typing import (
-    TYPE_CHECKING,
-    Any,
-    Callable,
-    Deque,
-    Dict,
-    Iterable,
-    Iterator,
-    Optional,
-    Type,
-    TypeVar,
-    Union,
-    overload,
-)
+from typing import TYPE_CHECKING, Any, Deque, Iterable, Iterator, Optional
 
 from ._base.durations import seconds
 from ._base.errors import LocalProtocolError
+from ._commands import CommandAccess
 from ._host.answer import value_of
 from ._host.call_maker import OnProgress
-from ._host.caller import TIMEOUT_MS, Caller
+from ._host.caller import TIMEOUT_MS
 from ._host.future import Future
 from ._host.stream import Stream
 
 if TYPE_CHECKING:
     from ._host.executor import SessionExecutor
 
-_Server = TypeVar("_Server")
 
-
-class ValueCalls:
+class ValueCalls(CommandAccess):
     """Base of PythonSession, with its promises about threads and timeouts. Arguments and results are None, bool, int, float, str, bytes,
     lists, dicts and tensors, at any depth, and what docs/values.md names besides. Tensors arrive as the session's ``library`` says.
 
@@ -39,8 +25,6 @@ class ValueCalls:
     ``on_progress``: a function that gets a Progress when the handler says how far it is, in the thread that waits for the call, and never
     after that wait; what it raises gives the call up.
     """
-
-    _caller: Caller
 
     def call(
         self,
@@ -134,15 +118,6 @@ class ValueCalls:
         while under_way:
             yield under_way.popleft().result(timeout_ms)
 
-    def expose(self, name: str, function: Optional[Callable[..., Any]]) -> None:
-        """Let handlers of the worker call a function of this program: ``self.host.name(...)``; None: no longer. It runs in the thread that
-        waits for the handler's call, its hints convert its arguments, and what it raises is raised in the handler. While it runs, it may not
-        wait for this session (LocalProtocolError ``would_wait_for_itself``), unless the worker has coroutines.
-
-        Raises LocalProtocolError ``bad_message`` for a name that cannot be called.
-        """
-        self._caller.exposed.expose(name, function)
-
     def flush(self, timeout_ms: float = TIMEOUT_MS) -> bool:
         """Wait until the worker has been given every call in line, and so goes on by itself; False if it has not been in time."""
         return self._caller.flush(seconds("timeout_ms", timeout_ms))
@@ -154,67 +129,3 @@ class ValueCalls:
         from ._host.executor import SessionExecutor  # here, because concurrent.futures takes its time to load
 
         return SessionExecutor(self._caller)
-
-    @property
-    def commands(self) -> "Commands":
-        """The worker's commands as attributes: ``session.commands.matmul(a, b)`` is ``session.call("matmul", a, b)``."""
-        return Commands(self, {}, {})
-
-    @overload
-    def typed(self, server: Type[_Server], **options: Any) -> _Server: ...
-    @overload
-    def typed(self, server: str, **options: Any) -> Any: ...
-    def typed(self, server: Union[Type[_Server], str], **options: Any) -> Any:
-        """The worker's commands with their types: ``session.typed(Calculator).matmul(a, b)`` is checked as a call of that class's method,
-        and is ``session.call("matmul", a, b)``.
-
-        ``server``: the worker's class, or a Protocol with the methods' signatures. It may be imported under ``TYPE_CHECKING`` and given as
-        a string; then its methods are called by their own names, whatever ``@command(name=...)`` says. ``options``: for all these calls,
-        also ``timeout_ms``.
-        """
-        from ._worker.command import command_names
-
-        return Commands(self, options, command_names(server))
-
-
-class Commands:
-    """A worker's commands as attributes. Each is a function, which also has ``submit``. ``names``: those whose attributes are called
-    otherwise.
-    """
-
-    def __init__(self, calls: Any, options: Dict[str, Any], names: Dict[str, str]) -> None:
-        self._calls = calls
-        self._options = options
-        self._names = names
-
-    def __getattr__(self, name: str) -> "Command":
-        """The command of that name, whether the worker has it or not."""
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return Command(self._calls, self._names.get(name, name), self._options)
-
-
-class Command:
-    """One command of a worker, to be called. See ValueCalls."""
-
-    def __init__(self, calls: Any, name: str, options: Dict[str, Any]) -> None:
-        self._calls = calls
-        self._name = name
-        self._options = options
-
-    def __repr__(self) -> str:
-        """Its name."""
-        return f"<command {self._name!r}>"
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """See ValueCalls.call."""
-        return self._calls.call(self._name, *args, **{**self._options, **kwargs})
-
-    def stream(self, *args: Any, **kwargs: Any) -> Stream:
-        """See ValueCalls.stream."""
-        return self._calls.stream(self._name, *args, **{**self._options, **kwargs})
-
-    def submit(self, *args: Any, **kwargs: Any) -> Future:
-        """See ValueCalls.submit."""
-        options = {name: value for name, value in self._options.items() if name != "timeout_ms"}
-        return self._calls.submit(self._name, *args, **{**options, **kwargs})

@@ -7,13 +7,12 @@ from collections import deque
 from typing import Any, Callable, Deque, List, Mapping, Optional, Sequence, Tuple
 
 from .._base.errors import LocalProtocolError, TechRenaissanceError
-from .._protocol.body import Input
 from .._protocol.frame import Item, Response
 from .async_attendant import AsyncAttendant
 from .call import Call
 from .call_maker import whole_input
 from .caller import Caller
-from .input_source import MOST_VALUES, InputSource, find_input, too_many, with_input
+from .input_source import MOST_VALUES, at, input_refused, too_many
 from .life import Life
 from .loop_dispatcher import LoopDispatcher
 
@@ -107,17 +106,15 @@ class AsyncCaller:
         try:
             return maker.make_typed_call(command, args, kwargs, *options)
         except LocalProtocolError as error:
-            place = find_input(args, kwargs) if error.code == "bad_value" else None
+            place = input_refused(error, args, kwargs)
             if place is None:
                 raise
-        values = args[place] if isinstance(place, int) else kwargs[place]
         await in_thread(maker.ready_worker)
         whole: Optional[List[Any]] = None
         if not maker.can_stream:
+            values = at(place, args, kwargs)
             whole = await _whole(values) if hasattr(values, "__anext__") else whole_input(values)
-        args, kwargs = with_input(args, kwargs, place, Input(whole))
-        source = InputSource(values, is_whole=whole is not None)
-        return maker.make_typed_call(command, args, kwargs, *options, source=source)
+        return maker.make_fed_call(command, args, kwargs, *options, place=place, whole=whole)
 
     async def flush(self, timeout_s: float) -> bool:
         """Wait until the worker has been given every call in line; False after the timeout. Raises what ended the worker."""

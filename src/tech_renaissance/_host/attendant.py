@@ -28,9 +28,7 @@ class Attendant:
         """Do what the call wants now. What the program raises gives the call up, and is raised."""
         call.has_news = False
         try:
-            progress = self.new_progress(call)
-            if progress and call.on_progress:
-                call.on_progress(progress)
+            self._tell_progress(call)
             if call.ask:
                 self._run(call)
             if call.source and call.source.may_send:
@@ -41,11 +39,14 @@ class Attendant:
 
     def finish(self, call: Call) -> None:
         """The call is done: tell the last progress, and let go of the input."""
+        self._tell_progress(call)
+        if call.source:
+            call.source.close()
+
+    def _tell_progress(self, call: Call) -> None:
         progress = self.new_progress(call)
         if progress and call.on_progress:
             call.on_progress(progress)
-        if call.source:
-            call.source.close()
 
     @staticmethod
     def new_progress(call: Call) -> Optional[Progress]:

@@ -12,7 +12,7 @@ from .._protocol.body_encoder import encode_call
 from .._protocol.frame import Exit, Request
 from .._protocol.user_message import check_command, parse_message
 from .call import Call
-from .input_source import MOST_VALUES, InputSource, find_input, too_many, with_input
+from .input_source import MOST_VALUES, InputSource, Place, at, input_refused, too_many, with_input
 
 OnProgress = Callable[[Progress], object]
 
@@ -50,6 +50,13 @@ class CallMaker:
             request.parameters = " ".join([*names, request.parameters] if request.parameters else names)
         return self._new_call(request, tensors, deadline_ms, idempotent)
 
+    def make_answered_call(self, message: str, *options: Any) -> Call:
+        """The same for a call whose answer somebody waits for, so that it is no request to leave."""
+        call = self.make_call(message, *options)
+        if call is None:
+            raise LocalProtocolError("bad_message", "'exit' has no answer: use please_exit")
+        return call
+
     def make_typed_call(
         self,
         command: str,
@@ -82,7 +89,7 @@ class CallMaker:
         try:
             return self.make_typed_call(command, args, kwargs, *options)
         except LocalProtocolError as error:
-            if error.code != "bad_value" or find_input(args, kwargs) is None:
+            if input_refused(error, args, kwargs) is None:
                 raise
         raise LocalProtocolError(
             "bad_value",
@@ -105,14 +112,26 @@ class CallMaker:
         try:
             return self.make_typed_call(command, args, kwargs, *options, streams=streams)
         except LocalProtocolError as error:
-            place = find_input(args, kwargs) if error.code == "bad_value" else None
+            place = input_refused(error, args, kwargs)
             if place is None:
                 raise
-        values = args[place] if isinstance(place, int) else kwargs[place]
         self.ready_worker()
-        whole = None if self.can_stream else whole_input(values)
+        whole = None if self.can_stream else whole_input(at(place, args, kwargs))
+        return self.make_fed_call(command, args, kwargs, *options, place=place, whole=whole, streams=streams)
+
+    def make_fed_call(
+        self,
+        command: str,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        *options: Any,
+        place: Place,
+        whole: Optional[List[Any]],
+        streams: bool = False,
+    ) -> Call:
+        """The same for a call whose input is in that place. ``whole``: all its values, if they travel at once."""
+        source = InputSource(at(place, args, kwargs), is_whole=whole is not None)
         args, kwargs = with_input(args, kwargs, place, Input(whole))
-        source = InputSource(values, is_whole=whole is not None)
         return self.make_typed_call(command, args, kwargs, *options, streams=streams, source=source)
 
     def _new_call(

@@ -31,7 +31,8 @@ class Exchange(Turns):
 
     ``death(call, timeout_s)`` is called once the process has ended or the worker has left, and returns the error that says why, for the
     call or, if None, for later callers. It waits up to ``timeout_s`` for the end; under the lock, that is 0.
-    ``switch_output(message)``: if given, is told which call the output belongs to, and only one request is under way at a time.
+    ``switch_output(message)``: if given, is told which call the output belongs to, and only one request is under way at a time, but for what
+    spec/life.md, Output by lines, says.
     ``wait_for_room(timeout_s)``: if given, holds up senders while too much output has not been passed on.
     ``loops``: of the session. ``queue``: of the session. Nothing in it is sent, or fails, before the exchange ``is_open``.
     ``hands_over``: whether calls that had not begun, and idempotent ones, do not end with the worker, but go back to the front of the
@@ -177,13 +178,7 @@ class Exchange(Turns):
             if self._queue.end(call, "cancel"):
                 self._waiters.wake_all()
                 return
-        request_id = call.request.id or 0
-        self._transport.ask_to_stop(request_id)
-        is_in_work = request_id in self._transport.begun([request_id])
-        self.take_in()
-        with self._lock:
-            if not (call.done or is_in_work):
-                call.fail(not_begun(call, "cancel"))
+        self._withdraw(call, self._transport.ask_to_stop)
         self.wake()
 
     def cancellable(self) -> Optional[Call]:
@@ -243,16 +238,16 @@ class Exchange(Turns):
             if not self._queue.end(call, "cancel"):
                 call.why, call.step = "cancel", "notice"  # first, because the worker may answer at once
         if not call.done:
-            self._withdraw(call)
+            self._withdraw(call, self._transport.give_up)
         if call.done:
             self.wake()
         return call.done
 
-    def _withdraw(self, call: Call) -> None:
-        """End a call that was sent, unless it is in work."""
+    def _withdraw(self, call: Call, put_on_list: Callable[[int], None]) -> None:
+        """Tell the worker of a call that was sent, and end it, unless it is in work."""
         request_id = call.request.id or 0
         # The list comes before the look, and the worker's slot before its own look at the list: so one side sees the other's.
-        self._transport.give_up(request_id)
+        put_on_list(request_id)
         is_in_work = request_id in self._transport.begun([request_id])
         self.take_in()  # afterwards, because a call that is no longer in work has its answer here
         with self._lock:

@@ -1,22 +1,25 @@
-"""The functions that a host exposes to its workers' handlers. Contract: spec/protocol.md, Callbacks."""
+"""The functions that a host exposes to its workers' handlers. Contract: spec/protocol.md, Callbacks.
 
-import difflib
+What only these functions need is imported where it is used, so that hosts without any start sooner.
+"""
+
 import inspect
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Union
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, NamedTuple, Optional, Union
 
 from .._base.errors import FormatError, LocalProtocolError, RemoteProtocolError, TechRenaissanceError
-from .._protocol.binder import Binder, WrongArguments
 from .._protocol.body_decoder import decode_call
 from .._protocol.body_encoder import encode_result
 from .._protocol.frame import Answer, Ask, Failure, Request
 from .._protocol.user_message import check_command
-from .._worker.reply import failure_response
 from .call import refusal
+
+if TYPE_CHECKING:
+    from .._protocol.binder import Binder
 
 
 class _Function(NamedTuple):
     function: Callable[..., Any]
-    binder: Binder
+    binder: "Binder"
 
 
 class Asked(NamedTuple):
@@ -45,6 +48,8 @@ class Exposed:
         if function is None:
             self._functions.pop(name, None)
         elif callable(function):
+            from .._protocol.binder import Binder
+
             self._functions[name] = _Function(function, Binder(function, name))
         else:
             raise LocalProtocolError(
@@ -58,6 +63,8 @@ class Exposed:
         exposed = self._functions.get(ask.command)
         if exposed is None:
             return Failure("unknown_command", self._unknown(ask.command))
+        from .._protocol.binder import WrongArguments
+
         try:
             args, kwargs = decode_call(ask.form, ask.parameters, ask.attachments)
             exposed.binder.bind(args, kwargs)
@@ -76,6 +83,8 @@ class Exposed:
             return refusal(ask, failure_of(error))
 
     def _unknown(self, name: str) -> str:
+        import difflib
+
         near = difflib.get_close_matches(name, list(self._functions), 3)
         text = f"the host exposes no function {name!r}"
         return f"{text}; did you mean {' or '.join(near)}?" if near else text
@@ -92,6 +101,8 @@ def call_asked(asked: Asked) -> Any:
 
 def failure_of(error: BaseException) -> Failure:
     """What the handler is told of an exception."""
+    from .._worker.reply import failure_response
+
     failure = failure_response(Request(""), error).error
     assert failure is not None
     return failure

@@ -6,6 +6,9 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 from .._base.errors import LocalProtocolError
 from .._protocol.frame import FIRST_CREDIT, Credit
 
+# The place of an argument, or its name.
+Place = Union[int, str]
+
 # So many values travel in the body of a call where items cannot.
 MOST_VALUES = 10_000
 
@@ -50,9 +53,13 @@ def is_iterator(value: Any) -> bool:
     return hasattr(value, "__next__") or hasattr(value, "__anext__")
 
 
-def find_input(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Union[int, str, None]:
-    """The place or the name of the argument that is an input; None if none is. Raises LocalProtocolError ``bad_value`` if several are."""
-    places: List[Union[int, str]] = [place for place, value in enumerate(args) if is_iterator(value)]
+def input_refused(
+    error: LocalProtocolError, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> Optional[Place]:
+    """Which of the arguments that could not be sent is an input; None if none is. Raises LocalProtocolError ``bad_value`` if several are."""
+    if error.code != "bad_value":
+        return None
+    places: List[Place] = [place for place, value in enumerate(args) if is_iterator(value)]
     places += [name for name, value in kwargs.items() if is_iterator(value)]
     if len(places) > 1:
         raise LocalProtocolError(
@@ -61,8 +68,13 @@ def find_input(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Union[int, str
     return places[0] if places else None
 
 
+def at(place: Place, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """The argument there."""
+    return args[place] if isinstance(place, int) else kwargs[place]
+
+
 def with_input(
-    args: Sequence[Any], kwargs: Mapping[str, Any], place: Union[int, str], value: Any
+    args: Sequence[Any], kwargs: Mapping[str, Any], place: Place, value: Any
 ) -> Tuple[List[Any], Dict[str, Any]]:
     """The arguments with something else in the place of the input."""
     new_args, new_kwargs = list(args), dict(kwargs)

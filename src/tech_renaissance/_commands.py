@@ -1,0 +1,88 @@
+"""A worker's commands by their names, and the functions that it may call in turn: what PythonSession and AsyncSession share."""
+
+from typing import Any, Callable, Dict, Optional, Type, TypeVar, Union, overload
+
+from ._host.caller import Caller
+from ._host.future import Future
+from ._host.stream import Stream
+
+_Server = TypeVar("_Server")
+
+
+class CommandAccess:
+    """Base of ValueCalls and AsyncValueCalls."""
+
+    _caller: Caller
+
+    def expose(self, name: str, function: Optional[Callable[..., Any]]) -> None:
+        """Let handlers of the worker call a function of this program: ``self.host.name(...)``; None: no longer. It runs in the thread that
+        waits for the handler's call, or in the task that awaits it, its hints convert its arguments, and what it raises is raised in the handler. While it runs, it may not
+        wait for this session (LocalProtocolError ``would_wait_for_itself``), unless the worker has coroutines.
+
+        Raises LocalProtocolError ``bad_message`` for a name that cannot be called.
+        """
+        self._caller.exposed.expose(name, function)
+
+    @property
+    def commands(self) -> "Commands":
+        """The worker's commands as attributes: ``session.commands.matmul(a, b)`` is ``session.call("matmul", a, b)``."""
+        return Commands(self, {}, {})
+
+    @overload
+    def typed(self, server: Type[_Server], **options: Any) -> _Server: ...
+    @overload
+    def typed(self, server: str, **options: Any) -> Any: ...
+    def typed(self, server: Union[Type[_Server], str], **options: Any) -> Any:
+        """The worker's commands with their types: ``session.typed(Calculator).matmul(a, b)`` is checked as a call of that class's method,
+        and is ``session.call("matmul", a, b)``.
+
+        ``server``: the worker's class, or a Protocol with the methods' signatures. It may be imported under ``TYPE_CHECKING`` and given as
+        a string; then its methods are called by their own names, whatever ``@command(name=...)`` says. ``options``: for all these calls,
+        also ``timeout_ms``.
+        """
+        from ._worker.command import command_names
+
+        return Commands(self, options, command_names(server))
+
+
+class Commands:
+    """A worker's commands as attributes. Each is a function, which also has ``submit``. ``names``: those whose attributes are called
+    otherwise.
+    """
+
+    def __init__(self, calls: Any, options: Dict[str, Any], names: Dict[str, str]) -> None:
+        self._calls = calls
+        self._options = options
+        self._names = names
+
+    def __getattr__(self, name: str) -> "Command":
+        """The command of that name, whether the worker has it or not."""
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return Command(self._calls, self._names.get(name, name), self._options)
+
+
+class Command:
+    """One command of a worker, to be called. See ValueCalls."""
+
+    def __init__(self, calls: Any, name: str, options: Dict[str, Any]) -> None:
+        self._calls = calls
+        self._name = name
+        self._options = options
+
+    def __repr__(self) -> str:
+        """Its name."""
+        return f"<command {self._name!r}>"
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """See ValueCalls.call."""
+        return self._calls.call(self._name, *args, **{**self._options, **kwargs})
+
+    def stream(self, *args: Any, **kwargs: Any) -> Stream:
+        """See ValueCalls.stream."""
+        return self._calls.stream(self._name, *args, **{**self._options, **kwargs})
+
+    def submit(self, *args: Any, **kwargs: Any) -> Future:
+        """See ValueCalls.submit."""
+        options = {name: value for name, value in self._options.items() if name != "timeout_ms"}
+        return self._calls.submit(self._name, *args, **{**options, **kwargs})
