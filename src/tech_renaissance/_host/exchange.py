@@ -12,16 +12,13 @@ from typing import Callable, Optional
 
 from .._base.errors import LocalProtocolError, RemoteProtocolError, SessionClosed, TechRenaissanceError
 from .._protocol.connection import State
-from .._protocol.frame import Answer, Ask, Exit, Item
+from .._protocol.frame import CREDIT_STEP, Answer, Ask, Exit, Item
 from .._transport.transport import BROKEN_RING, FOR_CREDIT, HostTransport
 from .book import OVER, check_protocol
 from .call import Call, not_begun
 from .call_queue import CallQueue
 from .loops import Loops
 from .turns import NobodyServes, Turns
-
-# A worker is told of so many items at a time that it may send more.
-_CREDIT_STEP = 8
 
 _SERVING = (State.READY, State.BUSY)
 
@@ -193,7 +190,7 @@ class Exchange(Turns):
         with self._lock:
             call.taken += 1
             call.owed += 1
-            if call.owed >= _CREDIT_STEP:
+            if call.owed >= CREDIT_STEP:
                 self._owing[call] = None
         if call in self._owing:
             self.take_in()

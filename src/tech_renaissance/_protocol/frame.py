@@ -17,8 +17,9 @@ SHORT = "short"
 # The code of the failure whose result is "invalid", a word that older hosts know.
 INVALID_TENSORS = "invalid_tensors"
 
-# How many items a host takes of a stream before it grants more.
+# How many items of a stream, or an input, may come before more are granted, and how many are granted at a time.
 FIRST_CREDIT = 16
+CREDIT_STEP = 8
 
 
 @dataclass

@@ -163,14 +163,20 @@ def encode_response(response: Response, named: Sequence[Named], timestamp_ms: in
             "timestamp": timestamp_ms,
         }
     if response.id is not None:
-        values.update(id=response.id, tensors=names)
-        if response.form != TEXT:
-            values["form"] = response.form
-        if any(kind != TENSOR for kind, _ in named):
-            values["kinds"] = [kind for kind, _ in named]
+        values.update(id=response.id, tensors=names, **_body_values(response.form, named))
     if response.error:
         values["error"] = failure_values(response.error)
     return _dump(values)
+
+
+def _body_values(form: int, named: Sequence[Named]) -> Dict[str, Any]:
+    """What is said of a result's body if it is no text, or has attachments that are no tensors."""
+    values: Dict[str, Any] = {}
+    if form != TEXT:
+        values["form"] = form
+    if any(kind != TENSOR for kind, _ in named):
+        values["kinds"] = [kind for kind, _ in named]
+    return values
 
 
 def decode_response(data: Union[str, bytes]) -> Response:
@@ -246,11 +252,8 @@ def encode_answer(answer: Answer, named: Sequence[Named]) -> str:
         "message": answer.message,
         "id": answer.id,
         "tensors": [name for _, name in named],
+        **_body_values(answer.form, named),
     }
-    if answer.form != TEXT:
-        values["form"] = answer.form
-    if any(kind != TENSOR for kind, _ in named):
-        values["kinds"] = [kind for kind, _ in named]
     if answer.error:
         values["error"] = failure_values(answer.error)
     return _dump(values)

@@ -4,16 +4,13 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Callable, Deque, List, Optional, Sequence, Union
 
 from .._protocol.binder import WrongArguments
-from .._protocol.body_decoder import decode_result
-from .._protocol.frame import FIRST_CREDIT, Credit, Item
+from .._protocol.frame import CREDIT_STEP, FIRST_CREDIT, Credit, Item
 from .._transport.transport import FOR_ITEM, NOTHING
 from .reply import Refusal, Reply, drop
+from .talk import value_of
 
 if TYPE_CHECKING:
     from .loop import ServingLoop
-
-# How many items more the host is granted at a time.
-_CREDIT = 8
 
 # Makes the value with a number what the command's hint wants. Raises WrongArguments.
 Convert = Callable[[int, Any], Any]
@@ -61,7 +58,7 @@ class InputQueue:
 
     def is_there(self) -> bool:
         """Whether there is something to take. Grants what has not been granted for lack of room."""
-        if self._owed >= _CREDIT:
+        if self._owed >= CREDIT_STEP:
             self._grant()
         return bool(self._came) or self._is_over
 
@@ -79,9 +76,12 @@ class InputQueue:
                 self.close()
                 return None
             self._owed += 1
-            if self._owed >= _CREDIT:
+            if self._owed >= CREDIT_STEP:
                 self._grant()
-            value = self._value_of(came)
+            if came.error is not None:
+                drop(came)
+                raise came.error
+            value = value_of(came, self.loop.library)
         else:
             value = came.value
         number, self._number = self._number, self._number + 1
@@ -107,15 +107,6 @@ class InputQueue:
     def note(self, what: int) -> None:
         """What the call waits for from now on."""
         self.loop.transport.note_wait(self.reply.request_id or 0, what)
-
-    def _value_of(self, item: Item) -> Any:
-        try:
-            if item.error is not None:
-                raise item.error
-            values = [attachment.value(self.loop.library) for attachment in item.attachments]
-            return decode_result(item.form, item.result, values)
-        finally:
-            drop(item)
 
     def _grant(self) -> None:
         frame = Credit(self.reply.request_id or 0, self._owed)

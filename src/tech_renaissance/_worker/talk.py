@@ -4,14 +4,14 @@ Callbacks.
 
 import math
 import time
-from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional, Sequence, Union
 
 from .._base.durations import seconds
 from .._base.errors import CommandError, LocalProtocolError, TimedOut
 from .._base.tensor import Library
 from .._protocol.body_decoder import decode_result
 from .._protocol.body_encoder import encode_call
-from .._protocol.frame import Answer, Ask, Progress
+from .._protocol.frame import Answer, Ask, Item, Progress
 from .._transport.transport import FOR_ANSWER, NOTHING
 from .reply import Reply, drop, remaining_seconds
 
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 # Progress of one call is sent so often at most.
 _PROGRESS_S = 0.01
 _LONGEST_MESSAGE = 1000
-# How long a coroutine whose Ask finds no room waits before it tries again.
-_ROOM_S = 0.002
 
 
 class Talk:
@@ -141,17 +139,19 @@ class Talk:
     def _value(self, name: str) -> Any:
         answer, self._answer = self._answer, None
         assert answer is not None
-        try:
-            if answer.error:
-                raise _failure(name, answer)
-            values = [attachment.value(self._library) for attachment in answer.attachments]
-            return decode_result(answer.form, answer.result, values)
-        finally:
+        if answer.error:
             drop(answer)
+            raise _failure(name, answer)
+        return value_of(answer, self._loop.library)
 
-    @property
-    def _library(self) -> Optional[Library]:
-        return self._loop.library
+
+def value_of(frame: Union[Answer, Item], library: Optional[Library]) -> Any:
+    """The value that a frame brought; what it held is returned. Raises RemoteProtocolError, and what attachments raise."""
+    try:
+        values = [attachment.value(library) for attachment in frame.attachments]
+        return decode_result(frame.form, frame.result, values)
+    finally:
+        drop(frame)
 
 
 def timed_out(name: str) -> TimedOut:
