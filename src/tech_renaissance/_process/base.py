@@ -1,6 +1,7 @@
 """What a worker's process has on every platform: an end that its watcher makes public, and output."""
 
 import contextlib
+import threading
 from typing import Callable, Optional
 
 from .._system.latch import Latch
@@ -8,17 +9,26 @@ from .output import OutputFlow
 
 # How long a thread waits before it retries something that failed.
 RETRY_S = 0.05
+# How long to wait for a killed process, which only takes longer in uninterruptible sleep, and for a callback that does not return.
+ABANDON_S = 5.0
 
 
 class BaseProcess:
-    """The members that all platforms share. A platform's process sets ``_output``, and sets ``_status`` before ``_ended``."""
+    """The members that all platforms share. A platform's process sets ``_output``, the two threads that serve it, and ``_status`` before
+    ``_ended``.
+    """
 
     _output: OutputFlow
+    _watcher: threading.Thread
+    _pump: threading.Thread
 
     def __init__(self, on_end: "Callable[..., None]") -> None:
         self._on_end = on_end
         self._ended = Latch()
         self._status: Optional[int] = None
+        self._killed = Latch()
+        self._closed = False
+        self._is_released = False
         # It was killed and did not end in time: it is in uninterruptible sleep.
         self.is_unkillable = False
 
@@ -30,6 +40,36 @@ class BaseProcess:
     def wait(self, timeout_s: float) -> bool:
         """Wait for the end; False if it is still running after the timeout."""
         return self._ended.wait(timeout_s)
+
+    def kill(self) -> None:
+        """End the worker and all its children."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """End what is still running, and release threads and descriptors. Bounded: a process that does not end although it was killed is
+        abandoned and keeps them until it does end; a callback that does not return keeps its thread. Safe to call twice.
+        """
+        if self._is_released:
+            return
+        self._closed = True
+        self.kill()
+        if self._watcher.ident is None:  # its thread could not be started
+            self._watch()
+        patience_s = 0.0 if self.is_unkillable else ABANDON_S
+        for thread in (self._watcher, self._pump):
+            if thread.ident is not None and thread is not threading.current_thread():
+                thread.join(patience_s)
+                if thread.is_alive():
+                    self.is_unkillable = True
+                    return
+        self._release()
+
+    def _watch(self) -> None:
+        """What the watcher does."""
+        raise NotImplementedError
+
+    def _release(self) -> None:
+        raise NotImplementedError
 
     def _tell_end(self, status: Optional[int]) -> None:
         """Make the end public, even if writing its record fails."""

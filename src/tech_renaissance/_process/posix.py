@@ -27,8 +27,7 @@ from typing import Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 from .._base.errors import LaunchError
 from .._system.descriptors_posix import make_pipe
 from .._system.fork import close_held
-from .._system.latch import Latch
-from .base import RETRY_S, BaseProcess
+from .base import ABANDON_S, RETRY_S, BaseProcess
 from .output import DescriptorSink, Output, OutputFlow, SinkFlow, open_sink
 from .output_lines import LineFlow
 
@@ -45,8 +44,6 @@ _CHUNK = 4096
 _TAKE_NBYTES = 1 << 20
 # How long processes that a dead worker left behind may live on.
 _HELPER_GRACE_S = 0.5
-# How long to wait for a killed process. Only one in uninterruptible sleep takes longer.
-_ABANDON_S = 5.0
 
 
 class Process(BaseProcess):
@@ -70,9 +67,6 @@ class Process(BaseProcess):
             threading.RLock()
         )  # for signals and reaping; reentrant because a signal handler may end the worker
         super().__init__(on_end)
-        self._killed = Latch()
-        self._closed = False
-        self._is_released = False
         self._streams: Dict[int, int] = {}  # open descriptors and their streams
         with contextlib.ExitStack() as held:  # descriptors: closed at the end, or here if anything fails
             try:
@@ -99,7 +93,7 @@ class Process(BaseProcess):
             return False
         if not has_ended(self.pid):
             return True
-        self._ended.wait(_ABANDON_S)  # the watcher is about to say so
+        self._ended.wait(ABANDON_S)  # the watcher is about to say so
         return False
 
     def switch_output(self, message: str) -> None:
@@ -130,29 +124,13 @@ class Process(BaseProcess):
             self._signal_group(signal.SIGKILL)
         self._killed.set()
 
-    def close(self) -> None:
-        """End what is still running, and release threads and descriptors. Bounded: a process that even SIGKILL does not end is abandoned
-        and keeps them until it does end; a callback that does not return keeps its thread. Safe to call twice.
-        """
-        if self._is_released:
-            return
-        self._closed = True
-        self.kill()
-        if self._watcher.ident is None:  # its thread could not be started
-            self._watch()
-        patience_s = 0.0 if self.is_unkillable else _ABANDON_S
-        for thread in (self._watcher, self._pump):
-            if thread.ident is not None and thread is not threading.current_thread():
-                thread.join(patience_s)
-                if thread.is_alive():
-                    self.is_unkillable = True
-                    return
-        self._held.close()
-        self._is_released = True
-
     def disown(self) -> None:
         """Call it in a fork of the host: the worker is not its child, and must be neither waited for nor signalled."""
         self._popen.returncode = self._popen.returncode or 0
+
+    def _release(self) -> None:
+        self._held.close()
+        self._is_released = True
 
     def _launch(
         self,
@@ -220,7 +198,7 @@ class Process(BaseProcess):
             self._signal_group(signal.SIGKILL)
             self._popen.wait()
         if self._closed and self.is_unkillable:
-            self._pump.join(_ABANDON_S)
+            self._pump.join(ABANDON_S)
             self._held.close()
 
     def _wait_for_end(self) -> Optional[int]:

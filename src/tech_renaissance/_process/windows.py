@@ -17,8 +17,7 @@ from typing import Callable, Mapping, Optional, Sequence
 
 from .._base.errors import LaunchError
 from .._system.event_windows import make_event, set_event
-from .._system.latch import Latch
-from .base import RETRY_S, BaseProcess
+from .base import ABANDON_S, RETRY_S, BaseProcess
 from .output import DescriptorSink, Output, OutputFlow, SinkFlow, open_sink
 from .output_lines import LineFlow
 from .output_pipes_windows import OutputPipes
@@ -28,8 +27,6 @@ from .spawn_windows import create_job, spawn
 _HELPER_GRACE_S = 0.5
 # What is written at once.
 _CHUNK = 4096
-# How long to wait for a killed process, and for a callback that does not return.
-_ABANDON_S = 5.0
 # Once the worker has ended, how long to wait for a full target before the rest of the output is dropped.
 _OUTPUT_PATIENCE_S = 0.2
 _KILLED = 1
@@ -66,9 +63,6 @@ class Process(BaseProcess):
             if callable(output)
             else SinkFlow(open_sink(output, functools.partial(_DescriptorSink, progress=self._progress)))
         )
-        self._killed = Latch()
-        self._closed = False
-        self._is_released = False
         with contextlib.ExitStack() as held:  # closed at the end, or here if anything fails
             held.callback(self._output.close)
             try:
@@ -94,7 +88,7 @@ class Process(BaseProcess):
             return False
         if _kernel32.WaitForSingleObject(self.exit_handle, _AT_ONCE) == _TIMEOUT:
             return True
-        self._ended.wait(_ABANDON_S)  # the watcher is about to say so
+        self._ended.wait(ABANDON_S)  # the watcher is about to say so
         return False
 
     def switch_output(self, message: str) -> None:
@@ -120,23 +114,6 @@ class Process(BaseProcess):
         """End the worker and all its children."""
         self._killed.set()
         _kernel32.TerminateJobObject(self._job, _KILLED)
-
-    def close(self) -> None:
-        """See posix.py."""
-        if self._is_released:
-            return
-        self._closed = True
-        self.kill()
-        if self._watcher.ident is None:  # its thread could not be started
-            self._watch()
-        patience_s = 0.0 if self.is_unkillable else _ABANDON_S
-        for thread in (self._watcher, self._pump):
-            if thread.ident is not None and thread is not threading.current_thread():
-                thread.join(patience_s)
-                if thread.is_alive():
-                    self.is_unkillable = True
-                    return
-        self._release()
 
     def disown(self) -> None:
         """Does nothing: there are no forks."""

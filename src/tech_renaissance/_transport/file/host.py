@@ -36,6 +36,7 @@ from ..._protocol.message import (
 from ..._protocol.tsr import export_tsr, read_tsr
 from ..._system import files
 from ..._system.wait_handle import WaitHandle
+from ..firing import Firing
 from ..session_files import read_status, read_worker_info, says_ready
 from ..session_place import SessionPlace
 from ..transport import (
@@ -77,7 +78,7 @@ class FileHost(FileEnd, HostTransport):
         super().__init__(SessionPlace(directory), poll_ms)
         self._offer = offer or Offer({}, [])
         self._library: Optional[Library] = library
-        self._handle: Optional[WaitHandle] = None
+        self._firing = Firing()  # changes of the directory, and the worker's end
         self._ready = False
         self._left = False
         self._taken: Tuple[Taken, Optional[bytes]] = (None, None)  # with the response's bytes
@@ -123,13 +124,11 @@ class FileHost(FileEnd, HostTransport):
     def watch_exit(self, handle: int) -> None:
         """See HostTransport."""
         self._exit_handle = handle
-        self._join_handle()
+        self._firing.follow(*self._watch.handles(), handle)
 
     def fire(self, handle: Optional[WaitHandle]) -> None:
         """See HostTransport."""
-        self._leave_handle()
-        self._handle = handle
-        self._join_handle()
+        self._firing.use(handle)
 
     def arm(self) -> float:
         """See HostTransport. A directory without notifications is looked at by the schedule."""
@@ -142,24 +141,13 @@ class FileHost(FileEnd, HostTransport):
 
     def stop_firing(self) -> None:
         """See HostTransport."""
-        self._leave_handle()
+        self._firing.follow()
         self._exit_handle = None
 
     def close(self) -> None:
         """See Transport."""
         self.stop_firing()
         super().close()
-
-    def _join_handle(self) -> None:
-        """Have changes of the directory, and the worker's end, fire the handle."""
-        if self._handle and self._exit_handle is not None:
-            for member in (*self._watch.handles(), self._exit_handle):
-                self._handle.add(member)
-
-    def _leave_handle(self) -> None:
-        if self._handle and self._exit_handle is not None:
-            for member in (*self._watch.handles(), self._exit_handle):
-                self._handle.remove(member)
 
     def give_up(self, request_id: int) -> None:
         """See HostTransport."""

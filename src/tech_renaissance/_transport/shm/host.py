@@ -27,6 +27,7 @@ from ..._protocol.frame import (
     Response,
 )
 from ..._system.wait_handle import WaitHandle
+from ..firing import Firing
 from ..transport import (
     HostTransport,
     Offer,
@@ -77,8 +78,7 @@ class ShmHost(HostTransport):
         self._sending: Optional[Tuple[Frame, int]] = (
             None  # the last frame to send, and the ring's head before it
         )
-        self._exit_handle: Optional[int] = None
-        self._handle: Optional[WaitHandle] = None
+        self._firing = Firing()  # the worker's doorbell and end
 
     def prepare(self) -> Offer:
         """See HostTransport."""
@@ -104,15 +104,13 @@ class ShmHost(HostTransport):
     def watch_exit(self, handle: int) -> None:
         """See HostTransport."""
         assert self._worker is not None
-        self._worker.side.doorbell.watch_exit(handle)
-        self._exit_handle = handle
-        self._join_handle()
+        doorbell = self._worker.side.doorbell
+        doorbell.watch_exit(handle)
+        self._firing.follow(doorbell.hears, handle)
 
     def fire(self, handle: Optional[WaitHandle]) -> None:
         """See HostTransport."""
-        self._leave_handle()
-        self._handle = handle
-        self._join_handle()
+        self._firing.use(handle)
 
     def arm(self) -> float:
         """See HostTransport."""
@@ -125,24 +123,12 @@ class ShmHost(HostTransport):
         if worker is None:
             return
         worker.side.disarm(has_fired=has_fired)
-        if self._handle and worker.side.doorbell.is_cut:
-            self._handle.remove(worker.side.doorbell.hears)
+        if worker.side.doorbell.is_cut:
+            self._firing.forget(worker.side.doorbell.hears)
 
     def stop_firing(self) -> None:
         """See HostTransport."""
-        self._leave_handle()
-        self._exit_handle = None
-
-    def _join_handle(self) -> None:
-        """Have the worker's doorbell and end fire the handle."""
-        if self._handle and self._exit_handle is not None and self._worker:
-            self._handle.add(self._worker.side.doorbell.hears)
-            self._handle.add(self._exit_handle)
-
-    def _leave_handle(self) -> None:
-        if self._handle and self._exit_handle is not None and self._worker:
-            self._handle.remove(self._worker.side.doorbell.hears)
-            self._handle.remove(self._exit_handle)
+        self._firing.follow()
 
     def give_up(self, request_id: int) -> None:
         """See HostTransport."""
