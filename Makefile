@@ -55,7 +55,7 @@ test: .venv/.dev $(foreach build,plain no-session address thread,build/$(build)/
 test-compat: .venv/.dev .venv-compat/.torch build  ## Run the tests with PyTorch 1.12 in the workers
 	TR_TEST_WORKER_PYTHON="$(abspath .venv-compat/bin/python)" $(PY) -m pytest $(TESTS)
 
-test-windows: .venv/.base  ## Run the tests on a Windows Python, under wine (TESTS=... for some)
+test-windows: .venv/.base .venv/.cmake  ## Run the tests on a Windows Python, under wine (TESTS=... for some)
 	$(PY) tools/wine.py $(WINDOWS_PYTHON)
 	$(MAKE) --no-print-directory build/windows/.configured
 	$(CMAKE) --build build/windows --target $(WINDOWS_BUILD) -j $(JOBS)

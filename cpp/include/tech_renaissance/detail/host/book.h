@@ -34,7 +34,7 @@ struct ExchangeHooks {
     // Waits up to `timeout` for the end; under the lock, that is 0.
     std::function<std::exception_ptr(bool starting, std::chrono::milliseconds timeout)> death;
     // Is told which call the output belongs to, by its message, empty between calls. If set, only one request is under
-    // way at a time.
+    // way at a time, but for what spec/life.md, Output by lines, says.
     std::function<void(const std::string& message)> switch_output;
     // Holds up senders while too much output has not been passed on.
     std::function<void(std::chrono::milliseconds timeout)> wait_for_room;

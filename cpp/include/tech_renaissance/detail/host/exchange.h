@@ -133,11 +133,7 @@ public:
         if (is_over(*call) || calls_.count(id) == 0 || call->cancelled) return;
         call->stopped = true;
         transport_.ask_to_stop(id);
-        // The worker stores what it begins before it looks at the list.
-        std::atomic_thread_fence(std::memory_order_seq_cst);
-        if (is_in_work(id)) return;
-        calls_.erase(id);
-        end(*call, unbegun(*call, EndReason::cancel));
+        end_listed(*call);
     }
 
     // Gives a call up for good, without doing anything else to the worker; its answer is this error. False if it is
@@ -204,12 +200,7 @@ public:
         } catch (const std::system_error&) {  // the ladder does without
             return false;
         }
-        // The worker stores what it begins before it looks at what has been given up.
-        std::atomic_thread_fence(std::memory_order_seq_cst);
-        if (is_in_work(id)) return false;
-        calls_.erase(id);
-        end(*call, unbegun(*call, EndReason::cancel));
-        return true;
+        return end_listed(*call);
     }
 
     // Whether the worker has begun a call.
@@ -347,6 +338,17 @@ private:
     void end(Call& call, std::exception_ptr error) {
         call.fail(std::move(error));
         wake_all();
+    }
+
+    // Ends a call that has just been listed as given up, or to be stopped, unless it is in work; false then.
+    bool end_listed(Call& call) {
+        // The worker stores what it begins before it looks at the list.
+        std::atomic_thread_fence(std::memory_order_seq_cst);
+        const Id id = *call.request.id;
+        if (is_in_work(id)) return false;
+        calls_.erase(id);
+        end(call, unbegun(call, EndReason::cancel));
+        return true;
     }
 
     void wake_all() {

@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <string>
 
+#include "tech_renaissance/detail/host/items.h"
+
 namespace tr::detail {
 
 // Thread-safe; one thread at a time may take credit.
@@ -26,8 +28,6 @@ public:
     bool was_taken_from() const noexcept { return sent_ != 0 || has_ended_; }
 
 private:
-    static constexpr std::uint64_t first_credit = 16;
-
     std::atomic<std::uint64_t> granted_{first_credit};
     std::atomic<std::uint64_t> sent_{0};
     std::atomic<bool> has_ended_{false};

@@ -13,6 +13,9 @@
 
 namespace tr::detail {
 
+// How many values of a stream, or an input, may be sent before any is taken.
+inline constexpr std::uint64_t first_credit = 16;
+
 // What has come and was not taken, and how much may come. Thread-safe.
 class Items {
 public:
@@ -70,8 +73,7 @@ public:
 private:
     using Lock = std::lock_guard<std::mutex>;
 
-    // How many a worker may send before any is taken, and how many it is told of at a time after that.
-    static constexpr std::uint64_t first_credit = 16;
+    // How many more a worker is told of at a time.
     static constexpr std::uint32_t credit_step = 8;
 
     void clear(const Lock&) {

@@ -33,15 +33,17 @@ inline std::pair<std::optional<std::int64_t>, Progress> decode_progress_text(std
     return {decode_positive(object, "id"), {*done, decode_finite(object, "total"), optional_string(object, "message")}};
 }
 
-// What a handler asks. Its attachments have names.
-struct AskText {
+// What a handler asks: the name of a function, and a body whose attachments are where a transport has them.
+template <class Attachment>
+struct WrittenAsk {
     std::optional<std::int64_t> id;
     std::string name;
     BodyForm form;
     std::string parameters;
-    std::vector<NamedAttachment> attachments;
+    std::vector<Attachment> attachments;
     bool waiting;
 };
+using AskText = WrittenAsk<NamedAttachment>;
 
 inline AskText decode_ask_text(std::string_view text) {
     const json::Value value = json::parse(text);

@@ -40,4 +40,10 @@ private:
     Pipe pipe_;
 };
 
+// Waits until one of them is ready.
+inline void wait_for_either(WaitHandle one, WaitHandle other) {
+    std::array<pollfd, 2> entries{pollfd{one, POLLIN, 0}, pollfd{other, POLLIN, 0}};
+    poll_until(entries);
+}
+
 }  // namespace tr::detail

@@ -78,10 +78,4 @@ private:
     std::chrono::milliseconds interval_{0};
 };
 
-// Waits until one of them is ready.
-inline void wait_for_either(WaitHandle one, WaitHandle other) {
-    std::array<pollfd, 2> entries{pollfd{one, POLLIN, 0}, pollfd{other, POLLIN, 0}};
-    poll_until(entries);
-}
-
 }  // namespace tr::detail

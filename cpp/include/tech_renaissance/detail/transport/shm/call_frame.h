@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "tech_renaissance/detail/protocol/call_text.h"
 #include "tech_renaissance/detail/protocol/frame.h"
 #include "tech_renaissance/detail/protocol/json.h"
 #include "tech_renaissance/detail/transport/shm/frame.h"
@@ -51,15 +52,7 @@ inline std::pair<std::optional<std::int64_t>, Progress> decode_progress(std::str
     return {call.id, std::move(progress)};
 }
 
-// What a handler asks: the name of a function, and a body whose attachments are in these blocks.
-struct AskFrame {
-    std::optional<std::int64_t> id;
-    std::string name;
-    BodyForm form;
-    std::string parameters;
-    std::vector<LentAttachment> attachments;
-    bool waiting;
-};
+using AskFrame = WrittenAsk<LentAttachment>;
 
 inline AskFrame decode_ask(std::string_view frame) {
     CallFrame call(frame);
