@@ -4,6 +4,7 @@ import functools
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Iterator, List, Optional
 
@@ -30,6 +31,29 @@ def built_program(name: str) -> Path:
     """Where a program is, or would be, in the first of the builds under test."""
     build = os.environ.get("TR_TEST_CPP_BUILD", "build/plain")
     return ROOT / build / "bin" / f"{name}{_SUFFIX}"
+
+
+def names_in(program: Path) -> List[str]:
+    """The tests that a program like a unit test lists; none if it is not built."""
+    if not program.exists():
+        return []
+    listing = subprocess.run([str(program), "--list"], stdout=subprocess.PIPE, check=True).stdout
+    return listing.decode().splitlines()
+
+
+def run_with_worker(program: Path, name: str, worker: str, transport: str, workspace: Path) -> None:
+    """Run one of them, whose sessions have a worker of tests/workers."""
+    environment = {
+        **os.environ,
+        "GUEST_WORKER": str(ROOT / "tests" / "workers" / worker),
+        "TR_PYTHON": os.environ.get("TR_TEST_WORKER_PYTHON") or sys.executable,
+        "TR_TRANSPORT": transport,
+        "TR_WORKSPACE": str(workspace),
+    }
+    result = subprocess.run(
+        [str(program), name], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
+    )
+    assert result.returncode == 0, result.stdout.decode(errors="replace")
 
 
 @functools.lru_cache(maxsize=None)

@@ -1,5 +1,4 @@
-// Sessions in the event loop of their program, for tests/test_event_loops.py: like a unit test, but with the worker
-// that LOOPS_WORKER names.
+// Sessions in the event loop of their program, for tests/test_event_loops.py: like unit tests, but with a worker.
 #include <atomic>
 #include <cstdlib>
 #include <functional>
@@ -12,6 +11,7 @@
 #include <vector>
 
 #include "check.h"
+#include "guest_session.h"
 #include "handles.h"
 #include "tech_renaissance.h"
 
@@ -21,20 +21,6 @@ using tr::SessionOptions;
 using namespace std::chrono_literals;
 
 namespace {
-
-SessionOptions options(const std::string& id) {
-    SessionOptions options;
-    options.script_path = std::getenv("LOOPS_WORKER");
-    options.session_id = id;
-    return options;
-}
-
-struct Started : PythonSession {
-    explicit Started(const std::string& id, SessionOptions how) : PythonSession((how.session_id = id, how)) {
-        start(60000);
-    }
-    explicit Started(const std::string& id) : Started(id, options(id)) {}
-};
 
 // Turns the loop until it is over.
 void run(PythonSession& session, const std::function<bool()>& is_over) {
@@ -131,7 +117,7 @@ TEST("a callback hears of the worker's death, and the handle outlives it") {
     SessionOptions how = options("death");
     how.restart = tr::Restart::on_crash;
     how.restart_policy.first_backoff = 1ms;
-    Started session("death", how);
+    Started session(how);
     const auto handle = session.wait_handle();
     std::string first, second;
     session.submit<void>("die").on_done([&](Future<void> done) {

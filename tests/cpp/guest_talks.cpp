@@ -1,5 +1,4 @@
-// Handlers that talk with their hosts, for tests/test_cpp_talks.py: like a unit test, but with the worker that
-// TALKS_WORKER names.
+// Handlers that talk with their hosts, for tests/test_cpp_talks.py: like unit tests, but with a worker.
 #include <atomic>
 #include <cstdlib>
 #include <map>
@@ -12,6 +11,7 @@
 #include <vector>
 
 #include "check.h"
+#include "guest_session.h"
 #include "handles.h"
 #include "tech_renaissance.h"
 
@@ -27,22 +27,10 @@ using namespace std::chrono_literals;
 
 namespace {
 
-SessionOptions options(const std::string& id) {
-    SessionOptions options;
-    options.script_path = std::getenv("TALKS_WORKER");
-    options.session_id = id;
-    return options;
-}
-
 SessionOptions with_coroutines(SessionOptions options) {
     options.environment["TALKS_ASYNC"] = "1";
     return options;
 }
-
-struct Started : PythonSession {
-    explicit Started(SessionOptions how) : PythonSession(std::move(how)) { start(60000); }
-    explicit Started(const std::string& id) : Started(options(id)) {}
-};
 
 // The code of what it throws; empty if it does not.
 template <class Action>
