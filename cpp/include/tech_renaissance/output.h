@@ -25,7 +25,8 @@ struct OutputLine {
 };
 // Gets the output line by line, in a thread of its own; it may use its session, and even destroy it. What it throws is
 // ignored. A slow callback holds up the worker for a moment; after that, output is dropped. A session with a callback
-// has only one request under way at a time.
+// has only one request under way at a time, besides streams and calls whose handlers wait for this program, or if the
+// worker has coroutines; while there are several, lines belong to none.
 //
 // The session's destructor hands it the remaining lines for up to a second, and waits up to five seconds for it to
 // return. What it refers to must live as long as it runs.
