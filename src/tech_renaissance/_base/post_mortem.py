@@ -8,7 +8,6 @@ from typing import List, Optional
 
 from .exit_status import describe_exit
 
-_TEXT_LENGTH = 64 * 1024
 _COMMAND_LENGTH = 1000
 _LINES = 20
 _NO_MODULE = re.compile(r"No module named '?([\w.]+)'?")

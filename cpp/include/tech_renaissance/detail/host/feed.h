@@ -22,7 +22,6 @@ public:
     // A value, or the end, is being sent.
     void take_credit() noexcept { ++sent_; }
     void end() noexcept { has_ended_ = true; }
-    bool has_ended() const noexcept { return has_ended_; }
 
     // Whether some of it has been sent, so that no other worker can begin again.
     bool was_taken_from() const noexcept { return sent_ != 0 || has_ended_; }

@@ -135,8 +135,6 @@ public:
         sent_beside(id, "Answer");
         if (asking_.erase(*id) == 0) throw_beside<LocalProtocolError>(we_send, "Answer", id, ", which has not asked");
     }
-    // Undoes the last sent_answer: it was not sent after all.
-    void unsent_answer(Id id) { asking_.insert(id); }
     bool is_asking(Id id) const { return asking_.count(id) != 0; }
 
     // Notes that the worker has ended. Allowed in every state.
