@@ -9,6 +9,10 @@ namespace {
 constexpr std::uint64_t granule = 1 << 16;
 constexpr std::uint64_t megabyte = 1 << 20;
 
+std::vector<shm::LentAttachment> tensor_at(std::uint64_t offset, std::uint64_t lease) {
+    return {{tr::detail::AttachmentKind::Tensor, {offset, lease}}};
+}
+
 }  // namespace
 
 TEST("an arena takes no memory until it is committed, and then every view of it can be touched there") {
@@ -60,8 +64,8 @@ TEST("a lease that is returned where there is no memory is not stored") {
 TEST("a worker that names memory it has not committed has sent a bad frame") {
     const shm::Segment segment = shm::Segment::arena();
     shm::Lessee lessee(segment);
-    CHECK_THROWS(tr::RemoteProtocolError, "bad_frame", lessee.tensors({{0, 1}}));
-    CHECK_THROWS(tr::RemoteProtocolError, "bad_frame", lessee.tensors({{16 * megabyte - 256, 1}}));
+    CHECK_THROWS(tr::RemoteProtocolError, "bad_frame", lessee.attachments(tensor_at(0, 1)));
+    CHECK_THROWS(tr::RemoteProtocolError, "bad_frame", lessee.attachments(tensor_at(16 * megabyte - 256, 1)));
     CHECK_THROWS(tr::RemoteProtocolError, "bad_frame", lessee.body({0, 1}, 100));
     CHECK_THROWS(tr::RemoteProtocolError, "bad_frame", lessee.body({0, 1}, segment.nbytes() - 64));
     // The header is there, but not all of the elements.
@@ -69,7 +73,7 @@ TEST("a worker that names memory it has not committed has sent a bad frame") {
     shm::Mapping owner(segment.descriptor(), 0, 16 * megabyte);
     const auto header = tr::detail::write_tsr_header(tr::DType::UINT8, tr::Shape({granule}));
     std::memcpy(owner.at(shm::block_prefix_nbytes), header.bytes.data(), header.nbytes);
-    CHECK_THROWS(tr::RemoteProtocolError, "bad_frame", lessee.tensors({{0, 2}}));
+    CHECK_THROWS(tr::RemoteProtocolError, "bad_frame", lessee.attachments(tensor_at(0, 2)));
     segment.commit(granule, 2 * granule);
-    CHECK_EQ(1, lessee.tensors({{0, 3}}).size());
+    CHECK_EQ(1, lessee.attachments(tensor_at(0, 3)).size());
 }
