@@ -68,7 +68,7 @@ test-windows: .venv/.base .venv/.cmake  ## Run the tests on a Windows Python, un
 test-windows-once: export WINDOWS_MINUTES ?= 20
 test-windows-once:  ## Run a choice under wine, each test with one host and one transport, for WINDOWS_MINUTES at most
 	$(MAKE) --no-print-directory test-windows TESTS="-x --once $(WINDOWS_ONCE)" \
-	    WINDOWS_BUILD=driver
+	    WINDOWS_BUILD="driver guest_message guest_ring guest_value guest_exchange"
 
 test-windows-all:  ## Run all tests on Windows Pythons, old and new, under wine
 	$(MAKE) --no-print-directory test-windows WINDOWS_PYTHON=3.12 TESTS=tests

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Deque, Dict, Iterator, List, Optional, Sequence
 
 import pytest
+from cpp_programs import built_program
 
 from tech_renaissance import RemoteProtocolError, WorkerLost
 from tech_renaissance._host.call import Call, call_ended
@@ -17,7 +18,7 @@ from tech_renaissance._protocol.frame import Credit, Exiting, Frame, Item, Ready
 from tech_renaissance._transport.transport import HostTransport, Offer, Taken, Unreadable
 
 ROOT = Path(__file__).resolve().parents[1]
-GUEST = ROOT / "build" / "plain" / "bin" / "guest_exchange"
+GUEST = built_program("guest_exchange")
 VECTORS = sorted((ROOT / "spec" / "vectors" / "exchange").glob("*.json"))
 
 Step = Dict[str, Any]

@@ -1,7 +1,6 @@
 """Python and C++ say the same of every body in spec/vectors/values, forwards and backwards."""
 
 import json
-import os
 import subprocess
 from array import array
 from pathlib import Path
@@ -10,12 +9,13 @@ from typing import Any, Callable, Dict, Iterable, List, Tuple
 import numpy as np
 import pytest
 import value_guest
+from cpp_programs import built_program
 
 from tech_renaissance._protocol import body
 
 ROOT = Path(__file__).resolve().parents[1]
 VECTORS = ROOT / "spec" / "vectors" / "values"
-CPP_GUEST = ROOT / os.environ.get("TR_TEST_CPP_BUILD", "build/plain") / "bin" / "guest_value"
+CPP_GUEST = built_program("guest_value")
 PYTHON_GUEST = ROOT / "tests" / "value_guest.py"
 
 Answer = Dict[str, Any]
