@@ -6,6 +6,7 @@ from typing import Any, Callable, Dict, List
 import numpy as np
 import pytest
 from hosts import HOSTS
+from leaks import wait_until
 
 from tech_renaissance import CommandError, LocalProtocolError, TimedOut, WorkerLost
 
@@ -126,6 +127,8 @@ def test_an_ask_waits_until_somebody_waits_for_its_call(start: Start) -> None:
 
     session.expose("run", run)
     future = session.submit("ask_often", "run", 5)
+    assert wait_until(lambda: future.state() == "asking")
+    assert "asking" == session.state().name
     results: List[Any] = []
     threads = [threading.Thread(target=lambda: results.append(future.result(60_000))) for _ in range(3)]
     for thread in threads:

@@ -10,11 +10,24 @@ import pytest
 from cpp_programs import built_program
 
 from tech_renaissance import RemoteProtocolError, WorkerLost
+from tech_renaissance._host.attendant import last_item
 from tech_renaissance._host.call import Call, call_ended
 from tech_renaissance._host.call_queue import CallQueue
 from tech_renaissance._host.exchange import Exchange
+from tech_renaissance._host.input_source import InputSource
 from tech_renaissance._host.loops import Loops
-from tech_renaissance._protocol.frame import Credit, Exiting, Frame, Item, Ready, Request, Response
+from tech_renaissance._protocol.frame import (
+    Answer,
+    Ask,
+    Credit,
+    Exiting,
+    Failure,
+    Frame,
+    Item,
+    Ready,
+    Request,
+    Response,
+)
 from tech_renaissance._transport.transport import HostTransport, Offer, Taken, Unreadable
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -22,6 +35,9 @@ GUEST = built_program("guest_exchange")
 VECTORS = sorted((ROOT / "spec" / "vectors" / "exchange").glob("*.json"))
 
 Step = Dict[str, Any]
+
+# States of a call; any other is its end.
+_UNDER_WAY = ("queued", "sent", "asking", "given up")
 
 
 class Script(HostTransport):
@@ -40,10 +56,7 @@ class Script(HostTransport):
             return False
         self.room -= 1
         self._last = frame
-        if isinstance(frame, Credit):
-            self.sent.append([frame.id, frame.count])
-        else:
-            self.sent.append(frame.id or 0 if isinstance(frame, Request) else 0)
+        self.sent.append(_note_of(frame))
         return True
 
     def has_sent(self, frame: Frame) -> bool:
@@ -87,11 +100,26 @@ class Script(HostTransport):
         raise NotImplementedError
 
 
+def _note_of(frame: Frame) -> Any:
+    """What a vector says of a frame that the host sends."""
+    if isinstance(frame, Credit):
+        return [frame.id, frame.count]
+    if isinstance(frame, Answer):
+        return {"answer": frame.id, **({"error": frame.error.code} if frame.error else {})}
+    if isinstance(frame, Item):
+        return {"item": frame.id, **({"last": True} if frame.last else {})}
+    return frame.id or 0 if isinstance(frame, Request) else 0
+
+
 def _new_frame(kind: str, step: Step) -> Any:
+    number = step.get("id", 0)
+    refusal = Failure("cancelled", "not begun") if "refused" in step else None
     frames: Dict[str, Any] = {
         "Ready": Ready({key: step[key] for key in ("window",) if key in step}),
-        "Response": Response("", id=step.get("id")),
-        "Item": Item(step.get("id")),
+        "Response": Response("", id=number, error=refusal),
+        "Item": Item(number),
+        "Ask": Ask(number, "f", waiting=True),
+        "Credit": Credit(number, step.get("count", 0)),
         "Exiting": Exiting(),
         "Unreadable": Unreadable(RemoteProtocolError("bad_frame", "nonsense"), step.get("id")),
     }
@@ -128,6 +156,8 @@ class Play:
     def _ask(self, number: int, step: Step) -> None:
         request = Request("x", id=number, streams=step.get("streams", False))
         call = Call(request, idempotent=step.get("idempotent", False))
+        if step.get("input"):
+            call.source = InputSource(iter(()))
         self._calls[number] = call
         call.abandoned = not self._exchange.send(call, 0)
 
@@ -141,6 +171,24 @@ class Play:
             assert call.items
             call.items.popleft()
             self._exchange.grant(call)
+
+    def _push(self, number: int, step: Step) -> None:
+        source = self._calls[number].source
+        for _ in range(step.get("times", 1)):
+            if source and source.may_send:
+                self._exchange.push(self._calls[number], Item(number), 0)
+
+    def _end_input(self, number: int, _: Step) -> None:
+        self._exchange.push(self._calls[number], last_item(self._calls[number]), 0)
+
+    def _run(self, number: int, _: Step) -> None:
+        assert self._exchange.take_ask(self._calls[number])
+
+    def _answer(self, number: int, _: Step) -> None:
+        self._exchange.reply(self._calls[number], Answer(number))
+
+    def _stop(self, number: int, _: Step) -> None:
+        self._exchange.stop(self._calls[number])
 
     def _cancel(self, number: int, _: Step) -> None:
         self._exchange.cancel(self._calls[number])
@@ -191,7 +239,9 @@ class Play:
             return call.error.code
         if call.response:
             return "answered"
-        return ("given up" if call.why else "sent") if is_sent else "queued"
+        if not is_sent:
+            return "queued"
+        return "given up" if call.why else "asking" if self._exchange.is_asking(call) else "sent"
 
 
 def _expected(steps: List[Step]) -> Iterator[Step]:
@@ -237,9 +287,7 @@ def test_every_state_of_a_call_is_left_for_every_other_that_it_can_become() -> N
         calls: Dict[str, str] = {}
         for step in json.loads(path.read_text("utf-8"))["steps"]:
             for call, state in step.get("becomes", {}).items():
-                left.add(
-                    (calls.get(call, "new"), state if state in ("queued", "sent", "given up") else "done")
-                )
+                left.add((calls.get(call, "new"), state if state in _UNDER_WAY else "done"))
                 calls[call] = state
     assert {
         ("new", "queued"),
@@ -250,5 +298,10 @@ def test_every_state_of_a_call_is_left_for_every_other_that_it_can_become() -> N
         ("sent", "done"),
         ("sent", "queued"),
         ("sent", "given up"),
+        ("sent", "asking"),
+        ("asking", "sent"),
+        ("asking", "queued"),
+        ("asking", "given up"),
+        ("asking", "done"),
         ("given up", "done"),
     } == left

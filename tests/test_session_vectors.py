@@ -66,6 +66,8 @@ class Performance:
         if name == "calculate":
             step = {"timeout_ms": _PATIENCE_MS, **step}
             call: Callable[[], Any] = lambda: self._session.calculate(step.pop("command"), *tensors, **step)  # noqa: E731
+        elif name == "expose":
+            call = lambda: self._session.expose(step["name"], lambda: step["returns"])  # noqa: E731
         else:
             if name in ("fetch_response", "wait_for_response"):
                 step = {"timeout_ms": _PATIENCE_MS, **step}

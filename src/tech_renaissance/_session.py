@@ -208,7 +208,7 @@ class PythonSession(ValueCalls):
         call, since = next(iter(worker.exchange.in_work().items()), (None, 0.0))
         if state is not State.BUSY or call is None:
             return SessionState("exiting" if state is State.EXITED else state.value)
-        name = "hung" if call.is_overdue() else "busy"
+        name = "hung" if call.is_overdue() else "asking" if worker.exchange.is_asking(call) else "busy"
         return SessionState(name, call.message, time.monotonic() - since)
 
     def stack(self) -> str:

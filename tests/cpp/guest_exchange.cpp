@@ -50,8 +50,22 @@ public:
         }
         return found;
     }
-    bool try_send_item(const InputItem&) override { return true; }
-    bool try_send_answer(const Answer&) override { return true; }
+    bool try_send_item(const InputItem& item) override {
+        if (room == 0) return false;
+        --room;
+        json::Object note{{"item", item.id}};
+        if (item.is_last) note.set("last", true);
+        sent.emplace_back(std::move(note));
+        return true;
+    }
+    bool try_send_answer(const Answer& answer) override {
+        if (room == 0) return false;
+        --room;
+        json::Object note{{"answer", answer.id}};
+        if (answer.failure) note.set("error", answer.failure->code);
+        sent.emplace_back(std::move(note));
+        return true;
+    }
     void give_up(Id) override {}
     void ask_to_stop(Id) override {}
     void wake() noexcept override {}
@@ -140,6 +154,7 @@ private:
             played.call->request.id = id;
             played.call->idempotent = find_member(step, "idempotent") != nullptr;
             if (find_member(step, "streams")) played.call->items = std::make_unique<Items>();
+            if (find_member(step, "input")) played.call->feed = std::make_unique<Feed>();
             if (!worker().exchange.send(played.call, 0ms)) played.call->abandoned = true;
         } else if (what == "expire") {
             played.call->set_deadline(Clock::now());
@@ -158,6 +173,20 @@ private:
             played.call->cancelled = true;
             if (queue_.end(*played.call, unbegun(*played.call, EndReason::cancel))) return;
             if (!worker().exchange.give_up(played.call)) played.worker = &worker();
+        } else if (what == "stop") {
+            if (queue_.end(*played.call, unbegun(*played.call, EndReason::cancel))) return;
+            worker().exchange.stop(played.call);
+        } else if (what == "run") {
+            if (!played.call->talk()->take_ask()) throw std::runtime_error("there is no Ask");
+        } else if (what == "answer") {
+            if (played.call->exchange == &worker().exchange) worker().exchange.send_answer({id});
+        } else if (what == "push") {
+            for (std::int64_t times = times_of(step); times > 0; --times)
+                worker().exchange.send_item(played.call, InputItem{id});
+        } else if (what == "end input") {
+            InputItem last{id};
+            last.is_last = true;
+            worker().exchange.send_item(played.call, last);
         } else if (what == "take") {
             for (std::int64_t times = times_of(step); times > 0; --times) {
                 if (!played.call->items->take()) throw std::runtime_error("there is no item");
@@ -194,8 +223,11 @@ private:
         if (kind == "Exiting") return Exiting{};
         if (kind == "Unreadable") return Unreadable{tr::RemoteProtocolError("bad_frame", "nonsense"), id};
         if (kind == "Item") return Item{id, tr::Body{}};
+        if (kind == "Ask") return Ask{id, "f", tr::Body{}};
+        if (kind == "Credit") return Granted{id, static_cast<std::uint32_t>(*decode_positive(step, "count"))};
         Reply reply;
         reply.response.id = id;
+        if (find_member(step, "refused")) reply.response.error = Failure{"cancelled", "not begun", "", ""};
         return reply;
     }
 
@@ -215,7 +247,8 @@ private:
         if (call.abandoned) return is_sent ? "given up" : "forgotten";
         if (call.done()) return outcome_of(id);
         if (!is_sent) return "queued";
-        return played.worker ? "given up" : "sent";
+        if (played.worker) return "given up";
+        return worker().exchange.is_asking(call) ? "asking" : "sent";
     }
 
     const std::string& outcome_of(Id id) {

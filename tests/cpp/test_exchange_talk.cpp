@@ -294,6 +294,32 @@ TEST("a call of which something was given away is not handed over") {
     f.queue.end(*untouched, nullptr);
 }
 
+TEST("a call that goes to the next worker has forgotten what it asked") {
+    TalkFixture f;
+    f.hands_over = true;
+    const CallPtr call = f.call(1);
+    call->idempotent = true;
+    CHECK(f.exchange.send(call, 1min));
+    f.ask(1, "f");
+    f.exchange.state();
+    CHECK(f.exchange.is_asking(*call));
+    CHECK(call->has_news());
+    f.end();
+    f.exchange.state();
+    CHECK(!f.exchange.is_asking(*call));
+    CHECK(!call->has_news());
+    CHECK(!call->done());
+    f.queue.end(*call, nullptr);
+}
+
+TEST("a worker that grants items to a call without an input breaks the protocol") {
+    TalkFixture f;
+    const CallPtr call = f.sent(1);
+    f.transport.say(Granted{1, 8});
+    CHECK(f.exchange.wait(call, 1min));
+    CHECK_THROWS(RemoteProtocolError, "bad_state", call->take());
+}
+
 TEST("lines of output do not keep a call from a worker whose stream, or handler, waits") {
     TalkFixture f(true);
     const CallPtr stream = f.call(1, "stream");

@@ -46,6 +46,9 @@ class ScriptedServer(TechRenaissanceServer):
     def answer(self, text: str) -> None:
         self.write_response("", text)
 
+    def ask(self, name: str) -> None:
+        self.write_response("", getattr(self.host, name)())
+
     def fail(self) -> None:
         raise ValueError("as told")
 

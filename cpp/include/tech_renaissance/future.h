@@ -113,7 +113,8 @@ public:
     // How far the handler says it is, as far as that has come here; nullopt if it has said nothing.
     std::optional<Progress> progress() const { return pending_.progress(); }
 
-    // "queued", "sent", "running" or "done".
+    // "queued" here, "sent" to the worker, "running" there, "asking" while its handler waits for a function of this
+    // host, or "done".
     std::string state() const { return pending_.state(); }
 
     // Gives this future to `f` once the call is done, well or not, in a thread that dispatches

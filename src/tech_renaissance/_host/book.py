@@ -77,6 +77,16 @@ class Book:
         begun = self._transport.begun([call.request.id or 0 for call in calls])
         return {call: self._since(call, begun[call.request.id]) for call in calls if call.request.id in begun}
 
+    def stage_of(self, call: Call) -> str:
+        """Where a call under way is: "sent", "running", or "asking". Takes no lock."""
+        if self.is_asking(call):
+            return "asking"
+        return "running" if call in self.begun() else "sent"
+
+    def is_asking(self, call: Call) -> bool:
+        """Whether its handler waits for an Answer. Takes no lock."""
+        return call.request.id in self._connection.asking
+
     def in_work(self) -> Dict[Call, float]:
         """Like ``begun``; if the worker has begun none, the oldest call, whose turn it is."""
         begun = self.begun()

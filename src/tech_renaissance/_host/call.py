@@ -54,6 +54,7 @@ class Call:
     on_progress: Optional[Callable[[Any], object]] = None
     ask: Optional[Ask] = None
     runs: Optional[Ask] = None  # the Ask whose function runs
+    was_asked = False  # whether a function has been run for it, which cannot be undone
     reply: Optional[Answer] = None  # to be sent
     source: Optional[InputSource] = None
     is_held = False  # whether what the worker waits for, while it serves nobody else, runs in tasks
@@ -101,7 +102,7 @@ class Call:
     def may_be_sent_again(self) -> bool:
         """Whether nothing has become of it that a second worker could not repeat."""
         was_fed = self.source is not None and self.source.was_taken_from
-        return self.is_wanted and not (self.taken or was_fed or self.is_stopping)
+        return self.is_wanted and not (self.taken or was_fed or self.was_asked or self.is_stopping)
 
     @property
     def message(self) -> str:

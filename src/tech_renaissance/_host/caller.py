@@ -267,13 +267,13 @@ class Caller(CallMaker):
             LazyThread("cancel", functools.partial(self.cancel_in_work, call)).start()
 
     def state_of(self, call: Call) -> str:
-        """Where a call is: "queued" at the host, "sent" to the worker, "running" there, or "done"."""
+        """Where a call is: see Future.state."""
         if self.has_come(call):
             return "done"
         worker = self._life.worker
         if worker is None or call.exchange is not worker.exchange:
             return "queued"
-        return "running" if call in worker.exchange.begun() else "sent"
+        return worker.exchange.stage_of(call)
 
     def has_come(self, call: Call) -> bool:
         """Whether a call that is under way is done, after taking in what has arrived."""

@@ -133,6 +133,7 @@ class Exchange(Turns):
             if ask is None or call.runs is ask or not call.is_wanted:
                 return None
             call.runs = ask
+            call.was_asked = True
         return ask
 
     def reply(self, call: Call, answer: Answer) -> None:

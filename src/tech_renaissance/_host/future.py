@@ -39,7 +39,9 @@ class Future:
         return self._call.done or self._caller.has_come(self._call)
 
     def state(self) -> str:
-        """Where the call is: "queued" at the host, "sent" to the worker, "running" there, or "done"."""
+        """Where the call is: "queued" at the host, "sent" to the worker, "running" there, "asking" while its handler waits for a function of
+        this host, or "done".
+        """
         return self._caller.state_of(self._call)
 
     def progress(self) -> Optional[Progress]:

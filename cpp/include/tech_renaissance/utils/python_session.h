@@ -32,8 +32,8 @@ namespace tr {
 
 // What a worker is doing.
 struct SessionState {
-    // "none", "starting", "ready", "busy", "hung" (busy with a request whose deadline has passed), "exiting", "exited",
-    // "lost" or "restarting".
+    // "none", "starting", "ready", "busy", "asking" (busy with a request whose handler waits for a function of this
+    // host), "hung" (busy with a request whose deadline has passed), "exiting", "exited", "lost" or "restarting".
     std::string name;
     // What it is busy with, command and parameters, and for how long.
     std::string message = {};

@@ -353,7 +353,13 @@ private:
     void take(Granted& granted) {
         connection_.received_beside(granted.id, "Credit");
         const auto found = calls_.find(*granted.id);
-        if (found != calls_.end() && found->second->feed) found->second->feed->grant(granted.count);
+        if (found == calls_.end()) return;
+        const Call& call = *found->second;
+        if (!call.feed) {
+            throw RemoteProtocolError("bad_state",
+                                      "the worker granted items to '" + call.request.command + "', which has no input");
+        }
+        call.feed->grant(granted.count);
     }
     // The call with this id, unless nobody wants to hear of it.
     CallPtr wanted(Id id) const {
@@ -421,6 +427,7 @@ private:
                 std::any_of(begun.begin(), begun.end(), [id](const Begun& one) { return one.id == id; });
             if (has_begun && !found->second->idempotent) continue;
             if (found->second->items && !found->second->items->restart()) continue;
+            if (Talk* const talk = found->second->talk()) talk->forget_ask();
             found->second->exchange = nullptr;
             unbegun.push_back(std::move(found->second));
             calls_.erase(found);

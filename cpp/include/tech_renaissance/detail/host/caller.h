@@ -332,11 +332,11 @@ public:
         if (!end_unbegun(call)) deadlines_->cancel(call);
     }
 
-    // "queued", "sent", "running" or "done".
+    // See Future::state.
     std::string state_of(const CallPtr& call) const {
         if (is_done(call)) return "done";
         if (call->exchange == nullptr) return "queued";
-        return worker()->exchange().has_begun(*call) ? "running" : "sent";
+        return worker()->exchange().stage_of(*call);
     }
 
     // Nobody waits for the call any longer: if it is in line, it is not sent. Its deadline still applies.

@@ -203,10 +203,18 @@ public:
         return end_listed(*call);
     }
 
-    // Whether the worker has begun a call.
-    bool has_begun(const Call& call) {
+    // Where a call under way is: "sent", "running", or "asking".
+    const char* stage_of(const Call& call) {
         const Lock lock(mutex_);
-        return !is_over(call) && !transport_.begun({*call.request.id}).empty();
+        const Id id = *call.request.id;
+        if (connection_.is_asking(id)) return "asking";
+        return !is_over(call) && !transport_.begun({id}).empty() ? "running" : "sent";
+    }
+
+    // Whether the handler of a call waits for an Answer.
+    bool is_asking(const Call& call) const {
+        const Lock lock(mutex_);
+        return connection_.is_asking(*call.request.id);
     }
 
     // Something has become of a call in line.

@@ -50,6 +50,12 @@ public:
         note(lock);
         return ask;
     }
+    // The handler is gone, and its call goes to another worker.
+    void forget_ask() {
+        const Lock lock(mutex_);
+        ask_ = std::nullopt;
+        note(lock);
+    }
     // Whether a function has been called for it, which cannot be undone.
     bool was_asked() const {
         const Lock lock(mutex_);

@@ -229,7 +229,8 @@ TR_INLINE SessionState PythonSession::state() const {
     const std::optional<detail::InWork> in_work = worker->exchange().in_work();
     if (state == detail::State::exited) return {"exiting"};  // it has said so, but its process still runs
     if (state != detail::State::busy || !in_work) return {detail::name_of(state)};
-    return {in_work->call->is_overdue() ? "hung" : "busy", detail::message_of(in_work->call->request),
+    const char* const asking_or_busy = worker->exchange().is_asking(*in_work->call) ? "asking" : "busy";
+    return {in_work->call->is_overdue() ? "hung" : asking_or_busy, detail::message_of(in_work->call->request),
             detail::Clock::now() - in_work->since};
 }
 
