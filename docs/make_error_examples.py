@@ -84,11 +84,12 @@ def cpp_outputs(snippets: Dict[str, str]) -> Dict[str, str]:
     """What each C++ snippet throws, by code."""
     calls = [f'    run("{code}", [] {{ {source.strip()} }});' for code, source in snippets.items()]
     Path("errors.cpp").write_text(CPP_FRAME % "\n".join(calls), encoding="utf-8")
-    compiler = shlex.split(os.environ.get("CXX", "c++"))
-    include = str(ROOT / "cpp" / "include")
-    subprocess.run(
-        [*compiler, "-std=c++17", "-I", include, "errors.cpp", "-o", "errors", "-pthread"], check=True
+    compiler, libraries = (
+        shlex.split(os.environ.get(name, by)) for name, by in (("CXX", "c++"), ("LDLIBS", ""))
     )
+    include = str(ROOT / "cpp" / "include")
+    command = [*compiler, "-std=c++17", "-I", include, "errors.cpp", "-o", "errors", "-pthread", *libraries]
+    subprocess.run(command, check=True)
     printed = subprocess.run(["./errors"], stdout=subprocess.PIPE, check=True).stdout.decode()
     return dict(zip(snippets, printed.split("\0")))
 

@@ -33,8 +33,6 @@ _LONG_MS = 60_000
 OBEYING = [
     ("obeys", CancelPatience(notice_ms=_LONG_MS), "notice"),
     ("sleeps", CancelPatience(0, interrupt_ms=_LONG_MS), "interrupt"),
-    ("loops", CancelPatience(0, interrupt_ms=_LONG_MS), "interrupt"),
-    ("cleans-up", CancelPatience(0, interrupt_ms=_LONG_MS), "interrupt"),
 ]
 DYING = [
     ("swallows", CancelPatience(0, 0, terminate_ms=_LONG_MS), "terminate"),
@@ -44,20 +42,29 @@ DYING = [
 
 
 @pytest.mark.interpreters
-@pytest.mark.parametrize(("command", "patience", "step"), OBEYING)
-def test_a_call_that_obeys_leaves_the_worker_alive(
-    start: Maker, command: str, patience: CancelPatience, step: str
-) -> None:
+def test_a_call_that_takes_notice_leaves_the_worker_alive(start: Maker) -> None:
+    """It need not be interrupted."""
+    session = start("stubborn.py", patience=CancelPatience(notice_ms=_LONG_MS), quiet_mode=True)
+    _ends_alone(session, "obeys", "notice")
+
+
+@pytest.mark.interpreters
+def test_a_call_that_obeys_leaves_the_worker_alive(start: Maker) -> None:
     """Also in a sleep, and between bytecodes."""
-    session = start("stubborn.py", patience=patience, quiet_mode=True)
+    session = start("stubborn.py", patience=CancelPatience(0, interrupt_ms=_LONG_MS), quiet_mode=True)
+    for command in ("sleeps", "loops", "cleans-up"):
+        error = _ends_alone(session, command, "interrupt")
+        assert "in main_logic" in error.stack
+
+
+def _ends_alone(session: Any, command: str, step: str) -> TimedOut:
     pid = session.fetch_response("pid")
     with pytest.raises(TimedOut, match=f"'{command}' passed its deadline") as caught:
         session.fetch_response(command, deadline_ms=100)
     error = caught.value
     assert ("deadline_passed", step, None) == (error.code, error.step, error.post_mortem)
-    if step != "notice":  # the handler may have been quicker
-        assert "in main_logic" in error.stack
     assert pid == session.fetch_response("pid")
+    return error
 
 
 @pytest.mark.parametrize(("command", "patience", "step"), DYING)
@@ -95,7 +102,7 @@ def test_a_stopped_worker_is_killed(start: Maker, gate: Gate) -> None:
     assert "it is stopped" in caught.value.stack
 
 
-@pytest.mark.parametrize(("command", "patience", "step"), [*OBEYING[:2], *DYING[:2]])
+@pytest.mark.parametrize(("command", "patience", "step"), [*OBEYING, *DYING[:2]])
 def test_cancel_takes_the_same_steps(
     start: Maker, gate: Gate, command: str, patience: CancelPatience, step: str
 ) -> None:

@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Set, Tuple
+from typing import Any, Callable, Dict, List, Optional, Set, Tuple
 
 import pytest
 from cpp_programs import library, library_options
@@ -107,13 +107,16 @@ def in_backticks(rows: List[List[str]], column: int = 0) -> Set[str]:
     return {name for row in rows for name in re.findall(r"^`([\w]+)", row[column])}
 
 
-def run(command: List[str], folder: Path, stderr: str = "") -> str:
+def run(
+    command: List[str], folder: Path, stderr: str = "", variables: Optional[Dict[str, str]] = None
+) -> str:
     """What a program prints; it must succeed. ``stderr``: a pattern of what it writes there."""
     environment = {
         **os.environ,
         "TR_PYTHON": os.environ.get("TR_TEST_WORKER_PYTHON") or sys.executable,
         "TR_WORKSPACE": str(folder / "workspace"),
         "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT / "src"), os.environ.get("PYTHONPATH")])),
+        **(variables or {}),
     }
     result = subprocess.run(command, cwd=folder, env=environment, capture_output=True, check=False)
     complaints = result.stderr.decode()
@@ -313,7 +316,9 @@ def test_the_older_host_runs(tmp_path: Path) -> None:
 @needs_compiler
 def test_the_error_examples_are_up_to_date(tmp_path: Path) -> None:
     """Every snippet of docs/errors.md provokes its error and prints what stands below it."""
-    assert "" == run([sys.executable, str(ROOT / "docs" / "make_error_examples.py"), "--check"], tmp_path)
+    command = [sys.executable, str(ROOT / "docs" / "make_error_examples.py"), "--check"]
+    compiled = {"CXX": shlex.join([*COMPILER, *library_options()]), "LDLIBS": shlex.join(library())}
+    assert "" == run(command, tmp_path, variables=compiled)
 
 
 @needs_compiler

@@ -111,21 +111,30 @@ def test_a_text_and_tensors_travel_together(start: Maker) -> None:
 
 
 @pytest.mark.interpreters
-@pytest.mark.parametrize(
-    ("parameters", "reason"),
-    [
-        ("a", "expected 2 tensor names, got 1"),
-        ("", "expected 2 tensor names, got 0"),
-        ("a missing", "no tensor 'missing'"),
-        pytest.param("a broken", "broken", marks=pytest.mark.files),
-        ("a ../escape", "tensor '../escape'"),
-    ],
-)
-def test_what_is_wrong_with_tensors_is_told(start: Maker, parameters: str, reason: str) -> None:
+def test_what_is_wrong_with_tensors_is_told(start: Maker) -> None:
     """``invalid`` is never all that the caller sees."""
     session = start("tensors.py")
     session.send_tensor(np.ones(1, np.float32), "a")
+    for parameters, reason in (
+        ("a", "expected 2 tensor names, got 1"),
+        ("", "expected 2 tensor names, got 0"),
+        ("a missing", "no tensor 'missing'"),
+        ("a ../escape", "tensor '../escape'"),
+    ):
+        _is_told(session, parameters, reason)
+
+
+@pytest.mark.interpreters
+@pytest.mark.files
+def test_a_file_that_is_no_tensor_is_told(start: Maker) -> None:
+    """As any other mistake is."""
+    session = start("tensors.py")
+    session.send_tensor(np.ones(1, np.float32), "a")
     Path(session.session_dir, "broken.tsr").write_bytes(b"TSR! but no tensor")
+    _is_told(session, "a broken", "broken")
+
+
+def _is_told(session: Any, parameters: str, reason: str) -> None:
     for command in ("pair", "pair-without-a-word"):
         with pytest.raises(CommandError, match=reason) as caught:
             session.fetch_tensors(f"{command} {parameters}")
