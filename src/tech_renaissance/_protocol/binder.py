@@ -49,7 +49,7 @@ class Binder:
         ]
         self._fewest = sum(parameter.is_required for parameter in self._positional)
         most = -1 if self._needs_names else len(self._positional)
-        plains = [parameter.plain for parameter in self._positional]
+        plains = [(parameter.plain, parameter.converter) for parameter in self._positional]
         self._plains = {count: plains[:count] for count in range(self._fewest, most + 1)}
         self.signature = _signature_text(
             name or getattr(function, "__name__", type_of(function).__name__), function
@@ -58,13 +58,17 @@ class Binder:
     def bind(self, args: List[Any], kwargs: Dict[str, Any]) -> None:
         """Convert the arguments of a call, in place. Raises WrongArguments."""
         plains = self._plains.get(len(args))
-        if plains is not None and not kwargs:
-            for value, plain in zip(args, plains):
-                if plain is not None and type(value) not in plain:
-                    break
-            else:
-                return
-        self._bind_any(args, kwargs)
+        if plains is None or kwargs:
+            self._bind_any(args, kwargs)
+            return
+        place = 0
+        try:
+            for plain, converter in plains:
+                if plain is not None and type(args[place]) not in plain:
+                    args[place] = converter.convert(args[place])
+                place += 1
+        except Mismatch as mismatch:
+            raise self._wrong_at(place, mismatch) from mismatch.__cause__
 
     def bind_input(self, args: List[Any], kwargs: Dict[str, Any]) -> Callable[[int, Any], Any]:
         """The same for a call with an Input among its arguments, which stays. Returns what converts the value of the input that has a number,
@@ -98,22 +102,14 @@ class Binder:
 
     def _bind_any(self, args: List[Any], kwargs: Dict[str, Any]) -> None:
         count = len(args)
-        if kwargs or self._needs_names or not self._fewest <= count <= len(self._positional):
-            self._check(count, kwargs)
+        self._check(count, kwargs)
         place = 0
         try:
-            for value, parameter in zip(args, self._positional):
-                if parameter.plain is not None and type_of(value) not in parameter.plain:
-                    args[place] = parameter.converter(value)
-                place += 1
-            if place < count and self._rest is not None:
-                for value in args[place:]:
-                    args[place] = self._rest.converter(value)
-                    place += 1
+            for place, value in enumerate(args):
+                args[place] = self._at(place).converter(value)
         except Mismatch as mismatch:
             raise self._wrong_at(place, mismatch) from mismatch.__cause__
-        if kwargs:
-            self._convert_keywords(kwargs)
+        self._convert_keywords(kwargs)
 
     def bind_text(
         self, text: str, tensors: Tensors, attached: Collection[str] = ()
@@ -155,7 +151,7 @@ class Binder:
     def takes_one_string(self) -> bool:
         """Whether a single string, as it is, is all that it may be given."""
         plains = self._plains.get(1)
-        return plains is not None and (plains[0] is None or str in plains[0])
+        return plains is not None and (plains[0][0] is None or str in plains[0][0])
 
     def described(self) -> List[Dict[str, Any]]:
         """The parameters as a value, for who calls the function from another program."""

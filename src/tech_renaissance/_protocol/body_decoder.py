@@ -6,7 +6,7 @@ The standard library reads the JSON, and a walk over what it has read does what 
 import json
 import re
 from array import array
-from typing import Any, Callable, Dict, Iterable, List, Sequence, Set, Tuple, Union, cast
+from typing import Any, Dict, Iterable, List, Sequence, Set, Tuple, Union, cast
 
 from .._base.errors import RemoteProtocolError
 from .body import (
@@ -117,10 +117,11 @@ def _value_of(attachment: Any) -> Any:
 def _json_value(form: int, data: Text, attachments: Sequence[Any]) -> Any:
     if form != JSON:
         raise _bad(f"a body of the form {form}, which does not exist")
-    text = _decoded(data)
+    is_short = type_of(data) is str and len(data) <= _SHORT_TEXT
+    text: Any = data if is_short else _decoded(data)
     values = [_parsed(text)]
-    has_escapes = "\\u" in text
-    if attachments or has_escapes or '"$' in text:
+    has_escapes = "\\" in text and "\\u" in text  # a single character is found sooner
+    if attachments or has_escapes or ("$" in text and '"$' in text):
         _Resolver(attachments, has_escapes=has_escapes).resolve_all(values)
     elif _may_be_large(text):
         _check_numbers(values)
@@ -132,14 +133,18 @@ def _may_be_large(text: str) -> bool:
     if len(text) < _FEWEST_DIGITS and "e" not in text and "E" not in text:
         return False
     shape = text.encode("utf-8", "surrogatepass").translate(_SHAPES, b"+")
-    return _LARGE_INT in shape or _LARGE_EXPONENT in shape
+    return shape.find(_LARGE_INT) >= 0 or shape.find(_LARGE_EXPONENT) >= 0
 
 
 def _parsed(text: str) -> Any:
-    decode = _decode_short if len(text) <= _SHORT_TEXT else _decode_long
+    decoder = _DECODER if len(text) <= _SHORT_TEXT else _DECODER_OF_LONG_TEXTS
     try:
-        _check_depth(text)
-        value, end = decode(text)
+        if len(text) > MAX_DEPTH and text.count("[") + text.count("{") > MAX_DEPTH:
+            _check_depth(text)
+        try:
+            value, end = decoder.scan_once(text, 0)
+        except StopIteration:
+            value, end = decoder.raw_decode(text)  # raises an error that says where
         if end != len(text) and text[end:].strip(_WHITE_SPACE):
             raise ValueError(f"something after the value, at character {end}")
     except ValueError as error:
@@ -150,8 +155,6 @@ def _parsed(text: str) -> Any:
 
 
 def _check_depth(text: str) -> None:
-    if len(text) <= MAX_DEPTH or text.count("[") + text.count("{") <= MAX_DEPTH:
-        return
     # Strings have brackets, too: what is outside of them is every other part between quotes.
     outside = text.replace("\\\\", "").replace('\\"', "").split('"')[::2]
     brackets = "".join(outside).encode().translate(None, _NO_BRACKETS)
@@ -178,10 +181,8 @@ def _short_int(digits: str) -> int:
     return int(digits)
 
 
-_decode_short: Callable[[str], Tuple[Any, int]] = json.JSONDecoder(parse_constant=_refuse_constant).raw_decode
-_decode_long: Callable[[str], Tuple[Any, int]] = json.JSONDecoder(
-    parse_constant=_refuse_constant, parse_int=_short_int
-).raw_decode
+_DECODER: Any = json.JSONDecoder(parse_constant=_refuse_constant)
+_DECODER_OF_LONG_TEXTS: Any = json.JSONDecoder(parse_constant=_refuse_constant, parse_int=_short_int)
 
 
 def _check_numbers(values: Iterable[Any]) -> None:

@@ -204,8 +204,10 @@ def _put_special_float(value: float, depth: int, _: List[Any]) -> str:
 
 def _put_dict(value: Mapping[str, Any], depth: int, attachments: List[Any]) -> str:
     check_depth(depth)
-    inner = depth + 1
-    return "{" + ",".join([_keys[key] + _put(part, inner, attachments) for key, part in value.items()]) + "}"
+    inner, text = depth + 1, ""
+    for key, part in value.items():
+        text += f",{_keys[key]}{_put(part, inner, attachments)}"
+    return "{" + text[1:] + "}"
 
 
 def _put_list(value: Sequence[Any], depth: int, attachments: List[Any]) -> str:
@@ -214,8 +216,11 @@ def _put_list(value: Sequence[Any], depth: int, attachments: List[Any]) -> str:
         if packed is not None:
             return _attach(packed, depth, attachments)
     check_depth(depth)
-    inner = depth + 1
-    return "[" + ",".join([_put(part, inner, attachments) for part in value]) + "]"
+    inner, text = depth + 1, ""
+    for part in value:
+        is_number = type(part) is float and part - part == 0.0  # as in _put, in less time
+        text += f",{part!r}" if is_number else "," + _put(part, inner, attachments)
+    return "[" + text[1:] + "]"
 
 
 def _packed(value: Sequence[Any]) -> "Optional[array[Any]]":
@@ -283,7 +288,7 @@ def _put_of(kind: Any) -> Put:
         if issubclass(kind, base):
             return put
     if dataclasses.is_dataclass(kind):
-        return put_of_dataclass(kind, _put)
+        return put_of_dataclass(kind, _put, lambda part: _known.get(part) or _learn(part))
     if numpy is not None and issubclass(kind, numpy.generic):
         return _put_numpy_scalar
     if is_tensor_type(kind):

@@ -1,13 +1,9 @@
-"""Converters for what has parts: lists, dicts, records, and unions of anything."""
+"""Converters for what has parts: lists, dicts, and unions of anything. record_converter.py has the one for records."""
 
-from operator import itemgetter
-from typing import Any, AsyncIterator, Callable, Dict, Iterable, List, Sequence, Set, Tuple, Union, cast
+from typing import Any, AsyncIterator, Callable, Iterable, List, Sequence, Tuple, Union, cast
 
 from .body import type_of
-from .converters import ANYTHING, SCALARS, Converter, Mismatch, TensorOf, Tensors
-
-# How many combinations of types a record remembers.
-_MOST_KINDS = 16
+from .converters import ANYTHING, SCALARS, Converter, Mismatch, Scope, TensorOf, Tensors, named_in
 
 
 class SequenceOf(Converter):
@@ -30,6 +26,13 @@ class SequenceOf(Converter):
         if element is not ANYTHING and not element.plain.issuperset(map(type_of, parts)):
             parts = _converted(element, enumerate(parts))
         return self._factory(parts) if self._factory else parts
+
+    def test(self, value: str, scope: Scope) -> str:
+        """See Converter."""
+        if self._factory or self._element is ANYTHING:
+            return super().test(value, scope)
+        plain = named_in(scope, self._element.plain)
+        return f"type({value}) is list and {plain}.issuperset(map(type, {value}))"
 
 
 class IteratorOf(Converter):
@@ -89,6 +92,13 @@ class DictOf(Converter):
             raise self.mismatch(value)
         return dict(zip(map(self._key, value), _converted(self._part, value.items())))
 
+    def test(self, value: str, scope: Scope) -> str:
+        """See Converter."""
+        if self.plain or self._key not in (ANYTHING, SCALARS[str]):
+            return super().test(value, scope)
+        plain = named_in(scope, self._part.plain)
+        return f"type({value}) is dict and {plain}.issuperset(map(type, {value}.values()))"
+
 
 def _lateness(alternative: Converter) -> int:
     is_text = alternative in (SCALARS[str], ANYTHING)
@@ -106,90 +116,6 @@ def _converted(part: Converter, parts: Iterable[Tuple[Union[str, int], Any]]) ->
     return values
 
 
-def _no_fields(_: Any) -> Any:
-    raise KeyError
-
-
-class Record(Converter):
-    """Something made of a dict: a dataclass, a named tuple (of a list, too), a typed dict.
-
-    Fields are added later, since records may contain themselves.
-    """
-
-    def __init__(self, kind: Any, *, takes_lists: bool = False) -> None:
-        super().__init__(kind.__name__)
-        self.plain = frozenset([kind])
-        self.kinds = frozenset([dict, list] if takes_lists else [dict])
-        self._make = kind
-        self._fields: Dict[str, Converter] = {}
-        self._required: Set[str] = set()
-        self._pick: Callable[[Any], Any] = _no_fields  # the values of all fields, in their order
-        self._plain_kinds: Set[Tuple[Any, ...]] = set()  # types of all fields, of which none needs conversion
-
-    def add(self, name: str, converter: Converter, *, is_required: bool) -> None:
-        """One more field."""
-        self._fields[name] = converter
-        if is_required:
-            self._required.add(name)
-        if len(self._fields) > 1:
-            self._pick = itemgetter(*self._fields)
-
-    def convert(self, value: Any) -> Any:
-        """What the constructor raises is a mismatch, too."""
-        if type_of(value) not in self.kinds:
-            raise self.mismatch(value)
-        if len(value) == len(self._fields) and self._is_plain(value):
-            return self._made(value)
-        values = self._converted(self._by_name(value) if type_of(value) is list else value)
-        if not self._required <= values.keys():
-            missing = [name for name in self._fields if name in self._required and name not in values]
-            raise Mismatch(f"{self.shown} needs {', '.join(missing)}")
-        return self._made(values)
-
-    def _is_plain(self, value: Any) -> bool:
-        """Whether it is a dict of all fields, and none of them needs conversion. Most records of a kind have the same types."""
-        try:
-            kinds = tuple(map(type_of, self._pick(value)))
-        except (KeyError, TypeError):  # a field is missing, or it is a list
-            return False
-        if kinds in self._plain_kinds:
-            return True
-        fields = self._fields.values()
-        if not all(field is ANYTHING or kind in field.plain for kind, field in zip(kinds, fields)):
-            return False
-        if len(self._plain_kinds) < _MOST_KINDS:
-            self._plain_kinds.add(kinds)
-        return True
-
-    def _made(self, values: Dict[str, Any]) -> Any:
-        try:
-            return self._make(**values)
-        except (TypeError, ValueError) as error:
-            raise Mismatch(f"{self.shown} refuses it: {error}") from error
-
-    def _by_name(self, values: List[Any]) -> Any:
-        if len(values) > len(self._fields):
-            raise Mismatch(
-                f"a list of {len(values)} where {self.shown} is wanted, which has {len(self._fields)}"
-            )
-        return dict(zip(self._fields, values))
-
-    def _converted(self, members: Dict[str, Any]) -> Dict[str, Any]:
-        values: Dict[str, Any] = {}
-        name = ""
-        try:
-            for name, value in members.items():
-                converter = self._fields.get(name)
-                if converter is None:
-                    raise Mismatch(
-                        f"{self.shown} has no such field; it has {', '.join(self._fields) or 'none'}"
-                    )
-                values[name] = value if type_of(value) in converter.plain else converter(value)
-        except Mismatch as mismatch:
-            raise mismatch.within(name) from mismatch.__cause__
-        return values
-
-
 class OneOf(Converter):
     """A union: the first alternative whose kind it is, else the first that takes it."""
 
@@ -204,6 +130,16 @@ class OneOf(Converter):
         """With the reasons of all of them, if none takes it."""
         kind = type_of(value)
         return self._first([*self._of_kind(kind, True), *self._of_kind(kind, False)], lambda one: one(value))
+
+    def test(self, value: str, scope: Scope) -> str:
+        """See Converter. What may be for several alternatives is left to ``convert``."""
+        others = [[one for one in self._alternatives if one is not this] for this in self._alternatives]
+        clear = [
+            this.test(value, scope)
+            for this, rest in zip(self._alternatives, others)
+            if all(this.kinds.isdisjoint(one.kinds) for one in rest)
+        ]
+        return " or ".join([super().test(value, scope), *clear])
 
     def from_word(self, word: str, tensors: Tensors) -> Any:
         """A tag is what is neither None nor a number, and text is what nothing else takes."""

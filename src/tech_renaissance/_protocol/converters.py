@@ -28,6 +28,9 @@ NO_TYPES: FrozenSet[Any] = frozenset()
 # Finds the tensor that a word names.
 Tensors = Callable[[str], Any]
 
+# The names that the source of a function uses, and what they mean.
+Scope = Dict[str, Any]
+
 
 class Mismatch(Exception):
     """A value is not what is wanted. ``path`` leads to the part that is to blame."""
@@ -40,6 +43,13 @@ class Mismatch(Exception):
         """The same, seen from one level above."""
         self.path.insert(0, step)
         return self
+
+
+def named_in(scope: Scope, thing: Any) -> str:
+    """A name for something, which the scope then has."""
+    name = f"k{len(scope)}"
+    scope[name] = thing
+    return name
 
 
 class Converter:
@@ -63,6 +73,14 @@ class Converter:
     def convert(self, value: Any) -> Any:
         """A value whose type is not plain. Raises Mismatch."""
         raise self.mismatch(value)
+
+    def test(self, value: str, scope: Scope) -> str:
+        """The source of an expression that is true only of values that pass as they are. ``value``: the name of the value."""
+        if not self.plain:
+            return "False"
+        if len(self.plain) == 1:
+            return f"type({value}) is {named_in(scope, next(iter(self.plain)))}"
+        return f"type({value}) in {named_in(scope, self.plain)}"
 
     def from_word(self, word: str, tensors: Tensors) -> Any:
         """What a word of a text stands for: as JSON, unless a converter knows better. Raises Mismatch."""
@@ -91,6 +109,10 @@ class Anything(Converter):
 
     def __call__(self, value: Any) -> Any:
         return value
+
+    def test(self, value: str, scope: Scope) -> str:
+        """Everything passes."""
+        return "True"
 
     def from_word(self, word: str, tensors: Tensors) -> Any:
         """Words are text."""

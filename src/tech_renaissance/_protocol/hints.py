@@ -10,8 +10,9 @@ from collections import abc
 from types import SimpleNamespace
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple, Union, cast
 
-from .containers import DictOf, FixedTuple, IteratorOf, OneOf, Record, SequenceOf
+from .containers import DictOf, FixedTuple, IteratorOf, OneOf, SequenceOf
 from .converters import ANYTHING, SCALARS, Converter, EnumMember, LiteralValue, TensorOf
+from .record_converter import Record
 
 _SAYS_NOTHING = (Any, object, typing.TypeVar)
 _SEQUENCES: Dict[Any, Callable[[List[Any]], Any]] = {

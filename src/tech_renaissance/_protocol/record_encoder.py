@@ -1,12 +1,12 @@
 """Dataclasses as JSON, by functions that are written for the types that their fields hold.
 
-Most records of a class hold the same types in the same fields. So the first of a kind has a function compiled, with one expression for each
-field, as the standard library does it for the constructors of dataclasses; the others take half the time of a loop over the fields.
+Most records of a class hold the same types in the same fields. So the first one has a function compiled, with one expression for each field, as
+the standard library does it for the constructors of dataclasses. One that holds other types has it compiled anew, with what is for any type
+where they differ.
 """
 
 import dataclasses
 from json.encoder import encode_basestring
-from operator import attrgetter
 from typing import Any, Callable, Dict, List, Tuple, cast
 
 from .body import MAX_DEPTH, MAX_INT, MIN_INT, check_depth, type_of
@@ -14,8 +14,6 @@ from .body import MAX_DEPTH, MAX_INT, MIN_INT, check_depth, type_of
 # Makes the text of a value, which has so many brackets around it, and adds its attachments to the list.
 Put = Callable[[Any, int, List[Any]], str]
 
-# A class whose fields hold ever other types is written in the general way from there on.
-_MOST_PLANS = 16
 _WORDS = {True: "true", False: "false"}
 # What a field of that type is written as, and the condition under which it is.
 _EXPRESSIONS: Dict[Any, Tuple[str, str]] = {
@@ -27,55 +25,70 @@ _EXPRESSIONS: Dict[Any, Tuple[str, str]] = {
 }
 
 
-def put_of_dataclass(kind: Any, put: Put) -> Put:
-    """How records of a class are written: what their constructor takes. ``put``: for any value."""
+def put_of_dataclass(kind: Any, put: Put, put_of: Callable[[Any], Put]) -> Put:
+    """How records of a class are written: what their constructor takes. ``put``: for any value. ``put_of``: for the values of a type."""
     names = [field.name for field in dataclasses.fields(kind) if field.init]
-    if len(names) < 2:  # attrgetter gives no tuple
-        return _general(names, put)
-    get, general = attrgetter(*names), _general(names, put)
-    plans: Dict[Tuple[Any, ...], Put] = {}
-
-    def put_record(value: Any, depth: int, attachments: List[Any]) -> str:
-        values = get(value)
-        kinds = tuple(map(type_of, values))
-        plan = plans.get(kinds)
-        if plan is None:
-            if len(plans) >= _MOST_PLANS:
-                return general(value, depth, attachments)
-            plans[kinds] = plan = _planned(names, kinds, put)
-        return plan(values, depth, attachments) or general(value, depth, attachments)
-
-    return put_record
-
-
-def _general(names: List[str], put: Put) -> Put:
-    """For any types."""
     keys = [(encode_basestring(name) + ":", name) for name in names]
+    kinds: List[Any] = []  # of the fields; None where they differ
+    planned: Put = _not_planned
 
     def put_record(value: Any, depth: int, attachments: List[Any]) -> str:
+        text = planned(value, depth, attachments)
+        if text:
+            return text
+        plan(value)
         check_depth(depth)
         inner = depth + 1
         return (
             "{" + ",".join([key + put(getattr(value, name), inner, attachments) for key, name in keys]) + "}"
         )
 
+    def plan(value: Any) -> None:
+        nonlocal kinds, planned
+        ours = [type_of(getattr(value, name)) for name in names]
+        merged = [one if one is other else None for one, other in zip(ours, kinds or ours)]
+        if not kinds or merged != kinds:
+            kinds, planned = merged, _planned(names, merged, put, put_of)
+
     return put_record
 
 
-def _planned(names: List[str], kinds: Tuple[Any, ...], put: Put) -> Callable[[Any, int, List[Any]], str]:
-    """A function for the values of fields of these types, in their order. It gives no text if one of them needs more than an expression."""
-    fields, conditions = [f"v{place}" for place in range(len(names))], [f"depth < {MAX_DEPTH}"]
+def _not_planned(*_: Any) -> str:
+    return ""
+
+
+def _planned(names: List[str], kinds: List[Any], put: Put, put_of: Callable[[Any], Put]) -> Put:
+    """A function for records whose fields have these types. It gives no text if one has another, or needs more than an expression."""
+    scope: Dict[str, Any] = {
+        "put": put,
+        "quote": encode_basestring,
+        "words": _WORDS,
+        "least": MIN_INT,
+        "most": MAX_INT,
+    }
+    conditions = [f"depth < {MAX_DEPTH}"]
     parts: List[str] = []
-    for name, field, kind in zip(names, fields, kinds):
-        expression, condition = _EXPRESSIONS.get(kind, ("put({0}, depth + 1, attachments)", ""))
-        parts.append(encode_basestring(name) + ":{" + expression.format(field) + "}")
+    for place, (name, kind) in enumerate(zip(names, kinds)):
+        field, expression, condition = f"v{place}", "put({0}, depth, attachments)", ""
+        if kind in _EXPRESSIONS:
+            expression, condition = _EXPRESSIONS[kind]
+        elif kind is not None:
+            scope[f"put{place}"] = put_of(kind)
+            expression = f"put{place}({{0}}, depth, attachments)"
+        if kind is not None:
+            scope[f"k{place}"] = kind
+            conditions.append(f"type({field}) is k{place}")
         if condition:
             conditions.append(condition.format(field))
+        parts.append(encode_basestring(name) + ":{" + expression.format(field) + "}")
+    joint = "\n    "
     source = f"""
-def planned(values, depth, attachments):
-    {", ".join(fields)} = values
-    return f'{{{{{",".join(parts)}}}}}' if {" and ".join(conditions)} else ""
+def planned(value, depth, attachments):
+    {joint.join(f"v{place} = value.{name}" for place, name in enumerate(names)) or "pass"}
+    if not ({" and ".join(conditions)}):
+        return ""
+    depth += 1
+    return f'{{{{{",".join(parts)}}}}}'
 """
-    scope = {"put": put, "quote": encode_basestring, "words": _WORDS, "least": MIN_INT, "most": MAX_INT}
-    exec(source, scope)  # noqa: S102 - nothing in it is foreign but names, which are identifiers
-    return cast("Callable[[Any, int, List[Any]], str]", scope["planned"])
+    exec(compile(source, __file__, "exec"), scope)  # noqa: S102 - nothing in it is foreign but names, which are identifiers
+    return cast("Put", scope["planned"])
