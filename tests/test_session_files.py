@@ -293,3 +293,15 @@ def test_a_request_that_is_still_being_written_has_not_begun(
     assert {1: None} == host.begun([1])
     host.close()
     worker.close()
+
+
+def test_a_workspace_may_have_a_long_path(
+    make_session: Maker, workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Longer than the 260 characters that Windows allows in its ordinary form."""
+    deep = workspace.joinpath(*["a folder with a name of forty characters"] * 8)
+    monkeypatch.setenv("TR_WORKSPACE", str(deep))
+    session = make_session("tensors.py", session_id="s" * 128)
+    session.start()
+    session.send_tensor(np.arange(3.0), "t" * 128)
+    assert np.array_equal(np.arange(3.0), session.fetch_tensor("one " + "t" * 128))

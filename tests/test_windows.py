@@ -83,6 +83,20 @@ def test_another_failure_of_a_file_is_told_at_once(pauses: List[float]) -> None:
     assert [] == pauses
 
 
+@pytest.mark.parametrize(
+    ("folder", "extended"),
+    [
+        ("C:\\" + "a" * 80, "C:\\" + "a" * 80),
+        ("C:\\" + "a" * 100, "\\\\?\\C:\\" + "a" * 100),
+        ("\\\\server\\" + "a" * 100, "\\\\?\\UNC\\server\\" + "a" * 100),
+        ("\\\\?\\C:\\" + "a" * 300, "\\\\?\\C:\\" + "a" * 300),
+    ],
+)
+def test_a_folder_whose_files_could_have_long_paths_is_in_extended_form(folder: str, extended: str) -> None:
+    """Only then."""
+    assert extended == files_windows.with_room(folder, 170)
+
+
 def _run(tmp_path: Path, arguments: List[str]) -> str:
     """What a program prints that was started with these arguments."""
     job = create_job()

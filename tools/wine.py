@@ -39,7 +39,6 @@ _NO_DEBUGGER = [
 # Variables that name interpreters, libraries and folders of Linux.
 _FOREIGN = (
     "TR_PYTHON",
-    "TR_PYTHON",
     "TR_TEST_PYTHONS",
     "TR_TEST_WORKER_PYTHON",
     "PYTHONPATH",

@@ -49,3 +49,12 @@ TEST("a file is replaced as soon as its reader has closed it") {
     }));
     CHECK_EQ(3, tries);
 }
+
+TEST("a folder whose files could have long paths is in extended form, and only then") {
+    const std::wstring name(100, L'a');
+    const auto form = [](const std::wstring& folder) { return tr::detail::with_room(folder, 170).wstring(); };
+    CHECK(form(LR"(C:\short)") == LR"(C:\short)");
+    CHECK(form(LR"(C:\)" + name) == LR"(\\?\C:\)" + name);
+    CHECK(form(LR"(\\server\)" + name) == LR"(\\?\UNC\server\)" + name);
+    CHECK(form(LR"(\\?\C:\)" + name) == LR"(\\?\C:\)" + name);
+}

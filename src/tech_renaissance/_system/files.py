@@ -8,9 +8,9 @@ import sys
 from typing import Optional, Union
 
 if sys.platform == "win32":
-    from .files_windows import held, open_plain, patiently
+    from .files_windows import held, open_plain, patiently, with_room
 else:
-    from .files_posix import held, open_plain, patiently
+    from .files_posix import held, open_plain, patiently, with_room
 
 __all__ = [
     "discard",
@@ -20,6 +20,7 @@ __all__ = [
     "remove",
     "replace",
     "temporary_path",
+    "with_room",
     "write",
     "write_new",
 ]

@@ -61,3 +61,9 @@ def held(path: str) -> Generator[Callable[[], Optional[bytes]], None, None]:
             return file.read(_SHORT_NBYTES)
 
         yield read
+
+
+def with_room(folder: str, room: int) -> str:
+    """The path itself; the longest path is the file system's affair."""
+    del room
+    return folder

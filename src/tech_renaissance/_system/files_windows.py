@@ -9,6 +9,10 @@ from typing import Callable, Generator, Optional, TypeVar
 
 _Result = TypeVar("_Result")
 
+# What a path may have without its extended form, its end included.
+_MAX_PATH = 260
+_EXTENDED, _EXTENDED_SHARE = "\\\\?\\", "\\\\?\\UNC\\"
+
 # What another process causes by having the file open: access denied, a sharing violation, a lock. None: the C runtime does not say.
 _IN_THE_WAY = (None, 5, 32, 33)
 # The other side keeps a small file open for microseconds, a virus scanner for milliseconds. 0: let others run.
@@ -46,3 +50,12 @@ def held(path: str) -> Generator[Callable[[], Optional[bytes]], None, None]:
             return None
 
     yield lambda: patiently(read)
+
+
+def with_room(folder: str, room: int) -> str:
+    r"""A folder's absolute path, in the extended form (``\\?\``) if a path with ``room`` more characters would be too long without."""
+    if len(folder) + room < _MAX_PATH or folder.startswith(_EXTENDED):
+        return folder
+    if folder.startswith("\\\\"):
+        return _EXTENDED_SHARE + folder[2:]
+    return _EXTENDED + folder

@@ -8,6 +8,7 @@ from typing import List, Mapping, Optional
 
 from .._base.errors import LaunchError
 from .._base.names import check_name
+from .._system import files
 from .._system.file_identity import identity_of
 from .._system.fork import close_held
 from .._system.open_folder import OpenFolder
@@ -18,6 +19,8 @@ else:
     from .._system.lock_posix import remove_locked, try_lock
 
 _LOCK = "session.lock"
+# The longest name of a file: a tag of 128 characters, what makes it a temporary one, and the separator.
+_FILE_NAME_LENGTH = 170
 _PREFIX = "tr_session_"
 # Whoever removes a dead owner's leftovers also holds the lock, but only briefly.
 _SWEEP_S = 0.2
@@ -30,7 +33,8 @@ def session_directory(
 ) -> str:
     """Absolute path of a session's directory. Raises LocalProtocolError ``bad_name``."""
     check_name(session_id, "session id")
-    return os.path.join(sessions_folder(environment, workspace), _PREFIX + session_id)
+    path = os.path.join(sessions_folder(environment, workspace), _PREFIX + session_id)
+    return files.with_room(path, _FILE_NAME_LENGTH)
 
 
 def sessions_folder(environment: Mapping[str, str], workspace: Optional[str] = None) -> str:
@@ -207,7 +211,7 @@ def remove_leftovers(path: str) -> List[str]:
     itself cannot be listed, or cannot be trusted.
     """
     removed: List[str] = []
-    with OpenFolder(path) as folder:
+    with OpenFolder(files.with_room(path, 2 * _FILE_NAME_LENGTH)) as folder:
         _check_trust(folder)
         for name in folder.names():
             if name.startswith(_PREFIX):

@@ -1,6 +1,7 @@
 // Paths are UTF-8 strings at every boundary; only this file converts them to the file system's own encoding.
 #pragma once
 
+#include <cstddef>
 #include <filesystem>
 #include <string>
 
@@ -13,9 +14,20 @@ namespace tr::detail {
 #if defined(_WIN32)
 inline std::filesystem::path to_path(const std::string& utf8) { return std::filesystem::path(to_utf16(utf8)); }
 inline std::string from_path(const std::filesystem::path& path) { return to_utf8(path.wstring()); }
+
+// A folder's absolute path, in the extended form (\\?\) if a path with `room` more characters would be too long
+// without.
+inline std::filesystem::path with_room(const std::filesystem::path& folder, std::size_t room) {
+    const std::wstring path = std::filesystem::path(folder).make_preferred().wstring();
+    if (path.size() + room < MAX_PATH || path.rfind(LR"(\\?\)", 0) == 0) return folder;
+    const bool is_share = path.rfind(LR"(\\)", 0) == 0;
+    return is_share ? LR"(\\?\UNC\)" + path.substr(2) : LR"(\\?\)" + path;
+}
 #else
 inline std::filesystem::path to_path(const std::string& utf8) { return std::filesystem::path(utf8); }
 inline std::string from_path(const std::filesystem::path& path) { return path.string(); }
+// The path itself; the longest path is the file system's affair.
+inline std::filesystem::path with_room(const std::filesystem::path& folder, std::size_t) { return folder; }
 #endif
 
 // Does not resolve links, because a virtual environment is recognised by the path of its interpreter's link.
