@@ -356,3 +356,30 @@ TEST("a push outlives its session") {
                  push.finish();
              }));
 }
+
+TEST("a thread that has opened an input may not wait for later calls before its end") {
+    Started session("holds");
+    Future<int> earlier = session.submit<int>("double", 1);
+    auto push = session.open<double>("mean", tr::input);
+    if (push.progress() || std::getenv("TR_TRANSPORT") == std::string("file"))
+        return;  // there it has not been sent yet
+    CHECK_EQ(2, earlier.get());
+    CHECK(push.push(1.0));
+    Future<int> later = session.submit<int>("double", 4);
+    CHECK_EQ("would_wait_for_itself", code_of([&] { later.get(); }));
+    CHECK_EQ("would_wait_for_itself", code_of([&] { session.call<int>("double", 1); }));
+    CHECK_EQ("would_wait_for_itself", code_of([&] { session.fetch_response("text x"); }));
+    CHECK_EQ("would_wait_for_itself", code_of([&] { session.wait_until_ok(); }));
+    CHECK_EQ("would_wait_for_itself", code_of([&] { session.flush(); }));
+    CHECK_EQ("would_wait_for_itself", code_of([&] { session.please_exit(); }));
+    auto second = session.open<double>("mean", tr::input);
+    CHECK_EQ("would_wait_for_itself", code_of([&] { second.finish(); }));
+    std::thread elsewhere([&] { CHECK(push.push(3.0)); });
+    elsewhere.join();
+    CHECK_EQ(2.0, push.finish());
+    CHECK_EQ(0.0, second.finish());
+    CHECK_EQ(8, later.get());
+    auto closed = session.open<double>("mean", tr::input);
+    closed.close();
+    CHECK_EQ(4, session.call<int>("double", 2));
+}

@@ -225,6 +225,17 @@ protected:
         return std::any_of(begun.begin(), begun.end(), [id](const Begun& one) { return one.id == id; });
     }
 
+    // Whether this thread is to give the worker values before that serves this call, or with null, any other.
+    bool owes_values_before(const Call* call) const {
+        if (coroutines_ || !Feed::exists()) return false;
+        for (const auto& [id, earlier] : calls_) {
+            if (call != nullptr && !call->items && id >= *call->request.id) return false;
+            if (earlier.get() == call || !earlier->feed || earlier->cancelled) continue;
+            if (earlier->feed->is_held_here()) return true;
+        }
+        return false;
+    }
+
     bool try_hand_over(const Request& request, const std::vector<PlacedAttachment>& attachments) {
         return reaching_worker([&] { return transport_.try_send(request, attachments); });
     }

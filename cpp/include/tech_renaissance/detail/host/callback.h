@@ -1,6 +1,8 @@
 // The functions of this host that are being run for a worker.
 #pragma once
 
+#include <string>
+
 #include "tech_renaissance/error.h"
 
 namespace tr::detail {
@@ -15,14 +17,18 @@ public:
     Callback(const Callback&) = delete;
     Callback& operator=(const Callback&) = delete;
 
+    [[noreturn]] static void throw_waits_for_itself(const std::string& for_what) {
+        throw LocalProtocolError("would_wait_for_itself",
+                                 "the worker waits for " + for_what + ", or make the command async");
+    }
+
     // Throws LocalProtocolError would_wait_for_itself if this thread runs a function for which the session's worker
     // waits, so that nothing it waits for in that session would come.
     static void check_may_wait(const void* session) {
         for (const Callback* one = innermost(); one != nullptr; one = one->outer_) {
             if (one->session_ != session || !one->waiting_) continue;
-            throw LocalProtocolError("would_wait_for_itself",
-                                     "the worker waits for the function that makes this call, and serves nobody else "
-                                     "until that returns: return first, or make the command async");
+            throw_waits_for_itself(
+                "the function that makes this call, and serves nobody else until that returns: return first");
         }
     }
 

@@ -165,6 +165,9 @@ public:
         } catch (const TimedOut&) {
             abandon(call);
             throw;
+        } catch (const LocalProtocolError&) {  // it would wait for itself, and is not to be begun
+            close_stream(call);
+            throw;
         }
     }
 

@@ -80,12 +80,13 @@ public:
     bool send(const CallPtr& call, Milliseconds timeout) {
         const Clock::time_point deadline = deadline_after(timeout);
         if (hooks_.wait_for_room) hooks_.wait_for_room(timeout);
-        return until_served([&] { return is_open_ ? try_send_in_turn(call) : try_send_past_queue(call); }, deadline);
+        return until_served([&] { return is_open_ ? try_send_in_turn(call) : try_send_past_queue(call); }, deadline,
+                            call.get());
     }
 
     // Waits until a call in line has been sent, or is done, or the worker has ended; false after the timeout.
     bool wait_sent(const CallPtr& call, Milliseconds timeout) {
-        return until([&] { return call->exchange != nullptr || call->done() || over_; }, timeout);
+        return until([&] { return call->exchange != nullptr || call->done() || over_; }, timeout, call.get());
     }
 
     // Waits until the call is done, has something for whoever waits, or no longer belongs to this exchange; false after
@@ -295,8 +296,13 @@ public:
         ending_ = true;
     }
 
-    // Throws LocalProtocolError would_wait_for_itself in a function for which the worker waits.
-    void check_may_wait() const { Callback::check_may_wait(hooks_.beacon.get()); }
+    // Throws LocalProtocolError would_wait_for_itself if the worker waits for this thread: in a function that it has
+    // asked for, or while an input is open.
+    void check_may_wait() const {
+        Callback::check_may_wait(hooks_.beacon.get());
+        const Lock lock(mutex_);
+        if (owes_values_before(nullptr)) throw_owes_values();
+    }
 
     // The session's beacon has been opened: from now on it shows when there is something to read while nobody does.
     // Throws LaunchError launch_failed.
@@ -380,7 +386,8 @@ private:
     }
 
     bool wait_over(const CallPtr& call, Clock::time_point deadline) {
-        if (until([&] { return is_over(*call) || call->is_of_interest(); }, left_until(deadline))) return true;
+        if (until([&] { return is_over(*call) || call->is_of_interest(); }, left_until(deadline), call.get()))
+            return true;
         // Whoever ends a call settles it, even if nothing more can be received.
         Lock lock(mutex_);
         if (closed_ || broken_) changed_.wait_until(lock, deadline, [&] { return is_over(*call); });
@@ -416,18 +423,19 @@ private:
 
     // Like until, for callers that need the worker. Throws what ended it.
     template <class Done>
-    bool until_served(Done done, Clock::time_point deadline) {
+    bool until_served(Done done, Clock::time_point deadline, const Call* call = nullptr) {
         try {
-            return until(done, left_until(deadline));
+            return until(done, left_until(deadline), call);
         } catch (const NobodyServes&) {
         }
         std::rethrow_exception(hooks_.death(!was_ready_, left_until(deadline)));
     }
 
     // Runs the exchange until done(), which is called under the lock; false after the timeout. Does not touch the
-    // transport once the exchange is closed, because others use it then, or once it is broken.
+    // transport once the exchange is closed, because others use it then, or once it is broken. call: that this
+    // waits for. Throws LocalProtocolError would_wait_for_itself if the worker first waits for values of this thread.
     template <class IsDone>
-    bool until(IsDone is_done, Milliseconds timeout) {
+    bool until(IsDone is_done, Milliseconds timeout, const Call* call = nullptr) {
         const auto done = [&] {
             send_waiting();
             return is_done();
@@ -439,15 +447,23 @@ private:
         do {
             if (closed_ || broken_) return false;
             const Milliseconds left = left_until(deadline);
+            const bool waits_for_itself = call != nullptr && left.count() != 0 && owes_values_before(call);
             if (reading_) {
                 if (left.count() == 0) return false;
+                if (waits_for_itself) throw_owes_values();
                 changed_.wait_until(lock, deadline);
                 continue;
             }
-            const bool came = read(lock, left);
+            const bool came = read(lock, waits_for_itself ? Milliseconds(0) : left);
+            if (waits_for_itself && !came && owes_values_before(call)) throw_owes_values();
             if (left.count() == 0 && (!came || Clock::now() > deadline + last_words)) return done();
         } while (!done());
         return true;
+    }
+
+    [[noreturn]] static void throw_owes_values() {
+        Callback::throw_waits_for_itself(
+            "the input that this thread has opened, and serves nobody else before its end: finish that first");
     }
 
     // What waits for room, as far as there is room.

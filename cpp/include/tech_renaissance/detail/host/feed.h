@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <thread>
 
 #include "tech_renaissance/detail/host/items.h"
 
@@ -13,6 +14,17 @@ namespace tr::detail {
 // Thread-safe; one thread at a time may take credit.
 class Feed {
 public:
+    Feed() { ++there_are(); }
+    ~Feed() { --there_are(); }
+    Feed(const Feed&) = delete;
+    Feed& operator=(const Feed&) = delete;
+
+    // This thread is the one from which the worker gets its values.
+    void hold() noexcept { holder_ = std::this_thread::get_id(); }
+    bool is_held_here() const noexcept { return !has_ended_ && holder_ == std::this_thread::get_id(); }
+    // Whether there is any input at all in this program.
+    static bool exists() noexcept { return there_are() != 0; }
+
     // Whether a value may be sent.
     bool has_credit() const noexcept { return !has_ended_ && sent_ < granted_; }
 
@@ -27,9 +39,15 @@ public:
     bool was_taken_from() const noexcept { return sent_ != 0 || has_ended_; }
 
 private:
+    static std::atomic<std::size_t>& there_are() noexcept {
+        static std::atomic<std::size_t> count{0};
+        return count;
+    }
+
     std::atomic<std::uint64_t> granted_{first_credit};
     std::atomic<std::uint64_t> sent_{0};
     std::atomic<bool> has_ended_{false};
+    std::atomic<std::thread::id> holder_{std::this_thread::get_id()};
 };
 
 // The values of an input that have not been sent, because all of them are sent at once.

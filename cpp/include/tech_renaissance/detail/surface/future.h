@@ -103,6 +103,7 @@ TR_INLINE bool Pending::push(const Body& value, std::optional<std::chrono::milli
     const milliseconds longest = timeout.value_or(milliseconds(default_timeout_ms));
     const CallPtr call = this->call();
     if (call->done()) return false;
+    call->feed->hold();
     InputItem item = Door::Visit(*door_)->place_item(*call, value);
     if (call->gathered) {
         gather(*call, value, std::move(item.attachments));
