@@ -4,7 +4,7 @@ import json
 import subprocess
 from collections import deque
 from pathlib import Path
-from typing import Any, Deque, Dict, Iterator, List, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Deque, Dict, Iterator, List, Optional, Sequence, Union
 
 import pytest
 from cpp_programs import built_program
@@ -13,6 +13,7 @@ from tech_renaissance import RemoteProtocolError, WorkerLost
 from tech_renaissance._host.attendant import last_item
 from tech_renaissance._host.call import Call, call_ended
 from tech_renaissance._host.call_queue import CallQueue
+from tech_renaissance._host.caller import Caller
 from tech_renaissance._host.exchange import Exchange
 from tech_renaissance._host.input_source import InputSource
 from tech_renaissance._host.loops import Loops
@@ -28,7 +29,10 @@ from tech_renaissance._protocol.frame import (
     Request,
     Response,
 )
-from tech_renaissance._transport.transport import HostTransport, Offer, Taken, Unreadable
+from tech_renaissance._transport.transport import HostTransport, Items, Offer, Taken, Unreadable
+
+if TYPE_CHECKING:
+    from tech_renaissance._protocol.body import ReadBody
 
 ROOT = Path(__file__).resolve().parents[1]
 GUEST = built_program("guest_exchange")
@@ -41,9 +45,10 @@ _UNDER_WAY = ("queued", "sent", "asking", "given up")
 
 
 class Script(HostTransport):
-    """A worker that says what it is told to, and notes what it is sent."""
+    """A worker that says what it is told to, and notes what it is sent. ``gathers``: whether items that have come together are taken as one."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, gathers: bool) -> None:
+        self._gathers = gathers
         self.room = 1000
         self.in_work: List[int] = []
         self.sent: List[Any] = []
@@ -69,6 +74,17 @@ class Script(HostTransport):
         if isinstance(self._taken, RemoteProtocolError):
             raise self._taken
         return self._taken
+
+    def receive_some(self, timeout_s: float, *, looks: bool) -> Union[Frame, Items, None]:
+        if not (self._gathers and self.says and isinstance(self.says[0], Item)):
+            return self.receive(timeout_s)
+        first = self.says.popleft()
+        bodies: List[ReadBody] = [(first.form, first.result, first.attachments)]
+        while self.says and isinstance(self.says[0], Item) and self.says[0].id == first.id:
+            item = self.says.popleft()
+            bodies.append((item.form, item.result, item.attachments))
+        self._taken = items = Items(first.id, bodies)
+        return items
 
     @property
     def taken(self) -> Taken:
@@ -129,14 +145,15 @@ def _new_frame(kind: str, step: Step) -> Any:
 class Play:
     """A session's calls, from one worker to the next."""
 
-    def __init__(self, *, restarts: bool) -> None:
+    def __init__(self, *, restarts: bool, gathers: bool) -> None:
         self._restarts = restarts
+        self._gathers = gathers
         self._queue = CallQueue()
         self._calls: Dict[int, Call] = {}
         self._start(is_open=True)
 
     def _start(self, *, is_open: bool) -> None:
-        self._worker = Script()
+        self._worker = Script(gathers=self._gathers)
         self._is_dead = False
         self._exchange = Exchange(
             self._worker,
@@ -166,11 +183,8 @@ class Play:
             self._worker.says.append(_new_frame(kind, step))
 
     def _take(self, number: int, step: Step) -> None:
-        call = self._calls[number]
         for _ in range(step.get("times", 1)):
-            assert call.items
-            call.items.popleft()
-            self._exchange.grant(call)
+            assert Caller.take_item(self._calls[number])
 
     def _push(self, number: int, step: Step) -> None:
         source = self._calls[number].source
@@ -251,13 +265,17 @@ def _expected(steps: List[Step]) -> Iterator[Step]:
         yield {"sends": step.get("sends", []), "calls": calls}
 
 
-def _python(vector: Step) -> List[Step]:
-    play = Play(restarts=vector.get("restarts", False))
+def _python(vector: Step, *, gathers: bool = False) -> List[Step]:
+    play = Play(restarts=vector.get("restarts", False), gathers=gathers)
     outcomes: List[Step] = []
     for step in vector["steps"]:
         play.take(step)
         outcomes.append(play.outcome())
     return outcomes
+
+
+def _python_gathers(vector: Step) -> List[Step]:
+    return _python(vector, gathers=True)
 
 
 def _cpp(vector: Step) -> List[Step]:
@@ -269,7 +287,7 @@ def _cpp(vector: Step) -> List[Step]:
     return outcomes
 
 
-@pytest.mark.parametrize("player", [_python, _cpp], ids=["python", "cpp"])
+@pytest.mark.parametrize("player", [_python, _python_gathers, _cpp], ids=["python", "gathers", "cpp"])
 @pytest.mark.parametrize("path", VECTORS, ids=lambda path: path.stem)
 def test_calls_go_as_their_vector_says(path: Path, player: Any) -> None:
     """Step by step: what is sent, and what becomes of each call."""

@@ -56,7 +56,7 @@ def _submit(session: Any, number: int) -> object:
 
 def _stream(session: Any, number: int) -> object:
     del number
-    return list(range(12)) == list(session.stream("count", 12))
+    return list(range(30)) == list(session.stream("count", 30))
 
 
 def _converse(session: Any, number: int) -> object:
@@ -73,7 +73,7 @@ ACTIONS: Dict[str, Action] = {
 
 
 # Those of many moments are interrupted at each so many.
-STEPS = {"call": 5, "submit": 11, "stream": 11, "converse": 23}
+STEPS = {"call": 5, "submit": 11, "stream": 17, "converse": 23}
 
 
 @pytest.fixture
@@ -100,6 +100,20 @@ def test_the_call_after_an_interrupted_one_is_right(session: Any, name: str) -> 
             break
     assert moment > 50
     assert pid == session.fetch_response("pid")
+
+
+def test_a_stream_goes_on_after_an_interrupted_wait(session: Any) -> None:
+    """At whatever moment it was interrupted. Lost is at most the value that was about to be given."""
+    for moment in itertools.count(0, 13):
+        stream = session.stream("count", 30)
+        values: List[int] = []
+        was_interrupted = interrupted(lambda: values.extend(iter(stream.__next__, None)), moment)  # noqa: B023
+        values.extend(stream)
+        assert sorted(set(values)) == values, moment
+        assert len(values) >= 29, moment
+        assert _ask(session, -moment), moment
+        if not was_interrupted:
+            break
 
 
 @pytest.mark.parametrize(("name", "step"), [("ask", 4), ("apart", 15), ("calculate", 37), ("submit", 61)])

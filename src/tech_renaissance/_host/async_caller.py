@@ -7,7 +7,8 @@ from collections import deque
 from typing import Any, Callable, Deque, List, Mapping, Optional, Sequence, Tuple
 
 from .._base.errors import LocalProtocolError, TechRenaissanceError
-from .._protocol.frame import Item, Response
+from .._protocol.body import ReadBody
+from .._protocol.frame import Response
 from .async_attendant import AsyncAttendant
 from .call import Call
 from .call_maker import whole_input
@@ -70,7 +71,7 @@ class AsyncCaller:
             await self._attendant.finish(call)
         return call.take_response()
 
-    async def next_item(self, call: Call, timeout_s: float) -> Optional[Item]:
+    async def next_item(self, call: Call, timeout_s: float) -> Optional[ReadBody]:
         """Wait for the next item of a stream; None if there are no more, and the call is done. Otherwise as ``answer``."""
         item = self._caller.take_item(call)
         until = self.loop.time() + timeout_s

@@ -36,7 +36,7 @@ class AsyncStream(BaseStream):
         if not (self._is_over or self._is_done):
             item = await self._caller.in_loop().next_item(self._call, timeout_s)
             if item is not None:
-                return decode_result(item.form, item.result, item.attachments)
+                return decode_result(*item)
             self._take_result()
         for value in self._rest():
             return value

@@ -9,8 +9,8 @@ from typing import Any, Callable, Dict, List, Optional, Tuple, Union
 
 from .._base.errors import RemoteProtocolError, SessionClosed, TechRenaissanceError, WorkerLost
 from .._protocol.connection import Connection, State
-from .._protocol.frame import Ask, Credit, Exit, Frame, Item, Progress, Ready, Request, Response
-from .._transport.transport import BROKEN_RING, FOR_ITEM, HostTransport, Taken, Unreadable
+from .._protocol.frame import CREDIT_STEP, Ask, Credit, Exit, Frame, Item, Progress, Ready, Request, Response
+from .._transport.transport import BROKEN_RING, FOR_ITEM, HostTransport, Items, Taken, Unreadable
 from .._version import __version__
 from .call import CANCELLED, Call, call_ended, refusal
 from .call_queue import CallQueue
@@ -51,6 +51,7 @@ class Book:
         self._credit: Optional[Tuple[Call, Credit]] = None  # being sent
         self._sending: Optional[Frame] = None  # about to be noted as sent, and perhaps not sent
         self._begun: Taken = None  # being dealt with
+        self._items = Items(None, [])  # those of an Item that is being dealt with
         self._unread = Response("")  # stands for a response that cannot be read
         self._is_ending = False  # whether the host is ending the worker
         self._broken = ""  # why nothing more can be received; empty if it can
@@ -131,7 +132,6 @@ class Book:
                 call, credit = self._credit
                 if credit is frame:
                     call.granted -= credit.count
-                    call.owed += credit.count
             if isinstance(frame, Request):
                 call = self._calls.get(frame.id)
                 if call:
@@ -146,8 +146,10 @@ class Book:
             if isinstance(taken, Response):
                 self._begun = taken
                 self._settle(taken, None, again)
-            elif isinstance(taken, Item):
+            elif isinstance(taken, Items):
                 self._begun = taken
+                self._take_items(taken)
+            elif isinstance(taken, Item):
                 self._take_item(taken, again)
             elif isinstance(taken, (Progress, Ask, Credit)):
                 self._begun = taken
@@ -168,23 +170,47 @@ class Book:
         self._begun = None
 
     def _take_item(self, item: Item, again: bool) -> None:
-        self._connection.received(item)
-        call = self._calls.get(item.id)
-        if call is None or not call.is_wanted:
-            return
-        items = call.items
-        if items is None or (call.taken + len(items) >= call.granted and not again):
-            raise RemoteProtocolError(
-                "bad_state",
-                f"the other side sent an item to {call.request.command!r} for which it had no credit",
-            )
+        if not again:
+            self._items = Items(item.id, [(item.form, item.result, item.attachments)])
+            self._begun = item
         if item.error:
-            call.fail(item.error)
-            self._transport.give_up(item.id or 0)
-        elif not (items and items[-1] is item):  # else an interruption came in between
-            items.append(item)
-            if call.watchers:
-                call.tell()
+            self._take_unread_item(item, item.error)
+        else:
+            self._take_items(self._items)
+
+    def _take_items(self, items: Items) -> None:
+        call = self._streaming(items.id)
+        if call is None:
+            return
+        if items.first is None:
+            items.rest = iter(items.bodies[: call.granted - call.came])
+            items.first = call.came
+        if call.items is not None:
+            call.items.extend(items.rest)
+        came = items.first + len(items.bodies)
+        call.came = min(came, call.granted)
+        if came > call.granted:
+            raise _without_credit(call)
+        if call.owed >= CREDIT_STEP:  # the items may have been taken since an interruption
+            self._owing[call] = None
+        if call.watchers:
+            call.tell()
+
+    def _take_unread_item(self, item: Item, error: TechRenaissanceError) -> None:
+        call = self._streaming(item.id)
+        if call is None:
+            return
+        if call.came >= call.granted:
+            raise _without_credit(call)
+        call.fail(error)
+        self._transport.give_up(item.id or 0)
+
+    def _streaming(self, request_id: Optional[int]) -> Optional[Call]:
+        """The call that items are for; None if nobody wants them any longer."""
+        if request_id not in self._unanswered:
+            self._connection.received(Item(request_id))  # which may not come
+        call = self._calls.get(request_id)
+        return call if call and call.is_wanted else None
 
     def _take_news(self, news: Union[Progress, Ask, Credit], again: bool) -> None:
         """What the thread that waits for a call is to do something about."""
@@ -220,12 +246,13 @@ class Book:
                 del self._owing[call]
                 continue
             count = call.owed
-            credit = Credit(call.request.id or 0, count)
-            call.granted += count
-            call.owed -= count
-            self._credit = (call, credit)
-            if count and not self._try_hand_over(credit):
-                return
+            if count > 0:
+                credit = Credit(call.request.id or 0, count)
+                self._sending = credit
+                call.granted += count
+                self._credit = (call, credit)
+                if not self._try_hand_over(credit):
+                    return
             self._owing.pop(call, None)
 
     def _take_unreadable(self, error: RemoteProtocolError, again: bool) -> None:
@@ -359,6 +386,11 @@ def _was_closed(response: Response) -> bool:
     """Whether the worker closed a stream."""
     error = response.error
     return error is not None and error.code == "cancelled" and error.type == "GeneratorExit"
+
+
+def _without_credit(call: Call) -> RemoteProtocolError:
+    text = f"the other side sent an item to {call.request.command!r} for which it had no credit"
+    return RemoteProtocolError("bad_state", text)
 
 
 def unreachable(error: OSError) -> WorkerLost:

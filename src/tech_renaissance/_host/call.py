@@ -3,12 +3,15 @@
 import math
 import time
 from collections import deque
-from typing import Any, Callable, Deque, Optional, Protocol, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Deque, Optional, Protocol, Tuple
 
 from .._base.errors import CallCancelled, TechRenaissanceError, TimedOut
 from .._base.post_mortem import PostMortem
-from .._protocol.frame import FIRST_CREDIT, Answer, Ask, Failure, Item, Progress, Request, Response
+from .._protocol.frame import FIRST_CREDIT, Answer, Ask, Failure, Progress, Request, Response
 from .input_source import InputSource
+
+if TYPE_CHECKING:
+    from .._protocol.body import ReadBody
 
 
 class CallWaiter(Protocol):
@@ -40,12 +43,12 @@ class Call:
     error: Optional[TechRenaissanceError] = None
     # Told when anything has changed, by whichever thread has changed it, perhaps under a lock. An exception may prevent that.
     watchers: "Tuple[Callable[[Call], None], ...]" = ()
-    # Of a call that streams: the items that have come and were not taken; whether they come all at once, with the response.
-    items: "Optional[Deque[Item]]" = None
+    # Of a call that streams: the items that have come and were not taken, which any thread may take; whether they come all at once, with the
+    # response.
+    items: "Optional[Deque[ReadBody]]" = None
     is_whole = False
-    taken = 0  # how many items were taken
+    came = 0  # how many items have come
     granted = 0  # how many the worker may send in all
-    owed = 0  # how many more it is to be told that it may send
     # What it wants of the thread that waits for it, if anything is new: to tell how far it is, to run a function that its handler asks for,
     # to take the values of its input.
     has_news = False
@@ -76,7 +79,7 @@ class Call:
     def begin_stream(self) -> None:
         """Be ready for its items, none of which has come."""
         self.items = deque()
-        self.granted, self.owed = FIRST_CREDIT, 0
+        self.came, self.granted = 0, FIRST_CREDIT
 
     def fail(self, error: TechRenaissanceError) -> None:
         """It has no answer, because of this."""
@@ -92,6 +95,16 @@ class Call:
     def done(self) -> bool:
         """Whether there is an answer or an error."""
         return self.response is not None or self.error is not None
+
+    @property
+    def taken(self) -> int:
+        """How many items were taken."""
+        return self.came - len(self.items) if self.items is not None else 0
+
+    @property
+    def owed(self) -> int:
+        """How many more items the worker is to be told that it may send."""
+        return 0 if self.items is None else FIRST_CREDIT + self.taken - self.granted
 
     @property
     def is_wanted(self) -> bool:

@@ -1,6 +1,5 @@
 """How a call reaches a session's worker and its answer comes back, across starts, restarts, deadlines and timeouts."""
 
-import contextlib
 import functools
 import math
 import time
@@ -9,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional
 from .._base.durations import seconds
 from .._base.errors import LaunchError, SessionClosed, TimedOut, WorkerLost
 from .._base.progress import Progress
-from .._protocol.frame import Item, Response
+from .._protocol.body import ReadBody
+from .._protocol.frame import CREDIT_STEP, FIRST_CREDIT, Response
 from .._system.lazy_thread import LazyThread
 from .attendant import Attendant, shown
 from .call import Call, CallWaiter, not_begun, with_stacks
@@ -34,6 +34,8 @@ TIMEOUT_MS = 10_000
 _POLL_S = 0.1
 # How much longer than its steps ending a call may take, because the stacks are taken first.
 _STACKS_S = 1.0
+# The worker is told that it may send more once no more than so many items are on their way, or have come and were not taken.
+_LITTLE_CREDIT = FIRST_CREDIT - CREDIT_STEP
 
 
 class Caller(CallMaker):
@@ -199,18 +201,26 @@ class Caller(CallMaker):
             self.attendant.finish(call)
         return call.take_response()
 
-    def take_item(self, call: Call) -> Optional[Item]:
+    @staticmethod
+    def take_item(call: Call) -> Optional[ReadBody]:
         """The next item of a stream, if it has come."""
         items = call.items
-        with contextlib.suppress(IndexError):  # another thread may have been quicker
-            if items:
-                item = items.popleft()
+        if not items:
+            return None
+        try:
+            item = items.popleft()
+        except IndexError:  # another thread was quicker
+            return None
+        if call.granted - call.came + len(items) <= _LITTLE_CREDIT:
+            try:
                 if isinstance(call.exchange, Exchange):
                     call.exchange.grant(call)
-                return item
-        return None
+            except BaseException:
+                items.appendleft(item)
+                raise
+        return item
 
-    def next_item(self, call: Call, timeout_s: float, until: float) -> Optional[Item]:
+    def next_item(self, call: Call, timeout_s: float, until: float) -> Optional[ReadBody]:
         """Wait for the next item of a stream; None if there are no more, and the call is done. Raises TimedOut at ``until``, or what ended
         the call.
         """
@@ -238,6 +248,8 @@ class Caller(CallMaker):
     def close_stream(self, call: Call) -> None:
         """Let go of a stream."""
         call.abandoned = True
+        if call.items:
+            call.items.clear()
         if isinstance(call.exchange, Exchange) and self._life.is_ours:
             call.exchange.close_stream(call)
 

@@ -12,7 +12,7 @@ from typing import Callable, Optional
 
 from .._base.errors import LocalProtocolError, RemoteProtocolError, SessionClosed, TechRenaissanceError
 from .._protocol.connection import State
-from .._protocol.frame import CREDIT_STEP, Answer, Ask, Exit, Item
+from .._protocol.frame import Answer, Ask, Exit, Item
 from .._transport.transport import BROKEN_RING, FOR_CREDIT, HostTransport
 from .book import OVER, check_protocol
 from .call import Call, not_begun
@@ -187,19 +187,15 @@ class Exchange(Turns):
         return next(busy, calls[0] if calls else None)
 
     def grant(self, call: Call) -> None:
-        """An item of a stream has been taken, so that the worker may send more, of which it is told now and then."""
-        with self._lock:
-            call.taken += 1
-            call.owed += 1
-            if call.owed >= CREDIT_STEP:
-                self._owing[call] = None
-        if call in self._owing:
-            self.take_in()
+        """Items of a stream have been taken: tell the worker that it may send more, and take in what has come already."""
+        self._owing[call] = None
+        try:
+            self._until(self._take_ready, 0)
+        except TechRenaissanceError:  # whoever waits is told
+            pass
 
     def close_stream(self, call: Call) -> None:
         """Close the generator of a stream that was abandoned; nothing is done to the worker."""
-        if call.items:
-            call.items.clear()
         if not call.done:
             self._transport.give_up(call.request.id or 0)
 

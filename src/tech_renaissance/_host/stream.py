@@ -92,6 +92,10 @@ class Stream(BaseStream, Iterator[Any]):
         """The next value. Waits for it as long as the stream's timeout says, and may be called again after TimedOut. Raises StopIteration
         when the generator has returned, and what ended it.
         """
+        if self._call.items and not self._is_over:
+            item = self._caller.take_item(self._call)
+            if item:
+                return decode_result(*item)
         return self.next(self._timeout_ms)
 
     def next(self, timeout_ms: float) -> Any:
@@ -102,7 +106,7 @@ class Stream(BaseStream, Iterator[Any]):
         if not self._is_done:
             item = self._caller.next_item(self._call, timeout_s, time.monotonic() + timeout_s)
             if item is not None:
-                return decode_result(item.form, item.result, item.attachments)
+                return decode_result(*item)
             self._take_result()
         for value in self._rest():
             return value

@@ -167,28 +167,38 @@ class Turns(Book):
             return False
         if self._closed or self._broken:
             return True
+        self._is_armed = False
+        self._transport.disarm(has_fired=has_fired)
+        self._take_frames(_MOST_AT_ONCE, looks_for_end=has_fired)
+        if self._queued:
+            self._send_queued()
+        return True
+
+    def _take_ready(self) -> bool:
+        """Take in what can be had at one look, under the lock."""
+        if not (self._reader or self._closed or self._broken):
+            self._take_frames(1, looks_for_end=False)
+        return True
+
+    def _take_frames(self, most: int, *, looks_for_end: bool) -> None:
+        """``looks_for_end``: whether to ask the system, if nothing has come, whether the worker has died."""
         mark = (threading.get_ident(),)
         self._reader = mark
         self._receiving = True
         self._is_armed = False
         try:
-            self._transport.disarm(has_fired=has_fired)
-            self._take_frames(looks_for_end=has_fired)
+            self._take_each(most, looks_for_end=looks_for_end)
         except BaseException:
             if self._reader is mark:
                 self._reader = None
             raise
         self._reader = None
         self._receiving = False
-        if self._queued:
-            self._send_queued()
         if self._waiters.sleepers:
             self._waiters.wake_all()
-        return True
 
-    def _take_frames(self, *, looks_for_end: bool) -> None:
-        """``looks_for_end``: whether to ask the system, if nothing has come, whether the worker has died."""
-        for _ in range(_MOST_AT_ONCE):
+    def _take_each(self, most: int, *, looks_for_end: bool) -> None:
+        for _ in range(most):
             taken, gone = self._receive(0, looks=True, looks_for_end=looks_for_end)
             looks_for_end = False
             if gone:
@@ -256,10 +266,10 @@ class Turns(Book):
     def _receive(self, timeout_s: float, *, looks: bool, looks_for_end: bool = True) -> "Tuple[Taken, bool]":
         """What came, or None, and whether the worker has died. What it sent before it died comes first."""
         try:
-            transport = self._transport
-            frame = transport.receive(timeout_s) if looks else transport.receive_asleep(timeout_s)
+            receive = self._transport.receive_some
+            frame = receive(timeout_s, looks=looks)
             if frame is None and looks_for_end and self._has_exited():
-                frame = self._transport.receive(0)
+                frame = receive(0, looks=False)
                 return frame, frame is None
         except RemoteProtocolError as error:
             return error, False

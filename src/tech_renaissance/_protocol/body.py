@@ -12,6 +12,8 @@ from typing import Any, Callable, List, Optional, Sequence, Tuple, Union, cast
 from .._base.errors import LocalProtocolError
 
 Body = Tuple[int, str, List[Any]]
+# One that was received.
+ReadBody = Tuple[int, str, Sequence[Any]]
 
 # ``type`` that type checkers do not follow: what a value is made of is unknown.
 type_of = cast("Callable[[Any], Any]", type)

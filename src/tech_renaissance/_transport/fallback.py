@@ -11,7 +11,7 @@ from .._system.wait_handle import WaitHandle
 from .file.host import FileHost
 from .session_files import read_worker_info, says_ready
 from .shm.host import ShmHost
-from .transport import HostTransport, Offer, Placed, Taken
+from .transport import HostTransport, Items, Offer, Placed, Taken
 
 # How often to check, while a worker starts, whether it serves over files.
 _CHECK_S = 0.01
@@ -41,7 +41,7 @@ class FallbackHost(HostTransport):
     def prepare(self) -> Offer:
         """See HostTransport."""
         self._files.prepare()
-        for name in ("receive", "receive_asleep", "try_send", "forget_taken", "arm", "disarm"):
+        for name in ("receive", "receive_some", "try_send", "forget_taken", "arm", "disarm"):
             vars(self).pop(name, None)
         self._end = self._shm
         self._files.fire(None)
@@ -91,8 +91,9 @@ class FallbackHost(HostTransport):
         self._shm.wake()
         self._files.wake()
 
-    def receive_asleep(self, timeout_s: float) -> Optional[Frame]:
+    def receive_some(self, timeout_s: float, *, looks: bool) -> Union[Frame, Items, None]:
         """See HostTransport."""
+        del looks
         return self.receive(timeout_s)
 
     def fire(self, handle: Optional[WaitHandle]) -> None:
@@ -195,7 +196,7 @@ class FallbackHost(HostTransport):
         """From now on the methods that each request needs call the chosen end directly."""
         end = self._end
         self.receive = end.receive
-        self.receive_asleep = end.receive_asleep
+        self.receive_some = end.receive_some
         self.arm = end.arm
         self.disarm = end.disarm
         self.try_send = end.try_send

@@ -5,12 +5,12 @@ frame if there is room for it, and waits. ``tech_renaissance.testing.check_trans
 """
 
 import abc
-from typing import Any, Dict, List, NamedTuple, Optional, Protocol, Sequence, Tuple, Union
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Protocol, Sequence, Tuple, Union
 
 from .._base.errors import CommandError, RemoteProtocolError
 from .._base.tensor import DType, Library
 from .._protocol.attachments import stored
-from .._protocol.body import kind_of
+from .._protocol.body import ReadBody, kind_of
 from .._protocol.frame import Ask, Failure, Frame, Item, Response
 from .._protocol.tsr import encode
 from .._system.wait_handle import WaitHandle
@@ -34,8 +34,21 @@ class Unreadable(RemoteProtocolError):
         self.id = response_id
 
 
-# What a host receives: a frame, or the error for bytes that are not one.
-Taken = Union[Frame, RemoteProtocolError, None]
+class Items:
+    """Several items of one request that have come one after another. ``rest``: those that have not been handed on; taking one out of it is all
+    that handing on consists of, so that it can go on wherever it was interrupted. ``first``: how many came before, once somebody has counted.
+    """
+
+    first: Optional[int] = None
+
+    def __init__(self, request_id: Optional[int], bodies: List[ReadBody]) -> None:
+        self.id = request_id
+        self.bodies = bodies
+        self.rest: Iterator[ReadBody] = iter(bodies)
+
+
+# What a host receives: one frame or several, or the error for bytes that are not one.
+Taken = Union[Frame, Items, RemoteProtocolError, None]
 
 
 class Offer(NamedTuple):
@@ -208,8 +221,11 @@ class HostTransport(Transport):
         (Process.exit_handle) says that its process has ended.
         """
 
-    def receive_asleep(self, timeout_s: float) -> Optional[Frame]:
-        """Like ``receive``, but without looking first, for threads that should leave the processor to others."""
+    def receive_some(self, timeout_s: float, *, looks: bool) -> Union[Frame, Items, None]:
+        """Like ``receive``, but may take several items at once. ``looks``: whether to look for a while before going to sleep; threads that
+        should leave the processor to others do not.
+        """
+        del looks
         return self.receive(timeout_s)
 
     def fire(self, handle: Optional[WaitHandle]) -> None:

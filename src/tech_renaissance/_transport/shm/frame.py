@@ -39,6 +39,7 @@ _TWO = struct.Struct("<II")
 REQUEST_HEADER = struct.Struct("<IHHQII")
 _PUT = struct.Struct("<IHHQQQII")
 _RESPONSE = struct.Struct("<IHHQIIIIII")
+PLAIN_HEADER = struct.Struct("<IHHQIIIII4x")  # of a Response or an Item
 RESULT_HEADER = struct.Struct("<IHHQ4xI8xI4x")  # a Response whose only text is its result
 ATTACHMENT = struct.Struct("<BB6xQQ")
 _BODY_IN_BLOCK = struct.Struct("<IHHQQQQ")

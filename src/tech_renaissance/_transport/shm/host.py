@@ -6,7 +6,7 @@ Each worker gets a new control segment, worker arena and doorbell. The host aren
 import contextlib
 import threading
 import time
-from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, TypeVar, Union
 
 from ..._base.errors import FormatError, LaunchError, RemoteProtocolError
 from ..._base.tensor import DType, Library, imported_library
@@ -30,6 +30,7 @@ from ..._system.wait_handle import WaitHandle
 from ..firing import Firing
 from ..transport import (
     HostTransport,
+    Items,
     Offer,
     Taken,
     Unreadable,
@@ -55,7 +56,12 @@ from .doorbell import Doorbell
 from .frame import LARGEST_NBYTES
 from .lender import Lender, PlacedBlock, restore, tsr_of
 from .lessee import Lease, Lessee
+from .plain_items import plain_items
 from .segment import MappedSegment, Segment
+
+_Read = TypeVar("_Read")
+# How much to look at in search of items that have come together.
+_MOST_NBYTES = 16384
 
 
 class ShmHost(HostTransport):
@@ -242,12 +248,17 @@ class ShmHost(HostTransport):
             frame = worker.read(self._library)
             if frame is not None:
                 return frame
-        return self._wait(worker, timeout_s)
+        return self._wait(timeout_s, worker.read)
 
-    def receive_asleep(self, timeout_s: float) -> Optional[Frame]:
+    def receive_some(self, timeout_s: float, *, looks: bool) -> Union[Frame, Items, None]:
         """See HostTransport."""
-        assert self._worker is not None
-        return self._worker.read(self._library) or self._wait(self._worker, timeout_s)
+        worker = self._worker
+        assert worker is not None
+        if not (timeout_s and looks) or worker.side.look():
+            frame = worker.read_some(self._library)
+            if frame is not None:
+                return frame
+        return self._wait(timeout_s, worker.read_some)
 
     def wake(self) -> None:
         """See Transport."""
@@ -276,14 +287,18 @@ class ShmHost(HostTransport):
             self._hang_up()
             self._lender.arena.close()
 
-    def _wait(self, worker: "_WorkerSide", timeout_s: float) -> Optional[Frame]:
+    def _wait(
+        self, timeout_s: float, read: Callable[[Optional[Library]], Optional[_Read]]
+    ) -> Optional[_Read]:
+        worker = self._worker
+        assert worker is not None
         deadline = time.monotonic() + timeout_s
         while True:
             remaining = deadline - time.monotonic()
             if remaining <= 0:
                 return None
             happened = worker.side.sleep(remaining)
-            frame = worker.read(self._library)
+            frame = read(self._library)
             if frame is not None or happened:
                 return frame
             with self._lock:
@@ -440,6 +455,19 @@ class _WorkerSide:
             frame = self._in_place_of(data, end, error)
         self._take(frame, end)
         return frame
+
+    def read_some(self, library: Optional[Library]) -> Union[Frame, Items, None]:
+        """The same, or the next items."""
+        reader = self.side.reader
+        if reader.tail < self.last[1]:
+            reader.advance(self.last[1])
+        if reader.begins_with(shm_frame.ITEM):
+            request_id, bodies, nbytes = plain_items(reader.peek_many(_MOST_NBYTES))
+            if bodies:
+                items = Items(request_id, bodies)
+                self._take(items, reader.tail + nbytes)
+                return items
+        return self.read(library)
 
     def _in_place_of(self, data: bytes, end: int, error: Exception) -> Frame:
         """What stands for a frame that could not be decoded. Raises Unreadable, after taking the frame, for one that says nothing."""

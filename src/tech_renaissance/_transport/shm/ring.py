@@ -16,6 +16,7 @@ _MASK = RING_NBYTES - 1
 _CROWDED_NBYTES = RING_NBYTES // 4
 _LEAST_NBYTES = 8  # a Pad; every other frame has a whole header
 _HEADER_NBYTES = 16
+_KIND = 4  # where a frame has its kind
 
 
 def _make_fence() -> Callable[[], None]:
@@ -161,6 +162,19 @@ class RingReader:
             # Else it is a Pad, which must end the ring; a chain of Pads could go on forever.
             if frame[4] or end != self._end or start == self._start:
                 raise RemoteProtocolError(BROKEN_RING, "the ring is broken: padding in the wrong place")
+
+    def begins_with(self, kind: int) -> bool:
+        """Whether the next frame seems to be of this kind."""
+        return self.has_frame and self._mapping[self._start + (self.tail & _MASK) + _KIND] == kind
+
+    def peek_many(self, most_nbytes: int) -> bytes:
+        """A copy of the next frames, which stay in the ring; the last of them may be cut. Nothing has been looked at."""
+        tail = self.tail
+        available = self._words[self._head_index] - tail
+        if NEEDS_FENCES:
+            full_fence()
+        start = self._start + (tail & _MASK)
+        return self._mapping[start : min(start + min(available, most_nbytes), self._end)]
 
     def close(self) -> None:
         """Release the segment."""
