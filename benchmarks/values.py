@@ -10,6 +10,7 @@ from typing import Dict, List
 from measure import HERE, ROUNDS, Bench, Figure
 
 VALUE_WORKER = str(HERE / "workers" / "value_worker.py")
+ASYNC_WORKER = str(HERE / "workers" / "async_worker.py")
 
 
 def value_figures(bench: Bench) -> List[Figure]:
@@ -24,10 +25,12 @@ def value_figures(bench: Bench) -> List[Figure]:
             ("call_add", 3000),
             ("call_add_shared", 3000),
             ("call_record", 3000),
+            ("callbacks", 200),
             ("submits", 20),
             ("stream", 20),
         ):
             jobs[job] += bench.samples(job, count, VALUE_WORKER)
+        jobs["async"] += bench.samples("call_greet", 3000, ASYNC_WORKER)
         for name, samples in {**_python_values(bench), **_asyncio_values(bench)}.items():
             jobs[name] += samples
     of = {name: statistics.median(samples) for name, samples in jobs.items()}
@@ -41,6 +44,8 @@ def value_figures(bench: Bench) -> List[Figure]:
         beside("call with two 16x16, C++, against tags", "call_add", "sum_16_changed", 0),
         beside("  of empty, against unchanged tags", "call_add_shared", "sum_16_unchanged", 2),
         beside("12 fields both ways, C++, against text", "call_record", "text", 5.5),
+        Figure("call of a coroutine, C++", jobs["async"], None, 9),
+        Figure("a function of the host, asked by a handler, C++", jobs["callbacks"], None, 6),
         Figure("1,000 under way, C++, against one by one", jobs["submits"], of["call_greet"], 1 / 1.3),
         Figure("  the same, Python", jobs["python submits"], of["python greet"], 1 / 1.5),
         Figure("one small item of a stream, C++", jobs["stream"], None, 1e6 / 500_000),

@@ -256,6 +256,18 @@ void stream(tr::PythonSession& session, int count) {
     print_samples(samples);
 }
 
+// A sample is the time of one of a hundred calls from a handler back to a function of this host, in one call.
+void callbacks(tr::PythonSession& session, int count) {
+    session.expose("increment", [](int number) { return number + 1; });
+    std::vector<double> samples;
+    for (int i = -2; i < count; ++i) {
+        const Clock::time_point begin = Clock::now();
+        if (session.call<int>("ask", 100) != 100) std::abort();
+        if (i >= 0) samples.push_back(microseconds_since(begin) / 100);
+    }
+    print_samples(samples);
+}
+
 void start(const std::string& script, int count) {
     std::vector<double> samples;
     for (int i = -1; i < count; ++i) {
@@ -311,6 +323,7 @@ int main(int argc, char** argv) {
         {"call_add_shared", [&] { add(session, count, true); }},
         {"call_record", [&] { sample(count, [&] { session.call<Record>("echo", Record{}); }); }},
         {"submits", [&] { submits(session, count); }},
+        {"callbacks", [&] { callbacks(session, count); }},
         {"stream", [&] { stream(session, count); }},
     };
     const auto found = jobs.find(job);

@@ -61,6 +61,14 @@ class ValueServer(TechRenaissanceServer):
         """Small items."""
         yield from range(n)
 
+    @command
+    def ask(self, n: int) -> int:
+        """Call a function of the host so often."""
+        number = 0
+        for _ in range(n):
+            number = self.host.increment(number)
+        return number
+
 
 if __name__ == "__main__":
     ValueServer(library="numpy").run(sys.argv[1])

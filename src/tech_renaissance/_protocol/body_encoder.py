@@ -134,8 +134,12 @@ def encode_call(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Body:
     """The body of a call's arguments, one of which may be an Input. Errors as for ``encode_result``; paths begin with ``args[0]``, or the name of a keyword."""
     try:
         if not kwargs:
-            if len(args) == 1 and type_of(args[0]) is str:
-                return TEXT, _bounded(args[0]), []
+            if len(args) == 1:
+                kind = type_of(args[0])
+                if kind is str:
+                    return TEXT, _bounded(args[0]), []
+                if kind in _NUMBERS:
+                    return JSON, f"[[{_put(args[0], ARGUMENT_DEPTH, [])}]]", []
             attached = _attached_alone(args)
             if attached is not None:
                 return ATTACHMENTS, "", attached

@@ -32,15 +32,15 @@ else:
 class HostFunctions:
     """What the host has exposed: ``host.price("apple")`` calls the host's function "price"."""
 
-    __slots__ = ("_ask",)
-
     def __init__(self, ask: Callable[..., Any]) -> None:
         self._ask = ask
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
+        """Not called again for a name that it has had."""
         if name.startswith("_"):
             raise AttributeError(f"no function of a host has a name that begins with _, as {name!r} does")
-        return partial(self._ask, name)
+        self.__dict__[name] = function = partial(self._ask, name)
+        return function
 
 
 class Conversation:
@@ -83,17 +83,19 @@ class Conversation:
         Raises CommandError if it fails, or is not there; TimedOut; Cancelled if the host gives up this call meanwhile; LocalProtocolError
         ``bad_value`` for arguments that cannot be sent, ``bad_state`` outside of a handler, or in another thread than its own.
         """
-        return HostFunctions(self._ask)
+        self.__dict__["host"] = functions = HostFunctions(self._ask)  # found there from now on
+        return functions
 
     def _ask(self, name: str, /, *args: Any, timeout_ms: Optional[float] = None, **kwargs: Any) -> Any:
-        what = f"host.{name}"
-        reply = self._reply_here(what)
-        if self._loop is None or reply.request_id is None:
-            text = f"{what}: the host of this call has no functions to call"
+        reply, loop = self._turn.reply, self._loop
+        if reply is None or loop is None or threading.get_ident() != loop.thread:
+            reply = self._reply_here(f"host.{name}")
+        if loop is None or reply.request_id is None:
+            text = f"host.{name}: the host of this call has no functions to call"
             raise LocalProtocolError("bad_state", text)
         reply.shielded = True
         try:
-            talk = self._talk(reply, self._loop)
+            talk: Any = reply.talk or self._talk(reply, loop)
             if self._turn.reply is None:
                 return talk.ask_later(name, args, kwargs, timeout_ms)
             return talk.ask(name, args, kwargs, timeout_ms)

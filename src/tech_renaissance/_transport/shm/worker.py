@@ -237,6 +237,8 @@ class ShmWorker(WorkerTransport):
                 self._unopened += 1
                 return Unopened(data)
             remaining = deadline - time.monotonic()
+            if remaining > 0 and not is_bounded and self.side.look():
+                continue
             if remaining <= 0 or self.side.sleep(remaining, for_room=is_full):
                 return None
         return Exit()
