@@ -4,7 +4,7 @@ import asyncio
 import os
 import threading
 from pathlib import Path
-from typing import Any, Callable, Coroutine, List
+from typing import Any, AsyncIterator, Callable, Coroutine, Iterator, List
 
 import numpy as np
 import pytest
@@ -206,6 +206,43 @@ def test_a_worker_that_does_not_start_is_the_error_of_each_call(tmp_path: Path) 
             await early
 
     _run(test, str(script))
+
+
+def test_a_stream_with_an_input_does_not_wait_for_a_worker_that_is_starting(gate: Gate) -> None:
+    """Whatever its input is, and over files, where that travels whole; what the input raises is the stream's error."""
+
+    async def numbers() -> AsyncIterator[int]:
+        for number in range(40):
+            yield number
+
+    def broken() -> Iterator[int]:
+        yield 1
+        raise KeyError("no more")
+
+    async def taken(stream: Any) -> List[Any]:
+        return [value async for value in stream]
+
+    async def test(session: AsyncSession) -> None:
+        inputs = (iter(range(40)), numbers(), broken())
+        streams = [session.stream("echo_input", values) for values in inputs]
+        closed = session.stream("echo_input", iter([1]))
+        closed.close()
+        assert not await session.flush(0)
+        gate.open(2)
+        *whole, error = await asyncio.gather(*map(taken, streams), return_exceptions=True)
+        assert [list(range(40))] * 2 == whole
+        assert isinstance(error, KeyError)
+        assert await session.flush()
+        assert [2] == await taken(session.stream("echo_input", iter([2])))
+        assert [] == await taken(closed)
+        await session.terminate()
+        await session.start()
+        late = session.stream("echo_input", iter([1]))
+        await session.terminate()
+        with pytest.raises(SessionClosed):
+            await taken(late)
+
+    _run(test, str(WORKERS / "talkers.py"), arguments=[gate.path])
 
 
 def test_futures_of_a_plain_session_are_awaited_in_any_loop(transport: str) -> None:

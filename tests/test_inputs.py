@@ -1,6 +1,6 @@
 """Inputs: the values of an iterator are sent one after another, as the command takes them."""
 
-from typing import Any, Callable, Iterator, List
+from typing import Any, AsyncIterator, Callable, Iterator, List
 
 import numpy as np
 import pytest
@@ -70,6 +70,20 @@ def test_what_the_iterator_raises_gives_the_call_up(start: Start) -> None:
     with pytest.raises(CommandError):
         session.call("total", iter(["text"]))
     assert 1 == session.call("same", 1)
+
+
+@pytest.mark.parametrize("host", ["python"], indirect=True)
+def test_an_asynchronous_iterator_is_refused_where_nothing_can_await_it(start: Start) -> None:
+    """That is no input of a plain session's."""
+
+    async def numbers() -> AsyncIterator[int]:
+        yield 1
+
+    session = start(WORKER)
+    for refuse in (session.call, session.stream):
+        with pytest.raises(LocalProtocolError) as refused:
+            refuse("total", numbers())
+        assert "bad_value" == refused.value.code
 
 
 @python_hosts

@@ -62,11 +62,13 @@ class AsyncValueCalls(CommandAccess):
         on_progress: Optional[OnProgress] = None,
         **kwargs: Any,
     ) -> AsyncStream:
-        """Call a command that is a generator: ``async for token in session.stream("generate", "hello"): ...``. See ValueCalls.stream."""
-        options = (deadline_ms, idempotent, on_progress)
-        call = self._caller.make_awaited_call(command, args, kwargs, *options, streams=True)
+        """Call a command that is a generator: ``async for token in session.stream("generate", "hello"): ...``. Never waits; see ValueCalls.stream."""
+        caller = self._caller.in_loop()
+        call, send_whole = caller.make_stream_call(
+            command, args, kwargs, deadline_ms, idempotent, on_progress
+        )
         stream = AsyncStream(self._caller, call, timeout_ms)
-        self._caller.in_loop().submit(call)
+        caller.begin(call, send_whole)
         return stream
 
     async def map(

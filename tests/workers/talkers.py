@@ -95,6 +95,10 @@ class Talkers(TechRenaissanceServer):
             yield value
         return count
 
+    def setup(self) -> None:
+        for gate in sys.argv[2:]:
+            pass_gate(gate)
+
     @command
     def die(self) -> None:
         os._exit(3)

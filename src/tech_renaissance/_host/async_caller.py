@@ -4,7 +4,7 @@ import asyncio
 import functools
 import math
 from collections import deque
-from typing import Any, Callable, Deque, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Callable, Deque, List, Mapping, Optional, Sequence, Set, Tuple
 
 from .._base.errors import LocalProtocolError, TechRenaissanceError
 from .._protocol.body import ReadBody
@@ -16,6 +16,9 @@ from .caller import Caller
 from .input_source import MOST_VALUES, at, input_refused, too_many
 from .life import Life
 from .loop_dispatcher import LoopDispatcher
+
+# Has a call send its input at once: these values.
+SendWhole = Callable[[List[Any]], None]
 
 _Handed = Tuple[Call, "asyncio.Future[None]"]
 
@@ -31,6 +34,7 @@ class AsyncCaller:
         self._attendant = AsyncAttendant(caller)
         self._early: Deque[_Handed] = deque()  # calls that wait for a worker, in their order
         self._hands_over: Optional[asyncio.Task[None]] = None
+        self._beginnings: Set[asyncio.Task[None]] = set()  # of calls whose inputs may travel whole
 
     def submit(self, call: Call) -> "Optional[asyncio.Future[None]]":
         """Hand a call to the worker. If none serves yet, returns what is done when one has taken the call. Raises what ends it at once."""
@@ -99,6 +103,53 @@ class AsyncCaller:
             self._attendant.check_may_wait()
             await self._dispatcher.change_of(call, until)
 
+    def make_stream_call(
+        self, command: str, args: Sequence[Any], kwargs: Mapping[str, Any], *options: Any
+    ) -> Tuple[Call, Optional[SendWhole]]:
+        """A call that streams, for ``begin``, without waiting. See CallMaker.make_awaited_call."""
+        maker = self._caller
+        try:
+            return maker.make_typed_call(command, args, kwargs, *options, streams=True), None
+        except LocalProtocolError as error:
+            place = input_refused(error, args, kwargs)
+            if place is None:
+                raise
+        call = maker.make_fed_call(command, args, kwargs, *options, place=place, whole=None, streams=True)
+        return call, functools.partial(maker.send_whole, call, args, kwargs, place)
+
+    def begin(self, call: Call, send_whole: Optional[SendWhole]) -> None:
+        """Hand a call that streams to the worker: later, if the worker is only starting and the call has an input, because this worker may
+        be one to which that travels whole.
+        """
+        if send_whole is None or (self._caller.serves() and self._caller.can_stream):
+            self.submit(call)
+            return
+        task = self.loop.create_task(self._begin(call, send_whole))
+        self._beginnings.add(task)
+        task.add_done_callback(self._beginnings.discard)
+
+    async def _begin(self, call: Call, send_whole: SendWhole) -> None:
+        try:
+            whole = await self._whole_of(call.source.values if call.source else ())
+            if whole is not None:
+                send_whole(whole)
+            if call.is_wanted:
+                handed = self.submit(call)
+                if handed:
+                    await handed
+        except Exception as error:  # whoever waits for the call gets it
+            call.fail(error)
+        except BaseException:  # the loop ends
+            call.abandoned = True
+            raise
+
+    async def _whole_of(self, values: Any) -> Optional[List[Any]]:
+        """All values of an input, once a worker is ready, if they travel at once."""
+        await in_thread(self._caller.ready_worker)
+        if self._caller.can_stream:
+            return None
+        return await _whole(values) if hasattr(values, "__anext__") else whole_input(values)
+
     async def make_call(
         self, command: str, args: Sequence[Any], kwargs: Mapping[str, Any], *options: Any
     ) -> Call:
@@ -110,19 +161,15 @@ class AsyncCaller:
             place = input_refused(error, args, kwargs)
             if place is None:
                 raise
-        await in_thread(maker.ready_worker)
-        whole: Optional[List[Any]] = None
-        if not maker.can_stream:
-            values = at(place, args, kwargs)
-            whole = await _whole(values) if hasattr(values, "__anext__") else whole_input(values)
+        whole = await self._whole_of(at(place, args, kwargs))
         return maker.make_fed_call(command, args, kwargs, *options, place=place, whole=whole)
 
     async def flush(self, timeout_s: float) -> bool:
         """Wait until the worker has been given every call in line; False after the timeout. Raises what ended the worker."""
-        if self._early:
-            handed = self._early[-1][1]
-            await asyncio.wait([handed], timeout=timeout_s)
-            if not handed.done():
+        awaited = [*self._beginnings, *(handed for _, handed in self._early)]
+        if awaited:
+            _, pending = await asyncio.wait(awaited, timeout=timeout_s)
+            if pending:
                 return False
         return await in_thread(self._caller.flush, timeout_s)
 

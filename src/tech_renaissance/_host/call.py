@@ -40,7 +40,7 @@ class Call:
     is_inherited = False  # whether it is in line for the worker after a dead one
     sent_at = 0.0  # on the monotonic clock
     response: Optional[Response] = None
-    error: Optional[TechRenaissanceError] = None
+    error: Optional[Exception] = None
     # Told when anything has changed, by whichever thread has changed it, perhaps under a lock. An exception may prevent that.
     watchers: "Tuple[Callable[[Call], None], ...]" = ()
     # Of a call that streams: the items that have come and were not taken, which any thread may take; whether they come all at once, with the
@@ -81,7 +81,7 @@ class Call:
         self.items = deque()
         self.came, self.granted = 0, FIRST_CREDIT
 
-    def fail(self, error: TechRenaissanceError) -> None:
+    def fail(self, error: Exception) -> None:
         """It has no answer, because of this."""
         self.error = error
         self.tell()

@@ -115,8 +115,13 @@ class CallMaker:
             place = input_refused(error, args, kwargs)
             if place is None:
                 raise
+        values = at(place, args, kwargs)
+        if not hasattr(values, "__next__"):
+            raise LocalProtocolError(
+                "bad_value", "an asynchronous iterator is an input for AsyncSession alone"
+            )
         self.ready_worker()
-        whole = None if self.can_stream else whole_input(at(place, args, kwargs))
+        whole = None if self.can_stream else whole_input(values)
         return self.make_fed_call(command, args, kwargs, *options, place=place, whole=whole, streams=streams)
 
     def make_fed_call(
@@ -134,6 +139,17 @@ class CallMaker:
         args, kwargs = with_input(args, kwargs, place, Input(whole))
         return self.make_typed_call(command, args, kwargs, *options, streams=streams, source=source)
 
+    def send_whole(
+        self, call: Call, args: Sequence[Any], kwargs: Mapping[str, Any], place: Place, whole: List[Any]
+    ) -> None:
+        """The input of a call that was made travels at once after all: these are its values. Raises as ``make_typed_call``."""
+        args, kwargs = with_input(args, kwargs, place, Input(whole))
+        request = call.request
+        request.form, request.parameters, attachments = encode_call(args, kwargs)
+        request.attachments = [self.place(attachment) for attachment in attachments]
+        if call.source:
+            call.source.has_ended = True
+
     def _new_call(
         self, request: Request, attachments: Sequence[Any], deadline_ms: Optional[float], idempotent: bool
     ) -> Call:
@@ -148,10 +164,6 @@ class CallMaker:
 
 def whole_input(values: Any) -> List[Any]:
     """All values of an input, for a transport without items. Raises LocalProtocolError."""
-    if not hasattr(values, "__next__"):
-        raise LocalProtocolError(
-            "bad_value", "over files an asynchronous iterator can be sent by call, but not by stream"
-        )
     whole: List[Any] = list(itertools.islice(values, MOST_VALUES + 1))
     if len(whole) > MOST_VALUES:
         raise too_many()

@@ -130,11 +130,18 @@ class Caller(CallMaker):
             self._deadlines.watch(call)
         return until
 
+    def serves(self) -> bool:
+        """Whether a worker takes calls now, as far as is known."""
+        worker = self.worker()
+        return worker.exchange.is_serving and not (
+            self.supervisor and self.supervisor.is_coming_after(worker)
+        )
+
     def try_submit(self, call: Call) -> bool:
         """Hand a call that stays in line to a worker that serves. Does not wait; False if a worker is on its way, or has ended."""
-        worker = self.worker()
-        if not worker.exchange.is_serving or (self.supervisor and self.supervisor.is_coming_after(worker)):
+        if not self.serves():
             return False
+        worker = self.worker()
         if call.request.deadline_ns is not None:
             self._deadlines.prepare()
         try:

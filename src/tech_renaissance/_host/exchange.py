@@ -352,7 +352,10 @@ class Exchange(Turns):
         self._sending = call.request
         self._calls[call.request.id] = call
         call.exchange = self
-        return self._try_hand_over(call.request)
+        was_sent = self._try_hand_over(call.request)
+        if was_sent and call.has_news and call.watchers:
+            call.tell()
+        return was_sent
 
     def _has_started(self) -> bool:
         if self._connection.state is State.STARTING:
