@@ -383,3 +383,38 @@ TEST("a thread that has opened an input may not wait for later calls before its 
     closed.close();
     CHECK_EQ(4, session.call<int>("double", 2));
 }
+
+TEST("a call takes its input from a function, or a range, and a stream does, too") {
+    Started session("sources");
+    int next = 0;
+    const auto count =
+        tr::input_from([&]() -> std::optional<int> { return next < 100 ? std::optional(next++) : std::nullopt; });
+    CHECK_EQ(49.5, session.call<double>("mean", count));
+    const std::vector<double> values(1000, 2.0);
+    CHECK_EQ(6.0, session.call<double>("mean", tr::kw("values", tr::input_from(values.begin(), values.end())),
+                                       tr::kw("scale", 3.0)));
+    int sum = 0;
+    const std::vector<int> numbers{1, 2, 3, 4, 5};
+    auto doubled = session.stream<int, int>("doubles", tr::input_from(numbers.begin(), numbers.end()));
+    for (const int value : doubled) sum += value;
+    CHECK_EQ(30, sum);
+    CHECK_EQ(5, doubled.result());
+    bool was_thrown = false;
+    try {
+        session.call<double>("mean", tr::input_from([]() -> std::optional<int> { throw 42; }));
+    } catch (int thrown) {
+        was_thrown = thrown == 42;
+    }
+    CHECK(was_thrown);
+    if (std::getenv("TR_TRANSPORT") != std::string("file")) {  // there all values are taken before
+        CHECK_EQ("timed_out", code_of([&] {
+                     const CallOptions soon{50ms};
+                     session.call<double>("mean", tr::input_from([] { return std::optional<int>(1); }), soon);
+                 }));
+        CHECK_EQ("would_wait_for_itself", code_of([&] {
+                     const auto calls = [&]() -> std::optional<int> { return session.call<int>("double", 1); };
+                     session.call<double>("mean", tr::input_from(calls));
+                 }));
+    }
+    CHECK_EQ(4, session.call<int>("double", 2));
+}

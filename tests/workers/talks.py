@@ -63,6 +63,15 @@ class Talks(TechRenaissanceServer):
         return scale * sum(taken) / max(len(taken), 1)
 
     @command
+    def doubles(self, values: Iterator[int]) -> Iterator[int]:
+        """Twice each; how many there were."""
+        count = 0
+        for value in values:
+            count += 1
+            yield 2 * value
+        return count
+
+    @command
     def first(self, values: Iterator[Any], n: int) -> List[Any]:
         """As many, and no more."""
         return [value for value, _ in zip(values, range(n))]

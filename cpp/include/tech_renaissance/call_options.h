@@ -7,6 +7,7 @@
 #include <optional>
 #include <utility>
 
+#include "tech_renaissance/detail/host/owned_body.h"
 #include "tech_renaissance/progress.h"
 
 namespace tr {
@@ -39,10 +40,6 @@ struct ProgressCallback {
 };
 inline ProgressCallback on_progress(std::function<void(const Progress&)> function) { return {std::move(function)}; }
 
-// Stands for the argument of a call that is an input: PythonSession::open.
-struct Input {};
-inline constexpr Input input;
-
 namespace detail {
 
 // How a typed call is made.
@@ -51,6 +48,8 @@ struct CallSetup {
     std::function<void(const Progress&)> on_progress = {};
     bool streams = false;
     bool input = false;
+    // Where the values of the input come from, unless they are pushed.
+    std::function<std::optional<OwnedBody>()> source = {};
 };
 
 }  // namespace detail

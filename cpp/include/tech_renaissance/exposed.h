@@ -16,6 +16,7 @@
 #include "tech_renaissance/body.h"
 #include "tech_renaissance/codec.h"
 #include "tech_renaissance/decoder.h"
+#include "tech_renaissance/detail/host/owned_body.h"
 #include "tech_renaissance/encoder.h"
 
 namespace tr::detail {
@@ -54,20 +55,15 @@ private:
     bool is_over_ = false;
 };
 
-// What a function returns, and what its memory belongs to.
-struct ExposedResult {
-    Body value;
-    std::shared_ptr<void> owner;
-};
 // Gets the body of a call. Throws WrongArguments if it cannot take them.
-using ExposedFunction = std::function<ExposedResult(const Body& arguments)>;
+using ExposedFunction = std::function<OwnedBody(const Body& arguments)>;
 
 template <class... A>
 using ArgumentsOf = std::tuple<std::remove_cv_t<std::remove_reference_t<A>>...>;
 
 template <class R, class... A>
 ExposedFunction exposed_function(std::function<R(A...)> function) {
-    return [function = std::move(function)](const Body& body) -> ExposedResult {
+    return [function = std::move(function)](const Body& body) -> OwnedBody {
         ArgumentReader reader(body, sizeof...(A));
         ArgumentsOf<A...> arguments{reader.next<std::remove_cv_t<std::remove_reference_t<A>>>()...};
         reader.finish();

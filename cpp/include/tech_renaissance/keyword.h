@@ -9,6 +9,7 @@
 #include "tech_renaissance/call_options.h"
 #include "tech_renaissance/codec.h"
 #include "tech_renaissance/encoder.h"
+#include "tech_renaissance/input.h"
 
 namespace tr {
 
@@ -45,13 +46,15 @@ constexpr bool positional_are_first() {
     return are_first;
 }
 
-// Whether it is tr::input, by place or by name.
+// Whether it is tr::input, or a source, by place or by name.
 template <class T>
 inline constexpr bool is_input = std::is_same_v<T, Input> || std::is_same_v<T, Keyword<Input>>;
+template <class T>
+inline constexpr bool is_source = std::is_same_v<T, InputSource> || std::is_same_v<T, Keyword<InputSource>>;
 
 template <class T>
 void put_argument(Encoder& encoder, const T& argument) {
-    if constexpr (std::is_same_v<T, Input>)
+    if constexpr (is_input<T> || is_source<T>)
         encoder.input();
     else
         Codec<T>::put(encoder, argument);
@@ -73,7 +76,7 @@ void put_keyword(Encoder& encoder, const T& argument) {
 // The text that is the first argument, if it is one.
 template <class First, class... Others>
 std::optional<std::string_view> first_text(const First& first, const Others&...) {
-    if constexpr (is_positional<First> && !is_input<First>) return TextOf<First>::get(first);
+    if constexpr (is_positional<First> && !is_input<First> && !is_source<First>) return TextOf<First>::get(first);
     return std::nullopt;
 }
 
@@ -81,15 +84,26 @@ template <class T>
 void take_options(const T& argument, CallSetup& setup) {
     if constexpr (std::is_same_v<T, CallOptions>) setup.options = argument;
     if constexpr (std::is_same_v<T, ProgressCallback>) setup.on_progress = argument.function;
+    if constexpr (std::is_same_v<T, InputSource>) setup.source = argument.next;
+    if constexpr (std::is_same_v<T, Keyword<InputSource>>) setup.source = argument.value.next;
 }
 
-// How to call. inputs: how many there have to be.
-template <int inputs, class... T>
+// Who makes a call: whoever waits for it at once, gets a future, or pushes its input.
+enum class Made { Waiting, Submitted, Open };
+
+// How to call.
+template <Made made, class... T>
 CallSetup setup_among(const T&... arguments) {
-    static_assert(inputs == 1 || ((is_input<T> ? 1 : 0) + ... + 0) == 0,
+    constexpr int inputs = ((is_input<T> ? 1 : 0) + ... + 0);
+    constexpr int sources = ((is_source<T> ? 1 : 0) + ... + 0);
+    static_assert(made == Made::Open || inputs == 0,
                   "a call with tr::input is made by PythonSession::open, which gives what to push into");
-    static_assert(inputs == 0 || ((is_input<T> ? 1 : 0) + ... + 0) == 1, "open takes tr::input exactly once");
+    static_assert(made != Made::Open || (inputs == 1 && sources == 0), "open takes tr::input exactly once");
+    static_assert(made != Made::Submitted || sources == 0,
+                  "somebody has to wait for a call with an input: use call or stream");
+    static_assert(sources <= 1, "a call has one input at most: send others as lists");
     CallSetup setup;
+    setup.input = inputs + sources != 0;
     (take_options(arguments, setup), ...);
     return setup;
 }

@@ -19,6 +19,7 @@
 #include "tech_renaissance/error.h"
 #include "tech_renaissance/exposed.h"
 #include "tech_renaissance/future.h"
+#include "tech_renaissance/input.h"
 #include "tech_renaissance/keyword.h"
 #include "tech_renaissance/native_handle.h"
 #include "tech_renaissance/post_mortem.h"
@@ -151,16 +152,16 @@ public:
     //     double loss = session.call<double>("train", weights, 3, kw("rate", 0.1));
     //
     // Values are what codec.h lists: numbers, text, Bytes, tensors, vectors, maps, structs with TR_FIELDS, Value for
-    // anything; void drops the result. First come the arguments by place, then those by name and CallOptions. What is
-    // in them may change afterwards, except for tensors made by `empty`, which are shared until the call is done.
-    // Throws CommandError: the command failed ("command_failed"), does not exist ("unknown_command"), has other
-    // parameters
+    // anything; void drops the result. input_from(...) is an input, whose values go to the command while it works.
+    // First come the arguments by place, then those by name and CallOptions. What is in them may change afterwards,
+    // except for tensors made by `empty`, which are shared until the call is done. Throws CommandError: the command
+    // failed ("command_failed"), does not exist ("unknown_command"), has other parameters
     // ("wrong_arguments"), or its result is no T ("wrong_type"); TimedOut, WorkerLost; RemoteProtocolError
     // "old_protocol" if the worker's package is too old; LocalProtocolError "bad_value" for an argument that is no
     // value.
     template <class T = Value, class... Arguments>
     T call(std::string_view command, const Arguments&... arguments) const {
-        const detail::CallSetup setup = detail::setup_among<0>(arguments...);
+        const detail::CallSetup setup = detail::setup_among<detail::Made::Waiting>(arguments...);
         return detail::value_of<T>(make_call(command, encode_call(arguments...), setup));
     }
 
@@ -169,7 +170,7 @@ public:
     // makes other calls. Throws as above what concerns the arguments; the future's `get` throws the rest.
     template <class T = Value, class... Arguments>
     Future<T> submit(std::string_view command, const Arguments&... arguments) const {
-        const detail::CallSetup setup = detail::setup_among<0>(arguments...);
+        const detail::CallSetup setup = detail::setup_among<detail::Made::Submitted>(arguments...);
         return Future<T>(begin_call(command, encode_call(arguments...), setup));
     }
 
@@ -181,7 +182,7 @@ public:
     // the values come all at once.
     template <class T = Value, class R = void, class... Arguments>
     Stream<T, R> stream(std::string_view command, const Arguments&... arguments) const {
-        detail::CallSetup setup = detail::setup_among<0>(arguments...);
+        detail::CallSetup setup = detail::setup_among<detail::Made::Waiting>(arguments...);
         setup.streams = true;
         return Stream<T, R>(begin_call(command, encode_call(arguments...), setup));
     }
@@ -196,8 +197,7 @@ public:
     // Throws as `submit`.
     template <class T = Value, class... Arguments>
     Push<T> open(std::string_view command, const Arguments&... arguments) const {
-        detail::CallSetup setup = detail::setup_among<1>(arguments...);
-        setup.input = true;
+        const detail::CallSetup setup = detail::setup_among<detail::Made::Open>(arguments...);
         return Push<T>(begin_call(command, encode_call(arguments...), setup), setup.options.timeout);
     }
 

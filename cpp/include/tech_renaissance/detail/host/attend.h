@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "tech_renaissance/detail/host/call.h"
+#include "tech_renaissance/detail/host/callback.h"
 #include "tech_renaissance/detail/host/exposed.h"
 #include "tech_renaissance/detail/host/talk.h"
 #include "tech_renaissance/progress.h"
@@ -21,17 +22,43 @@ inline std::exception_ptr tell(const Call& call, const Progress& progress) noexc
     }
 }
 
+// Sends the next value of an input that is taken from the program, or its end. Returns what went wrong with it.
+template <class Reach>
+std::exception_ptr feed(const CallPtr& call, const void* session, Reach reach) noexcept {
+    try {
+        bool waiting = true;
+        reach([&](auto& caller) { waiting = !caller.has_coroutines(); });
+        std::optional<OwnedBody> value;
+        {
+            const Callback callback(session, waiting);
+            value = call->source();
+        }
+        reach([&](auto& caller) {
+            InputItem item = value ? caller.place_item(*call, value->value) : InputItem{*call->request.id};
+            item.is_last = !value;
+            caller.send_item(call, item);
+        });
+        return nullptr;
+    } catch (...) {
+        return std::current_exception();
+    }
+}
+
 // In this thread, without any lock. reach(action) calls action(caller) with the session's caller, if the session has
-// not ended. What on_progress throws gives the call up, and is returned.
+// not ended. What on_progress throws, or where the input comes from, gives the call up, and is returned.
 template <class Reach>
 std::exception_ptr attend(const CallPtr& call, const Exposed& exposed, const void* session, Reach reach) {
+    const auto give_up = [&](const std::exception_ptr& thrown) {
+        if (thrown) reach([&](auto& caller) { caller.give_up(call, thrown); });
+        return thrown;
+    };
+    if (call->source && !call->done() && call->feed->has_credit()) {
+        if (const std::exception_ptr thrown = give_up(feed(call, session, reach))) return thrown;
+    }
     Talk* const talk = call->talk();
     if (talk == nullptr || !talk->has_news()) return nullptr;
     if (const std::optional<Progress> progress = talk->take_progress()) {
-        if (const std::exception_ptr thrown = tell(*call, *progress)) {
-            reach([&](auto& caller) { caller.give_up(call, thrown); });
-            return thrown;
-        }
+        if (const std::exception_ptr thrown = give_up(tell(*call, *progress))) return thrown;
     }
     if (const std::optional<Ask> ask = talk->take_ask()) {
         const Outcome outcome = exposed.run(*ask, session);

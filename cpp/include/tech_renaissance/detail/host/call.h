@@ -17,6 +17,7 @@
 #include "tech_renaissance/detail/host/beacon.h"
 #include "tech_renaissance/detail/host/feed.h"
 #include "tech_renaissance/detail/host/items.h"
+#include "tech_renaissance/detail/host/owned_body.h"
 #include "tech_renaissance/detail/host/talk.h"
 #include "tech_renaissance/detail/transport/transport.h"
 #include "tech_renaissance/progress.h"
@@ -52,6 +53,8 @@ public:
     bool is_whole = false;
     // Of a call that has an input; null of any other.
     std::unique_ptr<Feed> feed;
+    // Where the values of its input come from, if whoever waits for it takes them from the program; else empty.
+    std::function<std::optional<OwnedBody>()> source;
     // Until its input has been gathered, where it is sent at once; else null.
     std::unique_ptr<GatheredInput> gathered;
     // Who is told how far it is; may be empty.

@@ -106,6 +106,8 @@ public:
         if (setup.streams) call->items = std::make_unique<Items>();
         call->request.input = setup.input;
         if (setup.input) call->feed = std::make_unique<Feed>();
+        call->source = setup.source;
+        if (setup.input && !setup.source) call->feed->hold();
         for (const Attachment& one : arguments.attachments) call->attachments.push_back(life_.transport().place(one));
         return call;
     }
@@ -163,7 +165,7 @@ public:
         try {
             return answer(call, until, timeout);
         } catch (const TimedOut&) {
-            abandon(call);
+            call->feed ? close_stream(call) : abandon(call);  // a handler may wait for what does not come any more
             throw;
         } catch (const LocalProtocolError&) {  // it would wait for itself, and is not to be begun
             close_stream(call);
@@ -188,6 +190,7 @@ public:
                 attend(call, *exposed_, beacon().get(), [this](auto action) { action(*this); });
             if (thrown) std::rethrow_exception(thrown);
             if (call->done()) return take(call);
+            if (call->source && Clock::now() >= until) throw_timed_out(*call, timeout);
         }
     }
 
@@ -255,6 +258,9 @@ public:
         ready_worker();
         return life_.transport().can_stream();
     }
+
+    // Whether the worker serves others while a handler waits for something.
+    bool has_coroutines() const { return worker()->exchange().has_coroutines(); }
 
     // Asks a call to finish early; one that has not begun is over. Does not wait.
     void stop(const CallPtr& call) {

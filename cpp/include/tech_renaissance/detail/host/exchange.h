@@ -100,6 +100,12 @@ public:
         return wait_over(call, deadline);
     }
 
+    // Whether the worker serves others while a handler waits for something.
+    bool has_coroutines() const {
+        const Lock lock(mutex_);
+        return coroutines_;
+    }
+
     // Items of a call were taken, so that the worker may send more.
     void send_credit(const CallPtr& call) {
         const Lock lock(mutex_);

@@ -24,7 +24,7 @@ namespace tr::detail {
 
 // What came of an Ask: a value, unless there is a failure.
 struct Outcome {
-    ExposedResult result;
+    OwnedBody result;
     std::optional<Failure> failure = std::nullopt;
 };
 

@@ -5,7 +5,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
-#include <thread>
 
 #include "tech_renaissance/detail/host/items.h"
 
@@ -19,9 +18,9 @@ public:
     Feed(const Feed&) = delete;
     Feed& operator=(const Feed&) = delete;
 
-    // This thread is the one from which the worker gets its values.
-    void hold() noexcept { holder_ = std::this_thread::get_id(); }
-    bool is_held_here() const noexcept { return !has_ended_ && holder_ == std::this_thread::get_id(); }
+    // This thread pushes its values.
+    void hold() noexcept { holder_ = this_thread(); }
+    bool is_held_here() const noexcept { return !has_ended_ && holder_ == this_thread(); }
     // Whether there is any input at all in this program.
     static bool exists() noexcept { return there_are() != 0; }
 
@@ -44,10 +43,17 @@ private:
         return count;
     }
 
+    // Unlike the system's ids of threads, never given to another.
+    static std::uint64_t this_thread() noexcept {
+        static std::atomic<std::uint64_t> last{0};
+        static thread_local const std::uint64_t number = ++last;
+        return number;
+    }
+
     std::atomic<std::uint64_t> granted_{first_credit};
     std::atomic<std::uint64_t> sent_{0};
     std::atomic<bool> has_ended_{false};
-    std::atomic<std::thread::id> holder_{std::this_thread::get_id()};
+    std::atomic<std::uint64_t> holder_{0};
 };
 
 // The values of an input that have not been sent, because all of them are sent at once.

@@ -65,6 +65,7 @@ TR_INLINE void Pending::wait_once(std::chrono::milliseconds timeout, Clock::time
         call_ = nullptr;
         std::rethrow_exception(thrown);
     }
+    if (call->source && !call->done() && Clock::now() >= until) Door::Visit(*door_)->throw_timed_out(*call, timeout);
 }
 
 TR_INLINE Body Pending::get(std::optional<std::chrono::milliseconds> timeout) {
@@ -127,7 +128,6 @@ TR_INLINE void Pending::end_input(std::optional<std::chrono::milliseconds> timeo
     if (call->done()) return;
     if (call->gathered) {
         put_into_arguments(*call);
-        call->feed->end();
         return Door::Visit(*door_)->put_in_line(call);
     }
     InputItem last{*call->request.id};

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -9,6 +11,7 @@
 #include "tech_renaissance/body.h"
 #include "tech_renaissance/decoder.h"
 #include "tech_renaissance/detail/host/call.h"
+#include "tech_renaissance/detail/host/caller.h"
 #include "tech_renaissance/detail/protocol/value_path.h"
 #include "tech_renaissance/error.h"
 
@@ -52,6 +55,16 @@ inline void put_into_arguments(Call& call) {
     if (parameters.size() > longest_body_text)
         throw LocalProtocolError("too_large", "the input makes a text that is too long: use shared memory");
     call.gathered = nullptr;
+    call.feed->end();
+}
+
+// Takes all values from the program and puts them into the arguments.
+inline void gather_all(Call& call, const Caller& caller) {
+    call.gathered = std::make_unique<GatheredInput>();
+    while (const std::optional<OwnedBody> value = call.source())
+        gather(call, value->value, caller.place_item(call, value->value).attachments);
+    call.source = nullptr;
+    put_into_arguments(call);
 }
 
 }  // namespace tr::detail
