@@ -49,6 +49,10 @@ def _call(session: Any, number: int) -> object:
     return value["number"] == number and (value["tensor"] == X + number).all()
 
 
+def _value(session: Any, number: int) -> object:
+    return session.call("value", number) == number
+
+
 def _submit(session: Any, number: int) -> object:
     futures = [session.submit("value", [number, other]) for other in range(3)]
     return [[number, other] for other in range(3)] == [future.result() for future in futures]
@@ -68,7 +72,7 @@ def _converse(session: Any, number: int) -> object:
 
 ACTIONS: Dict[str, Action] = {
     "ask": _ask, "apart": _ask_apart, "fetch": _fetch, "calculate": _calculate,
-    "call": _call, "submit": _submit, "stream": _stream, "converse": _converse,
+    "call": _call, "value": _value, "submit": _submit, "stream": _stream, "converse": _converse,
 }  # fmt: skip
 
 
@@ -116,7 +120,9 @@ def test_a_stream_goes_on_after_an_interrupted_wait(session: Any) -> None:
             break
 
 
-@pytest.mark.parametrize(("name", "step"), [("ask", 4), ("apart", 15), ("calculate", 37), ("submit", 61)])
+@pytest.mark.parametrize(
+    ("name", "step"), [("ask", 4), ("apart", 15), ("calculate", 37), ("value", 5), ("submit", 61)]
+)
 def test_a_second_interruption_while_the_first_unwinds_breaks_nothing(
     session: Any, name: str, step: int
 ) -> None:

@@ -314,7 +314,7 @@ class PythonSession(ValueCalls):
         ``timeout_ms``: how long to wait; by default 10 s, or if the call has a deadline, until it has been ended. For the rest see
         ``send_request``.
         """
-        return text_of(self._fetch(message, timeout_ms, deadline_ms, idempotent))
+        return self._caller.fetch_text(message, timeout_ms, deadline_ms, idempotent)
 
     def fetch_tensor(
         self,

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, Deque, Iterable, Iterator, Optional
 from ._base.durations import seconds
 from ._base.errors import LocalProtocolError
 from ._commands import CommandAccess
-from ._host.answer import value_of
 from ._host.call_maker import OnProgress
 from ._host.caller import TIMEOUT_MS
 from ._host.future import Future
@@ -45,8 +44,9 @@ class ValueCalls(CommandAccess):
         Raises LocalProtocolError ``bad_value`` for an argument that cannot be sent, with its path; CommandError if the command failed, or
         refuses the arguments; TimedOut, WorkerLost, RemoteProtocolError.
         """
-        call = self._caller.make_awaited_call(command, args, kwargs, deadline_ms, idempotent, on_progress)
-        return value_of(self._caller.fetch(call, timeout_ms))
+        return self._caller.fetch_value(
+            command, args, kwargs, timeout_ms, deadline_ms, idempotent, on_progress
+        )
 
     def submit(
         self,

@@ -9,7 +9,19 @@ from typing import Any, Callable, Dict, List, Optional, Tuple, Union
 
 from .._base.errors import RemoteProtocolError, SessionClosed, TechRenaissanceError, WorkerLost
 from .._protocol.connection import Connection, State
-from .._protocol.frame import CREDIT_STEP, Ask, Credit, Exit, Frame, Item, Progress, Ready, Request, Response
+from .._protocol.frame import (
+    CREDIT_STEP,
+    Ask,
+    Credit,
+    Exit,
+    Frame,
+    Item,
+    Posted,
+    Progress,
+    Ready,
+    Request,
+    Response,
+)
 from .._transport.transport import BROKEN_RING, FOR_ITEM, HostTransport, Items, Taken, Unreadable
 from .._version import __version__
 from .call import CANCELLED, Call, call_ended, refusal
@@ -49,7 +61,7 @@ class Book:
             Call, None
         ] = {}  # those whose workers are to be told that they may send more, or an Answer
         self._credit: Optional[Tuple[Call, Credit]] = None  # being sent
-        self._sending: Optional[Frame] = None  # about to be noted as sent, and perhaps not sent
+        self._sending: Union[Frame, Posted, None] = None  # about to be noted as sent, and perhaps not sent
         self._begun: Taken = None  # being dealt with
         self._items = Items(None, [])  # those of an Item that is being dealt with
         self._unread = Response("")  # stands for a response that cannot be read
@@ -122,9 +134,10 @@ class Book:
 
     def _mend_sending(self) -> None:
         frame = self._sending
-        if frame is None:
+        if frame is None or isinstance(frame, tuple):
             return
         if self._transport.has_sent(frame):
+            self._connection.sent_again(frame)
             self.was_asked_to_leave = self.was_asked_to_leave or isinstance(frame, Exit)
         else:
             self._connection.unsent(frame)
@@ -336,11 +349,17 @@ class Book:
         self._calls.clear()
 
 
+def speaks_values(ready: Dict[str, Any]) -> bool:
+    """Whether a worker that has said this takes calls that carry values."""
+    theirs = ready.get("protocol", 1)
+    return isinstance(theirs, int) and theirs >= 2
+
+
 def check_protocol(request: Request, ready: Dict[str, Any]) -> None:
     """Whether a worker that has said this speaks the protocol that a request needs. Raises RemoteProtocolError ``old_protocol``."""
-    theirs = ready.get("protocol", 1)
-    if not (request.typed or request.attachments) or (isinstance(theirs, int) and theirs >= 2):
+    if not (request.typed or request.attachments) or speaks_values(ready):
         return
+    theirs = ready.get("protocol", 1)
     raise RemoteProtocolError(
         "old_protocol",
         f"{request.command!r} needs protocol 2, and this worker speaks protocol {theirs}: install tech-renaissance {__version__} "

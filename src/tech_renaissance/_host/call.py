@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Callable, Deque, Optional, Protocol, Tupl
 
 from .._base.errors import CallCancelled, TechRenaissanceError, TimedOut
 from .._base.post_mortem import PostMortem
+from .._protocol.body import TEXT
 from .._protocol.frame import FIRST_CREDIT, Answer, Ask, Failure, Progress, Request, Response
 from .input_source import InputSource
 
@@ -40,6 +41,9 @@ class Call:
     is_inherited = False  # whether it is in line for the worker after a dead one
     sent_at = 0.0  # on the monotonic clock
     response: Optional[Response] = None
+    # In place of a response, for the thread that made the call: the text of a plain answer that came on the fast path, and its form.
+    result: Optional[str] = None
+    form = TEXT
     error: Optional[Exception] = None
     # Told when anything has changed, by whichever thread has changed it, perhaps under a lock. An exception may prevent that.
     watchers: "Tuple[Callable[[Call], None], ...]" = ()

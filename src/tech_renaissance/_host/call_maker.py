@@ -2,17 +2,20 @@
 
 import itertools
 import time
-from typing import Any, Callable, List, Mapping, Optional, Sequence
+from typing import Any, Callable, List, Mapping, Optional, Sequence, Set
 
 from .._base.durations import seconds
 from .._base.errors import LocalProtocolError
 from .._base.progress import Progress
-from .._protocol.body import Input
+from .._protocol.body import Body, Input
 from .._protocol.body_encoder import encode_call
 from .._protocol.frame import Exit, Request
-from .._protocol.user_message import check_command, parse_message
+from .._protocol.user_message import check_command, is_command, parse_message
 from .call import Call
 from .input_source import MOST_VALUES, InputSource, Place, at, input_refused, too_many, with_input
+
+# What this many names have taught us is forgotten, in case a program makes new ones all the time.
+_MOST_KNOWN = 4096
 
 OnProgress = Callable[[Progress], object]
 
@@ -22,6 +25,7 @@ class CallMaker:
 
     def __init__(self) -> None:
         self._ids = itertools.count(1)
+        self._known_commands: Set[str] = set()  # names that have passed check_command
 
     @property
     def can_stream(self) -> bool:
@@ -45,6 +49,8 @@ class CallMaker:
         request = parse_message(message)
         if isinstance(request, Exit):
             return None
+        if request.command not in self._known_commands and is_command(request.command):
+            self._learn(request.command)
         if tensors:
             names = [f"${index}" for index in range(len(tensors))]
             request.parameters = " ".join([*names, request.parameters] if request.parameters else names)
@@ -72,8 +78,25 @@ class CallMaker:
         """A new call that carries values. ``source``: of the Input among them. Raises LocalProtocolError ``bad_message`` for the command, and
         ``bad_value`` or ``too_large``; FormatError, ArenaFull.
         """
-        form, text, attachments = encode_call(args, kwargs)
-        request = Request(check_command(command), text, typed=True, form=form, streams=streams)
+        body = encode_call(args, kwargs)
+        options = (deadline_ms, idempotent, on_progress)
+        return self.make_encoded_call(command, body, *options, streams=streams, source=source)
+
+    def make_encoded_call(
+        self,
+        command: str,
+        body: Body,
+        deadline_ms: Optional[float],
+        idempotent: bool,
+        on_progress: Optional[OnProgress] = None,
+        *,
+        streams: bool = False,
+        source: Optional[InputSource] = None,
+    ) -> Call:
+        """The same for arguments as a body."""
+        form, text, attachments = body
+        self._learn(check_command(command))
+        request = Request(command, text, typed=True, form=form, streams=streams)
         call = self._new_call(request, attachments, deadline_ms, idempotent)
         if on_progress is not None:
             call.on_progress = on_progress
@@ -149,6 +172,11 @@ class CallMaker:
         request.attachments = [self.place(attachment) for attachment in attachments]
         if call.source:
             call.source.has_ended = True
+
+    def _learn(self, command: str) -> None:
+        if len(self._known_commands) >= _MOST_KNOWN:
+            self._known_commands.clear()
+        self._known_commands.add(command)
 
     def _new_call(
         self, request: Request, attachments: Sequence[Any], deadline_ms: Optional[float], idempotent: bool

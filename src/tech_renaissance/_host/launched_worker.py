@@ -16,7 +16,7 @@ from .._transport.transport import HostTransport
 from .call import Call, call_ended
 from .call_queue import CallQueue
 from .coroner import Coroner
-from .exchange import Exchange
+from .fast_path import FastExchange
 from .ladder import Ladder
 from .loops import Loops
 
@@ -59,7 +59,7 @@ class LaunchedWorker:
         self.ending = threading.Lock()  # held by the thread that ends a call
         self.launched_at = time.monotonic()
         self.transport = transport
-        self.exchange = Exchange(
+        self.exchange = FastExchange(
             transport,
             lambda: not self.is_alive(),
             self.death,

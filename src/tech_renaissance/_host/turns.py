@@ -13,6 +13,7 @@ import time
 from typing import TYPE_CHECKING, Callable, Dict, Optional, Tuple
 
 from .._base.errors import LocalProtocolError, RemoteProtocolError, TechRenaissanceError
+from .._protocol.frame import Request, Response
 from .._system.waiters import LockType, Waiters
 from .._transport.transport import HostTransport, Taken
 from .book import Book, unreachable
@@ -28,6 +29,10 @@ _LAST_WORDS_S = 0.5
 
 # How many frames an event loop takes in before it does something else.
 _MOST_AT_ONCE = 64
+
+# The methods that run the exchange, and the one by which the last two go on to the first.
+_RUN_BY = ("_until", "carry", "carry_whole")
+_GOES_ON = "_go_on"
 
 # Identifies one wait: a new object, with the thread's id.
 _Mark = Tuple[int]
@@ -249,17 +254,22 @@ class Turns(Book):
             self._mend_sending()
         if self._receiving and self._reader is None:
             taken = self._transport.taken
-            if taken is not None:
+            if isinstance(taken, Request):  # its plain answer, which nobody waits for any more
+                self._settle(Response("", id=taken.id), None, again=True)
+                self._transport.forget_taken()
+            elif taken is not None:
                 self._dispatch(taken)
             self._receiving = False
             self._waiters.wake_all()
 
     def _is_interrupted(self) -> bool:
-        """Whether this thread is already running the exchange, below a signal handler."""
+        """Whether this thread is already running the exchange, below a signal handler. To be asked in ``_until``."""
         runs = 0
         frame: Optional[FrameType] = sys._getframe()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
         while frame:
-            runs += frame.f_code is Turns._until.__code__ and frame.f_locals["self"] is self
+            name = frame.f_code.co_name
+            if (name in _RUN_BY or name == _GOES_ON) and frame.f_locals.get("self") is self:
+                runs += -1 if name == _GOES_ON else 1
             frame = frame.f_back
         return runs > 1
 

@@ -97,6 +97,13 @@ class Connection:
         if defect:
             raise RemoteProtocolError("bad_state", f"the other side sent {defect}")
 
+    def sent_again(self, frame: Frame) -> None:
+        """Finish a ``sent`` that was interrupted or did not begin; does nothing if it had finished."""
+        if isinstance(frame, Request):
+            self.unanswered[frame.id] = None
+            if self.state is State.READY:
+                self._node = _NODES[State.BUSY]
+
     def unsent(self, frame: Frame) -> None:
         """Undo the last ``sent``, as far as it got: the frame was not sent after all."""
         if isinstance(frame, Request):
@@ -109,6 +116,12 @@ class Connection:
             isinstance(frame, Exit) and self.state is State.EXITING
         ):
             self._node = _NODES[State.BUSY if self.unanswered else State.READY]
+
+    def answered(self, request_id: Optional[int]) -> None:
+        """The same for the Response to the only request that is unanswered."""
+        del self.unanswered[request_id]
+        self.asking.clear()
+        self._node = self._node.following["LastResponse"]
 
     def received_again(self, frame: Frame) -> None:
         """Finish a ``received`` that was interrupted; does nothing if it had finished."""
@@ -135,10 +148,10 @@ class Connection:
 
     def _advance(self, frame: Frame) -> str:
         """Apply the frame; returns what is wrong with it, or an empty text."""
-        if isinstance(frame, _BESIDE):
-            return self._pass(frame)
         node = self._node.following.get(type(frame))
         if node is None:
+            if isinstance(frame, _BESIDE):
+                return self._pass(frame)
             return f"{type(frame).__name__} while {self.state.value}"
         if isinstance(frame, Request):
             self.unanswered[frame.id] = None

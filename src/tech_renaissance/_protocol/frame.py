@@ -7,7 +7,7 @@ and a name.
 
 import math
 from dataclasses import dataclass
-from typing import Any, Dict, Optional, Sequence, Union
+from typing import Any, Dict, Optional, Sequence, Tuple, Union
 
 from .._base.errors import RemoteProtocolError, TechRenaissanceError
 from .body import TEXT
@@ -143,6 +143,10 @@ class Exiting:
 
 
 Frame = Union[Ready, Request, Credit, Item, Progress, Ask, Answer, Response, Exit, Exiting]
+
+
+# What a small Request consists of that has no deadline and no attachments: id, command, parameters, typed, form.
+Posted = Tuple[Optional[int], str, str, bool, int]
 
 
 class MalformedRequest(RemoteProtocolError):

@@ -36,13 +36,18 @@ def check_command(command: str) -> str:
     """The name of a command that is called with values. Raises LocalProtocolError ``bad_message``."""
     if not isinstance(command, str):  # pyright: ignore[reportUnnecessaryIsInstance] - users may pass anything
         raise LocalProtocolError("bad_message", f"a command is a str, not {type(command).__name__}")
-    match = _PLAIN.fullmatch(command)
-    if not match or match.group(1) != command or _SURROGATE.search(command):
-        what = "is not the name of a command: arguments are separate, as in call('add', 1, 2)"
-        raise LocalProtocolError("bad_message", f"{command!r} {what}")
     if command == "exit":
         raise LocalProtocolError("bad_message", "'exit' has no answer: use please_exit")
+    if not is_command(command):
+        what = "is not the name of a command: arguments are separate, as in call('add', 1, 2)"
+        raise LocalProtocolError("bad_message", f"{command!r} {what}")
     return command
+
+
+def is_command(text: str) -> bool:
+    """Whether a text is the name of a command, and not a request to leave."""
+    match = _PLAIN.fullmatch(text)
+    return match is not None and match.group(1) == text != "exit" and not _SURROGATE.search(text)
 
 
 def _no_text(message: Any) -> LocalProtocolError:

@@ -3,10 +3,10 @@ if the worker says ``ready`` in the session directory instead. Contract: spec/tr
 """
 
 import time
-from typing import Any, Dict, List, Optional, Sequence, Union
+from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
 
 from .._base.tensor import DType, Library
-from .._protocol.frame import Frame, Ready
+from .._protocol.frame import Frame, Posted, Ready, Request
 from .._system.wait_handle import WaitHandle
 from .file.host import FileHost
 from .session_files import read_worker_info, says_ready
@@ -41,7 +41,16 @@ class FallbackHost(HostTransport):
     def prepare(self) -> Offer:
         """See HostTransport."""
         self._files.prepare()
-        for name in ("receive", "receive_some", "try_send", "forget_taken", "arm", "disarm"):
+        for name in (
+            "receive",
+            "receive_some",
+            "try_send",
+            "post",
+            "take_plain",
+            "forget_taken",
+            "arm",
+            "disarm",
+        ):
             vars(self).pop(name, None)
         self._end = self._shm
         self._files.fire(None)
@@ -56,7 +65,15 @@ class FallbackHost(HostTransport):
         """See Transport."""
         return self._end.try_send(frame)
 
-    def has_sent(self, frame: Frame) -> bool:
+    def post(self, posted: Posted) -> bool:
+        """See HostTransport."""
+        return self._end.post(posted)
+
+    def take_plain(self, request: Request) -> Optional[Tuple[int, str]]:
+        """See HostTransport."""
+        return self._end.take_plain(request)
+
+    def has_sent(self, frame: Union[Frame, Posted]) -> bool:
         """See HostTransport."""
         return self._end.has_sent(frame)
 
@@ -200,4 +217,6 @@ class FallbackHost(HostTransport):
         self.arm = end.arm
         self.disarm = end.disarm
         self.try_send = end.try_send
+        self.post = end.post
+        self.take_plain = end.take_plain
         self.forget_taken = end.forget_taken

@@ -7,7 +7,7 @@ import threading
 import time
 from collections import deque
 from dataclasses import replace
-from typing import Any, Deque, Dict, List, Optional, Sequence, Set, Tuple
+from typing import Any, Deque, Dict, List, Optional, Sequence, Set, Tuple, Union
 
 from .._base.tensor import DType, Library, allocate, imported_library
 from .._protocol.attachments import read_stored
@@ -19,6 +19,7 @@ from .._protocol.frame import (
     Exiting,
     Frame,
     Item,
+    Posted,
     Progress,
     Ready,
     Request,
@@ -144,7 +145,7 @@ class MemoryHost(_MemoryEnd, HostTransport):
         self._sent = frame
         return True
 
-    def has_sent(self, frame: Frame) -> bool:
+    def has_sent(self, frame: Union[Frame, Posted]) -> bool:
         """See HostTransport."""
         return self._sent is frame
 

@@ -11,7 +11,7 @@ from .._base.errors import CommandError, RemoteProtocolError
 from .._base.tensor import DType, Library
 from .._protocol.attachments import stored
 from .._protocol.body import ReadBody, kind_of
-from .._protocol.frame import Ask, Failure, Frame, Item, Response
+from .._protocol.frame import Ask, Failure, Frame, Item, Posted, Request, Response
 from .._protocol.tsr import encode
 from .._system.wait_handle import WaitHandle
 
@@ -165,8 +165,20 @@ class HostTransport(Transport):
         """Forget ``taken``, which has been dealt with."""
 
     @abc.abstractmethod
-    def has_sent(self, frame: Frame) -> bool:
+    def has_sent(self, frame: Union[Frame, Posted]) -> bool:
         """Whether the last ``try_send``, of this very frame, has handed it over. For use after ``try_send`` was interrupted."""
+
+    def post(self, posted: Posted) -> bool:
+        """``try_send`` for a small request. False if that is to be used, or for want of room."""
+        del posted
+        return False
+
+    def take_plain(self, request: Request) -> Optional[Tuple[int, str]]:
+        """Look for a while for what the other end sends, and take it if it is an answer to this request, which was posted, and nothing but a
+        text, short and well-formed. Returns its form and the text. Until ``forget_taken``, ``taken`` is the request.
+        """
+        del request
+        return None
 
     @abc.abstractmethod
     def place(self, attachment: Any) -> Placed:

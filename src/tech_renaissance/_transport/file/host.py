@@ -19,6 +19,7 @@ from ..._protocol.frame import (
     Exit,
     Exiting,
     Frame,
+    Posted,
     Ready,
     Request,
     Response,
@@ -257,7 +258,7 @@ class FileHost(FileEnd, HostTransport):
             self.lack = str(error)
         return has_run_out(error)
 
-    def has_sent(self, frame: Frame) -> bool:
+    def has_sent(self, frame: Union[Frame, Posted]) -> bool:
         """See HostTransport. If the temporary file was whole and no longer exists, it has been renamed."""
         sending = self._sending
         if sending is None or sending.frame is not frame:

@@ -31,6 +31,7 @@ _STREAMED = FLAG_TYPED | FLAG_STREAMS
 _FED = FLAG_TYPED | FLAG_INPUT
 FORM_SHIFT = 4  # the form of a body stands in two bits above these flags
 _FORM_MASK = 3
+PLAIN_FLAGS = FLAG_SHORT | _FORM_MASK << FORM_SHIFT  # all those of a Response that is in the ring
 # The body of a larger frame travels in a block, to leave room in the ring for others.
 LARGEST_NBYTES = 65536
 
@@ -95,11 +96,16 @@ def form_of(flags: int) -> int:
 
 def encode_request(request: Request, attached: Sequence[Attached] = ()) -> bytes:
     """A Request whose attachments are these. Raises LocalProtocolError ``bad_message`` for a text that no frame can hold."""
-    command, parameters = (
-        request.command.encode("utf-8", SURROGATES),
-        request.parameters.encode("utf-8", SURROGATES),
-    )
-    length = len(command) + len(parameters)
+    command, parameters = request.command, request.parameters
+    text = command + parameters
+    n_command, length = len(command), len(text)
+    if text.isascii():
+        data = text.encode()
+    else:
+        data = command.encode("utf-8", SURROGATES)
+        n_command = len(data)
+        data += parameters.encode("utf-8", SURROGATES)
+        length = len(data)
     if length >> 32:
         raise LocalProtocolError("bad_message", "a text of 4 GiB or more")
     flags = FLAG_SHORT if request.dialect == SHORT else 0
@@ -113,9 +119,9 @@ def encode_request(request: Request, attached: Sequence[Attached] = ()) -> bytes
         flags |= FLAG_DEADLINE
         end += request.deadline_ns.to_bytes(8, "little")
     head = REQUEST_HEADER.pack(
-        24 + length + len(end), REQUEST, flags, request.id or 0, len(command), len(parameters)
+        24 + length + len(end), REQUEST, flags, request.id or 0, n_command, length - n_command
     )
-    return head + command + parameters + end
+    return head + data + end
 
 
 def decode_request(frame: bytes) -> Request:

@@ -11,7 +11,7 @@ from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, TypeVar
 from ..._base.errors import FormatError, LaunchError, RemoteProtocolError
 from ..._base.tensor import DType, Library, imported_library
 from ..._protocol.attachments import read_stored
-from ..._protocol.body import TENSOR
+from ..._protocol.body import FORMS, TENSOR
 from ..._protocol.frame import (
     LONG,
     SHORT,
@@ -22,6 +22,7 @@ from ..._protocol.frame import (
     Exiting,
     Frame,
     Item,
+    Posted,
     Ready,
     Request,
     Response,
@@ -43,9 +44,16 @@ from . import frame as shm_frame
 from .arena import Arena, Block
 from .control import (
     CONTROL_NBYTES,
+    REQUEST_HEAD,
+    REQUEST_TAIL,
+    REQUESTS,
+    RESPONSE_HEAD,
+    RESPONSE_TAIL,
+    RESPONSES,
     SERVED,
     SLEEP_S,
     STOP,
+    WORKER_ASLEEP,
     ControlSide,
     give_up,
     in_work,
@@ -53,15 +61,29 @@ from .control import (
     write_magic,
 )
 from .doorbell import Doorbell
-from .frame import LARGEST_NBYTES
+from .frame import (
+    FLAG_TYPED,
+    FORM_SHIFT,
+    LARGEST_NBYTES,
+    PADDING,
+    PLAIN_FLAGS,
+    PLAIN_HEADER,
+    REQUEST,
+    REQUEST_HEADER,
+    RESPONSE,
+)
 from .lender import Lender, PlacedBlock, restore, tsr_of
 from .lessee import Lease, Lessee
 from .plain_items import plain_items
+from .ring import NEEDS_FENCES, RING_NBYTES, full_fence
 from .segment import MappedSegment, Segment
 
 _Read = TypeVar("_Read")
 # How much to look at in search of items that have come together.
 _MOST_NBYTES = 16384
+
+_RESPONSES_END = RESPONSES + RING_NBYTES
+_pack_request, _unpack_plain = REQUEST_HEADER.pack_into, PLAIN_HEADER.unpack_from
 
 
 class ShmHost(HostTransport):
@@ -81,9 +103,10 @@ class ShmHost(HostTransport):
         self._unannounced: Dict[str, None] = {}  # tags whose changes the worker has not been told, in order
         self._worker: Optional[_WorkerSide] = None
         self._is_in_use = False  # whether a worker uses this transport
-        self._sending: Optional[Tuple[Frame, int]] = (
+        self._sending: Optional[Tuple[Union[Frame, Posted], int]] = (
             None  # the last frame to send, and the ring's head before it
         )
+        self._fence = threading.Lock()  # under the other lock: see full_fence
         self._firing = Firing()  # the worker's doorbell and end
 
     def prepare(self) -> Offer:
@@ -199,25 +222,123 @@ class ShmHost(HostTransport):
 
     def try_send(self, frame: Frame) -> bool:
         """See Transport."""
-        assert self._worker is not None
+        worker = self._worker
+        assert worker is not None
+        side = worker.side
         with self._lock:
             if isinstance(frame, Request):
-                if self._worker.lessee.dead:
-                    self._worker.collect()
-                sent = (not self._unannounced or self._announce()) and self._send_request(frame)
+                if worker.lessee.dead:
+                    worker.collect()
+                sent = (not self._unannounced or self._announce()) and self._send_request(worker, frame)
             elif isinstance(frame, (Item, Answer)):
                 sent = self._send_with_attachments(frame)
             elif isinstance(frame, (Exit, Credit)):
-                self._sending = (frame, self._worker.side.writer.head)
+                self._sending = (frame, side.writer.head)
                 is_exit = isinstance(frame, Exit)
                 data = shm_frame.encode_simple(shm_frame.EXIT) if is_exit else shm_frame.encode_credit(frame)
-                sent = self._worker.side.writer.try_write(data)
+                sent = side.writer.try_write(data)
             else:
                 raise TypeError(f"a host does not send {frame!r}")
-            self._worker.side.wake_other()  # even if there was only room for tags
+            side.wake_other()  # even if there was only room for tags
             return sent
 
-    def has_sent(self, frame: Frame) -> bool:
+    def post(self, posted: Posted) -> bool:
+        """See HostTransport. All at once, because it is on the way of each call."""
+        number, command, parameters, typed, form = posted
+        worker = self._worker
+        assert worker is not None
+        text = command + parameters
+        if text.isascii():
+            n_command = len(command)
+            data = text.encode()
+        else:
+            data = command.encode("utf-8", shm_frame.SURROGATES)
+            n_command = len(data)
+            data += parameters.encode("utf-8", shm_frame.SURROGATES)
+        length = len(data)
+        nbytes = 24 + (length + 7 & -8)
+        flags = form << FORM_SHIFT | FLAG_TYPED if typed else 0
+        with self._lock:
+            if self._unannounced and not self._announce():
+                return False
+            if worker.lessee.dead:
+                worker.collect()
+            writer, words = worker.side.writer, worker.control.words
+            head = writer.head
+            start = head & RING_NBYTES - 1
+            if (
+                nbytes > LARGEST_NBYTES
+                or start + nbytes > RING_NBYTES
+                or head + nbytes - words[REQUEST_TAIL] > RING_NBYTES
+            ):
+                return False
+            worker.requests += 1
+            self._sending = (posted, head)
+            start += REQUESTS
+            mapping = worker.control.mapping
+            _pack_request(mapping, start, nbytes, REQUEST, flags, number or 0, n_command, length - n_command)
+            mapping[start + 24 : start + nbytes] = data + PADDING[length & 7]
+            acquire, release = self._fence.acquire, self._fence.release
+            if NEEDS_FENCES:
+                acquire(False)
+                release()
+            # Our own head first, so that a signal between the two cannot lose a published frame.
+            writer.head = head = head + nbytes
+            words[REQUEST_HEAD] = head
+            acquire(False)
+            release()
+            if words[WORKER_ASLEEP]:
+                worker.side.ring()
+        return True
+
+    def take_plain(self, request: Request) -> Optional[Tuple[int, str]]:
+        """See HostTransport. All at once, because it is on the way of each call."""
+        worker = self._worker
+        assert worker is not None
+        side = worker.side
+        if not side.look():
+            return None
+        if NEEDS_FENCES:
+            full_fence()
+        reader, words = side.reader, worker.control.words
+        tail = reader.tail
+        start = RESPONSES + (tail & RING_NBYTES - 1)
+        nbytes = reader.sizes[start >> 2]
+        end = start + nbytes
+        if (
+            words[RESPONSE_HEAD] != tail + nbytes  # something else is behind it
+            or nbytes < PLAIN_HEADER.size
+            or end > _RESPONSES_END
+            or tail < worker.last[1]  # an exception interrupted the taking of the one before
+        ):
+            return None
+        frame = worker.control.mapping[start:end]
+        _, kind, flags, number, n_command, n_result, n_message, n_error, count = _unpack_plain(frame)
+        stop = 40 + n_result
+        form = flags >> FORM_SHIFT
+        if (
+            kind != RESPONSE
+            or number != request.id
+            or n_command
+            or n_message
+            or n_error
+            or count
+            or stop > nbytes
+            or flags & ~PLAIN_FLAGS
+            or form not in FORMS
+        ):
+            return None
+        try:
+            result = frame[40:stop].decode()
+        except UnicodeDecodeError:
+            return None
+        worker.last = (request, tail + nbytes)
+        reader.tail = tail = tail + nbytes
+        words[RESPONSE_TAIL] = tail
+        reader.is_crowded = False
+        return form, result
+
+    def has_sent(self, frame: Union[Frame, Posted]) -> bool:
         """See HostTransport."""
         with self._lock:
             worker = self._worker
@@ -337,14 +458,18 @@ class ShmHost(HostTransport):
             del self._unannounced[tag]
         return True
 
-    def _send_request(self, request: Request) -> bool:
-        worker = self._worker
-        assert worker is not None
+    def _send_request(self, worker: "_WorkerSide", request: Request) -> bool:
         worker.requests += 1
-        if self._send_with_attachments(request):
-            return True
-        worker.requests -= 1
-        return False
+        if request.attachments:
+            sent = self._send_with_attachments(request)
+        else:
+            data = shm_frame.encode_request(request)
+            writer = worker.side.writer
+            self._sending = (request, writer.head)
+            sent = writer.try_write(data) if len(data) <= LARGEST_NBYTES else self._write_whole(data)
+        if not sent:
+            worker.requests -= 1
+        return sent
 
     def _send_with_attachments(self, frame: Union[Request, Item, Answer]) -> bool:
         worker = self._worker
@@ -450,10 +575,18 @@ class _WorkerSide:
             self.collect()
         end = reader.tail + len(data)
         try:
-            frame = self._decode(data, library)
+            if data[4] == shm_frame.RESPONSE and not data[6] & shm_frame.FLAG_BODY_IN_BLOCK:
+                frame: Frame = shm_frame.decode_response(data)
+                if frame.attachments:
+                    frame = self._with_values(frame, library)
+            else:
+                frame = self._decode(data, library)
         except Exception as error:
             frame = self._in_place_of(data, end, error)
-        self._take(frame, end)
+        self.last = (frame, end)
+        reader.advance(end)
+        if self._held or reader.is_crowded:
+            self._finish_taking()
         return frame
 
     def read_some(self, library: Optional[Library]) -> Union[Frame, Items, None]:
@@ -486,13 +619,15 @@ class _WorkerSide:
 
     def _take(self, taken: Taken, end: int) -> None:
         self.last = (taken, end)
-        reader = self.side.reader
-        reader.advance(end)
+        self.side.reader.advance(end)
+        self._finish_taking()
+
+    def _finish_taking(self) -> None:
         if self._held:
             with self._collecting:
                 while self._held:
                     self.lessee.let_go(self._held.pop())
-        if reader.is_crowded:
+        if self.side.reader.is_crowded:
             self.side.wake_other()
 
     def _hold(self, blocks: Sequence[shm_frame.Lent]) -> List[Lease]:

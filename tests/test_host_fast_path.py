@@ -1,0 +1,367 @@
+"""The host's fast path of single calls does what the general path does, which is the specification."""
+
+import threading
+from pathlib import Path
+from typing import Any, Callable, Iterator, List, Optional, Tuple
+
+import numpy as np
+import pytest
+from segments import duplicate
+
+from tech_renaissance import TechRenaissanceError, WorkerLost
+from tech_renaissance._host.call import Call, call_ended
+from tech_renaissance._host.call_queue import CallQueue
+from tech_renaissance._host.fast_path import FastExchange
+from tech_renaissance._host.loops import Loops
+from tech_renaissance._protocol.frame import (
+    SHORT,
+    Exit,
+    Exiting,
+    Failure,
+    Frame,
+    Item,
+    Progress,
+    Ready,
+    Request,
+    Response,
+)
+from tech_renaissance._transport.session_place import SessionPlace
+from tech_renaissance._transport.shm import frame as shm_frame
+from tech_renaissance._transport.shm.host import ShmHost
+from tech_renaissance._transport.shm.segment import UNAVAILABLE
+from tech_renaissance._transport.shm.worker import ShmWorker
+
+pytestmark = pytest.mark.skipif(UNAVAILABLE is not None, reason="no shared memory here")
+
+NUMBER = 7
+
+
+class Way:
+    """One exchange and the end of its worker, in this process. What the worker answers is in the ring before it is asked."""
+
+    def __init__(self, folder: Path, *, is_fast: bool) -> None:
+        folder.mkdir()
+        self.is_fast = is_fast
+        self.host = ShmHost(library="numpy", look_us=0)
+        numbers = [duplicate(number) for number in self.host.prepare().descriptors]
+        self.end = ShmWorker(SessionPlace(str(folder)), numbers)
+        self.loops = Loops(lambda _: None)
+        self.queue = CallQueue()
+        self.exchange = FastExchange(self.host, lambda: False, self._death, self.queue, self.loops)
+        assert self.end.try_send(Ready({"pid": 1, "protocol": 2}))
+        assert self.exchange.wait_started(1)
+
+    @staticmethod
+    def _death(call: Optional[Call], _: float) -> TechRenaissanceError:
+        return call_ended(call) if call and call.why else WorkerLost("worker_lost", "it died")
+
+    def say(self, frame: Frame) -> None:
+        """The worker sends this."""
+        assert self.end.try_send(frame)
+
+    def ask(
+        self, command: str = "say", parameters: str = "hello", *, typed: bool = False, form: int = 0
+    ) -> Any:
+        """What becomes of a call, and of the books; None if it was not sent."""
+        timeout_s = 0.0
+        if self.is_fast:
+            call = self.exchange.carry(NUMBER, command, parameters, timeout_s, typed, form)
+        else:
+            call = Call(Request(command, parameters, NUMBER, typed=typed, form=form))
+            call = call if self.exchange.send(call, 0) and call.exchange else None
+        if call is None:
+            return None
+        if call.result is None:
+            self.exchange.wait(call, timeout_s)
+        return self._outcome(call), self.books()
+
+    @staticmethod
+    def _outcome(call: Call) -> Any:
+        response = call.response
+        if call.error:
+            return type(call.error), str(call.error)
+        if call.result is not None:
+            return call.request.command, call.result, call.form, "", None, []
+        if response is None:
+            return None
+        attachments = [repr(attachment) for attachment in response.attachments]
+        return (
+            response.command,
+            response.result,
+            response.form,
+            response.message,
+            response.error,
+            attachments,
+        )
+
+    def books(self) -> Any:
+        """What the exchange and the ring know."""
+        exchange, worker = self.exchange, self.host._worker
+        assert worker is not None
+        return (
+            exchange._connection.state,
+            list(exchange._connection.unanswered),
+            [call.request.id for call in exchange.under_way],
+            exchange.last_failed,
+            (exchange._sending, exchange._receiving, exchange._reader, exchange._begun),
+            (worker.side.reader.tail, worker.side.writer.head, worker.last[0], worker.requests),
+        )
+
+    def received(self) -> List[Frame]:
+        """What the worker has been sent."""
+        frames = iter(lambda: self.end.receive(0), None)
+        return list(frames)
+
+    def close(self) -> None:
+        self.end.close()
+        self.host.close()
+
+
+@pytest.fixture(name="ways")
+def make_ways(tmp_path: Path) -> Iterator[List[Way]]:
+    """One on the fast path, one on the general."""
+    ways = [Way(tmp_path / str(is_fast), is_fast=is_fast) for is_fast in (True, False)]
+    yield ways
+    for way in ways:
+        way.close()
+
+
+REQUESTS = [
+    ("say", ""),
+    ("say", "hello"),
+    ("say", "汉字 😀 \u2028 \x00"),
+    ("汉", "字"),
+    ("say", "\ud800"),
+    ("say", 65_000 * "x"),
+    ("say", 100_000 * "x"),
+    ("value", "", True, 0),
+    ("value", "[[1,2]]", True, 2),
+    ("value", "", True, 1),
+]
+
+
+@pytest.mark.parametrize("request_", REQUESTS, ids=lambda request: f"{request[0]} {request[1][:9]}")
+def test_both_paths_send_the_same(ways: List[Way], request_: Tuple[Any, ...]) -> None:
+    """Or the fast one leaves it to the other."""
+    command, parameters, typed, form = (*request_, False, 0)[:4]
+    fast, general = ((way.ask(command, parameters, typed=typed, form=form), way.received()) for way in ways)
+    assert general == fast or (fast == (None, []) and len(parameters) > 65_536)
+    assert len(general[1]) == 1
+
+
+ANSWERS: List[Frame] = [
+    Response("", "hello", id=NUMBER),
+    Response("", "", id=NUMBER),
+    Response("", "汉字 😀 \u2028 \x00", id=NUMBER),
+    Response("", "in short", id=NUMBER, dialect=SHORT),
+    Response("", "[1,2]", id=NUMBER, form=2),
+    Response("", "", id=NUMBER, form=1),
+    Response("", "with a message", "this", id=NUMBER),
+    Response("another", "of another name", id=NUMBER),
+    Response("", "error", id=NUMBER, error=Failure("command_failed", "it failed")),
+    Response("", "error", id=NUMBER, error=Failure("cancelled", "it was")),
+    Response("", "tensors", id=NUMBER, attachments=[np.ones(3), b"raw"]),
+    Response("", 65_000 * "x", id=NUMBER),
+    Response("", 100_000 * "x", id=NUMBER),
+    Response("", "for nobody", id=NUMBER + 1),
+    Response("", "of an older worker"),
+    Progress(NUMBER, 1, 2, "half"),
+    Item(NUMBER, "not asked for"),
+    Exiting(),
+]
+
+
+@pytest.mark.parametrize("answer", ANSWERS, ids=lambda answer: f"{type(answer).__name__} {str(answer)[:60]}")
+def test_both_paths_take_the_same(ways: List[Way], answer: Frame) -> None:
+    """Also the answer that comes behind it."""
+    after = Response("", "behind it", id=NUMBER)
+    outcomes: List[Any] = []
+    for way in ways:
+        way.say(answer)
+        outcome = way.ask()
+        way.say(after)
+        way.exchange.take_in()
+        outcomes.append((outcome, way.books(), way.received()))
+    fast, general = outcomes
+    assert general == fast
+
+
+def test_both_paths_take_what_is_behind_an_answer(ways: List[Way]) -> None:
+    """It has come before the host looked."""
+    outcomes: List[Any] = []
+    for way in ways:
+        way.say(Response("", "hello", id=NUMBER))
+        way.say(Exiting())
+        way.ask()
+        way.exchange.take_in()
+        outcomes.append(way.books())
+    fast, general = outcomes
+    assert general == fast
+
+
+_WHOLE = shm_frame.encode_response(Response("", "a text of some length", id=NUMBER), (), "")
+BROKEN = {
+    "longer than its frame": _WHOLE[:20] + (99).to_bytes(4, "little") + _WHOLE[24:],
+    "no text": _WHOLE[:40] + b"\xff" + _WHOLE[41:],
+    "no form": _WHOLE[:6] + b"\x30" + _WHOLE[7:],
+    "an id of 64 bits": _WHOLE[:15] + b"\x80" + _WHOLE[16:],
+    "unknown kind": _WHOLE[:4] + b"\x63" + _WHOLE[5:],
+    "half a header": (16).to_bytes(4, "little") + _WHOLE[4:16],
+    "beyond what is there": (1 << 16).to_bytes(4, "little") + _WHOLE[4:],
+    "size 0": bytes(4) + _WHOLE[4:],
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_both_paths_find_the_same_fault_in_a_broken_answer(ways: List[Way], name: str) -> None:
+    """Whatever is wrong with it."""
+    outcomes: List[Any] = []
+    for way in ways:
+        assert way.end.side.writer.try_write(BROKEN[name])
+        outcomes.append(way.ask())
+    fast, general = outcomes
+    assert general == fast
+
+
+def _sends_another(way: Way) -> None:
+    assert way.exchange.send(Call(Request("other", "", NUMBER + 1)), 0)
+
+
+def _queues_another(way: Way) -> None:
+    way.queue.add(Call(Request("other", "", NUMBER + 1)))
+
+
+def _queues_another_after_an_exception(way: Way) -> None:
+    way.exchange._sender = threading.get_ident()
+    way.exchange._sending = Exit()
+    _queues_another(way)
+
+
+def _cancels(way: Way) -> None:
+    (call,) = way.exchange.under_way
+    call.why, call.step = "cancel", "notice"
+
+
+def _stops(way: Way) -> None:
+    (call,) = way.exchange.under_way
+    call.is_stopping = True
+
+
+def _ends_the_worker(way: Way) -> None:
+    way.exchange._is_ending = True
+
+
+def _wakes(way: Way) -> None:
+    way.exchange.wake()
+
+
+@pytest.mark.parametrize(
+    "meanwhile",
+    [
+        _sends_another,
+        _queues_another,
+        _queues_another_after_an_exception,
+        _cancels,
+        _stops,
+        _ends_the_worker,
+        _wakes,
+    ],
+)
+@pytest.mark.parametrize("comes", [True, False])
+def test_both_paths_notice_what_happens_while_they_wait(
+    ways: List[Way], meanwhile: Callable[[Way], None], comes: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether an answer has come by then or not."""
+    outcomes: List[Any] = []
+    for way in ways:
+        if comes:
+            way.say(Response("", "hello", id=NUMBER))
+        name = "take_plain" if way.is_fast else "receive_some"
+        take: Callable[..., Any] = getattr(way.host, name)
+
+        def take_later(*args: Any, way: Way = way, name: str = name, take: Any = take, **options: Any) -> Any:
+            monkeypatch.setattr(way.host, name, take)
+            meanwhile(way)
+            return take(*args, **options)
+
+        monkeypatch.setattr(way.host, name, take_later)
+        outcomes.append((way.ask(), way.received()))
+    fast, general = outcomes
+    assert general == fast
+
+
+def _is_asked(way: Way) -> None:
+    assert way.exchange.send(Call(Request("other", "", 1)), 0)
+
+
+def _has_a_queue(way: Way) -> None:
+    call = Call(Request("other", "", 1))
+    call.abandoned = True  # so that it does not leave it
+    way.queue.add(call)
+
+
+def _has_a_loop(way: Way) -> None:
+    way.loops.all = (None,)  # type: ignore[assignment]
+
+
+def _is_closed(way: Way) -> None:
+    way.exchange.close()
+
+
+def _is_asked_to_leave(way: Way) -> None:
+    way.exchange.ask_to_leave(0)
+
+
+def _has_left(way: Way) -> None:
+    way.say(Exiting())
+    way.exchange.take_in()
+
+
+def _is_not_open(way: Way) -> None:
+    way.exchange._is_open = False
+
+
+def _speaks_another_protocol(way: Way) -> None:
+    way.exchange._ready = {"protocol": 1}
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        _is_asked,
+        _has_a_queue,
+        _has_a_loop,
+        _is_closed,
+        _is_asked_to_leave,
+        _has_left,
+        _is_not_open,
+        _speaks_another_protocol,
+    ],
+)
+def test_what_is_in_the_way_is_left_to_the_general_path(
+    ways: List[Way], state: Callable[[Way], None]
+) -> None:
+    """Nothing is sent, and nothing noted."""
+    way = ways[0]
+    state(way)
+    way.received()
+    before = way.books()
+    assert way.ask("value", "x", typed=True) is None
+    assert not way.exchange.carry_whole(Call(Request("value", "x", NUMBER, typed=True)), 0)
+    assert (before, []) == (way.books(), way.received())
+
+
+def test_a_full_ring_is_left_to_the_general_path(ways: List[Way]) -> None:
+    """Once there is room again, the fast path goes on, round the ring's end."""
+    way = ways[0]
+    text = 30_000 * "x"
+    for number in range(20):
+        while way.host.post((number, "fill", text, False, 0)):
+            pass
+        before = way.books()
+        assert way.ask("fill", text) is None
+        assert before == way.books()
+        way.received()
+        way.say(Response("", "there is room", id=NUMBER))
+        assert way.ask("say", f"again {number}") is not None
+        assert f"again {number}" == getattr(way.received()[-1], "parameters", "")
