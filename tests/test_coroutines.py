@@ -74,6 +74,27 @@ def test_a_coroutine_has_the_services_of_its_server(session: PythonSession) -> N
     assert waiting.result(10_000) == 1
 
 
+def test_a_coroutine_that_never_waits_is_a_task_as_any_other(session: PythonSession) -> None:
+    """What it starts goes on after its answer; what it raises is told, and may end the worker."""
+    for number in range(3):
+        key = f"key {number}"
+        assert session.call("at_once", key) == [True, False]
+        assert session.call("wait_for", key, timeout_ms=10_000) is False
+        wait_until(lambda key=key: {f"{key} soon", f"{key} later"} <= set(session.call("beginnings")))
+    with pytest.raises(CommandError, match="ValueError: so it is") as caught:
+        session.call("fail_at_once", "value")
+    assert caught.value.remote_traceback.count("File") == 1
+    with pytest.raises(CommandError) as cancelled:
+        session.call("fail_at_once", "cancelled")
+    assert cancelled.value.code == "command_failed"
+    with pytest.raises(CommandError, match="SystemExit: 4"):
+        session.call("fail_at_once", "exit")
+    wait_until(lambda: session.post_mortem() is not None)
+    record = session.post_mortem()
+    assert record is not None
+    assert record.exit_status == 4
+
+
 def test_a_call_that_is_over_ends_its_coroutine_and_no_other(session: PythonSession) -> None:
     """At its deadline, and by cancel: CancelledError is raised where it waits, and its finally blocks run."""
     other = session.submit("wait_for", "other")

@@ -46,6 +46,27 @@ class Lookups(TechRenaissanceServer):
         return name.upper()
 
     @command
+    async def at_once(self, key: str) -> List[Any]:
+        """A coroutine that never waits, and what it starts."""
+
+        async def put() -> None:
+            await asyncio.sleep(0)
+            self.shelf[key] = current_server().cancelled
+
+        task, loop = asyncio.current_task(), asyncio.get_running_loop()
+        assert task in asyncio.all_tasks()
+        loop.call_later(0.001, self.begun.append, f"{key} later")
+        loop.call_soon(self.begun.append, f"{key} soon")
+        self.task = loop.create_task(put())
+        return [task is not None, self.cancelled]
+
+    @command
+    async def fail_at_once(self, kind: str) -> None:
+        raise {"value": ValueError("so it is"), "cancelled": asyncio.CancelledError(), "exit": SystemExit(4)}[
+            kind
+        ]
+
+    @command
     async def fail(self, message: str) -> None:
         await asyncio.sleep(0)
         raise ValueError(message)

@@ -9,7 +9,7 @@ import asyncio
 import selectors
 import time
 from functools import partial
-from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Callable, Coroutine, Dict, List, Mapping, Optional, Tuple
 
 from .._protocol.frame import Exit, Failure, Request, Response
 from .._transport.transport import WorkerTransport
@@ -35,7 +35,8 @@ class AsyncServingLoop(ServingLoop):
 
     def __init__(self, turn: Turn, transport: WorkerTransport) -> None:
         super().__init__(turn, transport)
-        self._fast_path = None
+        if self._fast_path is not None:
+            self._fast_path.coroutines = self
         self._selector = SessionSelector(self)
         self._loop = asyncio.SelectorEventLoop(self._selector)
         self._tasks: Dict[Any, int] = {}  # of calls, with their ids
@@ -112,21 +113,64 @@ class AsyncServingLoop(ServingLoop):
         answer = self._response(request)
         if not isinstance(answer, AsyncCall):
             return self._give(request, answer)
-        self.transport.park(request.id or 0)
-        task = self._loop.create_task(_response_of(self._turn, answer, self.transport.is_cancelled))
-        self._tasks[task] = request.id or 0
-        task.add_done_callback(partial(self._finish, request))
+        task = self.begin(answer.reply)
+        if task.done():
+            self._finish(request, answer.reply, task)
+        else:
+            self.go_on_later(request, answer.reply, task)
         return True
 
-    def _finish(self, request: Request, task: Any) -> None:
+    def begin(self, reply: Reply) -> Any:
+        """Run the coroutine of a call up to the first moment in which it has to wait; its task, which may be done. Its result is what it raised."""
+        task, first_step = self._new_task(_error_of(reply))
+        self._tasks[task] = reply.request_id or 0
+        first_step()
+        if task.done():
+            del self._tasks[task]
+        return task
+
+    def go_on_later(self, request: Request, reply: Reply, task: Any) -> None:
+        """Leave to asyncio a task that is not done."""
+        self.transport.park(request.id or 0)
+        task.add_done_callback(partial(self._finish, request, reply))
+
+    def conclude(self, request: Request, reply: Reply, error: Optional[BaseException]) -> Response:
+        """The response after the coroutine has ended."""
+        if error is None:
+            return self._turn.conclude(request, reply, is_known=True)
+        if isinstance(error, asyncio.CancelledError) and self.transport.is_cancelled(request.id or 0):
+            return error_response(request, Failure("cancelled", "its host has ended this call"))
+        try:
+            return self._turn.excuse(request, reply, error)
+        except Leave as leave:
+            self._cause, self._has_left = leave.cause, True
+            self._loop.call_soon(self._stop_if_done)
+            return leave.response
+
+    def _new_task(self, coroutine: Coroutine[Any, Any, Any]) -> Tuple[Any, Callable[[], Any]]:
+        """A task, and its first step, which asyncio will not run. Most coroutines need no other, so that asyncio has one turn for each call, not
+        three. Python has the like since 3.12, as eager tasks.
+        """
+        steps: List[Callable[[], Any]] = []
+
+        def call_soon(callback: Callable[..., Any], *args: Any, context: Any) -> None:
+            steps.append(partial(context.run, callback, *args))
+
+        loop: Any = self._loop
+        loop.call_soon = call_soon
+        try:
+            task = asyncio.Task(coroutine, loop=loop)  # whatever tasks the script has its loop make
+        finally:
+            del loop.call_soon
+        return task, steps[0]
+
+    def _finish(self, request: Request, reply: Reply, task: Any) -> None:
         self._tasks.pop(task, None)
         try:
-            response: Response = task.result()
-        except Leave as leave:
-            response, self._cause, self._has_left = leave.response, leave.cause, True
-        except asyncio.CancelledError as error:  # before it had begun
-            response = self._turn.excuse(request, Reply(request.command, request.id, None), error)
-        self._send(response)
+            error = task.result()
+        except asyncio.CancelledError as cancelled:  # before it had begun
+            error = cancelled
+        self._send(self.conclude(request, reply, error))
         self._stop_if_done()
 
     def _stop_if_done(self) -> None:
@@ -148,12 +192,10 @@ class AsyncServingLoop(ServingLoop):
 
 def run_alone(turn: Turn, call: AsyncCall) -> Response:
     """Run the coroutine of a call without a session. Raises Leave."""
-    return asyncio.run(_response_of(turn, call, _is_never_cancelled))
-
-
-def _is_never_cancelled(request_id: int) -> bool:
-    del request_id
-    return False
+    error = asyncio.run(_error_of(call.reply))
+    if error is None:
+        return turn.conclude(call.request, call.reply, is_known=True)
+    return turn.excuse(call.request, call.reply, error)
 
 
 class SessionSelector(selectors.BaseSelector):
@@ -209,21 +251,16 @@ class SessionSelector(selectors.BaseSelector):
         self.real.close()
 
 
-async def _response_of(turn: Turn, call: AsyncCall, is_cancelled: Callable[[int], bool]) -> Response:
-    """Raises Leave."""
-    request, reply = call.request, call.reply
+async def _error_of(reply: Reply) -> Optional[BaseException]:
+    """What the coroutine of a call has raised, if it has. Otherwise the reply has what it gave."""
     TASK_REPLY.set(reply)
     try:
-        value = await call.coroutine
-        call.finish(value)
-        return reply.response(request)
-    except asyncio.CancelledError as error:
-        if not is_cancelled(request.id or 0):
-            return turn.excuse(request, reply, error)
-        return error_response(request, Failure("cancelled", "its host has ended this call"))
+        assert reply.finish is not None
+        reply.finish(await reply.coroutine)
     except BaseException as error:
-        return turn.excuse(request, reply, error)
+        return error
     finally:
         reply.is_over = True
         if reply.talk is not None:
             reply.talk.finish()
+    return None

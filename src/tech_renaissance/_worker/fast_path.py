@@ -8,7 +8,7 @@ specification: for what this one serves, both must give the same answers.
 
 import threading
 import time
-from typing import Any, Callable, Optional, Sequence
+from typing import Any, Callable, Optional, Protocol, Sequence
 
 from .._base.errors import RemoteProtocolError
 from .._protocol.body import FORMS
@@ -60,8 +60,20 @@ _FORM_MASK = 3
 _KNOWN_FLAGS = FLAG_SHORT | FLAG_DEADLINE | FLAG_TYPED | _FORM_MASK << FORM_SHIFT
 
 
+class Coroutines(Protocol):
+    """What runs coroutines; see AsyncServingLoop."""
+
+    def begin(self, reply: Reply) -> Any: ...
+    def go_on_later(self, request: Request, reply: Reply, task: Any) -> None: ...
+    def conclude(self, request: Request, reply: Reply, error: Optional[BaseException]) -> Response: ...
+
+
 class FastPath:
-    """Serves small requests as long as nothing else comes. ``has_served``: whether it has; ``is_over``: to be set in a fork."""
+    """Serves small requests as long as nothing else comes. ``has_served``: whether it has; ``is_over``: to be set in a fork. ``coroutines``:
+    set in a worker that has some. There it serves one request at a time, and also returns when anything else has happened.
+    """
+
+    coroutines: Optional[Coroutines] = None
 
     def __init__(self, turn: Turn, end: ShmWorker, connection: Connection) -> None:
         self._turn = turn
@@ -83,13 +95,14 @@ class FastPath:
         unpack, pack, pack_attachment = REQUEST_HEADER.unpack_from, RESULT_HEADER.pack, ATTACHMENT.pack
         look, now_ns = side.look, time.perf_counter_ns
         acquire, release = self._fence.acquire, self._fence.release
+        coroutines = self.coroutines
         wait_until = 0.0
         while not server.is_leaving:
             # ---- The next frame. Until it is taken, the general path can still have it.
             tail = reader.tail
             available = words[REQUEST_HEAD] - tail
             if not available:
-                if look():
+                if timeout_s > 0 and look():
                     continue
                 now = time.monotonic()
                 wait_until = wait_until or now + timeout_s
@@ -97,6 +110,8 @@ class FastPath:
                     return None
                 if not side.sleep(wait_until - now):
                     end.rest()
+                elif coroutines is not None:
+                    timeout_s, wait_until = 0.0, now
                 continue
             if NEEDS_FENCES:
                 acquire(False)
@@ -163,8 +178,17 @@ class FastPath:
                     handle(reply, parameters, form, typed=bool(typed)) if typed else handle(reply, parameters)
                 )
             except BaseException as error:
+                if reply.coroutine is not None:  # made, and then interrupted
+                    reply.coroutine.close()
                 request = self._request(command, parameters, reply, flags)
                 return self._let_go(attachments, turn.excuse, request, reply, error)
+            if coroutines is not None and reply.coroutine is not None:
+                task = coroutines.begin(reply)
+                error = task.result() if task.done() else None
+                if error is not None or not task.done():
+                    request = self._request(command, parameters, reply, flags)
+                    respond = coroutines.go_on_later if error is None else coroutines.conclude
+                    return self._let_go(attachments, respond, request, reply, error or task)
 
             # ---- The response. Until it is published, the general path can still make another.
             result, tensors = reply.result, reply.tensors
@@ -220,10 +244,12 @@ class FastPath:
                 end.release_lent()
                 tensors.clear()
             end.count(CURRENT_ID, is_failure=False)
+            if coroutines is not None:
+                break
         return None
 
     @staticmethod
-    def _let_go(attachments: Sequence[Received], respond: Callable[..., Response], *args: Any) -> Response:
+    def _let_go(attachments: Sequence[Received], respond: Callable[..., Any], *args: Any) -> Any:
         """A response of the general path, after which the attachments of its request are not needed any more."""
         try:
             return respond(*args)

@@ -53,6 +53,7 @@ class ServingLoop:
     """Receives requests, has a server respond, sends the responses, and leaves in an orderly way. ``abilities``: what Ready says of it."""
 
     abilities: Mapping[str, bool] = {}
+    _limit_s = RECHECK_S  # how long to wait for a request at most
 
     def __init__(self, turn: Turn, transport: WorkerTransport) -> None:
         self._turn = turn
@@ -111,13 +112,15 @@ class ServingLoop:
             if self._streams:
                 return self._serve_beside_streams()
             if self._fast_path and not self._inbox:
-                response = self._fast_path.serve(RECHECK_S)
-                self._has_freed = self._has_freed or self._fast_path.has_served
-                self._fast_path.has_served = False
+                response = self._fast_path.serve(self._limit_s)
+                has_served, self._fast_path.has_served = self._fast_path.has_served, False
+                self._has_freed = self._has_freed or has_served
                 if response is not None:
                     return self._send(response)
                 if self._server.is_leaving:
                     return False
+                if has_served and self._fast_path.coroutines is not None:
+                    return True
             frame = self._open(self._inbox.popleft()) if self._inbox else self._await_frame()
             is_staying = self._take(frame)
         except Leave as leave:

@@ -44,12 +44,10 @@ class Server(Protocol):
 
 
 class AsyncCall(NamedTuple):
-    """A call whose command is a coroutine. ``finish`` makes the reply of its value."""
+    """A call whose command is a coroutine, which the reply has."""
 
     request: Request
     reply: Reply
-    coroutine: Any
-    finish: Callable[[Any], None]
 
 
 class Turn:
@@ -111,7 +109,7 @@ class Turn:
                 reply.coroutine.close()
             return self.excuse(request, reply, error)
         if reply.finish is not None:
-            return AsyncCall(request, reply, reply.coroutine, reply.finish)
+            return AsyncCall(request, reply)
         if reply.generator is not None:
             from .streams import OutStream
 
