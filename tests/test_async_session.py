@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any, AsyncIterator, Callable, Coroutine, Iterator, List
@@ -332,6 +334,58 @@ def test_a_fork_must_make_its_own_session() -> None:
         assert 3 == await session.call("same", 3)
 
     _run(test)
+
+
+FORKING = """
+import asyncio, os, sys, threading
+from tech_renaissance import PythonSession, SessionClosed
+
+session = PythonSession(sys.argv[1], "forking", True, library="numpy")
+awaited, enough = threading.Semaphore(0), threading.Event()
+
+async def work():
+    while not enough.is_set():
+        assert 1 == await session.submit("same", 1)
+        awaited.release()
+        await asyncio.sleep(0.001)
+
+async def await_what_is_not_ours(future):
+    try:
+        await future
+    except SessionClosed as error:
+        assert "forked" == error.code
+
+async def use_own(own):
+    assert [1] * 9 == await asyncio.gather(*[own.submit("same", 1).wait() for _ in range(9)])
+
+with session:
+    thread = threading.Thread(target=lambda: asyncio.run(work()))
+    thread.start()
+    for _ in range(2):
+        awaited.acquire()
+        future = session.submit("same", 2)
+        child = os.fork()
+        if not child:
+            asyncio.run(await_what_is_not_ours(future))
+            session.close()
+            with PythonSession(sys.argv[1], "forked", True, library="numpy") as own:
+                asyncio.run(use_own(own))
+            sys.exit(7)
+        assert 7 == os.waitpid(child, 0)[1] >> 8
+        assert 2 == future.result()
+        for _ in range(20):
+            awaited.acquire()
+    enough.set()
+    thread.join()
+print("closed")
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="there are no forks")
+def test_a_fork_disturbs_nothing_of_the_loop_in_which_its_parent_awaits(transport: str) -> None:
+    """Whatever it does with the session, whose wait handle it has, too, and with a loop and a session of its own."""
+    run = subprocess.run([sys.executable, "-c", FORKING, WORKER], stdout=subprocess.PIPE, check=True)
+    assert b"closed\n" == run.stdout
 
 
 @pytest.mark.filterwarnings(

@@ -7,14 +7,17 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import Any, Callable, Dict, List
+from typing import Any, Callable, Dict, Iterator, List
 
 import numpy as np
 import pytest
 from hosts import WORKERS
 from interrupt import interrupted
 
-from tech_renaissance import PythonSession
+from tech_renaissance import CallCancelled, CommandError, PythonSession
+from tech_renaissance._host import attendant
+from tech_renaissance._host.caller import Caller
+from tech_renaissance._host.exchange import Exchange
 
 # A file that was opened, and not yet in use, is closed by the garbage collector.
 pytestmark = pytest.mark.filterwarnings(
@@ -144,6 +147,38 @@ def test_a_second_interruption_while_the_first_unwinds_breaks_nothing(
             break
     assert pairs > 20
     assert pid == session.fetch_response("pid")
+
+
+def test_interruptions_on_top_of_others_leave_no_handler_waiting(
+    session: Any, monkeypatch: pytest.MonkeyPatch, transport: str
+) -> None:
+    """Whatever they prevent: the worker is told by whoever comes next, and an input is never taken for a shorter one."""
+
+    def interrupt(*_: Any, **__: Any) -> float:
+        raise KeyboardInterrupt
+
+    def numbers() -> Iterator[float]:
+        yield 1.0
+        interrupt()
+
+    def interrupted_often(action: Callable[[], object]) -> None:
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            for owner, name in (
+                (Caller, "let_go"), (Exchange, "close_stream"), (Exchange, "reply"), (attendant, "give_up"),
+            ):  # fmt: skip
+                patch.setattr(owner, name, interrupt)
+            action()
+
+    session.expose("add", interrupt)
+    for give in (numbers, lambda: iter([1.0])):
+        interrupted_often(lambda: session.call("converse", give()))  # noqa: B023
+        assert _ask(session, 1)
+        if transport == "shm" or give is not numbers:
+            stream = session.stream("converse", give())
+            interrupted_often(lambda: next(stream))  # noqa: B023
+            with pytest.raises((CallCancelled, CommandError)):
+                next(stream)
+            assert _ask(session, 2)
 
 
 def _drain(session: Any) -> None:

@@ -27,6 +27,9 @@ class Attendant:
     def attend(self, call: Call) -> None:
         """Do what the call wants now. What the program raises gives the call up, and is raised."""
         call.has_news = False
+        if call.source and call.source.is_taking:
+            give_up(call)
+            return
         try:
             self._tell_progress(call)
             if call.ask:
@@ -34,6 +37,7 @@ class Attendant:
             if call.source and call.source.may_send:
                 self._send_next(call)
         except BaseException:
+            call.has_news = True  # at once: if another exception comes before the call is given up, this is done when it is attended next
             give_up(call)
             raise
 
@@ -67,6 +71,7 @@ class Attendant:
         try:
             answer = self._answered(call, ask, exchange)
         finally:  # after an interrupt, too
+            call.reply = answer  # at once: if another one comes now, whoever runs the exchange next goes on
             exchange.reply(call, answer)
 
     def _answered(self, call: Call, ask: Ask, exchange: Exchange) -> Answer:
@@ -88,6 +93,7 @@ class Attendant:
         exchange, source = call.exchange, call.source
         if not isinstance(exchange, Exchange) or source is None:
             return
+        source.is_taking = True
         try:
             if not exchange.has_coroutines:
                 exchange.begin_hold(call)
@@ -98,6 +104,7 @@ class Attendant:
             exchange.end_hold(call)
         while not exchange.push(call, item, _ROOM_S):
             pass
+        source.is_taking = False
         exchange.take_in()
         call.has_news = call.has_news or source.may_send
 

@@ -60,6 +60,8 @@ class Book:
         self._owing: Dict[
             Call, None
         ] = {}  # those whose workers are to be told that they may send more, or an Answer
+        # Those whose handlers have asked something, or take an input: they wait for their host.
+        self._talking: Dict[Call, None] = {}
         self._credit: Optional[Tuple[Call, Credit]] = None  # being sent
         self._sending: Union[Frame, Posted, None] = None  # about to be noted as sent, and perhaps not sent
         self._begun: Taken = None  # being dealt with
@@ -238,6 +240,7 @@ class Book:
             call.progress = news
         elif isinstance(news, Ask):
             call.ask = news
+            self._talking[call] = None
         elif call.source is None:
             text = f"the other side granted {call.request.command!r} items, which has no input"
             raise RemoteProtocolError("bad_state", text)
@@ -249,6 +252,8 @@ class Book:
 
     def _send_dues(self) -> None:
         """Answer what the worker has asked, and tell it what it may send more, as far as there is room."""
+        for call in list(self._talking):
+            self._see_to(call)
         for call in list(self._owing):
             answer = call.reply
             if answer is not None:
@@ -267,6 +272,19 @@ class Book:
                 if not self._try_hand_over(credit):
                     return
             self._owing.pop(call, None)
+
+    def _see_to(self, call: Call) -> None:
+        """Have a call that talks answered; or given up, if whoever waited for it could not say more than that, because an exception has come on
+        top of another.
+        """
+        if call.reply is not None:
+            self._owing[call] = None
+            call.ask = call.runs = None
+        is_under_way = call.request.id in self._calls and not call.done
+        if is_under_way and call.abandoned:
+            self._transport.give_up(call.request.id or 0)
+        if call.abandoned or not is_under_way:
+            self._talking.pop(call, None)
 
     def _take_unreadable(self, error: RemoteProtocolError, again: bool) -> None:
         """Fail the call whose answer this is; or nothing more will come."""

@@ -130,6 +130,7 @@ class Caller(CallMaker):
             while not self._try_submit(call, worker, timeout_s, until):
                 worker = self.ready_worker(call)
         except BaseException:  # an interrupt, too: it must not stay in line
+            call.abandoned = True  # at once: another one may keep us from more
             self.let_go(call)
             raise
         if call.request.deadline_ns is not None:
@@ -271,6 +272,7 @@ class Caller(CallMaker):
                 until = self.submit(call, timeout_s)
             return self.answer(call, timeout_s, until)
         except BaseException as error:  # an interrupt, too: nobody waits for the answer any longer
+            call.abandoned = True  # at once: another one may keep us from more
             self.let_go(call, is_unwanted=getattr(error, "code", "") == "would_wait_for_itself")
             raise
 

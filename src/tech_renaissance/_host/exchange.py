@@ -138,10 +138,7 @@ class Exchange(Turns):
 
     def reply(self, call: Call, answer: Answer) -> None:
         """Answer what the handler has asked, when there is room."""
-        with self._lock:
-            call.reply = answer
-            self._owing[call] = None
-            call.ask = call.runs = None
+        call.reply = answer
         self._until(lambda: True, 0)
 
     def begin_hold(self, call: Call) -> None:
@@ -348,7 +345,9 @@ class Exchange(Turns):
             self._switch_output("" if self._calls else call.message)
         call.sent_at = time.monotonic()
         call.is_whole = not self._transport.can_stream
-        call.has_news = call.source is not None
+        if call.source:
+            call.has_news = True
+            self._talking[call] = None
         self._sending = call.request
         self._calls[call.request.id] = call
         call.exchange = self

@@ -21,6 +21,8 @@ class InputSource:
         self.values = values
         self.sent = 0
         self.has_ended = is_whole
+        # Whether a value is between the iterator and the worker; if nobody is in the midst of that, an exception has ended it.
+        self.is_taking = False
         self._granted: Tuple[int, Optional[Credit]] = (FIRST_CREDIT, None)
 
     @property

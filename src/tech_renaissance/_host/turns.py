@@ -120,7 +120,7 @@ class Turns(Book):
                         self._mend()
                     if self._queued:
                         self._send_queued()
-                    if self._owing:
+                    if self._owing or self._talking:
                         self._send_dues()
                     if done():
                         if self._loops.all:
