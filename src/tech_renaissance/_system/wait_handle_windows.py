@@ -38,7 +38,11 @@ class _Wait(NamedTuple):
 
 
 class WaitHandle:
-    """Thread-safe. Members are auto-reset events, which a wait of the pool resets, and processes."""
+    """Thread-safe. Members are events, auto-reset ones among them, which a wait of the pool resets; change notifications; and processes.
+
+    Each wait is for one time, and the loop begins the next one once it has acted. Otherwise the pool would tell it of the same change
+    again and again, in ever more threads, until it had come to act.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
@@ -84,19 +88,27 @@ class WaitHandle:
             self._loops.clear()
 
     def _begin(self, member: int, loop: "asyncio.AbstractEventLoop") -> None:
-        action = self._loops[loop]
-
         def fired(_: object, __: object) -> None:
             with contextlib.suppress(RuntimeError):  # the loop was closed
-                loop.call_soon_threadsafe(action)
+                loop.call_soon_threadsafe(self._act, member, loop)
 
         callback = _CALLBACK(fired)
         number = wintypes.HANDLE()
-        is_event = bool(_is_event(member))
-        flags = 0 if is_event else _EXECUTE_ONLY_ONCE
-        if not _register(ctypes.byref(number), member, callback, None, _INFINITE, flags):
+        if not _register(ctypes.byref(number), member, callback, None, _INFINITE, _EXECUTE_ONLY_ONCE):
             raise ctypes.WinError(ctypes.get_last_error())
         self._waits[member, loop] = _Wait(number.value or 0, callback)
+
+    def _act(self, member: int, loop: "asyncio.AbstractEventLoop") -> None:
+        action = self._loops.get(loop)
+        if action is None:
+            return
+        try:
+            action()
+        finally:
+            with self._lock:
+                if (member, loop) in self._waits and not _is_process(member):  # a process ends once
+                    self._end(member, loop)
+                    self._begin(member, loop)
 
     def _end(self, member: int, loop: "asyncio.AbstractEventLoop") -> None:
         wait = self._waits.pop((member, loop), None)
@@ -104,6 +116,5 @@ class WaitHandle:
             _unregister(wait.number, _BLOCKING)
 
 
-def _is_event(member: int) -> bool:
-    """Whether it is no process."""
-    return not _kernel32.GetProcessId(member)
+def _is_process(member: int) -> bool:
+    return bool(_kernel32.GetProcessId(member))
