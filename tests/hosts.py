@@ -82,7 +82,10 @@ class Driver:
         self._has_ended = False
         self._callbacks: Dict[str, Callable[[OutputLine], None]] = {}
         self._told: Dict[int, Callable[[Any], object]] = {}  # on_progress of calls
+        self._inputs: Dict[int, Iterator[Any]] = {}  # of calls
         self._functions: Dict[Any, Callable[..., Any]] = {}  # exposed, by session and name
+        self._running = threading.local()  # the function that this thread runs for the host
+        self._raised: Dict[str, BaseException] = {}  # by such functions
         self._reader = threading.Thread(target=self._read, args=(self.process.stdout,), daemon=True)
         self._reader.start()
         self._closed = False
@@ -92,14 +95,22 @@ class Driver:
         return DriverSession(self, *args, **options)
 
     def call(self, op: str, session: str = "", **arguments: Any) -> Any:
-        """The value of a call; raises its error as the Python class of that name. ``on_progress`` is called in another thread."""
+        """The value of a call; raises its error as the Python class of that name.
+
+        The host waits for ``on_progress``, an exposed function or the next value of ``values``, which run in other threads here; what they
+        ask of the host is done there in the thread that waits for them, and what they raise is thrown there.
+        """
         number = next(self._ids)
         answer: Future[Any] = Future()
         told = arguments.get("on_progress")
         if callable(told):
             self._told[number] = told
             arguments["on_progress"] = "report"
+        if "values" in arguments:
+            self._inputs[number] = arguments.pop("values")
         request = {"id": number, "op": op, "session": session, **arguments}
+        if op != "answer" and getattr(self._running, "ask", None):
+            request["within"] = self._running.ask
         with self._lock:
             if self._has_ended:
                 raise DriverFailed("the host has ended")
@@ -116,12 +127,22 @@ class Driver:
         self.call("expose", session, name=name, arity=len(inspect.signature(function).parameters))
 
     def _answer(self, ask: Dict[str, Any]) -> None:
+        self._running.ask = ask["ask"]
         try:
-            value = self._functions[ask["session"], ask["name"]](*_value(ask["arguments"]))
+            meaning = json.dumps(meaning_of(self._run(ask)))
         except Exception as error:
+            self._raised[str(error)] = error
             self.call("answer", ask=ask["ask"], raises=str(error))
         else:
-            self.call("answer", ask=ask["ask"], meaning=json.dumps(meaning_of(value)))
+            self.call("answer", ask=ask["ask"], meaning=meaning)
+
+    def _run(self, ask: Dict[str, Any]) -> Any:
+        if "told" in ask:
+            self._told[ask["told"]](Progress(**ask["value"]))
+            return None
+        if "fed" in ask:
+            return list(itertools.islice(self._inputs[ask["fed"]], 1))
+        return self._functions[ask["session"], ask["name"]](*_value(ask["arguments"]))
 
     def on_output(self, session: str, callback: Callable[[OutputLine], None]) -> None:
         """Give the output of a session whose option ``output`` is "callback" to a function."""
@@ -176,10 +197,9 @@ class Driver:
                     )
                 elif "ask" in answer:
                     threading.Thread(target=self._answer, args=(answer,), daemon=True).start()
-                elif "progress" in answer:
-                    self._told[answer["progress"]](Progress(**answer["value"]))
                 elif "error" in answer:
-                    self._answers.pop(answer["id"]).set_exception(_error(answer["error"]))
+                    error = self._raised.get(answer["error"]["message"])
+                    self._answers.pop(answer["id"]).set_exception(error or _error(answer["error"]))
                 else:
                     self._answers.pop(answer["id"]).set_result(answer["value"])
         with self._lock:
@@ -453,13 +473,15 @@ class DriverSession:
         on_progress: Optional[Callable[[Progress], object]] = None,
         **kwargs: Any,
     ) -> Any:
-        """``as_type``: C++ only, one that tests/cpp/driver_values.h knows. An iterator can only be the first argument, and others stand
-        behind it.
+        """``as_type``: C++ only, one that tests/cpp/driver_values.h knows. An iterator can only be the first argument, perhaps by name, and
+        only an argument ``most`` stand behind it.
         """
         options = {"timeout_ms": timeout_ms, "deadline_ms": deadline_ms, "idempotent": idempotent}
         options["on_progress"] = on_progress
-        if args and hasattr(args[0], "__next__"):
-            return self._feed(command, args[0], args[1:], options)
+        for name, values in [*(("", arg) for arg in args[:1]), *kwargs.items()]:
+            if hasattr(values, "__next__"):
+                options["most"] = kwargs.get("most")
+                return self._call_with_input(command, name, values, options)
         return _value(
             self._call("call", command=command, meaning=_meaning(args, kwargs), type=as_type, **options)
         )
@@ -488,19 +510,19 @@ class DriverSession:
         **kwargs: Any,
     ) -> DriverStream:
         options = {"deadline_ms": deadline_ms, "idempotent": idempotent, "on_progress": on_progress}
-        name = self._call("stream", command=command, meaning=_meaning(args, kwargs), **options)
+        if args and hasattr(args[0], "__next__"):
+            name = self._call("stream_with_input", command=command, values=args[0], **options)
+        else:
+            name = self._call("stream", command=command, meaning=_meaning(args, kwargs), **options)
         return DriverStream(self._driver, name, timeout_ms)
 
-    def _feed(self, command: str, values: Iterator[Any], more: Sequence[Any], options: Dict[str, Any]) -> Any:
-        arguments = [json.dumps(meaning_of(value)) for value in more]
-        push = self._call("open", command=command, arguments=arguments, **options)
+    def _call_with_input(
+        self, command: str, name: str, values: Iterator[Any], options: Dict[str, Any]
+    ) -> Any:
         try:
-            for value in values:
-                if not self._driver.call("push", push=push, meaning=json.dumps(meaning_of(value))):
-                    break
-            return _value(self._driver.call("finish", push=push))
+            return _value(self._call("call_with_input", command=command, name=name, values=values, **options))
         finally:
-            self._driver.call("drop_push", push=push)
+            getattr(values, "close", lambda: None)()
 
     def expose(self, name: str, function: Optional[Callable[..., Any]]) -> None:
         """The function has at most two arguments, by place."""

@@ -9,8 +9,6 @@ from hosts import HOSTS
 from tech_renaissance import CallCancelled, Progress
 
 all_hosts = pytest.mark.parametrize("host", [*HOSTS, "asyncio"], indirect=True)
-# The others are of Python alone, or have counterparts in tests/cpp/guest_talks.cpp.
-python_hosts = pytest.mark.parametrize("host", ["python", "asyncio"], indirect=True)
 
 Start = Callable[..., Any]
 WORKER = "talkers.py"
@@ -37,7 +35,7 @@ def test_the_first_and_the_last_progress_are_told(start: Start, host: str) -> No
     assert 30 == told[-1].done
 
 
-@python_hosts
+@all_hosts
 def test_what_on_progress_raises_ends_the_call(start: Start) -> None:
     """And is the caller's; the session goes on."""
     session = start(WORKER)

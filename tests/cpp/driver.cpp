@@ -30,10 +30,12 @@
 // `call` has its arguments, and gives its result, as the text of a meaning (value_meanings.h); with "type" it is asked
 // for as that type of C++. `submit` and `stream` answer the name of a future or a stream that stays here, see on_kept.
 //
-// A call with "on_progress" tells of it by lines {"progress": its id, "value": {"done", "total", "message"}}. `expose`
-// gives handlers a function "name" of "arity" arguments, which asks who drives this program, by a line {"ask",
-// "session", "name", "arguments"}; the answer is an `answer` with "ask", and "meaning" or "raises". `open` answers the
-// name of an input, which is the command's first argument; "arguments" are the others.
+// What runs in who drives this program is asked for by a line with "ask", a number, and is waited for; the answer is an
+// `answer` with "ask", and "meaning" or "raises". A call with "on_progress" asks so for {"told": its id, "value":
+// {"done", "total", "message"}}. `expose` gives handlers a function "name" of "arity" arguments, which asks for
+// {"session", "name", "arguments"}. `call_with_input` and `stream_with_input` ask for the next value by {"fed": their
+// id}; the answer is a list of it, empty at the end. A call with "within", the number of what is asked, is made in the
+// thread that waits for that.
 //
 // Only this program: `empty` and `keep` (a fetch_tensor) leave a tensor here and answer its name; `read`, `write`,
 // `release` and `send_tensor` take it as "kept".
@@ -260,7 +262,8 @@ const std::map<std::string, Call> calls = {
     {"call", call([](Session& s, const Args& a) { return call_with_values(s, a); })},
     {"submit", call([](Session& s, const Args& a) { return submit(s, a); })},
     {"stream", call([](Session& s, const Args& a) { return begin_stream(s, a); })},
-    {"open", call([](Session& s, const Args& a) { return open_input(s, a); })},
+    {"call_with_input", call([](Session& s, const Args& a) { return call_with_input(s, a); })},
+    {"stream_with_input", call([](Session& s, const Args& a) { return stream_with_input(s, a); })},
     {"expose", call([](Session& s, const Args& a) { expose(s, a); })},
     {"converse", call([](Session& s, const Args& a) { return converse(s, a); })},
     {"unexpose", call([](Session& s, const Args& a) { s.unexpose(a.text("name")); })},
@@ -333,9 +336,15 @@ public:
         block_alarms();
         functions.write_to([this](const Object& line) { answers_.write(line); });
         for (std::string line; std::getline(std::cin, line);) {
+            const Value value = tr::detail::json::parse(line);
+            const Arguments request(*value.get_if<Object>());
+            if (request.has("within")) {
+                functions.run_within(request.number("within"), [this, request] { answer(request); });
+                continue;
+            }
             const std::lock_guard<std::mutex> lock(mutex_);
             ++serving_;
-            std::thread([this, line] { serve(line); }).detach();
+            std::thread([this, request] { serve(request); }).detach();
         }
         std::unique_lock<std::mutex> lock(mutex_);
         idle_.wait(lock, [this] { return serving_ == 0; });
@@ -343,10 +352,15 @@ public:
     }
 
 private:
-    void serve(const std::string& line) {
+    void serve(const Arguments& request) {
         unblock_alarms();
-        const Value request = tr::detail::json::parse(line);
-        const Arguments arguments(*request.get_if<Object>());
+        answer(request);
+        const std::lock_guard<std::mutex> lock(mutex_);
+        --serving_;
+        idle_.notify_all();
+    }
+
+    void answer(const Arguments& arguments) {
         Object answer{{"id", arguments.number("id")}};
         try {
             answer.set("value", call(arguments));
@@ -354,9 +368,6 @@ private:
             answer.set("error", describe(error));
         }
         answers_.write(answer);
-        const std::lock_guard<std::mutex> lock(mutex_);
-        --serving_;
-        idle_.notify_all();
     }
 
     Value call(const Arguments& arguments) {
@@ -368,9 +379,6 @@ private:
         if (op == "write") return write_kept(arguments), Value();
         if (op == "release") return kept.release(arguments.text("kept")), Value();
         if (op == "answer") return functions.answer(arguments), Value();
-        if (op == "push") return push(arguments);
-        if (op == "finish") return finish(arguments);
-        if (op == "drop_push") return pushes.drop(arguments.text("push")), Value();
         const auto kept_one = on_kept.find(op);
         if (kept_one != on_kept.end()) return kept_one->second(arguments);
         const std::string handle = arguments.text("session");

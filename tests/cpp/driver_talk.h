@@ -10,8 +10,6 @@
 #include "tech_renaissance.h"
 #include "value_meanings.h"
 
-inline Kept<tr::Push<tr::Value>> pushes;
-
 // Exposes a function of the program that drives this one.
 inline void expose(tr::PythonSession& session, const Arguments& a) {
     const std::string name = a.text("name");
@@ -27,23 +25,22 @@ inline void expose(tr::PythonSession& session, const Arguments& a) {
     }
 }
 
-// The input is the first argument.
-inline std::string open_input(tr::PythonSession& session, const Arguments& a) {
+// A call whose input comes first, or by name; behind it there may be an argument `most`.
+inline std::string call_with_input(tr::PythonSession& session, const Arguments& a) {
     const std::string command = a.text("command");
-    std::vector<tr::Value> more;
-    for (const std::string& meaning : a.texts("arguments"))
-        more.push_back(meanings::value_of(meanings::parse(meaning)));
+    const std::string name = a.text("name");
+    const tr::InputSource values = functions.input_of(a);
     const tr::CallOptions options = read_call_options(a);
     const tr::ProgressCallback told = functions.on_progress(a);
-    if (more.empty()) return pushes.add(session.open(command, tr::input, options, told));
-    if (more.size() == 1) return pushes.add(session.open(command, tr::input, more[0], options, told));
-    return pushes.add(session.open(command, tr::input, more[0], more[1], options, told));
+    const auto call = [&](const auto&... arguments) {
+        return meanings::write(meanings::meaning_of(session.call(command, arguments..., options, told)));
+    };
+    if (!name.empty()) return call(tr::kw(name.c_str(), values));
+    if (a.has("most")) return call(values, tr::kw("most", a.number("most")));
+    return call(values);
 }
 
-inline bool push(const Arguments& a) {
-    return pushes.get(a.text("push"))->push(meanings::value_of(meanings::parse(a.text("meaning"))));
-}
-
-inline std::string finish(const Arguments& a) {
-    return meanings::write(meanings::meaning_of(pushes.get(a.text("push"))->finish()));
+inline std::string stream_with_input(tr::PythonSession& session, const Arguments& a) {
+    return streams.add(session.stream<tr::Value, tr::Value>(a.text("command"), functions.input_of(a),
+                                                            read_call_options(a), functions.on_progress(a)));
 }

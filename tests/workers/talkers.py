@@ -100,6 +100,10 @@ class Talkers(TechRenaissanceServer):
             pass_gate(gate)
 
     @command
+    def pid(self) -> int:
+        return os.getpid()
+
+    @command
     def die(self) -> None:
         os._exit(3)
 

@@ -22,16 +22,6 @@ class Talks(TechRenaissanceServer):
         return epochs
 
     @command
-    def losses(self, epochs: int) -> Iterator[int]:
-        """One after another."""
-        for epoch in range(epochs):
-            self.progress(epoch + 1)
-            if self.stopping:
-                return epoch
-            yield epoch
-        return epochs
-
-    @command
     def ask(self, name: str, args: List[Any]) -> Any:
         """What the host's function returns, or what it raises."""
         try:
@@ -43,12 +33,6 @@ class Talks(TechRenaissanceServer):
     def ask_often(self, name: str, n: int) -> int:
         """The sum of what the host's function returns."""
         return sum(getattr(self.host, name)(number) for number in range(n))
-
-    @command
-    def count_asked(self, name: str, n: int) -> Iterator[Any]:
-        """What the host's function returns, one after another."""
-        for number in range(n):
-            yield getattr(self.host, name)(number)
 
     @command
     def ask_and_die(self, name: str) -> None:

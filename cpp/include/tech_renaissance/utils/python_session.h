@@ -256,7 +256,7 @@ public:
     // return prices.at(item); }). Its arguments and its result are values; void is null, and std::optional arguments
     // may be left out. It is called in the thread that waits for the handler's call, or dispatches, without any lock.
     // What it throws is a CommandError in the handler. If the command is not async, nothing else can be waited for in
-    // this session meanwhile (LocalProtocolError "would_wait_for_itself"). LocalProtocolError "bad_name" for a name
+    // this session meanwhile (LocalProtocolError "would_wait_for_itself"). LocalProtocolError "bad_message" for a name
     // that is not one word, or begins with "_".
     template <class Function>
     void expose(const std::string& name, Function function) {

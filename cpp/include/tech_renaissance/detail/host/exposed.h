@@ -10,8 +10,10 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "tech_renaissance/body.h"
+#include "tech_renaissance/detail/base/near_names.h"
 #include "tech_renaissance/detail/base/utf8.h"
 #include "tech_renaissance/detail/base/wrong_arguments.h"
 #include "tech_renaissance/detail/host/callback.h"
@@ -100,11 +102,9 @@ public:
 private:
     // REQUIRES: the lock.
     Failure unknown(const std::string& name) const {
-        std::string text = "the host exposes no function '" + name + "'";
-        std::string names;
-        for (const auto& [known, function] : functions_) names += (names.empty() ? "" : ", ") + known;
-        if (!names.empty()) text += "; it exposes " + names;
-        return {"unknown_command", text, "", ""};
+        std::vector<std::string> names;
+        for (const auto& [known, function] : functions_) names.push_back(known);
+        return {"unknown_command", "the host exposes no function '" + name + "'" + did_you_mean(name, names), "", ""};
     }
 
     mutable std::mutex mutex_;

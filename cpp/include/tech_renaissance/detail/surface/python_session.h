@@ -352,13 +352,8 @@ TR_INLINE bool PythonSession::flush(std::uint32_t timeout_ms) const {
 // ----------------------------------------------------------------- callbacks
 
 TR_INLINE void PythonSession::set_exposed(const std::string& name, detail::ExposedFunction function) {
-    if (name.empty() || name[0] == '_' || name.find_first_of(detail::white_space) != std::string::npos ||
-        detail::utf8::find_invalid(name) != std::string::npos) {
-        throw LocalProtocolError("bad_name",
-                                 "a function is exposed under a name of one word that does not begin with "
-                                 "'_', not '" +
-                                     name + "'");
-    }
+    detail::check_command(name);
+    if (name[0] == '_') throw LocalProtocolError("bad_message", "names that begin with _ are reserved: '" + name + "'");
     impl_->caller.exposed()->set(name, std::move(function));
 }
 
