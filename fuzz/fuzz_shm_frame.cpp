@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "tech_renaissance/detail/transport/shm/call_frame.h"
 #include "tech_renaissance/detail/transport/shm/frame.h"
 
 namespace {
@@ -38,5 +39,17 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t nbyt
         require(response.command.size() + response.result.size() + response.message.size() <= frame.size());
         require(!response.error || !response.error->code.empty());
     });
+    check([&] {
+        const auto [id, progress] = shm::decode_progress(frame);
+        require(!id || *id > 0);
+        require(progress.message.size() <= frame.size());
+    });
+    check([&] {
+        const shm::AskFrame ask = shm::decode_ask(frame);
+        require(!ask.name.empty() && ask.name.size() + ask.parameters.size() <= frame.size());
+        require(ask.attachments.size() * shm::attachment_nbytes <= frame.size());
+    });
+    check([&] { shm::decode_input_credit(frame); });
+    check([&] { shm::decode_ready(frame); });
     return 0;
 }

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <functional>
 #include <limits>
 #include <map>
 #include <optional>
@@ -13,6 +14,8 @@
 #include <variant>
 #include <vector>
 
+#include "tech_renaissance/detail/base/wrong_arguments.h"
+#include "tech_renaissance/exposed.h"
 #include "tech_renaissance/value.h"
 
 namespace {
@@ -67,6 +70,18 @@ void check_typed(const Body& body) {
     }
 }
 
+// As the arguments of a function that a handler asks for.
+void check_exposed(const Body& body) {
+    static const detail::ExposedFunction function = detail::exposed_function(
+        std::function([](const Value& one, const std::optional<int>&, const std::optional<Record>&) { return one; }));
+    try {
+        decode_result<Value>(function(body).value);
+    } catch (const RemoteProtocolError&) {
+    } catch (const detail::WrongArguments& error) {
+        require(error.what()[0] != 0);
+    }
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t nbytes) {
@@ -77,6 +92,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t nbyt
     for (unsigned i = 0; i < choice / 8 % 4; ++i) body.attachments.push_back(attachment((choice + i) % 4));
     check_value(body);
     check_call(body);
+    check_exposed(body);
     check_typed<Record>(body);
     check_typed<std::vector<Record>>(body);
     check_typed<std::tuple<int, std::string, bool>>(body);

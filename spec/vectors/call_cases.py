@@ -26,6 +26,19 @@ def ask(command: str, parameters: str = "", **others: Any) -> Dict[str, Any]:
     }
 
 
+def answer(result: str = "", **others: Any) -> Dict[str, Any]:
+    """The meaning of an Answer."""
+    return {
+        "id": 1,
+        "result": result,
+        "form": 0,
+        "attachments": [],
+        "message": "",
+        "error": None,
+        **others,
+    }
+
+
 VALID: List[Case] = [
     ("progress", '{"id":1,"done":0.5,"total":2,"message":"caf\u00e9"}', progress(0.5, 2.0, "caf\u00e9")),
     ("progress", '{"id":9223372036854775807,"done":-1e300}', progress(-1e300, id=2**63 - 1)),
@@ -41,6 +54,22 @@ VALID: List[Case] = [
         "ask",
         '{"id":1,"command":"add","form":1,"attachments":[{"kind":0,"name":"_ask_0"},{"kind":1,"name":"_ask_1"}],"waiting":1}',
         ask("add", form=1, attachments=[[0, "_ask_0"], [1, "_ask_1"]]),
+    ),
+    ("answer", '{"id":1,"result":"caf\u00e9"}', answer("caf\u00e9")),
+    ("answer", '{"result":"","message":"","id":1,"tensors":[],"form":1}', answer(form=1)),
+    (
+        "answer",
+        '{"result":"[{\\"$\\":0},{\\"$\\":1}]","message":"","id":9223372036854775807,"tensors":["_answer_0","_answer_1"],"form":2,"kinds":[0,1]}',
+        answer('[{"$":0},{"$":1}]', id=2**63 - 1, form=2, attachments=[[0, "_answer_0"], [1, "_answer_1"]]),
+    ),
+    (
+        "answer",
+        '{"result":"error","message":"no","id":1,"tensors":[],"error":{"code":"command_failed","type":"ValueError","message":"no","traceback":"line 1"}}',
+        answer(
+            "error",
+            message="no",
+            error={"code": "command_failed", "type": "ValueError", "message": "no", "traceback": "line 1"},
+        ),
     ),
 ]
 
@@ -62,6 +91,12 @@ INVALID: Dict[str, Case] = {
         '{"id":1,"command":"f","attachments":[{"kind":9,"name":"a"}]}',
         "bad_frame",
     ),
+    "answer-cut": ("answer", '{"id":1,"result":', "bad_json"),
+    "answer-without-result": ("answer", '{"id":1}', "bad_frame"),
+    "answer-result-is-a-number": ("answer", '{"id":1,"result":5}', "bad_frame"),
+    "answer-of-no-form": ("answer", '{"id":1,"result":"","form":3}', "bad_frame"),
+    "answer-attachment-elsewhere": ("answer", '{"id":1,"result":"","tensors":["../a"]}', "bad_frame"),
+    "answer-error-without-code": ("answer", '{"id":1,"result":"error","error":{}}', "bad_frame"),
     "ask-attachment-elsewhere": (
         "ask",
         '{"id":1,"command":"f","attachments":[{"kind":0,"name":"../a"}]}',

@@ -98,7 +98,22 @@ json::Object meaning_of_ask(const std::string& bytes) {
                         {"waiting", ask.waiting}};
 }
 
+// What this host writes as an Answer of a meaning.
+std::string answer_text(const std::string& meaning) {
+    const json::Value value = json::parse(meaning);
+    const json::Object& object = as_object(value, "a meaning");
+    std::vector<NamedAttachment> attachments;
+    for (const json::Value& one : *find_member(object, "attachments")->get_if<json::Array>()) {
+        const json::Array& named = *one.get_if<json::Array>();
+        const std::int64_t kind = named[0].get_if<json::Number>()->as_int64().value();
+        attachments.push_back({static_cast<AttachmentKind>(kind), *named[1].get_if<std::string>()});
+    }
+    return encode_answer_text(*decode_positive(object, "id"), decode_form(object), required_string(object, "result"),
+                              decode_failure(object), attachments);
+}
+
 json::Object answer(const std::string& kind, const std::string& bytes) {
+    if (kind == "answer to write") return json::Object{{"encoded", to_hex(answer_text(bytes))}};
     if (kind == "name") return answer_name(bytes);
     if (kind == "progress") return json::Object{{"meaning", meaning_of_progress(bytes)}};
     if (kind == "ask") return json::Object{{"meaning", meaning_of_ask(bytes)}};

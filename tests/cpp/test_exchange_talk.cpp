@@ -13,6 +13,7 @@
 #include "exchange_fixture.h"
 #include "tech_renaissance/detail/host/attend.h"
 #include "tech_renaissance/exposed.h"
+#include "tech_renaissance/input.h"
 #include "tech_renaissance/keyword.h"
 #include "tech_renaissance/value.h"
 
@@ -25,6 +26,7 @@ using tr::Progress;
 using tr::RemoteProtocolError;
 using tr::detail::Answer;
 using tr::detail::Ask;
+using tr::detail::Call;
 using tr::detail::CallPtr;
 using tr::detail::Exposed;
 using tr::detail::exposed_function;
@@ -58,6 +60,9 @@ struct TalkFixture : ReadyFixture {
         exchange.send_answer(answer);
     }
     void give_up(const CallPtr& call, const std::exception_ptr& error) { exchange.give_up(call, error); }
+    bool has_coroutines() const { return exchange.has_coroutines(); }
+    InputItem place_item(const Call& call, const Body& value) { return {*call.request.id, value.form, value.text}; }
+    bool send_item(const CallPtr& call, const InputItem& item) { return exchange.send_item(call, item); }
 
     Exposed exposed;
 };
@@ -76,12 +81,16 @@ bool push(TalkFixture& f, const CallPtr& call, const std::string& text) {
 }
 
 // What a function gives for arguments: the text of its result, or the code of its failure.
-template <class Function, class... Arguments>
-std::string called(Function function, const Arguments&... arguments) {
+template <class Function>
+std::string called_with(Function function, Body arguments) {
     Exposed exposed;
     exposed.set("f", exposed_function(std::function(std::move(function))));
-    const Outcome outcome = exposed.run({1, "f", tr::encode_call(arguments...)}, nullptr);
+    const Outcome outcome = exposed.run({1, "f", std::move(arguments)}, nullptr);
     return outcome.failure ? outcome.failure->code + ": " + outcome.failure->message : outcome.result.value.text;
+}
+template <class Function, class... Arguments>
+std::string called(Function function, const Arguments&... arguments) {
+    return called_with(std::move(function), tr::encode_call(arguments...));
 }
 
 }  // namespace
@@ -228,6 +237,11 @@ TEST("a function gets its arguments by their types, and says what does not fit")
     CHECK_EQ("wrong_arguments: f: argument 2:", called(add, 1, "b").substr(0, 31));
     CHECK_EQ("wrong_arguments: f: a C++ function", called(add, 1, 2, tr::kw("c", 3)).substr(0, 34));
     CHECK_EQ("command_failed: no", called([] { throw std::runtime_error("no"); }));
+    for (const char* text : {"{}", "[]", "[1]", "[[1,2],{},3]", "[[1,2],[]]", "[[1,2]", "[[1,{\"$\":0}]]", "7"}) {
+        const Body body{Body::Form::Json, text, {}};
+        const std::string code = called_with(add, body);
+        CHECK(code.substr(0, 13) == "bad_value: f:" || code.substr(0, 12) == "bad_json: f:");
+    }
     CHECK_EQ("command_failed: \xc3\xa9?", called([] { throw std::runtime_error("\xc3\xa9\xff"); }));
     CHECK_EQ("command_failed: something was thrown that is not a std::exception", called([] { throw 42; }));
 }
@@ -250,6 +264,27 @@ TEST("an input is sent as the worker takes it, and ends once") {
     f.transport.say_reply(1, "done");
     CHECK_EQ("done", f.result(call));
     CHECK(!push(f, call, "x"));
+}
+
+TEST("an input that comes from the program is sent by the thread that waits, up to its end or what is thrown there") {
+    TalkFixture f;
+    f.transport.set_room(100);
+    const CallPtr call = with_input(f, 1);
+    int next = 0;
+    call->source = tr::input_from([&] { return next < 3 ? std::optional(next++) : std::nullopt; }).next;
+    while (call->feed->has_credit()) CHECK(f.attend(call) == nullptr);
+    CHECK_EQ(3, next);
+    const CallPtr other = with_input(f, 2);
+    other->source = tr::input_from([]() -> std::optional<int> { throw 42; }).next;
+    CHECK(f.attend(other) != nullptr);
+    CHECK(other->done());
+    const CallPtr itself = with_input(f, 3);
+    itself->source = tr::input_from([&]() -> std::optional<int> {
+                         tr::detail::Callback::check_may_wait(&f.exposed);
+                         return 1;
+                     }).next;
+    CHECK(f.attend(itself) != nullptr);
+    CHECK_THROWS(LocalProtocolError, "would_wait_for_itself", itself->take());
 }
 
 TEST("a stop ends a call that has not begun, and leaves one in work to its handler") {

@@ -33,7 +33,7 @@ public:
             try {
                 return Codec<T>::get(decoder_);
             } catch (const std::exception& error) {
-                refuse(error.what());
+                refuse(error);
             }
         }
         if constexpr (IsOptional<T>::value) return std::nullopt;
@@ -45,8 +45,11 @@ public:
 private:
     // False if there are no more, and there need not be.
     bool begin_next(bool is_optional);
-    [[noreturn]] void refuse(const std::string& problem) const;
+    [[noreturn]] void refuse(const std::exception& problem) const;
     [[noreturn]] void throw_missing() const;
+
+    template <class Read>
+    static auto reading(Read read);
 
     ExpandedBody expanded_;
     Decoder decoder_;

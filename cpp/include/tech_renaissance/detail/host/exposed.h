@@ -71,7 +71,7 @@ public:
 
     // Runs the function that a handler asks for, without any lock. Throws nothing that the function throws.
     Outcome run(const Ask& ask, const void* session) const {
-        if (ask.error) return {{}, failure_of(ask.error)};
+        if (ask.error) return {{}, unreadable(ask.error)};
         ExposedFunction function;
         {
             const std::lock_guard<std::mutex> lock(mutex_);
@@ -83,7 +83,7 @@ public:
         try {
             return {function(ask.arguments)};
         } catch (const WrongArguments& error) {
-            return {{}, Failure{"wrong_arguments", ask.name + ": " + error.what(), "", ""}};
+            return {{}, Failure{error.code, as_utf8(ask.name + ": " + error.what()), "", ""}};
         } catch (...) {
             return {{}, failure_of(std::current_exception())};
         }
@@ -100,6 +100,15 @@ public:
     }
 
 private:
+    // An Ask that could not be read.
+    static Failure unreadable(const std::exception_ptr& thrown) {
+        try {
+            std::rethrow_exception(thrown);
+        } catch (const TRException& error) {
+            return {error.code(), as_utf8(error.what()), "", ""};
+        }
+    }
+
     // REQUIRES: the lock.
     Failure unknown(const std::string& name) const {
         std::vector<std::string> names;

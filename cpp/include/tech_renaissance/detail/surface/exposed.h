@@ -11,17 +11,31 @@
 
 namespace tr::detail {
 
+// What breaks a rule of values is told as such.
+template <class Read>
+auto ArgumentReader::reading(Read read) {
+    try {
+        return read();
+    } catch (const RemoteProtocolError& error) {
+        throw WrongArguments(error.what(), error.code());
+    } catch (const CommandError& error) {  // it is not what a call looks like
+        throw WrongArguments(error.what(), "bad_value");
+    }
+}
+
 TR_INLINE ArgumentReader::ArgumentReader(const Body& body, std::size_t count)
-    : expanded_(body, Body::Role::Call),
+    : expanded_(reading([&] { return ExpandedBody(body, Body::Role::Call); })),
       decoder_(expanded_.json, *expanded_.attachments, Body::Role::Call),
       count_(count) {
-    decoder_.begin_list();
-    decoder_.next_element();
-    decoder_.begin_list();
+    reading([&] {
+        decoder_.begin_list();
+        if (!decoder_.next_element()) throw RemoteProtocolError("bad_value", "a call without a list of arguments");
+        decoder_.begin_list();
+    });
 }
 
 TR_INLINE bool ArgumentReader::begin_next(bool is_optional) {
-    if (!is_over_) is_over_ = !decoder_.next_element();
+    if (!is_over_) is_over_ = !reading([&] { return decoder_.next_element(); });
     if (is_over_ && !is_optional) throw_missing();
     if (!is_over_) ++read_;
     return !is_over_;
@@ -31,18 +45,25 @@ TR_INLINE void ArgumentReader::throw_missing() const {
     throw WrongArguments("it takes " + std::to_string(count_) + " arguments, not " + std::to_string(read_));
 }
 
-TR_INLINE void ArgumentReader::refuse(const std::string& problem) const {
-    throw WrongArguments("argument " + std::to_string(read_) + ": " + problem);
+TR_INLINE void ArgumentReader::refuse(const std::exception& problem) const {
+    const std::string text = "argument " + std::to_string(read_) + ": " + problem.what();
+    if (const auto* broken_rule = dynamic_cast<const RemoteProtocolError*>(&problem))
+        throw WrongArguments(text, broken_rule->code());
+    throw WrongArguments(text);
 }
 
 TR_INLINE void ArgumentReader::finish() {
-    if (!is_over_ && decoder_.next_element())
-        throw WrongArguments("it takes no more than " + std::to_string(count_) + " arguments");
-    if (!decoder_.next_element()) return;
-    std::string name;
-    decoder_.begin_dict();
-    if (decoder_.next_key(name))
-        throw WrongArguments("a C++ function takes arguments by place alone, not '" + name + "' by name");
+    reading([&] {
+        if (!is_over_ && decoder_.next_element())
+            throw WrongArguments("it takes no more than " + std::to_string(count_) + " arguments");
+        if (!decoder_.next_element()) return decoder_.finish();
+        std::string name;
+        decoder_.begin_dict();
+        if (decoder_.next_key(name))
+            throw WrongArguments("a C++ function takes arguments by place alone, not '" + name + "' by name");
+        if (decoder_.next_element()) throw RemoteProtocolError("bad_value", "a call is two lists at most");
+        decoder_.finish();
+    });
 }
 
 }  // namespace tr::detail
