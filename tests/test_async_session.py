@@ -59,7 +59,7 @@ def test_calls_are_awaited_without_threads() -> None:
     async def test(session: AsyncSession) -> None:
         assert 0 == await session.call("same", 0)  # the worker is ready
         before = set(threading.enumerate())
-        for count in (1, 10, 400):
+        for count in (1, 10, 100):
             calls = [session.call("same", [number]) for number in range(count)]
             assert [[number] for number in range(count)] == await asyncio.gather(*calls)
             futures = [session.submit("same", number) for number in range(count)]
