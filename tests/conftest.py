@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Optional
 
+import hypothesis
 import pytest
 
 # Tests and fixtures share modules that lie beside them; pytest's importlib mode does not make them importable.
@@ -23,6 +24,12 @@ from watchdog import Watchdog
 from tech_renaissance import PythonSession
 
 WORKER_PYTHON = os.environ.get("TR_TEST_WORKER_PYTHON") or sys.executable
+
+# No test has an upper bound on its time; the watchdog catches hangs.
+hypothesis.settings.register_profile(
+    "slow", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("slow")
 
 # Workers run in other directories.
 if os.environ.get("PYTHONPATH"):

@@ -80,7 +80,7 @@ class Model:
             self.give_back(place)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(STEPS)
 def test_no_memory_is_given_out_twice(steps: List[Tuple[str, int]]) -> None:
     """Whatever is allocated, lent, released and returned in whatever order, live blocks never overlap, and the books add up."""

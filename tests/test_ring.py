@@ -39,7 +39,7 @@ def frame(number: int, nbytes: int) -> bytes:
     )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.one_of(st.integers(2, 8192), st.just(0)), max_size=400))
 def test_frames_come_out_as_they_went_in(steps: List[int]) -> None:
     """A step of n writes a frame of 8 n bytes if there is room, a step of 0 reads one: the ring does what a queue does."""

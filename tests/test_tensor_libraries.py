@@ -408,7 +408,7 @@ def test_tensor_on_another_device_is_moved(torch: Any, monkeypatch: pytest.Monke
 
 @needs_torch
 @given(data=st.data())
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_any_torch_view_round_trips(data: st.DataObject) -> None:
     """Any dtype, permutation and slice comes back equal, and a copy of it encodes to the same bytes."""
     torch = pytest.importorskip("torch")

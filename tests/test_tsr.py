@@ -81,7 +81,6 @@ def test_writer_refuses_what_the_reader_would() -> None:
 
 
 @given(st.data())
-@settings(deadline=None)
 def test_any_array_round_trips(data: st.DataObject) -> None:
     """Any dtype, shape, strides and byte order come back with the same elements, from bytes and from a buffer."""
     dtype = data.draw(st.sampled_from(NUMPY_DTYPES))
@@ -193,7 +192,7 @@ _edits = st.lists(st.tuples(st.integers(0, 200), st.binary(min_size=1, max_size=
 
 
 @given(st.sampled_from([tsr.encode(EXAMPLE), tsr.encode(np.arange(9, dtype=np.int64))]), _edits, st.binary())
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 def test_corrupt_bytes_are_refused_or_read(data: bytes, edits: List[Tuple[int, bytes]], tail: bytes) -> None:
     """Whatever is overwritten or appended, the answer is a FormatError or a tensor of exactly those bytes."""
     corrupt = bytearray(data + tail)
@@ -208,7 +207,6 @@ def test_corrupt_bytes_are_refused_or_read(data: bytes, edits: List[Tuple[int, b
 
 
 @given(st.binary(max_size=300))
-@settings(deadline=None)
 def test_random_bytes_are_refused(data: bytes) -> None:
     """Bytes without the magic are never a tensor."""
     assert _code_of(lambda: tsr.decode(b"RIFF" + data))[0] in ("short_header", "bad_magic")

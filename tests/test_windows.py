@@ -208,7 +208,7 @@ def test_who_holds_the_output_of_a_dead_process_does_not_delay_its_end() -> None
     process.close()
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.lists(st.text(st.sampled_from(" \t\"\\'ab^&%\u00e9\u6c49\U0001f600"), max_size=12), max_size=40))
 def test_arguments_arrive_as_they_are(tmp_path_factory: pytest.TempPathFactory, arguments: List[str]) -> None:
     """Whatever is in them: quotation marks, backslashes before them, spaces, nothing."""
