@@ -29,7 +29,15 @@ from tech_renaissance._protocol.frame import (
     Request,
     Response,
 )
-from tech_renaissance._transport.transport import HostTransport, Items, Offer, Taken, Unreadable
+from tech_renaissance._transport.transport import (
+    Answers,
+    HostTransport,
+    Items,
+    Offer,
+    Several,
+    Taken,
+    Unreadable,
+)
 
 if TYPE_CHECKING:
     from tech_renaissance._protocol.body import ReadBody
@@ -45,7 +53,7 @@ _UNDER_WAY = ("queued", "sent", "asking", "given up")
 
 
 class Script(HostTransport):
-    """A worker that says what it is told to, and notes what it is sent. ``gathers``: whether items that have come together are taken as one."""
+    """A worker that says what it is told to, and notes what it is sent. ``gathers``: whether items, or responses, that have come together are taken as one."""
 
     def __init__(self, *, gathers: bool) -> None:
         self._gathers = gathers
@@ -75,16 +83,21 @@ class Script(HostTransport):
             raise self._taken
         return self._taken
 
-    def receive_some(self, timeout_s: float, *, looks: bool) -> Union[Frame, Items, None]:
-        if not (self._gathers and self.says and isinstance(self.says[0], Item)):
+    def receive_some(self, timeout_s: float, *, looks: bool) -> Union[Frame, Several, None]:
+        first = self.says[0] if self.says and self._gathers else None
+        if not _is_plain(first):
             return self.receive(timeout_s)
-        first = self.says.popleft()
-        bodies: List[ReadBody] = [(first.form, first.result, first.attachments)]
-        while self.says and isinstance(self.says[0], Item) and self.says[0].id == first.id:
-            item = self.says.popleft()
-            bodies.append((item.form, item.result, item.attachments))
-        self._taken = items = Items(first.id, bodies)
-        return items
+        numbers: List[Optional[int]] = []
+        bodies: List[ReadBody] = []
+        while self.says and _is_plain(self.says[0]) and type(self.says[0]) is type(first):
+            if isinstance(first, Item) and self.says[0].id != first.id:
+                break
+            frame = self.says.popleft()
+            numbers.append(frame.id)
+            bodies.append((frame.form, frame.result, ()))
+        several = Items(first.id, bodies) if isinstance(first, Item) else Answers(numbers, bodies)
+        self._taken = several
+        return several
 
     @property
     def taken(self) -> Taken:
@@ -114,6 +127,10 @@ class Script(HostTransport):
 
     def place(self, attachment: Any) -> Any:
         raise NotImplementedError
+
+
+def _is_plain(frame: Any) -> bool:
+    return isinstance(frame, (Item, Response)) and not frame.error
 
 
 def _note_of(frame: Frame) -> Any:

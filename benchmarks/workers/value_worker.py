@@ -1,6 +1,7 @@
 """The worker of the calls that carry values, beside the text calls that they are measured against."""
 
 import sys
+import time
 from dataclasses import dataclass
 from typing import Dict, Iterator, List, Optional
 
@@ -55,6 +56,11 @@ class ValueServer(TechRenaissanceServer):
     def echo(self, record: Record) -> Record:
         """Both ways."""
         return record
+
+    @command
+    def rest(self, seconds: float) -> None:
+        """Serve nothing for so long."""
+        time.sleep(seconds)
 
     @command
     def count(self, n: int) -> Iterator[int]:

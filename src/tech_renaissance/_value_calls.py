@@ -66,7 +66,7 @@ class ValueCalls(CommandAccess):
         call = self._caller.make_sent_call(command, args, kwargs, deadline_ms, idempotent, on_progress)
         call.stays_in_line = True
         future = Future(self._caller, call)  # first: an interrupt afterwards lets go of the call
-        self._caller.submit(call)
+        self._caller.send(call)
         return future
 
     def stream(

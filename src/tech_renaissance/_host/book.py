@@ -22,10 +22,11 @@ from .._protocol.frame import (
     Request,
     Response,
 )
-from .._transport.transport import BROKEN_RING, FOR_ITEM, HostTransport, Items, Taken, Unreadable
+from .._transport.transport import BROKEN_RING, FOR_ITEM, Answers, HostTransport, Items, Taken, Unreadable
 from .._version import __version__
-from .call import CANCELLED, Call, call_ended, refusal
+from .call import CANCELLED, Call, refusal
 from .call_queue import CallQueue
+from .outcome import answer_call, conclude, was_closed, without_credit
 
 OVER = (State.EXITED, State.LOST)
 
@@ -161,9 +162,12 @@ class Book:
             if isinstance(taken, Response):
                 self._begun = taken
                 self._settle(taken, None, again)
-            elif isinstance(taken, Items):
+            elif isinstance(taken, (Items, Answers)):
                 self._begun = taken
-                self._take_items(taken)
+                if isinstance(taken, Items):
+                    self._take_items(taken)
+                else:
+                    self._take_answers(taken)
             elif isinstance(taken, Item):
                 self._take_item(taken, again)
             elif isinstance(taken, (Progress, Ask, Credit)):
@@ -205,18 +209,41 @@ class Book:
         came = items.first + len(items.bodies)
         call.came = min(came, call.granted)
         if came > call.granted:
-            raise _without_credit(call)
+            raise without_credit(call)
         if call.owed >= CREDIT_STEP:  # the items may have been taken since an interruption
             self._owing[call] = None
         if call.watchers:
             call.tell()
+
+    def _take_answers(self, answers: Answers) -> None:
+        """Each step may be repeated after an interruption."""
+        numbers = answers.numbers
+        if answers.count is None:
+            answers.count = self._connection.how_many_may_come(numbers)
+        is_special = self._is_ending or self._switch_output
+        for number, body in zip(numbers[: answers.count], answers.bodies):
+            call = self._calls.get(number)
+            if not (call and call.is_plain) or call.why or call.is_stopping or is_special:
+                self._settle(Response("", body[1], id=number, form=body[0]), None, again=True)
+                continue
+            if call.error is None:
+                call.form, call.result, _ = body
+                if call.watchers:
+                    call.tell()
+            self._calls.pop(number, None)
+        self._connection.came(numbers[: answers.count])
+        self.last_failed = False
+        if self._calls:
+            self._answered_at = time.monotonic()
+        if answers.count < len(numbers):
+            self._connection.received(Response("", id=numbers[answers.count]))  # which may not come
 
     def _take_unread_item(self, item: Item, error: TechRenaissanceError) -> None:
         call = self._streaming(item.id)
         if call is None:
             return
         if call.came >= call.granted:
-            raise _without_credit(call)
+            raise without_credit(call)
         call.fail(error)
         self._transport.give_up(item.id or 0)
 
@@ -310,13 +337,13 @@ class Book:
         if self._switch_output:
             self._switch_output("")
         if call and not call.done:
-            if self.was_asked_to_leave and call.items is not None and not call.why and _was_closed(response):
+            if self.was_asked_to_leave and call.items is not None and not call.why and was_closed(response):
                 text = f"the worker was asked to exit, and closed the stream of {call.request.command!r}"
                 call.fail(SessionClosed("session_closed", text))
             elif call.why or error or call.is_stopping or call.request.deadline_ns is not None:
-                _end(call, response, error)
+                conclude(call, response, error)
             else:
-                _answer(call, response)
+                answer_call(call, response)
         self._calls.pop(response.id, None)
         if self._calls:
             self._answered_at = time.monotonic()
@@ -389,45 +416,6 @@ def _window_of(ready: Ready) -> int:
     """How many requests may be unanswered at once."""
     window = ready.info.get("window", WINDOW)
     return window if isinstance(window, int) and 1 <= window <= WINDOW else WINDOW
-
-
-def _answer(call: Call, response: Response) -> None:
-    call.request.attachments = ()  # nobody will need them again
-    response.command = response.command or call.request.command
-    call.response = response
-    if call.watchers:
-        call.tell()
-
-
-def _end(call: Call, response: Response, error: Optional[RemoteProtocolError]) -> None:
-    if not call.why and call.is_overdue():  # the worker noticed it before we did
-        call.step, call.why = "notice", "deadline"
-    if call.is_stopping and not call.why and _was_refused(response):
-        call.step, call.why = "notice", "cancel"
-    if call.step == "notice" and not error and _was_refused(response):
-        call.step = "queue"
-    if call.why:
-        call.fail(call_ended(call))
-    elif error:
-        call.fail(error)
-    else:
-        _answer(call, response)
-
-
-def _was_refused(response: Response) -> bool:
-    """Whether the worker did not begin the request, because it was over by then."""
-    return response.error is not None and response.error.code == "cancelled" and not response.error.type
-
-
-def _was_closed(response: Response) -> bool:
-    """Whether the worker closed a stream."""
-    error = response.error
-    return error is not None and error.code == "cancelled" and error.type == "GeneratorExit"
-
-
-def _without_credit(call: Call) -> RemoteProtocolError:
-    text = f"the other side sent an item to {call.request.command!r} for which it had no credit"
-    return RemoteProtocolError("bad_state", text)
 
 
 def unreachable(error: OSError) -> WorkerLost:

@@ -1,5 +1,6 @@
 """One request and what became of it, and how its end is reported."""
 
+import functools
 import math
 import time
 from collections import deque
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Callable, Deque, Optional, Protocol, Tupl
 from .._base.errors import CallCancelled, TechRenaissanceError, TimedOut
 from .._base.post_mortem import PostMortem
 from .._protocol.body import TEXT
-from .._protocol.frame import FIRST_CREDIT, Answer, Ask, Failure, Progress, Request, Response
+from .._protocol.frame import FIRST_CREDIT, Answer, Ask, Failure, Posted, Progress, Request, Response
 from .input_source import InputSource
 
 if TYPE_CHECKING:
@@ -36,12 +37,13 @@ class Call:
 
     # The exchange that sent it; None before that, and while moving between workers.
     exchange: Optional[CallWaiter] = None
+    is_plain = False  # whether it is a PlainCall
     is_queued = False  # whether it is in line
     stays_in_line = False  # whether whoever makes it does not wait for room
     is_inherited = False  # whether it is in line for the worker after a dead one
     sent_at = 0.0  # on the monotonic clock
     response: Optional[Response] = None
-    # In place of a response, for the thread that made the call: the text of a plain answer that came on the fast path, and its form.
+    # In place of a response: the text of a plain answer that came on a fast path, and its form.
     result: Optional[str] = None
     form = TEXT
     error: Optional[Exception] = None
@@ -98,7 +100,7 @@ class Call:
     @property
     def done(self) -> bool:
         """Whether there is an answer or an error."""
-        return self.response is not None or self.error is not None
+        return self.result is not None or self.response is not None or self.error is not None
 
     @property
     def taken(self) -> int:
@@ -138,9 +140,30 @@ class Call:
     def take_response(self) -> Response:
         """Return the response of a call that is done, or raise its error."""
         if self.response is None:
-            assert self.error is not None
-            raise self.error
+            if self.error is not None:
+                raise self.error
+            assert self.result is not None
+            self.response = Response(self.request.command, self.result, id=self.request.id, form=self.form)
         return self.response
+
+
+class PlainCall(Call):
+    """One whose arguments have no attachments, and about which nothing is special. It is settled on a fast path, and its request is made when
+    somebody asks for it.
+    """
+
+    is_plain = True
+    stays_in_line = True
+    idempotent = False
+
+    def __init__(self, posted: Posted) -> None:  # pyright: ignore[reportMissingSuperCall]
+        self.posted = posted
+
+    @functools.cached_property
+    def request(self) -> Request:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]
+        """As it was posted."""
+        number, command, parameters, typed, form = self.posted
+        return Request(command, parameters, number, typed=typed, form=form)
 
 
 def not_begun(call: Call, why: str) -> TechRenaissanceError:

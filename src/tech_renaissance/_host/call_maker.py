@@ -11,9 +11,11 @@ from .._protocol.body import Body, Input
 from .._protocol.body_encoder import encode_call
 from .._protocol.frame import Exit, Request
 from .._protocol.user_message import check_command, is_command, parse_message
-from .call import Call
+from .call import Call, PlainCall
 from .input_source import MOST_VALUES, InputSource, Place, at, input_refused, too_many, with_input
 
+# deadline_ms, idempotent, on_progress.
+_NOTHING_SPECIAL = (None, False, None)
 # What this many names have taught us is forgotten, in case a program makes new ones all the time.
 _MOST_KNOWN = 4096
 
@@ -110,10 +112,20 @@ class CallMaker:
     ) -> Call:
         """The same for a call that nobody need wait for, so that it can have no input."""
         try:
-            return self.make_typed_call(command, args, kwargs, *options)
+            body = encode_call(args, kwargs)
         except LocalProtocolError as error:
             if input_refused(error, args, kwargs) is None:
                 raise
+        else:
+            form, text, attachments = body
+            if (
+                options == _NOTHING_SPECIAL
+                and not attachments
+                and type(command) is str
+                and command in self._known_commands
+            ):
+                return PlainCall((next(self._ids), command, text, True, form))
+            return self.make_encoded_call(command, body, *options)
         raise LocalProtocolError(
             "bad_value",
             "an iterator is the input of a call that is waited for: use call or stream, or send a list",

@@ -15,7 +15,7 @@ from .._protocol.frame import CREDIT_STEP, FIRST_CREDIT, Response
 from .._system.lazy_thread import LazyThread
 from .answer import text_of, value_of
 from .attendant import Attendant, shown
-from .call import Call, CallWaiter, not_begun, with_stacks
+from .call import Call, CallWaiter, PlainCall, not_begun, with_stacks
 from .call_maker import CallMaker, OnProgress
 from .deadline_watch import DeadlineWatch
 from .end_call import end_call
@@ -143,6 +143,18 @@ class Caller(CallMaker):
         return worker.exchange.is_serving and not (
             self.supervisor and self.supervisor.is_coming_after(worker)
         )
+
+    def send(self, call: Call) -> None:
+        """Hand a call that stays in line to a worker, once it is ready. Raises what ``submit`` raises."""
+        worker = self._life.worker
+        if isinstance(call, PlainCall) and worker and self._has_fast_path:
+            try:
+                if worker.exchange.send_plain(call):
+                    return
+            except BaseException:
+                call.abandoned = True
+                raise
+        self.submit(call)
 
     def try_submit(self, call: Call) -> bool:
         """Hand a call that stays in line to a worker that serves. Does not wait; False if a worker is on its way, or has ended."""

@@ -74,7 +74,7 @@ class SessionExecutor(concurrent.futures.Executor):
             self._thread.start()
             self._pending[call] = future
         try:
-            self._caller.submit(call)
+            self._caller.send(call)
         except BaseException:
             self._pending.pop(call, None)
             raise

@@ -14,8 +14,10 @@ from .._protocol.body import TEXT
 from .._protocol.connection import State
 from .._protocol.frame import LONG, Posted, Request, Response
 from .book import speaks_values, unreachable
-from .call import Call
+from .call import Call, PlainCall
 from .exchange import Exchange
+
+_SERVING = (State.READY, State.BUSY)
 
 
 class FastExchange(Exchange):
@@ -84,6 +86,45 @@ class FastExchange(Exchange):
                 raise unreachable(error) from error
             raise
         return call
+
+    def send_plain(self, call: PlainCall) -> bool:
+        """Send a call for which nobody waits yet; False if something is in its way."""
+        try:
+            with self._lock:
+                if not self._may_post():
+                    return False
+                if len(self._unanswered) >= self._window:
+                    self._take_ready()
+                    if self._loops.all:
+                        self._rest()
+                    if len(self._unanswered) >= self._window:
+                        return False
+                self._sending = posted = call.posted
+                if not self._transport.post(posted):
+                    self._sending = None
+                    return False
+                call.sent_at = time.monotonic()
+                call.exchange = self
+                self._calls[posted[0]] = call
+                self._connection.posted(posted[0])
+                self._sending = None
+        except BaseException as error:
+            self._leave(error, None)
+            if isinstance(error, OSError):
+                raise unreachable(error) from error
+            raise
+        return True
+
+    def _may_post(self) -> bool:
+        """Whether the worker takes calls that carry values, none is in line, and no exception has left anything to be finished."""
+        return (
+            self._connection.state in _SERVING
+            and self._sending is None
+            and (not self._receiving or self._reader is not None)
+            and self._is_open
+            and not self._queued
+            and self._takes_values()
+        )
 
     def carry_whole(self, call: Call, timeout_s: float) -> bool:
         """The same for any call that has no deadline, takes no items and has no input, but may have attachments. False if it was not sent."""

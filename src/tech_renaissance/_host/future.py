@@ -7,6 +7,7 @@ from typing import Any, Generator, Optional
 from .._base.durations import seconds
 from .._base.errors import TechRenaissanceError, TimedOut
 from .._base.progress import Progress
+from .._protocol.body_decoder import decode_result
 from .answer import value_of
 from .call import Call
 from .caller import Caller
@@ -20,15 +21,18 @@ class Future:
     call is done lets go of it: the call is not sent any more if it has not been, and its answer is discarded. Thread-safe.
     """
 
+    _value: Any = None
+    _is_taken = True  # whether _value is the call's, or there is no call yet
+
     def __init__(self, caller: Caller, call: Call) -> None:
         self._caller = caller
         self._call = call
-        self._value: Any = None
-        self._is_taken = False  # whether _value is the call's
+        self._is_taken = False
 
     def __del__(self) -> None:
         """Let go of the call."""
-        self._caller.let_go(self._call)
+        if not self._is_taken:
+            self._caller.let_go(self._call)
 
     def __repr__(self) -> str:
         """The command, and whether it is done."""
@@ -58,9 +62,13 @@ class Future:
         Raises what ``PythonSession.call`` raises, each time.
         """
         if not self._is_taken:
-            timeout_s = math.inf if timeout_ms is None else seconds("timeout_ms", timeout_ms)
-            response = self._caller.answer(self._call, timeout_s, time.monotonic() + timeout_s)
-            self._value = value_of(response)
+            call = self._call
+            if call.result is None:
+                timeout_s = math.inf if timeout_ms is None else seconds("timeout_ms", timeout_ms)
+                response = self._caller.answer(call, timeout_s, time.monotonic() + timeout_s)
+                self._value = value_of(response)
+            else:
+                self._value = decode_result(call.form, call.result)
             self._is_taken = True
         return self._value
 

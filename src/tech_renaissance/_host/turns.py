@@ -31,7 +31,7 @@ _LAST_WORDS_S = 0.5
 _MOST_AT_ONCE = 64
 
 # The methods that run the exchange, and the one by which the last two go on to the first.
-_RUN_BY = ("_until", "carry", "carry_whole")
+_RUN_BY = ("_until", "carry", "carry_whole", "send_plain")
 _GOES_ON = "_go_on"
 
 # Identifies one wait: a new object, with the thread's id.

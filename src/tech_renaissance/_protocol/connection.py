@@ -5,7 +5,7 @@ Rule 2: the table does not know which side it serves; a Connection only adds who
 """
 
 import enum
-from typing import Dict, Optional, Set, Union
+from typing import Dict, Optional, Sequence, Set, Union
 
 from .._base.errors import LocalProtocolError, RemoteProtocolError
 from .frame import Answer, Ask, Credit, Exit, Exiting, Frame, Item, Progress, Ready, Request, Response
@@ -100,9 +100,13 @@ class Connection:
     def sent_again(self, frame: Frame) -> None:
         """Finish a ``sent`` that was interrupted or did not begin; does nothing if it had finished."""
         if isinstance(frame, Request):
-            self.unanswered[frame.id] = None
-            if self.state is State.READY:
-                self._node = _NODES[State.BUSY]
+            self.posted(frame.id)
+
+    def posted(self, request_id: Optional[int]) -> None:
+        """Note that we send a request while we may. May be repeated."""
+        self.unanswered[request_id] = None
+        if self.state is State.READY:
+            self._node = _NODES[State.BUSY]
 
     def unsent(self, frame: Frame) -> None:
         """Undo the last ``sent``, as far as it got: the frame was not sent after all."""
@@ -122,6 +126,30 @@ class Connection:
         del self.unanswered[request_id]
         self.asking.clear()
         self._node = self._node.following["LastResponse"]
+
+    def how_many_may_come(self, request_ids: Sequence[Optional[int]]) -> int:
+        """How many of the Responses to these requests may come, in this order."""
+        if State.EXITING is not self.state is not State.BUSY:
+            return 0
+        expected = set(request_ids) & self.unanswered.keys()
+        if len(expected) == len(request_ids):
+            return len(request_ids)
+        count = 0
+        for request_id in request_ids:
+            if request_id not in expected:
+                break
+            expected.discard(request_id)
+            count += 1
+        return count
+
+    def came(self, request_ids: Sequence[Optional[int]]) -> None:
+        """Note that the other side sent the Responses to these requests, which may come. May be repeated."""
+        for request_id in request_ids:
+            self.unanswered.pop(request_id, None)
+        if self.asking:
+            self.asking.difference_update(request_ids)
+        if self.state is State.BUSY and not self.unanswered:
+            self._node = _NODES[State.READY]
 
     def received_again(self, frame: Frame) -> None:
         """Finish a ``received`` that was interrupted; does nothing if it had finished."""

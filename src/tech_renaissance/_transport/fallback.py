@@ -11,7 +11,7 @@ from .._system.wait_handle import WaitHandle
 from .file.host import FileHost
 from .session_files import read_worker_info, says_ready
 from .shm.host import ShmHost
-from .transport import HostTransport, Items, Offer, Placed, Taken
+from .transport import HostTransport, Offer, Placed, Several, Taken
 
 # How often to check, while a worker starts, whether it serves over files.
 _CHECK_S = 0.01
@@ -108,7 +108,7 @@ class FallbackHost(HostTransport):
         self._shm.wake()
         self._files.wake()
 
-    def receive_some(self, timeout_s: float, *, looks: bool) -> Union[Frame, Items, None]:
+    def receive_some(self, timeout_s: float, *, looks: bool) -> Union[Frame, Several, None]:
         """See HostTransport."""
         del looks
         return self.receive(timeout_s)

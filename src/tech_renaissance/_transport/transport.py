@@ -47,8 +47,22 @@ class Items:
         self.rest: Iterator[ReadBody] = iter(bodies)
 
 
+class Answers:
+    """Several responses that have come one after another, none of which is more than a body without attachments: the ids of their requests, and
+    these bodies. ``count``: how many of them may come, once somebody has looked.
+    """
+
+    count: Optional[int] = None
+
+    def __init__(self, numbers: List[Optional[int]], bodies: List[ReadBody]) -> None:
+        self.numbers = numbers
+        self.bodies = bodies
+
+
+# What comes at once, if several frames do.
+Several = Union[Items, Answers]
 # What a host receives: one frame or several, or the error for bytes that are not one.
-Taken = Union[Frame, Items, RemoteProtocolError, None]
+Taken = Union[Frame, Several, RemoteProtocolError, None]
 
 
 class Offer(NamedTuple):
@@ -233,8 +247,8 @@ class HostTransport(Transport):
         (Process.exit_handle) says that its process has ended.
         """
 
-    def receive_some(self, timeout_s: float, *, looks: bool) -> Union[Frame, Items, None]:
-        """Like ``receive``, but may take several items at once. ``looks``: whether to look for a while before going to sleep; threads that
+    def receive_some(self, timeout_s: float, *, looks: bool) -> Union[Frame, Several, None]:
+        """Like ``receive``, but may take several frames at once. ``looks``: whether to look for a while before going to sleep; threads that
         should leave the processor to others do not.
         """
         del looks

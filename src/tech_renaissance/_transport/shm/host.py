@@ -30,9 +30,11 @@ from ..._protocol.frame import (
 from ..._system.wait_handle import WaitHandle
 from ..firing import Firing
 from ..transport import (
+    Answers,
     HostTransport,
     Items,
     Offer,
+    Several,
     Taken,
     Unreadable,
     ask_not_taken_in,
@@ -74,12 +76,13 @@ from .frame import (
 )
 from .lender import Lender, PlacedBlock, restore, tsr_of
 from .lessee import Lease, Lessee
-from .plain_items import plain_items
+from .plain import plain_frames
 from .ring import NEEDS_FENCES, RING_NBYTES, full_fence
 from .segment import MappedSegment, Segment
 
 _Read = TypeVar("_Read")
-# How much to look at in search of items that have come together.
+# What often comes several at a time, and how much to look at in search of it.
+_OFTEN_SEVERAL = (shm_frame.ITEM, shm_frame.RESPONSE)
 _MOST_NBYTES = 16384
 
 _RESPONSES_END = RESPONSES + RING_NBYTES
@@ -371,7 +374,7 @@ class ShmHost(HostTransport):
                 return frame
         return self._wait(timeout_s, worker.read)
 
-    def receive_some(self, timeout_s: float, *, looks: bool) -> Union[Frame, Items, None]:
+    def receive_some(self, timeout_s: float, *, looks: bool) -> Union[Frame, Several, None]:
         """See HostTransport."""
         worker = self._worker
         assert worker is not None
@@ -589,17 +592,22 @@ class _WorkerSide:
             self._finish_taking()
         return frame
 
-    def read_some(self, library: Optional[Library]) -> Union[Frame, Items, None]:
-        """The same, or the next items."""
+    def read_some(self, library: Optional[Library]) -> Union[Frame, Several, None]:
+        """The same, or several frames."""
         reader = self.side.reader
         if reader.tail < self.last[1]:
             reader.advance(self.last[1])
-        if reader.begins_with(shm_frame.ITEM):
-            request_id, bodies, nbytes = plain_items(reader.peek_many(_MOST_NBYTES))
+        kind = reader.next_kind()
+        if kind in _OFTEN_SEVERAL:
+            numbers, bodies, nbytes = plain_frames(kind, reader.peek_many(_MOST_NBYTES))
             if bodies:
-                items = Items(request_id, bodies)
-                self._take(items, reader.tail + nbytes)
-                return items
+                several = (
+                    Items(numbers[0] or None, bodies)
+                    if kind == shm_frame.ITEM
+                    else Answers([number or None for number in numbers], bodies)
+                )
+                self._take(several, reader.tail + nbytes)
+                return several
         return self.read(library)
 
     def _in_place_of(self, data: bytes, end: int, error: Exception) -> Frame:

@@ -163,9 +163,9 @@ class RingReader:
             if frame[4] or end != self._end or start == self._start:
                 raise RemoteProtocolError(BROKEN_RING, "the ring is broken: padding in the wrong place")
 
-    def begins_with(self, kind: int) -> bool:
-        """Whether the next frame seems to be of this kind."""
-        return self.has_frame and self._mapping[self._start + (self.tail & _MASK) + _KIND] == kind
+    def next_kind(self) -> int:
+        """Of what kind the next frame seems to be; 0 if there is none."""
+        return self._mapping[self._start + (self.tail & _MASK) + _KIND] if self.has_frame else 0
 
     def peek_many(self, most_nbytes: int) -> bytes:
         """A copy of the next frames, which stay in the ring; the last of them may be cut. Nothing has been looked at."""
