@@ -335,3 +335,27 @@ def test_an_answer_that_finds_no_room_waits_for_it(pairs: List[Pair]) -> None:
         assert [*(20 * [60_000 * "x"]), "ok"] == [
             answer.result for answer in answers if isinstance(answer, Response)
         ]
+
+
+def test_an_attachment_is_what_its_block_holds_now(tmp_path: Path) -> None:
+    """Not what it held in the calls before, which had other types and shapes."""
+    pair = Pair(tmp_path / "pair", is_fast=True)
+    arrays = [
+        np.arange(6, dtype=dtype).reshape(shape) for dtype in ("f4", "i4") for shape in (6, (2, 3), (3, 2))
+    ]
+    for value in [*arrays, b"some bytes", *arrays, arrays[0]]:
+        placed = pair.host.place(value)
+        assert pair.host.try_send(Request("same", "", 1, typed=True, form=1, attachments=[placed]))
+        request = pair.end.receive(0)
+        assert isinstance(request, Request)
+        for library in ("numpy", None):
+            got = request.attachments[0].value(library)
+            if isinstance(value, bytes):
+                assert got == value
+            else:
+                assert (got.dtype, got.shape, got.tolist()) == (value.dtype, value.shape, value.tolist())
+            del got
+        for attachment in request.attachments:
+            attachment.let_go()
+        del placed
+    pair.close()

@@ -105,9 +105,9 @@ def _decoded(text: Text) -> str:
 
 
 def _attached_values(text: Text, attachments: Iterable[Any]) -> List[Any]:
-    if len(text):
+    if text:
         raise _bad("a text beside attachments alone")
-    return [_value_of(attachment) for attachment in attachments]
+    return [_value_of(one) if type_of(one) is array else one for one in attachments]
 
 
 def _value_of(attachment: Any) -> Any:

@@ -100,6 +100,9 @@ def encode_result(value: Any) -> Body:
         if kind in _NUMBERS:
             return JSON, _put(value, 0, []), []
         put = _known.get(kind) or _learn(kind)
+        if put is _put_tensor:
+            check_sendable(value)
+            return ATTACHMENTS, "", [value]
         if put in _ALONE:
             is_list = put is _put_list and len(value) > 1
             attached = _attached_alone(value if is_list else (value,))
@@ -354,8 +357,8 @@ _BUILT_IN: Dict[Any, Put] = {
     **dict.fromkeys((str, int, bool, type_of(None)), _put),
 }
 _known: Dict[Any, Put] = dict(_BUILT_IN)
-# What is written like this may be attachments alone.
-_ALONE = (_put_tensor, _put_bytes, _put_list)
+# What is written like this may be attachments alone, as a tensor is.
+_ALONE = (_put_bytes, _put_list)
 
 
 # ------------------------------------------------------------------------------------------------------ paths

@@ -634,7 +634,7 @@ class _WorkerSide:
         if self._held:
             with self._collecting:
                 while self._held:
-                    self.lessee.let_go(self._held.pop())
+                    self._held.pop().let_go()
         if self.side.reader.is_crowded:
             self.side.wake_other()
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Set, Tupl
 from ..._base.errors import RemoteProtocolError
 from ..._base.tensor import DType, Library, imported_library
 from ..._protocol.attachments import read_stored
+from ..._protocol.body import TENSOR
 from ..._protocol.frame import (
     LONG,
     Answer,
@@ -25,7 +26,7 @@ from ..._protocol.frame import (
 )
 from ..session_files import write_status, write_worker_info
 from ..session_place import SessionPlace
-from ..transport import Unopened, Watching, WorkerTransport
+from ..transport import Received, Unopened, Watching, WorkerTransport
 from . import call_frame
 from . import frame as shm_frame
 from .control import (
@@ -70,26 +71,22 @@ _INBOX = 256
 _AT_ONCE = (shm_frame.CREDIT, shm_frame.INPUT_ITEM, shm_frame.ANSWER)
 
 
-class _Attachment:
-    """An attachment of a request; see Received."""
+class _PackedAttachment:
+    """An attachment of a request that is no tensor; see Received."""
 
-    __slots__ = ("_kind", "_lease", "_lessee")
+    __slots__ = ("_kind", "_lease")
 
-    def __init__(self, kind: int, lease: "Lease", lessee: Lessee) -> None:
+    def __init__(self, kind: int, lease: "Lease") -> None:
         self._kind = kind
         self._lease = lease
-        self._lessee = lessee
 
     def value(self, library: Optional[Library]) -> Any:
-        """See Received. A tensor is a view of shared memory."""
-        return read_stored(self._kind, self._read, library)
+        """See Received."""
+        return read_stored(self._kind, self._lease.value, library)
 
     def let_go(self) -> None:
         """See Received."""
-        self._lessee.let_go(self._lease)
-
-    def _read(self, library: Optional[Library]) -> Any:
-        return self._lessee.tensor(self._lease, library or imported_library())
+        self._lease.let_go()
 
 
 class ShmWorker(WorkerTransport):
@@ -352,12 +349,14 @@ class ShmWorker(WorkerTransport):
             self._wake_host()
         return frame
 
-    def hold(self, attached: Sequence[Attached]) -> List[_Attachment]:
+    def hold(self, attached: Sequence[Attached]) -> List[Received]:
         """Hold the attachments of a frame until they are let go. Raises RemoteProtocolError if some are invalid."""
-        attachments: List[_Attachment] = []
+        attachments: List[Received] = []
+        hold = self.lessee.hold
         try:
             for kind, (offset, number) in attached:
-                attachments.append(_Attachment(kind, self.lessee.hold(offset, number), self.lessee))
+                lease = hold(offset, number)
+                attachments.append(lease if kind == TENSOR else _PackedAttachment(kind, lease))
         except RemoteProtocolError:
             for attachment in attachments:
                 attachment.let_go()
@@ -376,7 +375,7 @@ class ShmWorker(WorkerTransport):
         else:
             raise RemoteProtocolError("bad_frame", f"a host does not send frames of kind {kind}")
         if old is not None:
-            lessee.let_go(old)
+            old.let_go()
         # The host may be waiting for room. A response would wake it, but these frames have none.
         if self.side.reader.is_crowded:
             self._wake_host()
