@@ -9,7 +9,14 @@ from hosts import HOSTS
 from leaks import wait_until
 from processes import is_alive, kill
 
-from tech_renaissance import CommandError, LocalProtocolError, RestartPolicy, TimedOut, WorkerLost
+from tech_renaissance import (
+    CallCancelled,
+    CommandError,
+    LocalProtocolError,
+    RestartPolicy,
+    TimedOut,
+    WorkerLost,
+)
 
 all_hosts = pytest.mark.parametrize("host", [*HOSTS, "asyncio"], indirect=True)
 # The others are of Python alone.
@@ -199,6 +206,41 @@ def test_a_worker_that_dies_while_its_host_runs_a_function_ends_nothing_else(sta
     with pytest.raises(WorkerLost):
         session.call("ask", "end", timeout_ms=60_000, idempotent=True)
     assert [1] == ended
+    assert 1 == session.call("same", 1)
+
+
+@all_hosts
+def test_a_call_may_end_while_its_function_runs(start: Start) -> None:
+    """Cancelled, or past its deadline, by that very function; asked to stop, it gets the answer."""
+    session = start(WORKER)
+    inner = getattr(session, "_inner", session)
+    waiting: List[Any] = []
+    ready: List[bool] = []
+
+    def cancel() -> None:
+        waiting[-1].cancel()
+
+    def stop() -> str:
+        waiting[-1].stop()
+        return "stop"
+
+    def take_too_long() -> None:
+        ready.append(wait_until(lambda: inner.state().name == "ready"))
+
+    for function in (cancel, stop, take_too_long):
+        session.expose(function.__name__, function)
+
+    def submit(name: str, **options: Any) -> Any:
+        future = session.submit("ask_and_look", name, **options)
+        waiting.append(getattr(future, "_inner", future))
+        return future
+
+    with pytest.raises(CallCancelled):
+        submit("cancel").result()
+    assert ["stop", True] == submit("stop").result()
+    with pytest.raises(TimedOut) as timed_out:
+        submit("take_too_long", deadline_ms=500).result()
+    assert ("deadline_passed", [True]) == (timed_out.value.code, ready)
     assert 1 == session.call("same", 1)
 
 

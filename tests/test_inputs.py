@@ -146,4 +146,11 @@ def test_a_call_whose_input_was_taken_from_ends_with_its_worker(start: Start, tr
     if transport == "shm":
         with pytest.raises(WorkerLost):
             session.call("total", numbers(), idempotent=True, timeout_ms=60_000)
+        assert 1 == session.call("same", 1, timeout_ms=60_000)
+        pid = session.call("pid")
+        got: List[int] = []
+        with pytest.raises(WorkerLost):
+            for value in session.stream("echo_input", numbers(), timeout_ms=60_000):
+                got.append(value)  # noqa: PERF402 - those before the error count
+        assert got in ([], [1])
     assert 1 == session.call("same", 1, timeout_ms=60_000)

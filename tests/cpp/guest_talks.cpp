@@ -329,3 +329,47 @@ TEST("a call takes its input from a function, or a range, and a stream does, too
     }
     CHECK_EQ(4, session.call<int>("double", 2));
 }
+
+TEST("a session that ends while a push, or a stream's input, waits or works ends that, too") {
+    auto session = std::make_unique<Started>("ends_push");
+    std::atomic<int> pushed{0};
+    auto push = session->open<void>("take_none", tr::input);
+    std::thread pushing([&] {
+        CHECK_EQ("session_closed", code_of([&] {
+                     for (; push.push(1); ++pushed) {
+                     }
+                     push.finish();  // over files all values are gathered first
+                 }));
+    });
+    while (pushed < 16) std::this_thread::yield();
+    session = nullptr;
+    pushing.join();
+
+    session = std::make_unique<Started>("ends_stream");
+    const auto ends = [&]() -> std::optional<int> {
+        session = nullptr;
+        return 1;
+    };
+    if (std::getenv("TR_TRANSPORT") == std::string("file")) return;  // there it is taken before the call is made
+    auto stream = session->stream<int>("doubles", tr::input_from(ends));
+    CHECK_EQ("session_closed", code_of([&] { stream.next(); }));
+}
+
+TEST("whatever a function, or an input, throws leaves the session whole") {
+    Started session("throws_all");
+    session.expose("odd", [] { throw 42; });
+    session.expose("null", [] { throw static_cast<const char*>(nullptr); });
+    session.expose("large", [] { throw std::runtime_error(std::string(200000, 'x')); });
+    CHECK_EQ("command_failed unknown", ask(session, "odd").substr(0, 22));
+    CHECK_EQ("command_failed unknown", ask(session, "null").substr(0, 22));
+    CHECK_EQ("command_failed std::exception xxx", ask(session, "large").substr(0, 33));
+    bool was_thrown = false;
+    try {
+        auto stream = session.stream<int>("doubles", tr::input_from([]() -> std::optional<int> { throw "text"; }));
+        stream.next();
+    } catch (const char*) {
+        was_thrown = true;
+    }
+    CHECK(was_thrown);
+    CHECK_EQ(4, session.call<int>("double", 2));
+}

@@ -45,6 +45,11 @@ class Talkers(TechRenaissanceServer):
         return getattr(self.host, name)(*args, **kwargs)
 
     @command
+    def ask_and_look(self, name: str) -> Any:
+        """What a function of the host returns, and whether the call is to stop."""
+        return [getattr(self.host, name)(), self.stopping]
+
+    @command
     def ask_often(self, name: str, count: int) -> Any:
         return [getattr(self.host, name)(number) for number in range(count)]
 

@@ -68,6 +68,12 @@ class Talks(TechRenaissanceServer):
                 os._exit(3)
 
     @command
+    def take_none(self, values: Iterator[Any]) -> None:
+        """Until the call is given up."""
+        while not self.cancelled:
+            time.sleep(0.001)
+
+    @command
     def ask_of_each(self, values: Iterator[Any]) -> int:
         """The sum of what the host's function says of each."""
         return sum(self.host.note(value) for value in values)
