@@ -5,7 +5,7 @@ from typing import Any, AsyncIterator, Deque, Iterable, Optional
 
 from ._base.errors import LocalProtocolError
 from ._commands import CommandAccess
-from ._host.answer import value_of
+from ._host.answer import value_of_call
 from ._host.async_stream import AsyncStream
 from ._host.call_maker import OnProgress
 from ._host.future import Future
@@ -33,7 +33,7 @@ class AsyncValueCalls(CommandAccess):
         """
         caller = self._caller.in_loop()
         call = await caller.make_call(command, args, kwargs, deadline_ms, idempotent, on_progress)
-        return value_of(await caller.fetch(call, timeout_ms))
+        return value_of_call(await caller.fetch(call, timeout_ms))
 
     def submit(
         self,

@@ -240,14 +240,15 @@ class AsyncSession(AsyncValueCalls):
         tensors: Sequence[Any] = (),
     ) -> Response:
         call = self._caller.make_answered_call(message, deadline_ms, idempotent, tensors)
-        return await self._caller.in_loop().fetch(call, timeout_ms)
+        return (await self._caller.in_loop().fetch(call, timeout_ms)).take_response()
 
     async def _wait(self, timeout_ms: float) -> Response:
         timeout_s = seconds("timeout_ms", timeout_ms)
         self._caller.worker()
         call = self._unfetched.take_oldest()
         try:
-            return await self._caller.in_loop().answer(call, timeout_s)
+            await self._caller.in_loop().finish(call, timeout_s)
+            return call.take_response()
         except TimedOut as error:
             if error.code == "timed_out":
                 call.timed_out = True

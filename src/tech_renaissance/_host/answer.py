@@ -5,6 +5,7 @@ from typing import Any, List
 from .._base.errors import CommandError
 from .._protocol.body_decoder import decode_result
 from .._protocol.frame import Response
+from .call import Call
 
 
 def text_of(response: Response) -> str:
@@ -30,6 +31,13 @@ def value_of(response: Response) -> Any:
     if response.error:
         check_response(response)
     return decode_result(response.form, response.result, response.attachments)
+
+
+def value_of_call(call: Call) -> Any:
+    """The value of a typed call that is done. Raises what ended it, and what ``value_of`` raises."""
+    if call.result is not None:
+        return decode_result(call.form, call.result)
+    return value_of(call.take_response())
 
 
 def check_response(response: Response) -> None:

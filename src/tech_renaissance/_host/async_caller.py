@@ -8,7 +8,6 @@ from typing import Any, Callable, Deque, List, Mapping, Optional, Sequence, Set,
 
 from .._base.errors import LocalProtocolError, TechRenaissanceError
 from .._protocol.body import ReadBody
-from .._protocol.frame import Response
 from .async_attendant import AsyncAttendant
 from .call import Call
 from .call_maker import whole_input
@@ -40,7 +39,7 @@ class AsyncCaller:
         """Hand a call to the worker. If none serves yet, returns what is done when one has taken the call. Raises what ends it at once."""
         call.stays_in_line = True
         self._dispatcher.plan()
-        if not self._early and self._caller.try_submit(call):
+        if not self._early and (self._caller.send_plain(call) or self._caller.try_submit(call)):
             return None
         handed: asyncio.Future[None] = self.loop.create_future()
         self._early.append((call, handed))
@@ -48,20 +47,21 @@ class AsyncCaller:
             self._hands_over = self.loop.create_task(self._hand_over())
         return handed
 
-    async def fetch(self, call: Call, timeout_ms: Optional[float]) -> Response:
-        """Send a new call and wait for its answer, which nobody else waits for. See Caller.fetch."""
+    async def fetch(self, call: Call, timeout_ms: Optional[float]) -> Call:
+        """Send a new call and wait until it is done, for which nobody else waits. See Caller.fetch."""
         self._attendant.check_may_wait()
         try:
             handed = self.submit(call)
             if handed:
                 await handed
-            return await self.answer(call, self._caller.timeout_s(call, timeout_ms))
+            await self.finish(call, self._caller.timeout_s(call, timeout_ms))
         except BaseException:
             self._caller.let_go(call)
             raise
+        return call
 
-    async def answer(self, call: Call, timeout_s: float = math.inf) -> Response:
-        """Wait for the response. A task that is cancelled while it waits cancels the call. Raises TimedOut, or what ended the call."""
+    async def finish(self, call: Call, timeout_s: float = math.inf) -> None:
+        """Wait until a call is done. A task that is cancelled while it waits cancels the call. Raises TimedOut, or what ended the call."""
         until = self.loop.time() + timeout_s
         try:
             while not call.done:
@@ -73,7 +73,6 @@ class AsyncCaller:
             raise
         if call.on_progress or call.source:
             await self._attendant.finish(call)
-        return call.take_response()
 
     async def next_item(self, call: Call, timeout_s: float) -> Optional[ReadBody]:
         """Wait for the next item of a stream; None if there are no more, and the call is done. Otherwise as ``answer``."""
@@ -156,7 +155,7 @@ class AsyncCaller:
         """See CallMaker.make_awaited_call."""
         maker = self._caller
         try:
-            return maker.make_typed_call(command, args, kwargs, *options)
+            return maker.make_light_call(command, args, kwargs, *options)
         except LocalProtocolError as error:
             place = input_refused(error, args, kwargs)
             if place is None:

@@ -166,6 +166,16 @@ class PlainCall(Call):
         return Request(command, parameters, number, typed=typed, form=form)
 
 
+# What the last step taken has come to.
+_ENDED_BY = {
+    "queue": "it had not begun",
+    "notice": "the handler saw it and returned",
+    "interrupt": "the handler was interrupted",
+    "terminate": "its worker was terminated",
+    "kill": "its worker was killed",
+}
+
+
 def not_begun(call: Call, why: str) -> TechRenaissanceError:
     """The error of a call that was ended before its turn. ``why``: "deadline" or "cancel"."""
     call.why, call.step = why, "queue"
@@ -174,13 +184,7 @@ def not_begun(call: Call, why: str) -> TechRenaissanceError:
 
 def call_ended(call: Call, post_mortem: Optional[PostMortem] = None) -> TechRenaissanceError:
     """The error of a call that its host has ended."""
-    how = {
-        "queue": "it had not begun",
-        "notice": "the handler saw it and returned",
-        "interrupt": "the handler was interrupted",
-        "terminate": "its worker was terminated",
-        "kill": "its worker was killed",
-    }[call.step]
+    how = _ENDED_BY[call.step]
     what = "was cancelled" if call.why == "cancel" else "passed its deadline"
     text = with_stacks(f"{call.request.command!r} {what}: {how}", call.stack)
     if call.why == "cancel":

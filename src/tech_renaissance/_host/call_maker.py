@@ -107,25 +107,29 @@ class CallMaker:
             call.source = source
         return call
 
+    def make_light_call(
+        self, command: str, args: Sequence[Any], kwargs: Mapping[str, Any], *options: Any
+    ) -> Call:
+        """The same for a call that stays in line while there is no room: a PlainCall if nothing is special about it."""
+        form, text, attachments = body = encode_call(args, kwargs)
+        if (
+            options == _NOTHING_SPECIAL
+            and not attachments
+            and type(command) is str
+            and command in self._known_commands
+        ):
+            return PlainCall((next(self._ids), command, text, True, form))
+        return self.make_encoded_call(command, body, *options)
+
     def make_sent_call(
         self, command: str, args: Sequence[Any], kwargs: Mapping[str, Any], *options: Any
     ) -> Call:
         """The same for a call that nobody need wait for, so that it can have no input."""
         try:
-            body = encode_call(args, kwargs)
+            return self.make_light_call(command, args, kwargs, *options)
         except LocalProtocolError as error:
             if input_refused(error, args, kwargs) is None:
                 raise
-        else:
-            form, text, attachments = body
-            if (
-                options == _NOTHING_SPECIAL
-                and not attachments
-                and type(command) is str
-                and command in self._known_commands
-            ):
-                return PlainCall((next(self._ids), command, text, True, form))
-            return self.make_encoded_call(command, body, *options)
         raise LocalProtocolError(
             "bad_value",
             "an iterator is the input of a call that is waited for: use call or stream, or send a list",

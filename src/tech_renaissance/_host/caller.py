@@ -146,15 +146,19 @@ class Caller(CallMaker):
 
     def send(self, call: Call) -> None:
         """Hand a call that stays in line to a worker, once it is ready. Raises what ``submit`` raises."""
+        if not self.send_plain(call):
+            self.submit(call)
+
+    def send_plain(self, call: Call) -> bool:
+        """Hand a plain call to the worker at once; False if it is none, or something is in its way."""
         worker = self._life.worker
-        if isinstance(call, PlainCall) and worker and self._has_fast_path:
-            try:
-                if worker.exchange.send_plain(call):
-                    return
-            except BaseException:
-                call.abandoned = True
-                raise
-        self.submit(call)
+        if not (isinstance(call, PlainCall) and worker and self._has_fast_path):
+            return False
+        try:
+            return worker.exchange.send_plain(call)
+        except BaseException:
+            call.abandoned = True
+            raise
 
     def try_submit(self, call: Call) -> bool:
         """Hand a call that stays in line to a worker that serves. Does not wait; False if a worker is on its way, or has ended."""
@@ -193,7 +197,7 @@ class Caller(CallMaker):
         """How long to wait for a new call. ``timeout_ms``: None for 10 s, or if the call has a deadline, until it has been ended."""
         if timeout_ms is not None:
             return seconds("timeout_ms", timeout_ms)
-        if call.request.deadline_ns is None:
+        if call.is_plain or call.request.deadline_ns is None:
             return TIMEOUT_MS / 1000
         return call.remaining_s() + longest_climb_s(call_ladder(self._patience)) + _STACKS_S
 

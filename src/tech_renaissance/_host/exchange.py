@@ -226,10 +226,15 @@ class Exchange(Turns):
                 call.exchange is not None and call.exchange is not self
             ):  # it ends with its worker
                 return True
-            if not self._queue.end(call, "cancel"):
-                call.why, call.step = "cancel", "notice"  # first, because the worker may answer at once
-        if not call.done:
-            self._withdraw(call, self._transport.give_up)
+            if self._queue.end(call, "cancel"):
+                # Whoever becomes the reader, or lines up, after this has the lock first, and looks.
+                if self._waiters.sleepers:
+                    self._waiters.wake_all()
+                if self._reader:
+                    self._transport.wake()
+                return True
+            call.why, call.step = "cancel", "notice"  # first, because the worker may answer at once
+        self._withdraw(call, self._transport.give_up)
         if call.done:
             self.wake()
         return call.done

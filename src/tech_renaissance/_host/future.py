@@ -7,8 +7,7 @@ from typing import Any, Generator, Optional
 from .._base.durations import seconds
 from .._base.errors import TechRenaissanceError, TimedOut
 from .._base.progress import Progress
-from .._protocol.body_decoder import decode_result
-from .answer import value_of
+from .answer import value_of_call
 from .call import Call
 from .caller import Caller
 
@@ -62,13 +61,10 @@ class Future:
         Raises what ``PythonSession.call`` raises, each time.
         """
         if not self._is_taken:
-            call = self._call
-            if call.result is None:
+            if self._call.result is None:
                 timeout_s = math.inf if timeout_ms is None else seconds("timeout_ms", timeout_ms)
-                response = self._caller.answer(call, timeout_s, time.monotonic() + timeout_s)
-                self._value = value_of(response)
-            else:
-                self._value = decode_result(call.form, call.result)
+                self._caller.answer(self._call, timeout_s, time.monotonic() + timeout_s)
+            self._value = value_of_call(self._call)
             self._is_taken = True
         return self._value
 
@@ -81,8 +77,10 @@ class Future:
     async def wait(self, timeout_ms: Optional[float] = None) -> Any:
         """What ``await future`` does, with a timeout: raises TimedOut if there is no value by then, and one can wait again."""
         if not self._is_taken:
-            timeout_s = math.inf if timeout_ms is None else seconds("timeout_ms", timeout_ms)
-            self._value = value_of(await self._caller.in_loop().answer(self._call, timeout_s))
+            if self._call.result is None:
+                timeout_s = math.inf if timeout_ms is None else seconds("timeout_ms", timeout_ms)
+                await self._caller.in_loop().finish(self._call, timeout_s)
+            self._value = value_of_call(self._call)
             self._is_taken = True
         return self._value
 
