@@ -1,5 +1,6 @@
 """Callbacks: a handler calls functions of its host, which the thread that waits for its call runs."""
 
+import asyncio
 import threading
 from typing import Any, Callable, Dict, List
 
@@ -117,6 +118,7 @@ def test_a_function_may_not_wait_for_the_worker_that_waits_for_it(start: Start, 
             lambda: inner.fetch_response("same never"),
             sent[0].result,
             inner.wait_until_ok,
+            inner.please_exit,
         ):
             try:
                 wait()
@@ -125,8 +127,35 @@ def test_a_function_may_not_wait_for_the_worker_that_waits_for_it(start: Start, 
 
     session.expose("wait", wait)
     assert session.call("ask", "wait") is None
-    assert ["would_wait_for_itself"] * 4 == refused
+    assert ["would_wait_for_itself"] * 5 == refused
     assert "sent" == sent[0].result(60_000)
+    assert 1 == session.call("same", 1)
+
+
+@pytest.mark.parametrize("host", ["asyncio"], indirect=True)
+def test_a_function_of_asyncio_may_be_a_coroutine(start: Start) -> None:
+    """It may await anything but the worker that waits for it."""
+    session = start(WORKER)
+    refused: List[str] = []
+    inner = session._inner
+
+    async def add(a: int, b: int) -> int:
+        await asyncio.sleep(0)
+        for wait in (
+            lambda: inner.call("same", "never"),
+            lambda: inner.fetch_response("same never"),
+            inner.wait_until_ok,
+            inner.please_exit,
+        ):
+            try:
+                await wait()
+            except LocalProtocolError as error:
+                refused.append(error.code)
+        return a + b
+
+    session.expose("add", add)
+    assert 3 == session.call("ask", "add", 1, 2)
+    assert ["would_wait_for_itself"] * 4 == refused
     assert 1 == session.call("same", 1)
 
 

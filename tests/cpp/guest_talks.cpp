@@ -101,19 +101,6 @@ TEST("what a function throws is an error of the handler") {
     CHECK_EQ("wrong_arguments", ask(session, "add", {1, "b"}).substr(0, 15));
 }
 
-TEST("a function may neither flush nor end the session in order while the worker waits for it") {
-    Started session("itself");
-    std::vector<std::string> codes;
-    session.expose("nested", [&] {
-        codes.push_back(code_of([&] { session.flush(); }));
-        codes.push_back(code_of([&] { session.please_exit(); }));
-        session.send_request("double 1");
-    });
-    CHECK(session.call("ask", "nested", Value::List{}).is_null());
-    CHECK((std::vector<std::string>(2, "would_wait_for_itself") == codes));
-    CHECK_EQ("2", session.wait_for_response());
-}
-
 TEST("a function may call an async worker") {
     Started session(with_coroutines(options("async")));
     session.expose("twice", [&](int x) { return session.call<int>("double", session.call<int>("double", x)); });
@@ -281,7 +268,6 @@ TEST("a thread that has opened an input may not wait for later calls before its 
     CHECK_EQ("would_wait_for_itself", code_of([&] { session.call<int>("double", 1); }));
     CHECK_EQ("would_wait_for_itself", code_of([&] { session.fetch_response("text x"); }));
     CHECK_EQ("would_wait_for_itself", code_of([&] { session.wait_until_ok(); }));
-    CHECK_EQ("would_wait_for_itself", code_of([&] { session.flush(); }));
     CHECK_EQ("would_wait_for_itself", code_of([&] { session.please_exit(); }));
     auto second = session.open<double>("mean", tr::input);
     CHECK_EQ("would_wait_for_itself", code_of([&] { second.finish(); }));
@@ -336,7 +322,7 @@ TEST("a session that ends while a push, or a stream's input, waits or works ends
     auto push = session->open<void>("take_none", tr::input);
     std::thread pushing([&] {
         CHECK_EQ("session_closed", code_of([&] {
-                     for (; push.push(1); ++pushed) {
+                     for (; pushed < 9000 && push.push(1); ++pushed) {
                      }
                      push.finish();  // over files all values are gathered first
                  }));

@@ -20,6 +20,13 @@ _HELD: "ContextVar[Optional[Tuple[Caller, Call]]]" = ContextVar("_HELD", default
 _ROOM_S = 0.001
 
 
+def check_may_wait(caller: Caller) -> None:
+    """Raise LocalProtocolError ``would_wait_for_itself`` in what a worker of this session waits for."""
+    held = _HELD.get()
+    if held and held[0] is caller and held[1].is_held and held[1].is_wanted:
+        raise waits_for_itself()
+
+
 class AsyncAttendant:
     """For one session."""
 
@@ -28,10 +35,8 @@ class AsyncAttendant:
         self._attendant = caller.attendant
 
     def check_may_wait(self) -> None:
-        """Raise LocalProtocolError ``would_wait_for_itself`` in what a worker of this session waits for."""
-        held = _HELD.get()
-        if held and held[0] is self._caller and held[1].is_held and held[1].is_wanted:
-            raise waits_for_itself()
+        """The same for this session."""
+        check_may_wait(self._caller)
 
     async def attend(self, call: Call) -> None:
         """See Attendant."""

@@ -91,6 +91,7 @@ class LaunchedWorker:
     def leave(self, timeout_s: float) -> bool:
         """Ask it to leave and wait for the end of the process; False if it is still running."""
         deadline = time.monotonic() + timeout_s
+        self.exchange.check_may_wait()
         if self.is_alive() and self.exchange.ask_to_leave(timeout_s):
             self.exchange.wait_left(max(0.0, deadline - time.monotonic()))
         return self.process.wait(max(0.0, deadline - time.monotonic()))

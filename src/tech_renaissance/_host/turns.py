@@ -150,6 +150,11 @@ class Turns(Book):
             self._leave(error, until)
             raise
 
+    def check_may_wait(self) -> None:
+        """Raise LocalProtocolError ``would_wait_for_itself`` in what the worker waits for, while it serves nobody else."""
+        if self._holding and self._waits_for_itself():
+            raise waits_for_itself()
+
     def _waits_for_itself(self) -> bool:
         """Whether this thread runs something that the worker waits for, and serves nobody else."""
         me = threading.get_ident()

@@ -264,7 +264,7 @@ public:
 
     // Waits until no call is in line; false after the timeout. Throws what ended the worker.
     bool wait_flushed(Milliseconds timeout) {
-        check_may_wait();
+        if (!queue_.seems_empty()) check_may_wait();
         return until_served(
             [this] {
                 check_usable();
