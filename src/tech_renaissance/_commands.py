@@ -2,7 +2,7 @@
 
 from typing import Any, Callable, Dict, Optional, Type, TypeVar, Union, overload
 
-from ._host.caller import Caller
+from ._host.fast_caller import FastCaller
 from ._host.future import Future
 from ._host.stream import Stream
 
@@ -12,7 +12,7 @@ _Server = TypeVar("_Server")
 class CommandAccess:
     """Base of ValueCalls and AsyncValueCalls."""
 
-    _caller: Caller
+    _caller: FastCaller
 
     def expose(self, name: str, function: Optional[Callable[..., Any]]) -> None:
         """Let handlers of the worker call a function of this program: ``self.host.name(...)``; None: no longer. It runs in the thread that

@@ -12,10 +12,11 @@ from ._base.post_mortem import PostMortem
 from ._base.session_state import SessionState
 from ._base.tensor import Library, dtype_named, imported_library
 from ._host.answer import tensors_of, text_of
-from ._host.caller import TIMEOUT_MS, Caller
+from ._host.caller import TIMEOUT_MS
 from ._host.checked_options import checked, checked_hook
 from ._host.end_call import end_call
 from ._host.ending import has_interrupted_us, unbroken
+from ._host.fast_caller import FastCaller
 from ._host.life import Life
 from ._host.options import CancelPatience, Options, RestartPolicy
 from ._host.unfetched_calls import UnfetchedCalls
@@ -105,7 +106,7 @@ class PythonSession(ValueCalls):
         )
         self._options = checked(options)
         self._life = life = Life(self._options)
-        self._caller = Caller(life, self._options, _weakly(self, checked_hook(on_restart)))
+        self._caller = FastCaller(life, self._options, _weakly(self, checked_hook(on_restart)))
         self._finalizer = weakref.finalize(self, _end, life, self._caller)
         self._unfetched = UnfetchedCalls()
 
@@ -314,7 +315,9 @@ class PythonSession(ValueCalls):
         ``timeout_ms``: how long to wait; by default 10 s, or if the call has a deadline, until it has been ended. For the rest see
         ``send_request``.
         """
-        return self._caller.fetch_text(message, timeout_ms, deadline_ms, idempotent)
+        call = self._caller.ask(message, timeout_ms, deadline_ms, idempotent)
+        result = call.result
+        return text_of(call.take_response()) if result is None else result
 
     def fetch_tensor(
         self,
@@ -398,8 +401,7 @@ class PythonSession(ValueCalls):
         idempotent: bool,
         tensors: Sequence[Any] = (),
     ) -> Response:
-        call = self._caller.make_answered_call(message, deadline_ms, idempotent, tensors)
-        return self._caller.fetch(call, timeout_ms)
+        return self._caller.ask(message, timeout_ms, deadline_ms, idempotent, tensors).take_response()
 
     def _launch(self) -> None:
         supervisor = self._caller.supervisor
@@ -436,13 +438,13 @@ class PythonSession(ValueCalls):
             raise
 
 
-def _end(life: Life, caller: Caller) -> None:
+def _end(life: Life, caller: FastCaller) -> None:
     """End a session. Does nothing in a fork of the host. May be called again."""
     if life.is_ours:
         life.ending.carry_out(lambda: _do_end(life, caller))
 
 
-def _do_end(life: Life, caller: Caller) -> None:
+def _do_end(life: Life, caller: FastCaller) -> None:
     caller.close()
     life.end()
     caller.join()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Deque, Iterable, Iterator, Optional
 from ._base.durations import seconds
 from ._base.errors import LocalProtocolError
 from ._commands import CommandAccess
+from ._host.answer import value_of_call
 from ._host.call_maker import OnProgress
 from ._host.caller import TIMEOUT_MS
 from ._host.future import Future
@@ -44,8 +45,10 @@ class ValueCalls(CommandAccess):
         Raises LocalProtocolError ``bad_value`` for an argument that cannot be sent, with its path; CommandError if the command failed, or
         refuses the arguments; TimedOut, WorkerLost, RemoteProtocolError.
         """
-        return self._caller.fetch_value(
-            command, args, kwargs, timeout_ms, deadline_ms, idempotent, on_progress
+        return value_of_call(
+            self._caller.ask_for_value(
+                command, args, kwargs, timeout_ms, deadline_ms, idempotent, on_progress
+            )
         )
 
     def submit(

@@ -36,7 +36,7 @@ def value_of(response: Response) -> Any:
 def value_of_call(call: Call) -> Any:
     """The value of a typed call that is done. Raises what ended it, and what ``value_of`` raises."""
     if call.result is not None:
-        return decode_result(call.form, call.result)
+        return decode_result(call.form, call.result, call.attachments)
     return value_of(call.take_response())
 
 

@@ -4,12 +4,12 @@ import functools
 import math
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Any, Callable, Deque, Optional, Protocol, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Deque, Optional, Protocol, Sequence, Tuple
 
 from .._base.errors import CallCancelled, TechRenaissanceError, TimedOut
 from .._base.post_mortem import PostMortem
 from .._protocol.body import TEXT
-from .._protocol.frame import FIRST_CREDIT, Answer, Ask, Failure, Posted, Progress, Request, Response
+from .._protocol.frame import FIRST_CREDIT, LONG, Answer, Ask, Failure, Posted, Progress, Request, Response
 from .input_source import InputSource
 
 if TYPE_CHECKING:
@@ -43,9 +43,10 @@ class Call:
     is_inherited = False  # whether it is in line for the worker after a dead one
     sent_at = 0.0  # on the monotonic clock
     response: Optional[Response] = None
-    # In place of a response: the text of a plain answer that came on a fast path, and its form.
+    # In place of a response: what a plain answer that came on a fast path consists of.
     result: Optional[str] = None
     form = TEXT
+    attachments: Sequence[Any] = ()
     error: Optional[Exception] = None
     # Told when anything has changed, by whichever thread has changed it, perhaps under a lock. An exception may prevent that.
     watchers: "Tuple[Callable[[Call], None], ...]" = ()
@@ -143,7 +144,10 @@ class Call:
             if self.error is not None:
                 raise self.error
             assert self.result is not None
-            self.response = Response(self.request.command, self.result, id=self.request.id, form=self.form)
+            request, attachments = self.request, self.attachments
+            self.response = Response(
+                request.command, self.result, "", attachments, None, request.id, LONG, self.form
+            )
         return self.response
 
 
@@ -162,7 +166,7 @@ class PlainCall(Call):
     @functools.cached_property
     def request(self) -> Request:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]
         """As it was posted."""
-        number, command, parameters, typed, form = self.posted
+        number, command, parameters, typed, form, _ = self.posted
         return Request(command, parameters, number, typed=typed, form=form)
 
 

@@ -54,8 +54,7 @@ class CallMaker:
         if request.command not in self._known_commands and is_command(request.command):
             self._learn(request.command)
         if tensors:
-            names = [f"${index}" for index in range(len(tensors))]
-            request.parameters = " ".join([*names, request.parameters] if request.parameters else names)
+            request.parameters = with_names(tensors, request.parameters)
         return self._new_call(request, tensors, deadline_ms, idempotent)
 
     def make_answered_call(self, message: str, *options: Any) -> Call:
@@ -118,7 +117,7 @@ class CallMaker:
             and type(command) is str
             and command in self._known_commands
         ):
-            return PlainCall((next(self._ids), command, text, True, form))
+            return PlainCall((next(self._ids), command, text, True, form, ()))
         return self.make_encoded_call(command, body, *options)
 
     def make_sent_call(
@@ -204,6 +203,12 @@ class CallMaker:
             place = self.place
             request.attachments = [place(attachment) for attachment in attachments]
         return Call(request, idempotent=idempotent)
+
+
+def with_names(tensors: Sequence[Any], parameters: str) -> str:
+    """The parameters of a request to which these tensors are attached: their names stand in front."""
+    names = [f"${index}" for index in range(len(tensors))]
+    return " ".join([*names, parameters] if parameters else names)
 
 
 def whole_input(values: Any) -> List[Any]:

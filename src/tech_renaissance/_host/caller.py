@@ -3,20 +3,17 @@
 import functools
 import math
 import time
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional
 
 from .._base.durations import seconds
-from .._base.errors import LaunchError, LocalProtocolError, SessionClosed, TimedOut, WorkerLost
+from .._base.errors import LaunchError, SessionClosed, TimedOut, WorkerLost
 from .._base.progress import Progress
 from .._protocol.body import ReadBody
-from .._protocol.body_decoder import decode_result
-from .._protocol.body_encoder import encode_call
 from .._protocol.frame import CREDIT_STEP, FIRST_CREDIT, Response
 from .._system.lazy_thread import LazyThread
-from .answer import text_of, value_of
 from .attendant import Attendant, shown
 from .call import Call, CallWaiter, PlainCall, not_begun, with_stacks
-from .call_maker import CallMaker, OnProgress
+from .call_maker import CallMaker
 from .deadline_watch import DeadlineWatch
 from .end_call import end_call
 from .exchange import Exchange
@@ -33,7 +30,6 @@ if TYPE_CHECKING:
     from .async_caller import AsyncCaller
 
 TIMEOUT_MS = 10_000
-_DEFAULT_S = TIMEOUT_MS / 1000
 # A shorter timeout is a poll, whose error does not show what the worker is doing.
 _POLL_S = 0.1
 # How much longer than its steps ending a call may take, because the stacks are taken first.
@@ -58,7 +54,7 @@ class Caller(CallMaker):
         self._at_close: List[Callable[[], object]] = []
         self._running_loop: Optional[Callable[[], AbstractEventLoop]] = None
         self.supervisor: Optional[Supervisor] = None
-        # Its calls can be sent without asking anybody.
+        # Whether a worker that is ready may be sent its calls without asking anybody.
         self._has_fast_path = options.restart == "never" and not callable(options.output)
         if options.restart != "never":
             self.supervisor = Supervisor(life, options.restart_policy, options.launch_timeout_s, on_restart)
@@ -201,90 +197,15 @@ class Caller(CallMaker):
             return TIMEOUT_MS / 1000
         return call.remaining_s() + longest_climb_s(call_ladder(self._patience)) + _STACKS_S
 
-    def fetch_text(
-        self, message: str, timeout_ms: Optional[float], deadline_ms: Optional[float], idempotent: bool
-    ) -> str:
-        """Send a text and wait for the text of its answer."""
-        worker = self._life.worker
-        if (
-            worker
-            and self._has_fast_path
-            and deadline_ms is None
-            and timeout_ms != 0
-            and type(message) is str
-        ):
-            command, _, parameters = message.partition(" ")
-            if (
-                command in self._known_commands
-                and (not parameters or parameters[0] > " ")
-                and message.isascii()
-            ):
-                timeout_s = _DEFAULT_S if timeout_ms is None else seconds("timeout_ms", timeout_ms)
-                call = worker.exchange.carry(next(self._ids), command, parameters, timeout_s)
-                if call:
-                    result = call.result
-                    return text_of(self._carried(call, timeout_s)) if result is None else result
-        return text_of(self.fetch(self.make_answered_call(message, deadline_ms, idempotent), timeout_ms))
-
-    def fetch_value(
-        self,
-        command: str,
-        args: Sequence[Any],
-        kwargs: Mapping[str, Any],
-        timeout_ms: Optional[float],
-        deadline_ms: Optional[float],
-        idempotent: bool,
-        on_progress: Optional[OnProgress],
-    ) -> Any:
-        """Call a command and wait for its value."""
-        body = None
-        try:
-            body = encode_call(args, kwargs)
-        except LocalProtocolError:  # for the general path to explain, or because there is an input
-            pass
-        if body is None:
-            call = self.make_awaited_call(command, args, kwargs, deadline_ms, idempotent, on_progress)
-            return value_of(self.fetch(call, timeout_ms))
-        form, text, attachments = body
-        worker = self._life.worker
-        if (
-            worker
-            and self._has_fast_path
-            and not attachments
-            and deadline_ms is None
-            and timeout_ms != 0
-            and on_progress is None
-            and type(command) is str
-            and command in self._known_commands
-        ):
-            timeout_s = _DEFAULT_S if timeout_ms is None else seconds("timeout_ms", timeout_ms)
-            call = worker.exchange.carry(next(self._ids), command, text, timeout_s, True, form)
-            if call:
-                result = call.result
-                if result is None:
-                    return value_of(self._carried(call, timeout_s))
-                return decode_result(call.form, result)
-        call = self.make_encoded_call(command, body, deadline_ms, idempotent, on_progress)
-        return value_of(self.fetch(call, timeout_ms))
-
-    def _carried(self, call: Call, timeout_s: float) -> Response:
-        """Go on waiting for the answer to a call that was sent on the fast path."""
-        try:
-            return self.answer(call, timeout_s, call.sent_at + timeout_s)
-        except BaseException as error:
-            self.let_go(call, is_unwanted=getattr(error, "code", "") == "would_wait_for_itself")
-            raise
-
     def fetch(self, call: Call, timeout_ms: Optional[float]) -> Response:
         """Send a new call and wait for its answer, which nobody else waits for. ``timeout_ms``: see ``timeout_s``."""
         timeout_s = self.timeout_s(call, timeout_ms)
+        return self.fetch_within(call, timeout_s)
+
+    def fetch_within(self, call: Call, timeout_s: float, until: Optional[float] = None) -> Response:
+        """The same. ``until``: the end of the wait, if the call has been sent."""
         try:
-            worker = self._life.worker
-            if worker and self._has_fast_path and worker.exchange.carry_whole(call, timeout_s):
-                if call.response and not call.on_progress:
-                    return call.response
-                until = call.sent_at + timeout_s
-            else:
+            if until is None:
                 until = self.submit(call, timeout_s)
             return self.answer(call, timeout_s, until)
         except BaseException as error:  # an interrupt, too: nobody waits for the answer any longer

@@ -8,7 +8,7 @@ and after an exception at any moment whoever takes the lock next finishes what w
 
 import threading
 import time
-from typing import Any, Dict, Optional
+from typing import Any, Dict, Optional, Sequence
 
 from .._protocol.body import TEXT
 from .._protocol.connection import State
@@ -34,17 +34,18 @@ class FastExchange(Exchange):
         timeout_s: float,
         typed: bool = False,
         form: int = TEXT,
+        attachments: Sequence[Any] = (),
     ) -> Optional[Call]:
         """Send a request, unless something is in its way, and wait for what comes next, for at most ``timeout_s``. None if it was not sent;
-        else the call, which may be done, or whose ``result`` may have come.
+        else the call, which may be done.
         """
         call: Optional[Call] = None
         mark = None
         try:
             with self._lock:
-                if not self._is_free() or (typed and not self._takes_values()):
+                if not self._is_free() or ((typed or attachments) and not self._takes_values()):
                     return None
-                self._sending = posted = (number, command, parameters, typed, form)
+                self._sending = posted = (number, command, parameters, typed, form, attachments)
                 if not self._transport.post(posted):
                     self._sending = None
                     return None
@@ -56,14 +57,16 @@ class FastExchange(Exchange):
                 self._receiving = True
                 self._is_armed = False
             answer = self._transport.take_plain(call.request)
-            if answer is None:
-                self._take_turn(timeout_s, looks=False)
-                return call
+            taken, gone = (None, False) if answer else self._receive(timeout_s, looks=False)
             with self._lock:
-                if call.why or call.done or call.is_stopping or self._is_ending or len(self._calls) > 1:
-                    self._end_reading(Response("", answer[1], id=number, form=answer[0]), gone=False)
+                if answer is None:
+                    self._end_reading(taken, gone)
+                elif call.why or call.done or call.is_stopping or self._is_ending or len(self._calls) > 1:
+                    self._end_reading(
+                        Response("", answer[1], "", answer[2], None, number, LONG, answer[0]), gone=False
+                    )
                 else:
-                    call.form, call.result = answer
+                    call.form, call.result, call.attachments = answer
                     self._connection.answered(number)
                     self.last_failed = False
                     del self._calls[number]
@@ -126,31 +129,6 @@ class FastExchange(Exchange):
             and self._takes_values()
         )
 
-    def carry_whole(self, call: Call, timeout_s: float) -> bool:
-        """The same for any call that has no deadline, takes no items and has no input, but may have attachments. False if it was not sent."""
-        request = call.request
-        mark = None
-        try:
-            with self._lock:
-                if (
-                    not (self._is_free() and self._takes_values())
-                    or request.deadline_ns is not None
-                    or call.source
-                    or not self._try_send(call)
-                ):
-                    return False
-                mark = (threading.get_ident(),)
-                self._reader = mark
-                self._receiving = True
-                self._is_armed = False
-            self._take_turn(timeout_s, looks=True)
-        except BaseException as error:
-            if mark and self._reader is mark:
-                self._reader = None
-            self._leave(error, None)
-            raise
-        return True
-
     def _is_free(self) -> bool:
         """Whether the worker is ready, nothing else is to be done, and no exception has left anything to be finished."""
         return (
@@ -162,24 +140,16 @@ class FastExchange(Exchange):
             and not (self._queued or self._owing or self._loops.all)
         )
 
-    def _take_turn(self, timeout_s: float, *, looks: bool) -> None:
-        """Take in what comes next, on the general path."""
-        taken, gone = self._receive(timeout_s, looks=looks)
-        with self._lock:
-            self._end_reading(taken, gone)
-        if self._queued or self._owing or self._loops.all:
-            self._go_on()
-
     def _go_on(self) -> None:
         """Do what others are waiting for."""
         self._until(lambda: True, 0)
 
     def _note(self, posted: Posted) -> Call:
         """Note that a request has been sent. May be repeated."""
-        number, command, parameters, typed, form = posted
+        number, command, parameters, typed, form, attachments = posted
         call = self._calls.get(number)
         if call is None:
-            call = Call(Request(command, parameters, number, LONG, None, typed, form))
+            call = Call(Request(command, parameters, number, LONG, None, typed, form, attachments))
             call.sent_at = time.monotonic()
             call.exchange = self
             self._calls[number] = call

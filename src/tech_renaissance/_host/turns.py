@@ -30,8 +30,8 @@ _LAST_WORDS_S = 0.5
 # How many frames an event loop takes in before it does something else.
 _MOST_AT_ONCE = 64
 
-# The methods that run the exchange, and the one by which the last two go on to the first.
-_RUN_BY = ("_until", "carry", "carry_whole", "send_plain")
+# The methods that run the exchange, and the one by which the second goes on to the first.
+_RUN_BY = ("_until", "carry", "send_plain")
 _GOES_ON = "_go_on"
 
 # Identifies one wait: a new object, with the thread's id.

@@ -145,8 +145,10 @@ class Exiting:
 Frame = Union[Ready, Request, Credit, Item, Progress, Ask, Answer, Response, Exit, Exiting]
 
 
-# What a small Request consists of that has no deadline and no attachments: id, command, parameters, typed, form.
-Posted = Tuple[Optional[int], str, str, bool, int]
+# What a small Request consists of that has no deadline: id, command, parameters, typed, form, attachments.
+Posted = Tuple[Optional[int], str, str, bool, int, Sequence[Any]]
+# What a Response consists of that reports no failure: form, result, attachments.
+Plain = Tuple[int, str, Sequence[Any]]
 
 
 class MalformedRequest(RemoteProtocolError):

@@ -3,10 +3,10 @@ if the worker says ``ready`` in the session directory instead. Contract: spec/tr
 """
 
 import time
-from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, List, Optional, Sequence, Union
 
 from .._base.tensor import DType, Library
-from .._protocol.frame import Frame, Posted, Ready, Request
+from .._protocol.frame import Frame, Plain, Posted, Ready, Request
 from .._system.wait_handle import WaitHandle
 from .file.host import FileHost
 from .session_files import read_worker_info, says_ready
@@ -69,7 +69,7 @@ class FallbackHost(HostTransport):
         """See HostTransport."""
         return self._end.post(posted)
 
-    def take_plain(self, request: Request) -> Optional[Tuple[int, str]]:
+    def take_plain(self, request: Request) -> Optional[Plain]:
         """See HostTransport."""
         return self._end.take_plain(request)
 

@@ -11,7 +11,7 @@ from .._base.errors import CommandError, RemoteProtocolError
 from .._base.tensor import DType, Library
 from .._protocol.attachments import stored
 from .._protocol.body import ReadBody, kind_of
-from .._protocol.frame import Ask, Failure, Frame, Item, Posted, Request, Response
+from .._protocol.frame import Ask, Failure, Frame, Item, Plain, Posted, Request, Response
 from .._protocol.tsr import encode
 from .._system.wait_handle import WaitHandle
 
@@ -187,9 +187,9 @@ class HostTransport(Transport):
         del posted
         return False
 
-    def take_plain(self, request: Request) -> Optional[Tuple[int, str]]:
-        """Look for a while for what the other end sends, and take it if it is an answer to this request, which was posted, and nothing but a
-        text, short and well-formed. Returns its form and the text. Until ``forget_taken``, ``taken`` is the request.
+    def take_plain(self, request: Request) -> Optional[Plain]:
+        """Look for a while for what the other end sends, and take it if it is an answer to this request, which was posted, and reports no
+        failure, is short and well-formed. Until ``forget_taken``, ``taken`` is the request.
         """
         del request
         return None

@@ -22,6 +22,7 @@ from ..._protocol.frame import (
     Exiting,
     Frame,
     Item,
+    Plain,
     Posted,
     Ready,
     Request,
@@ -64,6 +65,7 @@ from .control import (
 )
 from .doorbell import Doorbell
 from .frame import (
+    ATTACHMENT,
     FLAG_TYPED,
     FORM_SHIFT,
     LARGEST_NBYTES,
@@ -243,11 +245,13 @@ class ShmHost(HostTransport):
             else:
                 raise TypeError(f"a host does not send {frame!r}")
             side.wake_other()  # even if there was only room for tags
+            if worker.lessee.kept:
+                worker.let_go_of_dead()
             return sent
 
-    def post(self, posted: Posted) -> bool:
+    def post(self, posted: Posted) -> bool:  # noqa: C901 - see below
         """See HostTransport. All at once, because it is on the way of each call."""
-        number, command, parameters, typed, form = posted
+        number, command, parameters, typed, form, attachments = posted
         worker = self._worker
         assert worker is not None
         text = command + parameters
@@ -259,7 +263,8 @@ class ShmHost(HostTransport):
             n_command = len(data)
             data += parameters.encode("utf-8", shm_frame.SURROGATES)
         length = len(data)
-        nbytes = 24 + (length + 7 & -8)
+        data += PADDING[length & 7]
+        nbytes = 24 + len(data) + ATTACHMENT.size * len(attachments)
         flags = form << FORM_SHIFT | FLAG_TYPED if typed else 0
         with self._lock:
             if self._unannounced and not self._announce():
@@ -277,24 +282,36 @@ class ShmHost(HostTransport):
                 return False
             worker.requests += 1
             self._sending = (posted, head)
-            start += REQUESTS
-            mapping = worker.control.mapping
-            _pack_request(mapping, start, nbytes, REQUEST, flags, number or 0, n_command, length - n_command)
-            mapping[start + 24 : start + nbytes] = data + PADDING[length & 7]
             acquire, release = self._fence.acquire, self._fence.release
-            if NEEDS_FENCES:
-                acquire(False)
-                release()
-            # Our own head first, so that a signal between the two cannot lose a published frame.
-            writer.head = head = head + nbytes
-            words[REQUEST_HEAD] = head
+            lent: List[Tuple[Block, int]] = []  # with their previous leases
+            try:
+                if attachments:
+                    data += shm_frame.encode_attachments(self._lend(attachments, lent))
+                start += REQUESTS
+                mapping = worker.control.mapping
+                _pack_request(
+                    mapping, start, nbytes, REQUEST, flags, number or 0, n_command, length - n_command
+                )
+                mapping[start + 24 : start + nbytes] = data
+                if NEEDS_FENCES:
+                    acquire(False)
+                    release()
+                # Our own head first, so that a signal between the two cannot lose a published frame.
+                writer.head = end = head + nbytes
+                words[REQUEST_HEAD] = end
+            except BaseException:
+                if writer.head == head:
+                    self._take_back(lent)
+                raise
             acquire(False)
             release()
             if words[WORKER_ASLEEP]:
                 worker.side.ring()
+            if worker.lessee.kept:
+                worker.let_go_of_dead()
         return True
 
-    def take_plain(self, request: Request) -> Optional[Tuple[int, str]]:
+    def take_plain(self, request: Request) -> Optional[Plain]:
         """See HostTransport. All at once, because it is on the way of each call."""
         worker = self._worker
         assert worker is not None
@@ -325,21 +342,27 @@ class ShmHost(HostTransport):
             or n_command
             or n_message
             or n_error
-            or count
-            or stop > nbytes
+            or stop + count * ATTACHMENT.size > nbytes
             or flags & ~PLAIN_FLAGS
             or form not in FORMS
         ):
             return None
+        attachments: Sequence[Any] = ()
         try:
             result = frame[40:stop].decode()
-        except UnicodeDecodeError:
+            if count:
+                stop = stop + 7 & -8
+                attached = shm_frame.decode_attachments(frame[stop : stop + count * ATTACHMENT.size])
+                attachments = worker.values(attached, self._library or imported_library())
+        except Exception:  # why will be known when it happens again
             return None
         worker.last = (request, tail + nbytes)
         reader.tail = tail = tail + nbytes
         words[RESPONSE_TAIL] = tail
         reader.is_crowded = False
-        return form, result
+        if worker.held:
+            worker.let_go_held()
+        return form, result, attachments
 
     def has_sent(self, frame: Union[Frame, Posted]) -> bool:
         """See HostTransport."""
@@ -428,7 +451,7 @@ class ShmHost(HostTransport):
             with self._lock:
                 self._lender.collect()
                 self._lender.arena.tidy()
-            worker.lessee.tidy()
+            worker.tidy()
 
     def _replace(self, tag: str, block: Optional[Block], *, is_rewritten: bool = False) -> None:
         arena = self._lender.arena
@@ -485,9 +508,14 @@ class ShmHost(HostTransport):
             self._sending = (frame, head)
             return self._write_whole(data)
         finally:
-            if lent and writer.head == head:  # the worker will not learn of the new leases
-                for block, lease in reversed(lent):
-                    block.lease = lease
+            if lent and writer.head == head:
+                self._take_back(lent)
+
+    @staticmethod
+    def _take_back(lent: Sequence[Tuple[Block, int]]) -> None:
+        """The worker will not learn of the new leases of these blocks."""
+        for block, lease in reversed(lent):
+            block.lease = lease
 
     def _lend(
         self, attachments: Sequence[PlacedBlock], lent: List[Tuple[Block, int]]
@@ -554,7 +582,7 @@ class _WorkerSide:
         self.requests = 0
         self.last: Tuple[Taken, int] = (None, 0)  # the last frame taken, and where it ends in the ring
         # Blocks of the frame being read, held until it is taken, because it may have to be read again.
-        self._held: List[Lease] = []
+        self.held: List[Lease] = []
         self._collecting = threading.Lock()  # for the lessee's leases, once there are results
 
     def is_done_with(self, block: Block) -> bool:
@@ -588,8 +616,10 @@ class _WorkerSide:
             frame = self._in_place_of(data, end, error)
         self.last = (frame, end)
         reader.advance(end)
-        if self._held or reader.is_crowded:
-            self._finish_taking()
+        if self.held:
+            self.let_go_held()
+        if reader.is_crowded:
+            self.side.wake_other()
         return frame
 
     def read_some(self, library: Optional[Library]) -> Union[Frame, Several, None]:
@@ -627,16 +657,33 @@ class _WorkerSide:
 
     def _take(self, taken: Taken, end: int) -> None:
         self.last = (taken, end)
-        self.side.reader.advance(end)
-        self._finish_taking()
-
-    def _finish_taking(self) -> None:
-        if self._held:
-            with self._collecting:
-                while self._held:
-                    self._held.pop().let_go()
-        if self.side.reader.is_crowded:
+        reader = self.side.reader
+        reader.advance(end)
+        if self.held:
+            self.let_go_held()
+        if reader.is_crowded:
             self.side.wake_other()
+
+    def tidy(self) -> None:
+        """See Lessee."""
+        with self._collecting:
+            self.lessee.tidy()
+
+    def let_go_of_dead(self) -> None:
+        """Return small results that have died. Another thread may be reading."""
+        with self._collecting:
+            self.lessee.let_go_of_dead()
+
+    def let_go_held(self) -> None:
+        """Return the blocks of a frame that has been taken."""
+        with self._collecting:
+            while self.held:
+                lease = self.held.pop()
+                if lease.is_small:
+                    lease.is_small = False
+                    self.lessee.let_go_later(lease)
+                else:
+                    lease.let_go()
 
     def _hold(self, blocks: Sequence[shm_frame.Lent]) -> List[Lease]:
         """Hold all valid blocks, so that they are returned later. Raises RemoteProtocolError if some are invalid."""
@@ -650,7 +697,7 @@ class _WorkerSide:
                 except RemoteProtocolError as error:
                     failure = error
                 else:
-                    self._held.append(lease)
+                    self.held.append(lease)
                     leases.append(lease)
         if failure is not None:
             raise failure
@@ -689,16 +736,20 @@ class _WorkerSide:
     ) -> Union[Response, Item, Ask]:
         """The frame, with its attachments read."""
         if frame.attachments:
-            library = library or imported_library()
-            attached: Sequence[shm_frame.Attached] = frame.attachments
-            leases = self._hold([lent for _, lent in attached])
-            try:
-                frame.attachments = [
-                    self._read(kind, lease, library) for (kind, _), lease in zip(attached, leases)
-                ]
-            except FormatError as error:
-                raise RemoteProtocolError("bad_frame", f"an attachment cannot be read: {error}") from error
+            frame.attachments = self.values(frame.attachments, library or imported_library())
         return frame
+
+    def values(self, attached: Sequence[shm_frame.Attached], library: Library) -> Sequence[Any]:
+        """The attachments of a frame. Raises RemoteProtocolError, ArenaFull, OSError."""
+        with self._collecting:
+            values = self.lessee.again(attached, library)
+        if values is not None:
+            return values
+        leases = self._hold([lent for _, lent in attached])
+        try:
+            return [self._read(kind, lease, library) for (kind, _), lease in zip(attached, leases)]
+        except FormatError as error:
+            raise RemoteProtocolError("bad_frame", f"an attachment cannot be read: {error}") from error
 
     def _read(self, kind: int, lease: Lease, library: Library) -> Any:
         if kind == TENSOR:

@@ -14,10 +14,11 @@ import functools
 import time
 import weakref
 from collections import deque
-from typing import Any, Callable, Deque, Dict, List, Optional
+from typing import Any, Callable, Deque, Dict, List, Optional, Sequence
 
 from ..._base.errors import ArenaFull, FormatError, RemoteProtocolError
 from ..._base.tensor import Library, imported_library
+from ..._protocol.body import TENSOR
 from ..._protocol.tsr import HEADER_NBYTES_MAX, HEADER_NBYTES_MIN, Header, is_short_header, peek_header
 from . import frame as shm_frame
 from .arena import PREFIX_NBYTES, TIDY_S
@@ -27,6 +28,10 @@ from .window import Windows
 
 _LEAST_BLOCK = PREFIX_NBYTES + HEADER_NBYTES_MAX
 _MOST_PARKED = 64
+# Up to this size it does no harm if the owner learns a little later that a tensor has died.
+_SMALL_NBYTES = 65536
+# Then the tensor may have been given a name, which the next one takes over.
+_MOST_LOOKS = 2
 _NUMBERS_END = 1 << 63
 
 
@@ -48,8 +53,10 @@ class Lease:
         "holders",
         "is_idle",
         "is_known",
+        "is_small",
         "lessee",
         "library",
+        "looks",
         "memories",
         "number",
         "offset",
@@ -71,6 +78,8 @@ class Lease:
         self.start = 0  # where the header begins in the window
         self.is_known = False  # whether it is known to be still the block's header
         self.is_idle = False  # whether the owner may write into the block
+        self.is_small = False  # whether it is to be let go later
+        self.looks = 0  # how often its tensor may still be found alive before it is let go
         self.use: Optional[Use] = None
         self.memories: Dict[int, MemoryRef] = {}
         self.window: Optional[Mapping] = None  # set once the tensor is wanted
@@ -116,6 +125,7 @@ class Lessee:
         self.parked: Dict[int, Lease] = {}  # returned leases whose views are kept
         self.dead: Deque[MemoryRef] = deque()  # for ``collect`` to deal with
         self.used: List[Lease] = []  # for ``mark_idle`` to deal with
+        self.kept: Deque[Lease] = deque()  # for ``let_go_of_dead`` to deal with
         self._tidied_at = time.monotonic()
 
     def hold(self, offset: int, number: int) -> Lease:
@@ -162,8 +172,52 @@ class Lessee:
                 lease.is_known = False
 
     def tensor_once(self, lease: Lease, library: Library) -> Any:
-        """The same, for callers that will not ask again while the block is held."""
-        return self._view(lease, self._head(lease), library)
+        """The same, for callers that will not ask again while the block is held, and then ``let_go_later`` if it ``is_small``."""
+        head = self._head(lease)
+        header = _parse_header(head)
+        if header.nbytes > _SMALL_NBYTES or header.dtype.name == "BOOL" or lease.memories:
+            return self._view(lease, head, library)
+        self._make_view(lease, library)
+        lease.is_small = lease.use is not None
+        return lease.alias(lease.view)
+
+    def again(self, attached: Sequence[shm_frame.Attached], library: Library) -> Optional[List[Any]]:
+        """Tensors in blocks whose views are parked, if these fit all of them, else None. The blocks are held until ``let_go_of_dead``."""
+        found: List[Lease] = []
+        for kind, (offset, number) in attached:
+            lease = self.parked.get(offset)
+            if lease is None or kind != TENSOR or lease.library != library or not 0 < number < _NUMBERS_END:
+                return None
+            window, header = lease.window, lease.header
+            if window is None or window.mapping[lease.start : lease.start + len(header)] != header:
+                return None
+            found.append(lease)
+        tensors: List[Any] = []
+        for lease, (_, (offset, number)) in zip(found, attached):
+            if self.parked.pop(offset, None) is None:  # one block twice
+                return None
+            self.leases[offset] = lease
+            lease.number = number
+            lease.holders = 1
+            self.let_go_later(lease)
+            tensors.append(lease.alias(lease.view))
+        return tensors
+
+    def let_go_later(self, lease: Lease) -> None:
+        """Stop holding a block with a small tensor when the tensor is found dead, or has not died soon."""
+        lease.looks = _MOST_LOOKS
+        self.kept.append(lease)
+
+    def let_go_of_dead(self) -> None:
+        """Look whether the tensors have died. Call it now and then."""
+        kept = self.kept
+        for _ in range(len(kept)):
+            lease = kept.popleft()
+            lease.looks -= 1
+            if lease.looks and lease.use is not None and not lease.use.is_sole():
+                kept.append(lease)
+            else:
+                lease.let_go()
 
     def whole_frame(self, frame: bytes) -> bytes:
         """A frame whose body is in a block, put together with its body. Returns the block. Raises RemoteProtocolError."""
@@ -195,12 +249,14 @@ class Lessee:
         now = time.monotonic()
         if now - self._tidied_at >= TIDY_S:
             self._tidied_at = now
+            self.let_go_of_dead()
             self.parked.clear()
             self._windows.tidy()
 
     def close(self) -> None:
         """Release the segment. Tensors in it stay."""
         self.used.clear()
+        self.kept.clear()
         self.parked.clear()
         self.leases.clear()
         self._windows.close()

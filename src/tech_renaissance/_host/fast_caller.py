@@ -1,0 +1,103 @@
+"""The calls of a thread that waits for the answer: most of them take the fast path."""
+
+from typing import Any, List, Mapping, Optional, Sequence
+
+from .._base.durations import seconds
+from .._base.errors import LocalProtocolError
+from .._protocol.body import TEXT
+from .._protocol.body_encoder import encode_call
+from .._protocol.frame import Request
+from .call import Call
+from .call_maker import OnProgress, with_names
+from .caller import TIMEOUT_MS, Caller
+
+_TIMEOUT_S = TIMEOUT_MS / 1000
+
+
+class FastCaller(Caller):
+    """Makes a session's calls. Thread-safe."""
+
+    def ask(
+        self,
+        message: str,
+        timeout_ms: Optional[float],
+        deadline_ms: Optional[float],
+        idempotent: bool,
+        tensors: Sequence[Any] = (),
+    ) -> Call:
+        """Send a text, perhaps with tensors, and wait for the answer. Returns the call, which has it. Raises as ``make_call`` and ``answer``."""
+        if self._has_fast_path and deadline_ms is None and timeout_ms != 0 and type(message) is str:
+            command, _, parameters = message.partition(" ")
+            # Then this is how parse_message would split it.
+            if (
+                command in self._known_commands
+                and (not parameters or parameters[0] > " ")
+                and message.isascii()
+            ):
+                if tensors:
+                    parameters = with_names(tensors, parameters)
+                    tensors = self._placed(tensors)
+                timeout_s = _TIMEOUT_S if timeout_ms is None else seconds("timeout_ms", timeout_ms)
+                worker, number = self._life.worker, next(self._ids)
+                call = None
+                if worker:
+                    call = worker.exchange.carry(number, command, parameters, timeout_s, False, TEXT, tensors)
+                if call is None or call.result is None:
+                    request = Request(command, parameters, number, attachments=tensors)
+                    return self._carry_on(call, request, timeout_s, idempotent)
+                return call
+        call = self.make_answered_call(message, deadline_ms, idempotent, tensors)
+        self.fetch(call, timeout_ms)
+        return call
+
+    def ask_for_value(
+        self,
+        command: str,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        timeout_ms: Optional[float],
+        deadline_ms: Optional[float],
+        idempotent: bool,
+        on_progress: Optional[OnProgress],
+    ) -> Call:
+        """The same for a call that carries values. Raises as ``make_awaited_call`` and ``answer``."""
+        if (
+            self._has_fast_path
+            and deadline_ms is None
+            and timeout_ms != 0
+            and on_progress is None
+            and type(command) is str
+            and command in self._known_commands
+        ):
+            try:
+                form, text, attachments = encode_call(args, kwargs)
+            except LocalProtocolError:  # the general path says why, or there is an input
+                pass
+            else:
+                if attachments:
+                    attachments = self._placed(attachments)
+                timeout_s = _TIMEOUT_S if timeout_ms is None else seconds("timeout_ms", timeout_ms)
+                worker, number = self._life.worker, next(self._ids)
+                call = None
+                if worker:
+                    call = worker.exchange.carry(number, command, text, timeout_s, True, form, attachments)
+                if call is None or call.result is None:
+                    request = Request(command, text, number, typed=True, form=form, attachments=attachments)
+                    return self._carry_on(call, request, timeout_s, idempotent)
+                return call
+        call = self.make_awaited_call(command, args, kwargs, deadline_ms, idempotent, on_progress)
+        self.fetch(call, timeout_ms)
+        return call
+
+    def _placed(self, attachments: Sequence[Any]) -> List[Any]:
+        place = self._life.transport.place
+        return [place(attachment) for attachment in attachments]
+
+    def _carry_on(self, call: Optional[Call], request: Request, timeout_s: float, idempotent: bool) -> Call:
+        """Go on with a request that was not sent, or with its call, on the general path."""
+        if call is None:
+            call = Call(request, idempotent=idempotent)
+            self.fetch_within(call, timeout_s)
+        else:
+            self.fetch_within(call, timeout_s, call.sent_at + timeout_s)
+        return call
