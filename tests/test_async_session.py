@@ -388,6 +388,18 @@ def test_a_fork_disturbs_nothing_of_the_loop_in_which_its_parent_awaits(transpor
     assert b"closed\n" == run.stdout
 
 
+def _cancel_all(loop: asyncio.AbstractEventLoop) -> None:
+    """In turns of their own: a ``run_until_complete`` that was interrupted may have left what stops the loop at the end of its task."""
+    tasks = asyncio.all_tasks(loop)
+    for task in tasks:
+        task.cancel()
+    while not all(task.done() for task in tasks):
+        loop.call_soon(loop.stop)
+        loop.run_forever()
+    loop.call_soon(loop.stop)
+    loop.run_forever()
+
+
 @pytest.mark.filterwarnings(
     "ignore::pytest.PytestUnraisableExceptionWarning", "ignore:coroutine:RuntimeWarning"
 )
@@ -405,8 +417,7 @@ def test_the_call_after_an_interrupted_loop_is_right(transport: str) -> None:
             assert number == await session.call("same", number)
 
         was_interrupted = interrupted(lambda: loop.run_until_complete(ask(moment)), moment)  # noqa: B023
-        for task in asyncio.all_tasks(loop):
-            task.cancel()
+        _cancel_all(loop)
         loop.run_until_complete(ask(-moment))
         if not was_interrupted:
             break
