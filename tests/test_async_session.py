@@ -247,6 +247,39 @@ def test_a_stream_with_an_input_does_not_wait_for_a_worker_that_is_starting(gate
     _run(test, str(WORKERS / "talkers.py"), arguments=[gate.path])
 
 
+def test_a_stream_that_never_has_to_wait_gives_way_to_other_tasks(transport: str) -> None:
+    """Whether its values come one by one, or all at once; and whoever is cancelled then cancels the call."""
+
+    async def test(session: AsyncSession) -> None:
+        turns = 0
+
+        async def turn() -> None:
+            nonlocal turns
+            while True:
+                turns += 1
+                await asyncio.sleep(0)
+
+        async def take(stream: Any) -> List[int]:
+            return [value async for value in stream]
+
+        stream = session.stream("count", 400)
+        await stream.next(10_000)  # over files, all have come
+        turning = asyncio.ensure_future(turn())
+        assert list(range(1, 400)) == await take(stream)
+        assert turns >= 6
+        turning.cancel()
+        stream = session.stream("count", 5000)
+        taking = asyncio.ensure_future(take(stream))
+        await asyncio.sleep(0)
+        taking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await taking
+        with pytest.raises(CallCancelled):
+            await stream.result()
+
+    _run(test, str(WORKERS / "streams.py"))
+
+
 def test_futures_of_a_plain_session_are_awaited_in_any_loop(transport: str) -> None:
     """One loop after another, two at once, and threads that wait beside them."""
     with PythonSession(WORKER, "plain", True, library="numpy") as session:

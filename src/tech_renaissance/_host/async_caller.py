@@ -76,23 +76,37 @@ class AsyncCaller:
 
     async def next_item(self, call: Call, timeout_s: float) -> Optional[ReadBody]:
         """Wait for the next item of a stream; None if there are no more, and the call is done. Otherwise as ``answer``."""
-        item = self._caller.take_item(call)
+        item = self.take_item(call)
         until = self.loop.time() + timeout_s
         try:
             while item is None and not call.done:
                 await self._change_of(call, until)
-                item = self._caller.take_item(call)
+                item = self.take_item(call)
                 if not (item or call.done or call.has_news) and self.loop.time() >= until:
                     raise await in_thread(self._caller.timed_out, call, timeout_s)
         except asyncio.CancelledError:
             self._caller.cancel(call)
             raise
-        item = item or self._caller.take_item(call)
+        item = item or self.take_item(call)
         if item is None:
             if call.on_progress or call.source:
                 await self._attendant.finish(call)
             call.take_response()
         return item
+
+    def take_item(self, call: Call) -> Optional[ReadBody]:
+        """The next item of a stream, if it has come. The loop takes in what comes later once nobody goes on in this turn."""
+        if call.items:
+            self._dispatcher.plan()
+        return self._caller.take_item(call)
+
+    async def give_way(self, call: Call) -> None:
+        """Let other tasks go on. One that is cancelled meanwhile cancels the call."""
+        try:
+            await asyncio.sleep(0)
+        except asyncio.CancelledError:
+            self._caller.cancel(call)
+            raise
 
     async def _change_of(self, call: Call, until: float) -> None:
         """Do what the call wants now, or wait until something about it changes."""

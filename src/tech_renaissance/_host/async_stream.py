@@ -6,6 +6,9 @@ from .._base.durations import seconds
 from .._protocol.body_decoder import decode_result
 from .stream import BaseStream
 
+# A worker may be quicker than whoever takes its values, so that there is always another one, and no task waits.
+_MOST_IN_A_ROW = 64
+
 
 class AsyncStream(BaseStream):
     """An asynchronous iterator of the values that a command yields; otherwise like Stream.
@@ -13,6 +16,8 @@ class AsyncStream(BaseStream):
     Leaving the loop closes the generator if the stream is not used any more; ``close`` does that at once, as does the end of an
     ``async with`` block.
     """
+
+    _in_a_row = 0  # how many values were given without giving way to other tasks
 
     async def __aenter__(self) -> "AsyncStream":
         """The stream itself."""
@@ -28,11 +33,20 @@ class AsyncStream(BaseStream):
 
     async def __anext__(self) -> Any:
         """The next value. A task that is cancelled while it waits for one cancels the call."""
+        if self._call.items and not self._is_over and self._in_a_row < _MOST_IN_A_ROW:
+            item = self._caller.take_item(self._call)
+            if item:
+                self._in_a_row += 1
+                return decode_result(*item)
         return await self.next(self._timeout_ms)
 
     async def next(self, timeout_ms: float) -> Any:
         """The next value, with a timeout of its own. Raises StopAsyncIteration after the last."""
         timeout_s = seconds("timeout_ms", timeout_ms)
+        self._in_a_row += 1
+        if self._in_a_row > _MOST_IN_A_ROW:
+            self._in_a_row = 0
+            await self._caller.in_loop().give_way(self._call)
         if not (self._is_over or self._is_done):
             item = await self._caller.in_loop().next_item(self._call, timeout_s)
             if item is not None:

@@ -73,6 +73,7 @@ class Turns(Book):
         self._holding: Dict[Call, int] = {}
         self._loops = loops
         self._is_armed = False  # whether the loops hear of what comes
+        self._is_held = False  # whether a loop will take in what has come, before it sleeps
         self._is_awaited = False  # whether a loop wants to be told that nobody reads any more
         # After how many seconds a loop should look, whatever it hears.
         self.look_again_s = 0.0
@@ -82,6 +83,7 @@ class Turns(Book):
         reading: it will wake the loops, which need not listen before.
         """
         is_ours = True
+        self._is_held = False
 
         def take() -> bool:
             nonlocal is_ours
@@ -92,7 +94,8 @@ class Turns(Book):
         return is_ours
 
     def hold_rings(self) -> None:
-        """A loop is about to send calls and to dispatch, so the worker need not ring until then."""
+        """A loop is about to send calls, or to take items, and to dispatch, so the worker need not ring until then."""
+        self._is_held = True
         with self._lock:
             if self._is_armed and not (self._reader or self._closed):
                 self._is_armed = False
@@ -162,7 +165,7 @@ class Turns(Book):
 
     def _rest(self) -> None:
         """Have the loops hear of what comes, unless another thread reads."""
-        if self._is_armed or self._reader or self._closed or self._broken:
+        if self._is_armed or self._is_held or self._reader or self._closed or self._broken:
             return
         self._is_armed = True
         self.look_again_s = self._transport.arm()
