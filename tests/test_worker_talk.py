@@ -14,6 +14,7 @@ from typing import Any, Dict, Iterator, List
 
 import numpy as np
 import pytest
+from leaks import wait_until
 from served import PAIRS, Host, served, values_of
 
 from tech_renaissance import (
@@ -27,6 +28,8 @@ from tech_renaissance import (
     current_server,
 )
 from tech_renaissance._protocol.frame import Ask, Credit, Failure, Item, Progress, Ready, Request, Response
+from tech_renaissance._transport.shm.control import CURRENT_ID, waits_in_work
+from tech_renaissance._transport.transport import FOR_ANSWER
 
 
 class Plain(TechRenaissanceServer):
@@ -399,6 +402,29 @@ def test_coroutines_ask_while_others_go_on(coroutines: Any) -> None:
     host.answer(number, 1)
     host.answer(other, 2)
     assert {number: "1", other: "2"} == {r.id: r.result for r in (host.next(Response), host.next(Response))}
+
+
+def test_what_a_coroutine_waits_for_is_said_of_its_own_call(coroutines: Any, transport: str) -> None:
+    """Also if it asks before it has waited for anything else."""
+    if transport != "shm":
+        pytest.skip("a host looks it up in shared memory")
+    _, host = coroutines
+    words = host.end._worker.control.words
+    asking = [host.begin("ask", "f", number) for number in range(2)]
+    asks = [host.next(Ask) for _ in asking]
+    wait_until(lambda: waits_in_work(words) == dict.fromkeys(asking, FOR_ANSWER))
+    number = host.begin("plain")
+    host.next(Ask)
+    assert waits_in_work(words) == dict.fromkeys([*asking, number], FOR_ANSWER)
+    host.answer(number, 1)
+    host.next(Response)
+    assert waits_in_work(words) == dict.fromkeys(asking, FOR_ANSWER)
+    for ask in asks:
+        host.answer(ask.id, 1)
+        host.next(Response)
+    host.begin("echo", 1)
+    host.next(Response)
+    assert not any(words[slot + 2] for slot in range(CURRENT_ID, CURRENT_ID + 16, 4))
 
 
 def test_tasks_of_a_coroutine_take_turns(coroutines: Any) -> None:

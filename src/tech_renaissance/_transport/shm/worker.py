@@ -26,7 +26,7 @@ from ..._protocol.frame import (
 )
 from ..session_files import write_status, write_worker_info
 from ..session_place import SessionPlace
-from ..transport import Received, Unopened, Watching, WorkerTransport
+from ..transport import NOTHING, Received, Unopened, Watching, WorkerTransport
 from . import call_frame
 from . import frame as shm_frame
 from .control import (
@@ -155,7 +155,9 @@ class ShmWorker(WorkerTransport):
         slot = next((slot for slot in PARKED_SLOTS if not words[slot]), 0)
         if slot:
             words[slot + 1] = self.since_ns
+            words[slot + 2] = words[CURRENT_ID + 2]  # it may wait for something already
             words[slot] = request_id
+        words[CURRENT_ID + 2] = NOTHING
         self._parked[request_id] = slot
         words[CURRENT_ID] = 0
 
