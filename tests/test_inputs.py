@@ -117,6 +117,21 @@ def test_an_iterator_may_not_wait_for_the_worker_that_waits_for_it(
         session.call("total", (plain.call("same", number) for number in range(3)))
     assert "would_wait_for_itself" == refused.value.code
     assert 1 == session.call("same", 1)
+    if host != "python":  # whose driver makes each call in a thread of its own
+        return
+    stream = session.stream("echo_input", iter(range(100)))
+    for _ in range(2):
+        with pytest.raises(LocalProtocolError) as refused:
+            session.call("same", 1)
+        assert "would_wait_for_itself" == refused.value.code
+        next(stream)
+    future = session.submit("same", 1)
+    assert list(range(2, 100)) == list(stream)
+    assert 1 == future.result()
+    stream = session.stream("echo_input", iter(range(100)))
+    next(stream)
+    stream.close()
+    assert 1 == session.call("same", 1)
 
 
 @all_hosts

@@ -94,6 +94,7 @@ class ValueCalls(CommandAccess):
         call.stays_in_line = True
         stream = Stream(self._caller, call, timeout_ms)
         self._caller.submit(call)
+        self._caller.hold_input(call)
         return stream
 
     def map(

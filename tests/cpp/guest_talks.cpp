@@ -304,6 +304,11 @@ TEST("a call takes its input from a function, or a range, and a stream does, too
     }
     CHECK(was_thrown);
     if (std::getenv("TR_TRANSPORT") != std::string("file")) {  // there all values are taken before
+        auto open = session.stream<int, int>("doubles", tr::input_from(values.begin(), values.end()));
+        CHECK_EQ("would_wait_for_itself", code_of([&] { session.call<int>("double", 1); }));
+        CHECK_EQ(4, *open.next());
+        CHECK_EQ("would_wait_for_itself", code_of([&] { session.call<int>("double", 1); }));
+        CHECK_EQ(1000, open.result());
         CHECK_EQ("timed_out", code_of([&] {
                      const CallOptions soon{50ms};
                      session.call<double>("mean", tr::input_from([] { return std::optional<int>(1); }), soon);

@@ -252,6 +252,19 @@ class Caller(CallMaker):
                 raise
         return item
 
+    def hold_input(self, call: Call) -> None:
+        """While this thread does something else, the worker may wait for the next value of this stream's input."""
+        source, exchange = call.source, call.exchange
+        if source is None or source.has_ended or not call.is_wanted:
+            return
+        if isinstance(exchange, Exchange) and not exchange.has_coroutines:
+            exchange.begin_hold(call)
+
+    def release_input(self, call: Call) -> None:
+        """This thread waits for the stream itself."""
+        if call.source and isinstance(call.exchange, Exchange):
+            call.exchange.end_hold(call)
+
     def next_item(self, call: Call, timeout_s: float, until: float) -> Optional[ReadBody]:
         """Wait for the next item of a stream; None if there are no more, and the call is done. Raises TimedOut at ``until``, or what ended
         the call.

@@ -142,7 +142,7 @@ class Exchange(Turns):
         self._until(lambda: True, 0)
 
     def begin_hold(self, call: Call) -> None:
-        """From now on this thread runs something that the worker waits for, and serves nobody else."""
+        """From now on this thread does something that the worker may wait for, and serves nobody else."""
         self._holding[call] = threading.get_ident()
 
     def end_hold(self, call: Call) -> None:
@@ -193,6 +193,7 @@ class Exchange(Turns):
 
     def close_stream(self, call: Call) -> None:
         """Close the generator of a stream that was abandoned; nothing is done to the worker."""
+        self.end_hold(call)
         if not call.done:
             self._transport.give_up(call.request.id or 0)
 

@@ -104,7 +104,11 @@ class Stream(BaseStream, Iterator[Any]):
             raise StopIteration
         timeout_s = seconds("timeout_ms", timeout_ms)
         if not self._is_done:
-            item = self._caller.next_item(self._call, timeout_s, time.monotonic() + timeout_s)
+            self._caller.release_input(self._call)
+            try:
+                item = self._caller.next_item(self._call, timeout_s, time.monotonic() + timeout_s)
+            finally:
+                self._caller.hold_input(self._call)
             if item is not None:
                 return decode_result(*item)
             self._take_result()

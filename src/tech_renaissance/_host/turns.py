@@ -314,5 +314,8 @@ def _left_s(until: float, before_s: float, *, came: bool) -> float:
 
 def waits_for_itself() -> LocalProtocolError:
     """The error for a wait that would never end."""
-    text = "the worker waits for this function, and serves nothing else before it returns: it may send calls, but not wait for them"
+    text = (
+        "the worker waits for this function, or for the rest of a stream's input, and serves nothing else before: "
+        "calls may be sent here, but not waited for"
+    )
     return LocalProtocolError("would_wait_for_itself", text)

@@ -107,7 +107,7 @@ public:
         call->request.input = setup.input;
         if (setup.input) call->feed = std::make_unique<Feed>();
         call->source = setup.source;
-        if (setup.input && !setup.source) call->feed->hold();
+        if (setup.input) call->feed->hold();
         for (const Attachment& one : arguments.attachments) call->attachments.push_back(life_.transport().place(one));
         return call;
     }

@@ -18,7 +18,7 @@ public:
     Feed(const Feed&) = delete;
     Feed& operator=(const Feed&) = delete;
 
-    // This thread pushes its values.
+    // This thread is the one that gives the worker its values.
     void hold() noexcept { holder_ = this_thread(); }
     bool is_held_here() const noexcept { return !has_ended_ && holder_ == this_thread(); }
     // Whether there is any input at all in this program.

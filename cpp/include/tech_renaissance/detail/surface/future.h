@@ -88,6 +88,7 @@ TR_INLINE std::optional<Body> Pending::next(std::optional<std::chrono::milliseco
         const Clock::time_point until = deadline_after(longest);
         while ((!call->done() && !call->has_item()) || call->has_news()) wait_once(longest, until);
     }
+    if (call->feed) call->feed->hold();
     std::optional<Body> item = call->items->take();
     if (call->items->owes() && !call->done()) {
         try {
