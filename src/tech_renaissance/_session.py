@@ -383,8 +383,9 @@ class PythonSession(ValueCalls):
             raise LocalProtocolError("bad_name", f"{len(tensors)} tensors need as many tags, not {len(tags)}")
         for tag in tags:
             check_tag_to_send(tag)
+        put = self._life.transport.put_tensor
         for tensor, tag in zip(tensors, tags):
-            self.send_tensor(tensor, tag)
+            put(tag, tensor)
 
     def drop_tensor(self, tag: str) -> None:
         """Forget the tensor under a tag, if there is one."""

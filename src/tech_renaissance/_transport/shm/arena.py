@@ -162,11 +162,6 @@ class Arena:
         else:
             self._lent[block.nbytes].add(block)
 
-    @staticmethod
-    def is_idle(block: Block) -> bool:
-        """Whether only tags, ours and the other side's, use a block that we have lent. Valid while no request is in work."""
-        return block.holders == 1 and block.window.words[block.word + 1] == block.lease
-
     def forget_leases(self) -> None:
         """Call it when the other side has gone: counts everything that it had as returned."""
         self._first_lease = self._next_lease

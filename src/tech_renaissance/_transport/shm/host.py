@@ -44,7 +44,7 @@ from ..transport import (
 )
 from . import call_frame
 from . import frame as shm_frame
-from .arena import Arena, Block
+from .arena import Block
 from .control import (
     CONTROL_NBYTES,
     REQUEST_HEAD,
@@ -203,8 +203,12 @@ class ShmHost(HostTransport):
             old = self._tags.get(tag)
             if old is not None and not (worker and worker.is_done_with(old)):
                 old = None
-            block = self._lender.place(tensor, old)
-            self._replace(tag, block, is_rewritten=block is old)
+            if old is not None and self._lender.try_rewrite(old, tensor):
+                if self._is_in_use:
+                    self._unannounced[tag] = None
+            else:
+                block = self._lender.place(tensor, old)
+                self._replace(tag, block, is_rewritten=block is old)
             if worker and worker.is_ready and worker.side.other_is_awake:
                 self._announce()  # so that the worker handles it while the next tensor is being copied
 
@@ -249,7 +253,7 @@ class ShmHost(HostTransport):
                 worker.let_go_of_dead()
             return sent
 
-    def post(self, posted: Posted) -> bool:  # noqa: C901 - see below
+    def post(self, posted: Posted) -> bool:  # noqa: C901, PLR0915 - one function is the point
         """See HostTransport. All at once, because it is on the way of each call."""
         number, command, parameters, typed, form, attachments = posted
         worker = self._worker
@@ -307,6 +311,9 @@ class ShmHost(HostTransport):
             release()
             if words[WORKER_ASLEEP]:
                 worker.side.ring()
+            # What can wait is done while the worker is at work.
+            if self._lender.unplaced:
+                self._lender.collect()
             if worker.lessee.kept:
                 worker.let_go_of_dead()
         return True
@@ -469,8 +476,9 @@ class ShmHost(HostTransport):
     def _announce(self) -> bool:
         """Tell the worker about all changed tags; False if there is not enough room."""
         assert self._worker is not None
-        try_write = self._worker.side.writer.try_write
-        for tag in list(self._unannounced):
+        try_write, unannounced = self._worker.side.writer.try_write, self._unannounced
+        while unannounced:
+            tag = next(iter(unannounced))
             block = self._tags.get(tag)
             if block is None:
                 if not try_write(shm_frame.encode_drop(tag)):
@@ -481,7 +489,7 @@ class ShmHost(HostTransport):
                 if not try_write(shm_frame.encode_put(tag, (block.offset, lease))):
                     block.lease = lease_before  # the worker will not learn of the new one
                     return False
-            del self._unannounced[tag]
+            del unannounced[tag]
         return True
 
     def _send_request(self, worker: "_WorkerSide", request: Request) -> bool:
@@ -586,8 +594,12 @@ class _WorkerSide:
         self._collecting = threading.Lock()  # for the lessee's leases, once there are results
 
     def is_done_with(self, block: Block) -> bool:
-        """Whether this worker, which has the block under a tag, has no request in work and no tensor of it."""
-        return self.control.words[SERVED] == self.requests and Arena.is_idle(block)
+        """Whether this worker, which has the block under a tag, has no request in work and no tensor of it, and only the tag uses it here."""
+        return (
+            self.control.words[SERVED] == self.requests
+            and block.holders == 1
+            and block.window.words[block.word + 1] == block.lease
+        )
 
     def collect(self) -> None:
         """Return the results that have died. Another thread may be reading."""

@@ -21,6 +21,8 @@ from .segment import Segment
 from .view import view_of
 
 _MOST_FORMS = 4096
+# So many blocks of requests that have died may wait until somebody has the time for them.
+_MOST_UNPLACED = 16
 _MOST_DIMS = 8
 # The C library's memmove with its types declared once costs half as much as ctypes.memmove.
 _copy = (ctypes.cdll.msvcrt if sys.platform == "win32" else ctypes.CDLL(None)).memmove
@@ -96,7 +98,7 @@ class Lender:
         self._loans: Dict[int, _Loan] = {}  # by the address of the elements
         self._loans_by_memory: Dict[int, _Loan] = {}  # the same, by the id of the array that owns the memory
         self._dead: Deque[_Loan] = deque()
-        self._unplaced: Deque[Block] = deque()
+        self.unplaced: Deque[Block] = deque()  # for ``collect`` to deal with
         self._forms: Dict[Any, _Form] = {}  # by torch's or numpy's dtype, and shape
         self._array: Any = None  # numpy.ndarray, once it is needed
         self._torch_tensor: Any = None  # torch.Tensor, once torch has been imported
@@ -125,7 +127,7 @@ class Lender:
 
         Raises ArenaFull, FormatError.
         """
-        if self._dead or self._unplaced:
+        if self._dead or self.unplaced:
             self.collect()
         kind: Any = type(tensor)  # pyright: ignore[reportUnknownVariableType]
         if kind is self._array:
@@ -137,6 +139,27 @@ class Lender:
         return (
             self.place(tensor, old) if kind in (self._array, self._torch_tensor) else self._place_any(tensor)
         )
+
+    def try_rewrite(self, block: Block, tensor: Any) -> bool:
+        """Write into a block, at once, if that takes no more than a look: a small array, of the same dtype and shape as what is in the block, and
+        in ordinary memory.
+        """
+        if type(tensor) is not self._array:
+            return False
+        form = self._forms.get((tensor.dtype, tensor.shape))
+        if (
+            form is None
+            or not form.elements
+            or form.header != block.header
+            or not tensor.flags.c_contiguous
+            or self._loans_by_memory
+        ):
+            return False
+        mapping, start = block.window.mapping, block.start
+        data_start = start + form.header_nbytes
+        mapping[start:data_start] = form.header
+        mapping[data_start : data_start + form.data_nbytes] = tensor
+        return True
 
     def _place_torch(self, tensor: Any, old: Optional[Block]) -> Block:
         """The fastest way for a torch tensor that is plain memory."""
@@ -193,8 +216,17 @@ class Lender:
 
     def place_to_keep(self, attachment: Any) -> PlacedBlock:
         """The same for an attachment of a request: its block is released when what this returns dies, in any thread."""
+        if (
+            type(attachment) is self._array and not self._loans_by_memory
+        ):  # a small array in ordinary memory, at once
+            form = self._forms.get((attachment.dtype, attachment.shape))
+            if form is not None and form.elements and attachment.flags.c_contiguous:
+                if len(self.unplaced) > _MOST_UNPLACED:
+                    self.collect()
+                block = self._place_elements(form, attachment, 0, None)
+                return PlacedBlock(TENSOR, block, self.unplaced.append)
         kind, block = self.place_attachment(attachment)
-        return PlacedBlock(kind, block, self._unplaced.append)
+        return PlacedBlock(kind, block, self.unplaced.append)
 
     def place_bytes(self, data: bytes) -> Block:
         """A block with these bytes and one holder. Raises ArenaFull."""
@@ -204,8 +236,8 @@ class Lender:
 
     def collect(self) -> None:
         """Release the blocks whose tensors, or requests, have died."""
-        while self._unplaced:
-            self.arena.release(self._unplaced.popleft())
+        while self.unplaced:
+            self.arena.release(self.unplaced.popleft())
         while self._dead:
             loan = self._dead.popleft()
             del self._loans[loan.address]
