@@ -44,6 +44,9 @@ CHINESE = {
     "Output": "输出",
     "What a session tells": "会话能告诉你什么",
     "Errors": "错误",
+    "Futures": "Future",
+    "Streams": "流",
+    r"Progress, stop, callbacks and inputs in C\+\+": r"C\+\+ 的进度、停止、回调与输入",
 }
 HEADERS = ROOT / "cpp" / "include" / "tech_renaissance"
 COMPILER = shlex.split(os.environ.get("CXX", "c++"))
@@ -453,6 +456,24 @@ def test_the_session_table_lists_the_cpp_methods(page: str) -> None:
     expected = cpp_public_methods("utils/python_session.h", "PythonSession") | PYTHONS_OWN
 
     assert expected == in_backticks(table(page, "PythonSession"))
+
+
+@pytest.mark.parametrize("page", API)
+def test_the_tables_of_calls_under_way_list_their_methods(page: str) -> None:
+    """Those of futures, streams and pushes, in both languages."""
+
+    def named(heading: str, column: int) -> Set[str]:
+        return {name for row in table(page, heading) for name in re.findall(r"(\w+)\(", row[column])}
+
+    for heading, cls, header, apart in (
+        ("Futures", tech_renaissance.Future, "future.h", {"on_done"}),
+        ("Streams", tech_renaissance.Stream, "stream.h", set()),
+    ):
+        assert {name for name in vars(cls) if not name.startswith("_")} <= named(heading, 1)
+        methods = cpp_public_methods(header, f"[[nodiscard]] {cls.__name__}") - {cls.__name__}
+        assert methods - apart == named(heading, 0)
+    pushes = cpp_public_methods("push.h", "[[nodiscard]] Push") - {"Push"}
+    assert pushes == named("Progress, stop, callbacks and inputs in C\\+\\+", 0)
 
 
 @pytest.mark.parametrize("page", API)
