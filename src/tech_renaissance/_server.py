@@ -30,7 +30,7 @@ from ._protocol.body import TENSOR, kind_of
 from ._protocol.frame import Request, Response
 from ._system.fork import in_children
 from ._transport.choose import worker_transport
-from ._transport.session_directory import session_directory
+from ._transport.session_directory import session_directory, with_room_for_files
 from ._transport.session_place import SessionPlace
 from ._transport.transport import WorkerTransport
 from ._worker.allocator import keep_freed_memory
@@ -107,7 +107,7 @@ class TechRenaissanceServer(Conversation):
         """
         self._turn = self._new_turn()
         self.session_id = check_name(session_id, "session id")
-        path = session_directory(session_id, os.environ)
+        path = with_room_for_files(session_directory(session_id, os.environ))
         # Removed from the environment because they concern this process, not the ones that it starts.
         host_pid, lifeline, offered = (
             os.environ.pop(name, None) for name in ("TR_HOST_PID", "TR_LIFELINE", "TR_SHM")

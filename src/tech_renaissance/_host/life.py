@@ -17,7 +17,12 @@ from .._system.fork import Forks, in_children
 from .._system.wait_handle import WaitHandle
 from .._transport.choose import check_transport_name, checked_look_us, host_transport
 from .._transport.file.watch import Backoff
-from .._transport.session_directory import SessionDirectory, remove_leftovers, session_directory
+from .._transport.session_directory import (
+    SessionDirectory,
+    remove_leftovers,
+    session_directory,
+    with_room_for_files,
+)
 from .._transport.session_place import SessionPlace
 from .._transport.transport import HostTransport
 from .call_queue import CallQueue
@@ -53,6 +58,7 @@ class Life:
             checked_arguments("arguments", options.arguments),
         )
         self.path = session_directory(options.session_id, self._environment, options.workspace)
+        self._files_path = with_room_for_files(self.path)
         self._lock = threading.RLock()
         self.ending = Ending()
         self._generation = Forks.generation
@@ -106,7 +112,11 @@ class Life:
             if self._transport is None:
                 try:
                     self._transport = host_transport(
-                        self._transport_name, self.path, self._poll_ms, self._look_us, self._options.library
+                        self._transport_name,
+                        self._files_path,
+                        self._poll_ms,
+                        self._look_us,
+                        self._options.library,
                     )
                 except OSError as error:
                     raise LaunchError("launch_failed", f"cannot make a transport: {error}") from error
@@ -139,7 +149,7 @@ class Life:
         directory, output = self._options.working_directory, self._output()
         launch = Launch(arguments, environment, directory, output, offer.descriptors)
         hands_over = self._options.restart != "never"
-        place = SessionPlace(self.path)
+        place = SessionPlace(self._files_path)
         worker = LaunchedWorker(
             launch,
             transport,
@@ -234,7 +244,7 @@ class Life:
         """Claim the directory, also in place of a lost one. That one is released afterwards: while its lock file is open, no other file
         can have the same inode number.
         """
-        lost, self._directory = self._directory, SessionDirectory(self.path, empty=True)
+        lost, self._directory = self._directory, SessionDirectory(self._files_path, empty=True)
         with contextlib.suppress(OSError):
             if lost:
                 lost.remove()

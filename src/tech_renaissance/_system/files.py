@@ -13,6 +13,7 @@ else:
     from .files_posix import held, open_plain, patiently, with_room
 
 __all__ = [
+    "NAME_LENGTH",
     "discard",
     "held",
     "open_plain",
@@ -24,6 +25,9 @@ __all__ = [
     "write",
     "write_new",
 ]
+
+# The longest name of a file in a session directory: a tag of 128 characters, what makes it a temporary one, and the separator.
+NAME_LENGTH = 170
 
 _counter = itertools.count()
 

@@ -19,8 +19,6 @@ else:
     from .._system.lock_posix import remove_locked, try_lock
 
 _LOCK = "session.lock"
-# The longest name of a file: a tag of 128 characters, what makes it a temporary one, and the separator.
-_FILE_NAME_LENGTH = 170
 _PREFIX = "tr_session_"
 # Whoever removes a dead owner's leftovers also holds the lock, but only briefly.
 _SWEEP_S = 0.2
@@ -33,8 +31,12 @@ def session_directory(
 ) -> str:
     """Absolute path of a session's directory. Raises LocalProtocolError ``bad_name``."""
     check_name(session_id, "session id")
-    path = os.path.join(sessions_folder(environment, workspace), _PREFIX + session_id)
-    return files.with_room(path, _FILE_NAME_LENGTH)
+    return os.path.join(sessions_folder(environment, workspace), _PREFIX + session_id)
+
+
+def with_room_for_files(path: str) -> str:
+    """The path of a session directory in a form in which each of its files can be reached, whatever its name."""
+    return files.with_room(path, files.NAME_LENGTH)
 
 
 def sessions_folder(environment: Mapping[str, str], workspace: Optional[str] = None) -> str:
@@ -211,7 +213,7 @@ def remove_leftovers(path: str) -> List[str]:
     itself cannot be listed, or cannot be trusted.
     """
     removed: List[str] = []
-    with OpenFolder(files.with_room(path, 2 * _FILE_NAME_LENGTH)) as folder:
+    with OpenFolder(files.with_room(path, 2 * files.NAME_LENGTH)) as folder:
         _check_trust(folder)
         for name in folder.names():
             if name.startswith(_PREFIX):

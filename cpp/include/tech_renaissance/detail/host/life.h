@@ -4,6 +4,7 @@
 #include <atomic>
 #include <chrono>
 #include <exception>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -21,6 +22,7 @@
 #include "tech_renaissance/detail/process/interpreter.h"
 #include "tech_renaissance/detail/process/launch.h"
 #include "tech_renaissance/detail/system/forks.h"
+#include "tech_renaissance/detail/system/path.h"
 #include "tech_renaissance/detail/transport/choose.h"
 #include "tech_renaissance/detail/transport/session_directory.h"
 #include "tech_renaissance/detail/transport/session_place.h"
@@ -38,7 +40,8 @@ public:
           told_(std::move(told)),
           environment_(merged(current_environment(), options_.environment)),
           workspace_(find_workspace(options_.workspace, environment_)),
-          path_(session_path(workspace_, options_.session_id)) {
+          path_(session_path(workspace_, options_.session_id)),
+          files_path_(with_room(to_path(path_), file_name_length)) {
         parse_schedule(poll_ms());
         look();
         check_transport_name(transport_name());
@@ -90,7 +93,7 @@ public:
         check_ours();
         const std::lock_guard<std::recursive_mutex> lock(mutex_);
         if (!directory_) claim_directory();
-        if (!transport_) transport_ = choose_transport(transport_name(), path_, poll_ms(), look());
+        if (!transport_) transport_ = choose_transport(transport_name(), from_path(files_path_), poll_ms(), look());
         return *transport_;
     }
 
@@ -194,14 +197,14 @@ private:
         launch.inherited = std::move(offer.descriptors);
         const bool supervised = options_.restart == Restart::on_crash;
         const WorkerParts parts{
-            transport_, SessionPlace(to_path(path_)), options_.patience, supervised, queue_, beacon_, is_open, told_};
+            transport_, SessionPlace(files_path_), options_.patience, supervised, queue_, beacon_, is_open, told_};
         set_worker(std::make_shared<LaunchedWorker>(launch, parts));
     }
 
     // Claims the directory, also in place of a lost one. That one is released afterwards: while its lock file is open,
     // no other file can have the same identity.
     void claim_directory() {
-        directory_ = std::make_unique<SessionDirectory>(path_);
+        directory_ = std::make_unique<SessionDirectory>(from_path(files_path_));
         remove_leftovers(from_path(to_path(path_).parent_path()));
     }
 
@@ -251,6 +254,7 @@ private:
     Environment environment_;
     std::string workspace_;
     std::string path_;
+    std::filesystem::path files_path_;  // the same, in a form in which each of its files can be reached
     std::shared_ptr<CallQueue> queue_ = std::make_shared<CallQueue>();
     std::shared_ptr<Beacon> beacon_ = std::make_shared<Beacon>();
     unsigned generation_ = fork_generation();

@@ -11,6 +11,10 @@
 
 namespace tr::detail {
 
+// The longest name of a file in a session directory: a tag of 128 characters, what makes it a temporary one, and the
+// separator.
+inline constexpr std::size_t file_name_length = 170;
+
 #if defined(_WIN32)
 inline std::filesystem::path to_path(const std::string& utf8) { return std::filesystem::path(to_utf16(utf8)); }
 inline std::string from_path(const std::filesystem::path& path) { return to_utf8(path.wstring()); }

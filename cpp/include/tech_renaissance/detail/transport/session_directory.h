@@ -2,7 +2,6 @@
 #pragma once
 
 #include <chrono>
-#include <cstddef>
 #include <cstdint>
 #include <exception>
 #include <filesystem>
@@ -31,14 +30,11 @@ inline std::string find_workspace(const std::string& workspace, const Environmen
 }
 
 inline constexpr const char* session_prefix = "tr_session_";
-// The longest name of a file: a tag of 128 characters, what makes it a temporary one, and the separator.
-inline constexpr std::size_t file_name_length = 170;
 
 // Absolute path of a session's directory. Throws LocalProtocolError "bad_name".
 inline std::string session_path(const std::string& workspace, const std::string& session_id) {
     check_name(session_id, "session id");
-    const std::filesystem::path path = to_path(workspace) / "python_session" / to_path(session_prefix + session_id);
-    return from_path(with_room(path, file_name_length));
+    return from_path(to_path(workspace) / "python_session" / to_path(session_prefix + session_id));
 }
 
 // The folder that has all session directories of a workspace. Throws std::system_error, and LaunchError launch_failed
@@ -194,7 +190,7 @@ private:
 // without a lock file is not ours and stays, and so does another user's.
 inline void remove_leftovers(const std::string& path) noexcept {
     try {
-        const OpenFolder folder = open_sessions_folder(to_path(path));
+        const OpenFolder folder = open_sessions_folder(with_room(to_path(path), 2 * file_name_length));
         for (const std::string& name : folder.names()) {
             if (name.rfind(session_prefix, 0) != 0) continue;
             try {
