@@ -42,12 +42,20 @@ class Way:
     def __init__(self, folder: Path, *, is_fast: bool) -> None:
         folder.mkdir()
         self.is_fast = is_fast
+        self.is_dead = self.is_replaced = False
         self.host = ShmHost(library="numpy", look_us=0)
         numbers = [duplicate(number) for number in self.host.prepare().descriptors]
         self.end = ShmWorker(SessionPlace(str(folder)), numbers)
         self.loops = Loops(lambda _: None)
         self.queue = CallQueue()
-        self.exchange = FastExchange(self.host, lambda: False, self._death, self.queue, self.loops)
+        self.exchange = FastExchange(
+            self.host,
+            lambda: self.is_dead,
+            self._death,
+            self.queue,
+            self.loops,
+            hands_over=lambda: self.is_replaced,
+        )
         assert self.end.try_send(Ready({"pid": 1, "protocol": 2}))
         assert self.exchange.wait_started(1)
 
@@ -67,14 +75,20 @@ class Way:
         typed: bool = False,
         form: int = 0,
         tensors: Sequence[Any] = (),
+        idempotent: bool = False,
     ) -> Any:
         """What becomes of a call, and of the books; None if it was not sent."""
         timeout_s = 0.0
         placed = [self.host.place(tensor) for tensor in tensors]
         if self.is_fast:
-            call = self.exchange.carry(NUMBER, command, parameters, timeout_s, typed, form, placed)
+            call = self.exchange.carry(
+                NUMBER, command, parameters, timeout_s, typed, form, placed, idempotent
+            )
         else:
-            call = Call(Request(command, parameters, NUMBER, typed=typed, form=form, attachments=placed))
+            call = Call(
+                Request(command, parameters, NUMBER, typed=typed, form=form, attachments=placed),
+                idempotent=idempotent,
+            )
             call = call if self.exchange.send(call, 0) and call.exchange else None
         if call is None:
             return None
@@ -270,6 +284,14 @@ def _ends_the_worker(way: Way) -> None:
     way.exchange._is_ending = True
 
 
+def _dies(way: Way) -> None:
+    way.is_dead = True
+
+
+def _dies_and_is_replaced(way: Way) -> None:
+    way.is_dead = way.is_replaced = True
+
+
 def _wakes(way: Way) -> None:
     way.exchange.wake()
 
@@ -283,6 +305,8 @@ def _wakes(way: Way) -> None:
         _cancels,
         _stops,
         _ends_the_worker,
+        _dies,
+        _dies_and_is_replaced,
         _wakes,
     ],
 )
@@ -304,7 +328,9 @@ def test_both_paths_notice_what_happens_while_they_wait(
             return take(*args, **options)
 
         monkeypatch.setattr(way.host, name, take_later)
-        outcomes.append((way.ask(), way.received()))
+        outcomes.append(
+            (way.ask(idempotent=True), way.received(), [call.message for call in way.queue.calls])
+        )
     fast, general = outcomes
     assert general == fast
 

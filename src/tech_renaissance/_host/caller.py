@@ -56,6 +56,7 @@ class Caller(CallMaker):
         self.supervisor: Optional[Supervisor] = None
         # Whether a worker that is ready may be sent its calls without asking anybody.
         self._has_fast_path = options.restart == "never" and not callable(options.output)
+        self._restarts = options.restart != "never" and not callable(options.output)
         if options.restart != "never":
             self.supervisor = Supervisor(life, options.restart_policy, options.launch_timeout_s, on_restart)
             life.told = self.supervisor.worker_ended

@@ -26,7 +26,12 @@ class FastCaller(Caller):
         tensors: Sequence[Any] = (),
     ) -> Call:
         """Send a text, perhaps with tensors, and wait for the answer. Returns the call, which has it. Raises as ``make_call`` and ``answer``."""
-        if self._has_fast_path and deadline_ms is None and timeout_ms != 0 and type(message) is str:
+        if (
+            (self._has_fast_path or self._is_allowed())
+            and deadline_ms is None
+            and timeout_ms != 0
+            and type(message) is str
+        ):
             command, _, parameters = message.partition(" ")
             # Then this is how parse_message would split it.
             if (
@@ -41,7 +46,9 @@ class FastCaller(Caller):
                 worker, number = self._life.worker, next(self._ids)
                 call = None
                 if worker:
-                    call = worker.exchange.carry(number, command, parameters, timeout_s, False, TEXT, tensors)
+                    call = worker.exchange.carry(
+                        number, command, parameters, timeout_s, False, TEXT, tensors, idempotent
+                    )
                 if call is None or call.result is None:
                     request = Request(command, parameters, number, attachments=tensors)
                     return self._carry_on(call, request, timeout_s, idempotent)
@@ -62,7 +69,7 @@ class FastCaller(Caller):
     ) -> Call:
         """The same for a call that carries values. Raises as ``make_awaited_call`` and ``answer``."""
         if (
-            self._has_fast_path
+            (self._has_fast_path or self._is_allowed())
             and deadline_ms is None
             and timeout_ms != 0
             and on_progress is None
@@ -80,7 +87,9 @@ class FastCaller(Caller):
                 worker, number = self._life.worker, next(self._ids)
                 call = None
                 if worker:
-                    call = worker.exchange.carry(number, command, text, timeout_s, True, form, attachments)
+                    call = worker.exchange.carry(
+                        number, command, text, timeout_s, True, form, attachments, idempotent
+                    )
                 if call is None or call.result is None:
                     request = Request(command, text, number, typed=True, form=form, attachments=attachments)
                     return self._carry_on(call, request, timeout_s, idempotent)
@@ -88,6 +97,10 @@ class FastCaller(Caller):
         call = self.make_awaited_call(command, args, kwargs, deadline_ms, idempotent, on_progress)
         self.fetch(call, timeout_ms)
         return call
+
+    def _is_allowed(self) -> bool:
+        """Whether, in a session that restarts its worker, one that is ready may be sent calls without asking."""
+        return self._restarts and self.supervisor is not None and self.supervisor.allows_all
 
     def _placed(self, attachments: Sequence[Any]) -> List[Any]:
         place = self._life.transport.place

@@ -35,6 +35,7 @@ class FastExchange(Exchange):
         typed: bool = False,
         form: int = TEXT,
         attachments: Sequence[Any] = (),
+        idempotent: bool = False,
     ) -> Optional[Call]:
         """Send a request, unless something is in its way, and wait for what comes next, for at most ``timeout_s``. None if it was not sent;
         else the call, which may be done.
@@ -51,6 +52,7 @@ class FastExchange(Exchange):
                     return None
                 # The worker is at work by now, so the rest of this costs no time.
                 call = self._note(posted)
+                call.idempotent = idempotent
                 self._sending = None
                 mark = (threading.get_ident(),)
                 self._reader = mark

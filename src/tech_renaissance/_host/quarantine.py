@@ -24,6 +24,11 @@ class Quarantine:
     def __init__(self) -> None:
         self._cases: Dict[str, _Case] = {}  # by request, the latest last
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether no request has ended a worker. May be read by any thread."""
+        return not self._cases
+
     def note(self, call: Call, death: PostMortem) -> None:
         """Note that a worker died while serving this call."""
         key = request_key(call)

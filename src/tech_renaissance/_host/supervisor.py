@@ -116,6 +116,11 @@ class Supervisor:
         """Whether there is no worker because starting another one is pointless."""
         return self._given_up is not None
 
+    @property
+    def allows_all(self) -> bool:
+        """Whether a worker that is ready may be sent any request."""
+        return self._quarantine.is_empty
+
     def check_allowed(self, call: Call) -> None:
         """Raise WorkerLost ``quarantined`` if the request has ended too many workers."""
         with self._lock:
