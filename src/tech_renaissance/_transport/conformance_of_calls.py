@@ -1,12 +1,12 @@
 """The part of the Transport contract that is about requests in work: what their handlers say and ask, and what their hosts send them."""
 
 from array import array
-from typing import Any, List
+from typing import Any, List, Union
 
 from .._protocol.body import ATTACHMENTS, JSON
 from .._protocol.frame import Answer, Ask, Credit, Failure, Frame, Item, Progress, Request, Response
 from .conformance_tools import let_go, next_frame, nothing_comes, numpy, plain, same, send
-from .transport import HostTransport, Transport, WorkerTransport
+from .transport import Answers, HostTransport, Items, Taken, Transport, WorkerTransport
 
 
 def _attachments() -> List[Any]:
@@ -114,6 +114,41 @@ def _items_go_both_ways(host: HostTransport, worker: WorkerTransport) -> None:
     _end(host, worker, 1)
 
 
+def _what_is_received_at_once_is_the_same(host: HostTransport, worker: WorkerTransport) -> None:
+    if not host.can_stream:
+        return
+    for number in (1, 2, 3):
+        _begin(host, worker, number)
+    frames: List[Union[Item, Response]] = [
+        *[Item(1, text) for text in ("a", "", "\u6c49", "x" * 40_000)],
+        Item(2, "b"),
+        Item(2, "[2]", JSON),
+        Item(1, "", ATTACHMENTS, [b"raw"]),
+        Item(1, "c"),
+        Response("command", "2", id=2, form=JSON),
+        Response("command", "3", id=3),
+        Item(1, "d"),
+        Response("command", "1", id=1),
+    ]
+    came: List[Any] = []
+    for frame in frames:
+        while not worker.try_send(frame):
+            came += _one_by_one(host.receive_some(10, looks=True))
+    while len(came) < len(frames):
+        came += _one_by_one(host.receive_some(10, looks=True))
+    same([(type(frame).__name__, frame.id, frame.form, frame.result) for frame in frames], came)
+    nothing_comes(host)
+
+
+def _one_by_one(taken: Taken) -> List[Any]:
+    if isinstance(taken, (Item, Response)):
+        return [(type(taken).__name__, taken.id, taken.form, taken.result)]
+    if isinstance(taken, Items):
+        return [("Item", taken.id, form, text) for form, text, _ in taken.bodies]
+    assert isinstance(taken, Answers), f"an item, or a response, became {taken!r}"
+    return [("Response", number, form, text) for number, (form, text, _) in zip(taken.numbers, taken.bodies)]
+
+
 def _requests_that_are_to_stop_are_known(host: HostTransport, worker: WorkerTransport) -> None:
     same(False, worker.is_stopping(1))
     _begin(host, worker, 1)
@@ -133,5 +168,6 @@ CHECKS_OF_CALLS = (
     _asks_are_answered,
     _asks_and_answers_carry_attachments,
     _items_go_both_ways,
+    _what_is_received_at_once_is_the_same,
     _requests_that_are_to_stop_are_known,
 )
