@@ -1,5 +1,6 @@
 """Inputs: the values of an iterator are sent one after another, as the command takes them."""
 
+import asyncio
 from typing import Any, AsyncIterator, Callable, Iterator, List
 
 import numpy as np
@@ -117,6 +118,8 @@ def test_an_iterator_may_not_wait_for_the_worker_that_waits_for_it(
         session.call("total", (plain.call("same", number) for number in range(3)))
     assert "would_wait_for_itself" == refused.value.code
     assert 1 == session.call("same", 1)
+    if host == "asyncio":
+        session._thread.run(_loop_over_a_stream, session._inner)
     if host != "python":  # whose driver makes each call in a thread of its own
         return
     stream = session.stream("echo_input", iter(range(100)))
@@ -132,6 +135,22 @@ def test_an_iterator_may_not_wait_for_the_worker_that_waits_for_it(
     next(stream)
     stream.close()
     assert 1 == session.call("same", 1)
+
+
+async def _loop_over_a_stream(session: Any) -> None:
+    """Its task is refused what another may wait for."""
+    got: List[Any] = []
+    others: List[Any] = []
+    async for value in session.stream("echo_input", iter(range(100))):
+        got.append(value)
+        if value < 2:
+            others.append(asyncio.ensure_future(session.call("same", value, timeout_ms=60_000)))
+            with pytest.raises(LocalProtocolError) as refused:
+                await session.call("same", 1)
+            assert "would_wait_for_itself" == refused.value.code
+    assert list(range(100)) == got
+    assert [0, 1] == [await other for other in others]
+    assert 1 == await session.call("same", 1)
 
 
 @all_hosts

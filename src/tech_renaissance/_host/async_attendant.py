@@ -4,6 +4,7 @@ import asyncio
 import inspect
 from contextvars import ContextVar
 from typing import Any, Optional, Tuple
+from weakref import WeakKeyDictionary
 
 from .._protocol.frame import Answer, Ask, Failure
 from .attendant import give_up, last_item
@@ -33,10 +34,28 @@ class AsyncAttendant:
     def __init__(self, caller: Caller) -> None:
         self._caller = caller
         self._attendant = caller.attendant
+        # Streams whose inputs have not ended, by the tasks that loop over them.
+        self._looped_over: WeakKeyDictionary[asyncio.Task[Any], Call] = WeakKeyDictionary()
 
     def check_may_wait(self) -> None:
-        """The same for this session."""
+        """The same for this session; also in the loop over a stream whose input has not ended."""
         check_may_wait(self._caller)
+        task = asyncio.current_task() if self._looped_over else None
+        call = self._looped_over.get(task) if task else None
+        if call and call.source and call.is_wanted and not call.source.has_ended:
+            raise waits_for_itself()
+
+    def hold_input(self, call: Call) -> None:
+        """See Caller."""
+        task = asyncio.current_task()
+        if task and call.source and isinstance(call.exchange, Exchange) and not call.exchange.has_coroutines:
+            self._looped_over[task] = call
+
+    def release_input(self, call: Call) -> None:
+        """See Caller."""
+        task = asyncio.current_task() if call.source else None
+        if task:
+            self._looped_over.pop(task, None)
 
     async def attend(self, call: Call) -> None:
         """See Attendant."""

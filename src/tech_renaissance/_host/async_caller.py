@@ -78,6 +78,7 @@ class AsyncCaller:
         """Wait for the next item of a stream; None if there are no more, and the call is done. Otherwise as ``answer``."""
         item = self.take_item(call)
         until = self.loop.time() + timeout_s
+        self._attendant.release_input(call)
         try:
             while item is None and not call.done:
                 await self._change_of(call, until)
@@ -87,6 +88,8 @@ class AsyncCaller:
         except asyncio.CancelledError:
             self._caller.cancel(call)
             raise
+        finally:
+            self._attendant.hold_input(call)
         item = item or self.take_item(call)
         if item is None:
             if call.on_progress or call.source:
