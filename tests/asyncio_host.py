@@ -1,6 +1,7 @@
 """AsyncSession behind PythonSession's interface: a loop in a thread runs what a test asks for."""
 
 import asyncio
+import sys
 import threading
 from typing import Any, Optional
 
@@ -36,7 +37,9 @@ class LoopThread:
 
     def close(self) -> None:
         """End it."""
-        self.run(self.loop.shutdown_default_executor)
+        # Before Python 3.9 the loop's close ends the executor's threads, without waiting for them.
+        if sys.version_info >= (3, 9):
+            self.run(self.loop.shutdown_default_executor)
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join()
         self.loop.close()
