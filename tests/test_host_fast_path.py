@@ -438,3 +438,31 @@ def test_small_results_come_in_the_same_blocks_again(ways: List[Way]) -> None:
         way.ask()
         way.ask()
         assert way.end._lender.arena.live_nbytes < in_use
+
+
+@pytest.mark.parametrize("looks_again", ["wait", "dispatch"])
+def test_what_a_reader_took_is_not_lost_when_an_exception_takes_it_away_during_a_send(
+    ways: List[Way], looks_again: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another thread has the lock at that moment, has looked already whether there is anything to finish, and becomes the reader."""
+    way = ways[1]
+    first, second = Call(Request("say", "", NUMBER)), Call(Request("say", "", NUMBER + 1))
+    assert way.exchange.send(first, 0)
+    way.say(Response("", "taken", id=NUMBER))
+    assert way.host.receive_some(0, looks=False)
+    way.exchange._reader, way.exchange._receiving = (0,), True
+    way.say(Response("", "next", id=NUMBER + 1))
+    try_send = way.host.try_send
+
+    def leave(frame: Frame) -> bool:
+        way.exchange._reader = None
+        return try_send(frame)
+
+    monkeypatch.setattr(way.host, "try_send", leave)
+    way.queue.add(second)
+    if looks_again == "wait":
+        assert way.exchange.wait(second, 0)
+    else:
+        way.exchange.dispatch(has_fired=False)
+    assert ("taken", "next") == (first.take_response().result, second.take_response().result)
+    assert way.exchange.state.value == "ready"

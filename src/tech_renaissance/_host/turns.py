@@ -140,6 +140,10 @@ class Turns(Book):
                     if left_s and self._holding and self._waits_for_itself():
                         raise waits_for_itself()
                     sleeper = self._line_up() if self._reader else None
+                    if sleeper is None and self._receiving:
+                        # An exception has taken the reader away meanwhile: first comes what that one took.
+                        taken = self._transport.taken
+                        continue
                     if sleeper is None:
                         mark = (threading.get_ident(),)
                         self._reader = mark
@@ -195,6 +199,8 @@ class Turns(Book):
 
     def _take_frames(self, most: int, *, looks_for_end: bool) -> None:
         """``looks_for_end``: whether to ask the system, if nothing has come, whether the worker has died."""
+        if self._receiving:  # see _until
+            self._mend()
         mark = (threading.get_ident(),)
         self._reader = mark
         self._receiving = True
