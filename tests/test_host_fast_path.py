@@ -466,3 +466,17 @@ def test_what_a_reader_took_is_not_lost_when_an_exception_takes_it_away_during_a
         way.exchange.dispatch(has_fired=False)
     assert ("taken", "next") == (first.take_response().result, second.take_response().result)
     assert way.exchange.state.value == "ready"
+
+
+def test_a_tag_that_is_announced_does_not_look_like_the_request_that_was_interrupted(ways: List[Way]) -> None:
+    """It moves the ring's head, before anybody has asked what became of the request."""
+    way = ways[0]
+    assert way.host._worker
+    way.host.put_tensor("x", np.ones(3))
+    posted = (NUMBER, "say", "", False, 0, ())
+    way.exchange._sending = posted
+    way.host._sending = (posted, way.host._worker.side.writer.head)
+    way.host.put_tensor("x", np.ones(3))
+    assert not way.host.has_sent(posted)
+    way.exchange.take_in()
+    assert not way.exchange.under_way

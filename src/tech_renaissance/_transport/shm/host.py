@@ -210,6 +210,8 @@ class ShmHost(HostTransport):
                 block = self._lender.place(tensor, old)
                 self._replace(tag, block, is_rewritten=block is old)
             if worker and worker.is_ready and worker.side.other_is_awake:
+                if self._sending and self._sending[1] == worker.side.writer.head:
+                    self._sending = None  # it was not sent, which the head will no longer show
                 self._announce()  # so that the worker handles it while the next tensor is being copied
 
     def drop_tensor(self, tag: str) -> None:
