@@ -8,62 +8,44 @@ import threading
 import time
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, TypeVar, Union
 
-from ..._base.errors import FormatError, LaunchError, RemoteProtocolError
+from ..._base.errors import LaunchError
 from ..._base.tensor import DType, Library, imported_library
-from ..._protocol.attachments import read_stored
-from ..._protocol.body import FORMS, TENSOR
+from ..._protocol.body import FORMS
 from ..._protocol.frame import (
-    LONG,
-    SHORT,
     Answer,
-    Ask,
     Credit,
     Exit,
-    Exiting,
     Frame,
     Item,
     Plain,
     Posted,
-    Ready,
     Request,
-    Response,
 )
 from ..._system.wait_handle import WaitHandle
 from ..firing import Firing
 from ..transport import (
-    Answers,
     HostTransport,
-    Items,
     Offer,
     Several,
     Taken,
-    Unreadable,
-    ask_not_taken_in,
-    item_not_taken_in,
-    not_taken_in,
 )
 from . import call_frame
 from . import frame as shm_frame
 from .arena import Block
 from .control import (
-    CONTROL_NBYTES,
     REQUEST_HEAD,
     REQUEST_TAIL,
     REQUESTS,
     RESPONSE_HEAD,
     RESPONSE_TAIL,
     RESPONSES,
-    SERVED,
     SLEEP_S,
     STOP,
     WORKER_ASLEEP,
-    ControlSide,
     give_up,
     in_work,
     waits_in_work,
-    write_magic,
 )
-from .doorbell import Doorbell
 from .frame import (
     ATTACHMENT,
     FLAG_TYPED,
@@ -77,16 +59,11 @@ from .frame import (
     RESPONSE,
 )
 from .lender import Lender, PlacedBlock, restore, tsr_of
-from .lessee import Lease, Lessee
-from .plain import plain_frames
 from .ring import NEEDS_FENCES, RING_NBYTES, full_fence
-from .segment import MappedSegment, Segment
+from .segment import Segment
+from .worker_side import WorkerSide
 
 _Read = TypeVar("_Read")
-# What often comes several at a time, and how much to look at in search of it.
-_OFTEN_SEVERAL = (shm_frame.ITEM, shm_frame.RESPONSE)
-_MOST_NBYTES = 16384
-
 _RESPONSES_END = RESPONSES + RING_NBYTES
 _pack_request, _unpack_plain = REQUEST_HEADER.pack_into, PLAIN_HEADER.unpack_from
 
@@ -106,7 +83,7 @@ class ShmHost(HostTransport):
         self._lock = threading.RLock()  # for the lender, the tags and the writing end of the ring
         self._tags: Dict[str, Block] = {}
         self._unannounced: Dict[str, None] = {}  # tags whose changes the worker has not been told, in order
-        self._worker: Optional[_WorkerSide] = None
+        self._worker: Optional[WorkerSide] = None
         self._is_in_use = False  # whether a worker uses this transport
         self._sending: Optional[Tuple[Union[Frame, Posted], int]] = (
             None  # the last frame to send, and the ring's head before it
@@ -123,7 +100,7 @@ class ShmHost(HostTransport):
                 restore(block)
             self._unannounced = dict.fromkeys(self._tags)
             try:
-                self._worker = worker = _WorkerSide(self._look_us)
+                self._worker = worker = WorkerSide(self._look_us)
                 self._is_in_use = True
             except OSError as error:
                 raise LaunchError("launch_failed", f"no shared memory for a worker: {error}") from error
@@ -494,7 +471,7 @@ class ShmHost(HostTransport):
             del unannounced[tag]
         return True
 
-    def _send_request(self, worker: "_WorkerSide", request: Request) -> bool:
+    def _send_request(self, worker: "WorkerSide", request: Request) -> bool:
         worker.requests += 1
         if request.attachments:
             sent = self._send_with_attachments(request)
@@ -570,202 +547,3 @@ def _encoded(frame: Union[Request, Item, Answer], attached: Sequence[shm_frame.A
     if isinstance(frame, Item):
         return shm_frame.encode_item(frame, attached, shm_frame.INPUT_ITEM)
     return call_frame.encode_answer(frame, attached)
-
-
-class _WorkerSide:
-    """Everything that belongs to one worker, and reading its frames."""
-
-    def __init__(self, look_us: Optional[int]) -> None:
-        with contextlib.ExitStack() as undo:
-            self.control = MappedSegment(Segment.create(CONTROL_NBYTES))
-            undo.callback(self.control.close)
-            write_magic(self.control)
-            self.arena = Segment.create_arena()
-            undo.callback(self.arena.close)
-            self.lessee = Lessee(self.arena)
-            undo.callback(self.lessee.close)
-            doorbell, self.their_doorbell = Doorbell.pair()
-            undo.pop_all()
-        self.side = ControlSide(self.control, doorbell, is_host=True, look_us=look_us)
-        self.is_ready = False
-        # How many it was sent. Too many if an exception interrupted that; then no block is written into again.
-        self.requests = 0
-        self.last: Tuple[Taken, int] = (None, 0)  # the last frame taken, and where it ends in the ring
-        # Blocks of the frame being read, held until it is taken, because it may have to be read again.
-        self.held: List[Lease] = []
-        self._collecting = threading.Lock()  # for the lessee's leases, once there are results
-
-    def is_done_with(self, block: Block) -> bool:
-        """Whether this worker, which has the block under a tag, has no request in work and no tensor of it, and only the tag uses it here."""
-        return (
-            self.control.words[SERVED] == self.requests
-            and block.holders == 1
-            and block.window.words[block.word + 1] == block.lease
-        )
-
-    def collect(self) -> None:
-        """Return the results that have died. Another thread may be reading."""
-        with self._collecting:
-            self.lessee.collect()
-
-    def read(self, library: Optional[Library]) -> Optional[Frame]:
-        """The next frame, if there is one. Raises RemoteProtocolError."""
-        reader = self.side.reader
-        if reader.tail < self.last[1]:  # an exception interrupted the last _take
-            reader.advance(self.last[1])
-        data = reader.peek()
-        if data is None:
-            return None
-        if self.lessee.dead:
-            self.collect()
-        end = reader.tail + len(data)
-        try:
-            if data[4] == shm_frame.RESPONSE and not data[6] & shm_frame.FLAG_BODY_IN_BLOCK:
-                frame: Frame = shm_frame.decode_response(data)
-                if frame.attachments:
-                    frame = self._with_values(frame, library)
-            else:
-                frame = self._decode(data, library)
-        except Exception as error:
-            frame = self._in_place_of(data, end, error)
-        self.last = (frame, end)
-        reader.advance(end)
-        if self.held:
-            self.let_go_held()
-        if reader.is_crowded:
-            self.side.wake_other()
-        return frame
-
-    def read_some(self, library: Optional[Library]) -> Union[Frame, Several, None]:
-        """The same, or several frames."""
-        reader = self.side.reader
-        if reader.tail < self.last[1]:
-            reader.advance(self.last[1])
-        kind = reader.next_kind()
-        if kind in _OFTEN_SEVERAL:
-            numbers, bodies, nbytes = plain_frames(kind, reader.peek_many(_MOST_NBYTES))
-            if bodies:
-                several = (
-                    Items(numbers[0] or None, bodies)
-                    if kind == shm_frame.ITEM
-                    else Answers([number or None for number in numbers], bodies)
-                )
-                self._take(several, reader.tail + nbytes)
-                return several
-        return self.read(library)
-
-    def _in_place_of(self, data: bytes, end: int, error: Exception) -> Frame:
-        """What stands for a frame that could not be decoded. Raises Unreadable, after taking the frame, for one that says nothing."""
-        if data[4] == shm_frame.ITEM:
-            return item_not_taken_in(shm_frame.id_of(data), error)
-        if data[4] == shm_frame.ASK:
-            return ask_not_taken_in(shm_frame.id_of(data), error)
-        if isinstance(error, RemoteProtocolError):
-            unreadable = Unreadable(error, shm_frame.id_of(data))
-            self._take(unreadable, end)
-            raise unreadable from error
-        if data[4] != shm_frame.RESPONSE:
-            raise error
-        is_short = data[6] & shm_frame.FLAG_SHORT
-        return not_taken_in(shm_frame.id_of(data), SHORT if is_short else LONG, error)
-
-    def _take(self, taken: Taken, end: int) -> None:
-        self.last = (taken, end)
-        reader = self.side.reader
-        reader.advance(end)
-        if self.held:
-            self.let_go_held()
-        if reader.is_crowded:
-            self.side.wake_other()
-
-    def tidy(self) -> None:
-        """See Lessee."""
-        with self._collecting:
-            self.lessee.tidy()
-
-    def let_go_of_dead(self) -> None:
-        """Return small results that have died. Another thread may be reading."""
-        with self._collecting:
-            self.lessee.let_go_of_dead()
-
-    def let_go_held(self) -> None:
-        """Return the blocks of a frame that has been taken."""
-        with self._collecting:
-            while self.held:
-                lease = self.held.pop()
-                if lease.is_small:
-                    lease.is_small = False
-                    self.lessee.let_go_later(lease)
-                else:
-                    lease.let_go()
-
-    def _hold(self, blocks: Sequence[shm_frame.Lent]) -> List[Lease]:
-        """Hold all valid blocks, so that they are returned later. Raises RemoteProtocolError if some are invalid."""
-        hold = self.lessee.hold
-        leases: List[Lease] = []
-        failure: Optional[RemoteProtocolError] = None
-        with self._collecting:
-            for offset, number in blocks:
-                try:
-                    lease = hold(offset, number)
-                except RemoteProtocolError as error:
-                    failure = error
-                else:
-                    self.held.append(lease)
-                    leases.append(lease)
-        if failure is not None:
-            raise failure
-        return leases
-
-    def _decode(self, data: bytes, library: Optional[Library]) -> Frame:
-        kind = data[4]
-        if data[6] & shm_frame.FLAG_BODY_IN_BLOCK:
-            self._hold([shm_frame.decode_body_in_block(data)[0]])
-            data = self.lessee.whole_frame(data)
-        if kind == shm_frame.RESPONSE:
-            return self._with_values(shm_frame.decode_response(data), library)
-        if kind == shm_frame.ITEM:
-            return self._with_values(shm_frame.decode_item(data), library)
-        if kind == shm_frame.PROGRESS:
-            return call_frame.decode_progress(data)
-        if kind == shm_frame.ASK:
-            return self._with_values(call_frame.decode_ask(data), library)
-        if kind == shm_frame.INPUT_CREDIT:
-            return shm_frame.decode_credit(data)
-        if kind == shm_frame.READY:
-            self.is_ready = True
-            return Ready(shm_frame.decode_ready(data))
-        if kind == shm_frame.EXITING:
-            return Exiting()
-        raise RemoteProtocolError("bad_frame", f"a worker does not send frames of kind {kind}")
-
-    def close(self) -> None:
-        """Hang up. Tensors in the worker's arena remain readable."""
-        self.side.close()
-        self.control.close()
-        self.lessee.close()
-
-    def _with_values(
-        self, frame: Union[Response, Item, Ask], library: Optional[Library]
-    ) -> Union[Response, Item, Ask]:
-        """The frame, with its attachments read."""
-        if frame.attachments:
-            frame.attachments = self.values(frame.attachments, library or imported_library())
-        return frame
-
-    def values(self, attached: Sequence[shm_frame.Attached], library: Library) -> Sequence[Any]:
-        """The attachments of a frame. Raises RemoteProtocolError, ArenaFull, OSError."""
-        with self._collecting:
-            values = self.lessee.again(attached, library)
-        if values is not None:
-            return values
-        leases = self._hold([lent for _, lent in attached])
-        try:
-            return [self._read(kind, lease, library) for (kind, _), lease in zip(attached, leases)]
-        except FormatError as error:
-            raise RemoteProtocolError("bad_frame", f"an attachment cannot be read: {error}") from error
-
-    def _read(self, kind: int, lease: Lease, library: Library) -> Any:
-        if kind == TENSOR:
-            return self.lessee.tensor_once(lease, library)
-        return read_stored(kind, lambda of: self.lessee.tensor_once(lease, of or library), library)
