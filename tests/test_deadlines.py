@@ -60,7 +60,7 @@ def test_a_call_that_obeys_leaves_the_worker_alive(start: Maker) -> None:
 def _ends_alone(session: Any, command: str, step: str) -> TimedOut:
     pid = session.fetch_response("pid")
     with pytest.raises(TimedOut, match=f"'{command}' passed its deadline") as caught:
-        session.fetch_response(command, deadline_ms=100)
+        session.fetch_response(command, deadline_ms=300)  # enough for the call to have begun
     error = caught.value
     assert ("deadline_passed", step, None) == (error.code, error.step, error.post_mortem)
     assert pid == session.fetch_response("pid")
