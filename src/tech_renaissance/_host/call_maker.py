@@ -38,6 +38,10 @@ class CallMaker:
         """See HostTransport."""
         raise NotImplementedError
 
+    def placed(self, attachments: Sequence[Any]) -> List[Any]:
+        """Each of them, placed."""
+        return list(map(self.place, attachments))
+
     def ready_worker(self) -> Any:
         """Wait until a worker is ready."""
         raise NotImplementedError
@@ -184,7 +188,7 @@ class CallMaker:
         args, kwargs = with_input(args, kwargs, place, Input(whole))
         request = call.request
         request.form, request.parameters, attachments = encode_call(args, kwargs)
-        request.attachments = [self.place(attachment) for attachment in attachments]
+        request.attachments = self.placed(attachments)
         if call.source:
             call.source.has_ended = True
 
@@ -200,8 +204,7 @@ class CallMaker:
         if deadline_ms is not None:
             request.deadline_ns = time.perf_counter_ns() + int(seconds("deadline_ms", deadline_ms) * 1e9)
         if attachments:
-            place = self.place
-            request.attachments = [place(attachment) for attachment in attachments]
+            request.attachments = self.placed(attachments)
         return Call(request, idempotent=idempotent)
 
 

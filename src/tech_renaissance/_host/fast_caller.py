@@ -1,6 +1,6 @@
 """The calls of a thread that waits for the answer: most of them take the fast path."""
 
-from typing import Any, List, Mapping, Optional, Sequence
+from typing import Any, Mapping, Optional, Sequence
 
 from .._base.durations import seconds
 from .._base.errors import LocalProtocolError
@@ -41,18 +41,7 @@ class FastCaller(Caller):
             ):
                 if tensors:
                     parameters = with_names(tensors, parameters)
-                    tensors = self._placed(tensors)
-                timeout_s = _TIMEOUT_S if timeout_ms is None else seconds("timeout_ms", timeout_ms)
-                worker, number = self._life.worker, next(self._ids)
-                call = None
-                if worker:
-                    call = worker.exchange.carry(
-                        number, command, parameters, timeout_s, False, TEXT, tensors, idempotent
-                    )
-                if call is None or call.result is None:
-                    request = Request(command, parameters, number, attachments=tensors)
-                    return self._carry_on(call, request, timeout_s, idempotent)
-                return call
+                return self._carried(command, parameters, False, TEXT, tensors, timeout_ms, idempotent)
         call = self.make_answered_call(message, deadline_ms, idempotent, tensors)
         self.fetch(call, timeout_ms)
         return call
@@ -81,19 +70,7 @@ class FastCaller(Caller):
             except LocalProtocolError:  # the general path says why, or there is an input
                 pass
             else:
-                if attachments:
-                    attachments = self._placed(attachments)
-                timeout_s = _TIMEOUT_S if timeout_ms is None else seconds("timeout_ms", timeout_ms)
-                worker, number = self._life.worker, next(self._ids)
-                call = None
-                if worker:
-                    call = worker.exchange.carry(
-                        number, command, text, timeout_s, True, form, attachments, idempotent
-                    )
-                if call is None or call.result is None:
-                    request = Request(command, text, number, typed=True, form=form, attachments=attachments)
-                    return self._carry_on(call, request, timeout_s, idempotent)
-                return call
+                return self._carried(command, text, True, form, attachments, timeout_ms, idempotent)
         call = self.make_awaited_call(command, args, kwargs, deadline_ms, idempotent, on_progress)
         self.fetch(call, timeout_ms)
         return call
@@ -102,15 +79,30 @@ class FastCaller(Caller):
         """Whether, in a session that restarts its worker, one that is ready may be sent calls without asking."""
         return self._restarts and self.supervisor is not None and self.supervisor.allows_all
 
-    def _placed(self, attachments: Sequence[Any]) -> List[Any]:
-        place = self._life.transport.place
-        return [place(attachment) for attachment in attachments]
-
-    def _carry_on(self, call: Optional[Call], request: Request, timeout_s: float, idempotent: bool) -> Call:
-        """Go on with a request that was not sent, or with its call, on the general path."""
+    def _carried(
+        self,
+        command: str,
+        text: str,
+        typed: bool,
+        form: int,
+        attachments: Sequence[Any],
+        timeout_ms: Optional[float],
+        idempotent: bool,
+    ) -> Call:
+        """Carry a call to the worker and back; on the general path from where anything out of the ordinary is in the way."""
+        if attachments:
+            attachments = self.placed(attachments)
+        timeout_s = _TIMEOUT_S if timeout_ms is None else seconds("timeout_ms", timeout_ms)
+        worker, number = self._life.worker, next(self._ids)
+        call = None
+        if worker:
+            call = worker.exchange.carry(
+                number, command, text, timeout_s, typed, form, attachments, idempotent
+            )
         if call is None:
+            request = Request(command, text, number, typed=typed, form=form, attachments=attachments)
             call = Call(request, idempotent=idempotent)
             self.fetch_within(call, timeout_s)
-        else:
+        elif call.result is None:
             self.fetch_within(call, timeout_s, call.sent_at + timeout_s)
         return call
