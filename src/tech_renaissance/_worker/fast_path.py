@@ -18,6 +18,7 @@ from .._transport.shm.control import (
     CURRENT_ID,
     CURRENT_SINCE_NS,
     GIVEN_UP,
+    HISTOGRAM,
     HOST_ASLEEP,
     REQUEST_HEAD,
     REQUEST_TAIL,
@@ -46,7 +47,7 @@ from .._transport.shm.frame import (
     decode_attachments,
 )
 from .._transport.shm.ring import NEEDS_FENCES, RING_NBYTES
-from .._transport.shm.worker import ShmWorker
+from .._transport.shm.worker import OFTEN, ShmWorker
 from .._transport.transport import Received
 from .reply import Reply
 from .turn import Turn
@@ -90,7 +91,7 @@ class FastPath:
         turn, end = self._turn, self._end
         server, handle = turn.server, turn.handle
         side, words, mapping = end.side, end.control.words, end.control.mapping
-        reader, writer, sizes = side.reader, side.writer, side.reader.sizes
+        reader, writer = side.reader, side.writer
         lessee = end.lessee
         unpack, pack, pack_attachment = REQUEST_HEADER.unpack_from, RESULT_HEADER.pack, ATTACHMENT.pack
         look, now_ns = side.look, time.perf_counter_ns
@@ -98,7 +99,8 @@ class FastPath:
         coroutines = self.coroutines
         wait_until = 0.0
         while not server.is_leaving:
-            # ---- The next frame. Until it is taken, the general path can still have it.
+            # ---- The next frame. Until it is taken, the general path can still have it. The host may change it at any moment, so each part
+            # is read once.
             tail = reader.tail
             available = words[REQUEST_HEAD] - tail
             if not available:
@@ -117,23 +119,22 @@ class FastPath:
                 acquire(False)
                 release()
             start = REQUESTS + (tail & _MASK)
-            nbytes = sizes[start >> 2]
+            nbytes, kind, flags, request_id, n_command, n_parameters = unpack(mapping, start)
             if (
                 not _LEAST_NBYTES <= nbytes <= available <= RING_NBYTES
                 or nbytes & 7
                 or start + nbytes > _REQUESTS_END
             ):
                 return None
-            frame = mapping[start : start + nbytes]
-            _, kind, flags, request_id, n_command, n_parameters = unpack(frame)
             if kind in _TAG_FRAMES and not flags:
+                frame = mapping[start : start + nbytes]
                 reader.advance(tail + nbytes)
                 end.take_tag(kind, frame)
                 continue
-            middle = 24 + n_command
+            middle = start + 24 + n_command
             stop = middle + n_parameters
             has_deadline = flags & FLAG_DEADLINE
-            end_of_text = nbytes - 8 if has_deadline else nbytes
+            end_of_text = start + nbytes - 8 if has_deadline else start + nbytes
             form = flags >> FORM_SHIFT
             typed = flags & FLAG_TYPED
             if (
@@ -147,11 +148,12 @@ class FastPath:
             ):
                 return None
             try:
-                command = frame[24:middle].decode()
-                parameters = frame[middle:stop].decode()
+                command = mapping[start + 24 : middle].decode()
+                parameters = mapping[middle:stop].decode()
             except UnicodeDecodeError:
                 return None
-            deadline_ns = int.from_bytes(frame[end_of_text:], "little") if has_deadline else None
+            at_deadline = mapping[end_of_text : end_of_text + 8] if has_deadline else b""
+            deadline_ns = int.from_bytes(at_deadline, "little") if has_deadline else None
             if command == "exit" or (deadline_ns is not None and deadline_ns <= now_ns()):
                 return None
             if not end.since_ns:  # the first request
@@ -161,14 +163,14 @@ class FastPath:
             attachments: Sequence[Received] = ()
             if end_of_text - stop >= 8:
                 try:
-                    attachments = end.hold(decode_attachments(frame[stop + 7 & -8 : end_of_text]))
+                    attachments = end.hold(decode_attachments(mapping[stop + 7 & -8 : end_of_text]))
                 except RemoteProtocolError:
                     return None
 
             # ---- The handler.
             reader.tail = tail = tail + nbytes
             words[REQUEST_TAIL] = tail
-            words[CURRENT_SINCE_NS] = end.since_ns = now_ns()
+            words[CURRENT_SINCE_NS] = end.since_ns = since_ns = now_ns()
             words[CURRENT_ID] = request_id
             self.has_served = True
             wait_until = 0.0
@@ -243,7 +245,10 @@ class FastPath:
             if tensors:
                 end.release_lent()
                 tensors.clear()
-            end.count(CURRENT_ID, is_failure=False)
+            words[HISTOGRAM + (now_ns() - since_ns).bit_length()] += 1
+            words[CURRENT_ID] = 0
+            if end.served & OFTEN == 1:
+                end.now_and_then()
             if coroutines is not None:
                 break
         return None

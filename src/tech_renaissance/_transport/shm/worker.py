@@ -63,7 +63,7 @@ if TYPE_CHECKING:
     from .lessee import Lease
 
 # A mask, a power of two less 1: the first call, and then each one after this many more, publishes the number of threads and tidies.
-_OFTEN = 63
+OFTEN = 63
 
 # How many frames are read ahead at most.
 _INBOX = 256
@@ -472,9 +472,13 @@ class ShmWorker(WorkerTransport):
             words[slot] = 0
         if is_failure:
             words[FAILED] += 1
-        if self.served & _OFTEN == 1:
-            words[THREADS] = _threads()
-            self.tidy()
+        if self.served & OFTEN == 1:
+            self.now_and_then()
+
+    def now_and_then(self) -> None:
+        """What is to be done once in many requests."""
+        self._words[THREADS] = _threads()
+        self.tidy()
 
 
 def _threads() -> int:
