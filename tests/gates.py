@@ -4,6 +4,7 @@ Workers pass a gate with ``gate.pass_gate(path)``, see tests/workers/gate.py. A 
 
     path                the name by which workers know it
     wait_for_arrival()  wait until a worker stands before it
+    has_arrival()       whether one does that has not been told of yet
     open(count=1)       let so many pass, now or later
     close()             take it away; who stands before it may pass
 """

@@ -18,9 +18,12 @@ class Gate:
 
     def wait_for_arrival(self) -> None:
         """Wait until a worker stands before the gate."""
-        ready, _, _ = select.select([self._arrived], [], [], _PATIENCE_S)
-        assert ready, "nobody came to the gate"
-        os.read(self._arrived, 1)
+        assert self.has_arrival(_PATIENCE_S), "nobody came to the gate"
+
+    def has_arrival(self, patience_s: float = 0) -> bool:
+        """Whether a worker stands before the gate, or comes soon; it is told of once."""
+        ready, _, _ = select.select([self._arrived], [], [], patience_s)
+        return bool(ready and os.read(self._arrived, 1))
 
     def open(self, count: int = 1) -> None:
         """Let so many pass, now or later."""

@@ -25,7 +25,10 @@ class Gate:
         self._opened = _semaphore(f"{self.path}.opened")
 
     def wait_for_arrival(self) -> None:
-        assert not _kernel32.WaitForSingleObject(self._arrived, _PATIENCE_MS), "nobody came to the gate"
+        assert self.has_arrival(_PATIENCE_MS), "nobody came to the gate"
+
+    def has_arrival(self, patience_ms: int = 0) -> bool:
+        return not _kernel32.WaitForSingleObject(self._arrived, patience_ms)
 
     def open(self, count: int = 1) -> None:
         assert _kernel32.ReleaseSemaphore(self._opened, count, None)

@@ -326,7 +326,7 @@ TEST("a process that knows nothing of its lifeline ends with it, and so does its
     const Process process(with_transcript(sh("sleep 60 & echo up; wait"), transcript));
     transcript.wait_for("up\n");
     process.close_lifeline();
-    CHECK(process.wait(std::chrono::seconds(10)));
+    CHECK(process.wait(1min));
     CHECK_EQ(-SIGKILL, process.exit_status().value_or(0));
 }
 #endif
@@ -338,7 +338,7 @@ TEST("the lifeline of one process is not held open by another") {
     first.wait_for("up\n");
     const Process other(sh("sleep 1000"));
     one->close_lifeline();
-    CHECK(one->wait(std::chrono::seconds(10)));
+    CHECK(one->wait(1min));
 }
 
 TEST("a host that ignores SIGCHLD learns of the end, not of the status") {

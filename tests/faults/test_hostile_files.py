@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from gates import Gate
 from hosts import drop_file
+from late import begin
 from leaks import wait_until
 from moments import LONG_MS, hold
 
@@ -323,8 +324,7 @@ def test_what_stands_in_place_of_the_cancelled_number_stops_nobody(
         patience=CancelPatience(LONG_MS if thing != "directory" else 50, 50, 50),
     )
     session.wait_until_ready(LONG_MS)
-    session.send_request("poll", deadline_ms=400)
-    gate.wait_for_arrival()
+    begin(session, "poll", gate, 400)
     put(session, "cancel.txt", thing, outside, b"1")
     gate.open()
     with pytest.raises(TimedOut) as caught:

@@ -22,6 +22,7 @@ import resource
 
 from gates import Gate
 from hosts import WORKERS, Driver, DriverFailed
+from late import begin
 from leaks import wait_until
 from moments import LONG_MS
 from processes import descriptors_of
@@ -54,7 +55,7 @@ def disk(workspace: Path) -> Iterator[Path]:
     if subprocess.run(mount, stderr=subprocess.DEVNULL, check=False).returncode:
         pytest.skip("this process may not mount")
     yield workspace
-    assert wait_until(lambda: not subprocess.run(["umount", str(workspace)], check=False).returncode, 5)
+    assert wait_until(lambda: not subprocess.run(["umount", str(workspace)], check=False).returncode)
 
 
 def fill(disk: Path) -> Path:
@@ -92,13 +93,12 @@ def test_a_full_disk_is_told_and_passes(disk: Path, start: Maker) -> None:
     assert session.fetch_response("pid", LONG_MS)
 
 
-def test_a_full_disk_stops_no_deadline(disk: Path, start: Maker) -> None:
+def test_a_full_disk_stops_no_deadline(disk: Path, start: Maker, gate: Gate) -> None:
     """Stacks cannot be taken, and over files nobody can be told; the calls end all the same, this one and the next."""
     session = start("stubborn.py", quiet_mode=True, patience=CancelPatience(50, 50, LONG_MS))
     for _ in range(2):
         session.fetch_response("echo on", LONG_MS)
-        session.send_request("sleeps", deadline_ms=1000)
-        assert wait_until(lambda: "busy" == session.state().name, 5)
+        begin(session, f"sleeps {gate.path}", gate, 1000)
         filler = fill(disk)
         with pytest.raises(TimedOut) as caught:
             session.wait_for_response(LONG_MS)
@@ -224,7 +224,7 @@ def test_a_host_without_descriptors_says_so_and_leaks_none(make_driver: MakeDriv
             except TechRenaissanceError as error:
                 codes.append(error.code)
         session.close()
-        assert wait_until(lambda: before == descriptors_of(driver.process.pid), 5), left
+        assert wait_until(lambda: before == descriptors_of(driver.process.pid)), left
     assert {"launch_failed"} >= set(codes), codes
     assert codes
     with driver.session(str(WORKERS / "echo.py"), "test") as session:
@@ -299,8 +299,7 @@ def test_a_clock_that_jumps_moves_no_deadline(
     gate.wait_for_arrival()
     gate.open()
     assert session.cancel()
-    session.send_request("poll", deadline_ms=200)
-    gate.wait_for_arrival()
+    begin(session, "poll", gate, 200)
     gate.open()
     with pytest.raises(TimedOut) as caught:
         session.wait_for_response(LONG_MS)

@@ -17,6 +17,7 @@ from typing import Any, Callable, Iterator
 import numpy as np
 import pytest
 from gates import Gate
+from late import late
 from leaks import wait_until
 from moments import LONG_MS, Held, Stopwatch, hold, in_thread, pid_beside
 from processes import is_alive
@@ -75,7 +76,7 @@ class FrozenDisk:
     def close(self) -> None:
         """Remove it, once nobody uses it any more."""
         self.thaw()
-        assert wait_until(lambda: not subprocess.run(["umount", str(self.path)], check=False).returncode, 5)
+        assert wait_until(lambda: not subprocess.run(["umount", str(self.path)], check=False).returncode)
 
     def _control(self, request: int) -> None:
         import fcntl  # which Windows does not have
@@ -105,10 +106,11 @@ def test_a_worker_that_nobody_can_kill_is_left_behind(
     session.send_tensor(np.ones(3, np.float32), "kept")
     pid = int(session.fetch_response("pid"))
     frozen_disk.freeze()
+    session.send_request(f"hold-the-gil {frozen_disk.path / 'file'}")
+    assert wait_until(lambda: _state(pid) == "D")
     with pytest.raises(TimedOut) as caught:
-        session.fetch_response(f"hold-the-gil {frozen_disk.path / 'file'}", 200)
+        session.wait_for_response(200)
     assert "it is in uninterruptible sleep" in caught.value.stack
-    assert "D" == _state(pid)
     session.terminate()
     assert session.is_alive()
     with pytest.raises(TechRenaissanceError, match="its process still runs"):
@@ -219,9 +221,11 @@ def test_a_full_pipe_holds_up_nobody_but_the_worker(start: Maker, gate: Gate, tm
             patience=CancelPatience(20, interrupt_ms=LONG_MS),
         )
         pid = session.fetch_response("pid")
-        with pytest.raises(TimedOut) as caught:
-            session.fetch_response("chatter 64", LONG_MS, deadline_ms=300)
-        assert "interrupt" == caught.value.step
+        error = late(
+            lambda deadline_ms: session.fetch_response("chatter 64", LONG_MS, deadline_ms=deadline_ms),
+            lambda _: os.path.exists(f"{gate.path}.pid"),
+        )
+        assert "interrupt" == error.step
         assert int(pid) == pid_beside(gate)
         assert "on" == session.fetch_response("echo on", LONG_MS)
         with contextlib.suppress(BlockingIOError):

@@ -39,6 +39,7 @@ class ScriptedServer(TechRenaissanceServer):
         if command == "say":  # at once
             self.write_response("", parameters)
             return True
+        self._works = False
         order = self._prompter.stand("begins", f"{command} {parameters}".rstrip())
         getattr(self, order.pop("tell"))(**order)
         return True
@@ -67,7 +68,7 @@ class ScriptedServer(TechRenaissanceServer):
             self._prompter.stand("sees")
 
     def works_until_told(self) -> None:
-        self._prompter.say("works")
+        self._work()
         while not self.cancelled:
             time.sleep(0.005)
 
@@ -77,16 +78,29 @@ class ScriptedServer(TechRenaissanceServer):
     def swallow(self) -> None:
         while True:
             try:
+                self._work()
                 time.sleep(3600)
             except Cancelled:
                 continue
 
     def be_deaf(self) -> None:
+        """To two signals at once, too: the second is raised where the first is caught."""
         while True:
             try:
-                time.sleep(3600)
+                while True:
+                    try:
+                        self._work()
+                        time.sleep(3600)
+                    except BaseException:
+                        continue
             except BaseException:
                 continue
+
+    def _work(self) -> None:
+        """Say so, once."""
+        if not self._works:
+            self._prompter.say("works")
+            self._works = True
 
 
 if __name__ == "__main__":

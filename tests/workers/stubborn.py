@@ -30,21 +30,29 @@ class StubbornServer(EchoServer):
             "native",
         ):
             return super().main_logic(command, parameters)
-        if parameters:
-            announce(parameters)
+        self._gate = parameters
         return getattr(self, command.replace("-", "_"))()
 
+    def _announce(self) -> None:
+        """Say at the gate, if there is one, that the handler has begun; once."""
+        if self._gate:
+            announce(self._gate)
+            self._gate = ""
+
     def obeys(self) -> bool:
+        self._announce()
         while not self.cancelled:
             time.sleep(0.01)
         self.write_response("", "half of it")
         return True
 
     def sleeps(self) -> bool:
+        self._announce()
         time.sleep(3600)
         return True
 
     def loops(self) -> bool:
+        self._announce()
         while True:
             pass
 
@@ -55,6 +63,7 @@ class StubbornServer(EchoServer):
             print("cleaned up", flush=True)
 
     def allocates(self) -> bool:
+        self._announce()
         while True:
             tensor = self.empty((1000,))
             tensor[:] = self.get_tensor("t")
@@ -62,19 +71,27 @@ class StubbornServer(EchoServer):
     def swallows(self) -> bool:
         while True:
             try:
+                self._announce()
                 time.sleep(3600)
             except Cancelled:
                 continue
 
     def deaf(self) -> bool:
+        """To two signals at once, too: the second is raised where the first is caught."""
         while True:
             try:
-                time.sleep(3600)
+                while True:
+                    try:
+                        self._announce()
+                        time.sleep(3600)
+                    except BaseException:
+                        continue
             except BaseException:
                 continue
 
     def native(self) -> bool:
         """With the interpreter lock, and without looking at signals."""
+        self._announce()
         return bool(sum(range(10**15)))
 
 
