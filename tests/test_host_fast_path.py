@@ -1,6 +1,8 @@
 """The host's fast path of single calls does what the general path does, which is the specification."""
 
+import functools
 import threading
+import time
 from pathlib import Path
 from typing import Any, Callable, Iterator, List, Optional, Sequence, Tuple
 
@@ -14,6 +16,7 @@ from tech_renaissance._host.call_queue import CallQueue
 from tech_renaissance._host.fast_path import FastExchange
 from tech_renaissance._host.loops import Loops
 from tech_renaissance._protocol.frame import (
+    LONG,
     SHORT,
     Exit,
     Exiting,
@@ -48,16 +51,22 @@ class Way:
         self.end = ShmWorker(SessionPlace(str(folder)), numbers)
         self.loops = Loops(lambda _: None)
         self.queue = CallQueue()
+        self.watched: List[Optional[int]] = []  # those whose deadlines are watched
         self.exchange = FastExchange(
             self.host,
             lambda: self.is_dead,
             self._death,
             self.queue,
             self.loops,
+            watch=self._watch,
             hands_over=lambda: self.is_replaced,
         )
         assert self.end.try_send(Ready({"pid": 1, "protocol": 2}))
         assert self.exchange.wait_started(1)
+
+    def _watch(self, call: Call) -> None:
+        if call.request.deadline_ns is not None:
+            self.watched.append(call.request.id)
 
     @staticmethod
     def _death(call: Optional[Call], _: float) -> TechRenaissanceError:
@@ -76,25 +85,27 @@ class Way:
         form: int = 0,
         tensors: Sequence[Any] = (),
         idempotent: bool = False,
+        deadline_ns: Optional[int] = None,
+        on_progress: Optional[Callable[[Any], object]] = None,
     ) -> Any:
         """What becomes of a call, and of the books; None if it was not sent."""
         timeout_s = 0.0
         placed = [self.host.place(tensor) for tensor in tensors]
         if self.is_fast:
-            call = self.exchange.carry(
-                NUMBER, command, parameters, timeout_s, typed, form, placed, idempotent
-            )
+            options = (idempotent, deadline_ns, on_progress)
+            call = self.exchange.carry(NUMBER, command, parameters, timeout_s, typed, form, placed, *options)
         else:
             call = Call(
-                Request(command, parameters, NUMBER, typed=typed, form=form, attachments=placed),
+                Request(command, parameters, NUMBER, LONG, deadline_ns, typed, form, placed),
                 idempotent=idempotent,
             )
+            call.on_progress = on_progress
             call = call if self.exchange.send(call, 0) and call.exchange else None
         if call is None:
             return None
         if call.result is None:
             self.exchange.wait(call, timeout_s)
-        return self._outcome(call), self.books()
+        return self._outcome(call), (call.has_news, call.progress, call.on_progress), self.books()
 
     @staticmethod
     def _outcome(call: Call) -> Any:
@@ -126,6 +137,7 @@ class Way:
             exchange.last_failed,
             (exchange._sending, exchange._receiving, exchange._reader, exchange._begun),
             (worker.side.reader.tail, worker.side.writer.head, worker.last[0], worker.requests),
+            self.watched,
         )
 
     def received(self) -> List[Frame]:
@@ -171,10 +183,25 @@ REQUESTS = [
 def test_both_paths_send_the_same(ways: List[Way], request_: Tuple[Any, ...]) -> None:
     """Or the fast one leaves it to the other."""
     command, parameters, typed, form, tensors = (*request_, *(False, 0, ())[len(request_) - 2 :])
-    fast, general = (
-        (way.ask(command, parameters, typed=typed, form=form, tensors=tensors), way.received())
-        for way in ways
+    ask = functools.partial(
+        Way.ask, command=command, parameters=parameters, typed=typed, form=form, tensors=tensors
     )
+    _are_sent_alike(ways, ask)
+
+
+@pytest.mark.parametrize("request_", REQUESTS, ids=lambda request: f"{request[0]} {request[1][:9]}")
+def test_both_paths_send_the_same_deadline(ways: List[Way], request_: Tuple[Any, ...]) -> None:
+    """Behind whatever the request has, and they have it watched."""
+    command, parameters, typed, form, tensors = (*request_, *(False, 0, ())[len(request_) - 2 :])
+    ask = functools.partial(
+        Way.ask, command=command, parameters=parameters, typed=typed, form=form, tensors=tensors
+    )
+    _are_sent_alike(ways, functools.partial(ask, deadline_ns=time.perf_counter_ns() + 60_000_000_000))
+
+
+def _are_sent_alike(ways: List[Way], ask: Callable[[Way], Any]) -> None:
+    fast, general = ((ask(way), way.received()) for way in ways)
+    parameters = general[1][0].parameters
     assert general == fast or (fast == (None, []) and len(parameters) > 65_536)
     assert len(general[1]) == 1
 
@@ -207,11 +234,29 @@ ANSWERS: List[Frame] = [
 @pytest.mark.parametrize("answer", ANSWERS, ids=lambda answer: f"{type(answer).__name__} {str(answer)[:60]}")
 def test_both_paths_take_the_same(ways: List[Way], answer: Frame) -> None:
     """Also the answer that comes behind it."""
+    _are_taken_alike(ways, answer, Way.ask)
+
+
+@pytest.mark.parametrize("answer", ANSWERS, ids=lambda answer: f"{type(answer).__name__} {str(answer)[:60]}")
+@pytest.mark.parametrize("has_passed", [True, False])
+def test_both_paths_take_the_same_with_a_deadline(ways: List[Way], answer: Frame, has_passed: bool) -> None:
+    """What comes too late is no answer."""
+    deadline_ns = time.perf_counter_ns() + (0 if has_passed else 60_000_000_000)
+    _are_taken_alike(ways, answer, functools.partial(Way.ask, deadline_ns=deadline_ns))
+
+
+@pytest.mark.parametrize("answer", ANSWERS, ids=lambda answer: f"{type(answer).__name__} {str(answer)[:60]}")
+def test_both_paths_note_the_same_progress(ways: List[Way], answer: Frame) -> None:
+    """It is told by whoever waits for the call."""
+    _are_taken_alike(ways, answer, functools.partial(Way.ask, on_progress=print))
+
+
+def _are_taken_alike(ways: List[Way], answer: Frame, ask: Callable[[Way], Any]) -> None:
     after = Response("", "behind it", id=NUMBER)
     outcomes: List[Any] = []
     for way in ways:
         way.say(answer)
-        outcome = way.ask()
+        outcome = ask(way)
         way.say(after)
         way.exchange.take_in()
         outcomes.append((outcome, way.books(), way.received()))
@@ -401,7 +446,7 @@ def test_a_full_ring_is_left_to_the_general_path(ways: List[Way]) -> None:
     way = ways[0]
     text = 30_000 * "x"
     for number in range(20):
-        while way.host.post((number, "fill", text, False, 0, ())):
+        while way.host.post((number, "fill", text, False, 0, (), None)):
             pass
         before = way.books()
         assert way.ask("fill", text) is None
@@ -473,10 +518,33 @@ def test_a_tag_that_is_announced_does_not_look_like_the_request_that_was_interru
     way = ways[0]
     assert way.host._worker
     way.host.put_tensor("x", np.ones(3))
-    posted = (NUMBER, "say", "", False, 0, ())
+    posted = (NUMBER, "say", "", False, 0, (), None)
     way.exchange._sending = posted
     way.host._sending = (posted, way.host._worker.side.writer.head)
     way.host.put_tensor("x", np.ones(3))
     assert not way.host.has_sent(posted)
     way.exchange.take_in()
     assert not way.exchange.under_way
+
+
+@pytest.mark.parametrize("was_sent", [True, False])
+def test_the_deadline_of_a_call_that_was_interrupted_is_watched(
+    ways: List[Way], was_sent: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever it was: nobody waits for the call any more, but the worker may be at work."""
+    deadline_ns = time.perf_counter_ns() + 60_000_000_000
+    for way in ways:
+        name = "post" if way.is_fast else "try_send"
+        send = getattr(way.host, name)
+
+        def interrupted(sent: Any, send: Any = send) -> Any:
+            if was_sent:
+                send(sent)
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(way.host, name, interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            way.ask(deadline_ns=deadline_ns)
+        way.exchange.take_in()
+        assert was_sent == bool(way.received())
+        assert way.watched == ([NUMBER] if was_sent or not way.is_fast else [])

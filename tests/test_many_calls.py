@@ -34,7 +34,7 @@ def make_ways(tmp_path: Path) -> Iterator[List[Way]]:
 
 def _send(way: Way, number: int, text: str, form: int) -> Call:
     if way.is_fast:
-        call: Call = PlainCall((number, "same", text, True, form, ()))
+        call: Call = PlainCall((number, "same", text, True, form, (), None))
         assert isinstance(call, PlainCall)
         if way.exchange.send_plain(call):
             return call
@@ -77,7 +77,7 @@ def test_calls_are_sent_while_the_window_has_room(ways: List[Way]) -> None:
     way = ways[0]
     way.exchange._window = 3
     calls = [_send(way, number, "x", 0) for number in (1, 2, 3)]
-    late = PlainCall((4, "same", "x", True, 0, ()))
+    late = PlainCall((4, "same", "x", True, 0, (), None))
     assert not way.exchange.send_plain(late)
     for number in (1, 2):
         way.say(Response("", "y", id=number))

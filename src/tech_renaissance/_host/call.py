@@ -166,7 +166,7 @@ class PlainCall(Call):
     @functools.cached_property
     def request(self) -> Request:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]
         """As it was posted."""
-        number, command, parameters, typed, form, _ = self.posted
+        number, command, parameters, typed, form, _, _ = self.posted
         return Request(command, parameters, number, typed=typed, form=form)
 
 

@@ -121,7 +121,7 @@ class CallMaker:
             and type(command) is str
             and command in self._known_commands
         ):
-            return PlainCall((next(self._ids), command, text, True, form, ()))
+            return PlainCall((next(self._ids), command, text, True, form, (), None))
         return self.make_encoded_call(command, body, *options)
 
     def make_sent_call(

@@ -47,7 +47,10 @@ class Caller(CallMaker):
         self._life = life
         self._launch_timeout_s = options.launch_timeout_s
         self._patience = options.patience
+        # How much longer than until its deadline a call may take.
+        self._climb_s = longest_climb_s(call_ladder(self._patience)) + _STACKS_S
         self._deadlines = DeadlineWatch(self._end_overdue)
+        life.watch = self._deadlines.watch
         self.exposed = Exposed(self.place)
         self.attendant = Attendant(self.exposed, self.place)
         self._in_loops: Dict[AbstractEventLoop, AsyncCaller] = {}
@@ -130,8 +133,6 @@ class Caller(CallMaker):
             call.abandoned = True  # at once: another one may keep us from more
             self.let_go(call)
             raise
-        if call.request.deadline_ns is not None:
-            self._deadlines.watch(call)
         return until
 
     def serves(self) -> bool:
@@ -165,13 +166,10 @@ class Caller(CallMaker):
         if call.request.deadline_ns is not None:
             self._deadlines.prepare()
         try:
-            was_taken = self._try_submit(call, worker, 0.0, 0.0)
+            return self._try_submit(call, worker, 0.0, 0.0)
         except BaseException:
             call.abandoned = True
             raise
-        if was_taken and call.request.deadline_ns is not None:
-            self._deadlines.watch(call)
-        return was_taken
 
     def _try_submit(self, call: Call, worker: LaunchedWorker, timeout_s: float, until: float) -> bool:
         """False if the worker ended before it took the call, and there will be another."""
@@ -196,7 +194,7 @@ class Caller(CallMaker):
             return seconds("timeout_ms", timeout_ms)
         if call.is_plain or call.request.deadline_ns is None:
             return TIMEOUT_MS / 1000
-        return call.remaining_s() + longest_climb_s(call_ladder(self._patience)) + _STACKS_S
+        return call.remaining_s() + self._climb_s
 
     def fetch(self, call: Call, timeout_ms: Optional[float]) -> Response:
         """Send a new call and wait for its answer, which nobody else waits for. ``timeout_ms``: see ``timeout_s``."""

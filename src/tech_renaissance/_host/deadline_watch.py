@@ -1,11 +1,14 @@
-"""The thread that watches deadlines."""
+"""The thread that watches deadlines.
 
-import heapq
-import itertools
+Nearly every call is over long before its deadline. So a call that is watched takes no lock, and wakes the thread only if its deadline comes
+before the next time at which the thread looks by itself.
+"""
+
 import math
 import threading
 import time
-from typing import Callable, List, Optional, Tuple
+import weakref
+from typing import Callable, List, Set
 
 from .._system.lazy_thread import LazyThread
 from .._system.waits import at_once
@@ -21,63 +24,86 @@ class DeadlineWatch:
     def __init__(self, end: Callable[[Call], None]) -> None:
         """``end`` is called in the thread, for each call whose deadline has passed."""
         self._end = end
-        # Taken directly: entering a condition is Python code, which may be interrupted after the lock is taken.
-        self._lock = threading.RLock()
-        self._changed = threading.Condition(self._lock)
-        self._waiting: List[Tuple[int, int, Call]] = []
-        self._order = itertools.count()
+        # Weak, so that what nobody else knows any more, such as an answered call and its result, is not kept until the deadline.
+        self._calls: Set[weakref.ref[Call]] = set()
+        self._looks_at_ns = math.inf  # when the thread looks without being woken
+        self._bell = threading.Lock()  # released to wake the thread
+        self._bell.acquire()
+        self._lock = threading.RLock()  # for the start of the thread
         self._thread = LazyThread("deadlines", self._run)
+        self._is_prepared = False
         self._closed = False
 
     def prepare(self) -> None:
         """Make sure that there is a thread. Raises LaunchError ``launch_failed`` if the system has none left."""
+        if self._is_prepared:
+            return
         with self._lock:
             if not self._closed:
                 self._thread.start()
+                self._is_prepared = True
 
     def watch(self, call: Call) -> None:
-        """Watch a call that has a deadline. Call ``prepare`` first."""
-        assert call.request.deadline_ns is not None
-        self._put(call.request.deadline_ns, call)
+        """Watch a call, which may be watched already. Does nothing if it has no deadline. Call ``prepare`` first."""
+        deadline_ns = call.request.deadline_ns
+        if deadline_ns is None:
+            return
+        calls = self._calls
+        calls.add(weakref.ref(call, calls.discard))
+        # In this order, because the thread does the reverse.
+        if deadline_ns < self._looks_at_ns:
+            self._ring()
 
     def close(self) -> None:
         """From now on no more calls are ended. Does not wait for one that is being ended."""
         with self._lock:
             self._closed = True
-            self._changed.notify_all()
+        self._ring()
 
     def join(self) -> None:
         """Wait for the thread."""
         self._thread.join()
 
+    def _ring(self) -> None:
+        try:
+            self._bell.release()
+        except RuntimeError:  # somebody else has, and the thread will look after this
+            pass
+
     def _run(self) -> None:
-        while True:
-            call = self._next()
-            if call is None:
-                return
+        while not self._closed:
+            try:
+                until_ns = self._look()
+            except BaseException:  # such as MemoryError: it may pass, and must not end the thread
+                until_ns = time.perf_counter_ns() + _RETRY_NS
+            remaining_s = (until_ns - time.perf_counter_ns()) / 1e9
+            if remaining_s > 0:
+                self._bell.acquire(timeout=at_once(remaining_s))
+
+    def _look(self) -> float:
+        """End the calls whose deadlines have passed, oldest deadline first. Returns when to look again."""
+        self._looks_at_ns = math.inf  # from now on whoever adds a call wakes the thread
+        now_ns = time.perf_counter_ns()
+        next_ns = math.inf
+        overdue: List[Call] = []
+        for reference in self._calls.copy():
+            call = reference()
+            deadline_ns = call.request.deadline_ns if call and not call.done else None
+            if call is None or deadline_ns is None:
+                self._calls.discard(reference)
+            elif deadline_ns <= now_ns:
+                overdue.append(call)
+            elif deadline_ns < next_ns:
+                next_ns = deadline_ns
+        self._looks_at_ns = next_ns
+        overdue.sort(key=lambda call: call.request.deadline_ns or 0)
+        for call in overdue:
+            if self._closed:
+                break
             try:
                 if not call.done:
                     self._end(call)
-            except BaseException:  # such as MemoryError: it may pass, and must not end the thread
-                self._put(time.perf_counter_ns() + _RETRY_NS, call)
-
-    def _put(self, at_ns: int, call: Call) -> None:
-        with self._lock:
-            heapq.heappush(self._waiting, (at_ns, next(self._order), call))
-            self._changed.notify_all()
-
-    def _next(self) -> Optional[Call]:
-        with self._lock:
-            while not self._closed:
-                self._forget_done()
-                remaining_s = (
-                    (self._waiting[0][0] - time.perf_counter_ns()) / 1e9 if self._waiting else math.inf
-                )
-                if remaining_s <= 0:
-                    return heapq.heappop(self._waiting)[2]
-                self._changed.wait(at_once(remaining_s))
-            return None
-
-    def _forget_done(self) -> None:
-        while self._waiting and self._waiting[0][2].done:
-            heapq.heappop(self._waiting)
+                self._calls.discard(weakref.ref(call))
+            except BaseException:
+                next_ns = min(next_ns, time.perf_counter_ns() + _RETRY_NS)
+        return next_ns

@@ -31,6 +31,7 @@ class Exchange(Turns):
     ``switch_output(message)``: if given, is told which call the output belongs to, and only one request is under way at a time, but for what
     spec/life.md, Output by lines, says.
     ``wait_for_room(timeout_s)``: if given, holds up senders while too much output has not been passed on.
+    ``watch``: called for each call that is given here, before it is sent, to watch its deadline if it has one.
     ``loops``: of the session. ``queue``: of the session. Nothing in it is sent, or fails, before the exchange ``is_open``.
     ``hands_over``: whether calls that had not begun, and idempotent ones, do not end with the worker, but go back to the front of the
     queue.
@@ -46,6 +47,7 @@ class Exchange(Turns):
         *,
         switch_output: Optional[Callable[[str], None]] = None,
         wait_for_room: Optional[Callable[[float], None]] = None,
+        watch: Callable[[Call], None] = lambda _: None,
         hands_over: Callable[[], bool] = lambda: False,
         is_open: bool = True,
     ) -> None:
@@ -60,6 +62,7 @@ class Exchange(Turns):
             is_open=is_open,
         )
         self._wait_for_room = wait_for_room
+        self._watch = watch
         self._sender = 0  # the thread that sends what is in line; an exception may leave it
 
     @property
@@ -92,6 +95,7 @@ class Exchange(Turns):
         may be, or it ``stays_in_line``: then whoever waits for anything sends it in its turn. Raises what ended the worker; the call then
         stays in line.
         """
+        self._watch(call)
         if self._wait_for_room:
             until = time.monotonic() + timeout_s
             self._wait_for_room(timeout_s)

@@ -1,12 +1,13 @@
 """The calls of a thread that waits for the answer: most of them take the fast path."""
 
+import time
 from typing import Any, Mapping, Optional, Sequence
 
 from .._base.durations import seconds
 from .._base.errors import LocalProtocolError
 from .._protocol.body import TEXT
 from .._protocol.body_encoder import encode_call
-from .._protocol.frame import Request
+from .._protocol.frame import LONG, Request
 from .call import Call
 from .call_maker import OnProgress, with_names
 from .caller import TIMEOUT_MS, Caller
@@ -26,12 +27,7 @@ class FastCaller(Caller):
         tensors: Sequence[Any] = (),
     ) -> Call:
         """Send a text, perhaps with tensors, and wait for the answer. Returns the call, which has it. Raises as ``make_call`` and ``answer``."""
-        if (
-            (self._has_fast_path or self._is_allowed())
-            and deadline_ms is None
-            and timeout_ms != 0
-            and type(message) is str
-        ):
+        if (self._has_fast_path or self._is_allowed()) and timeout_ms != 0 and type(message) is str:
             command, _, parameters = message.partition(" ")
             # Then this is how parse_message would split it.
             if (
@@ -41,7 +37,9 @@ class FastCaller(Caller):
             ):
                 if tensors:
                     parameters = with_names(tensors, parameters)
-                return self._carried(command, parameters, False, TEXT, tensors, timeout_ms, idempotent)
+                return self._carried(
+                    command, parameters, False, TEXT, tensors, timeout_ms, deadline_ms, idempotent
+                )
         call = self.make_answered_call(message, deadline_ms, idempotent, tensors)
         self.fetch(call, timeout_ms)
         return call
@@ -59,9 +57,7 @@ class FastCaller(Caller):
         """The same for a call that carries values. Raises as ``make_awaited_call`` and ``answer``."""
         if (
             (self._has_fast_path or self._is_allowed())
-            and deadline_ms is None
             and timeout_ms != 0
-            and on_progress is None
             and type(command) is str
             and command in self._known_commands
         ):
@@ -70,7 +66,9 @@ class FastCaller(Caller):
             except LocalProtocolError:  # the general path says why, or there is an input
                 pass
             else:
-                return self._carried(command, text, True, form, attachments, timeout_ms, idempotent)
+                return self._carried(
+                    command, text, True, form, attachments, timeout_ms, deadline_ms, idempotent, on_progress
+                )
         call = self.make_awaited_call(command, args, kwargs, deadline_ms, idempotent, on_progress)
         self.fetch(call, timeout_ms)
         return call
@@ -87,21 +85,42 @@ class FastCaller(Caller):
         form: int,
         attachments: Sequence[Any],
         timeout_ms: Optional[float],
+        deadline_ms: Optional[float],
         idempotent: bool,
+        on_progress: Optional[OnProgress] = None,
     ) -> Call:
         """Carry a call to the worker and back; on the general path from where anything out of the ordinary is in the way."""
         if attachments:
             attachments = self.placed(attachments)
-        timeout_s = _TIMEOUT_S if timeout_ms is None else seconds("timeout_ms", timeout_ms)
         worker, number = self._life.worker, next(self._ids)
+        timeout_s = wait_s = _TIMEOUT_S if timeout_ms is None else seconds("timeout_ms", timeout_ms)
+        deadline_ns = None
+        if deadline_ms is not None:
+            deadline_s = seconds("deadline_ms", deadline_ms)
+            deadline_ns = time.perf_counter_ns() + int(deadline_s * 1e9)
+            self._deadlines.prepare()
+            if timeout_ms is None:
+                timeout_s = deadline_s + self._climb_s
+            wait_s = min(deadline_s, timeout_s)
         call = None
-        if worker:
+        if worker and wait_s:
             call = worker.exchange.carry(
-                number, command, text, timeout_s, typed, form, attachments, idempotent
+                number,
+                command,
+                text,
+                wait_s,
+                typed,
+                form,
+                attachments,
+                idempotent,
+                deadline_ns,
+                on_progress,
             )
         if call is None:
-            request = Request(command, text, number, typed=typed, form=form, attachments=attachments)
+            request = Request(command, text, number, LONG, deadline_ns, typed, form, attachments)
             call = Call(request, idempotent=idempotent)
+            if on_progress is not None:
+                call.on_progress = on_progress
             self.fetch_within(call, timeout_s)
         elif call.result is None:
             self.fetch_within(call, timeout_s, call.sent_at + timeout_s)

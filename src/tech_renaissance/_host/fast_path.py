@@ -8,7 +8,7 @@ and after an exception at any moment whoever takes the lock next finishes what w
 
 import threading
 import time
-from typing import Any, Dict, Optional, Sequence
+from typing import Any, Callable, Dict, Optional, Sequence
 
 from .._protocol.body import TEXT
 from .._protocol.connection import State
@@ -26,7 +26,7 @@ class FastExchange(Exchange):
     # What the worker has said about itself, once it is known to take calls that carry values.
     _taking: Optional[Dict[str, Any]] = None
 
-    def carry(  # noqa: C901 - one function is the point
+    def carry(  # noqa: C901, PLR0912 - one function is the point
         self,
         number: Optional[int],
         command: str,
@@ -36,9 +36,11 @@ class FastExchange(Exchange):
         form: int = TEXT,
         attachments: Sequence[Any] = (),
         idempotent: bool = False,
+        deadline_ns: Optional[int] = None,
+        on_progress: Optional[Callable[[Any], object]] = None,
     ) -> Optional[Call]:
-        """Send a request, unless something is in its way, and wait for what comes next, for at most ``timeout_s``. None if it was not sent;
-        else the call, which may be done.
+        """Send a request, unless something is in its way, and wait for what comes next, for at most ``timeout_s``, which is no longer than
+        until its deadline. None if it was not sent; else the call, which may be done.
         """
         call: Optional[Call] = None
         mark = None
@@ -46,13 +48,15 @@ class FastExchange(Exchange):
             with self._lock:
                 if not self._is_free() or ((typed or attachments) and not self._takes_values()):
                     return None
-                self._sending = posted = (number, command, parameters, typed, form, attachments)
+                self._sending = posted = (number, command, parameters, typed, form, attachments, deadline_ns)
                 if not self._transport.post(posted):
                     self._sending = None
                     return None
                 # The worker is at work by now, so the rest of this costs no time.
                 call = self._note(posted)
                 call.idempotent = idempotent
+                if on_progress is not None:
+                    call.on_progress = on_progress
                 self._sending = None
                 mark = (threading.get_ident(),)
                 self._reader = mark
@@ -63,7 +67,14 @@ class FastExchange(Exchange):
             with self._lock:
                 if answer is None:
                     self._end_reading(taken, gone)
-                elif call.why or call.done or call.is_stopping or self._is_ending or len(self._calls) > 1:
+                elif (
+                    call.why
+                    or call.done
+                    or call.is_stopping
+                    or self._is_ending
+                    or len(self._calls) > 1
+                    or (deadline_ns is not None and deadline_ns <= time.perf_counter_ns())
+                ):
                     self._end_reading(
                         Response("", answer[1], "", answer[2], None, number, LONG, answer[0]), gone=False
                     )
@@ -148,13 +159,15 @@ class FastExchange(Exchange):
 
     def _note(self, posted: Posted) -> Call:
         """Note that a request has been sent. May be repeated."""
-        number, command, parameters, typed, form, attachments = posted
+        number, command, parameters, typed, form, attachments, deadline_ns = posted
         call = self._calls.get(number)
         if call is None:
-            call = Call(Request(command, parameters, number, LONG, None, typed, form, attachments))
+            call = Call(Request(command, parameters, number, LONG, deadline_ns, typed, form, attachments))
             call.sent_at = time.monotonic()
             call.exchange = self
             self._calls[number] = call
+        if deadline_ns is not None:
+            self._watch(call)
         self._connection.sent_again(call.request)
         return call
 

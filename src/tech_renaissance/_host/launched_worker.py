@@ -43,13 +43,14 @@ class LaunchedWorker:
         transport: HostTransport,
         place: SessionPlace,
         told: Callable[[], None],
+        watch: Callable[[Call], None],
         queue: CallQueue,
         loops: Loops,
         *,
         hands_over: bool,
         is_open: bool,
     ) -> None:
-        """``told``: see Coroner. ``queue``, ``loops``, ``is_open``: see Exchange. ``hands_over``: whether calls may outlive
+        """``told``: see Coroner. ``watch``, ``queue``, ``loops``, ``is_open``: see Exchange. ``hands_over``: whether calls may outlive
         a worker that nobody stopped. Raises LaunchError.
         """
         self._place = place
@@ -67,6 +68,7 @@ class LaunchedWorker:
             loops,
             switch_output=self._switch_output if callable(launch.output) else None,
             wait_for_room=self._wait_for_room if callable(launch.output) else None,
+            watch=watch,
             hands_over=lambda: hands_over and not self._stopped,
             is_open=is_open,
         )

@@ -5,7 +5,7 @@ import functools
 import os
 import threading
 import weakref
-from typing import Callable, Dict, List, Optional
+from typing import TYPE_CHECKING, Callable, Dict, List, Optional
 
 from .._base.errors import LaunchError, SessionClosed
 from .._base.names import is_reserved_tag
@@ -31,6 +31,9 @@ from .ladder import END_LADDER, TERMINATE_LADDER
 from .launched_worker import Launch, LaunchedWorker
 from .loops import Loops
 from .options import Options
+
+if TYPE_CHECKING:
+    from .call import Call
 
 # How often to check whether a worker that is being ended has turned out to be unkillable.
 _LOOK_S = 1.0
@@ -71,6 +74,7 @@ class Life:
         self._closed = False
         # Called when a worker's process has ended and the record of it has been made, by the thread that noticed it.
         self.told: Callable[[], None] = lambda: None
+        self.watch: Callable[[Call], None] = lambda _: None  # see Exchange
         self.queue = CallQueue()
         self.loops = Loops(self._fire)
 
@@ -155,6 +159,7 @@ class Life:
             transport,
             place,
             self.told,
+            self.watch,
             self.queue,
             self.loops,
             hands_over=hands_over,

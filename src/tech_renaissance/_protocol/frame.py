@@ -145,8 +145,8 @@ class Exiting:
 Frame = Union[Ready, Request, Credit, Item, Progress, Ask, Answer, Response, Exit, Exiting]
 
 
-# What a small Request consists of that has no deadline: id, command, parameters, typed, form, attachments.
-Posted = Tuple[Optional[int], str, str, bool, int, Sequence[Any]]
+# What a small Request consists of: id, command, parameters, typed, form, attachments, deadline_ns.
+Posted = Tuple[Optional[int], str, str, bool, int, Sequence[Any], Optional[int]]
 # What a Response consists of that reports no failure: form, result, attachments.
 Plain = Tuple[int, str, Sequence[Any]]
 

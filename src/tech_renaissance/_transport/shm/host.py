@@ -48,6 +48,7 @@ from .control import (
 )
 from .frame import (
     ATTACHMENT,
+    FLAG_DEADLINE,
     FLAG_TYPED,
     FORM_SHIFT,
     LARGEST_NBYTES,
@@ -232,9 +233,9 @@ class ShmHost(HostTransport):
                 worker.let_go_of_dead()
             return sent
 
-    def post(self, posted: Posted) -> bool:  # noqa: C901, PLR0915 - one function is the point
+    def post(self, posted: Posted) -> bool:  # noqa: C901, PLR0912, PLR0915 - one function is the point
         """See HostTransport. All at once, because it is on the way of each call."""
-        number, command, parameters, typed, form, attachments = posted
+        number, command, parameters, typed, form, attachments, deadline_ns = posted
         worker = self._worker
         assert worker is not None
         text = command + parameters
@@ -249,6 +250,9 @@ class ShmHost(HostTransport):
         data += PADDING[length & 7]
         nbytes = 24 + len(data) + ATTACHMENT.size * len(attachments)
         flags = form << FORM_SHIFT | FLAG_TYPED if typed else 0
+        if deadline_ns is not None:
+            nbytes += 8
+            flags |= FLAG_DEADLINE
         with self._lock:
             if self._unannounced and not self._announce():
                 return False
@@ -270,6 +274,8 @@ class ShmHost(HostTransport):
             try:
                 if attachments:
                     data += shm_frame.encode_attachments(self._lend(attachments, lent))
+                if deadline_ns is not None:
+                    data += deadline_ns.to_bytes(8, "little")
                 start += REQUESTS
                 mapping = worker.control.mapping
                 _pack_request(
