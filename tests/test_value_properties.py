@@ -68,6 +68,65 @@ def test_any_text_is_a_value_or_refused(form: int, text: str) -> None:
             decode(form, text.encode("utf-8", "surrogatepass"))
 
 
+# What values are made of, and what looks like it.
+PIECES = [
+    "[",
+    "]",
+    "{",
+    "}",
+    '"',
+    '"k":',
+    ",",
+    "0",
+    "1.5",
+    "-",
+    "9" * 18,
+    "9" * 19,
+    "9" * 20,
+    "e99",
+    "E+308",
+    "e400",
+    "1e0308",
+    "null",
+    "tru",
+    " ",
+]
+PIECES += [
+    "[" * 63,
+    "[" * 64,
+    "]" * 63,
+    "]" * 64,
+    "$",
+    '{"$":0}',
+    '{"$f":"inf"}',
+    "\\",
+    "\\u0024",
+    "\x00",
+    "\\ud800",
+    "e",
+    "NaN",
+    "-Infinity",
+]
+
+
+@settings(max_examples=150)
+@given(
+    st.lists(st.sampled_from(PIECES), max_size=9).map("".join)
+    | VALUES.map(lambda value: encode_result(value)[1])
+)
+def test_a_short_text_is_read_like_a_long_one(text: str) -> None:
+    """White space makes it long, and changes nothing else."""
+    for decode in (decode_result, decode_call):
+        for whole in (text, f"[[{text}]]"):
+            answers: List[str] = []
+            for same in (whole, whole + 5000 * " "):
+                try:
+                    answers.append(repr(decode(2, same)))
+                except RemoteProtocolError:
+                    answers.append("refused")
+            assert answers[0] == answers[1]
+
+
 @given(st.floats(allow_nan=False) | st.integers(-(2**70), 2**70).map(float))
 def test_a_float_becomes_an_int_only_if_it_is_one(value: float) -> None:
     """And an int a float only if nothing is lost."""

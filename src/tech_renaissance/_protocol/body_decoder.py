@@ -35,8 +35,12 @@ _SHORT_TEXT = 4096
 _MOST_DIGITS = 20
 # An int that does not fit 64 bits has at least so many.
 _FEWEST_DIGITS = 19
-# Digits as zeros, and what begins an exponent as "e". So an int that does not fit, and a float that is too large, have one of these in them.
-_SHAPES = bytes(48 if 48 <= byte < 58 else 101 if byte in b"eE" else 32 for byte in range(256))
+# Digits and "+" as zeros, what begins an exponent as "e", what opens a list or a dict as "[". So an int that does not fit, and a float that is too
+# large, have one of these in them.
+_SHAPES = bytes(
+    48 if 48 <= byte < 58 or byte == 43 else 101 if byte in b"eE" else 91 if byte in b"[{" else 32
+    for byte in range(256)
+)
 _LARGE_INT, _LARGE_EXPONENT = b"0" * _FEWEST_DIGITS, b"e000"
 
 
@@ -68,7 +72,10 @@ def decode_call(
         return [_decoded(text)], {}
     if form == ATTACHMENTS:
         return _attached_values(text, attachments), {}
-    return _arguments(_json_value(form, text, attachments))
+    call = _json_value(form, text, attachments)
+    if type_of(call) is list and len(call) == 1 and type_of(call[0]) is list:
+        return call[0], {}
+    return _arguments(call)
 
 
 def _call_with_input(form: int, text: Text, attachments: Sequence[Any]) -> Tuple[List[Any], Dict[str, Any]]:
@@ -119,21 +126,32 @@ def _json_value(form: int, data: Text, attachments: Sequence[Any]) -> Any:
         raise _bad(f"a body of the form {form}, which does not exist")
     is_short = type_of(data) is str and len(data) <= _SHORT_TEXT
     text: Any = data if is_short else _decoded(data)
+    is_simple = _is_simple(text)
+    if is_simple and is_short and not attachments and "\\" not in text and "$" not in text:
+        # As most are. What is wrong with one that is not JSON is said below.
+        try:
+            value, end = _scan_once(text, 0)
+            if end == len(text):
+                return value
+        except (StopIteration, ValueError):
+            pass
     values = [_parsed(text)]
     has_escapes = "\\" in text and "\\u" in text  # a single character is found sooner
     if attachments or has_escapes or ("$" in text and '"$' in text):
         _Resolver(attachments, has_escapes=has_escapes).resolve_all(values)
-    elif _may_be_large(text):
+    elif not is_simple:
         _check_numbers(values)
     return values[0]
 
 
-def _may_be_large(text: str) -> bool:
-    """Whether there may be a number that is too large."""
+def _is_simple(text: str) -> bool:
+    """Whether no number can be too large, and no nesting too deep."""
     if len(text) < _FEWEST_DIGITS and "e" not in text and "E" not in text:
+        return True
+    shape = text.encode("utf-8", "surrogatepass").translate(_SHAPES)
+    if shape.find(_LARGE_INT) >= 0 or shape.find(_LARGE_EXPONENT) >= 0:
         return False
-    shape = text.encode("utf-8", "surrogatepass").translate(_SHAPES, b"+")
-    return shape.find(_LARGE_INT) >= 0 or shape.find(_LARGE_EXPONENT) >= 0
+    return len(text) <= MAX_DEPTH or shape.count(b"[") <= MAX_DEPTH
 
 
 def _parsed(text: str) -> Any:
@@ -182,6 +200,7 @@ def _short_int(digits: str) -> int:
 
 
 _DECODER: Any = json.JSONDecoder(parse_constant=_refuse_constant)
+_scan_once = _DECODER.scan_once
 _DECODER_OF_LONG_TEXTS: Any = json.JSONDecoder(parse_constant=_refuse_constant, parse_int=_short_int)
 
 

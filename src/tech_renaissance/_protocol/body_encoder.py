@@ -213,7 +213,8 @@ def _put_dict(value: Mapping[str, Any], depth: int, attachments: List[Any]) -> s
     check_depth(depth)
     inner, text = depth + 1, ""
     for key, part in value.items():
-        text += f",{_keys[key]}{_put(part, inner, attachments)}"
+        is_number = type(part) is int and MIN_INT <= part <= MAX_INT  # as in _put, in less time
+        text += f",{_keys[key]}{part!r}" if is_number else f",{_keys[key]}{_put(part, inner, attachments)}"
     return "{" + text[1:] + "}"
 
 
@@ -225,8 +226,8 @@ def _put_list(value: Sequence[Any], depth: int, attachments: List[Any]) -> str:
     check_depth(depth)
     inner, text = depth + 1, ""
     for part in value:
-        is_number = type(part) is float and part - part == 0.0  # as in _put, in less time
-        text += f",{part!r}" if is_number else "," + _put(part, inner, attachments)
+        is_number = type(part) is float and part - part == 0.0
+        text += f",{part!r}" if is_number else f",{_put(part, inner, attachments)}"
     return "[" + text[1:] + "]"
 
 

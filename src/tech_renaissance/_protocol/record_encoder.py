@@ -14,14 +14,13 @@ from .body import MAX_DEPTH, MAX_INT, MIN_INT, check_depth, type_of
 # Makes the text of a value, which has so many brackets around it, and adds its attachments to the list.
 Put = Callable[[Any, int, List[Any]], str]
 
-_WORDS = {True: "true", False: "false"}
 # What a field of that type is written as, and the condition under which it is.
 _EXPRESSIONS: Dict[Any, Tuple[str, str]] = {
     str: ("quote({0})", ""),
-    bool: ("words[{0}]", ""),
-    int: ("{0}", "least <= {0} <= most"),
+    bool: ("true if {0} else false", ""),
+    int: ("{0}!r", f"{MIN_INT} <= {{0}} <= {MAX_INT}"),
     float: ("{0}!r", "{0} - {0} == 0.0"),  # neither NaN nor infinite
-    type(None): ('"null"', ""),
+    type(None): ("null", ""),
 }
 
 
@@ -59,13 +58,8 @@ def _not_planned(*_: Any) -> str:
 
 def _planned(names: List[str], kinds: List[Any], put: Put, put_of: Callable[[Any], Put]) -> Put:
     """A function for records whose fields have these types. It gives no text if one has another, or needs more than an expression."""
-    scope: Dict[str, Any] = {
-        "put": put,
-        "quote": encode_basestring,
-        "words": _WORDS,
-        "least": MIN_INT,
-        "most": MAX_INT,
-    }
+    scope: Dict[str, Any] = {"put": put, "quote": encode_basestring}
+    scope.update(true="true", false="false", null="null")
     conditions = [f"depth < {MAX_DEPTH}"]
     parts: List[str] = []
     for place, (name, kind) in enumerate(zip(names, kinds)):
