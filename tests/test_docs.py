@@ -9,6 +9,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional, Set, Tuple
 
@@ -175,12 +176,12 @@ def test_what_goes_wrong_in_the_readme_goes_wrong_in_cpp(tmp_path: Path) -> None
     assert compile_and_run((tmp_path / "trouble.cpp").read_text(), tmp_path) == outputs("README.md")[-1]
 
 
-def test_the_default_servers_program_runs(tmp_path: Path) -> None:
-    """It prints what the page shows."""
+def test_the_default_servers_programs_run(tmp_path: Path) -> None:
+    """They print what the page shows."""
     page = "docs/default-server.md"
     write_named_blocks(page, tmp_path)
 
-    assert outputs(page)[0] == run([sys.executable, "names.py"], tmp_path)
+    assert outputs(page) == [run([sys.executable, name], tmp_path) for name in ("names.py", "own_host.py")]
 
 
 @pytest.mark.parametrize("name", ["beside.py", pytest.param("beside.cpp", marks=needs_compiler)])
@@ -207,7 +208,7 @@ def test_the_deployment_pages_worker_gets_its_arguments(tmp_path: Path) -> None:
     with PythonSession(
         script, workspace=workspace, arguments=arguments, python_arguments=python_arguments
     ) as session:
-        assert "large model.pt" == session.fetch_response("which", 60_000)
+        assert "large model.pt" == session.call("model")
 
 
 @needs_compiler
@@ -314,6 +315,24 @@ def test_the_older_host_runs(tmp_path: Path) -> None:
     announced = re.sub(r"(\\\(|waits\\ in\\ )/.*?(\\\)|/python_session)", r"\1.*\2", re.escape(announcement))
 
     assert answer == run(["bash", "older_host.sh"], tmp_path, announced)
+
+
+def test_the_api_pages_python_blocks_run(tmp_path: Path) -> None:
+    """All in one program, whose worker has what they call."""
+    program = (
+        "import numpy as np\nfrom tech_renaissance import PythonSession\n"
+        "a, b, batches = np.eye(2), np.ones((2, 2)), [1.0, 2.0]\n"
+        f"with PythonSession({str(ROOT / 'tests' / 'workers' / 'api_page.py')!r}, 'api') as session:\n"
+    )
+    for language, block in blocks_of("docs/api.md"):
+        if language == "python":
+            program += textwrap.indent(block, "    ") + "    print()\n"
+    program += "    print(product.tolist(), loss)\n"
+
+    # The third's progress, the fourth's total, which nobody prints, and the fifth's loss.
+    assert "\nhello\n100% trained\n\n\n\n[[2.0, 2.0], [2.0, 2.0]] 0.30000000000000004\n" == run(
+        [sys.executable, "-c", program], tmp_path
+    )
 
 
 @needs_compiler
@@ -509,12 +528,12 @@ def test_the_option_table_lists_the_options(page: str) -> None:
 
 
 def test_the_deployment_page_lists_the_variables() -> None:
-    """Exactly those that stand in for an option, each beside its option."""
-    options = {
+    """Exactly those that stand in for an option, each once, beside its option."""
+    options = [
         (variable, row[0]) for row in table(API[0], "Options") for variable in re.findall(r"`TR_\w+`", row[3])
-    }
+    ]
 
-    assert options == {(row[0], row[1]) for row in tables(text_of("docs/deployment.md"))[0][1:]}
+    assert sorted(options) == sorted((row[0], row[1]) for row in tables(text_of("docs/deployment.md"))[0][1:])
 
 
 @pytest.mark.parametrize("page", API)
