@@ -308,6 +308,56 @@ def test_both_paths_find_the_same_fault_in_a_broken_request(pairs: List[Pair]) -
     assert 4 * ["malformed_request"] == [response.error.code for response in fast[:-1] if response.error]
 
 
+def test_both_paths_find_the_same_fault_in_attachments(pairs: List[Pair]) -> None:
+    """Also in blocks that the worker knows from the calls before."""
+    answers: List[List[Response]] = []
+    for pair in pairs:
+        pair.serve(Request("say", "first", 1), Request("stop", "", 2))
+        lender = pair.host._lender
+        blocks = [lender.place(np.ones(3)), lender.place(np.arange(3.0))]
+        frames: List[bytes] = []
+        for place, data in [
+            (0, b""),
+            (0, b""),
+            (0, b"\5"),
+            (1, b"\1"),
+            (8, b"\1"),
+            (16, bytes(8)),
+            (16, 8 * b"\xff"),
+        ]:
+            attached = [(0, (block.offset, lender.arena.lend(block))) for block in blocks]
+            whole = shm_frame.encode_request(Request("add", "", 3, typed=True, form=1), attached)
+            start = len(whole) - 24 + place  # of the last
+            frames.append(whole[:start] + data + whole[start + len(data) :])
+        cut = frames[0][:-8]
+        frames.append(len(cut).to_bytes(4, "little") + cut[4:])
+        assert pair.host._worker is not None
+        for frame in frames:
+            assert pair.host._worker.side.writer.try_write(frame)
+        answers.append(pair.serve(Request("stop", "", 1001)))
+    fast, general = answers
+    assert general == fast
+    assert [None, None, *(6 * ["malformed_request"])] == [
+        response.error and response.error.code for response in fast[:-1]
+    ]
+
+
+def test_views_that_are_kept_for_later_are_not_more_and_more(tmp_path: Path) -> None:
+    """However many blocks a host uses."""
+    pair = Pair(tmp_path / "pair", is_fast=True)
+    pair.serve(Request("say", "first", 1), Request("stop", "", 2))
+    for number in range(10):
+        tensors = [np.full(3, float(index)) for index in range(30 * number)]
+        requests = [
+            Request("same", "", 3 + index, typed=True, form=1, attachments=[one])
+            for index, one in enumerate(tensors)
+        ]
+        answers = pair.serve(*requests, Request("stop", "", 1000))
+        assert [*([repr(one)] for one in tensors), []] == [answer.attachments for answer in answers]
+    assert len(pair.end.lessee._leases) <= 64
+    pair.close()
+
+
 def test_frames_go_round_the_rings(pairs: List[Pair]) -> None:
     """Whatever their sizes: past the ends of both rings, and with no room to spare."""
     for pair in pairs:

@@ -44,7 +44,6 @@ from .._transport.shm.frame import (
     RESPONSE,
     RESULT_HEADER,
     SURROGATES,
-    decode_attachments,
 )
 from .._transport.shm.ring import NEEDS_FENCES, RING_NBYTES
 from .._transport.shm.worker import OFTEN, ShmWorker
@@ -163,7 +162,7 @@ class FastPath:
             attachments: Sequence[Received] = ()
             if end_of_text - stop >= 8:
                 try:
-                    attachments = end.hold(decode_attachments(mapping[stop + 7 & -8 : end_of_text]))
+                    attachments = end.hold_encoded(mapping[stop + 7 & -8 : end_of_text])
                 except RemoteProtocolError:
                     return None
 

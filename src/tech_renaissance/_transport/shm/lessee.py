@@ -53,6 +53,7 @@ class Lease:
         "holders",
         "is_idle",
         "is_known",
+        "is_parked",
         "is_small",
         "lessee",
         "library",
@@ -78,6 +79,7 @@ class Lease:
         self.start = 0  # where the header begins in the window
         self.is_known = False  # whether it is known to be still the block's header
         self.is_idle = False  # whether the owner may write into the block
+        self.is_parked = False  # whether the block has been returned, and the view is kept
         self.is_small = False  # whether it is to be let go later
         self.looks = 0  # how often its tensor may still be found alive before it is let go
         self.use: Optional[Use] = None
@@ -101,12 +103,8 @@ class Lease:
             return
         lessee, use, window = self.lessee, self.use, self.window
         if use is not None and window is not None and len(self.memories) == 1 and use.is_sole():
-            offset, parked = self.offset, lessee.parked
-            if len(parked) >= _MOST_PARKED:
-                del parked[next(iter(parked))]
-            parked[offset] = self
-            del lessee.leases[offset]
-            window.words[offset - window.begin >> 3] = self.number
+            self.is_parked = True
+            window.words[self.offset - window.begin >> 3] = self.number
             return
         self.view = self.use = None
         self.header = b""
@@ -115,14 +113,14 @@ class Lease:
 
 
 class Lessee:
-    """Reads blocks of an arena that the other side owns. ``leases`` and ``parked`` are for Lease."""
+    """Reads blocks of an arena that the other side owns."""
 
     def __init__(self, segment: Segment) -> None:
         """Raises OSError if the segment cannot be mapped."""
         self._segment = segment
         self._windows = Windows(segment)
-        self.leases: Dict[int, Lease] = {}
-        self.parked: Dict[int, Lease] = {}  # returned leases whose views are kept
+        self._leases: Dict[int, Lease] = {}  # by offset; the parked ones, too
+        self._most_leases = _MOST_PARKED  # when there are so many, those that are parked are thrown away
         self.dead: Deque[MemoryRef] = deque()  # for ``collect`` to deal with
         self.used: List[Lease] = []  # for ``mark_idle`` to deal with
         self.kept: Deque[Lease] = deque()  # for ``let_go_of_dead`` to deal with
@@ -134,14 +132,34 @@ class Lessee:
             raise RemoteProtocolError("bad_frame", f"there is no block at {offset} in the arena")
         if self.dead:
             self.collect()
-        lease = self.leases.get(offset)
+        lease = self._leases.get(offset)
         if lease is None:
-            lease = self.parked.pop(offset, None) or Lease(offset, self)
-            self.leases[offset] = lease
+            if len(self._leases) >= self._most_leases:
+                self._drop_parked()
+            self._leases[offset] = lease = Lease(offset, self)
         lease.number = number
         lease.holders += 1
-        lease.is_known = False
+        lease.is_known = lease.is_parked = False
         return lease
+
+    def hold_again(self, encoded: bytes) -> Optional[List[Lease]]:
+        """Hold the blocks of encoded attachments, if all are tensors in blocks that are known here, else none of them."""
+        if self.dead:
+            self.collect()
+        found: List[Lease] = []
+        numbers: List[int] = []
+        leases = self._leases
+        for kind, memory, offset, number in shm_frame.ATTACHMENT.iter_unpack(encoded):
+            lease = leases.get(offset)
+            if lease is None or kind != TENSOR or memory != shm_frame.ARENA or not 0 < number < _NUMBERS_END:
+                return None
+            found.append(lease)
+            numbers.append(number)
+        for lease, number in zip(found, numbers):
+            lease.number = number
+            lease.holders += 1
+            lease.is_known = lease.is_parked = False
+        return found
 
     def tensor(self, lease: Lease, library: Library) -> Any:
         """A tensor on the memory of a held block. Asking again is fast. Raises FormatError if the block has no tensor, ArenaFull if this
@@ -185,18 +203,20 @@ class Lessee:
         """Tensors in blocks whose views are parked, if these fit all of them, else None. The blocks are held until ``let_go_of_dead``."""
         found: List[Lease] = []
         for kind, (offset, number) in attached:
-            lease = self.parked.get(offset)
-            if lease is None or kind != TENSOR or lease.library != library or not 0 < number < _NUMBERS_END:
+            lease = self._leases.get(offset)
+            if lease is None or not lease.is_parked or kind != TENSOR or lease.library != library:
                 return None
             window, header = lease.window, lease.header
             if window is None or window.mapping[lease.start : lease.start + len(header)] != header:
                 return None
+            if not 0 < number < _NUMBERS_END:
+                return None
             found.append(lease)
         tensors: List[Any] = []
-        for lease, (_, (offset, number)) in zip(found, attached):
-            if self.parked.pop(offset, None) is None:  # one block twice
+        for lease, (_, (_, number)) in zip(found, attached):
+            if not lease.is_parked:  # one block twice
                 return None
-            self.leases[offset] = lease
+            lease.is_parked = False
             lease.number = number
             lease.holders = 1
             self.let_go_later(lease)
@@ -232,7 +252,7 @@ class Lessee:
         """Return the blocks whose tensors have died."""
         while self.dead:
             memory_ref = self.dead.popleft()
-            lease = self.leases.get(memory_ref.offset)
+            lease = self._leases.get(memory_ref.offset)
             if lease is not None and lease.memories.pop(
                 id(memory_ref), None
             ):  # else its lease was parked and then thrown away
@@ -250,17 +270,21 @@ class Lessee:
         if now - self._tidied_at >= TIDY_S:
             self._tidied_at = now
             self.let_go_of_dead()
-            self.parked.clear()
+            self._drop_parked()
             self._windows.tidy()
 
     def close(self) -> None:
         """Release the segment. Tensors in it stay."""
         self.used.clear()
         self.kept.clear()
-        self.parked.clear()
-        self.leases.clear()
+        self._leases.clear()
         self._windows.close()
         self._segment.close()
+
+    def _drop_parked(self) -> None:
+        for offset in [lease.offset for lease in self._leases.values() if lease.is_parked]:
+            del self._leases[offset]
+        self._most_leases = len(self._leases) + _MOST_PARKED
 
     def _make_view(self, lease: Lease, library: Library) -> None:
         head = self._head(lease)
@@ -320,7 +344,7 @@ class Lessee:
         return self._segment.read(start, nbytes)
 
     def _return_if_unused(self, lease: Lease) -> None:
-        if not lease.holders and not lease.memories and self.leases.pop(lease.offset, None):
+        if not lease.holders and not lease.memories and self._leases.pop(lease.offset, None):
             self._give_back(lease)
 
     def _give_back(self, lease: Lease) -> None:

@@ -13,7 +13,7 @@ from .segment import Mapping
 def alias_maker(library: Library) -> Callable[[Any], Any]:
     """A function that makes another tensor on the same memory. Changing its shape, or having it require gradients, affects no other."""
     if library == "numpy":
-        return operator.methodcaller("view")
+        return operator.itemgetter(...)  # in half the time of its method view
     try:
         sys.modules["torch"].empty(1).data.unsqueeze_(0)
     except RuntimeError:  # in an older torch the shape of the fastest alias cannot be changed

@@ -365,6 +365,12 @@ class ShmWorker(WorkerTransport):
             raise
         return attachments
 
+    def hold_encoded(self, encoded: bytes) -> Sequence[Received]:
+        """The same for attachments as they are in a frame."""
+        is_whole = not len(encoded) % shm_frame.ATTACHMENT.size
+        held = self.lessee.hold_again(encoded) if is_whole else None
+        return self.hold(shm_frame.decode_attachments(encoded)) if held is None else held
+
     def take_tag(self, kind: int, data: bytes) -> None:
         """Take in a Put or Drop frame. Raises RemoteProtocolError for others, and broken ones."""
         lessee, tags = self.lessee, self._tags
