@@ -277,27 +277,6 @@ def test_the_text_pages_cpp_program_runs(tmp_path: Path) -> None:
     assert "hello world" in compile_and_run((tmp_path / "matrix_host.cpp").read_text(), tmp_path)
 
 
-def test_the_tutorials_python_programs_run(tmp_path: Path) -> None:
-    """They print what the page shows."""
-    page = "docs/tutorial.md"
-    write_named_blocks(page, tmp_path)
-    names = ("greet.py", "train.py", "careful.py", "many.py", "talk.py")
-
-    assert [run([sys.executable, name], tmp_path) for name in names] == [
-        outputs(page)[place] for place in (0, 2, 4, 5, 6)
-    ]
-
-
-@needs_compiler
-@pytest.mark.parametrize(("name", "place"), [("train.cpp", 3), ("talk.cpp", 7)])
-def test_the_tutorials_cpp_programs_run(tmp_path: Path, name: str, place: int) -> None:
-    """They print what the page shows."""
-    page = "docs/tutorial.md"
-    write_named_blocks(page, tmp_path)
-
-    assert outputs(page)[place] == compile_and_run((tmp_path / name).read_text(), tmp_path)
-
-
 @needs_compiler
 def test_the_value_pages_cpp_program_runs(tmp_path: Path) -> None:
     """It prints what the page shows."""
