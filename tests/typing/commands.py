@@ -7,7 +7,8 @@ What it must complain about is marked, and a mark without a complaint is an erro
 
 import math
 from dataclasses import dataclass
-from typing import Iterator, List, Optional
+from enum import Enum
+from typing import Iterator, List, Optional, Tuple
 
 from tech_renaissance import PythonSession, TechRenaissanceServer, command, current_server, serve
 
@@ -18,6 +19,12 @@ class Point:
 
     x: float
     y: float = 0.0
+
+
+class Side(Enum):
+    """An enum."""
+
+    LEFT = "left"
 
 
 class Calculator(TechRenaissanceServer):
@@ -44,6 +51,21 @@ class Calculator(TechRenaissanceServer):
     def count(self, n: int) -> Iterator[int]:
         """A generator."""
         yield from range(n)
+
+    @command
+    def middle(self, points: List[Point]) -> Point:
+        """A record."""
+        return points[len(points) // 2]
+
+    @command
+    def side(self, point: Point) -> Side:
+        """A member of an enum."""
+        return Side.LEFT
+
+    @command
+    def polar(self, point: Point) -> Tuple[float, Side]:
+        """A tuple."""
+        return math.hypot(point.x, point.y), Side.LEFT
 
     @staticmethod
     @command
@@ -82,6 +104,12 @@ def main(calculator: Calculator, session: PythonSession) -> None:
     remote = session.typed(Calculator)
     number = remote.add(1.0)
     remote.add("one")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    x: float = remote.middle([Point(1.0)]).x
+    colour: str = remote.side(Point(x))  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
+    is_left: bool = remote.side(Point(x)) is Side.LEFT
+    radius, side = remote.polar(Point(x))
+    side_name: str = side.name
+    print(radius * 2.0, side_name, is_left, colour)
     command(name=5)  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
     print(number, length, numbers, words, half, word)
 

@@ -3,7 +3,6 @@
 from typing import Any, Optional
 
 from .._base.durations import seconds
-from .._protocol.body_decoder import decode_result
 from .stream import BaseStream
 
 # A worker may be quicker than whoever takes its values, so that there is always another one, and no task waits.
@@ -37,7 +36,7 @@ class AsyncStream(BaseStream):
             item = self._caller.take_item(self._call)
             if item:
                 self._in_a_row += 1
-                return decode_result(*item)
+                return self._decode(*item)
         return await self.next(self._timeout_ms)
 
     async def next(self, timeout_ms: float) -> Any:
@@ -50,7 +49,7 @@ class AsyncStream(BaseStream):
         if not (self._is_over or self._is_done):
             item = await self._caller.in_loop().next_item(self._call, timeout_s)
             if item is not None:
-                return decode_result(*item)
+                return self._decode(*item)
             self._take_result()
         for value in self._rest():
             return value

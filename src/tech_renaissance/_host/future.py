@@ -2,7 +2,7 @@
 
 import math
 import time
-from typing import Any, Generator, Optional
+from typing import Any, Callable, Generator, Optional
 
 from .._base.durations import seconds
 from .._base.errors import TechRenaissanceError, TimedOut
@@ -27,6 +27,11 @@ class Future:
         self._caller = caller
         self._call = call
         self._is_taken = False
+        self._value_of: Callable[[Call], Any] = value_of_call
+
+    def convert(self, conversion: Callable[[Any], Any]) -> None:
+        """From now on the value is what this makes of it."""
+        self._value_of = lambda call: conversion(value_of_call(call))
 
     def __del__(self) -> None:
         """Let go of the call."""
@@ -64,7 +69,7 @@ class Future:
             if self._call.result is None:
                 timeout_s = math.inf if timeout_ms is None else seconds("timeout_ms", timeout_ms)
                 self._caller.answer(self._call, timeout_s, time.monotonic() + timeout_s)
-            self._value = value_of_call(self._call)
+            self._value = self._value_of(self._call)
             self._is_taken = True
         return self._value
 
@@ -80,7 +85,7 @@ class Future:
             if self._call.result is None:
                 timeout_s = math.inf if timeout_ms is None else seconds("timeout_ms", timeout_ms)
                 await self._caller.in_loop().finish(self._call, timeout_s)
-            self._value = value_of_call(self._call)
+            self._value = self._value_of(self._call)
             self._is_taken = True
         return self._value
 

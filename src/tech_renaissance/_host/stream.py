@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from typing import Any, Iterator, Optional
+from typing import Any, Callable, Iterator, Optional
 
 from .._base.durations import seconds
 from .._base.errors import LocalProtocolError, TechRenaissanceError
@@ -25,6 +25,14 @@ class BaseStream:
         self._whole: Iterator[Any] = iter(())  # the values that came all at once
         self._is_done = False  # whether its call is
         self._is_over = False  # whether the generator has returned, or the stream was closed
+        self._decode: Callable[..., Any] = decode_result
+        self._convert_item: Optional[Callable[[Any], Any]] = None
+        self._convert_last: Optional[Callable[[Any], Any]] = None
+
+    def convert(self, item: Callable[[Any], Any], last: Callable[[Any], Any]) -> None:
+        """From now on the items, and what the generator returns at last, are what these make of them."""
+        self._convert_item, self._convert_last = item, last
+        self._decode = lambda *body: item(decode_result(*body))
 
     def __del__(self) -> None:
         """Close it."""
@@ -57,7 +65,7 @@ class BaseStream:
         self._value = value_of(self._call.take_response())
         if self._call.is_whole:
             values, self._value = self._value
-            self._whole = iter(values)
+            self._whole = map(self._convert_item, values) if self._convert_item else iter(values)
         self._is_done = True
 
     def _rest(self) -> Iterator[Any]:
@@ -69,7 +77,7 @@ class BaseStream:
     def _result(self) -> Any:
         if not self._is_done:
             raise LocalProtocolError("no_request", "this stream was closed")
-        return self._value
+        return self._convert_last(self._value) if self._convert_last else self._value
 
 
 class Stream(BaseStream, Iterator[Any]):
@@ -95,7 +103,7 @@ class Stream(BaseStream, Iterator[Any]):
         if self._call.items and not self._is_over:
             item = self._caller.take_item(self._call)
             if item:
-                return decode_result(*item)
+                return self._decode(*item)
         return self.next(self._timeout_ms)
 
     def next(self, timeout_ms: float) -> Any:
@@ -110,7 +118,7 @@ class Stream(BaseStream, Iterator[Any]):
             finally:
                 self._caller.hold_input(self._call)
             if item is not None:
-                return decode_result(*item)
+                return self._decode(*item)
             self._take_result()
         for value in self._rest():
             return value

@@ -36,7 +36,7 @@ class Binder:
     def __init__(self, function: Callable[..., Any], name: str = "") -> None:
         parameters = inspect.signature(function).parameters.values()
         self.unreadable: Dict[str, str] = {}
-        self._names = _globals_of(function)
+        self._names = globals_of(function)
         self._positional: List[_Parameter] = []
         self._by_name: Dict[str, _Parameter] = {}
         self._rest: Optional[_Parameter] = None
@@ -264,7 +264,8 @@ def _of_word(parameter: Optional[_Parameter], word: str, tensors: Tensors, attac
     return parameter.converter.from_word(word, tensors)
 
 
-def _globals_of(function: Callable[..., Any]) -> Mapping[str, Any]:
+def globals_of(function: Callable[..., Any]) -> Mapping[str, Any]:
+    """The names that a function sees, which those in its hints are looked up among."""
     inner = inspect.unwrap(getattr(function, "__func__", function))
     return getattr(inner, "__globals__", {})
 

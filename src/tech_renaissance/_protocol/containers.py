@@ -25,7 +25,10 @@ class SequenceOf(Converter):
         element = self._element
         if element is not ANYTHING and not element.plain.issuperset(map(type_of, parts)):
             parts = _converted(element, enumerate(parts))
-        return self._factory(parts) if self._factory else parts
+        try:
+            return self._factory(parts) if self._factory else parts
+        except TypeError as error:  # sets do not take everything
+            raise Mismatch(f"{self.shown} cannot have them all: {error}") from None
 
     def test(self, value: str, scope: Scope) -> str:
         """See Converter."""
