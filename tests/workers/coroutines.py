@@ -55,6 +55,8 @@ class Lookups(TechRenaissanceServer):
 
         task, loop = asyncio.current_task(), asyncio.get_running_loop()
         assert task in asyncio.all_tasks()
+        assert task is not None
+        assert task.get_name() == "at_once"
         loop.call_later(0.001, self.begun.append, f"{key} later")
         loop.call_soon(self.begun.append, f"{key} soon")
         self.task = loop.create_task(put())

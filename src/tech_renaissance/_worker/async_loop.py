@@ -9,7 +9,7 @@ import asyncio
 import selectors
 import time
 from functools import partial
-from typing import Any, Callable, Coroutine, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 from .._protocol.frame import Exit, Failure, Request, Response
 from .._transport.transport import WorkerTransport
@@ -40,6 +40,9 @@ class AsyncServingLoop(ServingLoop):
         self._selector = SessionSelector(self)
         self._loop = asyncio.SelectorEventLoop(self._selector)
         self._tasks: Dict[Any, int] = {}  # of calls, with their ids
+        self._first_step: Tuple[
+            Callable[..., Any], Callable[..., Any], Tuple[Any, ...]
+        ]  # of a new task, in its context
         self._cause: Optional[BaseException] = None  # why a coroutine asked the worker to leave
         self._has_left = False  # no more requests come
         self._limit_s = 0.0  # how long asyncio lets us wait
@@ -122,9 +125,10 @@ class AsyncServingLoop(ServingLoop):
 
     def begin(self, reply: Reply) -> Any:
         """Run the coroutine of a call up to the first moment in which it has to wait; its task, which may be done. Its result is what it raised."""
-        task, first_step = self._new_task(_error_of(reply))
+        task = self._new_task(reply)
         self._tasks[task] = reply.request_id or 0
-        first_step()
+        run, callback, args = self._first_step
+        run(callback, *args)
         if task.done():
             del self._tasks[task]
         return task
@@ -147,22 +151,19 @@ class AsyncServingLoop(ServingLoop):
             self._loop.call_soon(self._stop_if_done)
             return leave.response
 
-    def _new_task(self, coroutine: Coroutine[Any, Any, Any]) -> Tuple[Any, Callable[[], Any]]:
-        """A task, and its first step, which asyncio will not run. Most coroutines need no other, so that asyncio has one turn for each call, not
-        three. Python has the like since 3.12, as eager tasks.
+    def _new_task(self, reply: Reply) -> Any:
+        """The task of a call, whose first step asyncio will not run: ``_first_step`` has it. Most coroutines need no other, so that asyncio has one
+        turn for each call, not three. Python has the like since 3.12, as eager tasks.
         """
-        steps: List[Callable[[], Any]] = []
-
-        def call_soon(callback: Callable[..., Any], *args: Any, context: Any) -> None:
-            steps.append(partial(context.run, callback, *args))
-
         loop: Any = self._loop
-        loop.call_soon = call_soon
-        try:
-            task = asyncio.Task(coroutine, loop=loop)  # whatever tasks the script has its loop make
+        loop.call_soon = self._note_step
+        try:  # an asyncio.Task whatever tasks the script has its loop make
+            return asyncio.Task(_error_of(reply), loop=loop, name=reply.command)
         finally:
             del loop.call_soon
-        return task, steps[0]
+
+    def _note_step(self, callback: Callable[..., Any], *args: Any, context: Any) -> None:
+        self._first_step = (context.run, callback, args)
 
     def _finish(self, request: Request, reply: Reply, task: Any) -> None:
         self._tasks.pop(task, None)
