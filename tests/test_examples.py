@@ -1,19 +1,24 @@
-"""Every example runs, in both languages, and prints what docs/examples.md says."""
+"""Every example runs, in both languages or in the one that has it, and prints what docs/examples.md says."""
 
 import importlib.util
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Dict, List
 
 import pytest
+from test_docs import COMPILER, needs_compiler
 
 ROOT = Path(__file__).resolve().parents[1]
 BIN = ROOT / os.environ.get("TR_TEST_CPP_BUILD", "build/plain") / "bin"
 PAGE = (ROOT / "docs" / "examples.md").read_text(encoding="utf-8")
-NAMES = sorted(path.stem for path in (ROOT / "examples" / "python").glob("*.py"))
+PYTHONS_OWN = {"async_session"}
+NAMES = sorted({path.stem for path in (ROOT / "examples" / "python").glob("*.py")} - PYTHONS_OWN)
+LOOPS = {"game", "epoll"} if sys.platform == "linux" else {"game"}
+COMPILED_LOOPS = ("asio", "qt")
 WITH_TORCH = {"default_server", "demo", "matmul"}
 
 
@@ -86,7 +91,42 @@ def test_the_demo_checks_its_answers_and_prints_a_table(language: str, tmp_path:
     assert 8 == len(re.findall(r"^  \S.* +\d+\.\d{3} ms$", output, re.MULTILINE))
 
 
+@pytest.mark.parametrize("name", sorted(LOOPS | PYTHONS_OWN))
+def test_an_example_of_one_language_prints_what_the_page_shows(name: str, tmp_path: Path) -> None:
+    """The program succeeds, prints the page's text, and leaves nothing behind."""
+    command = command_of(name, "cpp" if name in LOOPS else "python")
+
+    assert promised(name) == [run(command, tmp_path)]
+
+
+@needs_compiler
+def test_the_examples_for_asio_and_qt_compile(tmp_path: Path) -> None:
+    """Against the real headers, if they are installed, else against as much of these libraries as the examples need."""
+    source = "".join(
+        f'#define main {name}_main\n#include "{ROOT}/examples/event_loops/{name}.cpp"\n#undef main\n'
+        for name in COMPILED_LOOPS
+    )
+    (tmp_path / "loops.cpp").write_text(source, encoding="utf-8")
+    options = ["-std=c++17", "-fsyntax-only", "-fPIC", "-I", str(ROOT / "cpp" / "include"), *qt_options()]
+    stubs = ["-idirafter", str(ROOT / "tests" / "data" / "stubs")]
+    subprocess.run([*COMPILER, *options, *stubs, str(tmp_path / "loops.cpp")], check=True)
+
+
+def qt_options() -> List[str]:
+    """What a compiler must be told of Qt, if that is installed."""
+    if shutil.which("pkg-config") is None:
+        return []
+    for package in ("Qt6Core", "Qt5Core"):
+        result = subprocess.run(["pkg-config", "--cflags", package], capture_output=True, check=False)
+        if result.returncode == 0:
+            return result.stdout.decode().split()
+    return []
+
+
 def test_both_languages_have_the_same_examples() -> None:
-    """A C++ example has its Python twin, and the other way round; the page shows each."""
+    """A C++ example has its Python twin, and the other way round; the page shows each, also those of one language."""
+    loops = {path.stem for path in (ROOT / "examples" / "event_loops").iterdir()}
+
     assert NAMES == sorted(path.stem for path in (ROOT / "examples" / "cpp").glob("*.cpp"))
-    assert NAMES == sorted(re.findall(r"^## (\w+)$", PAGE, re.MULTILINE))
+    assert LOOPS | {"epoll", *COMPILED_LOOPS} == loops
+    assert sorted({*NAMES, *PYTHONS_OWN, *loops}) == sorted(re.findall(r"^## (\w+)$", PAGE, re.MULTILINE))

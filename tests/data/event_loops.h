@@ -1,4 +1,4 @@
-// As much of Asio and Qt as the sketches of docs/event-loops.md need, to compile them.
+// As much of Asio and Qt as docs/event-loops.md and examples/event_loops need, to compile them.
 #pragma once
 
 #include <functional>
@@ -13,7 +13,11 @@ public:
 };
 }  // namespace system
 namespace asio {
-class io_context {};
+class io_context {
+public:
+    void run() {}
+    void stop() {}
+};
 template <class Function>
 void post(io_context&, Function&& function) {
     function();
@@ -52,4 +56,10 @@ public:
     static void invokeMethod(QObject*, Function&& function) {
         function();
     }
+};
+class QCoreApplication : public QObject {
+public:
+    QCoreApplication(int&, char**) {}
+    int exec() { return 0; }
+    static void quit() {}
 };
