@@ -4,7 +4,7 @@ import concurrent.futures
 import contextlib
 import threading
 from collections import deque
-from typing import Any, Deque, Dict, Iterable, Iterator, Tuple
+from typing import TYPE_CHECKING, Any, Deque, Dict, Iterable, Iterator, Tuple
 
 from .._base.errors import TechRenaissanceError
 from .._system.lazy_thread import LazyThread
@@ -16,8 +16,13 @@ from .caller import Caller
 # How long to sleep at most: a wake-up that was lost causes no more than a delay.
 _LONGEST_S = 1.0
 
+if TYPE_CHECKING:
+    _FutureOfAny = concurrent.futures.Future[Any]
+else:
+    _FutureOfAny = concurrent.futures.Future  # Python 3.8 takes no argument
 
-class CallFuture(concurrent.futures.Future):  # pyright: ignore[reportMissingTypeArgument] - which Python 3.8 does not take
+
+class CallFuture(_FutureOfAny):
     """A future of the standard library. ``cancel`` ends the call wherever it is, as that of our own Future does."""
 
     def __init__(self, caller: Caller, call: Call) -> None:
@@ -32,7 +37,7 @@ class CallFuture(concurrent.futures.Future):  # pyright: ignore[reportMissingTyp
         except TechRenaissanceError as error:
             self.set_exception(error)
         else:
-            self.set_result(value)  # pyright: ignore[reportUnknownMemberType]
+            self.set_result(value)
 
     def cancel(self) -> bool:
         """See concurrent.futures.Future; True also if the call is in work, which is then ended."""
