@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Callable, List, Optional
 
-from processes import children, describe, descriptors, processes_of
+from processes import children, describe, descriptors, processes, processes_of
 
 # The kernel takes a moment to end a killed process. No test waits this long unless it is going to fail.
 _PATIENCE_S = 10.0
@@ -22,7 +22,7 @@ class Footprint:
     def __init__(self) -> None:
         self.descriptors = descriptors()
         self.threads = set(threading.enumerate())
-        self.children = set(children(os.getpid()))
+        self.processes = processes()
 
     def left_behind(self, workspace: Optional[Path]) -> List[str]:
         """What is there now that was not, once all that was about to go is gone; in words."""
@@ -39,13 +39,14 @@ class Footprint:
 
     def _leaks(self, workspace: Optional[Path]) -> List[str]:
         leaks = [f"thread {thread.name}" for thread in set(threading.enumerate()) - self.threads]
-        leaks += [f"process {describe(pid)}" for pid in set(children(os.getpid())) - self.children]
+        begun = processes() - self.processes
+        leaks += [f"process {describe(pid)}" for pid in children(os.getpid(), begun)]
         new = {number: target for number, target in descriptors().items() if number not in self.descriptors}
         leaks += [
             f"descriptor {number}: {target}" for number, target in new.items() if not _is_not_ours(target)
         ]
         if workspace is not None:
-            leaks += [f"process {describe(pid)}" for pid in processes_of(workspace)]
+            leaks += [f"process {describe(pid)}" for pid in processes_of(workspace, begun)]
             leaks += [f"file {path}" for path in workspace.glob("python_session/**/*")]
         return leaks
 

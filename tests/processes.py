@@ -21,6 +21,7 @@ if sys.platform == "win32":
         descriptors_of,
         is_alive,
         kill,
+        processes,
         processes_of,
     )
 else:
@@ -40,6 +41,7 @@ else:
         descriptors_of,
         is_alive,
         kill,
+        processes,
         processes_of,
     )
 
@@ -68,5 +70,6 @@ __all__ = [
     "moves_open_folders",
     "posix_files",
     "posix_signals",
+    "processes",
     "processes_of",
 ]

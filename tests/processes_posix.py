@@ -4,7 +4,7 @@ import contextlib
 import os
 import signal
 from pathlib import Path
-from typing import Dict, List, Set
+from typing import Dict, List, Optional, Set
 
 # How a worker's end by kill(), and by an access to memory that it does not have, shows in its status and in words.
 KILLED = -signal.SIGKILL
@@ -40,43 +40,45 @@ def descriptors_of(pid: int) -> Set[int]:
     return set(descriptors(str(pid)))
 
 
-def children(pid: int) -> List[int]:
+def processes() -> Set[int]:
+    """All that there are."""
+    return {int(name) for name in os.listdir("/proc") if name.isdigit()} if os.path.isdir("/proc") else set()
+
+
+def children(pid: int, among: Optional[Set[int]] = None) -> List[int]:
     """The processes that a process has started, zombies too."""
-    return [child for child, parent in _parents().items() if parent == pid]
+    return [child for child in (processes() if among is None else among) if _parent(child) == pid]
 
 
 def descendants(pid: int) -> List[int]:
     """Children, their children, and so on."""
-    parents = _parents()
+    parents = {child: _parent(child) for child in processes()}
     found = [pid]
     for above in found:
         found += [child for child, parent in parents.items() if parent == above]
     return found[1:]
 
 
-def _parents() -> Dict[int, int]:
-    """Of every process. Not from /proc/PID/task/*/children, where a child is missed whose thread ends: it moves to another thread."""
-    found: Dict[int, int] = {}
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            found[int(path.parent.name)] = int(path.read_text().rpartition(")")[2].split()[1])
-        except OSError:
-            continue
-    return found
+def _parent(pid: int) -> Optional[int]:
+    """None if the process is gone. Not from /proc/PID/task/*/children, where a child is missed whose thread ends: it moves to another one."""
+    stat = _read(pid, "stat")
+    return int(stat.rpartition(b")")[2].split()[1]) if stat else None
 
 
-def processes_of(workspace: Path) -> List[int]:
+def _read(pid: int, name: str) -> bytes:
+    """A file of /proc/PID; empty if the process is gone."""
+    try:
+        with open(f"/proc/{pid}/{name}", "rb", buffering=0) as file:
+            return file.read()
+    except OSError:
+        return b""
+
+
+def processes_of(workspace: Path, among: Optional[Set[int]] = None) -> List[int]:
     """All processes whose environment names the workspace: workers, and what they started, whoever is their parent now."""
     wanted = f"TR_WORKSPACE={workspace}".encode()
-    found: List[int] = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            variables = (folder / "environ").read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if wanted in variables and int(folder.name) != os.getpid():
-            found.append(int(folder.name))
-    return found
+    others = (processes() if among is None else among) - {os.getpid()}
+    return [pid for pid in others if wanted in _read(pid, "environ").split(b"\0")]
 
 
 def is_alive(pid: int) -> bool:

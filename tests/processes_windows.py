@@ -5,7 +5,7 @@ import ctypes
 import os
 from ctypes import wintypes
 from pathlib import Path
-from typing import Dict, Iterator, List, Set, Tuple
+from typing import Dict, Iterator, List, Optional, Set, Tuple
 
 # How a worker's end by kill(), and by an access to memory that it does not have, shows in its status and in words.
 KILLED = 9
@@ -104,9 +104,15 @@ def is_alive(pid: int) -> bool:
         return bool(process) and _kernel32.WaitForSingleObject(process, 0) == _TIMEOUT
 
 
-def children(pid: int) -> List[int]:
+def processes() -> Set[int]:
+    """All that there are."""
+    return set(_snapshot())
+
+
+def children(pid: int, among: Optional[Set[int]] = None) -> List[int]:
     """The processes that a process has started and that still run."""
-    return [child for child, (parent, _) in _snapshot().items() if parent == pid]
+    found = [child for child, (parent, _) in _snapshot().items() if parent == pid]
+    return [child for child in found if among is None or child in among]
 
 
 def descendants(pid: int) -> List[int]:
@@ -118,10 +124,11 @@ def descendants(pid: int) -> List[int]:
     return found[1:]
 
 
-def processes_of(workspace: Path) -> List[int]:
+def processes_of(workspace: Path, among: Optional[Set[int]] = None) -> List[int]:
     """All processes whose environment names the workspace: workers, and what they started, whoever is their parent now."""
     wanted = f"TR_WORKSPACE={workspace}\0".encode("utf-16-le")
-    return [pid for pid in _snapshot() if pid != os.getpid() and wanted in _environment(pid)]
+    others = (processes() if among is None else among) - {os.getpid()}
+    return [pid for pid in others if wanted in _environment(pid)]
 
 
 def describe(pid: int) -> str:
