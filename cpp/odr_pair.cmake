@@ -7,3 +7,7 @@ file(GENERATE OUTPUT "${pair}/odr_other.cpp" CONTENT "${umbrella}int other();\ni
 add_executable(odr_pair "${pair}/odr_main.cpp" "${pair}/odr_other.cpp")
 target_link_libraries(odr_pair PRIVATE tech_renaissance::header_only)
 tr_configure(odr_pair)
+# That they link is the point, and the optimiser takes time.
+if(NOT MSVC)
+    target_compile_options(odr_pair PRIVATE -O0)
+endif()
