@@ -18,6 +18,7 @@ from cpp_programs import library, library_options
 
 import tech_renaissance
 from tech_renaissance import (
+    AsyncSession,
     CancelPatience,
     OutputLine,
     PythonSession,
@@ -446,6 +447,32 @@ def cpp_signatures(header: str, cls: str) -> List[str]:
 def test_the_session_table_lists_the_python_methods(page: str) -> None:
     """Exactly the public methods and properties of PythonSession."""
     assert public_names(PythonSession) | CPPS_OWN == in_backticks(table(page, "PythonSession"))
+
+
+def test_an_async_session_lacks_only_what_its_page_says() -> None:
+    """It has the methods of PythonSession, except for the one that the page names."""
+    lacking = re.search(r"Only \[`(\w+)`\]\(#executors\) is missing", text_of("docs/async.md"))
+
+    assert lacking is not None
+    assert public_names(PythonSession) - public_names(AsyncSession) == {"PythonSession", lacking.group(1)}
+
+
+def test_the_chinese_index_has_every_page() -> None:
+    """Each page stands there once: the translation if there is one, else the English page."""
+    translated = {page.name for page in (ROOT / "docs" / "zh").glob("*.md")}
+    pages = {page.name for page in (ROOT / "docs").glob("*.md")}
+    expected = [name if name in translated else f"../{name}" for name in (pages | translated) - {"README.md"}]
+    listed = re.findall(r"\]\(((?:\.\./)?[\w-]+\.md)\)", text_of("docs/zh/README.md"))
+
+    assert sorted(expected) == sorted(listed)
+
+
+def test_the_words_of_the_design_name_the_frames() -> None:
+    """Exactly those of the protocol."""
+    words = {row[0]: row[1] for row in table("docs/design.md", "Words")}
+    frames = {row[0] for row in table("spec/protocol.md", "Frames")}
+
+    assert frames == set(words["frame"].partition(": ")[2].split(", "))
 
 
 @pytest.mark.parametrize("page", API)
