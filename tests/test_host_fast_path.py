@@ -11,6 +11,7 @@ import pytest
 from segments import duplicate
 
 from tech_renaissance import TechRenaissanceError, WorkerLost
+from tech_renaissance._base.tensor import DTYPE_OF_ARRAY_NAME
 from tech_renaissance._host.call import Call, call_ended
 from tech_renaissance._host.call_queue import CallQueue
 from tech_renaissance._host.fast_path import FastExchange
@@ -520,7 +521,7 @@ def test_a_tag_that_is_announced_does_not_look_like_the_request_that_was_interru
     way.host.put_tensor("x", np.ones(3))
     posted = (NUMBER, "say", "", False, 0, (), None)
     way.exchange._sending = posted
-    way.host._sending = (posted, way.host._worker.side.writer.head)
+    way.host._sending = (NUMBER, way.host._worker.side.writer.head)
     way.host.put_tensor("x", np.ones(3))
     assert not way.host.has_sent(posted)
     way.exchange.take_in()
@@ -548,3 +549,31 @@ def test_the_deadline_of_a_call_that_was_interrupted_is_watched(
         way.exchange.take_in()
         assert was_sent == bool(way.received())
         assert way.watched == ([NUMBER] if was_sent or not way.is_fast else [])
+
+
+def test_requests_that_are_alike_use_the_same_blocks(ways: List[Way]) -> None:
+    """Once the worker has given them back; what it keeps stays as it was. Tensors of ``empty`` are no hindrance, and have their own."""
+    way = ways[0]
+    shared = way.host.empty(DTYPE_OF_ARRAY_NAME["float64"], (5,), "numpy")
+    shared[:] = 5
+    used: List[List[int]] = []
+    kept: List[Any] = []
+    for number in range(8):
+        way.say(Response("", "taken", id=NUMBER))
+        sent = [np.full(3, number), np.full((2, 2), float(number)), shared]
+        assert way.ask(tensors=sent)
+        (request,) = iter(lambda: way.end.receive(0), None)
+        assert isinstance(request, Request)
+        values = [one.value("numpy") for one in request.attachments]
+        assert [one.tolist() for one in sent] == [one.tolist() for one in values]
+        used.append([one.offset for one in request.attachments])
+        if number in (2, 3):
+            kept.append(values[0])
+        del values
+        for one in request.attachments:
+            one.let_go()
+    assert used[0] == used[1] == used[2]
+    assert used[6] == used[7]
+    assert 3 == len({blocks[0] for blocks in used})
+    assert 1 == len({blocks[2] for blocks in used})
+    assert [[2, 2, 2], [3, 3, 3]] == [one.tolist() for one in kept]

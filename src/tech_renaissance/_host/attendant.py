@@ -2,7 +2,7 @@
 values of its input.
 """
 
-from typing import Any, Callable, Optional
+from typing import Any, Callable, Optional, Sequence
 
 from .._base.progress import Progress
 from .._protocol.body_encoder import encode_result
@@ -19,10 +19,10 @@ _ROOM_S = 1.0
 class Attendant:
     """Used by threads that wait, while they hold no lock."""
 
-    def __init__(self, exposed: Exposed, place: Callable[[Any], Any]) -> None:
-        """``place``: see HostTransport."""
+    def __init__(self, exposed: Exposed, placed: Callable[[Sequence[Any]], Sequence[Any]]) -> None:
+        """``placed``: see CallMaker."""
         self.exposed = exposed
-        self._place = place
+        self._placed = placed
 
     def attend(self, call: Call) -> None:
         """Do what the call wants now. What the program raises gives the call up, and is raised."""
@@ -111,7 +111,7 @@ class Attendant:
     def item(self, call: Call, value: Any) -> Item:
         """The next value of an input. Raises LocalProtocolError ``bad_value``."""
         form, text, attachments = encode_result(value)
-        return Item(call.request.id, text, form, [self._place(attachment) for attachment in attachments])
+        return Item(call.request.id, text, form, self._placed(attachments))
 
 
 def last_item(call: Call) -> Item:

@@ -34,13 +34,9 @@ class CallMaker:
         """See HostTransport; known once a worker is ready."""
         raise NotImplementedError
 
-    def place(self, attachment: Any) -> Any:
-        """See HostTransport."""
+    def placed(self, attachments: Sequence[Any]) -> Sequence[Any]:
+        """Each of them, placed: see HostTransport."""
         raise NotImplementedError
-
-    def placed(self, attachments: Sequence[Any]) -> List[Any]:
-        """Each of them, placed."""
-        return list(map(self.place, attachments))
 
     def ready_worker(self) -> Any:
         """Wait until a worker is ready."""

@@ -3,7 +3,7 @@
 import functools
 import math
 import time
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Sequence
 
 from .._base.durations import seconds
 from .._base.errors import LaunchError, SessionClosed, TimedOut, WorkerLost
@@ -51,8 +51,8 @@ class Caller(CallMaker):
         self._climb_s = longest_climb_s(call_ladder(self._patience)) + _STACKS_S
         self._deadlines = DeadlineWatch(self._end_overdue)
         life.watch = self._deadlines.watch
-        self.exposed = Exposed(self.place)
-        self.attendant = Attendant(self.exposed, self.place)
+        self.exposed = Exposed(self.placed)
+        self.attendant = Attendant(self.exposed, self.placed)
         self._in_loops: Dict[AbstractEventLoop, AsyncCaller] = {}
         self._at_close: List[Callable[[], object]] = []
         self._running_loop: Optional[Callable[[], AbstractEventLoop]] = None
@@ -69,9 +69,9 @@ class Caller(CallMaker):
         """See CallMaker."""
         return self._life.transport.can_stream
 
-    def place(self, attachment: Any) -> Any:
+    def placed(self, attachments: Sequence[Any]) -> Sequence[Any]:
         """See CallMaker."""
-        return self._life.transport.place(attachment)
+        return self._life.transport.place_all(attachments)
 
     def worker(self) -> LaunchedWorker:
         """The session's worker. Raises SessionClosed if there is none."""

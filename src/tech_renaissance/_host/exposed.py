@@ -4,7 +4,7 @@ What only these functions need is imported where it is used, so that hosts witho
 """
 
 import inspect
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, NamedTuple, Optional, Union
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Union
 
 from .._base.errors import FormatError, LocalProtocolError, RemoteProtocolError, TechRenaissanceError
 from .._protocol.body_decoder import decode_call
@@ -33,9 +33,9 @@ class Asked(NamedTuple):
 class Exposed:
     """Thread-safe."""
 
-    def __init__(self, place: Callable[[Any], Any]) -> None:
-        """``place``: see HostTransport."""
-        self._place = place
+    def __init__(self, placed: Callable[[Sequence[Any]], Sequence[Any]]) -> None:
+        """``placed``: see CallMaker."""
+        self._placed = placed
         self._functions: Dict[str, _Function] = {}
 
     def expose(self, name: str, function: Optional[Callable[..., Any]]) -> None:
@@ -78,7 +78,7 @@ class Exposed:
         """The Answer that means a value."""
         try:
             form, text, attachments = encode_result(result)
-            return Answer(ask.id, text, form, [self._place(attachment) for attachment in attachments])
+            return Answer(ask.id, text, form, self._placed(attachments))
         except (LocalProtocolError, FormatError, TechRenaissanceError) as error:
             return refusal(ask, failure_of(error))
 

@@ -151,6 +151,10 @@ class FallbackHost(HostTransport):
         """See HostTransport. Attachments, like tensors, are always placed in shared memory."""
         return self._shm.place(attachment)
 
+    def place_all(self, attachments: Sequence[Any]) -> Sequence[Placed]:
+        """See HostTransport."""
+        return self._shm.place_all(attachments)
+
     def put_tensor(self, tag: str, tensor: Any) -> None:
         """See HostTransport.
 

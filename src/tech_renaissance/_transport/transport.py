@@ -198,6 +198,10 @@ class HostTransport(Transport):
     def place(self, attachment: Any) -> Placed:
         """Keep a tensor, bytes or an array of numbers for a frame to come, as it is now. Raises FormatError, ArenaFull."""
 
+    def place_all(self, attachments: Sequence[Any]) -> Sequence[Placed]:
+        """``place`` each of them."""
+        return list(map(self.place, attachments))
+
     @abc.abstractmethod
     def put_tensor(self, tag: str, tensor: Any) -> None:
         """Put a tensor under a tag, replacing any that was there. Applies to requests sent from now on. Raises FormatError,

@@ -47,6 +47,7 @@ from .control import (
     waits_in_work,
 )
 from .frame import (
+    ARENA,
     ATTACHMENT,
     FLAG_DEADLINE,
     FLAG_TYPED,
@@ -67,6 +68,7 @@ from .worker_side import WorkerSide
 _Read = TypeVar("_Read")
 _RESPONSES_END = RESPONSES + RING_NBYTES
 _pack_request, _unpack_plain = REQUEST_HEADER.pack_into, PLAIN_HEADER.unpack_from
+_pack_attachment = ATTACHMENT.pack
 
 
 class ShmHost(HostTransport):
@@ -86,9 +88,8 @@ class ShmHost(HostTransport):
         self._unannounced: Dict[str, None] = {}  # tags whose changes the worker has not been told, in order
         self._worker: Optional[WorkerSide] = None
         self._is_in_use = False  # whether a worker uses this transport
-        self._sending: Optional[Tuple[Union[Frame, Posted], int]] = (
-            None  # the last frame to send, and the ring's head before it
-        )
+        # The last frame to send (the id of what was posted, because that would keep its blocks), and the ring's head before it.
+        self._sending: Optional[Tuple[Union[Frame, int, None], int]] = None
         self._fence = threading.Lock()  # under the other lock: see full_fence
         self._firing = Firing()  # the worker's doorbell and end
 
@@ -169,7 +170,13 @@ class ShmHost(HostTransport):
         """See HostTransport. A tensor made by ``empty`` is not copied."""
         with self._lock:
             # Assigned within the block: an interrupt between a call and the block's end would leave the lock taken.
-            placed = self._lender.place_to_keep(attachment)
+            (placed,) = self._lender.place_all([attachment])
+        return placed
+
+    def place_all(self, attachments: Sequence[Any]) -> Sequence[PlacedBlock]:
+        """See HostTransport."""
+        with self._lock:
+            placed = self._lender.place_all(attachments)
         return placed  # noqa: RET504
 
     def put_tensor(self, tag: str, tensor: Any) -> None:
@@ -268,12 +275,18 @@ class ShmHost(HostTransport):
             ):
                 return False
             worker.requests += 1
-            self._sending = (posted, head)
+            self._sending = (number, head)
             acquire, release = self._fence.acquire, self._fence.release
+            lend = self._lender.arena.lend
             lent: List[Tuple[Block, int]] = []  # with their previous leases
             try:
-                if attachments:
-                    data += shm_frame.encode_attachments(self._lend(attachments, lent))
+                for placed in attachments:  # as _lend
+                    block = placed.block
+                    if placed.was_sent:
+                        restore(block)
+                    placed.was_sent = True
+                    lent.append((block, block.lease))
+                    data += _pack_attachment(placed.kind, ARENA, block.offset, lend(block))
                 if deadline_ns is not None:
                     data += deadline_ns.to_bytes(8, "little")
                 start += REQUESTS
@@ -363,7 +376,8 @@ class ShmHost(HostTransport):
             if worker is None or self._sending is None:
                 return False
             sending, head = self._sending
-            if sending is not frame or worker.side.writer.head == head:
+            is_it = sending == frame[0] if isinstance(frame, tuple) else sending is frame
+            if not is_it or worker.side.writer.head == head:
                 return False
             worker.side.writer.publish()
             worker.side.wake_other()

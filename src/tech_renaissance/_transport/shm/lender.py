@@ -10,7 +10,7 @@ import operator
 import sys
 import weakref
 from collections import deque
-from typing import Any, Callable, Deque, Dict, Optional, Sequence, Tuple
+from typing import Any, Callable, Deque, Dict, List, Optional, Sequence, Tuple
 
 from ..._base.tensor import DTYPE_OF_ARRAY_NAME, DType, Library, describe
 from ..._protocol.attachments import stored
@@ -144,16 +144,8 @@ class Lender:
         """Write into a block, at once, if that takes no more than a look: a small array, of the same dtype and shape as what is in the block, and
         in ordinary memory.
         """
-        if type(tensor) is not self._array:
-            return False
-        form = self._forms.get((tensor.dtype, tensor.shape))
-        if (
-            form is None
-            or not form.elements
-            or form.header != block.header
-            or not tensor.flags.c_contiguous
-            or self._loans_by_memory
-        ):
+        form = self._form_of_small(tensor)
+        if form is None or form.header != block.header:
             return False
         mapping, start = block.window.mapping, block.start
         data_start = start + form.header_nbytes
@@ -214,19 +206,48 @@ class Lender:
             return TENSOR, self.place(attachment)
         return kind_of(attachment), self.place(stored(attachment))
 
-    def place_to_keep(self, attachment: Any) -> PlacedBlock:
-        """The same for an attachment of a request: its block is released when what this returns dies, in any thread."""
-        if (
-            type(attachment) is self._array and not self._loans_by_memory
-        ):  # a small array in ordinary memory, at once
-            form = self._forms.get((attachment.dtype, attachment.shape))
-            if form is not None and form.elements and attachment.flags.c_contiguous:
-                if len(self.unplaced) > _MOST_UNPLACED:
-                    self.collect()
-                block = self._place_elements(form, attachment, 0, None)
-                return PlacedBlock(TENSOR, block, self.unplaced.append)
-        kind, block = self.place_attachment(attachment)
-        return PlacedBlock(kind, block, self.unplaced.append)
+    def place_all(self, attachments: Sequence[Any]) -> List[PlacedBlock]:
+        """The same for the attachments of a request: the block of each is released when what this returns for it dies, in any thread."""
+        all_placed: List[PlacedBlock] = []
+        unplaced, note = self.unplaced, self.unplaced.append
+        if len(unplaced) > _MOST_UNPLACED:
+            self.collect()
+        for attachment in attachments:
+            form = self._form_of_small(attachment)
+            if form is None:
+                kind, block = self.place_attachment(attachment)
+                all_placed.append(PlacedBlock(kind, block, note))
+                continue
+            # Into the block of a request like this one that has died last, if it is back: so calls that are alike use the same ones.
+            header = form.header
+            block = unplaced[-1] if unplaced else None
+            if (
+                block is not None
+                and block.header is header
+                and block.holders == 1
+                and block.window.words[block.word] == block.lease
+            ):
+                unplaced.pop()
+            else:
+                block = self.arena.allocate(form.nbytes)
+                block.header = header
+            mapping, start = block.window.mapping, block.start
+            data_start = start + form.header_nbytes
+            mapping[start:data_start] = header
+            mapping[data_start : data_start + form.data_nbytes] = attachment
+            all_placed.append(PlacedBlock(TENSOR, block, note))
+        return all_placed
+
+    def _form_of_small(self, array: Any) -> Optional[_Form]:
+        """The form of what takes no more than a look to be copied: a small array of which there was one before, in ordinary memory."""
+        if type(array) is not self._array:
+            return None
+        form = self._forms.get((array.dtype, array.shape))
+        if form is None or not form.elements or not array.flags.c_contiguous:
+            return None
+        loans = self._loans_by_memory
+        # A view's base is the array that owns the memory.
+        return None if loans and (id(array) in loans or id(array.base) in loans) else form
 
     def place_bytes(self, data: bytes) -> Block:
         """A block with these bytes and one holder. Raises ArenaFull."""

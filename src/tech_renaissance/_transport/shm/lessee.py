@@ -14,7 +14,7 @@ import functools
 import time
 import weakref
 from collections import deque
-from typing import Any, Callable, Deque, Dict, List, Optional, Sequence
+from typing import Any, Callable, Deque, Dict, List, Optional
 
 from ..._base.errors import ArenaFull, FormatError, RemoteProtocolError
 from ..._base.tensor import Library, imported_library
@@ -199,29 +199,20 @@ class Lessee:
         lease.is_small = lease.use is not None
         return lease.alias(lease.view)
 
-    def again(self, attached: Sequence[shm_frame.Attached], library: Library) -> Optional[List[Any]]:
-        """Tensors in blocks whose views are parked, if these fit all of them, else None. The blocks are held until ``let_go_of_dead``."""
-        found: List[Lease] = []
-        for kind, (offset, number) in attached:
-            lease = self._leases.get(offset)
-            if lease is None or not lease.is_parked or kind != TENSOR or lease.library != library:
-                return None
-            window, header = lease.window, lease.header
-            if window is None or window.mapping[lease.start : lease.start + len(header)] != header:
-                return None
-            if not 0 < number < _NUMBERS_END:
-                return None
-            found.append(lease)
-        tensors: List[Any] = []
-        for lease, (_, (_, number)) in zip(found, attached):
-            if not lease.is_parked:  # one block twice
-                return None
-            lease.is_parked = False
-            lease.number = number
-            lease.holders = 1
-            self.let_go_later(lease)
-            tensors.append(lease.alias(lease.view))
-        return tensors
+    def again(self, offset: int, number: int, library: Library) -> Optional[Any]:
+        """A tensor in a block whose view is parked and fits it, else None. The block is held until ``let_go_of_dead``."""
+        lease = self._leases.get(offset)
+        if lease is None or not lease.is_parked or lease.library != library or not 0 < number < _NUMBERS_END:
+            return None
+        window, header, start = lease.window, lease.header, lease.start
+        if window is None or window.mapping[start : start + len(header)] != header:
+            return None
+        lease.is_parked = False
+        lease.number = number
+        lease.holders = 1
+        lease.looks = _MOST_LOOKS
+        self.kept.append(lease)
+        return lease.alias(lease.view)
 
     def let_go_later(self, lease: Lease) -> None:
         """Stop holding a block with a small tensor when the tensor is found dead, or has not died soon."""
@@ -293,6 +284,8 @@ class Lessee:
         lease.library, lease.header = library, head
         lease.use = use_of(lease.view, _parse_header(head).dtype)
         lease.alias = alias_maker(library)
+        if self.dead:  # such as the view that was there before, which would keep this one from being parked
+            self.collect()
 
     def _head(self, lease: Lease) -> bytes:
         window = lease.window

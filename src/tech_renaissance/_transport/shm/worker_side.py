@@ -232,10 +232,17 @@ class WorkerSide:
 
     def values(self, attached: Sequence[shm_frame.Attached], library: Library) -> Sequence[Any]:
         """The attachments of a frame. Raises RemoteProtocolError, ArenaFull, OSError."""
+        again = self.lessee.again
+        values: List[Any] = []
         with self._collecting:
-            values = self.lessee.again(attached, library)
-        if values is not None:
+            for kind, (offset, number) in attached:
+                value = again(offset, number, library) if kind == TENSOR else None
+                if value is None:
+                    break
+                values.append(value)
+        if len(values) == len(attached):
             return values
+        # It does no harm that some of the blocks are held already.
         leases = self._hold([lent for _, lent in attached])
         try:
             return [self._read(kind, lease, library) for (kind, _), lease in zip(attached, leases)]
