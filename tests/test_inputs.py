@@ -1,6 +1,10 @@
 """Inputs: the values of an iterator are sent one after another, as the command takes them."""
 
 import asyncio
+import itertools
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, AsyncIterator, Callable, Iterator, List
 
 import numpy as np
@@ -122,11 +126,13 @@ def test_an_iterator_may_not_wait_for_the_worker_that_waits_for_it(
         session._thread.run(_loop_over_a_stream, session._inner)
     if host != "python":  # whose driver makes each call in a thread of its own
         return
+    earlier = [session.submit("same", number) for number in range(2)]
     stream = session.stream("echo_input", iter(range(100)))
-    for _ in range(2):
+    for number in range(2):
         with pytest.raises(LocalProtocolError) as refused:
             session.call("same", 1)
         assert "would_wait_for_itself" == refused.value.code
+        assert number == earlier[number].result()
         next(stream)
     future = session.submit("same", 1)
     assert list(range(2, 100)) == list(stream)
@@ -141,9 +147,16 @@ async def _loop_over_a_stream(session: Any) -> None:
     """Its task is refused what another may wait for."""
     got: List[Any] = []
     others: List[Any] = []
+    earlier = session.submit("same", 7)
     async for value in session.stream("echo_input", iter(range(100))):
         got.append(value)
+        if value == 0:
+            assert 7 == await earlier
         if value < 2:
+            for wait in (session.wait_until_ok, session.please_exit):
+                with pytest.raises(LocalProtocolError) as refused:
+                    await wait()
+                assert "would_wait_for_itself" == refused.value.code
             others.append(asyncio.ensure_future(session.call("same", value, timeout_ms=60_000)))
             with pytest.raises(LocalProtocolError) as refused:
                 await session.call("same", 1)
@@ -151,6 +164,44 @@ async def _loop_over_a_stream(session: Any) -> None:
     assert list(range(100)) == got
     assert [0, 1] == [await other for other in others]
     assert 1 == await session.call("same", 1)
+
+
+@pytest.mark.parametrize("host", ["asyncio"], indirect=True)  # which has a plain session, too
+def test_several_may_take_from_one_stream_with_an_input(start: Start, transport: str) -> None:
+    """Threads of a Python host, or tasks: one at a time takes a value from the iterator, however long that takes."""
+    if transport == "file":
+        pytest.skip("over files it is taken from before the call")
+    session = start(WORKER)
+    session._thread.run(_share_a_stream, session._inner)
+    taking = threading.Lock()
+
+    def values() -> Iterator[int]:
+        for number in range(200):
+            assert taking.acquire(blocking=False)
+            time.sleep(0)
+            taking.release()
+            yield number
+
+    for _ in range(3):
+        stream = session._inner.plain.stream("echo_input", values())
+        with ThreadPoolExecutor(3) as threads:
+            parts = list(threads.map(list, [stream] * 3))
+        assert list(range(200)) == sorted(itertools.chain(*parts))
+
+
+async def _share_a_stream(session: Any) -> None:
+    async def values() -> AsyncIterator[int]:
+        for number in range(200):
+            await asyncio.sleep(0)
+            yield number
+
+    stream = session.stream("echo_input", values())
+
+    async def take() -> List[int]:
+        return [value async for value in stream]
+
+    parts = await asyncio.gather(*(take() for _ in range(3)))
+    assert list(range(200)) == sorted(itertools.chain(*parts))
 
 
 @all_hosts

@@ -8,7 +8,6 @@ from ._base.errors import TimedOut
 from ._base.post_mortem import PostMortem
 from ._base.session_state import SessionState
 from ._host.answer import tensors_of, text_of
-from ._host.async_attendant import check_may_wait
 from ._host.async_caller import in_thread
 from ._host.caller import TIMEOUT_MS
 from ._host.unfetched_calls import UnfetchedCalls
@@ -79,7 +78,7 @@ class AsyncSession(AsyncValueCalls):
 
     async def please_exit(self, timeout_ms: float = 5000, ensure: bool = False) -> None:
         """Ask the worker to leave once it has served what it was sent; see PythonSession."""
-        check_may_wait(self._caller)
+        self._caller.check_task_may_wait()
         await in_thread(self.plain.please_exit, timeout_ms, ensure)
 
     async def terminate(self) -> None:
@@ -126,7 +125,7 @@ class AsyncSession(AsyncValueCalls):
 
     async def wait_until_ok(self, timeout_ms: float = TIMEOUT_MS) -> bool:
         """Wait until all requests are answered; see PythonSession."""
-        check_may_wait(self._caller)
+        self._caller.check_task_may_wait()
         return await in_thread(self.plain.wait_until_ok, timeout_ms)
 
     def new_response(self) -> bool:

@@ -21,13 +21,6 @@ _HELD: "ContextVar[Optional[Tuple[Caller, Call]]]" = ContextVar("_HELD", default
 _ROOM_S = 0.001
 
 
-def check_may_wait(caller: Caller) -> None:
-    """Raise LocalProtocolError ``would_wait_for_itself`` in what a worker of this session waits for."""
-    held = _HELD.get()
-    if held and held[0] is caller and held[1].is_held and held[1].is_wanted:
-        raise waits_for_itself()
-
-
 class AsyncAttendant:
     """For one session."""
 
@@ -37,12 +30,18 @@ class AsyncAttendant:
         # Streams whose inputs have not ended, by the tasks that loop over them.
         self._looped_over: WeakKeyDictionary[asyncio.Task[Any], Call] = WeakKeyDictionary()
 
-    def check_may_wait(self) -> None:
-        """The same for this session; also in the loop over a stream whose input has not ended."""
-        check_may_wait(self._caller)
+    def check_may_wait(self, awaited: Optional[Call] = None) -> None:
+        """Raise LocalProtocolError ``would_wait_for_itself`` in what a worker of this session waits for; also in the loop over a stream whose
+        input has not ended, unless what is ``awaited`` was sent before.
+        """
+        held = _HELD.get()
+        if held and held[0] is self._caller and held[1].is_held and held[1].is_wanted:
+            raise waits_for_itself()
         task = asyncio.current_task() if self._looped_over else None
         call = self._looped_over.get(task) if task else None
-        if call and call.source and call.is_wanted and not call.source.has_ended:
+        if not (call and call.source and call.is_wanted) or call.source.has_ended:
+            return
+        if not (awaited and awaited.came_before(call)):
             raise waits_for_itself()
 
     def hold_input(self, call: Call) -> None:
@@ -127,6 +126,8 @@ class AsyncAttendant:
         exchange, source = call.exchange, call.source
         if not isinstance(exchange, Exchange) or source is None:
             return
+        if not source.begin_turn(asyncio.current_task()):
+            return  # the other one goes on
 
         async def take() -> Any:
             if hasattr(source.values, "__anext__"):
@@ -145,9 +146,12 @@ class AsyncAttendant:
         item = last_item(call) if value is _END else self._attendant.item(call, value)
         while not exchange.push(call, item, 0):  # noqa: ASYNC110 - nothing announces room
             await asyncio.sleep(_ROOM_S)
+        source.end_turn()
         exchange.take_in()
         await asyncio.sleep(0)
-        call.has_news = call.has_news or source.may_send
+        if source.may_send:
+            call.has_news = True
+            call.tell()
 
 
 _END = object()

@@ -35,6 +35,10 @@ class AsyncCaller:
         self._hands_over: Optional[asyncio.Task[None]] = None
         self._beginnings: Set[asyncio.Task[None]] = set()  # of calls whose inputs may travel whole
 
+    def check_may_wait(self) -> None:
+        """Raise LocalProtocolError ``would_wait_for_itself`` in what a worker of this session waits for."""
+        self._attendant.check_may_wait()
+
     def submit(self, call: Call) -> "Optional[asyncio.Future[None]]":
         """Hand a call to the worker. If none serves yet, returns what is done when one has taken the call. Raises what ends it at once."""
         call.stays_in_line = True
@@ -116,7 +120,7 @@ class AsyncCaller:
         if call.has_news:
             await self._attendant.attend(call)
         else:
-            self._attendant.check_may_wait()
+            self._attendant.check_may_wait(call)
             await self._dispatcher.change_of(call, until)
 
     def make_stream_call(

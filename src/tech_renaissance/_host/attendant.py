@@ -2,6 +2,7 @@
 values of its input.
 """
 
+import threading
 from typing import Any, Callable, Optional, Sequence
 
 from .._base.progress import Progress
@@ -27,7 +28,7 @@ class Attendant:
     def attend(self, call: Call) -> None:
         """Do what the call wants now. What the program raises gives the call up, and is raised."""
         call.has_news = False
-        if call.source and call.source.is_taking:
+        if call.source and call.source.was_left(threading.get_ident()):
             give_up(call)
             return
         try:
@@ -93,7 +94,8 @@ class Attendant:
         exchange, source = call.exchange, call.source
         if not isinstance(exchange, Exchange) or source is None:
             return
-        source.is_taking = True
+        if not source.begin_turn(threading.get_ident()):
+            return  # the other one goes on
         try:
             if not exchange.has_coroutines:
                 exchange.begin_hold(call)
@@ -104,9 +106,11 @@ class Attendant:
             exchange.end_hold(call)
         while not exchange.push(call, item, _ROOM_S):
             pass
-        source.is_taking = False
+        source.end_turn()
         exchange.take_in()
-        call.has_news = call.has_news or source.may_send
+        if source.may_send:
+            call.has_news = True
+            exchange.wake_others()
 
     def item(self, call: Call, value: Any) -> Item:
         """The next value of an input. Raises LocalProtocolError ``bad_value``."""

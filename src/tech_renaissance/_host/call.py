@@ -124,6 +124,10 @@ class Call:
         was_fed = self.source is not None and self.source.was_taken_from
         return self.is_wanted and not (self.taken or was_fed or self.was_asked or self.is_stopping)
 
+    def came_before(self, other: "Call") -> bool:
+        """Whether it is the older one of the two."""
+        return (self.request.id or 0) < (other.request.id or 0)
+
     @property
     def message(self) -> str:
         """The request as a user would write it."""

@@ -257,7 +257,7 @@ class Caller(CallMaker):
         if source is None or source.has_ended or not call.is_wanted:
             return
         if isinstance(exchange, Exchange) and not exchange.has_coroutines:
-            exchange.begin_hold(call)
+            exchange.begin_hold(call, has_loop=True)
 
     def release_input(self, call: Call) -> None:
         """This thread waits for the stream itself."""
@@ -415,6 +415,11 @@ class Caller(CallMaker):
             self._in_loops = {one: its for one, its in self._in_loops.items() if not one.is_closed()}
             self._in_loops[loop] = found = AsyncCaller(self, self._life, loop)
         return found
+
+    def check_task_may_wait(self) -> None:
+        """Raise LocalProtocolError ``would_wait_for_itself`` in a task for which the worker may wait, while it serves nobody else."""
+        for in_loop in self._in_loops.values():
+            in_loop.check_may_wait()
 
     def at_close(self, action: Callable[[], object]) -> None:
         """Do this, too, when the session is closed."""

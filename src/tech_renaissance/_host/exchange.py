@@ -105,24 +105,35 @@ class Exchange(Turns):
 
     def wait_sent(self, call: Call, timeout_s: float) -> bool:
         """Wait until a call in line has been sent, or is done, or the worker has ended; False after the timeout."""
-        return self._until(lambda: call.exchange is not None or call.done or self._over, timeout_s)
+        return self._until(
+            lambda: call.exchange is not None or call.done or self._over, timeout_s, awaited=call
+        )
 
     def wait(self, call: Call, timeout_s: float) -> bool:
         """Wait until the call is done, or no longer belongs to this exchange; False after the timeout."""
-        return self._until(lambda: call.done or call.exchange is not self, timeout_s)
+        return self._until(lambda: call.done or call.exchange is not self, timeout_s, awaited=call)
 
     def attend(self, call: Call, is_enough: Callable[[], bool], timeout_s: float) -> None:
         """Like ``wait``, also until anything else ``is_enough``, and without looking."""
-        self._until(lambda: is_enough() or call.done or call.exchange is not self, timeout_s, looks=False)
+        self._until(
+            lambda: is_enough() or call.done or call.exchange is not self,
+            timeout_s,
+            looks=False,
+            awaited=call,
+        )
 
     def wait_news(self, call: Call, timeout_s: float) -> bool:
         """Like ``wait``, also until the call ``has_news`` for the thread that waits for it."""
-        return self._until(lambda: call.done or call.has_news or call.exchange is not self, timeout_s)
+        return self._until(
+            lambda: call.done or call.has_news or call.exchange is not self, timeout_s, awaited=call
+        )
 
     def wait_item(self, call: Call, timeout_s: float) -> bool:
         """Like ``wait_news``, also until the next item of a stream has come."""
         return self._until(
-            lambda: bool(call.items) or call.done or call.has_news or call.exchange is not self, timeout_s
+            lambda: bool(call.items) or call.done or call.has_news or call.exchange is not self,
+            timeout_s,
+            awaited=call,
         )
 
     @property
@@ -145,9 +156,11 @@ class Exchange(Turns):
         call.reply = answer
         self._until(lambda: True, 0)
 
-    def begin_hold(self, call: Call) -> None:
-        """From now on this thread does something that the worker may wait for, and serves nobody else."""
-        self._holding[call] = threading.get_ident()
+    def begin_hold(self, call: Call, *, has_loop: bool = False) -> None:
+        """From now on this thread does something that the worker may wait for, and serves nobody else. ``has_loop``: it is the body of a loop over
+        the call's stream, which may wait for what was sent before.
+        """
+        self._holding[call] = (threading.get_ident(), has_loop)
 
     def end_hold(self, call: Call) -> None:
         """No longer; or it never did."""
@@ -259,6 +272,13 @@ class Exchange(Turns):
         """Have all who wait look again."""
         self._waiters.wake_all()
         self._transport.wake()
+
+    def wake_others(self) -> None:
+        """The same, if anybody waits, for one who does not."""
+        if self._waiters.sleepers:
+            self._waiters.wake_all()
+        if self._reader:
+            self._transport.wake()
 
     def wait_over(self, timeout_s: float) -> bool:
         """Wait until the process has ended, and its calls have ended or been handed over; False if it is still alive."""

@@ -14,15 +14,14 @@ MOST_VALUES = 10_000
 
 
 class InputSource:
-    """Used by the thread that waits for the call; ``grant`` by the one that reads."""
+    """Used by whoever waits for the call, threads or tasks; ``grant`` by the thread that reads."""
 
     def __init__(self, values: Any, *, is_whole: bool = False) -> None:
         """``values``: an iterator, also an asynchronous one. ``is_whole``: they have all been taken."""
         self.values = values
         self.sent = 0
         self.has_ended = is_whole
-        # Whether a value is between the iterator and the worker; if nobody is in the midst of that, an exception has ended it.
-        self.is_taking = False
+        self._taker: Dict[str, Any] = {}  # whose turn it is to take a value and send it
         self._granted: Tuple[int, Optional[Credit]] = (FIRST_CREDIT, None)
 
     @property
@@ -34,6 +33,18 @@ class InputSource:
     def may_send(self) -> bool:
         """Whether there may be another value, for which the worker has room."""
         return not self.has_ended and self.sent < self._granted[0]
+
+    def begin_turn(self, taker: Any) -> bool:
+        """It is this one's turn to take a value and send it, until ``end_turn``; False if it is another's."""
+        return self._taker.setdefault("turn", taker) == taker  # one step, whatever the other threads do
+
+    def end_turn(self) -> None:
+        """It is nobody's turn."""
+        self._taker.clear()
+
+    def was_left(self, taker: Any) -> bool:
+        """Whether it is still this one's turn, because an exception has ended that in the midst of a value."""
+        return self._taker.get("turn") == taker
 
     def grant(self, credit: Credit) -> None:
         """The worker takes more. May be repeated after an interruption."""

@@ -69,8 +69,9 @@ class Turns(Book):
         # Whether a frame may have been received that has not been completely dealt with.
         self._receiving = False
         self._closed = False
-        # The threads that run something of the host's that the worker waits for, and serves nobody else.
-        self._holding: Dict[Call, int] = {}
+        # The threads that do something else while the worker may wait for them, and serves nobody else: for which call; and whether they may
+        # wait for what was sent before it, which has been answered by then.
+        self._holding: Dict[Call, Tuple[int, bool]] = {}
         self._loops = loops
         self._is_armed = False  # whether the loops hear of what comes
         self._is_held = False  # whether a loop will take in what has come, before it sleeps
@@ -102,10 +103,15 @@ class Turns(Book):
                 self._transport.disarm(has_fired=False)
 
     def _until(  # noqa: C901, PLR0912 - see the end of it
-        self, done: Callable[[], bool], timeout_s: float, *, looks: bool = True
+        self,
+        done: Callable[[], bool],
+        timeout_s: float,
+        *,
+        looks: bool = True,
+        awaited: Optional[Call] = None,
     ) -> bool:
         """Run the exchange until ``done()``, which is called under the lock; False after the timeout. A timeout of 0 takes in what has
-        already come. ``looks``: whether to look for a while before going to sleep.
+        already come. ``looks``: whether to look for a while before going to sleep. ``awaited``: the call for which this waits, if it is one.
 
         Does not touch the transport once the exchange is closed, because others use it then, or once it is broken.
         """
@@ -137,7 +143,7 @@ class Turns(Book):
                         if self._loops.all:
                             self._rest()
                         return False
-                    if left_s and self._holding and self._waits_for_itself():
+                    if left_s and self._holding and self._waits_for_itself(awaited):
                         raise waits_for_itself()
                     sleeper = self._line_up() if self._reader else None
                     if sleeper is None and self._receiving:
@@ -162,10 +168,13 @@ class Turns(Book):
         if self._holding and self._waits_for_itself():
             raise waits_for_itself()
 
-    def _waits_for_itself(self) -> bool:
-        """Whether this thread runs something that the worker waits for, and serves nobody else."""
+    def _waits_for_itself(self, awaited: Optional[Call] = None) -> bool:
+        """Whether the worker first waits for this thread, and serves nobody else."""
         me = threading.get_ident()
-        return any(thread == me and call.is_wanted for call, thread in list(self._holding.items()))
+        return any(
+            thread == me and call.is_wanted and not (has_loop and awaited and awaited.came_before(call))
+            for call, (thread, has_loop) in list(self._holding.items())
+        )
 
     def _rest(self) -> None:
         """Have the loops hear of what comes, unless another thread reads."""
