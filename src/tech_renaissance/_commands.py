@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Type, TypeVar, Union, overload
 
 from ._host.fast_caller import FastCaller
-from ._host.future import Future
-from ._host.stream import Stream
+from ._host.future import Future, convert_value
+from ._host.stream import Stream, convert_values
 
 if TYPE_CHECKING:
     from ._host.server_types import ResultType, ServerTypes
@@ -93,7 +93,7 @@ class Command:
         """See ValueCalls.stream."""
         stream = self._calls.stream(self._name, *args, **{**self._options, **kwargs})
         if self._type:
-            stream.convert(self._type.item, self._type.last)
+            convert_values(stream, self._type.item, self._type.last)
         return stream
 
     def submit(self, *args: Any, **kwargs: Any) -> Future:
@@ -101,5 +101,5 @@ class Command:
         options = {name: value for name, value in self._options.items() if name != "timeout_ms"}
         future = self._calls.submit(self._name, *args, **{**options, **kwargs})
         if self._type:
-            future.convert(self._type.value)
+            convert_value(future, self._type.value)
         return future

@@ -29,10 +29,6 @@ class Future:
         self._is_taken = False
         self._value_of: Callable[[Call], Any] = value_of_call
 
-    def convert(self, conversion: Callable[[Any], Any]) -> None:
-        """From now on the value is what this makes of it."""
-        self._value_of = lambda call: conversion(value_of_call(call))
-
     def __del__(self) -> None:
         """Let go of the call."""
         if not self._is_taken:
@@ -106,3 +102,8 @@ class Future:
         at once; the steps that end one in work are taken in a thread. Does nothing if it is done.
         """
         self._caller.cancel(self._call)
+
+
+def convert_value(future: Future, conversion: Callable[[Any], Any]) -> None:
+    """From now on the future's value is what this makes of it. Users see no such method."""
+    future._value_of = lambda call: conversion(value_of_call(call))  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]

@@ -29,11 +29,6 @@ class BaseStream:
         self._convert_item: Optional[Callable[[Any], Any]] = None
         self._convert_last: Optional[Callable[[Any], Any]] = None
 
-    def convert(self, item: Callable[[Any], Any], last: Callable[[Any], Any]) -> None:
-        """From now on the items, and what the generator returns at last, are what these make of them."""
-        self._convert_item, self._convert_last = item, last
-        self._decode = lambda *body: item(decode_result(*body))
-
     def __del__(self) -> None:
         """Close it."""
         with contextlib.suppress(TechRenaissanceError, OSError):
@@ -132,3 +127,10 @@ class Stream(BaseStream, Iterator[Any]):
             while True:
                 self.next(timeout_ms)
         return self._result()
+
+
+def convert_values(stream: BaseStream, item: Callable[[Any], Any], last: Callable[[Any], Any]) -> None:
+    """From now on a stream's items, and what its generator returns at last, are what these make of them. Users see no such method."""
+    stream._convert_item = item  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    stream._convert_last = last  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    stream._decode = lambda *body: item(decode_result(*body))  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
