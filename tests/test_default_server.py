@@ -396,3 +396,18 @@ def test_calls_with_values_get_values(library: str) -> None:
     assert str(call(server, "zeros", [2], dtype="float64").dtype).endswith("float64")
     assert fail(server, "reluu", tensor).message.startswith("unknown command 'reluu'; did you mean")
     assert fail(server, "relu", tensor, wrong=1).type == "TypeError"
+
+
+def test_help_and_describe_know_what_it_can_do() -> None:
+    """All that can be called, each by any name that it has; what it cannot do has near names."""
+    server = DefaultServer(library="numpy")
+    assert "Hello World" in call(server, "help", "hello")
+    assert "for tensors and numbers" in call(server, "help", "add")
+    assert call(server, "help", "relu").splitlines()[0] == "relu(*args: Any, **kwargs: Any) -> Any"
+    assert len(call(server, "help", "torch.linalg.inv").splitlines()) > 1
+    assert "relu" in call(server, "help")
+    described = call(server, "describe")
+    assert [command["name"] for command in described["commands"]] == list(server.commands())
+    assert "others" not in described
+    failure = fail(server, "help", "reluu")
+    assert (failure.code, "did you mean 'relu'" in failure.message) == ("unknown_command", True)

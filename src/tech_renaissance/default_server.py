@@ -6,6 +6,7 @@ docs/default-server.md is the page for users.
 """
 
 import importlib
+import inspect
 import sys
 import threading
 from functools import partial
@@ -30,12 +31,28 @@ from ._worker.default_arguments import Arguments, Tag
 if TYPE_CHECKING:
     from ._worker.command_table import Command
 
-_TEXT_COMMANDS: Dict[str, Callable[[str], str]] = {
-    "hello": lambda parameters: f"Hello {parameters.title()}".rstrip(),
-    "hi": lambda parameters: f"Hi {parameters.title()}".rstrip(),
-    "echo": lambda parameters: parameters,
-    "ping": lambda _: "pong",
-}
+
+def _hello(text: str) -> str:
+    """A greeting: "Hello World" for "world"."""
+    return f"Hello {text.title()}".rstrip()
+
+
+def _hi(text: str) -> str:
+    """A shorter greeting: "Hi World" for "world"."""
+    return f"Hi {text.title()}".rstrip()
+
+
+def _echo(text: str) -> str:
+    """The text that it is given."""
+    return text
+
+
+def _ping(_: str) -> str:
+    """The word "pong"."""
+    return "pong"
+
+
+_TEXT_COMMANDS: Dict[str, Callable[[str], str]] = {"hello": _hello, "hi": _hi, "echo": _echo, "ping": _ping}
 
 # Unlike torch's functions, Python's operators also take a number as the first operand, and work on plain
 # numbers without any library.
@@ -124,7 +141,17 @@ class DefaultServer(TechRenaissanceServer):
             else:
                 return None
             self._typed[name] = command = Command(name, function, name)
+            command.doc = self._doc(name)
         return command
+
+    def _doc(self, name: str) -> str:
+        """What ``help`` says about a command. Imports no library for what needs none."""
+        text_command = _TEXT_COMMANDS.get(name.lower())
+        if text_command is not None:
+            return inspect.getdoc(text_command) or ""
+        if name.lower() in _UNARY or name.lower() in _BINARY:
+            return "Python's operator, for tensors and numbers; or the library's function of that name."
+        return inspect.getdoc(self._functions.find(name)) or f"{self._library}'s function of that name."
 
     def _run_function(self, command: str, /, *args: Any, **kwargs: Any) -> Any:
         function = _operator(command, args, kwargs) or self._functions.find(command)

@@ -167,7 +167,7 @@ class Turn:
     def _built_in(self, request: Request, reply: Reply) -> Response:
         from .built_in import built_in
 
-        command = built_in(request.command, self._commands, list(self.server.commands()))
+        command = built_in(request.command, self._commands, list(self.server.commands()), self._find)
         calls = self._calls or self._load_calls()
         if request.typed:
             calls.typed(reply, command, request.form, request.parameters)

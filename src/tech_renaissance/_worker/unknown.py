@@ -12,16 +12,17 @@ _PACKAGE = __name__.partition(".")[0]
 
 def unknown_command(server: Any, name: str, names: Sequence[str], reason: str) -> Failure:
     """``names``: what was perhaps meant. ``reason``: why ``main_logic`` was not asked, if it was not."""
-    message = f"unknown command {name!r}"
-    near = difflib.get_close_matches(name, names, 3)
     what = _no_command(server, name)
-    if what:
-        message += f": {what}"
-    elif near:
-        message += "; did you mean " + " or ".join(map(repr, near)) + "?"
+    message = f"unknown command {name!r}: {what}" if what else unknown_text(name, names)
     if reason:
         message += f" ({reason})"
     return Failure("unknown_command", message)
+
+
+def unknown_text(name: str, names: Sequence[str]) -> str:
+    """The same without a look at the script."""
+    near = difflib.get_close_matches(name, names, 3)
+    return f"unknown command {name!r}" + (f"; did you mean {' or '.join(map(repr, near))}?" if near else "")
 
 
 def _no_command(server: Any, name: str) -> str:
