@@ -123,6 +123,33 @@ def test_cancel_takes_the_same_steps(
     assert "again" == session.fetch_response("echo again")
 
 
+def test_the_stacks_of_a_cancelled_call_show_where_its_handler_was(start: Maker, gate: Gate) -> None:
+    """Not how it reacted, though it looks every few milliseconds."""
+    session = start("stubborn.py", patience=CancelPatience(notice_ms=_LONG_MS))
+    future = session.submit("obeys", gate.path)
+    gate.wait_for_arrival()
+    future.cancel()
+    with pytest.raises(CallCancelled) as caught:
+        future.result(_LONG_MS)
+    assert "notice" == caught.value.step
+    assert "in obeys" in caught.value.stack
+
+
+@pytest.mark.parametrize("restart", ["never", "on-crash"])
+def test_cancel_ends_a_call_that_waits_for_its_worker(start: Maker, gate: Gate, restart: str) -> None:
+    """At once; the worker never hears of it."""
+    session = start("slow_start.py", environment={"GATE": gate.path}, restart=restart)
+    with ThreadPoolExecutor(1) as threads:
+        call = threads.submit(session.fetch_response, "echo never", _LONG_MS)
+        wait_until(lambda: session.cancel() == "queue")
+        with pytest.raises(CallCancelled) as caught:
+            call.result()
+    assert "queue" == caught.value.step
+    assert "" == session.cancel()
+    gate.open()
+    assert "on" == session.fetch_response("echo on")
+
+
 def test_cancelling_nothing_is_nothing(make_session: Maker) -> None:
     """Before the start, when idle, and after the end."""
     session = make_session("stubborn.py")

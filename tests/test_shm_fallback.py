@@ -15,6 +15,7 @@ from hosts import WORKERS, Driver
 from segments import duplicate
 
 from tech_renaissance import LaunchError, LocalProtocolError, PythonSession
+from tech_renaissance._transport import fallback
 from tech_renaissance._transport.fallback import FallbackHost
 from tech_renaissance._transport.file.worker import FileWorker
 from tech_renaissance._transport.session_place import SessionPlace
@@ -64,6 +65,18 @@ def test_both_ends_of_a_fallback_pass_the_contract(tmp_path: Path, serves: str) 
         return host, ShmWorker(SessionPlace(str(directory)), [duplicate(number) for number in descriptors])
 
     check_transport(make_pair)
+
+
+def test_a_wait_for_either_end_is_woken_however_long_that_takes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also while it checks which of the two serves."""
+    monkeypatch.setattr(fallback, "_CHECK_S", 0.0)  # every wait takes longer
+    host = FallbackHost(str(tmp_path), library="numpy")
+    host.prepare()
+    host.wake()
+    assert host.receive(3600) is None
+    host.close()
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -72,6 +72,32 @@ def test_a_signal_handler_may_cancel_the_call_that_it_has_interrupted(
     assert pid == session.fetch_response("pid")
 
 
+def test_a_signal_handler_may_cancel_a_call_that_waits_for_its_worker(
+    workspace: Path, transport: str, worker_python: str, gate: Gate
+) -> None:
+    """As another thread may."""
+    is_over = threading.Event()
+    main = threading.get_ident()
+
+    def signal_until_over() -> None:
+        while not is_over.wait(0.02):
+            signal.pthread_kill(main, signal.SIGUSR1)
+
+    options: Any = {"environment": {"GATE": gate.path}, "library": "numpy"}
+    with PythonSession(WORKERS / "slow_start.py", "handled", True, **options) as session:
+        before = signal.signal(signal.SIGUSR1, lambda *_: session.cancel())
+        thread = threading.Thread(target=signal_until_over)
+        thread.start()
+        with pytest.raises(CallCancelled) as caught:
+            session.fetch_response("echo never", 60_000)
+        is_over.set()
+        thread.join()
+        signal.signal(signal.SIGUSR1, before)
+        assert "queue" == caught.value.step
+        gate.open()
+        assert "on" == session.fetch_response("echo on")
+
+
 def test_a_signal_handler_that_calls_is_refused(session: Any, gate: Gate, interrupt: Any) -> None:
     """It would wait for what it has interrupted; that goes on."""
     errors: List[Exception] = []

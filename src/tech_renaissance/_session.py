@@ -225,7 +225,7 @@ class PythonSession(ValueCalls):
 
     def cancel(self) -> str:
         """End the call in work, from another thread: its caller gets CallCancelled. Of several it is the oldest, but a stream that waits until
-        its values are taken comes last. Returns once the call has ended.
+        its values are taken comes last; without any, it is the oldest that waits for a worker. Returns once the call has ended.
 
         Returns the step that was needed: "notice", "interrupt", "terminate" or "kill" ("queue" if the worker had not begun it); empty if
         there was no call. In a signal handler
@@ -233,9 +233,10 @@ class PythonSession(ValueCalls):
         """
         worker = self._life.worker
         call = worker.exchange.cancellable() if worker else None
-        if worker is None or call is None:
-            return ""
-        end = functools.partial(end_call, worker, call, "cancel", self._options.patience)
+        if worker and call:
+            end = functools.partial(end_call, worker, call, "cancel", self._options.patience)
+        else:
+            end = self._caller.cancel_waiting
         if not has_interrupted_us():
             return end()
         LazyThread("cancel", end).start()

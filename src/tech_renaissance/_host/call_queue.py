@@ -2,7 +2,7 @@
 
 import threading
 from collections import deque
-from typing import Callable, Deque, List, Optional
+from typing import Callable, Deque, Dict, List, Optional
 
 from .._base.errors import TechRenaissanceError
 from .call import Call, not_begun
@@ -16,6 +16,8 @@ class CallQueue:
         self.lock = threading.RLock()
         # May be read without the lock, to see whether there is any.
         self.calls: Deque[Call] = deque()
+        # Those that wait until a worker is ready, before they line up.
+        self.waiting: Dict[Call, None] = {}
 
     def add(self, call: Call) -> None:
         """Put a call in line, unless it is there."""
@@ -50,6 +52,12 @@ class CallQueue:
                     reason = error(call)
                     if reason:
                         call.fail(reason)
+
+    def end_first(self) -> bool:
+        """Cancel the oldest call; False if there is none."""
+        with self.lock:
+            call = self.first() or next(iter(list(self.waiting)), None)
+            return call is not None and self.end(call, "cancel")
 
     def end(self, call: Call, why: str) -> bool:
         """End a call in line (``why``: "deadline" or "cancel"); False if a worker has it, or it is done."""

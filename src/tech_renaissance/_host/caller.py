@@ -89,7 +89,7 @@ class Caller(CallMaker):
         worker = self.worker()
         if self.supervisor:
             most_s = min(self._launch_timeout_s, call.remaining_s() if call else math.inf)
-            if not self.supervisor.wait_served(worker, most_s):
+            if not self.supervisor.wait_served(worker, most_s, call):
                 _check_deadline(call)
                 raise LaunchError(
                     "launch_timeout", f"no new worker was ready within {self._launch_timeout_s:g} s"
@@ -101,7 +101,8 @@ class Caller(CallMaker):
 
     def _wait_started(self, worker: LaunchedWorker, call: Optional[Call]) -> None:
         remaining_s = _remaining_s(worker.launched_at + self._launch_timeout_s)
-        if not worker.exchange.wait_started(min(remaining_s, call.remaining_s() if call else math.inf)):
+        most_s = min(remaining_s, call.remaining_s() if call else math.inf)
+        if not worker.exchange.wait_started(most_s, call):
             _check_deadline(call)
             raise LaunchError(
                 "launch_timeout",
@@ -109,6 +110,27 @@ class Caller(CallMaker):
                 None,
                 worker.process.output_tail(),
             )
+
+    def _worker_for(self, call: Call) -> LaunchedWorker:
+        """The same for a new call, which can be cancelled meanwhile."""
+        waiting = self._life.queue.waiting
+        waiting[call] = None
+        try:
+            worker = self.ready_worker(call)
+        finally:
+            waiting.pop(call, None)
+        if call.error:
+            raise call.error
+        return worker
+
+    def cancel_waiting(self) -> str:
+        """End the oldest call that no worker has. Returns the step, ``queue``; empty if there is none."""
+        worker = self._life.worker
+        if worker is None or not worker.exchange.cancel_first_in_line():
+            return ""
+        if self.supervisor:
+            self.supervisor.worker_ended()
+        return "queue"
 
     def ask_to_leave(self) -> None:
         """Send a request to leave. Raises TimedOut if there is no room for it."""
@@ -124,11 +146,11 @@ class Caller(CallMaker):
         if call.request.deadline_ns is not None:
             self._life.check_ours()  # in a fork the next lock may stay locked
             self._deadlines.prepare()
-        worker = self.ready_worker(call)
+        worker = self._worker_for(call)
         until = time.monotonic() + timeout_s
         try:
             while not self._try_submit(call, worker, timeout_s, until):
-                worker = self.ready_worker(call)
+                worker = self._worker_for(call)
         except BaseException:  # an interrupt, too: it must not stay in line
             call.abandoned = True  # at once: another one may keep us from more
             self.let_go(call)

@@ -81,9 +81,11 @@ class Exchange(Turns):
         with contextlib.suppress(LocalProtocolError):  # in a signal handler
             self._until(lambda: False, 0)
 
-    def wait_started(self, timeout_s: float) -> bool:
-        """Wait until the worker is ready; False if it is not ready in time. Raises what ended it, if it can no longer serve."""
-        return self._until_served(self._has_started, timeout_s)
+    def wait_started(self, timeout_s: float, call: Optional[Call] = None) -> bool:
+        """Wait until the worker is ready, or the call that waits for that is done; False if neither comes in time. Raises what ended the
+        worker, if it can no longer serve.
+        """
+        return self._until_served(lambda: (call is not None and call.done) or self._has_started(), timeout_s)
 
     def open(self) -> None:
         """From now on calls are taken from the queue."""
@@ -252,10 +254,23 @@ class Exchange(Turns):
                     self._transport.wake()
                 return True
             call.why, call.step = "cancel", "notice"  # first, because the worker may answer at once
+        request_id = call.request.id or 0
+        if request_id in self._transport.begun([request_id]):  # the stacks come before the notice
+            return False
         self._withdraw(call, self._transport.give_up)
         if call.done:
             self.wake()
         return call.done
+
+    def cancel_first_in_line(self) -> bool:
+        """End the oldest call of the session that no worker has; False if there is none."""
+        with self._lock:  # whoever waits looks before this, and is woken, or after it
+            if not self._queue.end_first():
+                return False
+            self._waiters.wake_all()
+            if self._reader:
+                self._transport.wake()
+        return True
 
     def _withdraw(self, call: Call, put_on_list: Callable[[int], None]) -> None:
         """Tell the worker of a call that was sent, and end it, unless it is in work."""

@@ -140,15 +140,20 @@ class Supervisor:
                 watched is not None and (watched is not worker or worker.has_crashed)
             )
 
-    def wait_served(self, worker: LaunchedWorker, timeout_s: float) -> bool:
-        """Wait while the next worker is on its way; False if it does not come in time. Raises the reason if there will be none.
+    def wait_served(self, worker: LaunchedWorker, timeout_s: float, call: Optional[Call] = None) -> bool:
+        """Wait while the next worker is on its way, and the call that waits for it is not done; False if it does not come in time. Raises the
+        reason if there will be none.
 
         The supervisor's own thread, where the hook runs, does not wait.
         """
         if self._thread.is_current:
             return True
         with self._lock:
-            in_time = wait_for(self._changed, lambda: self._closed or not self._is_coming(worker), timeout_s)
+            in_time = wait_for(
+                self._changed,
+                lambda: self._closed or not self._is_coming(worker) or (call is not None and call.done),
+                timeout_s,
+            )
             if self._given_up:
                 raise self._given_up.with_traceback(None)
             return in_time

@@ -37,6 +37,7 @@ class FallbackHost(HostTransport):
             raise
         self._end: Union[ShmHost, FileHost] = self._shm
         self._handle: Optional[WaitHandle] = None
+        self._is_woken = False
 
     def prepare(self) -> Offer:
         """See HostTransport."""
@@ -105,6 +106,7 @@ class FallbackHost(HostTransport):
 
     def wake(self) -> None:
         """See Transport."""
+        self._is_woken = True
         self._shm.wake()
         self._files.wake()
 
@@ -187,15 +189,14 @@ class FallbackHost(HostTransport):
     def _receive_from_either(self, timeout_s: float) -> Optional[Frame]:
         deadline = time.monotonic() + timeout_s
         while True:
-            now = time.monotonic()
-            remaining = max(0.0, deadline - now)
+            remaining = max(0.0, deadline - time.monotonic())
             frame = self._shm.receive(min(remaining, _CHECK_S))
             if frame is None and self._serves_over_files():
                 frame = self._go_over_to_files()
             if frame is not None:
                 return frame
-            was_woken = time.monotonic() < now + _CHECK_S
-            if remaining <= _CHECK_S or was_woken:
+            if remaining <= _CHECK_S or self._is_woken:
+                self._is_woken = False
                 return None
 
     def _serves_over_files(self) -> bool:

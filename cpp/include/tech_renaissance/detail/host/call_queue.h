@@ -1,6 +1,7 @@
 // The calls of a session that no worker has: they wait for room, for their turn, or for the next worker.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <deque>
 #include <exception>
@@ -59,6 +60,30 @@ public:
         }
     }
 
+    // From now on this call waits until a worker is ready, before it lines up.
+    void begin_wait(const CallPtr& call) {
+        const Lock lock(mutex_);
+        waiting_.push_back(call);
+    }
+    void end_wait(const CallPtr& call) {
+        const Lock lock(mutex_);
+        waiting_.erase(std::remove(waiting_.begin(), waiting_.end(), call), waiting_.end());
+    }
+
+    // Cancels the oldest call, if there is any.
+    bool cancel_first() {
+        CallPtr call;
+        {
+            const Lock lock(mutex_);
+            if (has_first()) {
+                call = calls_.front().call;
+            } else if (!waiting_.empty()) {
+                call = waiting_.front();
+            }
+        }
+        return call && end(*call, unbegun(*call, EndReason::cancel));
+    }
+
     // Ends a call, for a reason or because nobody waits for it; false if a worker has it, or it is done. It no longer
     // holds what it was to send, and goes when it is first in line.
     bool end(Call& call, const std::exception_ptr& error) {
@@ -91,6 +116,7 @@ private:
 
     std::mutex mutex_;
     std::deque<Place> calls_;
+    std::deque<CallPtr> waiting_;
     std::atomic<bool> has_any_{false};
 };
 

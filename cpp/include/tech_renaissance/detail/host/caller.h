@@ -65,10 +65,11 @@ public:
         return worker;
     }
 
-    // Waits for the worker to be ready; under supervision, for the one that serves next. Throws TimedOut if the call's
-    // deadline passes first.
-    WorkerPtr ready_worker(std::optional<Clock::time_point> deadline = std::nullopt) const {
+    // Waits for the worker to be ready; under supervision, for the one that serves next. call: that waits for it, and
+    // may be done meanwhile. Throws TimedOut if its deadline passes first.
+    WorkerPtr ready_worker(const Call* call = nullptr) const {
         WorkerPtr worker = this->worker();
+        const std::optional<Clock::time_point> deadline = call != nullptr ? call->deadline : std::nullopt;
         const Milliseconds launch_timeout = life_.options().launch_timeout;
         const auto until = [&](Clock::time_point time) { return deadline ? std::min(*deadline, time) : time; };
         const auto too_late = [&](const WorkerPtr& late) {
@@ -78,12 +79,12 @@ public:
             throw LaunchError("launch_timeout", text, std::nullopt, late->process().output_tail());
         };
         if (supervisor_) {
-            if (!supervisor_->wait_served(worker, until(deadline_after(launch_timeout)))) too_late(worker);
+            if (!supervisor_->wait_served(worker, until(deadline_after(launch_timeout)), call)) too_late(worker);
             worker = this->worker();
         }
         if (worker->exchange().was_ready()) return worker;
         const Milliseconds left = left_until(until(worker->launched_at() + launch_timeout));
-        if (!worker->exchange().wait_started(left)) too_late(worker);
+        if (!worker->exchange().wait_started(left, call)) too_late(worker);
         return worker;
     }
 
@@ -123,6 +124,26 @@ public:
         parameters = names + (names.empty() || parameters.empty() ? "" : " ") + parameters;
     }
 
+    // The same for a new call, which can be cancelled meanwhile.
+    WorkerPtr worker_for(const CallPtr& call) {
+        const WorkerPtr worker = this->worker();
+        const auto is_served = [&] { return !supervisor_ || supervisor_->wait_served(worker, Clock::now()); };
+        if (worker->exchange().was_ready() && is_served()) return worker;
+        life_.queue().begin_wait(call);
+        const std::unique_ptr<const CallPtr, EndWait> waiting(&call, EndWait{&life_.queue()});
+        WorkerPtr ready = ready_worker(call.get());
+        if (call->done()) call->take();  // throws what has ended it
+        return ready;
+    }
+
+    // Cancels the oldest call that no worker has. Returns the step, "queue"; empty if there is none.
+    std::string cancel_waiting() {
+        if (!life_.queue().cancel_first()) return "";
+        if (supervisor_) supervisor_->worker_ended();
+        if (const WorkerPtr worker = life_.worker()) worker->exchange().wake();
+        return "queue";
+    }
+
     // Asks the worker to leave, after calling `before`. Throws TimedOut if there is no room for the request.
     template <class Before>
     void ask_to_leave(Before before) {
@@ -137,13 +158,13 @@ public:
     template <class Before>
     Clock::time_point submit(const CallPtr& call, Milliseconds timeout, Before before) {
         if (call->deadline) deadlines_->prepare();
-        WorkerPtr worker = ready_worker(call->deadline);
+        WorkerPtr worker = worker_for(call);
         before();
         const Clock::time_point until = deadline_after(timeout);
         try {
             while (!try_submit(call, *worker, until, timeout)) {
-                if (!supervisor_->wait_served(worker, until)) throw busy(*call, timeout);
-                worker = ready_worker(call->deadline);
+                if (!supervisor_->wait_served(worker, until, call.get())) throw busy(*call, timeout);
+                worker = worker_for(call);
             }
         } catch (...) {
             call->abandoned = true;  // so that it does not stay in line
@@ -356,6 +377,11 @@ public:
     }
 
 private:
+    struct EndWait {
+        CallQueue* queue;
+        void operator()(const CallPtr* call) const { queue->end_wait(*call); }
+    };
+
     // A shorter timeout is a poll, whose error has no stacks.
     static constexpr Milliseconds least_wait{100};
     // How much longer than its steps ending a call may take, because the stacks are taken first.

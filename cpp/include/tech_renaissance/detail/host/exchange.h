@@ -50,11 +50,12 @@ public:
         return last_failed_;
     }
 
-    // Waits until the worker is ready; false if it is not ready in time. Throws what ended it, if it can no longer
-    // serve.
-    bool wait_started(Milliseconds timeout) {
+    // Waits until the worker is ready, or the call that waits for that is done; false if neither comes in time. Throws
+    // what ended the worker, if it can no longer serve.
+    bool wait_started(Milliseconds timeout, const Call* call = nullptr) {
         return until_served(
-            [this] {
+            [this, call] {
+                if (call != nullptr && call->done()) return true;
                 if (connection_.state() == State::starting) return false;
                 check_usable();
                 return true;
@@ -196,6 +197,7 @@ public:
         const Id id = *call->request.id;
         const Lock lock(mutex_);
         if (is_over(*call) || calls_.count(id) == 0) return true;
+        if (!transport_.begun({id}).empty()) return false;  // the stacks come before the notice
         try {
             transport_.give_up(id);
         } catch (const std::system_error&) {  // the ladder does without

@@ -133,10 +133,11 @@ public:
 
     // Waits while the next worker is on its way; false if it does not come in time. Throws the reason if there will be
     // none. The supervisor's own thread, where the hook runs, does not wait.
-    bool wait_served(const WorkerPtr& worker, Clock::time_point deadline) {
+    bool wait_served(const WorkerPtr& worker, Clock::time_point deadline, const Call* call = nullptr) {
         Lock lock(mutex_);
         if (is_own_thread()) return true;
-        const bool in_time = changed_.wait_until(lock, deadline, [&] { return closed_ || !is_coming(worker); });
+        const bool in_time = changed_.wait_until(
+            lock, deadline, [&] { return closed_ || !is_coming(worker) || (call != nullptr && call->done()); });
         if (given_up_) std::rethrow_exception(given_up_);
         return in_time;
     }

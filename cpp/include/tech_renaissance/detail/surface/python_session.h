@@ -209,7 +209,7 @@ TR_INLINE bool PythonSession::join(std::uint32_t timeout_ms) const {
 TR_INLINE std::string PythonSession::cancel() {
     const detail::WorkerPtr worker = impl_->life.worker();
     const std::optional<detail::InWork> in_work = worker ? worker->exchange().in_work(true) : std::nullopt;
-    if (!in_work) return "";
+    if (!in_work) return impl_->caller.cancel_waiting();
     const detail::Request& request = in_work->call->request;
     return worker->end_call(*request.id, detail::message_of(request), detail::EndReason::cancel);
 }

@@ -60,6 +60,7 @@ public:
     }
 
     void wake() noexcept override {
+        is_woken_ = true;
         shm_.wake();
         files_.wake();
     }
@@ -109,15 +110,13 @@ private:
         const Clock::time_point deadline = deadline_after(timeout);
         while (true) {
             const std::chrono::milliseconds left = left_until(deadline);
-            const Clock::time_point next_check = Clock::now() + check_interval;
             std::optional<Arrival> arrival = shm_.receive(std::min(left, check_interval));
             if (!arrival && serves_over_files()) arrival = go_over_to_files();
             if (arrival) {
                 is_ready_ = is_ready_ || std::holds_alternative<Ready>(*arrival);
                 return arrival;
             }
-            const bool was_woken = Clock::now() < next_check;
-            if (left <= check_interval || was_woken) return std::nullopt;
+            if (is_woken_.exchange(false) || left <= check_interval) return std::nullopt;
         }
     }
 
@@ -145,6 +144,7 @@ private:
     FileHost files_;
     std::atomic<bool> is_ready_{false};  // whether the worker has chosen a transport
     std::atomic<bool> is_over_files_{false};
+    std::atomic<bool> is_woken_{false};
 };
 
 }  // namespace tr::detail
