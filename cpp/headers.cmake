@@ -1,4 +1,8 @@
 # Every header compiles alone, and twice; those of the surface in both forms of the library.
+#
+# What compiles behind a header that it includes itself compiles alone, too. So a file may include many headers, each of
+# which includes the one before it, and a hundred headers take a third of the files. Only headers that include each other
+# stand first in a file of their own: which of them comes first makes a difference.
 
 file(GLOB_RECURSE headers CONFIGURE_DEPENDS RELATIVE "${CMAKE_CURRENT_SOURCE_DIR}/include" include/*.h)
 # A header of another platform is named after it.
@@ -10,14 +14,66 @@ else()
     list(FILTER headers EXCLUDE REGEX "[_/](windows|linux)[_.]")
 endif()
 
+foreach(header IN LISTS headers)
+    file(STRINGS "include/${header}" lines REGEX "^ *# *include \"")
+    string(REGEX MATCHALL "\"[^\"]+\"" includes "${lines}")
+    string(REPLACE "\"" "" includes "${includes}")
+    list(FILTER includes EXCLUDE REGEX "_unknown[.]") # what stands in for that of a platform, and never beside it
+    set("includes_${header}" "${includes}")
+endforeach()
+
+# All that a header includes, itself only if they include it.
+function(tr_all_includes header result)
+    set(all)
+    set(left ${includes_${header}})
+    while(left)
+        list(POP_BACK left next)
+        if(next IN_LIST headers AND NOT next IN_LIST all)
+            list(APPEND all "${next}")
+            list(APPEND left ${includes_${next}})
+        endif()
+    endwhile()
+    set(${result} ${all} PARENT_SCOPE)
+endfunction()
+
+set(by_number)
+foreach(header IN LISTS headers)
+    tr_all_includes("${header}" "all_${header}")
+    list(LENGTH "all_${header}" number)
+    math(EXPR number "1000 + ${number}")
+    list(APPEND by_number "${number} ${header}")
+endforeach()
+list(SORT by_number)
+
+# A file is named by its last header.
+set(last_ones)
+foreach(numbered IN LISTS by_number)
+    string(SUBSTRING "${numbered}" 5 -1 header)
+    set(before)
+    if(NOT header IN_LIST "all_${header}")
+        foreach(last IN LISTS last_ones)
+            if(last IN_LIST "all_${header}")
+                set(before "${last}")
+            endif()
+        endforeach()
+    endif()
+    list(REMOVE_ITEM last_ones "${before}")
+    list(APPEND last_ones "${header}")
+    set("text_${header}" "${text_${before}}#include \"${header}\"\n")
+endforeach()
+
 set(generated "${CMAKE_CURRENT_BINARY_DIR}/headers")
 set(alone)
+foreach(last IN LISTS last_ones)
+    string(MAKE_C_IDENTIFIER "alone_${last}" name)
+    file(GENERATE OUTPUT "${generated}/${name}.cpp" CONTENT "${text_${last}}${text_${last}}")
+    list(APPEND alone "${generated}/${name}.cpp")
+endforeach()
 set(surface_alone)
 foreach(header IN LISTS headers)
-    string(MAKE_C_IDENTIFIER "${header}" name)
-    file(GENERATE OUTPUT "${generated}/${name}.cpp" CONTENT "#include \"${header}\"\n#include \"${header}\"\n")
-    list(APPEND alone "${generated}/${name}.cpp")
     if(NOT header MATCHES "/detail/")
+        string(MAKE_C_IDENTIFIER "${header}" name)
+        file(GENERATE OUTPUT "${generated}/${name}.cpp" CONTENT "#include \"${header}\"\n#include \"${header}\"\n")
         list(APPEND surface_alone "${generated}/${name}.cpp")
     endif()
 endforeach()
