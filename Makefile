@@ -169,9 +169,10 @@ build/fuzz/%: fuzz/%.cpp $(HEADERS)
 	touch $@
 
 .venv/.torch: | .venv/.base
-	$(PY) $(INSTALL) torch || { \
+	$(PY) $(INSTALL) --no-compile torch || { \
 	    echo "PyTorch cannot be installed for $$($(PY) --version) here; pip says above why."; \
 	    echo "With another interpreter: make clean && make demo PYTHON=/path/to/python3"; exit 1; }
+	$(PY) -c "import torch"  # compiles what is needed of it, a fraction
 	touch $@
 
 .venv/.cmake: | .venv/.base

@@ -25,6 +25,9 @@ from tech_renaissance import PythonSession
 
 WORKER_PYTHON = os.environ.get("TR_TEST_WORKER_PYTHON") or sys.executable
 
+# Whose tests build programs, or interrupt calls many times.
+_LONG = ("test_packaging", "test_docs", "test_cpp_compilers", "test_reference_text", "test_interruptions")
+
 # No test has an upper bound on its time; the watchdog catches hangs.
 hypothesis.settings.register_profile(
     "slow", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
@@ -56,7 +59,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: List[pytest.Item]) -> None:
     """What is about files does not run over another transport, the asyncio host only where it is fast, and a worker on another interpreter with
-    one host, in turn: what differs there is the worker.
+    one host, in turn: what differs there is the worker. What takes long begins first, so that nobody waits for it in the end.
     """
     unfit = [
         item
@@ -71,6 +74,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: List[pytest.Item
         elsewhere = [item for item in fit if _param_of(item, "worker_python") not in (None, WORKER_PYTHON)]
         left_out = set(elsewhere) - set(_in_turn(elsewhere, "host"))
         chosen = [item for item in fit if item not in left_out]
+    chosen.sort(key=lambda item: item.path.stem not in _LONG)
     kept = set(chosen)
     config.hook.pytest_deselected(items=[item for item in items if item not in kept])
     items[:] = chosen

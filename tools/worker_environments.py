@@ -23,7 +23,9 @@ def main(folder: str) -> None:
         else:
             print(f"Python {version}: {found[version]}", flush=True)
             inside = create(os.path.join(folder, version), found[version])
-            subprocess.run([inside, "-m", "pip", "install", "--quiet", "--editable", "."], check=True)
+            subprocess.run(
+                [inside, "-m", "pip", "install", "--quiet", "--no-compile", "--editable", "."], check=True
+            )
             pythons.append(inside)
     Path(folder, "pythons.json").write_text(json.dumps(pythons), encoding="utf-8")
 
