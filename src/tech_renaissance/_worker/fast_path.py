@@ -217,7 +217,7 @@ class FastPath:
             data = head_of_frame + data + PADDING[n_result & 7]
             if tensors:
                 try:
-                    for kind, (offset, lease) in end.lend(tensors):
+                    for kind, (offset, lease) in end.sent_blocks.lend(tensors):
                         data += pack_attachment(kind, ARENA, offset, lease)
                 except Exception:  # why will be known when it happens again
                     request = self._request(command, parameters, reply, flags)
@@ -242,7 +242,7 @@ class FastPath:
                 side.ring()
             side.give_way()
             if tensors:
-                end.release_lent()
+                end.sent_blocks.release()
                 tensors.clear()
             words[HISTOGRAM + (now_ns() - since_ns).bit_length()] += 1
             words[CURRENT_ID] = 0

@@ -3,7 +3,7 @@
 import contextlib
 import sys
 import time
-from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Set, Tuple, Union
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Set, Union
 
 from ..._base.errors import RemoteProtocolError
 from ..._base.tensor import DType, Library, imported_library
@@ -57,9 +57,9 @@ from .frame import (
 from .lender import Lender
 from .lessee import Lessee
 from .segment import MappedSegment, Segment
+from .sent_blocks import SentBlocks
 
 if TYPE_CHECKING:
-    from .arena import Block
     from .lessee import Lease
 
 # A mask, a power of two less 1: the first call, and then each one after this many more, publishes the number of threads and tidies.
@@ -92,8 +92,8 @@ class _PackedAttachment:
 class ShmWorker(WorkerTransport):
     """Serves over segments that the host made and this process inherited.
 
-    ``control``, ``side``, ``command`` and ``since_ns`` (of the current request), ``settled``, ``lessee`` and ``served`` are for the fast path,
-    which bypasses this class.
+    ``control``, ``side``, ``command`` and ``since_ns`` (of the current request), ``settled``, ``lessee``, ``sent_blocks`` and ``served`` are for
+    the fast path, which bypasses this class.
     """
 
     has_rings = True
@@ -111,6 +111,7 @@ class ShmWorker(WorkerTransport):
         self._words = control.words
         self.lessee = Lessee(host_arena)
         self._lender = Lender(worker_arena)
+        self.sent_blocks = SentBlocks(self._lender)
         self._tags: Dict[str, Lease] = {}
         self._unsent_frame: Optional[Frame] = None  # already encoded as _unsent, waiting for room
         self._unsent = b""
@@ -118,9 +119,6 @@ class ShmWorker(WorkerTransport):
         self._read_frame = self.side.reader.read
         self._try_write = self.side.writer.try_write
         self._wake_host = self.side.wake_other
-        self._lent: List[
-            Tuple[Block, int]
-        ] = []  # blocks with attachments of the response being sent, and their previous leases
         self.command = ""  # the current request's
         self.since_ns = 0  # when the current request began
         self.served = 0  # how many requests
@@ -178,7 +176,7 @@ class ShmWorker(WorkerTransport):
             return self._tell(frame)
         data = self._unsent if frame is self._unsent_frame else self._encode(frame)
         if len(data) > LARGEST_NBYTES:
-            data = self._in_block(data)
+            data = self.sent_blocks.frame_of(data)
         if self.lessee.used and isinstance(frame, Response):
             self.lessee.mark_idle()
         if not self._try_write(data):
@@ -188,7 +186,7 @@ class ShmWorker(WorkerTransport):
         self._wake_host()
         self.side.give_way()
         if isinstance(frame, (Response, Item, Ask)):  # do this while the host reads it
-            self.release_lent()
+            self.sent_blocks.release()
         if isinstance(frame, Response):
             self._note_answer(frame)
         elif isinstance(frame, Exiting):
@@ -218,7 +216,7 @@ class ShmWorker(WorkerTransport):
         """See WorkerTransport."""
         if self._unsent_frame is frame:
             self._unsent_frame = None
-            self._take_back_lent()
+            self.sent_blocks.take_back()
 
     def read_ahead(self, timeout_s: float, *, is_bounded: bool = True) -> Union[Frame, Unopened, None]:
         """See WorkerTransport."""
@@ -427,48 +425,12 @@ class ShmWorker(WorkerTransport):
         return encode_response(frame, attached, self.command)
 
     def _encode_with_attachments(self, frame: Union[Response, Item, Ask]) -> bytes:
-        data = self._encode_body(frame, self.lend(frame.attachments))
+        data = self._encode_body(frame, self.sent_blocks.lend(frame.attachments))
         try:
-            return data if len(data) <= LARGEST_NBYTES else self._in_block(data)
+            return data if len(data) <= LARGEST_NBYTES else self.sent_blocks.frame_of(data)
         except BaseException:
-            self._take_back_lent()
+            self.sent_blocks.take_back()
             raise
-
-    def lend(self, attachments: Sequence[Any]) -> List[Attached]:
-        """Place the attachments of a frame in blocks, and lend these to the host. Lends none if it fails. Raises FormatError,
-        ArenaFull.
-        """
-        place, lend = self._lender.place_attachment, self._lender.arena.lend
-        attached: List[Attached] = []
-        try:
-            for attachment in attachments:
-                kind, block = place(attachment)
-                self._lent.append((block, block.lease))
-                attached.append((kind, (block.offset, lend(block))))
-        except BaseException:
-            self._take_back_lent()
-            raise
-        return attached
-
-    def _take_back_lent(self) -> None:
-        """The host will not learn of the new leases."""
-        for block, lease in reversed(self._lent):
-            block.lease = lease
-        self.release_lent()
-
-    def release_lent(self) -> None:
-        """Once the response has been sent, only the host and the handler's own tensors have its blocks."""
-        while self._lent:
-            self._lender.arena.release(self._lent.pop()[0])
-
-    def _in_block(self, data: bytes) -> bytes:
-        """Move the body of a large frame into a block, and return the frame to send instead."""
-        arena = self._lender.arena
-        body = data[shm_frame.HEADER_NBYTES :]
-        block = self._lender.place_bytes(body)
-        self._lent.append((block, block.lease))
-        lent = (block.offset, arena.lend(block))
-        return shm_frame.encode_body_in_block(data, lent, len(body))
 
     def count(self, slot: int, *, is_failure: bool) -> None:
         """Note that the request in a slot has been answered (0: one without a slot). To be done while the host reads."""
