@@ -15,10 +15,10 @@ import pytest
 # Tests and fixtures share modules that lie beside them; pytest's importlib mode does not make them importable.
 sys.path.insert(0, os.path.dirname(__file__))
 
-from asyncio_host import LoopThread
 from gates import Gate
 from hosts import HOSTS, TRANSPORTS, WORKERS, Driver, driver_command
 from leaks import Footprint
+from loop_thread import LoopThread
 from watchdog import Watchdog
 
 from tech_renaissance import PythonSession

@@ -1,4 +1,5 @@
-"""The Python host as a program that tests drive, for what must not happen in pytest's own process: being killed, forking.
+"""The Python host as a program that tests drive, for what must not happen in pytest's own process: being killed, forking. With the argument
+"asyncio", the asyncio host.
 
 The same protocol as tests/cpp/driver.cpp, which explains it.
 """
@@ -19,8 +20,10 @@ sys.path.insert(0, str(Path(__file__).with_name("workers")))
 if sys.platform == "win32":
     import numpy as np  # noqa: F401 - under wine, it may hang in a thread while others begin and end
 
+from driver_mix import burst, converse, interrupted
 from driver_values import ValueCalls
 from gate import pass_gate
+from loop_thread import LoopThread
 
 from tech_renaissance import (
     CancelPatience,
@@ -50,21 +53,14 @@ _ERROR_FIELDS = (
 )
 
 
-def _converse(session: PythonSession, count: int) -> List[Any]:
-    """A call with an input, whose handler calls a function of ours for each of its values, and tells how far it is."""
-    told: List[Any] = []
-    session.expose("double", lambda number: 2 * number)
-    total = session.call("converse", iter(range(count)), on_progress=told.append, timeout_ms=60_000)
-    return [total, bool(told)]
-
-
 class Driver:
     """Serves calls until the end of stdin."""
 
-    def __init__(self, answers: TextIO) -> None:
+    def __init__(self, answers: TextIO, new_session: Callable[..., Any]) -> None:
         self._answers = answers
+        self._new_session = new_session
         self._lock = threading.Lock()
-        self._sessions: Dict[str, PythonSession] = {}
+        self._sessions: Dict[str, Any] = {}
         self._values = ValueCalls()
         self._saved = 0
 
@@ -92,7 +88,7 @@ class Driver:
 
     def _call(self, op: str, handle: str, arguments: Dict[str, Any]) -> Any:
         if op == "new":
-            self._sessions[handle] = PythonSession(**self._options(handle, arguments["options"]))
+            self._sessions[handle] = self._new_session(**self._options(handle, arguments["options"]))
             return None
         if op == "fork":
             return self._fork(**arguments)
@@ -101,42 +97,18 @@ class Driver:
         if handle not in self._sessions:
             raise SessionClosed("session_closed", "the session was closed: make a new one")
         if op == "call_interrupted":
-            return self._call_interrupted(self._sessions[handle], **arguments)
+            return interrupted(self._sessions[handle], **arguments)
         if op == "close":
             return self._sessions.pop(handle).close()
         return self._use(self._sessions[handle], op, arguments)
 
-    def _call_interrupted(self, session: PythonSession, calls: int) -> Dict[str, Any]:
-        """In the main thread, where SIGINT is Ctrl+C meanwhile: so many answers, each to its own question."""
-        wrong: List[str] = []
-        answered = interrupts = 0
-        is_calling = False
-
-        def interrupt(*_: object) -> None:
-            if is_calling:
-                raise KeyboardInterrupt
-
-        before = signal.signal(signal.SIGINT, interrupt)
-        while answered < calls:
-            try:
-                is_calling = True
-                while answered < calls:
-                    answer = session.fetch_response(f"echo {answered}.{interrupts}", 60_000)
-                    if answer != f"{answered}.{interrupts}":
-                        wrong.append(answer)
-                    answered += 1
-                is_calling = False
-            except KeyboardInterrupt:
-                is_calling = False
-                interrupts += 1
-        signal.signal(signal.SIGINT, before)
-        return {"interrupts": interrupts, "wrong": wrong}
-
-    def _use(self, session: PythonSession, op: str, arguments: Dict[str, Any]) -> Any:
+    def _use(self, session: Any, op: str, arguments: Dict[str, Any]) -> Any:
         if op in ("call", "submit", "stream"):
             return self._values.begin(session, op, arguments)
         if op == "converse":
-            return _converse(session, **arguments)
+            return converse(session, **arguments)
+        if op == "burst":
+            return burst(session, **arguments)
         folder = arguments.pop("folder", "")
         if "tensor" in arguments:
             arguments["tensor"] = import_tsr(arguments["tensor"], "numpy")
@@ -180,6 +152,10 @@ class Driver:
         nothing = os.open(os.devnull, os.O_RDWR)
         for descriptor in (0, 1, 2, self._answers.fileno()):
             os.dup2(nothing, descriptor)
+        self._sessions = {
+            handle: getattr(session, "plain", session) for handle, session in self._sessions.items()
+        }
+        self._new_session = PythonSession  # there is no thread for a loop here
         answers: List[Any] = []
         for call in calls:
             try:
@@ -267,4 +243,9 @@ if __name__ == "__main__":
     signal.signal(signal.SIGINT, lambda number, frame: None)
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # stdout is the workers' from now on
-    Driver(answers).run()
+    if sys.argv[1:] == ["asyncio"]:
+        thread = LoopThread()
+        Driver(answers, thread.session).run()
+        thread.close()
+    else:
+        Driver(answers, PythonSession).run()

@@ -2,9 +2,10 @@
 
     python tests/faults_run.py [--minutes N] [--seed N]
 
-Four lanes at once: each host over each transport. In each turn a session is started, used, and its worker or its host killed, or its
-directory removed or swapped, at a moment that chance takes; or something strange happens (faults_strange.py). Right is: an answer that was asked for, or one typed error that names the death;
-promptly; and nothing left, and nothing of others touched. Prints a Markdown table. The exit status is 1 after a wrong error, a hang or a leak, or if the median from
+A lane for each host over each transport, all at once. In each turn a session is started, used (faults_uses.py) by one thread or several, and
+its worker or its host killed, or its directory removed or swapped, at a moment that chance takes; or something strange happens
+(faults_strange.py). Right is: an answer that was asked for, or one typed error that names the death; promptly; and nothing left, and nothing
+of others touched. Prints a Markdown table. The exit status is 1 after a wrong error, a hang or a leak, or if the median from
 the worker's death to its error is over 50 ms.
 """
 
@@ -26,6 +27,7 @@ import numpy as np
 sys.path.insert(0, os.path.dirname(__file__))
 
 from faults_strange import Judge, StrangeTurns
+from faults_uses import WrongAnswer, use
 from hosts import HOSTS, TRANSPORTS, WORKERS, Driver, DriverFailed, driver_command
 from leaks import wait_until
 from processes import children, descendants, descriptors_of, is_alive, kill, processes_of
@@ -106,36 +108,43 @@ class Lane(StrangeTurns):
         session = self._session(driver, "a")
         way = self._chance.choice(WAYS)
         delay_s = self._delay_s()
-        waits = threading.Thread(target=self._use, args=(session, is_spared, way))
+        chances = [random.Random(self._chance.random()) for _ in range(self._chance.choice((1, 1, 3)))]
+        users = [
+            threading.Thread(target=self._use, args=(session, chance, is_spared, way)) for chance in chances
+        ]
         session.start()
         judge.sessions += 1
         worker = children(driver.process.pid)
         judge.check(len(worker) == 1, f"{self.name}: workers {worker}")
         self._struck = 0.0
-        waits.start()
+        for user in users:
+            user.start()
         if not is_spared:
             time.sleep(delay_s)
             judge.faults[way] += 1
             self._struck = time.monotonic()
             for pid in worker:
                 strike(pid, way)
-        waits.join(PATIENCE_S)
-        judge.check(not waits.is_alive(), f"{self.name}: a call hangs after {way} at {delay_s:.3f} s")
+        for user in users:
+            user.join(
+                9 * PATIENCE_S if is_spared else PATIENCE_S
+            )  # with all processors busy, much takes long
+        judge.check(
+            not any(user.is_alive() for user in users),
+            f"{self.name}: a call hangs after {'nothing' if is_spared else way} at {delay_s:.3f} s",
+        )
         if is_spared:
             judge.faults["none"] += 1
         session.close()
         self._check_nothing_left(driver, worker)
 
-    def _use(self, session: Any, is_spared: bool, way: str) -> None:
-        """Calls until the death is told; how it is told."""
-        text = "x" * self._chance.choice((10, 1000, 100_000))
-        uses = (self._use_texts, self._use_values, self._use_futures, self._use_streams, self._converse)
-        use = self._chance.choice(uses)
-        calls = 0
+    def _use(self, session: Any, chance: random.Random, is_spared: bool, way: str) -> None:
+        """Until the death is told; how it is told."""
+        uses = 0
         try:
-            while calls < 20 or not is_spared:
-                calls += 1
-                use(session, text)
+            while uses < 5 or not is_spared:
+                uses += 1
+                use(session, chance, self._transport)
         except (LaunchError, WorkerLost) as error:
             told = time.monotonic()
             if self._struck and way != GENTLE:  # which is not a death yet
@@ -149,41 +158,10 @@ class Lane(StrangeTurns):
             told_as = getattr(error, "remote_type", "")
             right = way == GENTLE and told_as in ("SystemExit", "ImportError")
             self.judge.check(right, f"{self.name}: {way} was told as {error!r}")
+        except WrongAnswer as error:
+            self.judge.check(False, f"{self.name}: {error}")
         except DriverFailed as error:
             self.judge.check(False, f"{self.name}: after {way} the host failed: {error}")
-
-    def _use_texts(self, session: Any, text: str) -> None:
-        self._check_answer(text, session.fetch_response(f"echo {text}", 60_000))
-
-    def _use_values(self, session: Any, text: str) -> None:
-        value = {"text": text, "array": np.arange(len(text) // 10), "more": [1, 2.5, None, b"raw"]}
-        answer = session.call("same", value, timeout_ms=60_000)
-        self._check_answer(value["array"].tolist(), answer.pop("array").tolist())
-        del value["array"]
-        self._check_answer(value, answer)
-
-    def _use_futures(self, session: Any, text: str) -> None:
-        futures = [session.submit("same", [number, text]) for number in range(8)]
-        futures.pop(self._chance.randrange(8)).cancel()
-        for future in futures:
-            number, answer = future.result(60_000)
-            self._check_answer((number in range(8), text), (True, answer))
-
-    def _use_streams(self, session: Any, text: str) -> None:
-        end = self._chance.choice((3, 40))
-        values = session.stream("count", end, timeout_ms=60_000)
-        if self._chance.random() < 0.3:
-            self._check_answer(0, next(values))
-            values.close()
-        else:
-            self._check_answer(list(range(end)), list(values))
-
-    def _converse(self, session: Any, text: str) -> None:
-        count = min(len(text), 20)
-        self._check_answer([count * (count - 1), True], session._call("converse", count=count))
-
-    def _check_answer(self, right: Any, answer: Any) -> None:
-        self.judge.check(right == answer, f"{self.name}: a wrong answer {str(answer)[:80]!r}")
 
     def _check_nothing_left(self, driver: Driver, pids: List[int]) -> None:
         judge, host = self.judge, driver.process.pid
@@ -204,7 +182,7 @@ class Lane(StrangeTurns):
         delay_s = self._delay_s()
         session.start()
         judge.sessions += 1
-        calls = threading.Thread(target=self._call_until_the_host_dies, args=(session,))
+        calls = threading.Thread(target=self._use_until_the_host_dies, args=(session, self._chance.random()))
         calls.start()
         time.sleep(delay_s)
         pids = descendants(driver.process.pid)
@@ -220,11 +198,15 @@ class Lane(StrangeTurns):
         self._driver = None
         self._ready_driver()
 
-    @staticmethod
-    def _call_until_the_host_dies(session: Any) -> None:
-        with contextlib.suppress(DriverFailed, OSError):
+    def _use_until_the_host_dies(self, session: Any, seed: float) -> None:
+        chance = random.Random(seed)
+        try:
             while True:
-                session.fetch_response("echo on", 60_000)
+                use(session, chance, self._transport)
+        except (DriverFailed, OSError):
+            pass
+        except (WrongAnswer, TechRenaissanceError) as error:
+            self.judge.check(False, f"{self.name}: before the host's death: {error!r}")
 
     # ----------------------------------------------------------------------------------------------- the directory
 
@@ -308,7 +290,16 @@ class Lane(StrangeTurns):
         self._driver = None
 
     def _session(self, driver: Driver, name: str, **options: Any) -> Any:
-        return driver.session(str(WORKERS / "faulted.py"), name, quiet_mode=True, **options)
+        environment = {"FAULTED_ASYNC": self._chance.choice(("", "1"))}
+        patience = (200, int(1000 * PATIENCE_S), 1000)  # on a busy machine, ending a call takes its time
+        return driver.session(
+            str(WORKERS / "faulted.py"),
+            name,
+            quiet_mode=True,
+            environment=environment,
+            patience=patience,
+            **options,
+        )
 
     def _segments(self, host: int) -> Set[str]:
         return {*mappings(host), *descriptors(host)} if self._transport == "shm" else set()
@@ -337,7 +328,7 @@ def _deadline(what: str) -> Iterator[None]:
             kill(pid)
         os._exit(1)
 
-    timer = threading.Timer(4 * PATIENCE_S, give_up)
+    timer = threading.Timer(12 * PATIENCE_S, give_up)
     timer.daemon = True
     timer.start()
     try:
@@ -384,7 +375,7 @@ def main() -> int:
     begin = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="tr_faults_") as folder:
         lanes: List[Lane] = []
-        for host in HOSTS:
+        for host in (*HOSTS, "asyncio"):
             if driver_command(host) is None:
                 print(f"there is no C++ compiler: {host} is left out")
                 continue

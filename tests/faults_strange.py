@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional
 
+from faults_uses import WrongAnswer, use
 from gates import Gate
 from hosts import Driver, DriverFailed
 from leaks import wait_until
@@ -63,13 +64,14 @@ class StrangeTurns:
     # -------------------------------------------------------------------------------------------------------- Ctrl+C
 
     def _interrupt_host(self) -> None:
-        """SIGINT at random moments of calls: in Python a KeyboardInterrupt, in C++ an interrupted system call."""
+        """SIGINT at random moments: in Python a KeyboardInterrupt, in asyncio a cancelled task, in C++ an interrupted system call."""
         driver, session = self._started("Ctrl+C")
+        seed = self._chance.randrange(1 << 30)
         with ThreadPoolExecutor(1) as threads:
-            if self.name[0] == "python":
-                calls = threads.submit(driver.call, "call_interrupted", session._handle, calls=15)
+            if self.name[0] == "cpp":
+                calls = threads.submit(self._use_all, session, 15, seed)
             else:
-                calls = threads.submit(self._echo, session, 15)
+                calls = threads.submit(driver.call, "call_interrupted", session._handle, calls=15, seed=seed)
             while not calls.done():
                 time.sleep(
                     self._chance.choice((0.004, 0.03)) * self._chance.random()
@@ -77,6 +79,15 @@ class StrangeTurns:
                 os.kill(driver.process.pid, signal.SIGINT)
         self._check_calls(session, lambda: self.judge.check(not calls.result()["wrong"], f"{calls.result()}"))
         self._finish(driver, session)
+
+    def _use_all(self, session: Any, uses: int, seed: int) -> Dict[str, Any]:
+        chance = random.Random(seed)
+        try:
+            for _ in range(uses):
+                use(session, chance, self.name[1])
+        except WrongAnswer as error:
+            return {"wrong": [error]}
+        return {"wrong": []}
 
     @staticmethod
     def _echo(session: Any, calls: int) -> Dict[str, Any]:

@@ -100,6 +100,10 @@ class Driver:
         The host waits for ``on_progress``, an exposed function or the next value of ``values``, which run in other threads here; what they
         ask of the host is done there in the thread that waits for them, and what they raise is thrown there.
         """
+        return self.begin(op, session, **arguments).result(_PATIENCE_S)
+
+    def begin(self, op: str, session: str = "", **arguments: Any) -> "Future[Any]":
+        """A call whose answer nobody has to wait for."""
         number = next(self._ids)
         answer: Future[Any] = Future()
         told = arguments.get("on_progress")
@@ -119,7 +123,7 @@ class Driver:
             with contextlib.suppress(BrokenPipeError):  # the reader hears of it, too
                 self.process.stdin.write(json.dumps(request).encode() + b"\n")
                 self.process.stdin.flush()
-        return answer.result(_PATIENCE_S)
+        return answer
 
     def expose(self, session: str, name: str, function: Callable[..., Any]) -> None:
         """Have a function serve what a handler asks, in a thread of its own."""
@@ -261,8 +265,8 @@ class DriverFuture:
         self._name = name
 
     def __del__(self) -> None:
-        with contextlib.suppress(DriverFailed):
-            self._call("drop_future")
+        with contextlib.suppress(DriverFailed):  # without waiting: it may be the reader's thread
+            self._driver.begin("drop_future", future=self._name)
 
     def result(self, timeout_ms: Optional[float] = None) -> Any:
         return _value(self._call("result", timeout_ms=timeout_ms))
@@ -296,7 +300,7 @@ class DriverStream:
 
     def __del__(self) -> None:
         with contextlib.suppress(DriverFailed):
-            self._call("drop_stream")
+            self._driver.begin("drop_stream", stream=self._name)
 
     def __iter__(self) -> "DriverStream":
         return self
@@ -592,8 +596,8 @@ def _names_in_worker_torch() -> FrozenSet[str]:
 
 
 def driver_command(host: str) -> Optional[List[str]]:
-    """What starts a host in a process of its own; None if it cannot be built here."""
-    if host == "python":
-        return [sys.executable, str(Path(__file__).with_name("driver.py"))]
+    """What starts a host ("asyncio" as well) in a process of its own; None if it cannot be built here."""
+    if host != "cpp":
+        return [sys.executable, str(Path(__file__).with_name("driver.py")), host]
     program = cpp_driver()
     return [program] if program else None

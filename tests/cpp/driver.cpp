@@ -266,6 +266,7 @@ const std::map<std::string, Call> calls = {
     {"stream_with_input", call([](Session& s, const Args& a) { return stream_with_input(s, a); })},
     {"expose", call([](Session& s, const Args& a) { expose(s, a); })},
     {"converse", call([](Session& s, const Args& a) { return converse(s, a); })},
+    {"burst", call([](Session& s, const Args& a) { return burst(s, a); })},
     {"unexpose", call([](Session& s, const Args& a) { s.unexpose(a.text("name")); })},
     {"flush", call([](Session& s, const Args& a) { return s.flush(a.number("timeout_ms")); })},
     {"empty", call([](Session& s, const Args& a) { return kept.add(empty(s, a)); })},

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <exception>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -100,6 +101,37 @@ inline tr::detail::json::Value converse(tr::PythonSession& session, const Argume
     for (std::int64_t number = 0; number < a.number("count"); ++number) push.push(number);
     const std::int64_t total = push.finish();
     return tr::detail::json::Array{total, has_told};
+}
+
+// So many calls at once, some of which are cancelled or let go of; what was wrong about them. Throws what the first one
+// that failed for another reason did, once all have ended.
+inline tr::detail::json::Value burst(tr::PythonSession& session, const Arguments& a) {
+    std::map<std::uint32_t, tr::Future<std::uint32_t>> pending;
+    tr::detail::json::Array wrong;
+    std::exception_ptr failure;
+    const auto judge = [&](std::uint32_t number, const auto& action) {
+        try {
+            action();
+        } catch (const tr::CallCancelled& error) {
+            if (number % 50 != 7) wrong.push_back(std::to_string(number) + ": " + error.what());
+        } catch (const tr::TRException& error) {
+            if (error.code() != "deadline_passed" && !failure) failure = std::current_exception();
+        }
+    };
+    for (std::uint32_t number = 0; number < a.number("count"); ++number) {
+        judge(number, [&] {  // it may fail while the worker starts
+            auto future = session.submit<std::uint32_t>("same", number, read_call_options(a));
+            if (number % 50 == 7) future.cancel();
+            if (number % 50 != 9) pending.emplace(number, std::move(future));
+        });
+    }
+    for (auto& one : pending) {
+        judge(one.first, [&] {
+            if (one.second.get() != one.first) wrong.push_back(std::to_string(one.first) + ": another's answer");
+        });
+    }
+    if (failure && wrong.empty()) std::rethrow_exception(failure);
+    return wrong;
 }
 
 inline std::string begin_stream(tr::PythonSession& session, const Arguments& a) {
