@@ -72,15 +72,15 @@ int in_fork(std::unique_lock<std::mutex> lock, Action action, bool waits) {
 inline void ignore_interrupts() {
     struct sigaction action{};
     action.sa_handler = [](int) {};
-    ::sigemptyset(&action.sa_mask);
+    sigemptyset(&action.sa_mask);
     action.sa_flags = SA_RESTART;
     ::sigaction(SIGINT, &action, nullptr);
 }
 
 inline void mask_alarms(int how) {
     sigset_t alarms;
-    ::sigemptyset(&alarms);
-    ::sigaddset(&alarms, SIGALRM);
+    sigemptyset(&alarms);
+    sigaddset(&alarms, SIGALRM);
     ::pthread_sigmask(how, &alarms, nullptr);
 }
 
@@ -94,7 +94,7 @@ inline void alarm_every(std::int64_t microseconds, bool restart) {
     struct sigaction action{};
     action.sa_handler = [](int) {};
     action.sa_flags = restart ? SA_RESTART : 0;
-    ::sigemptyset(&action.sa_mask);
+    sigemptyset(&action.sa_mask);
     ::sigaction(SIGALRM, &action, nullptr);
     itimerval period{};
     period.it_interval.tv_sec = static_cast<decltype(period.it_interval.tv_sec)>(microseconds / 1000000);

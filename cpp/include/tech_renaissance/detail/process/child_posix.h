@@ -93,7 +93,7 @@ class SignalsBlocked {
 public:
     SignalsBlocked() {
         sigset_t all;
-        ::sigfillset(&all);
+        sigfillset(&all);
         ::pthread_sigmask(SIG_SETMASK, &all, &before_);
     }
     SignalsBlocked(const SignalsBlocked&) = delete;

@@ -65,9 +65,9 @@ public:
     SpawnAttributes() {
         check_spawn(::posix_spawnattr_init(&attributes_), "cannot prepare a process");
         sigset_t signals;
-        ::sigemptyset(&signals);
+        sigemptyset(&signals);
         ::posix_spawnattr_setsigmask(&attributes_, &signals);
-        ::sigfillset(&signals);
+        sigfillset(&signals);
         ::posix_spawnattr_setsigdefault(&attributes_, &signals);
         constexpr int flags = POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | own_group_flag | close_others_flag;
         ::posix_spawnattr_setflags(&attributes_, static_cast<short>(flags));
