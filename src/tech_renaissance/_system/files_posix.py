@@ -44,6 +44,18 @@ def open_plain(path: str) -> io.FileIO:
         raise
 
 
+def read_plain(path: str, most_nbytes: int = -1) -> bytes:
+    """The bytes of such a file, at most ``most_nbytes`` of them."""
+    with open_plain(path) as file:
+        return file.read(most_nbytes)
+
+
+def new_file(path: str) -> io.FileIO:
+    """Make a file that does not exist yet."""
+    # In one step, so that an interruption cannot lose the descriptor.
+    return io.FileIO(*map(os.open, [path], [os.O_WRONLY | os.O_CREAT | os.O_EXCL], [0o600]), mode="wb")
+
+
 @contextlib.contextmanager
 def held(path: str) -> Generator[Callable[[], Optional[bytes]], None, None]:
     """A function that reads the (short) file that has this name now, even after another file has taken the name. It returns None if

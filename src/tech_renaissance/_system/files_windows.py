@@ -1,13 +1,25 @@
 """Files that another process may have open, on Windows, where operations on them fail until it closes them and so are retried."""
 
 import contextlib
+import ctypes
 import errno
 import io
 import os
 import time
-from typing import Callable, Generator, Optional, TypeVar
+from ctypes import wintypes
+from typing import Callable, Generator, List, Optional, TypeVar
 
 _Result = TypeVar("_Result")
+
+_DIRECTORY, _REPARSE_POINT = 0x10, 0x400
+_INVALID_ATTRIBUTES = 0xFFFFFFFF
+_CHUNK_NBYTES = 1 << 16
+
+_NOTHING_THERE = (2, 3)  # ERROR_FILE_NOT_FOUND, _PATH_NOT_FOUND
+
+_kernel32 = ctypes.WinDLL("kernel32", use_last_error=True)
+_kernel32.GetFileAttributesW.restype = wintypes.DWORD
+_kernel32.GetFileAttributesW.argtypes = [wintypes.LPCWSTR]
 
 # What a path may have without its extended form, its end included.
 _MAX_PATH = 260
@@ -31,11 +43,82 @@ def patiently(action: Callable[[], _Result]) -> _Result:
     return action()
 
 
+class _File:
+    """An open file. io.FileIO asks for all that is known about a file, which takes longer than reading a small one.
+
+    Each change of who has the descriptor is one step, so that an interruption cannot lose it.
+    """
+
+    def __init__(self, path: str, flags: int) -> None:
+        self._opened: List[int] = []
+        self._opened.extend(map(os.open, [path], [flags | os.O_BINARY | os.O_NOINHERIT], [0o600]))
+
+    def __enter__(self) -> "_File":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Safe to call twice."""
+        for _ in map(os.close, map(self._opened.pop, [0] * len(self._opened))):
+            pass
+
+    def read(self, most_nbytes: int) -> bytes:
+        """From its beginning; all of it if the number is negative."""
+        pieces: List[bytes] = []
+        left = most_nbytes
+        while left:
+            piece = os.read(self._opened[0], _CHUNK_NBYTES if left < 0 else min(left, _CHUNK_NBYTES))
+            if not piece:
+                break
+            pieces.append(piece)
+            left -= len(piece) if left > 0 else 0
+        return b"".join(pieces)
+
+    def write(self, data: memoryview) -> int:
+        """Returns how many bytes it took."""
+        return os.write(self._opened[0], data)
+
+
 def open_plain(path: str) -> io.FileIO:
-    """Open for reading a file that someone else may have put there. Raises OSError if it does not exist, or is a link."""
-    if os.path.islink(path):
-        raise OSError(errno.EINVAL, "is not a regular file", path)
+    """Open for reading a file that someone else may have put there. Raises OSError if it does not exist, or is a link or a folder."""
+    _check_plain(path)
     return io.FileIO(path, "rb")
+
+
+def read_plain(path: str, most_nbytes: int = -1) -> bytes:
+    """The bytes of such a file, at most ``most_nbytes`` of them."""
+    _check_plain(path)
+    with _File(path, os.O_RDONLY) as file:
+        return file.read(most_nbytes)
+
+
+def new_file(path: str) -> _File:
+    """Make a file that does not exist yet."""
+    return _File(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+
+
+def is_there(path: str) -> bool:
+    """Whether something has this name. True if that cannot be known."""
+    return _attributes(path) is not None
+
+
+def _check_plain(path: str) -> None:
+    attributes = _attributes(path) or 0  # opening it tells why there are none
+    if attributes & _DIRECTORY or (attributes & _REPARSE_POINT and os.path.islink(path)):
+        raise OSError(errno.EINVAL, "is not a regular file", path)
+
+
+def _attributes(path: str) -> Optional[int]:
+    """None if nothing has this name; 0 if they cannot be known."""
+    attributes: int = _kernel32.GetFileAttributesW(path)
+    if attributes != _INVALID_ATTRIBUTES:
+        return attributes
+    return None if ctypes.get_last_error() in _NOTHING_THERE else 0
 
 
 @contextlib.contextmanager
@@ -44,8 +127,7 @@ def held(path: str) -> Generator[Callable[[], Optional[bytes]], None, None]:
 
     def read() -> Optional[bytes]:
         try:
-            with open_plain(path) as file:
-                return file.read()
+            return read_plain(path)
         except FileNotFoundError:
             return None
 

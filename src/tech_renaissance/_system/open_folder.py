@@ -8,9 +8,11 @@ from types import TracebackType
 from typing import Optional, Type
 
 if sys.platform == "win32":
-    from .open_folder_windows import OpenFolderBase
+    from .open_folder_windows import OpenFolderBase, is_unmoved
 else:
-    from .open_folder_posix import OpenFolderBase
+    from .open_folder_posix import OpenFolderBase, is_unmoved
+
+__all__ = ["OpenFolder", "OpenFolderBase", "is_unmoved"]
 
 
 class OpenFolder(OpenFolderBase):

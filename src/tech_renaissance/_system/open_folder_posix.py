@@ -11,6 +11,15 @@ from .file_identity import Identity, identity_in, identity_of
 from .fork import close_held, make_held
 
 
+def is_unmoved(path: str, identity: Identity, *, is_held: bool) -> bool:
+    """Whether this path still names what has the identity. ``is_held``: its owner holds it open. Raises OSError."""
+    del is_held  # that keeps nobody from moving it
+    try:
+        return identity_in(os.lstat(path)) == identity
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+
+
 class OpenFolderBase:
     """The operations that depend on the platform. ``path`` is for messages."""
 

@@ -10,7 +10,7 @@ from ctypes import wintypes
 from typing import List, Optional
 
 from .file_identity import Identity, identity_in
-from .files_windows import patiently
+from .files_windows import is_there, patiently
 from .fork import make_held
 
 _LIST_AND_READ_ATTRIBUTES = 0x1 | 0x80  # reading only attributes would ignore the share mode
@@ -35,6 +35,18 @@ _kernel32.CreateFileW.argtypes = [
     wintypes.HANDLE,
 ]
 _kernel32.CloseHandle.argtypes = [wintypes.HANDLE]
+
+
+def is_unmoved(path: str, identity: Identity, *, is_held: bool) -> bool:
+    """Whether this path still names what has the identity. ``is_held``: its owner holds it and its folder open, so it can go, but nothing
+    can take its place. Raises OSError.
+    """
+    if is_held:  # without opening it, which is slow; and under wine a file that is locked stays open then until it is unlocked
+        return is_there(path)
+    try:
+        return identity_in(os.lstat(path)) == identity
+    except (FileNotFoundError, NotADirectoryError):
+        return False
 
 
 class OpenFolderBase:

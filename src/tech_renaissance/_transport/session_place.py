@@ -5,6 +5,7 @@ from typing import Optional
 
 from .._base.errors import SessionClosed
 from .._system.file_identity import Identity, identity_in
+from .._system.open_folder import is_unmoved
 
 
 class SessionPlace:
@@ -37,8 +38,10 @@ class SessionPlace:
 
     def is_lost(self) -> bool:
         """Whether it has been removed or replaced. If so, nothing may be written there, and nothing there is meant for us."""
+        if self._identity is None:
+            return True
         try:
-            return self._identity is None or self._look() != self._identity
+            return not is_unmoved(self._mark, self._identity, is_held=self._mark != self.directory)
         except OSError:  # unknown
             return False
 

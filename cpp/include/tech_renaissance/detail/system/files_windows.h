@@ -98,9 +98,9 @@ private:
     }
 
     static bool is_link(const Handle& file) {
-        BY_HANDLE_FILE_INFORMATION about{};
-        return GetFileInformationByHandle(file.get(), &about) &&
-               (about.dwFileAttributes & FILE_ATTRIBUTE_REPARSE_POINT) != 0;
+        FILE_ATTRIBUTE_TAG_INFO about{};
+        return GetFileInformationByHandleEx(file.get(), FileAttributeTagInfo, &about, sizeof about) &&
+               (about.FileAttributes & FILE_ATTRIBUTE_REPARSE_POINT) != 0;
     }
 
     std::filesystem::path path_;

@@ -36,6 +36,12 @@ inline std::optional<FileIdentity> identity_at(const std::filesystem::path& path
     return std::nullopt;
 }
 
+// Whether this path still names what has the identity. `is_held`: its owner holds it open, which keeps nobody from
+// moving it.
+inline bool is_unmoved(const std::filesystem::path& path, const FileIdentity& identity, bool /*is_held*/) {
+    return identity_at(path) == identity;
+}
+
 // Makes a private folder, unless something is already at this path.
 inline void make_private_folder(const std::filesystem::path& path) {
     if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) throw_file_error(errno, "make", path);

@@ -35,6 +35,15 @@ inline std::optional<FileIdentity> identity_at(const std::filesystem::path& path
     return std::nullopt;
 }
 
+// Whether this path still names what has the identity. `is_held`: its owner holds it and its folder open, so it can go,
+// but nothing can take its place.
+inline bool is_unmoved(const std::filesystem::path& path, const FileIdentity& identity, bool is_held) {
+    if (!is_held) return identity_at(path) == identity;
+    // Without opening it, which is slow; and under wine a file that is locked stays open then until it is unlocked.
+    if (GetFileAttributesW(path.c_str()) != INVALID_FILE_ATTRIBUTES) return true;
+    return GetLastError() != ERROR_FILE_NOT_FOUND && GetLastError() != ERROR_PATH_NOT_FOUND;
+}
+
 // Makes a folder, unless something is already at this path.
 inline void make_private_folder(const std::filesystem::path& path) {
     if (!CreateDirectoryW(path.c_str(), nullptr) && GetLastError() != ERROR_ALREADY_EXISTS)

@@ -30,8 +30,9 @@ public:
 
     // Whether it has been removed or replaced. If so, nothing may be written there, and nothing there is meant for us.
     bool is_lost() const noexcept {
+        if (!identity_) return !exists_;
         try {
-            return !exists_ || identity_at(mark_) != identity_;
+            return !is_unmoved(mark_, *identity_, mark_ != directory_);
         } catch (const std::exception&) {  // unknown
             return false;
         }
