@@ -7,6 +7,7 @@ import pytest
 if sys.platform == "win32":
     from processes_windows import (
         ABORTED,
+        ABORTED_NAME,
         KILLED,
         KILLED_NAME,
         KILLED_TEXT,
@@ -27,6 +28,7 @@ if sys.platform == "win32":
 else:
     from processes_posix import (
         ABORTED,
+        ABORTED_NAME,
         KILLED,
         KILLED_NAME,
         KILLED_TEXT,
@@ -45,14 +47,19 @@ else:
         processes_of,
     )
 
-posix_files = pytest.mark.skipif(sys.platform == "win32", reason="links, owners and modes of POSIX")
+posix_files = pytest.mark.skipif(sys.platform == "win32", reason="links, pipes, owners and modes of POSIX")
 moves_open_folders = pytest.mark.skipif(
     sys.platform == "win32", reason="Windows does not move a folder that is open"
 )
 posix_signals = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals between processes")
+posix_sockets = pytest.mark.skipif(
+    sys.platform == "win32", reason="the doorbells of Windows have no other end to hang up"
+)
+forks = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no forks")
 
 __all__ = [
     "ABORTED",
+    "ABORTED_NAME",
     "KILLED",
     "KILLED_NAME",
     "KILLED_TEXT",
@@ -65,11 +72,13 @@ __all__ = [
     "describe",
     "descriptors",
     "descriptors_of",
+    "forks",
     "is_alive",
     "kill",
     "moves_open_folders",
     "posix_files",
     "posix_signals",
+    "posix_sockets",
     "processes",
     "processes_of",
 ]

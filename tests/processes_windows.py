@@ -12,6 +12,7 @@ KILLED = 9
 KILLED_NAME = ""
 KILLED_TEXT = "exit status 9"
 ABORTED = 3
+ABORTED_NAME = ""
 SEGFAULT = -1073741819
 SEGFAULT_NAME = "access violation"
 SEGFAULT_TEXT = "access violation"

@@ -124,10 +124,10 @@ def run(
         **(variables or {}),
     }
     result = subprocess.run(command, cwd=folder, env=environment, capture_output=True, check=False)
-    complaints = result.stderr.decode()
+    output, complaints = (text.decode().replace("\r\n", "\n") for text in (result.stdout, result.stderr))
     assert result.returncode == 0, complaints
     assert re.fullmatch(stderr, complaints), complaints
-    return result.stdout.decode()
+    return output
 
 
 def write_named_blocks(page: str, folder: Path) -> None:

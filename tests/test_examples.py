@@ -38,6 +38,13 @@ def environment(workspace: Path) -> Dict[str, str]:
     }
 
 
+def as_on_posix(output: str) -> str:
+    """What a program would print there: other ends of lines, other paths, in a repr, too."""
+    if sys.platform != "win32":
+        return output
+    return output.replace("\r\n", "\n").replace("\\\\", "\\").replace("\\", "/")
+
+
 def run(command: List[str], workspace: Path) -> str:
     """What a program prints; it must succeed and leave no session behind."""
     result = subprocess.run(
@@ -50,7 +57,7 @@ def run(command: List[str], workspace: Path) -> str:
     )
     assert (0, "") == (result.returncode, result.stderr.decode())
     assert [] == list((workspace / "python_session").iterdir())
-    output = result.stdout.decode().replace(f"{ROOT}{os.sep}", "/checkout/")
+    output = as_on_posix(result.stdout.decode()).replace(f"{ROOT.as_posix()}/", "/checkout/")
     return re.sub(r"[\d.e-]+ s into", "0.01 s into", output)
 
 

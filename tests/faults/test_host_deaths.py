@@ -4,7 +4,6 @@ A fork of the host, idle and in the middle of a call, is in tests/test_host_deat
 """
 
 import contextlib
-import os
 import signal
 import subprocess
 import sys
@@ -19,12 +18,10 @@ from gates import Gate
 from hosts import WORKERS, Driver
 from leaks import wait_until
 from moments import LONG_MS, MOMENTS, Stopwatch, hold
-from processes import descendants, is_alive, processes_of
+from processes import descendants, is_alive, kill, posix_signals, processes_of
 
 Maker = Callable[..., Any]
 MakeDriver = Callable[[], Driver]
-
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and forks are POSIX")
 
 
 def starter(driver: Driver) -> Maker:
@@ -77,7 +74,7 @@ def test_nothing_outlives_a_killed_host(
     driver.kill()
     if not ended:
         for pid in filter(is_alive, pids):
-            os.kill(pid, signal.SIGKILL)
+            kill(pid)
     assert ended, f"they lived on: {moment}"
     assert [] == processes_of(workspace)
     folder = workspace / "python_session"
@@ -118,6 +115,7 @@ def signals(host: str, make_driver: MakeDriver, *, restart: bool) -> Iterator[Ma
         driver.call("signals", every_us=0, restart=restart)
 
 
+@posix_signals
 @pytest.mark.parametrize("restart", [True, False], ids=["SA_RESTART", "EINTR"])
 def test_signals_disturb_no_call(
     host: str, make_driver: MakeDriver, workspace: Path, transport: str, worker_python: str, restart: bool

@@ -9,7 +9,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Callable, Iterator
@@ -20,7 +19,7 @@ from gates import Gate
 from late import late
 from leaks import wait_until
 from moments import LONG_MS, Held, Stopwatch, hold, in_thread, pid_beside
-from processes import is_alive
+from processes import is_alive, moves_open_folders, posix_files, posix_signals, posix_sockets
 
 from tech_renaissance import (
     CancelPatience,
@@ -33,8 +32,6 @@ from tech_renaissance import (
 )
 
 Maker = Callable[..., Any]
-
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="stopping a process is POSIX")
 
 IMPATIENT = CancelPatience(20, 20, 20)
 
@@ -96,6 +93,7 @@ def frozen_disk(tmp_path: Path) -> Iterator[FrozenDisk]:
     disk.close()
 
 
+@posix_files
 def test_a_worker_that_nobody_can_kill_is_left_behind(
     start: Maker, transport: str, frozen_disk: FrozenDisk
 ) -> None:
@@ -123,6 +121,7 @@ def test_a_worker_that_nobody_can_kill_is_left_behind(
     assert "back" == session.fetch_response("echo back")
 
 
+@posix_signals
 def test_a_worker_that_is_stopped_while_it_starts_is_a_launch_timeout(start: Maker, gate: Gate) -> None:
     """Waiting says no, a call says why, and closing ends it."""
     held = hold(start, gate, "starting", launch_timeout_ms=300)
@@ -136,6 +135,7 @@ def test_a_worker_that_is_stopped_while_it_starts_is_a_launch_timeout(start: Mak
     assert not is_alive(held.pid)
 
 
+@posix_signals
 @pytest.mark.parametrize("moment", ["busy", "replying"])
 def test_a_stopped_worker_ends_by_a_deadline(start: Maker, gate: Gate, moment: str) -> None:
     """By a step that needs nothing of it. Its stacks are replaced by the reason."""
@@ -155,6 +155,7 @@ def test_a_stopped_worker_ends_by_a_deadline(start: Maker, gate: Gate, moment: s
     assert not is_alive(held.pid)
 
 
+@posix_signals
 @pytest.mark.parametrize("moment", ["idle", "busy", "replying"])
 def test_a_worker_that_was_stopped_for_a_while_serves_on(start: Maker, gate: Gate, moment: str) -> None:
     """A timeout lets go of the call, not of the worker."""
@@ -173,7 +174,12 @@ def test_a_worker_that_was_stopped_for_a_while_serves_on(start: Maker, gate: Gat
 
 
 @pytest.mark.parametrize(
-    ("how", "fault"), [("terminate", "stop"), ("terminate", "hold-the-gil"), ("close", "stop")]
+    ("how", "fault"),
+    [
+        pytest.param("terminate", "stop", marks=posix_signals),
+        ("terminate", "hold-the-gil"),
+        pytest.param("close", "stop", marks=posix_signals),
+    ],
 )
 def test_a_worker_that_hears_nothing_can_be_ended(
     host: str, start: Maker, gate: Gate, stopwatch: Stopwatch, fault: str, how: str
@@ -208,6 +214,7 @@ def test_taking_stacks_harms_no_worker(start: Maker) -> None:
     assert pid == session.fetch_response("pid", LONG_MS)
 
 
+@posix_files
 def test_a_full_pipe_holds_up_nobody_but_the_worker(start: Maker, gate: Gate, tmp_path: Path) -> None:
     """A call that prints into it ends at its deadline; once somebody takes the output, the worker serves on."""
     output = str(tmp_path / "output")
@@ -237,6 +244,7 @@ def test_a_full_pipe_holds_up_nobody_but_the_worker(start: Maker, gate: Gate, tm
         os.close(reader)
 
 
+@moves_open_folders
 def test_a_worker_that_removes_its_directory_answers_or_leaves(start: Maker, gate: Gate) -> None:
     """Over shared memory nothing is lost; over files there is nothing to say it with. A new start makes it good."""
     session = start("faulty.py", quiet_mode=True)
@@ -252,6 +260,7 @@ def test_a_worker_that_removes_its_directory_answers_or_leaves(start: Maker, gat
     assert "on" == session.fetch_response("echo on", LONG_MS)
 
 
+@posix_sockets
 def test_a_worker_that_hangs_up_is_asked_in_vain_and_ended_for_certain(start: Maker, gate: Gate) -> None:
     """A silent one is waited for until the deadline."""
     held = hold(start, gate, "busy", "hang-up", patience=IMPATIENT)

@@ -5,7 +5,6 @@ exception or sys.exit in a thread ends no process; abort differs from a fault of
 """
 
 import os
-import signal
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Callable, List, NamedTuple
 
@@ -13,7 +12,19 @@ import pytest
 from gates import Gate
 from leaks import wait_until
 from moments import LONG_MS, Held, Stopwatch, hold, in_thread, pid_beside
-from processes import ABORTED, KILLED, SEGFAULT, is_alive, kill
+from processes import (
+    ABORTED,
+    ABORTED_NAME,
+    KILLED,
+    KILLED_NAME,
+    SEGFAULT,
+    SEGFAULT_NAME,
+    forks,
+    is_alive,
+    kill,
+    posix_files,
+    posix_sockets,
+)
 
 from tech_renaissance import LaunchError, PostMortem, TechRenaissanceError, WorkerLost
 
@@ -36,6 +47,7 @@ CELLS = [
     Cell("sys.exit", "starting", 5),
     Cell("raise", "starting", 1),
 ]
+SIGNALS = {KILLED: KILLED_NAME, SEGFAULT: SEGFAULT_NAME, ABORTED: ABORTED_NAME}
 
 
 def strike(held: Held, fault: str) -> None:
@@ -75,7 +87,7 @@ def test_a_death_is_one_typed_error(start: Maker, gate: Gate, stopwatch: Stopwat
     assert ("died_at_start" if cell.moment == "starting" else "worker_lost") == error.code
     record = record_of(error)
     assert (cell.status, cell.status, held.pid) == (error.exit_status, record.exit_status, record.pid)
-    assert (signal.Signals(-cell.status).name if cell.status < 0 else "") == record.signal
+    assert SIGNALS.get(cell.status, "") == record.signal
     moment = {"replying": "busy"}.get(cell.moment, cell.moment)
     assert (moment, held.command, "") == (record.moment, record.message, record.ended_by_host)
     has_stack = (
@@ -89,7 +101,7 @@ def test_a_death_is_one_typed_error(start: Maker, gate: Gate, stopwatch: Stopwat
     assert not is_alive(held.pid)
 
 
-@pytest.mark.parametrize("where", ["in the group", "escaped"])
+@pytest.mark.parametrize("where", ["in the group", pytest.param("escaped", marks=forks)])
 def test_a_child_that_lives_on_does_not_hide_the_death(
     start: Maker, gate: Gate, stopwatch: Stopwatch, where: str
 ) -> None:
@@ -114,6 +126,7 @@ def test_a_child_that_lives_on_does_not_hide_the_death(
     assert "again" == session.fetch_response("echo again")
 
 
+@posix_sockets
 @pytest.mark.parametrize("transport", ["shm"], indirect=True)
 def test_a_death_without_a_doorbell_is_noticed(start: Maker, gate: Gate, stopwatch: Stopwatch) -> None:
     """The process is watched, not only what it says."""
@@ -148,6 +161,7 @@ def test_every_call_in_full_rings_hears_of_the_death(start: Maker, gate: Gate, s
     assert "work" == record_of(errors[0]).message
 
 
+@posix_files
 def test_a_death_in_the_middle_of_output_that_nobody_takes_is_noticed(
     start: Maker, gate: Gate, stopwatch: Stopwatch, tmp_path: Any
 ) -> None:

@@ -34,7 +34,7 @@ def fail(fault: str) -> None:
     if fault == "segfault":
         faulthandler._read_null()
     elif fault == "abort":
-        ctypes.pythonapi.abort()
+        os.abort()
     elif fault == "os._exit":
         os._exit(7)
     elif fault == "sys.exit":
@@ -96,11 +96,14 @@ class FaultyServer(ParentServer):
 
     def do_fork_and_die(self, parameters):
         """Leave a child that has all that we have: in our group, or in one of its own."""
-        child = os.fork()
-        if child == 0:
-            if parameters == "escaped":
-                os.setsid()
-            ctypes.CDLL(None).pause()
+        if sys.platform == "win32":
+            child = self.start_child(close_fds=False)
+        else:
+            child = os.fork()
+            if child == 0:
+                if parameters == "escaped":
+                    os.setsid()
+                ctypes.CDLL(None).pause()
         with open(f"{GATE}.pid", "w") as file:
             file.write(str(child))
         pass_gate(GATE)
