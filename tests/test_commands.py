@@ -702,3 +702,9 @@ def test_a_command_has_the_services_of_its_server() -> None:
     assert decode_result(response.form, response.result)[1] > 0
     with pytest.raises(LocalProtocolError, match="no server runs"):
         current_server()
+
+
+def test_a_server_that_is_run_without_a_session_says_what_it_needs() -> None:
+    """At once."""
+    with pytest.raises(TypeError, match=r"the script's argument: run\(sys\.argv\[1\]\)"):
+        Calculator().run()

@@ -6,7 +6,7 @@ import pytest
 from gates import Gate
 from hosts import HOSTS
 
-from tech_renaissance import CallCancelled, Progress
+from tech_renaissance import CallCancelled, LocalProtocolError, Progress, PythonSession
 
 all_hosts = pytest.mark.parametrize("host", [*HOSTS, "asyncio"], indirect=True)
 
@@ -86,3 +86,12 @@ def test_a_cancel_after_a_stop_is_a_cancel(start: Start, gate: Gate) -> None:
     with pytest.raises(CallCancelled):
         future.result()
     assert 1 == session.call("same", 1)
+
+
+def test_what_cannot_be_told_of_progress_is_refused_at_once() -> None:
+    """Before anything is made or sent."""
+    session = PythonSession("default", "never-started")
+    for ask in (session.call, session.submit, session.stream):
+        with pytest.raises(LocalProtocolError, match="on_progress is a function") as caught:
+            ask("train", on_progress=5)
+        assert "bad_option" == caught.value.code

@@ -523,3 +523,11 @@ def test_a_library_that_a_host_does_not_have_is_each_calls_error(
             with pytest.raises(CommandError, match="torch"):
                 session.fetch_tensor("same x")
             assert text == session.fetch_response(f"echo {text}")
+
+
+def test_what_holds_tensors_is_refused_with_a_cure() -> None:
+    """A dict is an argument of a call."""
+    with pytest.raises(FormatError, match=r"dict is not a tensor: .* as an argument of call"):
+        check_sendable({"weights": np.ones(2)})
+    with pytest.raises(FormatError, match=r"object is not a tensor: .* send the numbers in it"):
+        check_sendable(object())

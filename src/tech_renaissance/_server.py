@@ -98,13 +98,16 @@ class TechRenaissanceServer(Conversation):
     def teardown(self) -> None:
         """Called once when the worker leaves in an orderly way, if ``setup`` has returned. Not called in a process that is ended."""
 
-    def run(self, session_id: str) -> None:
-        """Serve the session until its host says ``exit`` or dies, or the process is interrupted.
+    def run(self, session_id: Optional[str] = None) -> None:
+        """Serve the session until its host says ``exit`` or dies, or the process is interrupted. ``session_id``: the script's argument,
+        ``sys.argv[1]``.
 
-        Raises LocalProtocolError for a bad session id, LaunchError ``session_in_use``, SessionClosed if the session directory no longer
+        Raises TypeError without it, LocalProtocolError for a bad session id, LaunchError ``session_in_use``, SessionClosed if the session directory no longer
         exists, and TypeError for a command that cannot be one, or if there is neither a command nor a ``main_logic``. SystemExit from a
         handler is raised again once the worker has left in an orderly way; likewise the process still ends by SIGTERM.
         """
+        if session_id is None:
+            raise TypeError("run needs the session's id, which is the script's argument: run(sys.argv[1])")
         self._turn = self._new_turn()
         self.session_id = check_name(session_id, "session id")
         path = with_room_for_files(session_directory(session_id, os.environ))

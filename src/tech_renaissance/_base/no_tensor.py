@@ -77,4 +77,9 @@ def check_value(value: Any, array: Any) -> None:
             f"a {kind} with columns that are not numbers is not a tensor: send its to_numpy(numpy.float32), or only the columns of numbers"
         )
     if array.dtype.kind == "O":
-        raise unsupported(f"{kind} is not a tensor: numpy can only turn it into Python objects")
+        cure = (
+            "send each of its tensors under a tag of its own, or the whole as an argument of call"
+            if isinstance(value, dict)
+            else "send the numbers in it, as in numpy.array(numbers, numpy.float32)"
+        )
+        raise unsupported(f"{kind} is not a tensor: numpy can only turn it into Python objects; {cure}")

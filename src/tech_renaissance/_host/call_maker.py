@@ -22,6 +22,14 @@ _MOST_KNOWN = 4096
 OnProgress = Callable[[Progress], object]
 
 
+def check_on_progress(function: Any) -> None:
+    """Raise LocalProtocolError ``bad_option`` for what cannot be called."""
+    if not callable(function):
+        raise LocalProtocolError(
+            "bad_option", f"on_progress is a function that takes a Progress, or None, not {function!r}"
+        )
+
+
 class CallMaker:
     """Base of Caller."""
 
@@ -100,6 +108,7 @@ class CallMaker:
         request = Request(command, text, typed=True, form=form, streams=streams)
         call = self._new_call(request, attachments, deadline_ms, idempotent)
         if on_progress is not None:
+            check_on_progress(on_progress)
             call.on_progress = on_progress
         if source:
             request.input = True

@@ -9,7 +9,7 @@ from .._protocol.body import TEXT
 from .._protocol.body_encoder import encode_call
 from .._protocol.frame import LONG, Request
 from .call import Call
-from .call_maker import OnProgress, with_names
+from .call_maker import OnProgress, check_on_progress, with_names
 from .caller import TIMEOUT_MS, Caller
 
 _TIMEOUT_S = TIMEOUT_MS / 1000
@@ -66,6 +66,8 @@ class FastCaller(Caller):
             except LocalProtocolError:  # the general path says why, or there is an input
                 pass
             else:
+                if on_progress is not None:
+                    check_on_progress(on_progress)
                 return self._carried(
                     command, text, True, form, attachments, timeout_ms, deadline_ms, idempotent, on_progress
                 )

@@ -126,7 +126,7 @@ public:
 
     // The same for a new call, which can be cancelled meanwhile.
     WorkerPtr worker_for(const CallPtr& call) {
-        const WorkerPtr worker = this->worker();
+        WorkerPtr worker = this->worker();
         const auto is_served = [&] { return !supervisor_ || supervisor_->wait_served(worker, Clock::now()); };
         if (worker->exchange().was_ready() && is_served()) return worker;
         life_.queue().begin_wait(call);
