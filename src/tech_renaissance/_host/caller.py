@@ -1,28 +1,24 @@
-"""How a call reaches a session's worker and its answer comes back, across starts, restarts, deadlines and timeouts."""
+"""How the answer to a call, or its items, come to whoever waits for them, and how a call is steered meanwhile."""
 
 import functools
-import math
 import time
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Sequence
+from typing import TYPE_CHECKING, Callable, Dict, Optional
 
 from .._base.durations import seconds
-from .._base.errors import LaunchError, SessionClosed, TimedOut, WorkerLost
+from .._base.errors import TimedOut
 from .._base.progress import Progress
 from .._protocol.body import ReadBody
 from .._protocol.frame import CREDIT_STEP, FIRST_CREDIT, Response
 from .._system.lazy_thread import LazyThread
 from .attendant import Attendant, shown
-from .call import Call, CallWaiter, PlainCall, not_begun, with_stacks
-from .call_maker import CallMaker
-from .deadline_watch import DeadlineWatch
+from .call import Call, CallWaiter, with_stacks
+from .call_sender import CallSender, remaining_s
 from .end_call import end_call
 from .exchange import Exchange
 from .exposed import Exposed
 from .ladder import call_ladder, longest_climb_s
-from .launched_worker import LaunchedWorker
 from .life import Life
 from .options import Options
-from .supervisor import Supervisor
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
@@ -38,90 +34,18 @@ _STACKS_S = 1.0
 _LITTLE_CREDIT = FIRST_CREDIT - CREDIT_STEP
 
 
-class Caller(CallMaker):
-    """Makes a session's calls, with whichever worker its life has at the time. Thread-safe."""
+class Caller(CallSender):
+    """Waits for a session's calls, and steers them. Thread-safe."""
 
     def __init__(self, life: Life, options: Options, on_restart: Callable[[], None]) -> None:
-        """``on_restart``: see Supervisor."""
-        super().__init__()
-        self._life = life
-        self._launch_timeout_s = options.launch_timeout_s
-        self._patience = options.patience
+        """See CallSender."""
+        super().__init__(life, options, on_restart)
         # How much longer than until its deadline a call may take.
         self._climb_s = longest_climb_s(call_ladder(self._patience)) + _STACKS_S
-        self._deadlines = DeadlineWatch(self._end_overdue)
-        life.watch = self._deadlines.watch
         self.exposed = Exposed(self.placed)
         self.attendant = Attendant(self.exposed, self.placed)
         self._in_loops: Dict[AbstractEventLoop, AsyncCaller] = {}
-        self._at_close: List[Callable[[], object]] = []
         self._running_loop: Optional[Callable[[], AbstractEventLoop]] = None
-        self.supervisor: Optional[Supervisor] = None
-        # Whether a worker that is ready may be sent its calls without asking anybody.
-        self._has_fast_path = options.restart == "never" and not callable(options.output)
-        self._restarts = options.restart != "never" and not callable(options.output)
-        if options.restart != "never":
-            self.supervisor = Supervisor(life, options.restart_policy, options.launch_timeout_s, on_restart)
-            life.told = self.supervisor.worker_ended
-
-    @property
-    def can_stream(self) -> bool:
-        """See CallMaker."""
-        return self._life.transport.can_stream
-
-    def placed(self, attachments: Sequence[Any]) -> Sequence[Any]:
-        """See CallMaker."""
-        return self._life.transport.place_all(attachments)
-
-    def worker(self) -> LaunchedWorker:
-        """The session's worker. Raises SessionClosed if there is none."""
-        worker = self._life.worker
-        if worker is None:
-            self._life.check_open()
-            raise SessionClosed("not_started", "the session has no worker: call start() first")
-        return worker
-
-    def ready_worker(self, call: Optional[Call] = None) -> LaunchedWorker:
-        """Wait for the worker to be ready; under supervision, for the one that serves next. Waits no longer than the call's deadline.
-
-        Raises LaunchError, WorkerLost, TimedOut.
-        """
-        worker = self.worker()
-        if self.supervisor:
-            most_s = min(self._launch_timeout_s, call.remaining_s() if call else math.inf)
-            if not self.supervisor.wait_served(worker, most_s, call):
-                _check_deadline(call)
-                raise LaunchError(
-                    "launch_timeout", f"no new worker was ready within {self._launch_timeout_s:g} s"
-                )
-            worker = self.worker()
-        if not worker.exchange.was_ready:
-            self._wait_started(worker, call)
-        return worker
-
-    def _wait_started(self, worker: LaunchedWorker, call: Optional[Call]) -> None:
-        remaining_s = _remaining_s(worker.launched_at + self._launch_timeout_s)
-        most_s = min(remaining_s, call.remaining_s() if call else math.inf)
-        if not worker.exchange.wait_started(most_s, call):
-            _check_deadline(call)
-            raise LaunchError(
-                "launch_timeout",
-                f"the worker was not ready within {self._launch_timeout_s:g} s",
-                None,
-                worker.process.output_tail(),
-            )
-
-    def _worker_for(self, call: Call) -> LaunchedWorker:
-        """The same for a new call, which can be cancelled meanwhile."""
-        waiting = self._life.queue.waiting
-        waiting[call] = None
-        try:
-            worker = self.ready_worker(call)
-        finally:
-            waiting.pop(call, None)
-        if call.error:
-            raise call.error
-        return worker
 
     def cancel_waiting(self) -> str:
         """End the oldest call that no worker has. Returns the step, ``queue``; empty if there is none."""
@@ -131,84 +55,6 @@ class Caller(CallMaker):
         if self.supervisor:
             self.supervisor.worker_ended()
         return "queue"
-
-    def ask_to_leave(self) -> None:
-        """Send a request to leave. Raises TimedOut if there is no room for it."""
-        if not self.ready_worker().exchange.ask_to_leave(self._launch_timeout_s):
-            raise TimedOut(f"'exit' could not be sent: {self._why_not()}")
-
-    def submit(self, call: Call, timeout_s: Optional[float] = None) -> float:
-        """Hand a call to a worker, once it is ready. Only then does the timeout begin (None: a launch's). Returns its end on the monotonic
-        clock. Raises TimedOut, or the reason why there is no worker.
-        """
-        if timeout_s is None:
-            timeout_s = self._launch_timeout_s
-        if call.request.deadline_ns is not None:
-            self._life.check_ours()  # in a fork the next lock may stay locked
-            self._deadlines.prepare()
-        worker = self._worker_for(call)
-        until = time.monotonic() + timeout_s
-        try:
-            while not self._try_submit(call, worker, timeout_s, until):
-                worker = self._worker_for(call)
-        except BaseException:  # an interrupt, too: it must not stay in line
-            call.abandoned = True  # at once: another one may keep us from more
-            self.let_go(call)
-            raise
-        return until
-
-    def serves(self) -> bool:
-        """Whether a worker takes calls now, as far as is known."""
-        worker = self.worker()
-        return worker.exchange.is_serving and not (
-            self.supervisor and self.supervisor.is_coming_after(worker)
-        )
-
-    def send(self, call: Call) -> None:
-        """Hand a call that stays in line to a worker, once it is ready. Raises what ``submit`` raises."""
-        if not self.send_plain(call):
-            self.submit(call)
-
-    def send_plain(self, call: Call) -> bool:
-        """Hand a plain call to the worker at once; False if it is none, or something is in its way."""
-        worker = self._life.worker
-        if not (isinstance(call, PlainCall) and worker and self._has_fast_path):
-            return False
-        try:
-            return worker.exchange.send_plain(call)
-        except BaseException:
-            call.abandoned = True
-            raise
-
-    def try_submit(self, call: Call) -> bool:
-        """Hand a call that stays in line to a worker that serves. Does not wait; False if a worker is on its way, or has ended."""
-        if not self.serves():
-            return False
-        worker = self.worker()
-        if call.request.deadline_ns is not None:
-            self._deadlines.prepare()
-        try:
-            return self._try_submit(call, worker, 0.0, 0.0)
-        except BaseException:
-            call.abandoned = True
-            raise
-
-    def _try_submit(self, call: Call, worker: LaunchedWorker, timeout_s: float, until: float) -> bool:
-        """False if the worker ended before it took the call, and there will be another."""
-        supervisor = self.supervisor
-        if supervisor:
-            supervisor.check_allowed(call)
-        try:
-            if worker.exchange.send(call, min(_remaining_s(until), call.remaining_s())):
-                return True
-        except WorkerLost:
-            if call.done or not (supervisor and supervisor.is_coming_after(worker)):
-                raise
-            return False
-        _check_deadline(call)
-        raise TimedOut(
-            f"{call.request.command!r} could not be sent within {timeout_s:g} s: {self._why_not()}"
-        )
 
     def timeout_s(self, call: Call, timeout_ms: Optional[float]) -> float:
         """How long to wait for a new call. ``timeout_ms``: None for 10 s, or if the call has a deadline, until it has been ended."""
@@ -245,10 +91,10 @@ class Caller(CallMaker):
             if exchange is None:
                 self.wait_in_line(call, until)
             elif call.request.deadline_ns is None:
-                exchange.wait_news(call, _remaining_s(until))
+                exchange.wait_news(call, remaining_s(until))
             else:
                 _wait_with_deadline(call, exchange, until)
-            if not call.done and not _remaining_s(until):
+            if not call.done and not remaining_s(until):
                 raise self.timed_out(call, timeout_s)
         if call.on_progress or call.source:
             self.attendant.finish(call)
@@ -305,10 +151,10 @@ class Caller(CallMaker):
             if exchange is None:
                 self.wait_in_line(call, until)
             elif isinstance(exchange, Exchange):
-                exchange.wait_item(call, min(_remaining_s(until), call.remaining_s()))
+                exchange.wait_item(call, min(remaining_s(until), call.remaining_s()))
                 if call.is_overdue() and not (call.items or call.done or call.has_news):
                     exchange.expire(call)
-            if not (call.items or call.done or _remaining_s(until)):
+            if not (call.items or call.done or remaining_s(until)):
                 raise self.timed_out(call, timeout_s)
 
     def close_stream(self, call: Call) -> None:
@@ -320,7 +166,7 @@ class Caller(CallMaker):
             call.exchange.close_stream(call)
 
     def let_go(self, call: Call, *, is_unwanted: bool = False) -> None:
-        """Nobody waits for a call any longer. ``is_unwanted``: it is not to be begun either."""
+        """See CallSender."""
         call.abandoned = True
         is_waiting = call.ask is not None or call.source is not None  # for what does not come any more
         if (is_waiting or is_unwanted) and not call.done:
@@ -385,9 +231,9 @@ class Caller(CallMaker):
     def wait_in_line(self, call: Call, until: float) -> None:
         """Wait until a worker has the call, or it is done; may return early."""
         if not self.supervisor or self.supervisor.wait_served_again(
-            call, min(_remaining_s(until), call.remaining_s())
+            call, min(remaining_s(until), call.remaining_s())
         ):
-            self.worker().exchange.wait_sent(call, min(_remaining_s(until), call.remaining_s()))
+            self.worker().exchange.wait_sent(call, min(remaining_s(until), call.remaining_s()))
         if call.is_overdue():
             self._life.queue.end(call, "deadline")
 
@@ -395,10 +241,6 @@ class Caller(CallMaker):
         worker = self._life.worker
         lack = worker.transport.lack if worker else ""
         return f", as far as this process can see: {lack}" if lack else ""
-
-    def _why_not(self) -> str:
-        worker = self._life.worker
-        return (worker and worker.transport.lack) or "the worker is busy"
 
     def timed_out(self, call: Call, timeout_s: float) -> TimedOut:
         """The error of a wait for a call that was too long. Asks the worker what it is doing."""
@@ -409,14 +251,6 @@ class Caller(CallMaker):
             return TimedOut(text)
         stack = worker.stacks()
         return TimedOut(with_stacks(text, stack), stack=stack)
-
-    def _end_overdue(self, call: Call) -> None:
-        """End a call whose deadline has passed. Runs in the thread that watches deadlines."""
-        if self._life.queue.end(call, "deadline"):
-            return
-        worker = self._life.worker
-        if worker and call.exchange is worker.exchange and not worker.exchange.expire(call):
-            end_call(worker, call, "deadline", self._patience)
 
     def in_loop(self) -> "AsyncCaller":
         """The same for tasks of the running asyncio loop. Raises RuntimeError if there is none."""
@@ -443,37 +277,8 @@ class Caller(CallMaker):
         for in_loop in self._in_loops.values():
             in_loop.check_may_wait()
 
-    def at_close(self, action: Callable[[], object]) -> None:
-        """Do this, too, when the session is closed."""
-        self._at_close.append(action)
-
-    def close(self) -> None:
-        """From now on no call is ended or handed over. Call it before the life's end, and ``join`` afterwards."""
-        for action in self._at_close:
-            action()
-        self._deadlines.close()
-        if self.supervisor:
-            self.supervisor.close()
-
-    def join(self) -> None:
-        """Wait for the threads."""
-        self._deadlines.join()
-        if self.supervisor:
-            self.supervisor.join()
-
-
-def _remaining_s(until: float) -> float:
-    remaining_s = until - time.monotonic()
-    return remaining_s if remaining_s > 0 else 0.0
-
 
 def _wait_with_deadline(call: Call, exchange: CallWaiter, until: float) -> None:
-    if not exchange.wait_news(call, min(call.remaining_s(), _remaining_s(until))) and call.is_overdue():
+    if not exchange.wait_news(call, min(call.remaining_s(), remaining_s(until))) and call.is_overdue():
         exchange.expire(call)
-        exchange.wait(call, _remaining_s(until))
-
-
-def _check_deadline(call: Optional[Call]) -> None:
-    """Raise TimedOut if the deadline of a call that was not sent has passed."""
-    if call and call.is_overdue():
-        raise not_begun(call, "deadline")
+        exchange.wait(call, remaining_s(until))
