@@ -143,7 +143,8 @@ class AsyncServingLoop(ServingLoop):
         if error is None:
             return self._turn.conclude(request, reply, is_known=True)
         if isinstance(error, asyncio.CancelledError) and self.transport.is_cancelled(request.id or 0):
-            return error_response(request, Failure("cancelled", "its host has ended this call"))
+            failure = Failure("cancelled", "its host has ended this call", "asyncio.CancelledError")
+            return error_response(request, failure)
         try:
             return self._turn.excuse(request, reply, error)
         except Leave as leave:
