@@ -226,7 +226,8 @@ def test_an_interpreter_without_the_package_is_told_with_the_advice(start: Maker
     session = start("default", python=sys.executable, python_arguments=["-I", "-S"])  # none of its packages
     with pytest.raises(LaunchError) as caught:
         session.fetch_response("hello")
-    assert f"{sys.executable} -m pip install tech-renaissance" in str(caught.value)
+    cure = f"in a checkout of the project this installs it: {sys.executable} -m pip install ."
+    assert cure in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,11 @@ class PostMortem:
         if not missing:
             return ""
         package = missing[-1].partition(".")[0].replace("_", "-")
-        return f"The worker's interpreter lacks a package; this installs it: {self.interpreter} -m pip install {package}"
+        if package == "tech-renaissance":  # is in no registry
+            lack, where, what = "tech_renaissance", "in a checkout of the project ", "."
+        else:
+            lack, where, what = "a package", "", package
+        return f"The worker's interpreter lacks {lack}; {where}this installs it: {self.interpreter} -m pip install {what}"
 
     def to_json(self) -> str:
         """The text of post_mortem.json."""

@@ -126,6 +126,9 @@ inline std::string advice(const PostMortem& death) {
         return "The script ended without serving: it must create its server and call its run(sys.argv[1])";
     const std::string package = missing_package(death.output_tail);
     if (package.empty()) return "";
+    if (package == "tech-renaissance")  // is in no registry
+        return "The worker's interpreter lacks tech_renaissance; in a checkout of the project this installs it: " +
+               death.interpreter + " -m pip install .";
     return "The worker's interpreter lacks a package; this installs it: " + death.interpreter + " -m pip install " +
            package;
 }
