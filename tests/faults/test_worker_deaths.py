@@ -101,6 +101,17 @@ def test_a_death_is_one_typed_error(start: Maker, gate: Gate, stopwatch: Stopwat
     assert not is_alive(held.pid)
 
 
+@pytest.mark.parametrize("host", ["python"], indirect=True)
+def test_a_death_before_it_is_ready_ends_a_wait_of_years(start: Maker, gate: Gate) -> None:
+    """It is not told at the end of the wait."""
+    held = hold(start, gate, "starting")
+    with ThreadPoolExecutor(1) as threads:
+        waiting = in_thread(threads, lambda: held.session.fetch_response("echo", 10**12))
+        kill(held.pid)
+        error, _ = waiting.result()
+    assert (LaunchError, KILLED) == (type(error), error.exit_status)
+
+
 @pytest.mark.parametrize("where", ["in the group", pytest.param("escaped", marks=forks)])
 def test_a_child_that_lives_on_does_not_hide_the_death(
     start: Maker, gate: Gate, stopwatch: Stopwatch, where: str

@@ -189,13 +189,15 @@ class FallbackHost(HostTransport):
     def _receive_from_either(self, timeout_s: float) -> Optional[Frame]:
         deadline = time.monotonic() + timeout_s
         while True:
-            remaining = max(0.0, deadline - time.monotonic())
+            now = time.monotonic()
+            remaining = max(0.0, deadline - now)
             frame = self._shm.receive(min(remaining, _CHECK_S))
             if frame is None and self._serves_over_files():
                 frame = self._go_over_to_files()
             if frame is not None:
                 return frame
-            if remaining <= _CHECK_S or self._is_woken:
+            rang = time.monotonic() < now + _CHECK_S  # as it also does for ever once the worker has died
+            if remaining <= _CHECK_S or rang or self._is_woken:
                 self._is_woken = False
                 return None
 
