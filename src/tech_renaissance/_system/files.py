@@ -7,9 +7,9 @@ import sys
 from typing import Optional, Union
 
 if sys.platform == "win32":
-    from .files_windows import held, new_file, open_plain, patiently, read_plain, with_room
+    from .files_windows import held, open_plain, patiently, read_plain, with_room, write_whole
 else:
-    from .files_posix import held, new_file, open_plain, patiently, read_plain, with_room
+    from .files_posix import held, open_plain, patiently, read_plain, with_room, write_whole
 
 __all__ = [
     "NAME_LENGTH",
@@ -62,10 +62,7 @@ def write(path: str, data: Union[bytes, memoryview]) -> None:
 def write_new(path: str, data: Union[bytes, memoryview]) -> None:
     """Write a file that does not exist yet. Leaves nothing behind if it fails."""
     try:
-        with new_file(path) as file:
-            view = memoryview(data)
-            while view:
-                view = view[file.write(view) :]
+        write_whole(path, data)
     except BaseException:
         remove(path)
         raise

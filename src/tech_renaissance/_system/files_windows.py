@@ -7,7 +7,7 @@ import io
 import os
 import time
 from ctypes import wintypes
-from typing import Callable, Generator, List, Optional, TypeVar
+from typing import Callable, Generator, List, Optional, TypeVar, Union
 
 _Result = TypeVar("_Result")
 
@@ -43,45 +43,42 @@ def patiently(action: Callable[[], _Result]) -> _Result:
     return action()
 
 
-class _File:
-    """An open file. io.FileIO asks for all that is known about a file, which takes longer than reading a small one.
+class _File(List[int]):
+    """The descriptor of a file while it is open. io.FileIO asks for all that is known about a file, which takes longer than reading a
+    small one.
 
-    Each change of who has the descriptor is one step, so that an interruption cannot lose it.
+    Opening and closing are one step each, so that an interruption cannot lose the descriptor. But it may come between the two, so who opens
+    one also closes it in ``except BaseException``.
     """
 
-    def __init__(self, path: str, flags: int) -> None:
-        self._opened: List[int] = []
-        self._opened.extend(map(os.open, [path], [flags | os.O_BINARY | os.O_NOINHERIT], [0o600]))
-
-    def __enter__(self) -> "_File":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def __del__(self) -> None:
-        self.close()
+    def open(self, path: str, flags: int) -> None:
+        """Raises OSError."""
+        self.extend(map(os.open, [path], [flags | os.O_BINARY | os.O_NOINHERIT], [0o600]))
 
     def close(self) -> None:
         """Safe to call twice."""
-        for _ in map(os.close, map(self._opened.pop, [0] * len(self._opened))):
+        for _ in map(os.close, map(self.pop, [0] * len(self))):
             pass
+
+    __del__ = close
 
     def read(self, most_nbytes: int) -> bytes:
         """From its beginning; all of it if the number is negative."""
         pieces: List[bytes] = []
         left = most_nbytes
         while left:
-            piece = os.read(self._opened[0], _CHUNK_NBYTES if left < 0 else min(left, _CHUNK_NBYTES))
+            piece = os.read(self[0], _CHUNK_NBYTES if left < 0 else min(left, _CHUNK_NBYTES))
             if not piece:
                 break
             pieces.append(piece)
             left -= len(piece) if left > 0 else 0
         return b"".join(pieces)
 
-    def write(self, data: memoryview) -> int:
-        """Returns how many bytes it took."""
-        return os.write(self._opened[0], data)
+    def write(self, data: Union[bytes, memoryview]) -> None:
+        """All of it."""
+        view = memoryview(data)
+        while view:
+            view = view[os.write(self[0], view) :]
 
 
 def open_plain(path: str) -> io.FileIO:
@@ -93,13 +90,27 @@ def open_plain(path: str) -> io.FileIO:
 def read_plain(path: str, most_nbytes: int = -1) -> bytes:
     """The bytes of such a file, at most ``most_nbytes`` of them."""
     _check_plain(path)
-    with _File(path, os.O_RDONLY) as file:
-        return file.read(most_nbytes)
+    file = _File()
+    try:
+        file.open(path, os.O_RDONLY)
+        data = file.read(most_nbytes)
+        file.close()
+    except BaseException:
+        file.close()
+        raise
+    return data
 
 
-def new_file(path: str) -> _File:
-    """Make a file that does not exist yet."""
-    return _File(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+def write_whole(path: str, data: Union[bytes, memoryview]) -> None:
+    """Make a file that does not exist yet. It is closed even if that fails, so that it can be removed."""
+    file = _File()
+    try:
+        file.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+        file.write(data)
+        file.close()
+    except BaseException:
+        file.close()
+        raise
 
 
 def is_there(path: str) -> bool:
