@@ -81,7 +81,7 @@ class Driver:
         while True:
             if not is_given_up and time.monotonic() > end_at:
                 is_given_up = True
-                host.end.give_up(number)
+                host.end.ask_to_cancel(number)
                 signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGURG)
             if credit and sent < COUNT:
                 host.item(number, sent)

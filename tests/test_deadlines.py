@@ -267,7 +267,7 @@ def test_a_request_that_was_given_up_in_line_is_not_begun(start: Maker, gate: Ga
     session.send_request(f"wait {gate.path} first")
     gate.wait_for_arrival()
     session.send_request("echo second")
-    session._life.worker.transport.give_up(2)
+    session._life.worker.transport.ask_to_cancel(2)
     gate.open()
     assert "first" == session.wait_for_response()
     with pytest.raises(CommandError) as caught:

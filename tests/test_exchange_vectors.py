@@ -109,7 +109,7 @@ class Script(HostTransport):
     def begun(self, request_ids: Sequence[int]) -> Dict[int, Optional[int]]:
         return {number: None for number in request_ids if number in self.in_work}
 
-    def give_up(self, request_id: int) -> None: ...
+    def ask_to_cancel(self, request_id: int) -> None: ...
     def ask_to_stop(self, request_id: int) -> None: ...
     def wake(self) -> None: ...
     def close(self) -> None: ...
@@ -207,16 +207,16 @@ class Play:
         source = self._calls[number].source
         for _ in range(step.get("times", 1)):
             if source and source.may_send:
-                self._exchange.push(self._calls[number], Item(number), 0)
+                self._exchange.send_item(self._calls[number], Item(number), 0)
 
     def _end_input(self, number: int, _: Step) -> None:
-        self._exchange.push(self._calls[number], last_item(self._calls[number]), 0)
+        self._exchange.send_item(self._calls[number], last_item(self._calls[number]), 0)
 
     def _run(self, number: int, _: Step) -> None:
         assert self._exchange.take_ask(self._calls[number])
 
     def _answer(self, number: int, _: Step) -> None:
-        self._exchange.reply(self._calls[number], Answer(number))
+        self._exchange.send_answer(self._calls[number], Answer(number))
 
     def _stop(self, number: int, _: Step) -> None:
         self._exchange.stop(self._calls[number])

@@ -69,7 +69,7 @@ def test_a_worker_that_cannot_be_told_is_ended(
     """A step that fails is followed by the next one; who was not told is not interrupted."""
     session = start("stubborn.py", patience=CancelPatience(0, 0, _LONG_MS), quiet_mode=True)
     session.fetch_response("echo on")
-    fail(ShmHost if transport == "shm" else FileHost, "give_up", error, times=1000)
+    fail(ShmHost if transport == "shm" else FileHost, "ask_to_cancel", error, times=1000)
     fail(Process, "interrupt", error, times=1000)  # for the stacks
     told = late(lambda deadline_ms: session.fetch_response("sleeps", _LONG_MS, deadline_ms=deadline_ms))
     assert ("deadline_passed", "terminate") == (told.code, told.step)

@@ -164,7 +164,7 @@ def test_interruptions_on_top_of_others_leave_no_handler_waiting(
     def interrupted_often(action: Callable[[], object]) -> None:
         with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
             for owner, name in (
-                (Caller, "let_go"), (Exchange, "close_stream"), (Exchange, "reply"), (attendant, "give_up"),
+                (Caller, "abandon"), (Exchange, "close_stream"), (Exchange, "send_answer"), (attendant, "withdraw"),
             ):  # fmt: skip
                 patch.setattr(owner, name, interrupt)
             action()

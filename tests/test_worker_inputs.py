@@ -178,7 +178,7 @@ def test_a_wait_for_a_value_ends_with_its_call(plain: Any) -> None:
     """At once, without an interrupt."""
     server, host = plain
     number = host.begin("wait_for_ever", Input(), has_input=True)
-    host.end.give_up(number)
+    host.end.ask_to_cancel(number)
     assert "cancelled" == host.failure().code
     assert server.log in ([], ["Cancelled"])  # it may not have begun
     host.begin("echo", 1)
@@ -301,7 +301,7 @@ def test_a_coroutine_that_is_given_up_waits_no_longer(tmp_path: Path, transport:
     with served(server, tmp_path, transport) as host:
         number = host.begin("wait_for_ever", Input(), has_input=True)
         host.next(Progress)
-        host.end.give_up(number)
+        host.end.ask_to_cancel(number)
         assert "cancelled" == host.failure().code
         assert ["CancelledError"] == server.log
 

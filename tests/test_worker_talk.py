@@ -241,7 +241,7 @@ def test_a_call_that_is_given_up_asks_no_longer(plain: Any) -> None:
     server, host = plain
     number = host.begin("ask_until_cancelled")
     host.next(Ask)
-    host.end.give_up(number)
+    host.end.ask_to_cancel(number)
     assert "cancelled" == host.failure().code
     assert ["Cancelled"] == server.log
     host.answer(number, "nobody waits")
@@ -449,7 +449,7 @@ def test_a_coroutine_that_is_given_up_asks_no_longer(coroutines: Any) -> None:
     host.next(Ask)
     other = host.begin("ask", "f")
     host.next(Ask)
-    host.end.give_up(number)
+    host.end.ask_to_cancel(number)
     assert "cancelled" == host.failure().code
     assert ["CancelledError"] == server.log
     host.answer(other, "still there")
@@ -564,9 +564,9 @@ def test_a_question_ends_with_the_host(tmp_path: Path) -> None:
 def test_what_is_given_up_before_a_sleep_ends_that_sleep(tmp_path: Path) -> None:
     """Though the host saw nobody asleep, and rang no bell."""
     host, worker = PAIRS["shm"](tmp_path)
-    for give_up in (host.give_up, host.ask_to_stop):
+    for ask in (host.ask_to_cancel, host.ask_to_stop):
         assert worker.receive(0) is None
-        give_up(1)
+        ask(1)
         begin = time.monotonic()
         assert worker.receive(30.0) is None
         assert time.monotonic() < begin + 30.0

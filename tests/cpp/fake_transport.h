@@ -93,7 +93,7 @@ public:
         answers.push_back(answer.failure ? answer.failure->code : answer.result);
         return true;
     }
-    void give_up(std::int64_t id) override { given_up = id; }
+    void ask_to_cancel(std::int64_t id) override { given_up = id; }
     void ask_to_stop(std::int64_t id) override { stopped = id; }
     std::vector<tr::detail::Begun> begun(const std::vector<std::int64_t>& ids) override {
         std::vector<tr::detail::Begun> found;

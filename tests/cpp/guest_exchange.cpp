@@ -66,7 +66,7 @@ public:
         sent.emplace_back(std::move(note));
         return true;
     }
-    void give_up(Id) override {}
+    void ask_to_cancel(Id) override {}
     void ask_to_stop(Id) override {}
     void wake() noexcept override {}
     std::vector<WaitHandle> members() const override { return {}; }
@@ -172,7 +172,7 @@ private:
         } else if (what == "cancel") {
             played.call->cancelled = true;
             if (queue_.end(*played.call, unbegun(*played.call, EndReason::cancel))) return;
-            if (!worker().exchange.give_up(played.call)) played.worker = &worker();
+            if (!worker().exchange.cancel(played.call)) played.worker = &worker();
         } else if (what == "stop") {
             if (queue_.end(*played.call, unbegun(*played.call, EndReason::cancel))) return;
             worker().exchange.stop(played.call);

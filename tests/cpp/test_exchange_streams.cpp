@@ -155,7 +155,7 @@ TEST("a call that is cancelled before it has begun is done at once, and the work
     const CallPtr cancelled = f.sent(2);
     const CallPtr last = f.sent(3);
     f.transport.first_begun = f.transport.last_begun = 1;
-    CHECK(f.exchange.give_up(cancelled));
+    CHECK(f.exchange.cancel(cancelled));
     CHECK_EQ(2, f.transport.given_up.load());
     try {
         cancelled->take();
@@ -168,7 +168,7 @@ TEST("a call that is cancelled before it has begun is done at once, and the work
     f.transport.say_reply(3, "3");
     CHECK_EQ("1", f.result(begun));
     CHECK_EQ("3", f.result(last));
-    CHECK(f.exchange.give_up(begun));
+    CHECK(f.exchange.cancel(begun));
     CHECK_EQ(2, f.transport.given_up.load());
 }
 
@@ -178,7 +178,7 @@ TEST("the answer to a call that is cancelled in work no longer counts") {
         const CallPtr call = f.sent(id);
         f.transport.first_begun = f.transport.last_begun = id;
         call->cancelled = true;
-        CHECK(!f.exchange.give_up(call));
+        CHECK(!f.exchange.cancel(call));
         CHECK(!call->done());
         id == 1 ? f.transport.say_reply(1, "too late") : f.transport.say(refusal(2));
         try {

@@ -59,7 +59,7 @@ struct TalkFixture : ReadyFixture {
         answer.failure = outcome.failure;
         exchange.send_answer(answer);
     }
-    void give_up(const CallPtr& call, const std::exception_ptr& error) { exchange.give_up(call, error); }
+    void withdraw(const CallPtr& call, const std::exception_ptr& error) { exchange.withdraw(call, error); }
     bool has_coroutines() const { return exchange.has_coroutines(); }
     InputItem place_item(const Call& call, const Body& value) { return {*call.request.id, value.form, value.text}; }
     bool send_item(const CallPtr& call, const InputItem& item) { return exchange.send_item(call, item); }

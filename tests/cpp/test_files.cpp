@@ -175,13 +175,13 @@ TEST("a request has begun when its file is gone, or is that of another") {
 
 TEST("given-up ids stand in cancel.txt, a line for each, until they are answered or the next worker starts") {
     Worker worker;
-    worker.host.give_up(18);
+    worker.host.ask_to_cancel(18);
     CHECK_EQ("18", read_file(worker.directory / "cancel.txt").value_or(""));
-    worker.host.give_up(17);
+    worker.host.ask_to_cancel(17);
     CHECK_EQ("17\n18", read_file(worker.directory / "cancel.txt").value_or(""));
     write(worker.directory / "response.json", R"({"command": "a", "result": "b", "id": 18, "tensors": []})");
     CHECK(worker.host.receive(1s).has_value());
-    worker.host.give_up(19);
+    worker.host.ask_to_cancel(19);
     CHECK_EQ("17\n19", read_file(worker.directory / "cancel.txt").value_or(""));
     worker.host.prepare();
     CHECK(!std::filesystem::exists(worker.directory / "cancel.txt"));

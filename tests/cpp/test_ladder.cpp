@@ -66,7 +66,7 @@ public:
     void take(Step step, std::int64_t id, const std::string& why) override {
         taken.push_back(name_of(step));
         if (has_no_memory && step < Step::terminate) throw std::bad_alloc();
-        if (step == Step::notice) transport.give_up(id);
+        if (step == Step::notice) transport.ask_to_cancel(id);
         if (step >= Step::terminate) reason = why;
         if (name_of(step) == obeys_at) obey();
     }

@@ -614,7 +614,7 @@ TEST("credit is a frame of its own") {
 
 TEST("given-up ids stand in their list, the 257th in place of the first") {
     Fixture f;
-    for (std::int64_t id = 17; id < 17 + 257; ++id) f.host->give_up(id);
+    for (std::int64_t id = 17; id < 17 + 257; ++id) f.host->ask_to_cancel(id);
     CHECK_EQ(257, f.worker->word(80).load());
     CHECK_EQ(17 + 256, f.worker->word(528384).load());
     CHECK_EQ(18, f.worker->word(528384 + 8).load());

@@ -7,7 +7,7 @@ from typing import Any, Optional, Tuple
 from weakref import WeakKeyDictionary
 
 from .._protocol.frame import Answer, Ask, Failure
-from .attendant import give_up, last_item
+from .attendant import last_item, withdraw
 from .call import CANCELLED, Call, refusal
 from .caller import Caller
 from .exchange import Exchange
@@ -66,7 +66,7 @@ class AsyncAttendant:
             if call.source and call.source.may_send:
                 await self._send_next(call)
         except BaseException:
-            give_up(call)
+            withdraw(call)
             raise
 
     async def finish(self, call: Call) -> None:
@@ -89,7 +89,7 @@ class AsyncAttendant:
         try:
             answer = await self._answered(call, ask, exchange)
         finally:
-            exchange.reply(call, answer)
+            exchange.send_answer(call, answer)
 
     async def _answered(self, call: Call, ask: Ask, exchange: Exchange) -> Answer:
         exposed = self._attendant.exposed
@@ -144,7 +144,7 @@ class AsyncAttendant:
         except StopAsyncIteration:
             value = _END
         item = last_item(call) if value is _END else self._attendant.item(call, value)
-        while not exchange.push(call, item, 0):  # noqa: ASYNC110 - nothing announces room
+        while not exchange.send_item(call, item, 0):  # noqa: ASYNC110 - nothing announces room
             await asyncio.sleep(_ROOM_S)
         source.end_turn()
         exchange.take_in()

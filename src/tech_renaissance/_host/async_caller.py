@@ -60,7 +60,7 @@ class AsyncCaller:
                 await handed
             await self.finish(call, self._caller.timeout_s(call, timeout_ms))
         except BaseException:
-            self._caller.let_go(call)
+            self._caller.abandon(call)
             raise
         return call
 

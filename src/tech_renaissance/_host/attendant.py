@@ -29,7 +29,7 @@ class Attendant:
         """Do what the call wants now. What the program raises gives the call up, and is raised."""
         call.has_news = False
         if call.source and call.source.was_left(threading.get_ident()):
-            give_up(call)
+            withdraw(call)
             return
         try:
             self._tell_progress(call)
@@ -39,7 +39,7 @@ class Attendant:
                 self._send_next(call)
         except BaseException:
             call.has_news = True  # at once: if another exception comes before the call is given up, this is done when it is attended next
-            give_up(call)
+            withdraw(call)
             raise
 
     def finish(self, call: Call) -> None:
@@ -73,7 +73,7 @@ class Attendant:
             answer = self._answered(call, ask, exchange)
         finally:  # after an interrupt, too
             call.reply = answer  # at once: if another one comes now, whoever runs the exchange next goes on
-            exchange.reply(call, answer)
+            exchange.send_answer(call, answer)
 
     def _answered(self, call: Call, ask: Ask, exchange: Exchange) -> Answer:
         asked = self.exposed.asked(ask)
@@ -104,7 +104,7 @@ class Attendant:
             item = last_item(call)
         finally:
             exchange.end_hold(call)
-        while not exchange.push(call, item, _ROOM_S):
+        while not exchange.send_item(call, item, _ROOM_S):
             pass
         source.end_turn()
         exchange.take_in()
@@ -125,7 +125,7 @@ def last_item(call: Call) -> Item:
     return Item(call.request.id, last=True)
 
 
-def give_up(call: Call) -> None:
+def withdraw(call: Call) -> None:
     """The host's program has ended the call, without any step."""
     if call.is_wanted:
         call.why, call.step = "cancel", "notice"

@@ -245,7 +245,7 @@ class Book:
         if call.came >= call.granted:
             raise without_credit(call)
         call.fail(error)
-        self._transport.give_up(item.id or 0)
+        self._transport.ask_to_cancel(item.id or 0)
 
     def _streaming(self, request_id: Optional[int]) -> Optional[Call]:
         """The call that items are for; None if nobody wants them any longer."""
@@ -309,7 +309,7 @@ class Book:
             call.ask = call.runs = None
         is_under_way = call.request.id in self._calls and not call.done
         if is_under_way and call.abandoned:
-            self._transport.give_up(call.request.id or 0)
+            self._transport.ask_to_cancel(call.request.id or 0)
         if call.abandoned or not is_under_way:
             self._talking.pop(call, None)
 

@@ -115,11 +115,11 @@ class CallSender(CallMaker):
                 worker = self._worker_for(call)
         except BaseException:  # an interrupt, too: it must not stay in line
             call.abandoned = True  # at once: another one may keep us from more
-            self.let_go(call)
+            self.abandon(call)
             raise
         return until
 
-    def let_go(self, call: Call, *, is_unwanted: bool = False) -> None:
+    def abandon(self, call: Call, *, is_unwanted: bool = False) -> None:
         """Nobody waits for a call any longer. ``is_unwanted``: it is not to be begun either."""
         raise NotImplementedError
 

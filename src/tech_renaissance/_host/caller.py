@@ -77,7 +77,7 @@ class Caller(CallSender):
             return self.answer(call, timeout_s, until)
         except BaseException as error:  # an interrupt, too: nobody waits for the answer any longer
             call.abandoned = True  # at once: another one may keep us from more
-            self.let_go(call, is_unwanted=getattr(error, "code", "") == "would_wait_for_itself")
+            self.abandon(call, is_unwanted=getattr(error, "code", "") == "would_wait_for_itself")
             raise
 
     def answer(self, call: Call, timeout_s: float, until: float) -> Response:
@@ -113,7 +113,7 @@ class Caller(CallSender):
         if call.granted - call.came + len(items) <= _LITTLE_CREDIT:
             try:
                 if isinstance(call.exchange, Exchange):
-                    call.exchange.grant(call)
+                    call.exchange.send_credit(call)
             except BaseException:
                 items.appendleft(item)
                 raise
@@ -165,7 +165,7 @@ class Caller(CallSender):
         if isinstance(call.exchange, Exchange) and self._life.is_ours:
             call.exchange.close_stream(call)
 
-    def let_go(self, call: Call, *, is_unwanted: bool = False) -> None:
+    def abandon(self, call: Call, *, is_unwanted: bool = False) -> None:
         """See CallSender."""
         call.abandoned = True
         is_waiting = call.ask is not None or call.source is not None  # for what does not come any more

@@ -42,7 +42,7 @@ def _was_enough(worker: LaunchedWorker, call: Call, patience_s: float) -> bool:
 
 def _take(step: str, worker: LaunchedWorker, call: Call) -> None:
     if step == "notice":
-        worker.transport.give_up(call.request.id or 0)
+        worker.transport.ask_to_cancel(call.request.id or 0)
     elif step == "interrupt":
         worker.interrupt()
     else:

@@ -153,7 +153,7 @@ class Exchange(Turns):
             call.was_asked = True
         return ask
 
-    def reply(self, call: Call, answer: Answer) -> None:
+    def send_answer(self, call: Call, answer: Answer) -> None:
         """Answer what the handler has asked, when there is room."""
         call.reply = answer
         self._until(lambda: True, 0)
@@ -168,7 +168,7 @@ class Exchange(Turns):
         """No longer; or it never did."""
         self._holding.pop(call, None)
 
-    def push(self, call: Call, item: Item, timeout_s: float) -> bool:
+    def send_item(self, call: Call, item: Item, timeout_s: float) -> bool:
         """Send the next item of a call's input, unless the call is over; False if there was no room."""
         assert call.source is not None
         source, number = call.source, call.source.sent
@@ -202,7 +202,7 @@ class Exchange(Turns):
         busy = (call for call in calls if resting.get(call.request.id or 0) != FOR_CREDIT)
         return next(busy, calls[0] if calls else None)
 
-    def grant(self, call: Call) -> None:
+    def send_credit(self, call: Call) -> None:
         """Items of a stream have been taken: tell the worker that it may send more, and take in what has come already."""
         self._owing[call] = None
         try:
@@ -214,7 +214,7 @@ class Exchange(Turns):
         """Close the generator of a stream that was abandoned; nothing is done to the worker."""
         self.end_hold(call)
         if not call.done:
-            self._transport.give_up(call.request.id or 0)
+            self._transport.ask_to_cancel(call.request.id or 0)
 
     def begin_end(self, call: Call, why: str) -> bool:
         """The host is about to end a call in work, whose answer no longer counts. False if it is not, or no longer, in work."""
@@ -257,7 +257,7 @@ class Exchange(Turns):
         request_id = call.request.id or 0
         if request_id in self._transport.begun([request_id]):  # the stacks come before the notice
             return False
-        self._withdraw(call, self._transport.give_up)
+        self._withdraw(call, self._transport.ask_to_cancel)
         if call.done:
             self.wake()
         return call.done

@@ -32,7 +32,7 @@ class Future:
     def __del__(self) -> None:
         """Let go of the call."""
         if not self._is_taken:
-            self._caller.let_go(self._call)
+            self._caller.abandon(self._call)
 
     def __repr__(self) -> str:
         """The command, and whether it is done."""

@@ -266,11 +266,11 @@ class Supervisor:
         with self._lock:
             wait_s = self._schedule.next_wait_s(lived_s, time.monotonic())
             if wait_s is None:
-                self._give_up(record)
+                self._stop_restarting(record)
             wait_for(self._changed, lambda: self._hurried or not self._is_wanted_restart(), wait_s)
             return self._is_wanted_restart()
 
-    def _give_up(self, record: Optional[PostMortem]) -> NoReturn:
+    def _stop_restarting(self, record: Optional[PostMortem]) -> NoReturn:
         text = f"the worker was restarted {self._policy.limit} times within {self._policy.window_s:g} s: given up"
         if record is None:
             raise WorkerLost("worker_lost", text)

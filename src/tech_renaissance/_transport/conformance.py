@@ -130,9 +130,9 @@ def _requests_that_were_given_up_are_known(host: HostTransport, worker: WorkerTr
     _exchange_request(host, worker, 1)
     send(host, Request("command", id=2))
     same([1], list(host.begun([1, 2])))
-    host.give_up(2)
+    host.ask_to_cancel(2)
     same([False, True], [worker.is_cancelled(1), worker.is_cancelled(2)])
-    host.give_up(1)
+    host.ask_to_cancel(1)
     same([True, True], [worker.is_cancelled(1), worker.is_cancelled(2)])
     for number in (1, 2):
         send(worker, Response("command", "", id=number))

@@ -156,7 +156,7 @@ def _requests_that_are_to_stop_are_known(host: HostTransport, worker: WorkerTran
     host.ask_to_stop(2)
     same([False, True], [worker.is_stopping(1), worker.is_stopping(2)])
     same(False, worker.is_cancelled(2))
-    host.give_up(2)
+    host.ask_to_cancel(2)
     same([True, True], [worker.is_cancelled(2), not worker.is_cancelled(1)])
     host.ask_to_stop(2)  # means nothing any more
     same(True, worker.is_cancelled(2))

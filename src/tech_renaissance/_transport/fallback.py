@@ -133,9 +133,9 @@ class FallbackHost(HostTransport):
         self._shm.stop_firing()
         self._files.stop_firing()
 
-    def give_up(self, request_id: int) -> None:
+    def ask_to_cancel(self, request_id: int) -> None:
         """See HostTransport."""
-        self._end.give_up(request_id)
+        self._end.ask_to_cancel(request_id)
 
     def ask_to_stop(self, request_id: int) -> None:
         """See HostTransport."""

@@ -172,7 +172,7 @@ class MemoryHost(_MemoryEnd, HostTransport):
         self._others.frames.clear()
         return Offer({}, [])
 
-    def give_up(self, request_id: int) -> None:
+    def ask_to_cancel(self, request_id: int) -> None:
         """See HostTransport."""
         self._others.given_up.add(request_id)
         self._others.wake()

@@ -225,7 +225,7 @@ class HostTransport(Transport):
         """Prepare for a new worker: what an earlier one sent is no longer received. Tags stay."""
 
     @abc.abstractmethod
-    def give_up(self, request_id: int) -> None:
+    def ask_to_cancel(self, request_id: int) -> None:
         """Tell the worker that this request, which was sent, has been given up."""
 
     @abc.abstractmethod

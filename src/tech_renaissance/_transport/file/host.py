@@ -150,7 +150,7 @@ class FileHost(FileEnd, HostTransport):
         self.stop_firing()
         super().close()
 
-    def give_up(self, request_id: int) -> None:
+    def ask_to_cancel(self, request_id: int) -> None:
         """See HostTransport."""
         self._list(request_id, str(request_id))
 

@@ -29,7 +29,7 @@ from .control import (
     RESPONSES,
     SLEEP_S,
     STOP,
-    give_up,
+    ask_to_cancel,
     in_work,
     waits_in_work,
 )
@@ -115,16 +115,16 @@ class ShmHost(ShmHostSender):
         """See HostTransport."""
         self._firing.follow()
 
-    def give_up(self, request_id: int) -> None:
+    def ask_to_cancel(self, request_id: int) -> None:
         """See HostTransport."""
         with self._lock:
             if self._worker:
-                give_up(self._worker.control.words, request_id)
+                ask_to_cancel(self._worker.control.words, request_id)
                 self._worker.side.wake_other()  # it may be waiting for something
 
     def ask_to_stop(self, request_id: int) -> None:
         """See HostTransport."""
-        self.give_up(request_id | STOP)
+        self.ask_to_cancel(request_id | STOP)
 
     def waits_for(self, request_ids: Sequence[int]) -> Dict[int, int]:
         """See HostTransport."""

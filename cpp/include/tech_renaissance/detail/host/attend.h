@@ -48,17 +48,17 @@ std::exception_ptr feed(const CallPtr& call, const void* session, Reach reach) n
 // not ended. What on_progress throws, or where the input comes from, gives the call up, and is returned.
 template <class Reach>
 std::exception_ptr attend(const CallPtr& call, const Exposed& exposed, const void* session, Reach reach) {
-    const auto give_up = [&](const std::exception_ptr& thrown) {
-        if (thrown) reach([&](auto& caller) { caller.give_up(call, thrown); });
+    const auto withdraw = [&](const std::exception_ptr& thrown) {
+        if (thrown) reach([&](auto& caller) { caller.withdraw(call, thrown); });
         return thrown;
     };
     if (call->source && !call->done() && call->feed->has_credit()) {
-        if (const std::exception_ptr thrown = give_up(feed(call, session, reach))) return thrown;
+        if (const std::exception_ptr thrown = withdraw(feed(call, session, reach))) return thrown;
     }
     Talk* const talk = call->talk();
     if (talk == nullptr || !talk->has_news()) return nullptr;
     if (const std::optional<Progress> progress = talk->take_progress()) {
-        if (const std::exception_ptr thrown = give_up(tell(*call, *progress))) return thrown;
+        if (const std::exception_ptr thrown = withdraw(tell(*call, *progress))) return thrown;
     }
     if (const std::optional<Ask> ask = talk->take_ask()) {
         const Outcome outcome = exposed.run(*ask, session);

@@ -332,7 +332,7 @@ private:
         const CallPtr call = found->second;
         if (item.error) {
             calls_.erase(found);
-            transport_.give_up(*item.id);
+            transport_.ask_to_cancel(*item.id);
             return call->fail(item.error);
         }
         if (!call->items || !call->items->add(std::move(item.body))) {

@@ -296,11 +296,11 @@ public:
     }
 
     // What on_progress has thrown is the end of the call; false if that is over by now.
-    bool give_up(const CallPtr& call, const std::exception_ptr& error) const {
+    bool withdraw(const CallPtr& call, const std::exception_ptr& error) const {
         call->abandoned = true;
         if (life_.queue().end(*call, error)) return true;
         const WorkerPtr worker = this->worker();
-        return call->exchange == &worker->exchange() && worker->exchange().give_up(call, error);
+        return call->exchange == &worker->exchange() && worker->exchange().withdraw(call, error);
     }
 
     // Items of a call that streams have been taken, so that the worker may send more.
@@ -465,7 +465,7 @@ private:
             if (worker) worker->exchange().wake();
             return true;
         }
-        return !worker || call->exchange != &worker->exchange() || worker->exchange().give_up(call);
+        return !worker || call->exchange != &worker->exchange() || worker->exchange().cancel(call);
     }
 
     static std::string quoted(const Call& call) { return "'" + call.request.command + "'"; }

@@ -140,10 +140,10 @@ public:
 
     // Gives a call up for good, without doing anything else to the worker; its answer is this error. False if it is
     // over.
-    bool give_up(const CallPtr& call, std::exception_ptr error) {
+    bool withdraw(const CallPtr& call, std::exception_ptr error) {
         const Lock lock(mutex_);
         if (is_over(*call) || calls_.erase(*call->request.id) == 0) return false;
-        transport_.give_up(*call->request.id);
+        transport_.ask_to_cancel(*call->request.id);
         end(*call, std::move(error));
         return true;
     }
@@ -152,7 +152,7 @@ public:
     void close_stream(const CallPtr& call) {
         const Lock lock(mutex_);
         if (is_over(*call) || calls_.erase(*call->request.id) == 0) return;
-        transport_.give_up(*call->request.id);
+        transport_.ask_to_cancel(*call->request.id);
     }
 
     // The call that the worker has begun, and since when; if it has begun none, the oldest, whose turn it is. Of
@@ -193,13 +193,13 @@ public:
 
     // Ends a call that the worker has not begun, and tells the worker; false if it is in work. True also if it is done,
     // or no longer belongs to this exchange.
-    bool give_up(const CallPtr& call) {
+    bool cancel(const CallPtr& call) {
         const Id id = *call->request.id;
         const Lock lock(mutex_);
         if (is_over(*call) || calls_.count(id) == 0) return true;
         if (!transport_.begun({id}).empty()) return false;  // the stacks come before the notice
         try {
-            transport_.give_up(id);
+            transport_.ask_to_cancel(id);
         } catch (const std::system_error&) {  // the ladder does without
             return false;
         }

@@ -136,7 +136,7 @@ public:
     }
 
     void take(Step step, Exchange::Id call, const std::string& why) override {
-        if (step == Step::notice) return transport_->give_up(call);
+        if (step == Step::notice) return transport_->ask_to_cancel(call);
         if (step == Step::interrupt) return interrupt();
         coroner_->ended_for_call(call);
         end_process(step, why);

@@ -49,7 +49,7 @@ public:
     bool try_send_credit(std::int64_t id, std::uint32_t count) override { return end().try_send_credit(id, count); }
     bool try_send_item(const InputItem& item) override { return end().try_send_item(item); }
     bool try_send_answer(const Answer& answer) override { return end().try_send_answer(answer); }
-    void give_up(std::int64_t id) override { end().give_up(id); }
+    void ask_to_cancel(std::int64_t id) override { end().ask_to_cancel(id); }
     void ask_to_stop(std::int64_t id) override { end().ask_to_stop(id); }
     std::vector<Begun> begun(const std::vector<std::int64_t>& ids) override { return end().begun(ids); }
 

@@ -213,7 +213,7 @@ public:
     virtual bool try_send_answer(const Answer& answer) = 0;
 
     // Tells the worker that this request, which was sent, has been given up.
-    virtual void give_up(std::int64_t id) = 0;
+    virtual void ask_to_cancel(std::int64_t id) = 0;
 
     // Asks the handler of this request, which was sent, to finish early.
     virtual void ask_to_stop(std::int64_t id) = 0;

@@ -108,7 +108,7 @@ public:
         return true;
     }
 
-    void give_up(std::int64_t id) override { list(id, ""); }
+    void ask_to_cancel(std::int64_t id) override { list(id, ""); }
     void ask_to_stop(std::int64_t id) override { list(id, "stop "); }
 
     // The worker takes a request by renaming its file.

@@ -93,7 +93,7 @@ public:
         });
     }
 
-    void give_up(std::int64_t id) override { list(static_cast<std::uint64_t>(id)); }
+    void ask_to_cancel(std::int64_t id) override { list(static_cast<std::uint64_t>(id)); }
     void ask_to_stop(std::int64_t id) override { list(static_cast<std::uint64_t>(id) | shm::stop_bit); }
 
     std::vector<Begun> begun(const std::vector<std::int64_t>& ids) override {
