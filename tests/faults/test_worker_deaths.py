@@ -101,7 +101,6 @@ def test_a_death_is_one_typed_error(start: Maker, gate: Gate, stopwatch: Stopwat
     assert not is_alive(held.pid)
 
 
-@pytest.mark.parametrize("host", ["python"], indirect=True)
 def test_a_death_before_it_is_ready_ends_a_wait_of_years(start: Maker, gate: Gate) -> None:
     """It is not told at the end of the wait."""
     held = hold(start, gate, "starting")

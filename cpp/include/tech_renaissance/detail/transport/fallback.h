@@ -110,13 +110,15 @@ private:
         const Clock::time_point deadline = deadline_after(timeout);
         while (true) {
             const std::chrono::milliseconds left = left_until(deadline);
+            const Clock::time_point next_check = Clock::now() + check_interval;
             std::optional<Arrival> arrival = shm_.receive(std::min(left, check_interval));
             if (!arrival && serves_over_files()) arrival = go_over_to_files();
             if (arrival) {
                 is_ready_ = is_ready_ || std::holds_alternative<Ready>(*arrival);
                 return arrival;
             }
-            if (is_woken_.exchange(false) || left <= check_interval) return std::nullopt;
+            const bool rang = Clock::now() < next_check;  // as it also does for ever once the worker has died
+            if (is_woken_.exchange(false) || rang || left <= check_interval) return std::nullopt;
         }
     }
 
