@@ -37,7 +37,7 @@ FUZZERS := $(patsubst fuzz/%.cpp,build/fuzz/%,$(wildcard fuzz/*.cpp))
 # Hosts started here run their workers in .venv.
 export TR_PYTHON := $(abspath $(PY))
 
-.PHONY: help demo test test-windows test-windows-once test-windows-all bench stress faults lint format vectors build without-sessions sanitizers environments ready-to-test \
+.PHONY: help demo test test-windows test-windows-once test-windows-all macos bench stress faults lint format vectors build without-sessions sanitizers environments ready-to-test \
     test-compat fuzz clean
 .DELETE_ON_ERROR:
 
@@ -76,6 +76,13 @@ test-windows-once:  ## Run a choice under wine, each test with one host and one 
 test-windows-all:  ## Run all tests on Windows Pythons, old and new, under wine
 	$(MAKE) --no-print-directory test-windows WINDOWS_PYTHON=3.12 TESTS=tests
 	$(MAKE) --no-print-directory test-windows WINDOWS_PYTHON=3.8 TESTS=tests
+
+macos: export ZIG_GLOBAL_CACHE_DIR := $(abspath build/zig/cache)
+macos: build/zig/ziglang/zig .venv/.cmake  ## Compile the C++ programs for macOS, on any system
+	for target in aarch64-macos x86_64-macos; do \
+	    $(MAKE) --no-print-directory build/$$target/.configured && \
+	    $(CMAKE) --build build/$$target --target odr_pair unit_tests guests examples -j $(JOBS) || exit 1; \
+	done
 
 bench: .venv/.torch build/plain/.configured  ## Measure, each figure beside its limit
 	$(CMAKE) --build build/plain --target benchmarks -j $(JOBS)
@@ -144,9 +151,14 @@ build/no-session/.configured: OPTIONS = -DTR_BUILD_PYTHON_SESSION=OFF -DCMAKE_BU
 build/windows/.configured: OPTIONS = -DCMAKE_TOOLCHAIN_FILE=tools/mingw.cmake -DTR_BUILD_EXAMPLES=OFF -DTR_BUILD_BENCHMARKS=OFF
 build/address/.configured: OPTIONS = -DTR_SANITIZE="address;undefined" -DCMAKE_BUILD_TYPE=Debug
 build/thread/.configured: OPTIONS = -DTR_SANITIZE="thread" -DCMAKE_BUILD_TYPE=Debug
+build/%-macos/.configured: OPTIONS = -DCMAKE_TOOLCHAIN_FILE=tools/zig.cmake -DTR_TARGET=$* -DTR_ZIG=$(abspath build/zig/ziglang/zig) \
+    -DCMAKE_BUILD_TYPE=Debug -DTR_BUILD_BENCHMARKS=OFF
 build/%/.configured: .venv/.cmake
 	$(CMAKE) -S . -B $(@D) $(OPTIONS)
 	touch $@
+
+build/zig/ziglang/zig: | .venv/.base
+	$(PY) $(INSTALL) --target build/zig ziglang==0.13.0
 
 build/fuzz/%: fuzz/%.cpp $(HEADERS)
 	mkdir -p $(@D)

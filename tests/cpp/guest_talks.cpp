@@ -119,7 +119,11 @@ TEST("a dispatch runs what handlers ask, and tells how far they are") {
         CHECK_EQ(20, done.get());
         is_over = true;
     });
-    for (session.dispatch(); !is_over; session.dispatch()) CHECK(is_ready(handle, 60s));
+    session.dispatch();
+    while (!is_over) {
+        CHECK(is_ready(handle, 60s));
+        session.dispatch();
+    }
     CHECK_EQ(4950, sum);
     CHECK(told > 0);
     bool was_thrown = false;
@@ -131,7 +135,11 @@ TEST("a dispatch runs what handlers ask, and tells how far they are") {
             was_thrown = true;
         }
     });
-    for (session.dispatch(); !was_thrown; session.dispatch()) CHECK(is_ready(handle, 60s));
+    session.dispatch();
+    while (!was_thrown) {
+        CHECK(is_ready(handle, 60s));
+        session.dispatch();
+    }
 }
 
 TEST("a function ends the worker that waits for it") {
