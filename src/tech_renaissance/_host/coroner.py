@@ -9,7 +9,7 @@ from typing import Any, Callable, Dict, Optional, Tuple
 from .._base.exit_status import signal_name
 from .._base.post_mortem import PostMortem, last_traceback, native_fault, shortened_message
 from .._process.interpreter import named_version
-from .._process.process import Process, have_grown, out_of_memory_kills, own_peak_nbytes, peak_nbytes
+from .._process.process import Process, have_grown, out_of_memory_kills, peak_nbytes
 from .._transport.session_files import read_worker_info, write_post_mortem, write_status
 from .._transport.session_place import SessionPlace
 from .._transport.transport import HostTransport
@@ -39,7 +39,6 @@ class Coroner:
         self._exchange = exchange
         self._told = told
         self._started_at = time.time()
-        self._own_peak_nbytes = own_peak_nbytes()
         self._kills_before = out_of_memory_kills(os.getpid())
         self._ended_by = ""
         self._has_left_directory = False
@@ -98,7 +97,7 @@ class Coroner:
             "traceback": last_traceback(stderr, status),
             "stack": native_fault(stderr),
             "output_tail": process.output_tail(),
-            "memory_peak_nbytes": peak if peak and peak > self._own_peak_nbytes else None,
+            "memory_peak_nbytes": peak if peak and peak > process.inherited_peak_nbytes else None,
             "out_of_memory": status == _KILLED and not self._ended_by and have_grown(self._kills_before),
             "python": str(info.get("python", "")) or named_version(self._interpreter),
             "tech_renaissance": str(info.get("tech_renaissance", "")),

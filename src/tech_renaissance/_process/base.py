@@ -31,6 +31,8 @@ class BaseProcess:
         self._is_released = False
         # It was killed and did not end in time: it is in uninterruptible sleep.
         self.is_unkillable = False
+        # What the process had of this one's peak of resident memory. Read once it runs: the system only counts exactly when it starts one.
+        self.inherited_peak_nbytes = 0
 
     @property
     def exit_status(self) -> Optional[int]:

@@ -3,11 +3,6 @@
 from typing import Dict, Optional
 
 
-def own_peak_nbytes() -> int:
-    """Nothing is known."""
-    return 0
-
-
 def peak_nbytes(pid: int) -> Optional[int]:
     """Nothing is known."""
     del pid

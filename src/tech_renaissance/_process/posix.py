@@ -33,6 +33,7 @@ from .output_lines import LineFlow
 
 if sys.platform == "linux":
     from .lifeline import arm
+    from .memory_linux import own_peak_nbytes
 if sys.platform == "darwin":
     from .exit_kqueue import has_ended, wait_for_end
 else:
@@ -77,6 +78,8 @@ class Process(BaseProcess):
                 ) from error
             self._held = held.pop_all()
         self.pid = self._popen.pid
+        if sys.platform == "linux":
+            self.inherited_peak_nbytes = own_peak_nbytes()
         self._watcher = threading.Thread(target=self._watch, name="tech_renaissance exit", daemon=True)
         self._pump = threading.Thread(target=self._give_output, name="tech_renaissance output", daemon=True)
         try:

@@ -7,15 +7,14 @@ if sys.platform == "win32":
 else:
     from .posix import Process
 if sys.platform == "linux":
-    from .memory_linux import have_grown, out_of_memory_kills, own_peak_nbytes, peak_nbytes, process_state
+    from .memory_linux import have_grown, out_of_memory_kills, peak_nbytes, process_state
 else:
-    from .memory_unknown import have_grown, out_of_memory_kills, own_peak_nbytes, peak_nbytes, process_state
+    from .memory_unknown import have_grown, out_of_memory_kills, peak_nbytes, process_state
 
 __all__ = [
     "Process",
     "have_grown",
     "out_of_memory_kills",
-    "own_peak_nbytes",
     "peak_nbytes",
     "process_state",
 ]

@@ -140,7 +140,7 @@ private:
         death.stack = native_fault(end.error_tail);
         death.output_tail = end.output_tail;
         const std::optional<std::uint64_t> peak = peak_nbytes(end.pid);
-        if (peak && *peak > host_peak_nbytes_) death.memory_peak_nbytes = peak;
+        if (peak && *peak > end.inherited_peak_nbytes) death.memory_peak_nbytes = peak;
         death.out_of_memory = death.signal == "SIGKILL" && !end.killed && out_of_memory_.has_grown();
         death.interpreter = interpreter_;
     }
@@ -172,7 +172,6 @@ private:
     FindBegun find_begun_;
     std::function<void()> told_;
     double started_at_ = now_s();
-    std::uint64_t host_peak_nbytes_ = own_peak_nbytes();
     OutOfMemoryCount out_of_memory_;
     WorkRecord work_;
     std::shared_ptr<PostMortem> record_ = std::make_shared<PostMortem>();  // allocated while there is memory

@@ -24,6 +24,7 @@
 #include <utility>
 
 #include "tech_renaissance/detail/process/child.h"
+#include "tech_renaissance/detail/process/memory.h"
 #include "tech_renaissance/detail/process/output_flow.h"
 #include "tech_renaissance/detail/system/event.h"
 
@@ -43,7 +44,8 @@ constexpr std::chrono::seconds stuck_callback_patience(5);
 struct ProcessEnd {
     std::int64_t pid;
     std::optional<int> exit_status;
-    bool killed;  // by us
+    bool killed;                          // by us
+    std::uint64_t inherited_peak_nbytes;  // of this process's peak of resident memory, which a new process inherits
     std::string output_tail;
     std::string error_tail;
 };
@@ -159,7 +161,8 @@ public:
 private:
     void tell_end(std::optional<int> status) noexcept {
         try {
-            if (on_end_) on_end_({pid(), status, was_killed(), output_.tail(), output_.error_tail()});
+            if (on_end_)
+                on_end_({pid(), status, was_killed(), inherited_peak_nbytes_, output_.tail(), output_.error_tail()});
         } catch (const std::exception&) {  // the end becomes public all the same
         }
     }
@@ -179,6 +182,8 @@ private:
     bool killed_ = false;
     std::optional<int> exit_status_;
     Child child_;
+    // Read once the child runs: the system only counts exactly when it starts one.
+    const std::uint64_t inherited_peak_nbytes_ = own_peak_nbytes();
 };
 
 // A child process with a group of its own, which lives no longer than this object. All members but the destructor are
