@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 
 from tech_renaissance._process.spawn_windows import create_job, spawn
 from tech_renaissance._process.windows import Process
-from tech_renaissance._system import files, files_windows
+from tech_renaissance._system import files_windows
 from tech_renaissance._transport.session_place import SessionPlace
 
 Maker = Callable[..., Any]
@@ -82,31 +82,6 @@ def test_another_failure_of_a_file_is_told_at_once(pauses: List[float]) -> None:
     with pytest.raises(PermissionError):
         files_windows.patiently(_failing(OSError(13, "write protected", "file", 19), 1))
     assert [] == pauses
-
-
-def test_a_folder_in_place_of_a_file_is_refused_at_once(pauses: List[float], tmp_path: Path) -> None:
-    """It will not become a file."""
-    with pytest.raises(OSError, match="not a regular file"):
-        files.read(str(tmp_path))
-    assert [] == pauses
-
-
-@pytest.mark.parametrize("most_nbytes", [-1, 0, 5, 1 << 17, 1 << 20])
-def test_a_file_is_read_without_asking_what_it_is(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, most_nbytes: int
-) -> None:
-    """Which can take ten times as long as reading it."""
-    data = bytes(range(251)) * 1000
-    path = str(tmp_path / "file")
-    for name in ("stat", "lstat", "fstat"):
-        monkeypatch.setattr(os, name, lambda *_: pytest.fail("it was asked"))
-    files.write(path, data)
-    read = files.read(path, most_nbytes)
-    files.discard(path)
-    missing = files.read(path)
-    monkeypatch.undo()
-    assert data[: most_nbytes if most_nbytes >= 0 else None] == read
-    assert missing is None
 
 
 def test_whether_a_directory_is_still_ours_is_told_by_the_name_of_its_lock(

@@ -1,15 +1,16 @@
 """Small files that are either whole or absent; a session directory consists of them."""
 
 import contextlib
+import io
 import itertools
 import os
 import sys
 from typing import Optional, Union
 
 if sys.platform == "win32":
-    from .files_windows import held, open_plain, patiently, read_plain, with_room, write_whole
+    from .files_windows import held, open_plain, patiently, with_room
 else:
-    from .files_posix import held, open_plain, patiently, read_plain, with_room, write_whole
+    from .files_posix import held, open_plain, patiently, with_room
 
 __all__ = [
     "NAME_LENGTH",
@@ -62,7 +63,12 @@ def write(path: str, data: Union[bytes, memoryview]) -> None:
 def write_new(path: str, data: Union[bytes, memoryview]) -> None:
     """Write a file that does not exist yet. Leaves nothing behind if it fails."""
     try:
-        write_whole(path, data)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+        # In one step, so that an interruption cannot lose the descriptor.
+        with io.FileIO(*map(os.open, [path], [flags], [0o600]), mode="wb") as file:
+            view = memoryview(data)
+            while view:
+                view = view[file.write(view) :]
     except BaseException:
         remove(path)
         raise
@@ -70,9 +76,6 @@ def write_new(path: str, data: Union[bytes, memoryview]) -> None:
 
 def discard(path: str) -> None:
     """Remove whatever has this name, if anything."""
-    with contextlib.suppress(OSError):  # it mostly is a file, which this removes without looking at it
-        os.unlink(path)
-        return
     if os.path.isdir(path) and not os.path.islink(path):
         import shutil
 
@@ -84,6 +87,11 @@ def discard(path: str) -> None:
 def read(path: str, most_nbytes: int = -1) -> Optional[bytes]:
     """The file's bytes, at most ``most_nbytes`` of them; None if there is no file. Raises OSError, also if it is not a plain file."""
     try:
-        return patiently(lambda: read_plain(path, most_nbytes))
+        return patiently(lambda: _read(path, most_nbytes))
     except FileNotFoundError:
         return None
+
+
+def _read(path: str, most_nbytes: int) -> bytes:
+    with open_plain(path) as file:
+        return file.read(most_nbytes)

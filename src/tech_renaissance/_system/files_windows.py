@@ -7,14 +7,11 @@ import io
 import os
 import time
 from ctypes import wintypes
-from typing import Callable, Generator, List, Optional, TypeVar, Union
+from typing import Callable, Generator, Optional, TypeVar
 
 _Result = TypeVar("_Result")
 
-_DIRECTORY, _REPARSE_POINT = 0x10, 0x400
 _INVALID_ATTRIBUTES = 0xFFFFFFFF
-_CHUNK_NBYTES = 1 << 16
-
 _NOTHING_THERE = (2, 3)  # ERROR_FILE_NOT_FOUND, _PATH_NOT_FOUND
 
 _kernel32 = ctypes.WinDLL("kernel32", use_last_error=True)
@@ -43,93 +40,19 @@ def patiently(action: Callable[[], _Result]) -> _Result:
     return action()
 
 
-class _File(List[int]):
-    """The descriptor of a file while it is open. io.FileIO asks for all that is known about a file, which takes longer than reading a
-    small one.
-
-    Opening and closing are one step each, so that an interruption cannot lose the descriptor. But it may come between the two, so who opens
-    one also closes it in ``except BaseException``.
-    """
-
-    def open(self, path: str, flags: int) -> None:
-        """Raises OSError."""
-        self.extend(map(os.open, [path], [flags | os.O_BINARY | os.O_NOINHERIT], [0o600]))
-
-    def close(self) -> None:
-        """Safe to call twice."""
-        for _ in map(os.close, map(self.pop, [0] * len(self))):
-            pass
-
-    __del__ = close
-
-    def read(self, most_nbytes: int) -> bytes:
-        """From its beginning; all of it if the number is negative."""
-        pieces: List[bytes] = []
-        left = most_nbytes
-        while left:
-            piece = os.read(self[0], _CHUNK_NBYTES if left < 0 else min(left, _CHUNK_NBYTES))
-            if not piece:
-                break
-            pieces.append(piece)
-            left -= len(piece) if left > 0 else 0
-        return b"".join(pieces)
-
-    def write(self, data: Union[bytes, memoryview]) -> None:
-        """All of it."""
-        view = memoryview(data)
-        while view:
-            view = view[os.write(self[0], view) :]
-
-
 def open_plain(path: str) -> io.FileIO:
-    """Open for reading a file that someone else may have put there. Raises OSError if it does not exist, or is a link or a folder."""
-    _check_plain(path)
+    """Open for reading a file that someone else may have put there. Raises OSError if it does not exist, or is a link."""
+    if os.path.islink(path):
+        raise OSError(errno.EINVAL, "is not a regular file", path)
     return io.FileIO(path, "rb")
-
-
-def read_plain(path: str, most_nbytes: int = -1) -> bytes:
-    """The bytes of such a file, at most ``most_nbytes`` of them."""
-    _check_plain(path)
-    file = _File()
-    try:
-        file.open(path, os.O_RDONLY)
-        data = file.read(most_nbytes)
-        file.close()
-    except BaseException:
-        file.close()
-        raise
-    return data
-
-
-def write_whole(path: str, data: Union[bytes, memoryview]) -> None:
-    """Make a file that does not exist yet. It is closed even if that fails, so that it can be removed."""
-    file = _File()
-    try:
-        file.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
-        file.write(data)
-        file.close()
-    except BaseException:
-        file.close()
-        raise
 
 
 def is_there(path: str) -> bool:
     """Whether something has this name. True if that cannot be known."""
-    return _attributes(path) is not None
-
-
-def _check_plain(path: str) -> None:
-    attributes = _attributes(path) or 0  # opening it tells why there are none
-    if attributes & _DIRECTORY or (attributes & _REPARSE_POINT and os.path.islink(path)):
-        raise OSError(errno.EINVAL, "is not a regular file", path)
-
-
-def _attributes(path: str) -> Optional[int]:
-    """None if nothing has this name; 0 if they cannot be known."""
-    attributes: int = _kernel32.GetFileAttributesW(path)
-    if attributes != _INVALID_ATTRIBUTES:
-        return attributes
-    return None if ctypes.get_last_error() in _NOTHING_THERE else 0
+    return (
+        _kernel32.GetFileAttributesW(path) != _INVALID_ATTRIBUTES
+        or ctypes.get_last_error() not in _NOTHING_THERE
+    )
 
 
 @contextlib.contextmanager
@@ -138,7 +61,8 @@ def held(path: str) -> Generator[Callable[[], Optional[bytes]], None, None]:
 
     def read() -> Optional[bytes]:
         try:
-            return read_plain(path)
+            with open_plain(path) as file:
+                return file.read()
         except FileNotFoundError:
             return None
 

@@ -43,7 +43,7 @@ from ..._system.fork import Forks
 from ..session_files import read_status, write_status, write_worker_info
 from ..session_place import SessionPlace
 from ..transport import WorkerTransport
-from .end import ANSWER, ASK, CANCEL, PROGRESS, STOP, FileEnd, now_ms
+from .end import ANSWER, ASK, CANCEL, PROGRESS, STOP, FileEnd, mark_of, now_ms
 
 _Result = TypeVar("_Result")
 
@@ -267,19 +267,18 @@ class FileWorker(FileEnd, WorkerTransport):
         return frame
 
     def _read_claimed(self, path: str) -> Frame:
-        before = None
+        mark = None
         while True:
+            before = mark_of(path)
             try:
-                data = files.read(path) or b""
+                return self._with_attachments(decode_request(files.read(path) or b""))
             except OSError as error:
                 defect = RemoteProtocolError("bad_frame", f"it cannot be read: {error}")
                 raise MalformedRequest(defect, None, LONG) from error
-            try:
-                return self._with_attachments(decode_request(data))
             except MalformedRequest as error:
-                if error.code != "bad_json" or data == before:
+                if error.code != "bad_json" or before == mark:
                     raise
-            before = data
+            mark = before
             time.sleep(_SETTLE_S)
 
     def _with_attachments(self, frame: Union[Request, Exit]) -> Frame:
