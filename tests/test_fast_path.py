@@ -264,6 +264,14 @@ def pairs(tmp_path: Path) -> Any:
         pair.close()
 
 
+def _served(pair: Pair, frames: List[bytes]) -> List[Response]:
+    """The answers to these frames, and to a last request."""
+    assert pair.host._worker is not None
+    for frame in frames:
+        assert pair.host._worker.side.writer.try_write(frame)
+    return pair.serve(Request("stop", "", 1001))
+
+
 @pytest.mark.parametrize(
     "request_", REQUESTS + TYPED_REQUESTS, ids=lambda request: f"{request.id} {request.command}"
 )
@@ -299,10 +307,7 @@ def test_both_paths_find_the_same_fault_in_a_broken_request(pairs: List[Pair]) -
     answers: List[List[Response]] = []
     for pair in pairs:
         pair.serve(Request("say", "first", 999), Request("stop", "", 1000))
-        assert pair.host._worker is not None
-        for frame in broken:
-            assert pair.host._worker.side.writer.try_write(frame)
-        answers.append(pair.serve(Request("stop", "", 1001)))
+        answers.append(_served(pair, broken))
     fast, general = answers
     assert general == fast
     assert 4 * ["malformed_request"] == [response.error.code for response in fast[:-1] if response.error]
@@ -331,10 +336,7 @@ def test_both_paths_find_the_same_fault_in_attachments(pairs: List[Pair]) -> Non
             frames.append(whole[:start] + data + whole[start + len(data) :])
         cut = frames[0][:-8]
         frames.append(len(cut).to_bytes(4, "little") + cut[4:])
-        assert pair.host._worker is not None
-        for frame in frames:
-            assert pair.host._worker.side.writer.try_write(frame)
-        answers.append(pair.serve(Request("stop", "", 1001)))
+        answers.append(_served(pair, frames))
     fast, general = answers
     assert general == fast
     assert [None, None, *(6 * ["malformed_request"])] == [

@@ -102,9 +102,9 @@ class TechRenaissanceServer(Conversation):
         """Serve the session until its host says ``exit`` or dies, or the process is interrupted. ``session_id``: the script's argument,
         ``sys.argv[1]``.
 
-        Raises TypeError without it, LocalProtocolError for a bad session id, LaunchError ``session_in_use``, SessionClosed if the session directory no longer
-        exists, and TypeError for a command that cannot be one, or if there is neither a command nor a ``main_logic``. SystemExit from a
-        handler is raised again once the worker has left in an orderly way; likewise the process still ends by SIGTERM.
+        Raises TypeError without it, LocalProtocolError for a bad session id, LaunchError ``session_in_use``, SessionClosed if the session
+        directory no longer exists, and TypeError for a command that cannot be one, or if there is neither a command nor a ``main_logic``.
+        SystemExit from a handler is raised again once the worker has left in an orderly way; likewise the process still ends by SIGTERM.
         """
         if session_id is None:
             raise TypeError("run needs the session's id, which is the script's argument: run(sys.argv[1])")

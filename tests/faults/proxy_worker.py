@@ -160,7 +160,7 @@ class ShmProxy(Proxy):
 
     def pass_on(self) -> bool:
         for number in words.given_up(self.theirs, self.ours[words.GIVEN_UP], self.theirs[words.GIVEN_UP]):
-            words.ask_to_cancel(self.ours, number)
+            words.put_on_list(self.ours, number)
         for index in (words.CURRENT_ID, words.CURRENT_SINCE_NS, words.SERVED):
             self.theirs[index] = self.ours[index]
         passed = self.pass_one(self.host, self.worker, self.to_worker)

@@ -248,10 +248,7 @@ class Exchange(Turns):
                 return True
             if self._queue.end(call, "cancel"):
                 # Whoever becomes the reader, or lines up, after this has the lock first, and looks.
-                if self._waiters.sleepers:
-                    self._waiters.wake_all()
-                if self._reader:
-                    self._transport.wake()
+                self.wake_others()
                 return True
             call.why, call.step = "cancel", "notice"  # first, because the worker may answer at once
         request_id = call.request.id or 0
@@ -267,9 +264,7 @@ class Exchange(Turns):
         with self._lock:  # whoever waits looks before this, and is woken, or after it
             if not self._queue.end_first():
                 return False
-            self._waiters.wake_all()
-            if self._reader:
-                self._transport.wake()
+            self.wake_others()
         return True
 
     def _withdraw(self, call: Call, put_on_list: Callable[[int], None]) -> None:

@@ -1,22 +1,13 @@
 """Files that another process may have open, on Windows, where operations on them fail until it closes them and so are retried."""
 
 import contextlib
-import ctypes
 import errno
 import io
 import os
 import time
-from ctypes import wintypes
 from typing import Callable, Generator, Optional, TypeVar
 
 _Result = TypeVar("_Result")
-
-_INVALID_ATTRIBUTES = 0xFFFFFFFF
-_NOTHING_THERE = (2, 3)  # ERROR_FILE_NOT_FOUND, _PATH_NOT_FOUND
-
-_kernel32 = ctypes.WinDLL("kernel32", use_last_error=True)
-_kernel32.GetFileAttributesW.restype = wintypes.DWORD
-_kernel32.GetFileAttributesW.argtypes = [wintypes.LPCWSTR]
 
 # What a path may have without its extended form, its end included.
 _MAX_PATH = 260
@@ -45,14 +36,6 @@ def open_plain(path: str) -> io.FileIO:
     if os.path.islink(path):
         raise OSError(errno.EINVAL, "is not a regular file", path)
     return io.FileIO(path, "rb")
-
-
-def is_there(path: str) -> bool:
-    """Whether something has this name. True if that cannot be known."""
-    return (
-        _kernel32.GetFileAttributesW(path) != _INVALID_ATTRIBUTES
-        or ctypes.get_last_error() not in _NOTHING_THERE
-    )
 
 
 @contextlib.contextmanager

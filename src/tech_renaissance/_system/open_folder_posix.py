@@ -7,17 +7,14 @@ import stat
 from typing import List, Optional
 
 from .descriptors_posix import above_standard_streams
-from .file_identity import Identity, identity_in, identity_of
+from .file_identity import Identity, identity_at, identity_in, identity_of
 from .fork import close_held, make_held
 
 
 def is_unmoved(path: str, identity: Identity, *, is_held: bool) -> bool:
     """Whether this path still names what has the identity. ``is_held``: its owner holds it open. Raises OSError."""
     del is_held  # that keeps nobody from moving it
-    try:
-        return identity_in(os.lstat(path)) == identity
-    except (FileNotFoundError, NotADirectoryError):
-        return False
+    return identity_at(path) == identity
 
 
 class OpenFolderBase:

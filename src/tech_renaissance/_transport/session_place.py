@@ -1,10 +1,9 @@
 """Whether a session directory is still the same one, for code that reads and writes in it by its path."""
 
 import os
-from typing import Optional
 
 from .._base.errors import SessionClosed
-from .._system.file_identity import Identity, identity_in
+from .._system.file_identity import identity_at
 from .._system.open_folder import is_unmoved
 
 
@@ -31,10 +30,10 @@ class SessionPlace:
     def find(self) -> None:
         """From now on, identify it as the directory that is there now."""
         self._mark = os.path.join(self.directory, "session.lock")
-        self._identity = self._look()
+        self._identity = identity_at(self._mark)
         if self._identity is None:  # asked only once: a lock file may vanish between two questions
             self._mark = self.directory
-            self._identity = self._look()
+            self._identity = identity_at(self._mark)
 
     def is_lost(self) -> bool:
         """Whether it has been removed or replaced. If so, nothing may be written there, and nothing there is meant for us."""
@@ -48,9 +47,3 @@ class SessionPlace:
     def _lost(self) -> SessionClosed:
         text = f"the session directory {self.directory!r} was removed or replaced"
         return SessionClosed("session_closed", text)
-
-    def _look(self) -> Optional[Identity]:
-        try:
-            return identity_in(os.lstat(self._mark))
-        except (FileNotFoundError, NotADirectoryError):
-            return None

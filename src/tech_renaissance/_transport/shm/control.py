@@ -167,7 +167,7 @@ def waits_in_work(words: memoryview) -> Dict[int, int]:
     return {words[slot]: words[slot + 2] for slot in _SLOTS if words[slot] and words[slot + 2]}
 
 
-def ask_to_cancel(words: memoryview, request_id: int) -> None:
+def put_on_list(words: memoryview, request_id: int) -> None:
     """Put a request on the list of those that the host has given up, or with STOP asked to stop."""
     count = words[GIVEN_UP]
     words[_GIVEN_UP_IDS + count % _MOST_GIVEN_UP] = request_id

@@ -29,8 +29,8 @@ from .control import (
     RESPONSES,
     SLEEP_S,
     STOP,
-    ask_to_cancel,
     in_work,
+    put_on_list,
     waits_in_work,
 )
 from .frame import (
@@ -117,14 +117,17 @@ class ShmHost(ShmHostSender):
 
     def ask_to_cancel(self, request_id: int) -> None:
         """See HostTransport."""
-        with self._lock:
-            if self._worker:
-                ask_to_cancel(self._worker.control.words, request_id)
-                self._worker.side.wake_other()  # it may be waiting for something
+        self._list(request_id)
 
     def ask_to_stop(self, request_id: int) -> None:
         """See HostTransport."""
-        self.ask_to_cancel(request_id | STOP)
+        self._list(request_id | STOP)
+
+    def _list(self, entry: int) -> None:
+        with self._lock:
+            if self._worker:
+                put_on_list(self._worker.control.words, entry)
+                self._worker.side.wake_other()  # it may be waiting for something
 
     def waits_for(self, request_ids: Sequence[int]) -> Dict[int, int]:
         """See HostTransport."""
