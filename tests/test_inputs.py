@@ -9,11 +9,12 @@ from typing import Any, AsyncIterator, Callable, Iterator, List
 
 import numpy as np
 import pytest
+from gates import Gate
 from hosts import HOSTS
 from leaks import wait_until
 from processes import is_alive, kill
 
-from tech_renaissance import CommandError, LocalProtocolError, WorkerLost
+from tech_renaissance import CallCancelled, CommandError, LocalProtocolError, TimedOut, WorkerLost
 
 all_hosts = pytest.mark.parametrize("host", [*HOSTS, "asyncio"], indirect=True)
 # The others are of Python alone.
@@ -56,6 +57,31 @@ def test_a_command_may_return_without_taking_all(start: Start, transport: str) -
     assert -1 == closed[-1]
     assert transport == "file" or len(closed) < 200
     assert 1 == session.call("same", 1)
+
+
+@all_hosts
+def test_a_call_with_an_input_can_be_ended_while_its_worker_starts(start: Start, gate: Gate) -> None:
+    """By the session's cancel, and by its deadline; nothing is taken from the input."""
+    session = start("slow_start.py", environment={"GATE": gate.path})
+    numbers = iter([1, 2])
+    with ThreadPoolExecutor(1) as threads:
+        for begin in (
+            lambda: session.call("total", numbers),
+            lambda: session.stream("total", numbers).result(),
+        ):
+            call = threads.submit(begin)
+            assert wait_until(lambda: session.cancel() == "queue")
+            with pytest.raises(CallCancelled) as cancelled:
+                call.result()
+            assert "queue" == cancelled.value.step
+    with pytest.raises(TimedOut) as late:
+        session.call("total", numbers, deadline_ms=50)
+    assert ("deadline_passed", "queue") == (late.value.code, late.value.step)
+    assert "" == session.cancel()
+    assert "starting" == session.state().name
+    assert [1, 2] == list(numbers)
+    gate.open()
+    assert "on" == session.fetch_response("echo on")
 
 
 @all_hosts

@@ -12,7 +12,7 @@ from .async_attendant import AsyncAttendant
 from .call import Call
 from .call_maker import whole_input
 from .caller import Caller
-from .input_source import MOST_VALUES, at, input_refused, too_many
+from .input_source import MOST_VALUES, input_refused, too_many
 from .life import Life
 from .loop_dispatcher import LoopDispatcher
 
@@ -134,7 +134,7 @@ class AsyncCaller:
             place = input_refused(error, args, kwargs)
             if place is None:
                 raise
-        call = maker.make_fed_call(command, args, kwargs, *options, place=place, whole=None, streams=True)
+        call = maker.make_fed_call(command, args, kwargs, *options, place=place, streams=True)
         return call, functools.partial(maker.send_whole, call, args, kwargs, place)
 
     def begin(self, call: Call, send_whole: Optional[SendWhole]) -> None:
@@ -150,9 +150,7 @@ class AsyncCaller:
 
     async def _begin(self, call: Call, send_whole: SendWhole) -> None:
         try:
-            whole = await self._whole_of(call.source.values if call.source else ())
-            if whole is not None:
-                send_whole(whole)
+            await self._send_whole_if_needed(call, send_whole)
             if call.is_wanted:
                 handed = self.submit(call)
                 if handed:
@@ -163,12 +161,12 @@ class AsyncCaller:
             call.abandoned = True
             raise
 
-    async def _whole_of(self, values: Any) -> Optional[List[Any]]:
-        """All values of an input, once a worker is ready, if they travel at once."""
-        await in_thread(self._caller.ready_worker)
-        if self._caller.can_stream:
-            return None
-        return await _whole(values) if hasattr(values, "__anext__") else whole_input(values)
+    async def _send_whole_if_needed(self, call: Call, send_whole: SendWhole) -> None:
+        """Once a worker is ready for a call with an input. Raises what has ended the call."""
+        await in_thread(self._caller.worker_for, call)
+        if call.source and not self._caller.can_stream:
+            values = call.source.values
+            send_whole(await _whole(values) if hasattr(values, "__anext__") else whole_input(values))
 
     async def make_call(
         self, command: str, args: Sequence[Any], kwargs: Mapping[str, Any], *options: Any
@@ -181,8 +179,15 @@ class AsyncCaller:
             place = input_refused(error, args, kwargs)
             if place is None:
                 raise
-        whole = await self._whole_of(at(place, args, kwargs))
-        return maker.make_fed_call(command, args, kwargs, *options, place=place, whole=whole)
+        call = maker.make_fed_call(command, args, kwargs, *options, place=place)
+        try:
+            await self._send_whole_if_needed(
+                call, functools.partial(maker.send_whole, call, args, kwargs, place)
+            )
+        except asyncio.CancelledError:
+            call.abandoned = True
+            raise
+        return call
 
     async def flush(self, timeout_s: float) -> bool:
         """Wait until the worker has been given every call in line; False after the timeout. Raises what ended the worker."""

@@ -46,8 +46,8 @@ class CallMaker:
         """Each of them, placed: see HostTransport."""
         raise NotImplementedError
 
-    def ready_worker(self) -> Any:
-        """Wait until a worker is ready."""
+    def worker_for(self, call: Call) -> Any:
+        """Wait until a worker is ready for a new call, which can be ended meanwhile. Raises what has ended it."""
         raise NotImplementedError
 
     def make_call(
@@ -167,9 +167,11 @@ class CallMaker:
             raise LocalProtocolError(
                 "bad_value", "an asynchronous iterator is an input for AsyncSession alone"
             )
-        self.ready_worker()
-        whole = None if self.can_stream else whole_input(values)
-        return self.make_fed_call(command, args, kwargs, *options, place=place, whole=whole, streams=streams)
+        call = self.make_fed_call(command, args, kwargs, *options, place=place, streams=streams)
+        self.worker_for(call)
+        if not self.can_stream:
+            self.send_whole(call, args, kwargs, place, whole_input(values))
+        return call
 
     def make_fed_call(
         self,
@@ -178,18 +180,17 @@ class CallMaker:
         kwargs: Mapping[str, Any],
         *options: Any,
         place: Place,
-        whole: Optional[List[Any]],
         streams: bool = False,
     ) -> Call:
-        """The same for a call whose input is in that place. ``whole``: all its values, if they travel at once."""
-        source = InputSource(at(place, args, kwargs), is_whole=whole is not None)
-        args, kwargs = with_input(args, kwargs, place, Input(whole))
+        """The same for a call whose input is in that place."""
+        source = InputSource(at(place, args, kwargs))
+        args, kwargs = with_input(args, kwargs, place, Input(None))
         return self.make_typed_call(command, args, kwargs, *options, streams=streams, source=source)
 
     def send_whole(
         self, call: Call, args: Sequence[Any], kwargs: Mapping[str, Any], place: Place, whole: List[Any]
     ) -> None:
-        """The input of a call that was made travels at once after all: these are its values. Raises as ``make_typed_call``."""
+        """The input of a call that was made travels at once: these are its values. Raises as ``make_typed_call``."""
         args, kwargs = with_input(args, kwargs, place, Input(whole))
         request = call.request
         request.form, request.parameters, attachments = encode_call(args, kwargs)

@@ -56,7 +56,7 @@ class CallQueue:
     def end_first(self) -> bool:
         """Cancel the oldest call; False if there is none."""
         with self.lock:
-            call = self.first() or next(iter(list(self.waiting)), None)
+            call = self.first() or next((call for call in list(self.waiting) if call.is_wanted), None)
             return call is not None and self.end(call, "cancel")
 
     def end(self, call: Call, why: str) -> bool:

@@ -82,8 +82,8 @@ class CallSender(CallMaker):
                 worker.process.output_tail(),
             )
 
-    def _worker_for(self, call: Call) -> LaunchedWorker:
-        """The same for a new call, which can be cancelled meanwhile."""
+    def worker_for(self, call: Call) -> LaunchedWorker:
+        """See CallMaker. Raises what ``ready_worker`` raises, too."""
         waiting = self._life.queue.waiting
         waiting[call] = None
         try:
@@ -108,11 +108,11 @@ class CallSender(CallMaker):
         if call.request.deadline_ns is not None:
             self._life.check_ours()  # in a fork the next lock may stay locked
             self._deadlines.prepare()
-        worker = self._worker_for(call)
+        worker = self.worker_for(call)
         until = time.monotonic() + timeout_s
         try:
             while not self._try_submit(call, worker, timeout_s, until):
-                worker = self._worker_for(call)
+                worker = self.worker_for(call)
         except BaseException:  # an interrupt, too: it must not stay in line
             call.abandoned = True  # at once: another one may keep us from more
             self.abandon(call)

@@ -16,11 +16,11 @@ MOST_VALUES = 10_000
 class InputSource:
     """Used by whoever waits for the call, threads or tasks; ``grant`` by the thread that reads."""
 
-    def __init__(self, values: Any, *, is_whole: bool = False) -> None:
-        """``values``: an iterator, also an asynchronous one. ``is_whole``: they have all been taken."""
+    def __init__(self, values: Any) -> None:
+        """``values``: an iterator, also an asynchronous one."""
         self.values = values
         self.sent = 0
-        self.has_ended = is_whole
+        self.has_ended = False
         self._taker: Dict[str, Any] = {}  # whose turn it is to take a value and send it
         self._granted: Tuple[int, Optional[Credit]] = (FIRST_CREDIT, None)
 

@@ -274,9 +274,10 @@ public:
         return call->exchange != nullptr || call->is_of_interest() || Clock::now() < until;
     }
 
-    // Whether the worker takes what is sent while a call is in work. Waits until it is ready.
-    bool can_stream() const {
-        ready_worker();
+    // Whether the worker takes what is sent while this new call is in work. Waits until it is ready; throws what has
+    // ended the call meanwhile.
+    bool can_stream(const CallPtr& call) {
+        worker_for(call);
         return life_.transport().can_stream();
     }
 

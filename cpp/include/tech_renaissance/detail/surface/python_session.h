@@ -329,14 +329,14 @@ TR_INLINE Body PythonSession::make_call(std::string_view command, Body arguments
                                         const detail::CallSetup& setup) const {
     detail::Caller& caller = impl_->caller;
     const detail::CallPtr call = caller.make_call(command, std::move(arguments), setup);
-    if (setup.source && !caller.can_stream()) detail::gather_all(*call, caller);
+    if (setup.source && !caller.can_stream(call)) detail::gather_all(*call, caller);
     return detail::body_of(caller.fetch(call, setup.options));
 }
 
 TR_INLINE detail::Pending PythonSession::begin_call(std::string_view command, Body arguments,
                                                     const detail::CallSetup& setup) const {
     const detail::CallPtr call = impl_->caller.make_call(command, std::move(arguments), setup);
-    const bool travels_whole = setup.input && !impl_->caller.can_stream();
+    const bool travels_whole = setup.input && !impl_->caller.can_stream(call);
     if (travels_whole && setup.source) detail::gather_all(*call, impl_->caller);
     if (travels_whole && !setup.source)
         call->gathered = std::make_unique<detail::GatheredInput>();
