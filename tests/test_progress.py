@@ -15,8 +15,8 @@ WORKER = "talkers.py"
 
 
 @all_hosts
-def test_the_first_and_the_last_progress_are_told(start: Start, host: str) -> None:
-    """In order, before the value; a future has the newest."""
+def test_the_first_and_the_last_progress_are_told(start: Start) -> None:
+    """In order, before the value; a future has the newest, also when its value has been taken and the session has ended."""
     session = start(WORKER)
     told: List[Progress] = []
     assert 1000 == session.call("train", 1000, on_progress=told.append)
@@ -25,14 +25,19 @@ def test_the_first_and_the_last_progress_are_told(start: Start, host: str) -> No
     assert all(progress.fraction == progress.done / 1000 for progress in told)
     future = session.submit("train", 7)
     assert 7 == future.result()
-    if host != "cpp":  # there the result has been taken
-        assert Progress(7, 7, "step 7") == future.progress()
     session.call("talk_without_total", on_progress=told.append)
     assert (Progress(1.5), None) == (told[-1], told[-1].fraction)
     assert session.submit("same", 1).progress() is None
     told.clear()
-    assert list(range(30)) == list(session.stream("generate", 30, on_progress=told.append))
+    stream = session.stream("generate", 30, on_progress=told.append)
+    assert list(range(30)) == list(stream)
     assert 30 == told[-1].done
+    for _ in range(2):
+        assert (True, "done", Progress(7, 7, "step 7")) == (future.done(), future.state(), future.progress())
+        future.cancel()
+        assert "whole" == stream.result()
+        assert Progress(30, 30) == stream.progress()
+        session.close()
 
 
 @all_hosts

@@ -62,6 +62,9 @@ TEST("what on_progress throws is what a future gives, once") {
     }
     CHECK_EQ("enough", thrown);
     CHECK(!future.valid());
+    CHECK_EQ("no_request", code_of([&] { future.get(); }));
+    CHECK_EQ("done", future.state());
+    CHECK(future.progress().has_value());
     CHECK_EQ(4, session.call<int>("double", 2));
 }
 

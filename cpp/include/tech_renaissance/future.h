@@ -32,7 +32,8 @@ public:
     Pending& operator=(Pending&& other) noexcept;
     ~Pending();
 
-    bool is_valid() const noexcept { return call_ != nullptr; }
+    // Whether it has a call whose result has not been taken, and that was not dropped.
+    bool is_valid() const noexcept { return call_ != nullptr && !is_over_; }
     Body get(std::optional<std::chrono::milliseconds> timeout);
     // Of a call that streams: its next item; nullopt if no more come, and the call is done.
     std::optional<Body> next(std::optional<std::chrono::milliseconds> timeout);
@@ -54,11 +55,15 @@ public:
     void on_done(std::function<void(Pending)> f);
 
 private:
+    // The call of this handle, also when its result has been taken.
     const std::shared_ptr<Call>& call() const;
+    // The call whose result is still to be taken.
+    const std::shared_ptr<Call>& open_call() const;
     void wait_once(std::chrono::milliseconds timeout, std::chrono::steady_clock::time_point until);
     void wait_to_send(std::chrono::milliseconds timeout, std::chrono::steady_clock::time_point until);
 
     std::shared_ptr<Call> call_;
+    bool is_over_ = false;
     std::shared_ptr<Door> door_;
     std::optional<std::chrono::milliseconds> timeout_;
 };
@@ -92,7 +97,8 @@ public:
 
     // Waits for the result and takes it, which can be done once. Waits for as long as it takes, or
     // CallOptions::timeout. Throws what a call throws; after TimedOut "timed_out" the future is as before.
-    // LocalProtocolError "no_request" if it is not valid, here and below.
+    // LocalProtocolError "no_request" if it is not valid. What follows is also known of a call whose result was taken;
+    // "no_request" if there was never one, or it was moved away.
     T get() { return detail::value_of<T>(pending_.get(std::nullopt)); }
     T get(std::chrono::milliseconds timeout) { return detail::value_of<T>(pending_.get(timeout)); }
 

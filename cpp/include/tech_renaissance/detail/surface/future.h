@@ -31,6 +31,7 @@ TR_INLINE Pending& Pending::operator=(Pending&& other) noexcept {
     if (this == &other) return *this;
     drop();
     call_ = std::move(other.call_);
+    is_over_ = other.is_over_;
     door_ = std::move(other.door_);
     timeout_ = other.timeout_;
     return *this;
@@ -39,18 +40,24 @@ TR_INLINE Pending& Pending::operator=(Pending&& other) noexcept {
 TR_INLINE Pending::~Pending() { drop(); }
 
 TR_INLINE void Pending::drop() noexcept {
-    const CallPtr call = std::exchange(call_, nullptr);
-    if (!call || call->done() || !door_->is_ours()) return;
+    if (!is_valid()) return;
+    is_over_ = true;
+    if (call_->done() || !door_->is_ours()) return;
     try {
         const Door::Visit session(*door_);
-        call->items || call->feed ? session->close_stream(call) : session->abandon(call);
+        call_->items || call_->feed ? session->close_stream(call_) : session->abandon(call_);
     } catch (const std::exception&) {  // the session has ended
     }
 }
 
 TR_INLINE const CallPtr& Pending::call() const {
-    if (!call_) throw LocalProtocolError("no_request", "this future has no call, or its result was taken");
+    if (!call_) throw LocalProtocolError("no_request", "this future has no call");
     return call_;
+}
+
+TR_INLINE const CallPtr& Pending::open_call() const {
+    if (call_ && is_over_) throw LocalProtocolError("no_request", "the result of this future was taken, or given up");
+    return call();
 }
 
 // Until the call is done, or has something for whoever waits, which is then dealt with. Without a visit in the end,
@@ -62,7 +69,7 @@ TR_INLINE void Pending::wait_once(std::chrono::milliseconds timeout, Clock::time
         if (!session->wait(call, until)) session->throw_timed_out(*call, timeout);
     }
     if (const std::exception_ptr thrown = door_->attend(call)) {
-        call_ = nullptr;
+        is_over_ = true;
         std::rethrow_exception(thrown);
     }
     if (call->source && !call->done() && Clock::now() >= until) Door::Visit(*door_)->throw_timed_out(*call, timeout);
@@ -71,11 +78,11 @@ TR_INLINE void Pending::wait_once(std::chrono::milliseconds timeout, Clock::time
 TR_INLINE Body Pending::get(std::optional<std::chrono::milliseconds> timeout) {
     using std::chrono::milliseconds;
     const milliseconds longest = timeout.value_or(timeout_.value_or(milliseconds::max()));
-    const CallPtr call = this->call();
+    const CallPtr call = this->open_call();
     const Clock::time_point until = deadline_after(longest);
     const bool had_to_wait = !call->done();
     while (!call->done() || call->has_news()) wait_once(longest, until);
-    call_ = nullptr;
+    is_over_ = true;
     if (had_to_wait && !door_->is_closed()) return body_of(Door::Visit(*door_)->take(call));
     return body_of(call->take());
 }
@@ -83,7 +90,7 @@ TR_INLINE Body Pending::get(std::optional<std::chrono::milliseconds> timeout) {
 TR_INLINE std::optional<Body> Pending::next(std::optional<std::chrono::milliseconds> timeout) {
     using std::chrono::milliseconds;
     const milliseconds longest = timeout.value_or(timeout_.value_or(milliseconds(default_timeout_ms)));
-    const CallPtr call = this->call();
+    const CallPtr call = this->open_call();
     if (!call->has_item() || call->has_news()) {
         const Clock::time_point until = deadline_after(longest);
         while ((!call->done() && !call->has_item()) || call->has_news()) wait_once(longest, until);
@@ -103,7 +110,7 @@ TR_INLINE std::optional<Body> Pending::next(std::optional<std::chrono::milliseco
 TR_INLINE bool Pending::push(const Body& value, std::optional<std::chrono::milliseconds> timeout) {
     using std::chrono::milliseconds;
     const milliseconds longest = timeout.value_or(milliseconds(default_timeout_ms));
-    const CallPtr call = this->call();
+    const CallPtr call = this->open_call();
     if (call->done()) return false;
     call->feed->hold();
     InputItem item = Door::Visit(*door_)->place_item(*call, value);
@@ -125,7 +132,7 @@ TR_INLINE bool Pending::push(const Body& value, std::optional<std::chrono::milli
 TR_INLINE void Pending::end_input(std::optional<std::chrono::milliseconds> timeout) {
     using std::chrono::milliseconds;
     const milliseconds longest = timeout.value_or(milliseconds(default_timeout_ms));
-    const CallPtr call = this->call();
+    const CallPtr call = this->open_call();
     if (call->done()) return;
     if (call->gathered) {
         put_into_arguments(*call);
@@ -176,7 +183,7 @@ TR_INLINE void Pending::cancel() const {
 }
 
 TR_INLINE void Pending::on_done(std::function<void(Pending)> f) {
-    const CallPtr call = this->call();
+    const CallPtr call = this->open_call();
     std::shared_ptr<Beacon> beacon = Door::Visit(*door_)->beacon();
     auto done = std::make_shared<Pending>(std::move(*this));
     call->when_done(std::move(beacon), [f = std::move(f), done] { f(std::move(*done)); });
