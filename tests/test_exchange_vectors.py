@@ -60,6 +60,7 @@ class Script(HostTransport):
         self.room = 1000
         self.in_work: List[int] = []
         self.sent: List[Any] = []
+        self.listed: List[Any] = []
         self.says: Deque[Any] = deque()
         self._taken: Taken = None
         self._last: Optional[Frame] = None
@@ -109,8 +110,12 @@ class Script(HostTransport):
     def begun(self, request_ids: Sequence[int]) -> Dict[int, Optional[int]]:
         return {number: None for number in request_ids if number in self.in_work}
 
-    def ask_to_cancel(self, request_id: int) -> None: ...
-    def ask_to_stop(self, request_id: int) -> None: ...
+    def ask_to_cancel(self, request_id: int) -> None:
+        self.listed.append(request_id)
+
+    def ask_to_stop(self, request_id: int) -> None:
+        self.listed.append({"stop": request_id})
+
     def wake(self) -> None: ...
     def close(self) -> None: ...
     def watch_exit(self, handle: int) -> None: ...
@@ -260,7 +265,9 @@ class Play:
     def outcome(self) -> Step:
         unanswered = list(self._exchange._connection.unanswered)
         sent, self._worker.sent = self._worker.sent, []
-        return {"sends": sent, "calls": {str(n): self._state(c, unanswered) for n, c in self._calls.items()}}
+        listed, self._worker.listed = self._worker.listed, []
+        calls = {str(n): self._state(call, unanswered) for n, call in self._calls.items()}
+        return {"sends": sent, "lists": listed, "calls": calls}
 
     def _state(self, call: Call, unanswered: List[Optional[int]]) -> str:
         is_sent = call.request.id in unanswered
@@ -279,7 +286,7 @@ def _expected(steps: List[Step]) -> Iterator[Step]:
     calls: Dict[str, str] = {}
     for step in steps:
         calls = {**calls, **step.get("becomes", {})}
-        yield {"sends": step.get("sends", []), "calls": calls}
+        yield {"sends": step.get("sends", []), "lists": step.get("lists", []), "calls": calls}
 
 
 def _python(vector: Step, *, gathers: bool = False) -> List[Step]:
@@ -307,7 +314,7 @@ def _cpp(vector: Step) -> List[Step]:
 @pytest.mark.parametrize("player", [_python, _python_gathers, _cpp], ids=["python", "gathers", "cpp"])
 @pytest.mark.parametrize("path", VECTORS, ids=lambda path: path.stem)
 def test_calls_go_as_their_vector_says(path: Path, player: Any) -> None:
-    """Step by step: what is sent, and what becomes of each call."""
+    """Step by step: what is sent and listed, and what becomes of each call."""
     vector = json.loads(path.read_text("utf-8"))
     outcomes = player(vector)
     assert len(vector["steps"]) == len(outcomes)

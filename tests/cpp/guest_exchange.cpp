@@ -66,8 +66,8 @@ public:
         sent.emplace_back(std::move(note));
         return true;
     }
-    void ask_to_cancel(Id) override {}
-    void ask_to_stop(Id) override {}
+    void ask_to_cancel(Id id) override { listed.emplace_back(id); }
+    void ask_to_stop(Id id) override { listed.emplace_back(json::Object{{"stop", id}}); }
     void wake() noexcept override {}
     std::vector<WaitHandle> members() const override { return {}; }
     bool begin_sleep() noexcept override { return true; }
@@ -83,6 +83,7 @@ public:
     std::int64_t room = 1000;
     std::vector<Id> in_work;
     json::Array sent;
+    json::Array listed;
     std::deque<Arrival> says;
 };
 
@@ -139,7 +140,10 @@ public:
         settle_ended();
         json::Object calls;
         for (const auto& [id, played] : calls_) calls.set(std::to_string(id), state_of(id, played));
-        return json::Object{{"sends", std::exchange(worker().script.sent, {})}, {"calls", std::move(calls)}};
+        Script& script = worker().script;
+        return json::Object{{"sends", std::exchange(script.sent, {})},
+                            {"lists", std::exchange(script.listed, {})},
+                            {"calls", std::move(calls)}};
     }
 
 private:
