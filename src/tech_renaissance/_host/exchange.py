@@ -14,7 +14,8 @@ from .._base.errors import LocalProtocolError, RemoteProtocolError, SessionClose
 from .._protocol.connection import State
 from .._protocol.frame import Answer, Ask, Exit, Item
 from .._transport.transport import BROKEN_RING, FOR_CREDIT, HostTransport
-from .book import OVER, check_protocol
+from .abilities import check_protocol
+from .book import OVER
 from .call import Call, not_begun
 from .call_queue import CallQueue
 from .loops import Loops

@@ -13,7 +13,8 @@ from typing import Any, Callable, Dict, Optional, Sequence
 from .._protocol.body import TEXT
 from .._protocol.connection import State
 from .._protocol.frame import LONG, Posted, Request, Response
-from .book import speaks_values, unreachable
+from .abilities import speaks_values
+from .book import unreachable
 from .call import Call, PlainCall
 from .exchange import Exchange
 

@@ -16,7 +16,8 @@ from .._base.errors import LocalProtocolError, RemoteProtocolError, TechRenaissa
 from .._protocol.frame import Request, Response
 from .._system.waiters import LockType, Waiters
 from .._transport.transport import HostTransport, Taken
-from .book import Book, unreachable
+from .arrivals import Arrivals
+from .book import unreachable
 from .call import Call
 from .call_queue import CallQueue
 from .loops import Loops
@@ -44,7 +45,7 @@ class NobodyServes(Exception):
     until: Optional[float] = None
 
 
-class Turns(Book):
+class Turns(Arrivals):
     """The part of an Exchange that moves frames. Exchange explains the parameters."""
 
     def __init__(
@@ -233,7 +234,7 @@ class Turns(Book):
                 self._lose()
             if taken is None:
                 break
-            self._dispatch(taken)
+            self._deliver(taken)
             if self._broken:
                 break
 
@@ -262,7 +263,7 @@ class Turns(Book):
     def _end_reading(self, taken: Taken, gone: bool) -> None:
         self._reader = None
         if taken is not None:
-            self._dispatch(taken)
+            self._deliver(taken)
         elif gone:
             self._lose()
         self._receiving = False
@@ -281,7 +282,7 @@ class Turns(Book):
                 self._settle(Response("", id=taken.id), None, again=True)
                 self._transport.forget_taken()
             elif taken is not None:
-                self._dispatch(taken)
+                self._deliver(taken)
             self._receiving = False
             self._waiters.wake_all()
 

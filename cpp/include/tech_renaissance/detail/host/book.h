@@ -10,13 +10,13 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <optional>
 #include <string>
 #include <system_error>
 #include <utility>
 #include <variant>
 #include <vector>
 
+#include "tech_renaissance/detail/host/abilities.h"
 #include "tech_renaissance/detail/host/beacon.h"
 #include "tech_renaissance/detail/host/call.h"
 #include "tech_renaissance/detail/host/call_queue.h"
@@ -74,7 +74,7 @@ protected:
         }
     }
 
-    bool is_window_full() const { return connection_.waiting().size() >= window_; }
+    bool is_window_full() const { return connection_.waiting().size() >= ready_.window; }
 
     // Sends what is in line, as far as there is room. mine: whose errors the caller wants.
     void send_queued(const Call* mine = nullptr) {
@@ -107,7 +107,7 @@ protected:
     }
 
     bool try_send(const CallPtr& call) {
-        if (call->needs_new_protocol()) check_protocol(call->request);
+        if (call->needs_new_protocol()) check_protocol(call->request, ready_);
         if (is_window_full()) return false;
         if (hooks_.switch_output) {
             if (!may_overlap()) return false;
@@ -133,7 +133,7 @@ protected:
     // Whether another call may be sent although lines of output belong to calls: not while a handler is at work that
     // serves nobody else.
     bool may_overlap() const {
-        if (coroutines_) return true;
+        if (ready_.coroutines) return true;
         const auto& waiting = connection_.waiting();
         return std::all_of(waiting.begin(), waiting.end(), [this](Id id) {
             const auto found = calls_.find(id);
@@ -227,7 +227,7 @@ protected:
 
     // Whether this thread is to give the worker values before that serves this call, or with null, any other.
     bool owes_values_before(const Call* call) const {
-        if (coroutines_ || !Feed::exists()) return false;
+        if (ready_.coroutines || !Feed::exists()) return false;
         for (const auto& [id, earlier] : calls_) {
             if (call != nullptr && !call->items && id >= *call->request.id) return false;
             if (earlier.get() == call || !earlier->feed || earlier->cancelled) continue;
@@ -240,14 +240,6 @@ protected:
         return reaching_worker([&] { return transport_.try_send(request, attachments); });
     }
 
-    void check_protocol(const Request& request) const {
-        if (protocol_ >= protocol_version) return;
-        throw RemoteProtocolError("old_protocol", "'" + request.command + "' needs protocol " +
-                                                      std::to_string(protocol_version) +
-                                                      ", but the worker speaks protocol " + std::to_string(protocol_) +
-                                                      ": update its tech-renaissance");
-    }
-
     bool is_usable() const {
         const State state = connection_.state();
         return !asked_to_leave_ && !broken_ && (state == State::ready || state == State::busy);
@@ -256,15 +248,6 @@ protected:
     static std::exception_ptr left_error() {
         return std::make_exception_ptr(
             SessionClosed("session_closed", "the worker was asked to exit: start the session again"));
-    }
-
-    // Gives what came to the call that it belongs to.
-    void settle(Arrival arrival) {
-        try {
-            std::visit([this](auto& value) { take(value); }, arrival);
-        } catch (const RemoteProtocolError& error) {
-            fail_all([&error] { return std::make_exception_ptr(error); });
-        }
     }
 
     CallPtr forget(Id id) {
@@ -304,11 +287,9 @@ protected:
     std::deque<Outgoing> outgoing_;
     bool has_news_ = false;       // whether a handler has said or asked something since the last dispatch
     std::vector<CallPtr> newsy_;  // whose, if there are dispatches
-    std::size_t window_ = widest_window;
-    std::int64_t protocol_ = protocol_version;  // that the worker speaks
-    bool coroutines_ = false;                   // whether it serves many calls at once
-    bool over_ = false;                         // whether the process has ended
-    std::exception_ptr broken_;                 // why nothing more can be received; null if it can
+    Ready ready_;                 // what the worker has said about itself
+    bool over_ = false;           // whether the process has ended
+    std::exception_ptr broken_;   // why nothing more can be received; null if it can
     bool ending_ = false;
     std::atomic<bool> asked_to_leave_{false};
     std::atomic<bool> was_ready_{false};
@@ -316,115 +297,6 @@ protected:
     std::atomic<Id> last_refused_{0};
 
 private:
-    void take(Ready& ready) {
-        connection_.received_ready();
-        window_ = ready.window;
-        protocol_ = ready.protocol;
-        coroutines_ = ready.coroutines;
-        was_ready_ = true;
-        work_.set_ready();
-    }
-    void take(Exiting&) { connection_.received_exiting(); }
-    void take(Item& item) {
-        connection_.received_beside(item.id, "Item");
-        const auto found = calls_.find(*item.id);
-        if (found == calls_.end() || found->second->cancelled || ending_) return;
-        const CallPtr call = found->second;
-        if (item.error) {
-            calls_.erase(found);
-            transport_.ask_to_cancel(*item.id);
-            return call->fail(item.error);
-        }
-        if (!call->items || !call->items->add(std::move(item.body))) {
-            throw RemoteProtocolError(
-                "bad_state", "the worker sent an item to '" + call->request.command + "' for which it had no credit");
-        }
-    }
-    // What a handler says or asks is for whoever waits for the call, or dispatches.
-    void take(Told& told) {
-        connection_.received_beside(told.id, "Progress");
-        const CallPtr call = wanted(*told.id);
-        if (!call) return;
-        call->begin_talk().say(std::move(told.progress), call->on_progress != nullptr);
-        if (call->has_news()) note_news(call);
-    }
-    void take(Ask& ask) {
-        connection_.received_ask(ask.id);
-        const CallPtr call = wanted(*ask.id);
-        if (!call) return refuse_ask(*ask.id, ask.name);
-        call->begin_talk().ask(std::move(ask));
-        note_news(call);
-    }
-    void note_news(const CallPtr& call) {
-        has_news_ = true;
-        if (!hooks_.beacon || !hooks_.beacon->is_used()) return;
-        if (newsy_.empty() || newsy_.back() != call) newsy_.push_back(call);
-        hooks_.beacon->wake();
-    }
-    void take(Granted& granted) {
-        connection_.received_beside(granted.id, "Credit");
-        const auto found = calls_.find(*granted.id);
-        if (found == calls_.end()) return;
-        const Call& call = *found->second;
-        if (!call.feed) {
-            throw RemoteProtocolError("bad_state",
-                                      "the worker granted items to '" + call.request.command + "', which has no input");
-        }
-        call.feed->grant(granted.count);
-    }
-    // The call with this id, unless nobody wants to hear of it.
-    CallPtr wanted(Id id) const {
-        const auto found = calls_.find(id);
-        return found == calls_.end() || found->second->cancelled || ending_ ? nullptr : found->second;
-    }
-
-    void take(Reply& reply) {
-        const CallPtr call = take_response(reply.response.id);
-        last_failed_ = reply.response.error.has_value();
-        if (is_refusal(reply.response)) last_refused_ = *reply.response.id;
-        if (!call) return;
-        // An answer after the end counts as one after the first step, even if we have not taken that step yet.
-        if (call->cancelled) return call->fail(ended_call(call->request, EndReason::cancel, late(reply.response)));
-        if (call->is_overdue()) return call->fail(ended_call(call->request, EndReason::deadline, late(reply.response)));
-        if (call->stopped && is_refusal(reply.response)) return call->fail(unbegun(*call, EndReason::cancel));
-        if (was_left_open(*call, reply.response)) return call->fail(left_error());
-        if (reply.response.command.empty()) reply.response.command = call->request.command;
-        call->answer(std::move(reply));
-    }
-    // Whether a worker that leaves has closed a stream of which nobody takes more.
-    bool was_left_open(const Call& call, const Response& response) const {
-        return asked_to_leave_ && call.items && response.error && response.error->code == "cancelled";
-    }
-
-    // Fails the call whose answer this is; or nothing more will come.
-    void take(Unreadable& unreadable) {
-        if (unreadable.error.code() == broken_ring) {
-            broken_ = std::make_exception_ptr(unreadable.error);
-            connection_.lost();
-            throw RemoteProtocolError(unreadable.error.code(), unreadable.error.what());
-        }
-        const CallPtr call = take_response(connection_.whose(unreadable.id));
-        last_failed_ = true;
-        if (call) call->fail(std::make_exception_ptr(unreadable.error));
-    }
-
-    // How a call ended that was answered after it was to end.
-    static CallEnd late(const Response& response) { return {is_refusal(response) ? "queue" : "notice", "", nullptr}; }
-
-    // Whether the worker did not begin the request, because it was over by then.
-    static bool is_refusal(const Response& response) {
-        return response.error && response.error->code == "cancelled" && response.error->type.empty();
-    }
-
-    // The call that a response belongs to; null if nobody waits for it.
-    CallPtr take_response(std::optional<Id> id) {
-        connection_.received_response(id);
-        work_.answered(*id);
-        CallPtr call = ending_ ? nullptr : forget(*id);  // the call ends with its worker
-        tell_whose_output();
-        return call;
-    }
-
     // The calls that the worker had not begun, and idempotent ones.
     std::vector<CallPtr> take_unbegun() {
         std::vector<CallPtr> unbegun;

@@ -1,7 +1,7 @@
 // How the answer to a call, or its items, come to whoever waits for them, and how a call is steered meanwhile.
 #pragma once
 
-#include <chrono>
+#include <algorithm>
 #include <exception>
 #include <memory>
 #include <string>

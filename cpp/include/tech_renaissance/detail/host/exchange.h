@@ -98,7 +98,7 @@ public:
     // Whether the worker serves others while a handler waits for something.
     bool has_coroutines() const {
         const Lock lock(mutex_);
-        return coroutines_;
+        return ready_.coroutines;
     }
 
     // Items of a call were taken, so that the worker may send more.

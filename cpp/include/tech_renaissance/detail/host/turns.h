@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "tech_renaissance/detail/base/deadline.h"
-#include "tech_renaissance/detail/host/book.h"
+#include "tech_renaissance/detail/host/arrivals.h"
 #include "tech_renaissance/detail/host/call.h"
 #include "tech_renaissance/detail/host/call_queue.h"
 #include "tech_renaissance/detail/host/callback.h"
@@ -24,7 +24,7 @@
 namespace tr::detail {
 
 // The part of an Exchange that moves frames.
-class Turns : public Book {
+class Turns : public Arrivals {
 public:
     using Milliseconds = std::chrono::milliseconds;
 
@@ -64,7 +64,7 @@ protected:
     using Lock = std::unique_lock<std::mutex>;
 
     Turns(HostTransport& transport, WorkRecord& work, CallQueue& queue, ExchangeHooks hooks, bool is_open)
-        : Book(transport, work, queue, std::move(hooks), is_open) {}
+        : Arrivals(transport, work, queue, std::move(hooks), is_open) {}
     ~Turns() = default;
 
     // Gives what has arrived to the calls it belongs to. Does not wait.
@@ -204,7 +204,7 @@ private:
                 gone = !arrival;
             }
         }
-        if (arrival) settle(std::move(*arrival));
+        if (arrival) deliver(std::move(*arrival));
         if (gone) {
             lose();
             detach();

@@ -1,0 +1,34 @@
+"""What a worker can do, as it has said itself in its Ready."""
+
+from typing import Any, Dict
+
+from .._base.errors import RemoteProtocolError
+from .._protocol.frame import Ready, Request
+from .._version import __version__
+
+# How many requests may be unanswered at once, if the worker does not say less.
+WINDOW = 256
+
+
+def speaks_values(ready: Dict[str, Any]) -> bool:
+    """Whether a worker that has said this takes calls that carry values."""
+    theirs = ready.get("protocol", 1)
+    return isinstance(theirs, int) and theirs >= 2
+
+
+def check_protocol(request: Request, ready: Dict[str, Any]) -> None:
+    """Whether a worker that has said this speaks the protocol that a request needs. Raises RemoteProtocolError ``old_protocol``."""
+    if not (request.typed or request.attachments) or speaks_values(ready):
+        return
+    theirs = ready.get("protocol", 1)
+    raise RemoteProtocolError(
+        "old_protocol",
+        f"{request.command!r} needs protocol 2, and this worker speaks protocol {theirs}: install tech-renaissance {__version__} "
+        f"in its Python ({ready.get('interpreter', 'unknown')}), which has {ready.get('tech_renaissance', 'an older one')}",
+    )
+
+
+def window_of(ready: Ready) -> int:
+    """How many requests may be unanswered at once."""
+    window = ready.info.get("window", WINDOW)
+    return window if isinstance(window, int) and 1 <= window <= WINDOW else WINDOW
