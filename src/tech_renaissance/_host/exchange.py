@@ -10,21 +10,22 @@ import threading
 import time
 from typing import Callable, Optional
 
-from .._base.errors import LocalProtocolError, RemoteProtocolError, SessionClosed, TechRenaissanceError
+from .._base.errors import RemoteProtocolError, SessionClosed, TechRenaissanceError
 from .._protocol.connection import State
 from .._protocol.frame import Answer, Ask, Exit, Item
-from .._transport.transport import BROKEN_RING, FOR_CREDIT, HostTransport
+from .._transport.transport import BROKEN_RING, HostTransport
 from .abilities import check_protocol
 from .book import OVER
-from .call import Call, not_begun
+from .call import Call
 from .call_queue import CallQueue
 from .loops import Loops
-from .turns import NobodyServes, Turns
+from .turns import NobodyServes
+from .withdrawals import Withdrawals
 
 _SERVING = (State.READY, State.BUSY)
 
 
-class Exchange(Turns):
+class Exchange(Withdrawals):
     """Thread-safe. ``has_exited`` says whether the process has ended.
 
     ``death(call, timeout_s)`` is called once the process has ended or the worker has left, and returns the error that says why, for the
@@ -76,11 +77,6 @@ class Exchange(Turns):
     def is_serving(self) -> bool:
         """Whether the worker takes calls, as far as is known. Takes no lock."""
         return self._connection.state in _SERVING
-
-    def take_in(self) -> None:
-        """Give what has arrived to the calls it belongs to. Does not wait."""
-        with contextlib.suppress(LocalProtocolError):  # in a signal handler
-            self._until(lambda: False, 0)
 
     def wait_started(self, timeout_s: float, call: Optional[Call] = None) -> bool:
         """Wait until the worker is ready, or the call that waits for that is done; False if neither comes in time. Raises what ended the
@@ -159,16 +155,6 @@ class Exchange(Turns):
         call.reply = answer
         self._until(lambda: True, 0)
 
-    def begin_hold(self, call: Call, *, has_loop: bool = False) -> None:
-        """From now on this thread does something that the worker may wait for, and serves nobody else. ``has_loop``: it is the body of a loop over
-        the call's stream, which may wait for what was sent before.
-        """
-        self._holding[call] = (threading.get_ident(), has_loop)
-
-    def end_hold(self, call: Call) -> None:
-        """No longer; or it never did."""
-        self._holding.pop(call, None)
-
     def send_item(self, call: Call, item: Item, timeout_s: float) -> bool:
         """Send the next item of a call's input, unless the call is over; False if there was no room."""
         assert call.source is not None
@@ -184,25 +170,6 @@ class Exchange(Turns):
 
         return self._until(send, timeout_s)
 
-    def stop(self, call: Call) -> None:
-        """Ask a call to finish early. One that has not begun is done."""
-        with self._lock:
-            if call.done or call.why or (call.exchange is not None and call.exchange is not self):
-                return
-            call.is_stopping = True
-            if self._queue.end(call, "cancel"):
-                self._waiters.wake_all()
-                return
-        self._withdraw(call, self._transport.ask_to_stop)
-        self.wake()
-
-    def cancellable(self) -> Optional[Call]:
-        """The oldest call in work that is not a resting stream; else the oldest."""
-        calls = list(self.in_work())
-        resting = self._transport.waits_for([call.request.id or 0 for call in calls])
-        busy = (call for call in calls if resting.get(call.request.id or 0) != FOR_CREDIT)
-        return next(busy, calls[0] if calls else None)
-
     def send_credit(self, call: Call) -> None:
         """Items of a stream have been taken: tell the worker that it may send more, and take in what has come already."""
         self._owing[call] = None
@@ -210,86 +177,6 @@ class Exchange(Turns):
             self._until(self._take_ready, 0)
         except TechRenaissanceError:  # whoever waits is told
             pass
-
-    def close_stream(self, call: Call) -> None:
-        """Close the generator of a stream that was abandoned; nothing is done to the worker."""
-        self.end_hold(call)
-        if not call.done:
-            self._transport.ask_to_cancel(call.request.id or 0)
-
-    def begin_end(self, call: Call, why: str) -> bool:
-        """The host is about to end a call in work, whose answer no longer counts. False if it is not, or no longer, in work."""
-        self.take_in()
-        with self._lock:
-            if call.done or call not in self.in_work():
-                return False
-            call.why, call.step = why, "notice"
-            return True
-
-    def expire(self, call: Call) -> bool:
-        """End a call whose deadline passed before its turn; False if it is in work, or done."""
-        if self._queue.end(call, "deadline"):
-            self._waiters.wake_all()
-            return True
-        is_in_work = call in self.in_work()
-        self.take_in()  # afterwards, because a call that is no longer in work has its answer here
-        with self._lock:
-            if call.done or is_in_work:
-                return False
-            call.fail(not_begun(call, "deadline"))
-            self._waiters.wake_all()
-            return True
-
-    def cancel(self, call: Call) -> bool:
-        """End a call that has not begun, in line or sent; True also if it is done. False if it is in work."""
-        with self._lock:  # a call that another thread is sending looks sent, and may be in line again
-            if call.done or (
-                call.exchange is not None and call.exchange is not self
-            ):  # it ends with its worker
-                return True
-            if self._queue.end(call, "cancel"):
-                # Whoever becomes the reader, or lines up, after this has the lock first, and looks.
-                self.wake_others()
-                return True
-            call.why, call.step = "cancel", "notice"  # first, because the worker may answer at once
-        request_id = call.request.id or 0
-        if request_id in self._transport.begun([request_id]):  # the stacks come before the notice
-            return False
-        self._withdraw(call, self._transport.ask_to_cancel)
-        if call.done:
-            self.wake()
-        return call.done
-
-    def cancel_first_in_line(self) -> bool:
-        """End the oldest call of the session that no worker has; False if there is none."""
-        with self._lock:  # whoever waits looks before this, and is woken, or after it
-            if not self._queue.end_first():
-                return False
-            self.wake_others()
-        return True
-
-    def _withdraw(self, call: Call, put_on_list: Callable[[int], None]) -> None:
-        """Tell the worker of a call that was sent, and end it, unless it is in work."""
-        request_id = call.request.id or 0
-        # The list comes before the look, and the worker's slot before its own look at the list: so one side sees the other's.
-        put_on_list(request_id)
-        is_in_work = request_id in self._transport.begun([request_id])
-        self.take_in()  # afterwards, because a call that is no longer in work has its answer here
-        with self._lock:
-            if not (call.done or is_in_work):
-                call.fail(not_begun(call, "cancel"))
-
-    def wake(self) -> None:
-        """Have all who wait look again."""
-        self._waiters.wake_all()
-        self._transport.wake()
-
-    def wake_others(self) -> None:
-        """The same, if anybody waits, for one who does not."""
-        if self._waiters.sleepers:
-            self._waiters.wake_all()
-        if self._reader:
-            self._transport.wake()
 
     def wait_over(self, timeout_s: float) -> bool:
         """Wait until the process has ended, and its calls have ended or been handed over; False if it is still alive."""

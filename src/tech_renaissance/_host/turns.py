@@ -7,6 +7,7 @@ An exception may come at any moment, such as a KeyboardInterrupt from a signal h
 interrupted (``_mend``).
 """
 
+import contextlib
 import sys
 import threading
 import time
@@ -163,6 +164,33 @@ class Turns(Arrivals):
                 self._reader = None
             self._leave(error, until)
             raise
+
+    def take_in(self) -> None:
+        """Give what has arrived to the calls it belongs to. Does not wait."""
+        with contextlib.suppress(LocalProtocolError):  # in a signal handler
+            self._until(lambda: False, 0)
+
+    def wake(self) -> None:
+        """Have all who wait look again."""
+        self._waiters.wake_all()
+        self._transport.wake()
+
+    def wake_others(self) -> None:
+        """The same, if anybody waits, for one who does not."""
+        if self._waiters.sleepers:
+            self._waiters.wake_all()
+        if self._reader:
+            self._transport.wake()
+
+    def begin_hold(self, call: Call, *, has_loop: bool = False) -> None:
+        """From now on this thread does something that the worker may wait for, and serves nobody else. ``has_loop``: it is the body of a loop over
+        the call's stream, which may wait for what was sent before.
+        """
+        self._holding[call] = (threading.get_ident(), has_loop)
+
+    def end_hold(self, call: Call) -> None:
+        """No longer; or it never did."""
+        self._holding.pop(call, None)
 
     def check_may_wait(self) -> None:
         """Raise LocalProtocolError ``would_wait_for_itself`` in what the worker waits for, while it serves nobody else."""

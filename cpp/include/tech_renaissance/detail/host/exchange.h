@@ -2,21 +2,13 @@
 // turns.h says who reads.
 #pragma once
 
-#include <atomic>
-#include <chrono>
-#include <deque>
 #include <exception>
-#include <mutex>
-#include <optional>
-#include <system_error>
 #include <utility>
-#include <vector>
 
 #include "tech_renaissance/detail/base/deadline.h"
-#include "tech_renaissance/detail/host/book.h"
 #include "tech_renaissance/detail/host/call.h"
 #include "tech_renaissance/detail/host/call_queue.h"
-#include "tech_renaissance/detail/host/turns.h"
+#include "tech_renaissance/detail/host/withdrawals.h"
 #include "tech_renaissance/detail/host/work_record.h"
 #include "tech_renaissance/detail/protocol/connection.h"
 #include "tech_renaissance/detail/transport/transport.h"
@@ -24,12 +16,12 @@
 namespace tr::detail {
 
 // Thread-safe. Timeouts count from the call; zero takes in what has already come.
-class Exchange final : public Turns {
+class Exchange final : public Withdrawals {
 public:
     // work is kept up to date with what the worker is doing. queue: of the session; nothing in it is sent, or fails,
     // before the exchange is open.
     Exchange(HostTransport& transport, WorkRecord& work, CallQueue& queue, ExchangeHooks hooks, bool is_open = true)
-        : Turns(transport, work, queue, std::move(hooks), is_open) {}
+        : Withdrawals(transport, work, queue, std::move(hooks), is_open) {}
 
     // The state after taking in what has arrived.
     State state() {
@@ -128,84 +120,6 @@ public:
         return true;
     }
 
-    // Asks a call that was sent to finish early. If the worker has not begun it, it is over.
-    void stop(const CallPtr& call) {
-        const Id id = *call->request.id;
-        const Lock lock(mutex_);
-        if (is_over(*call) || calls_.count(id) == 0 || call->cancelled) return;
-        call->stopped = true;
-        transport_.ask_to_stop(id);
-        end_listed(*call);
-    }
-
-    // Gives a call up for good, without doing anything else to the worker; its answer is this error. False if it is
-    // over.
-    bool withdraw(const CallPtr& call, std::exception_ptr error) {
-        const Lock lock(mutex_);
-        if (is_over(*call) || calls_.erase(*call->request.id) == 0) return false;
-        transport_.ask_to_cancel(*call->request.id);
-        end(*call, std::move(error));
-        return true;
-    }
-
-    // Nobody wants more of a call that streams or has an input: it is given up, and nothing else is done to the worker.
-    void close_stream(const CallPtr& call) {
-        const Lock lock(mutex_);
-        if (is_over(*call) || calls_.erase(*call->request.id) == 0) return;
-        transport_.ask_to_cancel(*call->request.id);
-    }
-
-    // The call that the worker has begun, and since when; if it has begun none, the oldest, whose turn it is. Of
-    // several the oldest; if avoid_resting, one that does not rest, if there is any.
-    std::optional<InWork> in_work(bool avoid_resting = false) {
-        take_in();
-        const std::deque<InWork> calls = work_.calls();
-        if (calls.empty()) return std::nullopt;
-        const std::vector<InWork> begun = only_begun(calls, transport_.begun(ids_of(calls)));
-        for (const InWork& one : begun) {
-            if (!(avoid_resting && one.rests)) return one;
-        }
-        return begun.empty() ? calls.front() : begun.front();
-    }
-
-    // Ends a call whose deadline has passed before its turn; false if that is not so, or it is in work. True also if it
-    // is done, or no longer belongs to this exchange.
-    bool expire(const CallPtr& call) {
-        if (!call->is_overdue()) {
-            take_in();
-            return is_over(*call);
-        }
-        if (queue_.end(*call, expired(*call))) {
-            const Lock lock(mutex_);
-            changed_.notify_all();
-            return true;
-        }
-        const Id id = *call->request.id;
-        const bool was_in_work = is_in_work_now(id);
-        take_in();  // afterwards, because a call that is no longer in work has its answer here
-        const Lock lock(mutex_);
-        if (is_over(*call)) return true;
-        if (was_in_work || calls_.count(id) == 0) return false;
-        calls_.erase(id);
-        call->fail(expired(*call));
-        return true;
-    }
-
-    // Ends a call that the worker has not begun, and tells the worker; false if it is in work. True also if it is done,
-    // or no longer belongs to this exchange.
-    bool cancel(const CallPtr& call) {
-        const Id id = *call->request.id;
-        const Lock lock(mutex_);
-        if (is_over(*call) || calls_.count(id) == 0) return true;
-        if (!transport_.begun({id}).empty()) return false;  // the stacks come before the notice
-        try {
-            transport_.ask_to_cancel(id);
-        } catch (const std::system_error&) {  // the ladder does without
-            return false;
-        }
-        return end_listed(*call);
-    }
-
     // Where a call under way is: "sent", "running", or "asking".
     const char* stage_of(const Call& call) {
         const Lock lock(mutex_);
@@ -220,30 +134,9 @@ public:
         return connection_.is_asking(*call.request.id);
     }
 
-    // Something has become of a call in line.
-    void wake() {
-        const Lock lock(mutex_);
-        wake_all();
-    }
-
-    // The host is about to end a request in work, whose answer no longer counts. `call` becomes its call, to be failed
-    // when that is done; null if nobody waits for it. False if the request is over, or not in work.
-    bool begin_end(Id id, CallPtr& call) {
-        const Lock lock(mutex_);
-        if (closed_ || !is_in_work(id)) return false;
-        call = forget(id);
-        return true;
-    }
-
     // Waits until a request has a response, or will never get one; false if it is still under way.
     bool wait_over(Id id, Milliseconds timeout) {
         return until([&] { return !connection_.is_waiting(id); }, timeout);
-    }
-
-    // Fails a call that its host has ended.
-    void fail(Call& call, std::exception_ptr error) {
-        const Lock lock(mutex_);
-        end(call, std::move(error));
     }
 
     // Waits until every call is answered; false after the timeout. Throws what ended the worker.
@@ -267,14 +160,6 @@ public:
                 return queue_.empty();
             },
             deadline_after(timeout));
-    }
-
-    // Nobody waits for this call any longer: its response will be discarded, and its handler gets no more answers.
-    void abandon(const CallPtr& call) {
-        const Lock lock(mutex_);
-        if (calls_.erase(*call->request.id) == 0 || call->talk() == nullptr) return;
-        if (const std::optional<Ask> ask = call->talk()->take_ask()) refuse_ask(*ask->id, ask->name);
-        if (!closed_) send_outgoing();
     }
 
     // Asks the worker to leave, waiting for its start and for room; true once it has been asked, or has ended.
@@ -312,22 +197,6 @@ public:
     }
 
 private:
-    void end(Call& call, std::exception_ptr error) {
-        call.fail(std::move(error));
-        wake_all();
-    }
-
-    // Ends a call that has just been listed as given up, or to be stopped, unless it is in work; false then.
-    bool end_listed(Call& call) {
-        // The worker stores what it begins before it looks at the list.
-        std::atomic_thread_fence(std::memory_order_seq_cst);
-        const Id id = *call.request.id;
-        if (is_in_work(id)) return false;
-        calls_.erase(id);
-        end(call, unbegun(call, EndReason::cancel));
-        return true;
-    }
-
     bool try_send_in_turn(const CallPtr& call) {
         if (call->exchange != nullptr) return true;  // sent from the queue
         if (call->done()) call->take();              // throws what it failed with
@@ -350,11 +219,6 @@ private:
         Lock lock(mutex_);
         if (closed_ || broken_) changed_.wait_until(lock, deadline, [&] { return is_over(*call); });
         return is_over(*call);
-    }
-
-    bool is_in_work_now(Id id) {
-        const Lock lock(mutex_);
-        return is_in_work(id);
     }
 
     bool try_ask_to_leave() {

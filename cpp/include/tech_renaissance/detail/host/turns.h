@@ -36,6 +36,12 @@ public:
         if (owes_values_before(nullptr)) throw_owes_values();
     }
 
+    // Something has become of a call in line.
+    void wake() {
+        const Lock lock(mutex_);
+        wake_all();
+    }
+
     // The session's beacon has been opened: from now on it shows when there is something to read while nobody does.
     // Throws LaunchError launch_failed.
     void attach() {
