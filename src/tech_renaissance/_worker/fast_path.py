@@ -46,7 +46,8 @@ from .._transport.shm.frame import (
     SURROGATES,
 )
 from .._transport.shm.ring import NEEDS_FENCES, RING_NBYTES
-from .._transport.shm.worker import OFTEN, ShmWorker
+from .._transport.shm.worker import ShmWorker
+from .._transport.shm.worker_slots import OFTEN
 from .._transport.transport import Received
 from .reply import Reply
 from .turn import Turn

@@ -1,14 +1,11 @@
 """The shared-memory transport, worker's end. Contract: spec/transport-shm.md."""
 
 import contextlib
-import sys
 import time
-from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Set, Union
+from typing import Any, Optional, Sequence, Union
 
 from ..._base.errors import RemoteProtocolError
-from ..._base.tensor import DType, Library, imported_library
-from ..._protocol.attachments import read_stored
-from ..._protocol.body import TENSOR
+from ..._base.tensor import DType, Library
 from ..._protocol.frame import (
     LONG,
     Answer,
@@ -26,44 +23,30 @@ from ..._protocol.frame import (
 )
 from ..session_files import write_status, write_worker_info
 from ..session_place import SessionPlace
-from ..transport import NOTHING, Received, Unopened, Watching, WorkerTransport
+from ..transport import Unopened, Watching, WorkerTransport
 from . import call_frame
 from . import frame as shm_frame
 from .control import (
     CURRENT_ID,
     CURRENT_SINCE_NS,
-    FAILED,
-    GIVEN_UP,
-    HISTOGRAM,
-    PARKED_SLOTS,
     SERVED,
-    STOP,
-    THREADS,
     ControlSide,
     check_magic,
-    given_up,
 )
 from .doorbell import Doorbell
 from .frame import (
     FLAG_BODY_IN_BLOCK,
     LARGEST_NBYTES,
-    PUT,
     REQUEST,
     Attached,
-    decode_put,
     decode_request,
     encode_response,
 )
 from .lender import Lender
-from .lessee import Lessee
 from .segment import MappedSegment, Segment
 from .sent_blocks import SentBlocks
-
-if TYPE_CHECKING:
-    from .lessee import Lease
-
-# A mask, a power of two less 1: the first call, and then each one after this many more, publishes the number of threads and tidies.
-OFTEN = 63
+from .worker_slots import WorkerSlots
+from .worker_tensors import WorkerTensors
 
 # How many frames are read ahead at most.
 _INBOX = 256
@@ -71,25 +54,7 @@ _INBOX = 256
 _AT_ONCE = (shm_frame.CREDIT, shm_frame.INPUT_ITEM, shm_frame.ANSWER)
 
 
-class _PackedAttachment:
-    """An attachment of a request that is no tensor; see Received."""
-
-    __slots__ = ("_kind", "_lease")
-
-    def __init__(self, kind: int, lease: "Lease") -> None:
-        self._kind = kind
-        self._lease = lease
-
-    def value(self, library: Optional[Library]) -> Any:
-        """See Received."""
-        return read_stored(self._kind, self._lease.value, library)
-
-    def let_go(self) -> None:
-        """See Received."""
-        self._lease.let_go()
-
-
-class ShmWorker(WorkerTransport):
+class ShmWorker(WorkerSlots, WorkerTensors, WorkerTransport):
     """Serves over segments that the host made and this process inherited.
 
     ``control``, ``side``, ``command`` and ``since_ns`` (of the current request), ``settled``, ``lessee``, ``sent_blocks`` and ``served`` are for
@@ -107,64 +72,18 @@ class ShmWorker(WorkerTransport):
         if not check_magic(control):
             raise ValueError("the host's control segment has another layout")
         self._place = place
-        self.side = ControlSide(control, Doorbell(*descriptors[3:]), is_host=False, look_us=look_us)
-        self._words = control.words
-        self.lessee = Lessee(host_arena)
+        side = ControlSide(control, Doorbell(*descriptors[3:]), is_host=False, look_us=look_us)
+        WorkerSlots.__init__(self, control)
+        WorkerTensors.__init__(self, side, host_arena)
         self._lender = Lender(worker_arena)
         self.sent_blocks = SentBlocks(self._lender)
-        self._tags: Dict[str, Lease] = {}
         self._unsent_frame: Optional[Frame] = None  # already encoded as _unsent, waiting for room
         self._unsent = b""
         self._unopened = 0  # how many frames have been read ahead and not opened
-        self._read_frame = self.side.reader.read
-        self._try_write = self.side.writer.try_write
-        self._wake_host = self.side.wake_other
+        self._read_frame = side.reader.read
+        self._try_write = side.writer.try_write
         self.command = ""  # the current request's
-        self.since_ns = 0  # when the current request began
-        self.served = 0  # how many requests
-        self._heard = 0  # how much of the given-up list we have taken in, into:
-        self._given_up: Set[int] = set()  # with STOP, what is to stop
-        self.settled = 0  # how much of it concerns nothing that may still come
-        self._parked: Dict[int, int] = {}  # the slots of requests that have become streams
         self._closed = False
-
-    def is_cancelled(self, request_id: int) -> bool:
-        """See WorkerTransport."""
-        count = self._words[GIVEN_UP]
-        if count != self._heard:
-            # Whoever is interrupted here by a signal handler that does the same adds the same ids again.
-            self._given_up.update(given_up(self._words, self._heard, count))
-            self._heard = count
-        return request_id in self._given_up
-
-    def is_stopping(self, request_id: int) -> bool:
-        """See WorkerTransport."""
-        return self.is_cancelled(request_id | STOP)
-
-    def note_wait(self, request_id: int, what: int) -> None:
-        """See WorkerTransport."""
-        slot = self._parked.get(request_id, CURRENT_ID)
-        if slot:
-            self._words[slot + 2] = what
-
-    def park(self, request_id: int) -> None:
-        """See WorkerTransport. Its slot is another than that of the request that is served at the time, if one is free."""
-        words = self._words
-        slot = next((slot for slot in PARKED_SLOTS if not words[slot]), 0)
-        if slot:
-            words[slot + 1] = self.since_ns
-            words[slot + 2] = words[CURRENT_ID + 2]  # it may wait for something already
-            words[slot] = request_id
-        words[CURRENT_ID + 2] = NOTHING
-        self._parked[request_id] = slot
-        words[CURRENT_ID] = 0
-
-    def get_tensor(self, tag: str, library: Optional[Library]) -> Any:
-        """See WorkerTransport. The tensor is a view of shared memory."""
-        lease = self._tags[tag]
-        if lease.is_known and lease.library == library:
-            return lease.alias(lease.view)
-        return self.lessee.tensor(lease, library or imported_library())
 
     def empty(self, dtype: DType, shape: Sequence[int], library: Library) -> Any:
         """See WorkerTransport. The tensor lives in shared memory."""
@@ -272,13 +191,6 @@ class ShmWorker(WorkerTransport):
             with contextlib.suppress(OSError):  # the disk may be full
                 write_status(self._place.directory, word)
 
-    def _settle(self) -> None:
-        """Everything that was given up has been answered, if there is nothing else to do."""
-        if self._parked:
-            return
-        self._given_up.clear()
-        self.settled = self._heard
-
     def rest(self) -> None:
         """There is nothing to do."""
         self._settle()
@@ -349,43 +261,6 @@ class ShmWorker(WorkerTransport):
             self._wake_host()
         return frame
 
-    def hold(self, attached: Sequence[Attached]) -> List[Received]:
-        """Hold the attachments of a frame until they are let go. Raises RemoteProtocolError if some are invalid."""
-        attachments: List[Received] = []
-        hold = self.lessee.hold
-        try:
-            for kind, (offset, number) in attached:
-                lease = hold(offset, number)
-                attachments.append(lease if kind == TENSOR else _PackedAttachment(kind, lease))
-        except RemoteProtocolError:
-            for attachment in attachments:
-                attachment.let_go()
-            raise
-        return attachments
-
-    def hold_encoded(self, encoded: bytes) -> Sequence[Received]:
-        """The same for attachments as they are in a frame."""
-        is_whole = not len(encoded) % shm_frame.ATTACHMENT.size
-        held = self.lessee.hold_again(encoded) if is_whole else None
-        return self.hold(shm_frame.decode_attachments(encoded)) if held is None else held
-
-    def take_tag(self, kind: int, data: bytes) -> None:
-        """Take in a Put or Drop frame. Raises RemoteProtocolError for others, and broken ones."""
-        lessee, tags = self.lessee, self._tags
-        if kind == PUT:
-            tag, (offset, number) = decode_put(data)
-            old = tags.get(tag)
-            tags[tag] = lessee.hold(offset, number)
-        elif kind == shm_frame.DROP:
-            old = tags.pop(shm_frame.decode_drop(data), None)
-        else:
-            raise RemoteProtocolError("bad_frame", f"a host does not send frames of kind {kind}")
-        if old is not None:
-            old.let_go()
-        # The host may be waiting for room. A response would wake it, but these frames have none.
-        if self.side.reader.is_crowded:
-            self._wake_host()
-
     def _note_answer(self, response: Response) -> None:
         self.served += 1
         parked = self._parked.pop(response.id or 0, None) if self._parked else None
@@ -431,25 +306,3 @@ class ShmWorker(WorkerTransport):
         except BaseException:
             self.sent_blocks.take_back()
             raise
-
-    def count(self, slot: int, *, is_failure: bool) -> None:
-        """Note that the request in a slot has been answered (0: one without a slot). To be done while the host reads."""
-        words = self._words
-        if slot:
-            words[HISTOGRAM + (time.perf_counter_ns() - words[slot + 1]).bit_length() % 64] += 1
-            words[slot] = 0
-        if is_failure:
-            words[FAILED] += 1
-        if self.served & OFTEN == 1:
-            self.now_and_then()
-
-    def now_and_then(self) -> None:
-        """What is to be done once in many requests."""
-        self._words[THREADS] = _threads()
-        self.tidy()
-
-
-def _threads() -> int:
-    """How many threads torch computes with in this process; 1 if it is not loaded."""
-    count = getattr(sys.modules.get("torch"), "get_num_threads", None)
-    return count() if count else 1
