@@ -23,7 +23,10 @@ from hypothesis import strategies as st
 
 from tech_renaissance._process.spawn_windows import create_job, spawn
 from tech_renaissance._process.windows import Process
-from tech_renaissance._system import files_windows
+from tech_renaissance._protocol.frame import Ask, Ready, Response
+from tech_renaissance._system import files, files_windows
+from tech_renaissance._system.open_folder import OpenFolder
+from tech_renaissance._transport.file.host import FileHost
 from tech_renaissance._transport.session_place import SessionPlace
 
 Maker = Callable[..., Any]
@@ -33,6 +36,7 @@ _kernel32.IsProcessInJob.argtypes = [wintypes.HANDLE, wintypes.HANDLE, ctypes.PO
 _kernel32.WaitForSingleObject.argtypes = [wintypes.HANDLE, wintypes.DWORD]
 _kernel32.CloseHandle.argtypes = [wintypes.HANDLE]
 _kernel32.CreateEventW.restype = wintypes.HANDLE
+_kernel32.CreateFileW.restype = wintypes.HANDLE
 
 # Says what it was given, and which of the handles that its last arguments name it has.
 _CHILD = """
@@ -82,6 +86,66 @@ def test_another_failure_of_a_file_is_told_at_once(pauses: List[float]) -> None:
     with pytest.raises(PermissionError):
         files_windows.patiently(_failing(OSError(13, "write protected", "file", 19), 1))
     assert [] == pauses
+
+
+def _write_and_look(path: Path, text: str) -> int:
+    """Write a file, and look at it until the handle is closed, as somebody does who asks whether it exists."""
+    path.write_text(text)
+    read_attributes, share_all, open_existing = 0x80, 0x7, 3
+    handle: int = _kernel32.CreateFileW(str(path), read_attributes, share_all, None, open_existing, 0, None)
+    return handle
+
+
+def _empty_the_folder(path: str) -> None:
+    with OpenFolder(os.path.dirname(path)) as folder:
+        folder.empty()
+
+
+@pytest.mark.parametrize("remove", [files.remove, files.discard, _empty_the_folder])
+def test_what_is_removed_is_gone_at_once_though_others_look_at_it(
+    remove: Callable[[str], None], tmp_path: Path
+) -> None:
+    """Else what has been read and removed would be read again."""
+    path = tmp_path / "file"
+    handle = _write_and_look(path, "text")
+    remove(str(path))
+    left = files.read(str(path))
+    files.write_new(str(path), b"new")
+    _kernel32.CloseHandle(handle)
+    assert left is None
+    assert b"new" == files.read(str(path))
+    files.remove(str(path))
+    files.remove(str(path))
+
+
+def test_a_file_that_its_reader_does_not_let_others_remove_is_removed_once_it_is_closed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The other side reads it for microseconds."""
+    path = tmp_path / "file"
+    path.touch()
+    reader = path.open()
+    monkeypatch.setattr(time, "sleep", lambda _: reader.close())
+    files.remove(str(path))
+    assert not path.exists()
+
+
+def test_a_response_and_an_ask_are_read_once_though_the_worker_looks_at_their_files(tmp_path: Path) -> None:
+    """A second time they would be answers that nobody waits for, and calls that nobody made."""
+    host = FileHost(str(tmp_path))
+    host.prepare()
+    (tmp_path / "status.txt").write_text("ready")
+    ready = host.receive(1)
+    handles = [_write_and_look(tmp_path / "ask.json", '{"id": 1, "command": "f", "parameters": ""}')]
+    ask = [host.receive(1), host.receive(0)]
+    handles.append(_write_and_look(tmp_path / "response.json", '{"command": "a", "result": "b", "id": 1}'))
+    response = [host.receive(1), host.receive(0)]
+    for handle in handles:
+        _kernel32.CloseHandle(handle)
+    host.close()
+    assert isinstance(ready, Ready)
+    assert [Ask, type(None)] == [type(frame) for frame in ask]
+    assert [Response, type(None)] == [type(frame) for frame in response]
 
 
 def test_whether_a_directory_is_still_ours_is_told_by_the_name_of_its_lock(

@@ -1,16 +1,33 @@
 // Files that another process may have open.
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <numeric>
 #include <string>
+#include <variant>
 
 #include "check.h"
 #include "tech_renaissance/detail/system/files.h"
+#include "tech_renaissance/detail/system/open_folder.h"
+#include "tech_renaissance/detail/transport/file/host.h"
 #include "temporary_directory.h"
 
 using tr::detail::most_retries;
 using tr::detail::patiently;
 using tr::detail::retry_pause_ms;
+using namespace std::chrono_literals;
+
+namespace {
+
+// Writes a file, and looks at it until this ends, as somebody does who asks whether it exists.
+tr::detail::Handle write_and_look(const std::filesystem::path& path, const std::string& text) {
+    std::ofstream(path) << text;
+    constexpr DWORD share = FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE;
+    return tr::detail::Handle(
+        CreateFileW(path.c_str(), FILE_READ_ATTRIBUTES, share, nullptr, OPEN_EXISTING, FILE_ATTRIBUTE_NORMAL, nullptr));
+}
+
+}  // namespace
 
 TEST("retries are quick at first, and take a second in all") {
     CHECK_EQ(0, retry_pause_ms(0));
@@ -48,6 +65,49 @@ TEST("a file is replaced as soon as its reader has closed it") {
         return MoveFileExW((directory / "new").c_str(), (directory / "old").c_str(), MOVEFILE_REPLACE_EXISTING) != 0;
     }));
     CHECK_EQ(3, tries);
+}
+
+TEST("what is removed is gone at once, though others look at it") {
+    const TemporaryDirectory directory;
+    const auto path = directory / "file";
+    const auto one = write_and_look(path, "one");
+    tr::detail::remove_file(path);
+    CHECK(!tr::detail::read_file(path).has_value());
+    const auto two = write_and_look(path, "two");
+    tr::detail::remove_anything(path);
+    CHECK(!tr::detail::read_file(path).has_value());
+    const auto three = write_and_look(path, "three");
+    tr::detail::OpenFolder(directory.path()).empty();
+    CHECK(RemoveDirectoryW(std::filesystem::path(directory.path()).c_str()));
+    tr::detail::remove_file(path);
+}
+
+TEST("a file that its reader does not let others remove is removed once it is closed") {
+    const TemporaryDirectory directory;
+    std::ofstream(directory / "file") << "text";
+    tr::detail::Handle reader(CreateFileW((directory / "file").c_str(), GENERIC_READ, FILE_SHARE_READ, nullptr,
+                                          OPEN_EXISTING, FILE_ATTRIBUTE_NORMAL, nullptr));
+    int tries = 0;
+    CHECK(patiently([&] {
+        if (++tries == 3) reader.close();
+        return tr::detail::unlink_file(directory / "file");
+    }));
+    CHECK_EQ(3, tries);
+    CHECK(!std::filesystem::exists(directory / "file"));
+}
+
+TEST("a response and an ask are read once, though the worker looks at their files") {
+    const TemporaryDirectory directory;
+    tr::detail::FileHost host(directory.path(), "");
+    host.prepare();
+    std::ofstream(directory / "status.txt") << "ready";
+    CHECK(std::holds_alternative<tr::detail::Ready>(*host.receive(1s)));
+    const auto ask = write_and_look(directory / "ask.json", R"({"id": 1, "command": "f", "parameters": ""})");
+    CHECK(std::holds_alternative<tr::detail::Ask>(*host.receive(1s)));
+    CHECK(!host.receive(0ms).has_value());
+    const auto response = write_and_look(directory / "response.json", R"({"command": "a", "result": "b", "id": 1})");
+    CHECK(std::holds_alternative<tr::detail::Reply>(*host.receive(1s)));
+    CHECK(!host.receive(0ms).has_value());
 }
 
 TEST("a folder whose files could have long paths is in extended form, and only then") {

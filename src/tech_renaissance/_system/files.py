@@ -8,14 +8,15 @@ import sys
 from typing import Optional, Union
 
 if sys.platform == "win32":
-    from .files_windows import held, open_plain, patiently, with_room
+    from .files_windows import held, is_there, open_plain, patiently, unlink, with_room
 else:
-    from .files_posix import held, open_plain, patiently, with_room
+    from .files_posix import held, is_there, open_plain, patiently, unlink, with_room
 
 __all__ = [
     "NAME_LENGTH",
     "discard",
     "held",
+    "is_there",
     "open_plain",
     "read",
     "remove",
@@ -44,9 +45,9 @@ def replace(source: str, target: str) -> None:
 
 
 def remove(path: str) -> None:
-    """Remove a file, if it exists."""
+    """Remove a file, if it exists. Its name is free at once, though others may still have the file open."""
     with contextlib.suppress(FileNotFoundError):
-        patiently(lambda: os.unlink(path))
+        patiently(lambda: unlink(path))
 
 
 def write(path: str, data: Union[bytes, memoryview]) -> None:
@@ -76,6 +77,9 @@ def write_new(path: str, data: Union[bytes, memoryview]) -> None:
 
 def discard(path: str) -> None:
     """Remove whatever has this name, if anything."""
+    with contextlib.suppress(OSError):  # it mostly is a file, which this removes without looking at it
+        unlink(path)
+        return
     if os.path.isdir(path) and not os.path.islink(path):
         import shutil
 

@@ -15,6 +15,10 @@ def patiently(action: Callable[[], _Result]) -> _Result:
     return action()
 
 
+# Removing a file frees its name at once.
+unlink = os.unlink
+is_there = os.path.exists
+
 _SHORT_NBYTES = 4096
 # A file may be sparse, or compressed by its file system. One that claims to be larger than the space it occupies by more than
 # this is refused, because its reader would allocate all that for nothing.

@@ -1,13 +1,48 @@
 """Files that another process may have open, on Windows, where operations on them fail until it closes them and so are retried."""
 
 import contextlib
+import ctypes
 import errno
 import io
 import os
 import time
-from typing import Callable, Generator, Optional, TypeVar
+from ctypes import wintypes
+from typing import Callable, Generator, List, Optional, TypeVar
 
 _Result = TypeVar("_Result")
+
+_INVALID_ATTRIBUTES = 0xFFFFFFFF
+_NOTHING_THERE = (2, 3)  # ERROR_FILE_NOT_FOUND, _PATH_NOT_FOUND
+
+_DELETE = 0x10000
+_SHARE_ALL = 0x1 | 0x2 | 0x4
+_OPEN_EXISTING = 3
+_OPEN_REPARSE_POINT = 0x00200000
+_DISPOSITION_EX = 21  # FileDispositionInfoEx
+_DELETE_AT_ONCE = wintypes.DWORD(0x1 | 0x2)  # FILE_DISPOSITION_DELETE, _POSIX_SEMANTICS
+_INVALID_HANDLE = ctypes.c_void_p(-1).value
+_SHARING_VIOLATION = 32
+
+_kernel32 = ctypes.WinDLL("kernel32", use_last_error=True)
+_kernel32.GetFileAttributesW.restype = wintypes.DWORD
+_kernel32.GetFileAttributesW.argtypes = [wintypes.LPCWSTR]
+_kernel32.CreateFileW.restype = wintypes.HANDLE
+_kernel32.CreateFileW.argtypes = [
+    wintypes.LPCWSTR,
+    wintypes.DWORD,
+    wintypes.DWORD,
+    wintypes.LPVOID,
+    wintypes.DWORD,
+    wintypes.DWORD,
+    wintypes.HANDLE,
+]
+_kernel32.SetFileInformationByHandle.argtypes = [
+    wintypes.HANDLE,
+    ctypes.c_int,
+    wintypes.LPVOID,
+    wintypes.DWORD,
+]
+_kernel32.CloseHandle.argtypes = [wintypes.HANDLE]
 
 # What a path may have without its extended form, its end included.
 _MAX_PATH = 260
@@ -31,11 +66,77 @@ def patiently(action: Callable[[], _Result]) -> _Result:
     return action()
 
 
+class _Opened(List[int]):
+    """A descriptor or a handle while it is open.
+
+    Opening and closing are one step each, so that an interruption cannot lose it. But it may come between the two, so who opens one also
+    closes it in ``except BaseException``.
+    """
+
+    _close_one: Callable[[int], object] = os.close
+
+    def close(self) -> None:
+        """Safe to call twice."""
+        for _ in map(self._close_one, map(self.pop, [0] * len(self))):
+            pass
+
+    __del__ = close
+
+
+class _ToRemove(_Opened):
+    """A file that is about to be removed."""
+
+    _close_one = _kernel32.CloseHandle
+
+    def open(self, path: str) -> None:
+        """If that fails, the handle is invalid."""
+        arguments = (path, _DELETE, _SHARE_ALL, None, _OPEN_EXISTING, _OPEN_REPARSE_POINT, None)
+        self.extend(map(_kernel32.CreateFileW, *([argument] for argument in arguments)))
+
+    def mark(self) -> bool:
+        """Whether it could be done. It takes effect when this closes it."""
+        return self[0] != _INVALID_HANDLE and bool(
+            _kernel32.SetFileInformationByHandle(
+                self[0], _DISPOSITION_EX, ctypes.byref(_DELETE_AT_ONCE), ctypes.sizeof(_DELETE_AT_ONCE)
+            )
+        )
+
+
 def open_plain(path: str) -> io.FileIO:
     """Open for reading a file that someone else may have put there. Raises OSError if it does not exist, or is a link."""
     if os.path.islink(path):
         raise OSError(errno.EINVAL, "is not a regular file", path)
     return io.FileIO(path, "rb")
+
+
+def unlink(path: str) -> None:
+    """Remove a file or a link. Its name is free at once, though others may still have the file open. Raises OSError.
+
+    os.unlink frees the name only when everyone has closed the file, and under wine it can be opened until then: what has been read and
+    removed would be read again.
+    """
+    file = _ToRemove()
+    try:
+        file.open(path)
+        is_removed = file.mark()
+        error = ctypes.get_last_error()
+        file.close()
+    except BaseException:
+        file.close()
+        raise
+    if is_removed:
+        return
+    if error == _SHARING_VIOLATION:
+        raise OSError(None, ctypes.FormatError(error), path, error)
+    os.unlink(path)  # for file systems that can do no better; else it tells what is wrong
+
+
+def is_there(path: str) -> bool:
+    """Whether something has this name. True if that cannot be known."""
+    return (
+        _kernel32.GetFileAttributesW(path) != _INVALID_ATTRIBUTES
+        or ctypes.get_last_error() not in _NOTHING_THERE
+    )
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ from ctypes import wintypes
 from typing import List, Optional
 
 from .file_identity import Identity, identity_at, identity_in
-from .files_windows import patiently
+from .files_windows import is_there, patiently, unlink
 from .fork import make_held
 
 _LIST_AND_READ_ATTRIBUTES = 0x1 | 0x80  # reading only attributes would ignore the share mode
@@ -22,8 +22,6 @@ _CREATE_NEW = 1
 _BACKUP_SEMANTICS = 0x02000000  # required for directories
 _OPEN_REPARSE_POINT = 0x00200000
 _INVALID_HANDLE = ctypes.c_void_p(-1).value
-_INVALID_ATTRIBUTES = 0xFFFFFFFF
-_NOTHING_THERE = (2, 3)  # ERROR_FILE_NOT_FOUND, _PATH_NOT_FOUND
 
 _kernel32 = ctypes.WinDLL("kernel32", use_last_error=True)
 _kernel32.CreateFileW.restype = wintypes.HANDLE
@@ -36,8 +34,6 @@ _kernel32.CreateFileW.argtypes = [
     wintypes.DWORD,
     wintypes.HANDLE,
 ]
-_kernel32.GetFileAttributesW.restype = wintypes.DWORD
-_kernel32.GetFileAttributesW.argtypes = [wintypes.LPCWSTR]
 _kernel32.CloseHandle.argtypes = [wintypes.HANDLE]
 
 
@@ -48,10 +44,7 @@ def is_unmoved(path: str, identity: Identity, *, is_held: bool) -> bool:
     if not is_held:
         return identity_at(path) == identity
     # Without opening it, which is slow; and under wine a file that is locked stays open then until it is unlocked.
-    return (
-        _kernel32.GetFileAttributesW(path) != _INVALID_ATTRIBUTES
-        or ctypes.get_last_error() not in _NOTHING_THERE
-    )
+    return is_there(path)
 
 
 class OpenFolderBase:
@@ -127,7 +120,7 @@ class OpenFolderBase:
         status = self._status(name)
         if status is not None:
             is_folder_link = status.st_file_attributes & stat.FILE_ATTRIBUTE_DIRECTORY
-            patiently(lambda: os.rmdir(path) if is_folder_link else os.unlink(path))
+            patiently(lambda: os.rmdir(path) if is_folder_link else unlink(path))
 
     def remove_empty_folder(self, name: str) -> None:
         """Remove an empty folder, if it exists."""

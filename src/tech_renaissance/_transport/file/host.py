@@ -62,7 +62,7 @@ class _Sending(NamedTuple):
 
     def has_its_name(self) -> bool:
         """Whether it has been renamed, so that a worker may have taken it."""
-        return self.is_whole and not os.path.exists(self.path)
+        return self.is_whole and not files.is_there(self.path)
 
 
 class FileHost(FileEnd, HostTransport):
@@ -206,7 +206,7 @@ class FileHost(FileEnd, HostTransport):
             raise TypeError(f"a host does not send {frame!r}")
         path = self._path(ANSWER if isinstance(frame, Answer) else "request.json")
         self._sending = sending = _Sending(frame, files.temporary_path(path), is_whole=False)
-        if os.path.exists(path) or self._place.is_lost():  # a worker that lost its directory leaves
+        if files.is_there(path) or self._place.is_lost():  # a worker that lost its directory leaves
             return False
         try:
             self._publish(sending, path, self._text_of(frame))

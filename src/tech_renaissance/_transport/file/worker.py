@@ -160,7 +160,7 @@ class FileWorker(FileEnd, WorkerTransport):
 
     def _try_respond(self, response: Response) -> bool:
         path = self._path("response.json")
-        if os.path.exists(path):
+        if files.is_there(path):
             self._has_waited = True
             return False
         if self._has_waited and not self._is_hosted:
@@ -184,7 +184,7 @@ class FileWorker(FileEnd, WorkerTransport):
 
     def _try_ask(self, ask: Ask) -> bool:
         path = self._path(ASK)
-        if os.path.exists(path):
+        if files.is_there(path):
             return False
         named: List[Named] = []
         for attachment in ask.attachments:

@@ -6,7 +6,7 @@
 //                 fewer only at the end
 //   NewFile       a file that does not exist yet: write(data, nbytes), close(), discard()
 //   rename_over   renames, replacing an existing file
-//   remove_file   removes a file, if it exists
+//   remove_file   removes a file, if it exists; its name is free at once, though others may still have the file open
 //
 // Child processes inherit no descriptor or handle.
 #pragma once

@@ -27,6 +27,10 @@ inline constexpr std::size_t max_io_nbytes = std::size_t{1} << 30;
                       std::string("cannot ") + what + " " + from_path(path));
 }
 
+constexpr bool is_nothing_there(DWORD error) noexcept {
+    return error == ERROR_FILE_NOT_FOUND || error == ERROR_PATH_NOT_FOUND;
+}
+
 // How long to wait before a retry: at first only until others have run, then longer and longer.
 constexpr DWORD retry_pause_ms(int retry) noexcept {
     constexpr int quick_ones = 20;
@@ -140,9 +144,25 @@ private:
     Handle file_;
 };
 
+// Removes a file or a link, and frees its name at once. DeleteFileW frees the name only when everyone has closed the
+// file, and under wine it can be opened until then: what has been read and removed would be read again. If this fails,
+// it leaves the error in GetLastError().
+inline bool unlink_file(const std::filesystem::path& path) {
+    constexpr DWORD share = FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE;
+    constexpr DWORD flags = FILE_FLAG_OPEN_REPARSE_POINT;
+    constexpr auto disposition_ex = static_cast<FILE_INFO_BY_HANDLE_CLASS>(21);  // older headers lack its name
+    if (const Handle file{CreateFileW(path.c_str(), DELETE, share, nullptr, OPEN_EXISTING, flags, nullptr)}) {
+        DWORD at_once = 0x1 | 0x2;  // FILE_DISPOSITION_FLAG_DELETE, _POSIX_SEMANTICS
+        if (SetFileInformationByHandle(file.get(), disposition_ex, &at_once, sizeof at_once)) return true;
+    } else if (GetLastError() == ERROR_SHARING_VIOLATION) {
+        return false;
+    }
+    return DeleteFileW(path.c_str()) != 0;  // for file systems that can do no better; else it tells what is wrong
+}
+
 inline void remove_file(const std::filesystem::path& path) {
-    const bool removed = patiently([&] { return DeleteFileW(path.c_str()) != 0; });
-    if (!removed && GetLastError() != ERROR_FILE_NOT_FOUND) throw_file_error(GetLastError(), "remove", path);
+    if (patiently([&] { return unlink_file(path); }) || is_nothing_there(GetLastError())) return;
+    throw_file_error(GetLastError(), "remove", path);
 }
 
 inline void rename_over(const std::filesystem::path& from, const std::filesystem::path& to) {

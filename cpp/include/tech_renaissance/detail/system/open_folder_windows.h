@@ -30,8 +30,7 @@ inline std::optional<FileIdentity> identity_at(const std::filesystem::path& path
     const Handle file(CreateFileW(path.c_str(), FILE_READ_ATTRIBUTES, share, nullptr, OPEN_EXISTING, flags, nullptr));
     BY_HANDLE_FILE_INFORMATION about{};
     if (file && GetFileInformationByHandle(file.get(), &about)) return identity_of(about);
-    const DWORD error = GetLastError();
-    if (error != ERROR_FILE_NOT_FOUND && error != ERROR_PATH_NOT_FOUND) throw_file_error(error, "look at", path);
+    if (!is_nothing_there(GetLastError())) throw_file_error(GetLastError(), "look at", path);
     return std::nullopt;
 }
 
@@ -40,8 +39,7 @@ inline std::optional<FileIdentity> identity_at(const std::filesystem::path& path
 inline bool is_unmoved(const std::filesystem::path& path, const FileIdentity& identity, bool is_held) {
     if (!is_held) return identity_at(path) == identity;
     // Without opening it, which is slow; and under wine a file that is locked stays open then until it is unlocked.
-    if (GetFileAttributesW(path.c_str()) != INVALID_FILE_ATTRIBUTES) return true;
-    return GetLastError() != ERROR_FILE_NOT_FOUND && GetLastError() != ERROR_PATH_NOT_FOUND;
+    return GetFileAttributesW(path.c_str()) != INVALID_FILE_ATTRIBUTES || !is_nothing_there(GetLastError());
 }
 
 // Makes a folder, unless something is already at this path.
@@ -97,7 +95,7 @@ public:
     void remove_empty_folder(const std::string& name) const {
         const std::filesystem::path path = path_ / to_path(name);
         if (patiently([&] { return RemoveDirectoryW(path.c_str()) != 0; })) return;
-        if (GetLastError() != ERROR_FILE_NOT_FOUND) throw_file_error(GetLastError(), "remove", path);
+        if (!is_nothing_there(GetLastError())) throw_file_error(GetLastError(), "remove", path);
     }
 
 private:
