@@ -55,17 +55,21 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     config.addinivalue_line("markers", "torch: needs PyTorch, in the worker too")
     config.addinivalue_line("markers", "files: about the files of the file transport")
+    config.addinivalue_line("markers", "asyncio_over_files: with the asyncio host over files, too")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: List[pytest.Item]) -> None:
-    """What is about files does not run over another transport, the asyncio host only where it is fast, and a worker on another interpreter with
+    """What is about files does not run over another transport, the asyncio host over files only where a test asks for it, and a worker on another interpreter with
     one host, in turn: what differs there is the worker. What takes long begins first, so that nobody waits for it in the end.
     """
     unfit = [
         item
         for item in items
         if (item.get_closest_marker("files") and _param_of(item, "transport") not in (None, "file"))
-        or (_param_of(item, "host") == "asyncio" and _param_of(item, "transport") == "file")
+        or (
+            (_param_of(item, "host"), _param_of(item, "transport")) == ("asyncio", "file")
+            and not item.get_closest_marker("asyncio_over_files")
+        )
     ]
     fit = [item for item in items if item not in unfit]
     if config.getoption("--once"):

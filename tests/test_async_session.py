@@ -247,6 +247,45 @@ def test_a_stream_with_an_input_does_not_wait_for_a_worker_that_is_starting(gate
     _run(test, str(WORKERS / "talkers.py"), arguments=[gate.path])
 
 
+def test_what_waits_for_a_worker_that_is_starting_can_be_ended(gate: Gate) -> None:
+    """Each call, not only the oldest: by cancel, by its deadline, with its task; by a second start, none."""
+
+    async def test(session: AsyncSession) -> None:
+        abandoned = [
+            asyncio.ensure_future(waits)
+            for waits in (
+                session.call("same", 1),
+                session.send_request("same"),
+                session.call("total", iter([1])),
+            )
+        ]
+        cancelled = asyncio.ensure_future(session.send_request("same cancelled"))
+        behind = asyncio.ensure_future(session.send_request("same behind"))
+        await asyncio.sleep(0)
+        for task in abandoned:
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+        assert "queue" == await session.cancel()
+        with pytest.raises(CallCancelled):
+            await cancelled
+        for late in (
+            session.call("same", 1, deadline_ms=20),
+            session.call("total", iter([1]), deadline_ms=20),
+        ):
+            with pytest.raises(TimedOut) as timed_out:
+                await late
+            assert ("deadline_passed", "queue") == (timed_out.value.code, timed_out.value.step)
+        await session.start()
+        gate.open()
+        await behind
+        await session.start()
+        assert "behind" == await session.wait_for_response()
+        assert not session.new_response()
+
+    _run(test, str(WORKERS / "talkers.py"), arguments=[gate.path])
+
+
 def test_a_stream_that_never_has_to_wait_gives_way_to_other_tasks(transport: str) -> None:
     """Whether its values come one by one, or all at once; and whoever is cancelled then cancels the call."""
 

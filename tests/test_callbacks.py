@@ -28,6 +28,7 @@ Start = Callable[..., Any]
 WORKER = "talkers.py"
 
 
+@pytest.mark.asyncio_over_files
 @all_hosts
 def test_a_handler_calls_what_its_host_has_exposed(start: Start) -> None:
     """With values; in calls, futures and streams."""

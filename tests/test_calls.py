@@ -4,6 +4,7 @@ from typing import Any, Callable
 
 import numpy as np
 import pytest
+from asyncio_host import asyncio_everywhere, asyncio_too
 from gates import Gate
 from hosts import WORKERS
 
@@ -120,6 +121,7 @@ def test_sending_and_waiting_are_two_steps(start: Maker) -> None:
     assert "second" == session.wait_for_response()
 
 
+@asyncio_everywhere
 def test_many_requests_may_be_sent_before_any_answer_is_read(start: Maker) -> None:
     """Sending waits for room, and takes in answers meanwhile."""
     session = start()
@@ -144,6 +146,7 @@ def test_more_requests_than_a_worker_takes_wait_in_line(
     assert session.wait_until_ok()
 
 
+@asyncio_everywhere
 def test_a_fetch_between_a_request_and_its_answer_gets_its_own(start: Maker) -> None:
     """Each answer belongs to its request."""
     session = start()
@@ -152,6 +155,7 @@ def test_a_fetch_between_a_request_and_its_answer_gets_its_own(start: Maker) -> 
     assert "sent" == session.wait_for_response()
 
 
+@asyncio_too
 def test_new_response_and_read_response_do_not_wait(start: Maker, gate: Gate) -> None:
     """Polling, as the reference text offers it."""
     session = start()

@@ -5,6 +5,7 @@ from typing import Any, Callable
 
 import numpy as np
 import pytest
+from asyncio_host import asyncio_everywhere
 from hosts import WORKERS
 
 from tech_renaissance import CommandError, LaunchError, PythonSession
@@ -13,6 +14,7 @@ Calculator = runpy.run_path(str(WORKERS / "calculator.py"))["Calculator"]
 Maker = Callable[..., Any]
 
 
+@asyncio_everywhere
 @pytest.mark.interpreters
 def test_both_hosts_call_commands_by_text(start: Maker) -> None:
     """The whole text for one string, else words; tensors by places and tags; the answer is text or tensors."""

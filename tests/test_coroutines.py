@@ -5,6 +5,7 @@ from typing import Any, Callable, Iterator
 
 import numpy as np
 import pytest
+from asyncio_host import asyncio_everywhere
 from command_calls import call, fail, say
 from hosts import WORKERS
 from late import late
@@ -30,6 +31,7 @@ def session(workspace: Path, transport: str) -> Iterator[PythonSession]:
         yield session
 
 
+@asyncio_everywhere
 def test_both_hosts_call_coroutines(start: Start) -> None:
     """With values and by text; what they raise and cannot return is told as of any command."""
     session = start(WORKER)

@@ -8,6 +8,7 @@ from typing import Any, Callable, List
 
 import numpy as np
 import pytest
+from asyncio_host import asyncio_everywhere, asyncio_too
 from gates import Gate
 from hosts import WORKERS
 from late import begin, late, longer_and_longer
@@ -135,6 +136,7 @@ def test_the_stacks_of_a_cancelled_call_show_where_its_handler_was(start: Maker,
     assert "in obeys" in caught.value.stack
 
 
+@asyncio_too
 @pytest.mark.parametrize("restart", ["never", "on-crash"])
 def test_cancel_ends_a_call_that_waits_for_its_worker(start: Maker, gate: Gate, restart: str) -> None:
     """At once; the worker never hears of it."""
@@ -187,6 +189,7 @@ def test_a_call_in_line_ends_at_its_deadline(start: Maker, gate: Gate) -> None:
     assert "on" == session.fetch_response("echo on")
 
 
+@asyncio_everywhere
 def test_a_deadline_holds_before_the_call_is_sent(start: Maker, gate: Gate) -> None:
     """While the worker starts, and while there is no room."""
     session = start("slow_start.py", environment={"GATE": gate.path})
@@ -243,6 +246,7 @@ def test_a_handler_sees_its_deadline(start: Maker) -> None:
     assert "None False" == session.fetch_response("remaining")
 
 
+@asyncio_too
 def test_an_answer_in_time_is_an_answer(start: Maker) -> None:
     """Many, so that deadlines are forgotten in time, too."""
     session = start("stubborn.py")

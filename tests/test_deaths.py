@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Callable, List
 
 import pytest
+from asyncio_host import asyncio_everywhere, asyncio_too
 from gates import Gate
 from hosts import WORKERS, drop_file
 from leaks import wait_until
@@ -110,6 +111,7 @@ def test_an_end_without_a_word_is_worker_lost(start: Maker) -> None:
     session.terminate()
 
 
+@asyncio_too
 def test_a_native_crash_shows_the_python_stack(start: Maker) -> None:
     """Signal by name, stack in the tail."""
     session = start("crash.py")
@@ -119,6 +121,7 @@ def test_a_native_crash_shows_the_python_stack(start: Maker) -> None:
     assert "in main_logic" in caught.value.output_tail
 
 
+@asyncio_everywhere
 def test_every_waiting_call_hears_of_the_death(start: Maker, gate: Gate) -> None:
     """Those that were sent, and those that are."""
     session = start("crash.py")

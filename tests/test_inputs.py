@@ -24,6 +24,7 @@ Start = Callable[..., Any]
 WORKER = "talkers.py"
 
 
+@pytest.mark.asyncio_over_files
 @all_hosts
 def test_an_iterator_is_the_input_of_a_call(start: Start) -> None:
     """By place and by name; of any length; with tensors; of a stream, too."""
@@ -59,6 +60,7 @@ def test_a_command_may_return_without_taking_all(start: Start, transport: str) -
     assert 1 == session.call("same", 1)
 
 
+@pytest.mark.asyncio_over_files
 @all_hosts
 def test_a_call_with_an_input_can_be_ended_while_its_worker_starts(start: Start, gate: Gate) -> None:
     """By the session's cancel, and by its deadline; nothing is taken from the input."""

@@ -14,6 +14,7 @@ Start = Callable[..., Any]
 WORKER = "talkers.py"
 
 
+@pytest.mark.asyncio_over_files
 @all_hosts
 def test_the_first_and_the_last_progress_are_told(start: Start) -> None:
     """In order, before the value; a future has the newest, also when its value has been taken and the session has ended."""

@@ -3,6 +3,7 @@ transport; the sessions are in spec/vectors/session, which spec/vectors/README.m
 """
 
 import contextlib
+import itertools
 import json
 import re
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -11,6 +12,7 @@ from typing import Any, Callable, Dict, List
 
 import numpy as np
 import pytest
+from hosts import TRANSPORTS
 from leaks import wait_until
 from stage import Stage
 
@@ -118,7 +120,7 @@ def _options(vector: Dict[str, Any], stage: Stage, host: str) -> Dict[str, Any]:
     if "restart_policy" in options:
         options["restart_policy"] = RestartPolicy(**options["restart_policy"])
     message = options.get("on_restart")
-    if message and host == "python":
+    if message and host != "cpp":
         options["on_restart"] = lambda session: _hook(session, message)
     environment = {"TR_PROMPTER": str(stage.port), "TR_HOLDS": holds}
     return {"quiet_mode": True, "environment": environment, **options}
@@ -150,13 +152,27 @@ def _plays(vector: Dict[str, Any], host: str, make_session: Maker, slowness: int
     return True
 
 
-@pytest.mark.parametrize("path", VECTORS, ids=lambda path: path.stem)
+def _name_of(param: Any) -> str:
+    return param.stem if isinstance(param, Path) else param
+
+
+@pytest.mark.parametrize("path", VECTORS, ids=_name_of)
 def test_a_session_goes_as_its_vector_says(path: Path, host: str, make_session: Maker) -> None:
     """Step by step; in the end the session is closed, and nobody stands where no step has asked for him."""
     vector = json.loads(path.read_text("utf-8"))
     slowness = 1
     while not _plays(vector, host, make_session, slowness):
         slowness *= 4
+
+
+@pytest.mark.asyncio_over_files
+@pytest.mark.parametrize("host", ["asyncio"], indirect=True)
+@pytest.mark.parametrize(
+    ("path", "transport"), [*zip(VECTORS, itertools.cycle(TRANSPORTS))], ids=_name_of, indirect=["transport"]
+)
+def test_a_session_of_asyncio_goes_like_the_others(path: Path, host: str, make_session: Maker) -> None:
+    """Over one transport each, in turn."""
+    test_a_session_goes_as_its_vector_says(path, host, make_session)
 
 
 def test_every_state_is_reached() -> None:

@@ -29,6 +29,7 @@ Start = Callable[..., Any]
 WORKER = "streams.py"
 
 
+@pytest.mark.asyncio_over_files
 def test_items_come_in_order_and_then_the_result(start: Start) -> None:
     """None, one, and many more than there is credit for."""
     session = start(WORKER)

@@ -6,6 +6,7 @@ from typing import Any, Callable
 
 import numpy as np
 import pytest
+from asyncio_host import asyncio_everywhere, asyncio_too
 from gates import Gate
 from hosts import TRANSPORTS
 from leaks import wait_until
@@ -63,6 +64,7 @@ def test_without_supervision_a_crash_is_the_end(start: Maker) -> None:
             session.fetch_response("echo")
 
 
+@asyncio_everywhere
 def test_what_had_begun_fails_and_what_had_not_is_sent_again(supervised: Maker, gate: Gate) -> None:
     """In its order."""
     session = supervised()
@@ -96,6 +98,7 @@ def test_what_stands_in_line_goes_to_the_next_worker_in_its_order(
     ]
 
 
+@asyncio_too
 def test_calls_of_many_threads_survive(supervised: Maker, gate: Gate) -> None:
     """Those that wait in line, each with its own answer."""
     session = supervised()
@@ -115,6 +118,7 @@ def test_an_idempotent_call_is_given_to_the_next_worker(supervised: Maker, tmp_p
     assert "survived" == session.fetch_response(f"die-once {tmp_path}/died", 60_000, idempotent=True)
 
 
+@asyncio_too
 def test_the_request_that_kills_twice_is_quarantined(supervised: Maker) -> None:
     """Idempotent: after the second worker. No third one dies."""
     session = supervised()

@@ -6,6 +6,7 @@ from typing import Any, Callable
 
 import numpy as np
 import pytest
+from asyncio_host import asyncio_too
 from gates import Gate
 
 from tech_renaissance import TechRenaissanceError, TimedOut
@@ -63,6 +64,7 @@ def test_a_thread_that_waits_does_not_hold_up_another(start: Maker, gate: Gate) 
     assert "next" == session.fetch_response("echo next")
 
 
+@asyncio_too
 def test_states_can_be_asked_for_while_others_call(start: Maker) -> None:
     """No question waits for a call, no call is lost by a question."""
     session = start()

@@ -28,6 +28,7 @@ Start = Callable[..., Any]
 WORKER = "value_calls.py"
 
 
+@pytest.mark.asyncio_over_files
 def test_values_arrive_as_they_were_sent(start: Start) -> None:
     """There and back, alone and in one another, short and long."""
     session = start(WORKER)

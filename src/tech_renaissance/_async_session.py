@@ -10,7 +10,6 @@ from ._base.session_state import SessionState
 from ._host.answer import tensors_of, text_of
 from ._host.async_caller import in_thread
 from ._host.caller import TIMEOUT_MS
-from ._host.unfetched_calls import UnfetchedCalls
 from ._protocol.frame import Response
 from ._session import PythonSession
 
@@ -40,7 +39,7 @@ class AsyncSession(AsyncValueCalls):
         self.plain = PythonSession(script_path, session_id, quiet_mode, **options)
         """The same session for threads, which may use it at the same time."""
         self._caller = self.plain._caller  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-        self._unfetched = UnfetchedCalls()
+        self._unfetched = self.plain._unfetched  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
 
     # ------------------------------------------------------------------ life
 
@@ -70,7 +69,6 @@ class AsyncSession(AsyncValueCalls):
     async def start(self, wait_ms: float = 0) -> None:
         """Start the worker; see PythonSession."""
         await in_thread(self.plain.start, wait_ms)
-        self._unfetched.clear()
 
     def is_alive(self) -> bool:
         """Whether the worker's process is running; asks the kernel."""
@@ -144,10 +142,17 @@ class AsyncSession(AsyncValueCalls):
             await in_thread(self._caller.ask_to_leave)
             return
         self._unfetched.forget_timed_out()
-        handed = self._caller.in_loop().submit(call)
+        caller = self._caller.in_loop()
+        handed = caller.submit(call)
         self._unfetched.add(call)
         if handed:
-            await handed
+            try:
+                await caller.handed_over(call, handed)
+                if call.error:
+                    raise call.error
+            except BaseException:
+                self._unfetched.forget(call)
+                raise
 
     async def read_response(self) -> str:
         """The text of an answer that has already come; like ``wait_for_response(0)``."""

@@ -6,7 +6,7 @@ import math
 from collections import deque
 from typing import Any, Callable, Deque, List, Mapping, Optional, Sequence, Set, Tuple
 
-from .._base.errors import LocalProtocolError, TechRenaissanceError
+from .._base.errors import LocalProtocolError
 from .._protocol.body import ReadBody
 from .async_attendant import AsyncAttendant
 from .call import Call
@@ -19,7 +19,8 @@ from .loop_dispatcher import LoopDispatcher
 # Has a call send its input at once: these values.
 SendWhole = Callable[[List[Any]], None]
 
-_Handed = Tuple[Call, "asyncio.Future[None]"]
+# A call, whether it is sent in its turn, and what is done when that has come.
+_Early = Tuple[Call, bool, "asyncio.Future[None]"]
 
 
 class AsyncCaller:
@@ -31,7 +32,7 @@ class AsyncCaller:
         self._caller = caller
         self._dispatcher = LoopDispatcher(life, loop)
         self._attendant = AsyncAttendant(caller)
-        self._early: Deque[_Handed] = deque()  # calls that wait for a worker, in their order
+        self._early: Deque[_Early] = deque()  # calls that wait for a worker, in their order
         self._hands_over: Optional[asyncio.Task[None]] = None
         self._beginnings: Set[asyncio.Task[None]] = set()  # of calls whose inputs may travel whole
 
@@ -45,11 +46,25 @@ class AsyncCaller:
         self._dispatcher.plan()
         if not self._early and (self._caller.send_plain(call) or self._caller.try_submit(call)):
             return None
+        return self._line_up(call, is_sent=True)
+
+    def _line_up(self, call: Call, *, is_sent: bool) -> "asyncio.Future[None]":
+        self._caller.watch_deadline(call)
+        self._caller.begin_wait(call)
         handed: asyncio.Future[None] = self.loop.create_future()
-        self._early.append((call, handed))
+        self._early.append((call, is_sent, handed))
         if self._hands_over is None:
             self._hands_over = self.loop.create_task(self._hand_over())
         return handed
+
+    async def handed_over(self, call: Call, handed: "asyncio.Future[None]") -> None:
+        """Wait until a worker has the call, or it is done. ``handed``: what ``submit`` has returned."""
+        while not (call.done or handed.done()):
+            change = self._dispatcher.change_of(call)
+            try:
+                await asyncio.wait((handed, change), return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                change.cancel()
 
     async def fetch(self, call: Call, timeout_ms: Optional[float]) -> Call:
         """Send a new call and wait until it is done, for which nobody else waits. See Caller.fetch."""
@@ -57,7 +72,7 @@ class AsyncCaller:
         try:
             handed = self.submit(call)
             if handed:
-                await handed
+                await self.handed_over(call, handed)
             await self.finish(call, self._caller.timeout_s(call, timeout_ms))
         except BaseException:
             self._caller.abandon(call)
@@ -154,7 +169,7 @@ class AsyncCaller:
             if call.is_wanted:
                 handed = self.submit(call)
                 if handed:
-                    await handed
+                    await self.handed_over(call, handed)
         except Exception as error:  # whoever waits for the call gets it
             call.fail(error)
         except BaseException:  # the loop ends
@@ -163,7 +178,10 @@ class AsyncCaller:
 
     async def _send_whole_if_needed(self, call: Call, send_whole: SendWhole) -> None:
         """Once a worker is ready for a call with an input. Raises what has ended the call."""
-        await in_thread(self._caller.worker_for, call)
+        if self._early or not self._caller.serves():
+            await self.handed_over(call, self._line_up(call, is_sent=False))
+        if call.error:
+            raise call.error
         if call.source and not self._caller.can_stream:
             values = call.source.values
             send_whole(await _whole(values) if hasattr(values, "__anext__") else whole_input(values))
@@ -191,7 +209,7 @@ class AsyncCaller:
 
     async def flush(self, timeout_s: float) -> bool:
         """Wait until the worker has been given every call in line; False after the timeout. Raises what ended the worker."""
-        awaited = [*self._beginnings, *(handed for _, handed in self._early)]
+        awaited = [*self._beginnings, *(handed for call, _, handed in self._early if call.is_wanted)]
         if awaited:
             _, pending = await asyncio.wait(awaited, timeout=timeout_s)
             if pending:
@@ -202,19 +220,23 @@ class AsyncCaller:
         """Hand over the calls that came before the worker was ready."""
         try:
             while self._early:
-                call, handed = self._early[0]
+                call, is_sent, handed = self._early[0]
                 try:
-                    if not (call.done or self._caller.try_submit(call)):
-                        await in_thread(self._caller.submit, call)
-                except TechRenaissanceError as error:
+                    if call.is_wanted and not (
+                        self._caller.try_submit(call) if is_sent else self._caller.serves()
+                    ):
+                        await in_thread(self._caller.submit if is_sent else self._caller.worker_for, call)
+                except Exception as error:  # of the thread, too
                     call.fail(error)
+                self._caller.end_wait(call)
                 if not handed.done():
                     handed.set_result(None)
                 self._early.popleft()
         finally:
             self._hands_over = None
-            for call, handed in self._early:  # the loop ends
+            for call, _, handed in self._early:  # the loop ends
                 call.abandoned = True
+                self._caller.end_wait(call)
                 handed.cancel()
             self._early.clear()
 

@@ -30,7 +30,7 @@ class CallQueue:
         with self.lock:
             while self.calls:
                 call = self.calls[0]
-                if call.exchange is None and call.is_wanted:
+                if _is_waiting(call):
                     return call
                 # In this order, because an interrupt in between leaves the call in line, which does no harm.
                 call.is_queued = False
@@ -56,7 +56,7 @@ class CallQueue:
     def end_first(self) -> bool:
         """Cancel the oldest call; False if there is none."""
         with self.lock:
-            call = self.first() or next((call for call in list(self.waiting) if call.is_wanted), None)
+            call = self.first() or next(filter(_is_waiting, list(self.waiting)), None)
             return call is not None and self.end(call, "cancel")
 
     def end(self, call: Call, why: str) -> bool:
@@ -66,3 +66,7 @@ class CallQueue:
                 return False
             call.fail(not_begun(call, why))
             return True
+
+
+def _is_waiting(call: Call) -> bool:
+    return call.exchange is None and call.is_wanted

@@ -84,15 +84,28 @@ class CallSender(CallMaker):
 
     def worker_for(self, call: Call) -> LaunchedWorker:
         """See CallMaker. Raises what ``ready_worker`` raises, too."""
-        waiting = self._life.queue.waiting
-        waiting[call] = None
+        self.begin_wait(call)
         try:
             worker = self.ready_worker(call)
         finally:
-            waiting.pop(call, None)
+            self.end_wait(call)
         if call.error:
             raise call.error
         return worker
+
+    def begin_wait(self, call: Call) -> None:
+        """From now on a call waits for a worker that is ready, and can be cancelled."""
+        self._life.queue.waiting[call] = None
+
+    def end_wait(self, call: Call) -> None:
+        """No longer; or it never did."""
+        self._life.queue.waiting.pop(call, None)
+
+    def watch_deadline(self, call: Call) -> None:
+        """End a call when its deadline passes, if it has one, though nobody waits for it."""
+        if call.request.deadline_ns is not None:
+            self._deadlines.prepare()
+            self._deadlines.watch(call)
 
     def ask_to_leave(self) -> None:
         """Send a request to leave. Raises TimedOut if there is no room for it."""

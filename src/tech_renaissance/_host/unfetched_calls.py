@@ -1,5 +1,6 @@
 """The calls of ``send_request`` whose answers have not been fetched."""
 
+import contextlib
 import threading
 from collections import deque
 from typing import Deque
@@ -20,6 +21,12 @@ class UnfetchedCalls:
         """Add a call that was submitted."""
         with self._lock:
             self._calls.append(call)
+
+    def forget(self, call: Call) -> None:
+        """Remove a call that was not submitted after all; its answer, if one comes, will be discarded."""
+        with self._lock, contextlib.suppress(ValueError):  # somebody waits for it
+            self._calls.remove(call)
+        call.abandoned = True
 
     def is_oldest_done(self) -> bool:
         """Whether there is a call and the oldest has its answer."""
