@@ -1,9 +1,10 @@
 """A Python worker in a process of its own, for C++ and Python programs.
 
-A worker is a script with a TechRenaissanceServer; a host is a program with a PythonSession. Names are loaded on first use, so
-that a worker pays nothing for the host's side, and a host nothing for the worker's.
+A worker is a script with a TechRenaissanceServer; a host is a program with a PythonSession. Names are loaded
+on first use, so that a worker pays nothing for the host's side, and a host nothing for the worker's.
 
-This file has no annotations, so that interpreters too old for the other files can read it and get a clear error.
+This file has no annotations, so that interpreters too old for the other files can
+read it and get a clear error.
 """
 
 import sys

@@ -3,7 +3,8 @@
 CMake:  cmake -Dtech_renaissance_DIR="$(python -m tech_renaissance --cmake-dir)" ...
 g++:    g++ -std=c++17 main.cpp -I "$(python -m tech_renaissance --include-dir)"
 
-``python -m tech_renaissance clean`` removes the session directories that dead hosts left behind in a workspace.
+``python -m tech_renaissance clean`` removes the session directories that dead hosts
+left behind in a workspace.
 """
 
 import argparse

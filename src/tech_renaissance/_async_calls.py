@@ -1,4 +1,6 @@
-"""Calls that carry values, for tasks of an asyncio loop: the part of AsyncSession that is ValueCalls with ``await``."""
+"""Calls that carry values, for tasks of an asyncio loop: the part of AsyncSession that
+is ValueCalls with ``await``.
+"""
 
 from collections import deque
 from typing import Any, AsyncIterator, Deque, Iterable, Optional
@@ -12,8 +14,9 @@ from ._host.future import Future
 
 
 class AsyncValueCalls(CommandAccess):
-    """Base of AsyncSession. Arguments, results and options are those of ValueCalls. What ``commands`` and ``typed`` call is awaited, so types fit
-    where methods are coroutines; functions that are exposed may be coroutines.
+    """Base of AsyncSession. Arguments, results and options are those of ValueCalls. What
+    ``commands`` and ``typed`` call is awaited, so types fit where methods are coroutines; functions
+    that are exposed may be coroutines.
     """
 
     async def call(
@@ -27,7 +30,8 @@ class AsyncValueCalls(CommandAccess):
         on_progress: Optional[OnProgress] = None,
         **kwargs: Any,
     ) -> Any:
-        """Call a command and return the value that it gives: ``await session.call("matmul", a, b, scale=2.0)``. See ValueCalls.call.
+        """Call a command and return the value that it gives: ``await session.call("matmul", a, b,
+        scale=2.0)``. See ValueCalls.call.
 
         A task that is cancelled meanwhile cancels this call, as ``Future.cancel`` does, and no other.
         """
@@ -45,7 +49,9 @@ class AsyncValueCalls(CommandAccess):
         on_progress: Optional[OnProgress] = None,
         **kwargs: Any,
     ) -> Future:
-        """Send a call and return at once what will have its value: ``await`` it. Never waits; see ValueCalls.submit."""
+        """Send a call and return at once what will have its value: ``await`` it. Never
+        waits; see ValueCalls.submit.
+        """
         call = self._caller.make_sent_call(command, args, kwargs, deadline_ms, idempotent, on_progress)
         future = Future(self._caller, call)
         self._caller.in_loop().submit(call)
@@ -62,7 +68,9 @@ class AsyncValueCalls(CommandAccess):
         on_progress: Optional[OnProgress] = None,
         **kwargs: Any,
     ) -> AsyncStream:
-        """Call a command that is a generator: ``async for token in session.stream("generate", "hello"): ...``. Never waits; see ValueCalls.stream."""
+        """Call a command that is a generator: ``async for token in session.stream("generate", "hello"):
+        ...``. Never waits; see ValueCalls.stream.
+        """
         caller = self._caller.in_loop()
         call, send_whole = caller.make_stream_call(
             command, args, kwargs, deadline_ms, idempotent, on_progress
@@ -81,7 +89,9 @@ class AsyncValueCalls(CommandAccess):
         deadline_ms: Optional[float] = None,
         idempotent: bool = False,
     ) -> AsyncIterator[Any]:
-        """The values of ``command(*args)`` for the arguments that the iterables give, in order: ``async for``. See ValueCalls.map."""
+        """The values of ``command(*args)`` for the arguments that the iterables give, in order:
+        ``async for``. See ValueCalls.map.
+        """
         if window < 1:
             raise LocalProtocolError("bad_option", f"window must be at least 1, not {window!r}")
         under_way: Deque[Future] = deque()

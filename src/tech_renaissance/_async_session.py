@@ -20,12 +20,13 @@ if TYPE_CHECKING:
 class AsyncSession(AsyncValueCalls):
     """One worker process and everything said to it, for the tasks of an asyncio loop.
 
-    Its methods are those of PythonSession, which explains them; what waits there is a coroutine here. A call that is awaited costs no
-    thread and does not hold up the loop. What is rare, such as ``start`` and ``close``, is done in a thread of the loop's executor. A task
-    that is cancelled while it awaits a call cancels that call and no other.
+    Its methods are those of PythonSession, which explains them; what waits there is a coroutine here. A
+    call that is awaited costs no thread and does not hold up the loop. What is rare, such as ``start`` and
+    ``close``, is done in a thread of the loop's executor. A task that is cancelled while it awaits a call
+    cancels that call and no other.
 
-    Use it in one loop at a time: ``async with AsyncSession("worker.py") as session: ...``. What is sent waits for nothing: if the worker is
-    not ready, or has no room, it stays in line.
+    Use it in one loop at a time: ``async with AsyncSession("worker.py") as session: ...``. What is sent waits
+    for nothing: if the worker is not ready, or has no room, it stays in line.
     """
 
     def __init__(
@@ -35,7 +36,9 @@ class AsyncSession(AsyncValueCalls):
         quiet_mode: bool = False,
         **options: Any,
     ) -> None:
-        """Make a session; nothing happens until ``start``. Arguments and errors as for PythonSession. ``on_restart`` gets ``self.plain``."""
+        """Make a session; nothing happens until ``start``. Arguments and errors as for PythonSession.
+        ``on_restart`` gets ``self.plain``.
+        """
         self.plain = PythonSession(script_path, session_id, quiet_mode, **options)
         """The same session for threads, which may use it at the same time."""
         self._caller = self.plain._caller  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
@@ -88,7 +91,9 @@ class AsyncSession(AsyncValueCalls):
         return await in_thread(self.plain.join, timeout_ms)
 
     async def close(self) -> None:
-        """End the worker, in an orderly way if possible, and remove the session directory. Safe to call twice."""
+        """End the worker, in an orderly way if possible, and remove the session
+        directory. Safe to call twice.
+        """
         await in_thread(self.plain.close)
 
     # ----------------------------------------------------------------- state

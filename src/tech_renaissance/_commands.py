@@ -1,4 +1,6 @@
-"""A worker's commands by their names, and the functions that it may call in turn: what PythonSession and AsyncSession share."""
+"""A worker's commands by their names, and the functions that it may call in turn: what
+PythonSession and AsyncSession share.
+"""
 
 from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Type, TypeVar, Union, overload
 
@@ -18,9 +20,11 @@ class CommandAccess:
     _caller: FastCaller
 
     def expose(self, name: str, function: Optional[Callable[..., Any]]) -> None:
-        """Let handlers of the worker call a function of this program: ``self.host.name(...)``; None: no longer. It runs in the thread that
-        waits for the handler's call, or in the task that awaits it, its hints convert its arguments, and what it raises is raised in the handler. While it runs, it may not
-        wait for this session (LocalProtocolError ``would_wait_for_itself``), unless the worker has coroutines.
+        """Let handlers of the worker call a function of this program: ``self.host.name(...)``; None:
+        no longer. It runs in the thread that waits for the handler's call, or in the task that
+        awaits it, its hints convert its arguments, and what it raises is raised in the handler.
+        While it runs, it may not wait for this session (LocalProtocolError
+        ``would_wait_for_itself``), unless the worker has coroutines.
 
         Raises LocalProtocolError ``bad_message`` for a name that cannot be called.
         """
@@ -28,7 +32,9 @@ class CommandAccess:
 
     @property
     def commands(self) -> "Commands":
-        """The worker's commands as attributes: ``session.commands.matmul(a, b)`` is ``session.call("matmul", a, b)``."""
+        """The worker's commands as attributes: ``session.commands.matmul(a, b)`` is
+        ``session.call("matmul", a, b)``.
+        """
         return Commands(self, {})
 
     @overload
@@ -36,13 +42,15 @@ class CommandAccess:
     @overload
     def typed(self, server: str, **options: Any) -> Any: ...
     def typed(self, server: Union[Type[_Server], str], **options: Any) -> Any:
-        """The worker's commands with their types: ``session.typed(Calculator).matmul(a, b)`` is checked as a call of that class's method,
-        and is ``session.call("matmul", a, b)``. What a method's hint says is what its result is: a record, an enum, a tuple; a result that
-        cannot become that is CommandError ``wrong_type``.
+        """The worker's commands with their types: ``session.typed(Calculator).matmul(a, b)`` is
+        checked as a call of that class's method, and is ``session.call("matmul", a, b)``. What a
+        method's hint says is what its result is: a record, an enum, a tuple; a result that cannot
+        become that is CommandError ``wrong_type``.
 
-        ``server``: the worker's class, or a Protocol with the methods' signatures. It may be imported under ``TYPE_CHECKING`` and given as
-        a string, of which nothing is known when the program runs: its methods are called by their own names, whatever ``@command(name=...)``
-        says, and results are what arrives. ``options``: for all these calls, also ``timeout_ms``.
+        ``server``: the worker's class, or a Protocol with the methods' signatures. It may be imported under
+        ``TYPE_CHECKING`` and given as a string, of which nothing is known when the program runs: its methods
+        are called by their own names, whatever ``@command(name=...)`` says, and results are what arrives.
+        ``options``: for all these calls, also ``timeout_ms``.
         """
         if isinstance(server, str):
             return Commands(self, options)
@@ -52,7 +60,9 @@ class CommandAccess:
 
 
 class Commands:
-    """A worker's commands as attributes. Each is a function, which also has ``submit`` and ``stream``. ``types``: what is known of them."""
+    """A worker's commands as attributes. Each is a function, which also has ``submit`` and ``stream``.
+    ``types``: what is known of them.
+    """
 
     def __init__(self, calls: Any, options: Dict[str, Any], types: "Optional[ServerTypes]" = None) -> None:
         self._calls = calls

@@ -55,7 +55,8 @@ _PLACE = re.compile("[0-9]{1,9}")
 
 
 class TechRenaissanceServer(Conversation):
-    """Base class of a worker. A script writes ``@command`` above its methods, makes a server, and calls ``run(sys.argv[1])``.
+    """Base class of a worker. A script writes ``@command`` above its methods, makes a server,
+    and calls ``run(sys.argv[1])``.
 
     Not thread-safe: call its methods from the handler's thread.
     """
@@ -72,39 +73,48 @@ class TechRenaissanceServer(Conversation):
     _loop: Optional[ServingLoop] = None
 
     def __init__(self, debug: bool = False, library: Optional[Library] = None) -> None:
-        """``debug``: print what ``debug_message`` is given. ``library``: what tensors arrive as, "torch" or "numpy"; None means torch if
-        this process has imported it by the time they are asked for, else numpy. Raises LocalProtocolError ``bad_option``.
+        """``debug``: print what ``debug_message`` is given. ``library``: what tensors arrive as, "torch" or
+        "numpy"; None means torch if this process has imported it by the time they are asked for, else numpy.
+        Raises LocalProtocolError ``bad_option``.
         """
         choose_library(library)
         self.debug = debug
         self._library = library
 
     def main_logic(self, command: str, parameters: str) -> bool:
-        """Handle one request that is for none of the commands. Return True if it is known, False otherwise. Overriding this is optional.
+        """Handle one request that is for none of the commands. Return True if it is known, False
+        otherwise. Overriding this is optional.
 
-        What ``send_tensors`` and ``write_response`` were given is sent when it returns. An exception becomes an error
-        reply with its type, message and traceback, and the worker goes on serving.
+        What ``send_tensors`` and ``write_response`` were given is sent when it returns. An exception becomes
+        an error reply with its type, message and traceback, and the worker goes on serving.
         """
         del command, parameters
         return False
 
     def commands(self) -> Iterable[str]:
-        """Names of what ``main_logic`` knows, to suggest when a command is unknown. Overriding this is optional."""
+        """Names of what ``main_logic`` knows, to suggest when a command is unknown.
+        Overriding this is optional.
+        """
         return ()
 
     def setup(self) -> None:
-        """Called once before the worker is ready: load here what the commands need. If it raises, the host gets a LaunchError."""
+        """Called once before the worker is ready: load here what the commands need. If it raises,
+        the host gets a LaunchError.
+        """
 
     def teardown(self) -> None:
-        """Called once when the worker leaves in an orderly way, if ``setup`` has returned. Not called in a process that is ended."""
+        """Called once when the worker leaves in an orderly way, if ``setup`` has returned. Not
+        called in a process that is ended.
+        """
 
     def run(self, session_id: Optional[str] = None) -> None:
-        """Serve the session until its host says ``exit`` or dies, or the process is interrupted. ``session_id``: the script's argument,
-        ``sys.argv[1]``.
+        """Serve the session until its host says ``exit`` or dies, or the process is interrupted.
+        ``session_id``: the script's argument, ``sys.argv[1]``.
 
-        Raises TypeError without it, LocalProtocolError for a bad session id, LaunchError ``session_in_use``, SessionClosed if the session
-        directory no longer exists, and TypeError for a command that cannot be one, or if there is neither a command nor a ``main_logic``.
-        SystemExit from a handler is raised again once the worker has left in an orderly way; likewise the process still ends by SIGTERM.
+        Raises TypeError without it, LocalProtocolError for a bad session id, LaunchError ``session_in_use``,
+        SessionClosed if the session directory no longer exists, and TypeError for a command that cannot be
+        one, or if there is neither a command nor a ``main_logic``. SystemExit from a handler is raised again
+        once the worker has left in an orderly way; likewise the process still ends by SIGTERM.
         """
         if session_id is None:
             raise TypeError("run needs the session's id, which is the script's argument: run(sys.argv[1])")
@@ -156,8 +166,9 @@ class TechRenaissanceServer(Conversation):
 
     @property
     def cancelled(self) -> bool:
-        """Whether the current call is over: its deadline has passed, or the host has cancelled it. A long-running handler should check
-        this now and then, and return. One that does not is interrupted by Cancelled, and in the end killed with its process.
+        """Whether the current call is over: its deadline has passed, or the host has cancelled it. A
+        long-running handler should check this now and then, and return. One that does not is interrupted by
+        Cancelled, and in the end killed with its process.
         """
         return self.remaining_s == 0 or self._is_cancelled()
 
@@ -167,11 +178,12 @@ class TechRenaissanceServer(Conversation):
         return remaining_seconds((self._turn.reply or self._no_reply()).deadline_ns)
 
     def get_tensors(self, parameters: str, count: Optional[int] = None) -> Optional[List[Any]]:
-        """The tensors that ``parameters`` names by their tags, or by their places in this request as ``$0``; spaces or commas separate
-        them. ``count``: how many there must be (None: any number).
+        """The tensors that ``parameters`` names by their tags, or by their places in this request as ``$0``;
+        spaces or commas separate them. ``count``: how many there must be (None: any number).
 
-        Returns a list of torch tensors if the script has imported torch, else of numpy arrays, which the handler may modify. Returns None
-        if the count is wrong, or a tensor is missing or broken; the reply's message then says why.
+        Returns a list of torch tensors if the script has imported torch, else of numpy arrays, which the
+        handler may modify. Returns None if the count is wrong, or a tensor is missing or broken; the
+        reply's message then says why.
         """
         reply = self._turn.reply or self._no_reply()
         names = parameters.replace(",", " ").split()
@@ -200,10 +212,11 @@ class TechRenaissanceServer(Conversation):
         return tensors[0] if tensors else None
 
     def empty(self, shape: Sequence[int], dtype: Any = "float32") -> Any:
-        """A new, uninitialised tensor that ``send_tensors`` need not copy: over shared memory, the host sees this very memory.
+        """A new, uninitialised tensor that ``send_tensors`` need not copy: over shared memory,
+        the host sees this very memory.
 
-        ``dtype``: torch's or numpy's, or a name ("float32", "FP32"). The tensor is of the library that tensors arrive as. Write to it
-        before it is sent, not after. Raises ArenaFull, FormatError.
+        ``dtype``: torch's or numpy's, or a name ("float32", "FP32"). The tensor is of the library that
+        tensors arrive as. Write to it before it is sent, not after. Raises ArenaFull, FormatError.
         """
         transport, library = self._transport, self._library or imported_library()
         if transport is None:
@@ -216,7 +229,8 @@ class TechRenaissanceServer(Conversation):
             self._unshield(reply)
 
     def send_tensors(self, *tensors: Any) -> None:
-        """Add result tensors to the reply: torch, numpy, or anything with DLPack. What is sent are their values when the handler returns.
+        """Add result tensors to the reply: torch, numpy, or anything with DLPack. What is sent are their
+        values when the handler returns.
 
         Raises FormatError if one cannot be sent, and then adds none.
         """
@@ -238,7 +252,9 @@ class TechRenaissanceServer(Conversation):
             print(*words, flush=True)
 
     def respond(self, request: Request) -> Response:
-        """Run the handler for one request and return its whole reply, whatever it did. SystemExit and KeyboardInterrupt become Leave."""
+        """Run the handler for one request and return its whole reply, whatever it did. SystemExit and
+        KeyboardInterrupt become Leave.
+        """
         _current.append(self)
         try:
             return self._own_turn().respond(request)
@@ -306,7 +322,9 @@ class TechRenaissanceServer(Conversation):
         raise LocalProtocolError("bad_state", "there is no request to answer: this is for use in commands")
 
     def _named_tensor(self, name: str, reply: Reply) -> Any:
-        """The tensor in that place of the request, or with that tag. Raises KeyError, and what transports raise."""
+        """The tensor in that place of the request, or with that tag. Raises KeyError,
+        and what transports raise.
+        """
         place = int(name[1:]) if name[:1] == "$" and _PLACE.fullmatch(name, 1) else len(reply.attachments)
         if place < len(reply.attachments):
             value = reply.attachments[place].value(self._library)
@@ -366,9 +384,11 @@ class TechRenaissanceServer(Conversation):
 
 
 def serve(*functions: Callable[..., Any], debug: bool = False, library: Optional[Library] = None) -> None:
-    """Serve functions as commands, in a script that needs no class. The session's id is the script's argument, ``sys.argv[1]``.
+    """Serve functions as commands, in a script that needs no class. The session's id is the
+    script's argument, ``sys.argv[1]``.
 
-    ``debug``, ``library``: as for TechRenaissanceServer. Raises TypeError for what cannot be a command; and as ``run``.
+    ``debug``, ``library``: as for TechRenaissanceServer. Raises TypeError for what cannot
+    be a command; and as ``run``.
     """
     if not functions:
         raise TypeError("serve takes the functions that hosts may call")
@@ -399,7 +419,8 @@ _current: List[TechRenaissanceServer] = []
 
 
 def current_server() -> TechRenaissanceServer:
-    """The server that serves in this process, for functions which are none of its methods: ``current_server().cancelled``.
+    """The server that serves in this process, for functions which are none of its methods:
+    ``current_server().cancelled``.
 
     Raises LocalProtocolError ``bad_state`` if there is none.
     """

@@ -33,13 +33,14 @@ if TYPE_CHECKING:
 class PythonSession(ValueCalls):
     """One worker process and everything said to it.
 
-    May be used from several threads: concurrent ``fetch_*`` and ``calculate`` calls each get their own answer; the worker serves
-    one at a time, in the order in which they were sent. Timeouts are in milliseconds and start when the worker is ready: a call made
-    while it is starting first waits for it, up to the launch timeout. A call whose timeout passes raises TimedOut, and its late
-    answer is discarded. A call whose deadline passes (counted from the moment of the call) is ended by the steps of spec/life.md.
+    May be used from several threads: concurrent ``fetch_*`` and ``calculate`` calls each get their own
+    answer; the worker serves one at a time, in the order in which they were sent. Timeouts are in
+    milliseconds and start when the worker is ready: a call made while it is starting first waits for it, up
+    to the launch timeout. A call whose timeout passes raises TimedOut, and its late answer is discarded. A
+    call whose deadline passes (counted from the moment of the call) is ended by the steps of spec/life.md.
 
-    Use it in a ``with`` block, or call ``close``: that leaves no process and no files. If you do neither, the garbage collector or the
-    interpreter's exit does it.
+    Use it in a ``with`` block, or call ``close``: that leaves no process and no files. If you do neither, the
+    garbage collector or the interpreter's exit does it.
     """
 
     def __init__(
@@ -67,20 +68,24 @@ class PythonSession(ValueCalls):
     ) -> None:
         """Make a session; nothing happens until ``start`` (or a first ``send_tensor``).
 
-        ``script_path``: the worker's script, or "default" for tech_renaissance.default_server. ``session_id``: a name; only one living
-        session in a workspace may have it. ``quiet_mode``: discard the worker's output (its last lines are kept for errors).
-        ``arguments``: for the script, after the session id; its ``sys.argv[2:]``. ``python``: the worker's interpreter; by default
-        TR_PYTHON, else the host's. ``python_arguments``: options for the interpreter, before the script, such as ``["-X", "dev"]``.
-        ``environment``: variables added to the host's. ``working_directory``: the worker's; by default the host's. ``workspace``: the
-        folder of the session directories; by default TR_WORKSPACE, else ``workspace`` in the current directory. ``output``: "inherit",
-        "discard", the path of a file to append to, or a function that gets one OutputLine at a time, in another thread. ``poll_ms``:
-        "first:max", poll files by this schedule, without file notifications. ``look_us``: how long each side of shared memory looks for
-        a message before it sleeps; a call is fastest while the other side is looking, but looking keeps a processor busy; by default
-        TR_LOOK_US, else for as long as looking has paid off. ``library``: what results arrive as, "torch" or "numpy"; by default torch
-        if the host has imported it, else numpy. ``transport``: "shm" or "file"; by default TR_TRANSPORT, else shared memory if both
-        sides support it. ``patience``: how long each step that ends a call is given. ``restart``: "never" or "on-crash", as
-        ``restart_policy`` says. ``on_restart`` is then called with the session, in a thread of its own, whenever a new worker is ready
-        and before calls go on, for example to send weights again.
+        ``script_path``: the worker's script, or "default" for tech_renaissance.default_server.
+        ``session_id``: a name; only one living session in a workspace may have it. ``quiet_mode``: discard
+        the worker's output (its last lines are kept for errors). ``arguments``: for the script, after the
+        session id; its ``sys.argv[2:]``. ``python``: the worker's interpreter; by default TR_PYTHON, else
+        the host's. ``python_arguments``: options for the interpreter, before the script, such as ``["-X",
+        "dev"]``. ``environment``: variables added to the host's. ``working_directory``: the worker's; by
+        default the host's. ``workspace``: the folder of the session directories; by default TR_WORKSPACE,
+        else ``workspace`` in the current directory. ``output``: "inherit", "discard", the path of a file to
+        append to, or a function that gets one OutputLine at a time, in another thread. ``poll_ms``:
+        "first:max", poll files by this schedule, without file notifications. ``look_us``: how long each
+        side of shared memory looks for a message before it sleeps; a call is fastest while the other side
+        is looking, but looking keeps a processor busy; by default TR_LOOK_US, else for as long as looking
+        has paid off. ``library``: what results arrive as, "torch" or "numpy"; by default torch if the host
+        has imported it, else numpy. ``transport``: "shm" or "file"; by default TR_TRANSPORT, else shared
+        memory if both sides support it. ``patience``: how long each step that ends a call is given.
+        ``restart``: "never" or "on-crash", as ``restart_policy`` says. ``on_restart`` is then called with
+        the session, in a thread of its own, whenever a new worker is ready and before calls go on, for
+        example to send weights again.
 
         Raises LocalProtocolError ``bad_name`` or ``bad_option``.
         """
@@ -136,11 +141,12 @@ class PythonSession(ValueCalls):
         self._options.quiet = quiet
 
     def start(self, wait_ms: float = 0) -> None:
-        """Start the worker. Returns before it is ready, unless ``wait_ms`` is given: then it waits up to that long, and it is not an
-        error if the worker needs longer. Does nothing if a worker is running.
+        """Start the worker. Returns before it is ready, unless ``wait_ms`` is given: then it waits up to that
+        long, and it is not an error if the worker needs longer. Does nothing if a worker is running.
 
-        Works again after ``terminate``, an exit or a crash; tensors sent under tags are still there. Raises LaunchError: no
-        interpreter, no script, the session id is in use, the system refused, or the worker died during the wait.
+        Works again after ``terminate``, an exit or a crash; tensors sent under tags are still there.
+        Raises LaunchError: no interpreter, no script, the session id is in use, the system refused, or the
+        worker died during the wait.
         """
         wait_s = seconds("wait_ms", wait_ms)
         if has_interrupted_us():
@@ -159,8 +165,8 @@ class PythonSession(ValueCalls):
     def please_exit(self, timeout_ms: float = 5000, ensure: bool = False) -> None:
         """Ask the worker to leave once it has served what it was sent, and wait for it.
 
-        Raises TimedOut if it has not left in time; with ``ensure`` it is terminated instead. Does nothing without a worker. A pending
-        restart is called off, and quarantined requests are forgiven.
+        Raises TimedOut if it has not left in time; with ``ensure`` it is terminated instead. Does nothing
+        without a worker. A pending restart is called off, and quarantined requests are forgiven.
         """
         self._stand_down()
         worker = self._life.worker
@@ -171,8 +177,8 @@ class PythonSession(ValueCalls):
         self._life.ending.carry_out(self._life.terminate)
 
     def terminate(self) -> None:
-        """End the worker now, for certain. Its directory and tensors stay, for the next ``start``. A pending restart is called off, and
-        quarantined requests are forgiven. In a signal handler: see ``close``.
+        """End the worker now, for certain. Its directory and tensors stay, for the next ``start``. A pending
+        restart is called off, and quarantined requests are forgiven. In a signal handler: see ``close``.
         """
         self._stand_down()
         self._life.ending.carry_out(self._life.terminate)
@@ -183,11 +189,11 @@ class PythonSession(ValueCalls):
         return worker is None or worker.process.wait(seconds("timeout_ms", timeout_ms))
 
     def close(self) -> None:
-        """End the worker, in an orderly way if possible, and remove the session directory. Safe to call twice, even at the same time: both
-        calls return when it is done.
+        """End the worker, in an orderly way if possible, and remove the session directory. Safe to call
+        twice, even at the same time: both calls return when it is done.
 
-        In a signal handler that has interrupted a call of the session it does not wait: that call raises SessionClosed, and then the
-        session ends.
+        In a signal handler that has interrupted a call of the session it does not wait: that call raises
+        SessionClosed, and then the session ends.
         """
         _end(self._life, self._caller)
         self._finalizer.detach()
@@ -213,8 +219,8 @@ class PythonSession(ValueCalls):
         return SessionState(name, call.message, time.monotonic() - since)
 
     def stack(self) -> str:
-        """The Python stacks of the worker's threads (only the main thread's while no Python code runs), or why they cannot be taken;
-        empty if the worker offers none (spec/life.md).
+        """The Python stacks of the worker's threads (only the main thread's while no Python code runs), or
+        why they cannot be taken; empty if the worker offers none (spec/life.md).
         """
         worker = self._life.worker
         return worker.stacks() if worker else ""
@@ -224,12 +230,13 @@ class PythonSession(ValueCalls):
         return self._life.post_mortem
 
     def cancel(self) -> str:
-        """End the call in work, from another thread: its caller gets CallCancelled. Of several it is the oldest, but a stream that waits until
-        its values are taken comes last; without any, it is the oldest that waits for a worker. Returns once the call has ended.
+        """End the call in work, from another thread: its caller gets CallCancelled. Of several it is the
+        oldest, but a stream that waits until its values are taken comes last; without any, it is the oldest
+        that waits for a worker. Returns once the call has ended.
 
-        Returns the step that was needed: "notice", "interrupt", "terminate" or "kill" ("queue" if the worker had not begun it); empty if
-        there was no call. In a signal handler
-        that has interrupted a call of the session it returns an empty text at once, and the call is ended after the handler.
+        Returns the step that was needed: "notice", "interrupt", "terminate" or "kill" ("queue" if the worker
+        had not begun it); empty if there was no call. In a signal handler that has interrupted a call of the
+        session it returns an empty text at once, and the call is ended after the handler.
         """
         worker = self._life.worker
         call = worker.exchange.cancellable() if worker else None
@@ -251,7 +258,9 @@ class PythonSession(ValueCalls):
         return self._state() is State.BUSY
 
     def wait_until_ready(self, timeout_ms: float = TIMEOUT_MS) -> bool:
-        """Wait until the worker can serve; False if it cannot yet. Raises LaunchError or WorkerLost if it died."""
+        """Wait until the worker can serve; False if it cannot yet. Raises LaunchError
+        or WorkerLost if it died.
+        """
         return self._caller.worker().exchange.wait_started(seconds("timeout_ms", timeout_ms))
 
     def wait_until_ok(self, timeout_ms: float = TIMEOUT_MS) -> bool:
@@ -269,11 +278,13 @@ class PythonSession(ValueCalls):
     def send_request(
         self, message: str, *, deadline_ms: Optional[float] = None, idempotent: bool = False
     ) -> None:
-        """Send a request; ``wait_for_*`` gets its answer. Waits for room if earlier requests fill the transport.
+        """Send a request; ``wait_for_*`` gets its answer. Waits for room if earlier
+        requests fill the transport.
 
-        ``message``: plain text (command, then parameters), or a JSON object in one of the two dialects. ``deadline_ms``: how long the
-        call may take, time in the queue included, before it is ended. ``idempotent``: the call may be sent to a second worker if the
-        first one crashes. Answers that a ``wait_for_*`` gave up on are discarded from now on.
+        ``message``: plain text (command, then parameters), or a JSON object in one of the two dialects.
+        ``deadline_ms``: how long the call may take, time in the queue included, before it is ended.
+        ``idempotent``: the call may be sent to a second worker if the first one crashes. Answers that a
+        ``wait_for_*`` gave up on are discarded from now on.
         """
         call = self._caller.make_call(message, deadline_ms, idempotent)
         if call is None:
@@ -290,13 +301,15 @@ class PythonSession(ValueCalls):
     def wait_for_response(self, timeout_ms: float = TIMEOUT_MS) -> str:
         """The text of the answer to the oldest ``send_request``.
 
-        Raises TimedOut (you may wait again until the next request), CommandError if the command failed, WorkerLost,
-        LocalProtocolError ``no_request``.
+        Raises TimedOut (you may wait again until the next request), CommandError if the command failed,
+        WorkerLost, LocalProtocolError ``no_request``.
         """
         return text_of(self._wait(timeout_ms))
 
     def wait_for_tensor(self, timeout_ms: float = TIMEOUT_MS) -> Any:
-        """The (first) tensor of the answer to the oldest ``send_request``; errors as in ``wait_for_response``."""
+        """The (first) tensor of the answer to the oldest ``send_request``; errors as
+        in ``wait_for_response``.
+        """
         return tensors_of(self._wait(timeout_ms))[0]
 
     def wait_for_tensors(self, timeout_ms: float = TIMEOUT_MS) -> List[Any]:
@@ -313,8 +326,8 @@ class PythonSession(ValueCalls):
     ) -> str:
         """Send a request and return the text of its answer; errors as in ``wait_for_response``.
 
-        ``timeout_ms``: how long to wait; by default 10 s, or if the call has a deadline, until it has been ended. For the rest see
-        ``send_request``.
+        ``timeout_ms``: how long to wait; by default 10 s, or if the call has a deadline, until it has been
+        ended. For the rest see ``send_request``.
         """
         call = self._caller.ask(message, timeout_ms, deadline_ms, idempotent)
         result = call.result
@@ -352,28 +365,32 @@ class PythonSession(ValueCalls):
     ) -> Any:
         """Call a command with tensors and return the (first) tensor of its answer.
 
-        ``calculate("softmax dim=1", x)`` sends the request ``softmax $0 dim=1`` with ``x`` attached to it: ``$0`` stands for the first
-        tensor, and such words go between the command's first word and the rest. A handler gets ``$0 dim=1`` as its parameters, and
-        the tensor by ``get_tensors``. For the rest see ``fetch_response``.
+        ``calculate("softmax dim=1", x)`` sends the request ``softmax $0 dim=1`` with ``x`` attached to
+        it: ``$0`` stands for the first tensor, and such words go between the command's first word and
+        the rest. A handler gets ``$0 dim=1`` as its parameters, and the tensor by ``get_tensors``. For
+        the rest see ``fetch_response``.
         """
         return tensors_of(self._fetch(command, timeout_ms, deadline_ms, idempotent, tensors))[0]
 
     # --------------------------------------------------------------- tensors
 
     def empty(self, shape: Sequence[int], dtype: Any = "float32") -> Any:
-        """A new, uninitialised tensor that ``send_tensor`` need not copy: over shared memory, the worker sees this very memory.
+        """A new, uninitialised tensor that ``send_tensor`` need not copy: over shared memory, the
+        worker sees this very memory.
 
-        ``dtype``: torch's or numpy's, or a name ("float32", "FP32"). The tensor is of the library that results arrive as. Raises
-        ArenaFull, FormatError.
+        ``dtype``: torch's or numpy's, or a name ("float32", "FP32"). The tensor is of the library that
+        results arrive as. Raises ArenaFull, FormatError.
         """
         return self._life.transport.empty(
             dtype_named(dtype), shape, self._options.library or imported_library()
         )
 
     def send_tensor(self, tensor: Any, tag: str) -> None:
-        """Put a tensor under a tag for the worker: numpy, torch, or anything with DLPack. It stays until it is replaced or dropped.
+        """Put a tensor under a tag for the worker: numpy, torch, or anything with DLPack. It stays
+        until it is replaced or dropped.
 
-        Raises LocalProtocolError for a tag that is not a valid name, FormatError for a tensor that TSR cannot hold.
+        Raises LocalProtocolError for a tag that is not a valid name, FormatError for a
+        tensor that TSR cannot hold.
         """
         check_tag_to_send(tag)
         self._life.transport.put_tensor(tag, tensor)

@@ -81,9 +81,9 @@ _BINARY: Dict[str, Callable[[Any, Any], Any]] = {
 class DefaultServer(TechRenaissanceServer):
     """Answers text commands, arithmetic, and any function that ``_worker.default_torch`` (or numpy's) offers.
 
-    ``library``: None means torch if it is installed, else numpy. Since the commands are torch's functions, this script
-    imports torch itself, at the first command that needs it. Import errors and exceptions of the functions reach the
-    caller as ``CommandError``.
+    ``library``: None means torch if it is installed, else numpy. Since the commands are torch's functions,
+    this script imports torch itself, at the first command that needs it. Import errors and exceptions of the
+    functions reach the caller as ``CommandError``.
     """
 
     def __init__(self, debug: bool = False, library: Optional[Library] = None) -> None:
@@ -166,7 +166,9 @@ class DefaultServer(TechRenaissanceServer):
         return None if tensors is None else dict(zip(tags, tensors))
 
     def _answer(self, result: Any) -> None:
-        """Sends every tensor of the result, and as text everything that is not a tensor or has no dimensions."""
+        """Sends every tensor of the result, and as text everything that is
+        not a tensor or has no dimensions.
+        """
         leaves = list(_leaves(result))
         tensors = [leaf for leaf in leaves if _is_tensor(leaf)]
         if tensors:
@@ -178,9 +180,9 @@ class DefaultServer(TechRenaissanceServer):
 class _Functions:
     """The module of functions for a library, imported once, on first use.
 
-    The import runs in a thread of its own, so that interrupting the command that waits for it cannot leave the
-    library half imported, which neither torch nor numpy survives. A failure is remembered, because a second try
-    would fail with a misleading error. Safe to use from several threads.
+    The import runs in a thread of its own, so that interrupting the command that waits for it cannot leave
+    the library half imported, which neither torch nor numpy survives. A failure is remembered, because a
+    second try would fail with a misleading error. Safe to use from several threads.
     """
 
     def __init__(self, library: Library) -> None:
@@ -201,7 +203,9 @@ class _Functions:
         return self.module().dtype(_without_torch(name))
 
     def module(self) -> Any:
-        """``_worker.default_torch`` or ``_worker.default_numpy``. Raises ``ImportError`` if the library cannot be imported."""
+        """``_worker.default_torch`` or ``_worker.default_numpy``. Raises ``ImportError`` if the
+        library cannot be imported.
+        """
         with self._lock:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._import, name=f"import {self._library}")

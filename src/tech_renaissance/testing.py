@@ -1,6 +1,7 @@
 """For tests: call a worker's handler without a process, and check a transport against the contract.
 
-A handler runs in the test's own process, with debugger and coverage, through the same serving loop as in a worker:
+A handler runs in the test's own process, with debugger and coverage, through the same
+serving loop as in a worker:
 
     from tech_renaissance.testing import call
     from my_worker import MatrixMathServer
@@ -30,11 +31,12 @@ def call(
 ) -> Response:
     """Let a server answer one message, in this thread.
 
-    ``message``: as for ``PythonSession.send_request``. ``tensors``: tensors by tag. ``library``: what the result tensors are, "torch"
-    or "numpy"; by default torch if it is imported, else numpy. Returns the response, with ``result``, ``message`` and ``tensors``.
+    ``message``: as for ``PythonSession.send_request``. ``tensors``: tensors by tag. ``library``: what the
+    result tensors are, "torch" or "numpy"; by default torch if it is imported, else numpy. Returns the
+    response, with ``result``, ``message`` and ``tensors``.
 
-    Raises CommandError if the command failed, as a session does; LocalProtocolError ``bad_message``; SystemExit if the handler
-    raised it.
+    Raises CommandError if the command failed, as a session does; LocalProtocolError ``bad_message``;
+    SystemExit if the handler raised it.
     """
     request = parse_message(message)
     if isinstance(request, Exit):

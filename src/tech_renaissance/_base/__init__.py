@@ -1,1 +1,3 @@
-"""What everything else builds on: errors, names, dtypes and tensor libraries, the post-mortem record. No I/O."""
+"""What everything else builds on: errors, names, dtypes and tensor
+libraries, the post-mortem record. No I/O.
+"""

@@ -1,4 +1,6 @@
-"""Durations as users give them: which values are valid, and the longest one. Contract: spec/life.md, Durations."""
+"""Durations as users give them: which values are valid, and the longest one.
+Contract: spec/life.md, Durations.
+"""
 
 import math
 from typing import Union
@@ -13,7 +15,8 @@ _UNITS = {1: "seconds", 1000: "milliseconds"}
 
 
 def seconds(name: str, value: Number, per_s: int = 1000) -> float:
-    """A duration in seconds, between 0 and a century; a negative one counts as 0. ``per_s``: how many of the value's units make a second.
+    """A duration in seconds, between 0 and a century; a negative one counts as 0. ``per_s``: how many of
+    the value's units make a second.
 
     Raises LocalProtocolError ``bad_option`` if ``value`` is not a number. ``name`` is for its message.
     """

@@ -35,8 +35,9 @@ class TechRenaissanceError(Exception):
 class _ProcessError(TechRenaissanceError):
     """An error that concerns the worker's process.
 
-    ``exit_status`` is the exit code, negative for a signal (on Windows: an exception), None while unknown; ``output_tail`` is the last lines the worker
-    printed; ``post_mortem`` is all that is known about its end, None if it has not ended.
+    ``exit_status`` is the exit code, negative for a signal (on Windows: an exception), None while
+    unknown; ``output_tail`` is the last lines the worker printed; ``post_mortem`` is all that is known
+    about its end, None if it has not ended.
     """
 
     def __init__(
@@ -68,9 +69,9 @@ class SessionClosed(TechRenaissanceError):
 class _CallEnded(TechRenaissanceError):
     """An error of a call that ended before its answer came.
 
-    ``step`` is the step of the ladder that ended it ("notice", "interrupt", "terminate" or "kill"; "queue" if it had not begun;
-    empty if no step was taken). ``stack`` is the worker's Python stacks at that time, empty if they could not be taken.
-    ``post_mortem`` is the worker's, if the worker had to be ended.
+    ``step`` is the step of the ladder that ended it ("notice", "interrupt", "terminate" or "kill"; "queue" if
+    it had not begun; empty if no step was taken). ``stack`` is the worker's Python stacks at that time, empty
+    if they could not be taken. ``post_mortem`` is the worker's, if the worker had to be ended.
     """
 
     _usual_code = ""
@@ -147,7 +148,9 @@ class CommandError(TechRenaissanceError):
 
 
 class FormatError(TechRenaissanceError):
-    """Bytes that are not a TSR tensor, or a tensor TSR cannot hold. ``offset`` is the position of the defect in the bytes, or -1."""
+    """Bytes that are not a TSR tensor, or a tensor TSR cannot hold. ``offset`` is the position of
+    the defect in the bytes, or -1.
+    """
 
     def __init__(self, code: str, message: str, offset: int = -1) -> None:
         super().__init__(code, message)

@@ -1,5 +1,5 @@
-"""What the exit status of a process means on Windows. A process that an exception ended has the exception's code, which is negative
-as a signed number.
+"""What the exit status of a process means on Windows. A process that an exception ended has the exception's
+code, which is negative as a signed number.
 """
 
 from typing import Optional

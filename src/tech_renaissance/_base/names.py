@@ -1,4 +1,6 @@
-"""Names: session ids and tags become file names, so they are checked on both sides. Rules: spec/protocol.md, Names."""
+"""Names: session ids and tags become file names, so they are checked on both sides.
+Rules: spec/protocol.md, Names.
+"""
 
 import functools
 import re

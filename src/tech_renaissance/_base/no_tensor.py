@@ -1,4 +1,6 @@
-"""Values that cannot be sent as tensors: why not, and what to send instead. Every refusal is ``unsupported_dtype``."""
+"""Values that cannot be sent as tensors: why not, and what to send instead. Every
+refusal is ``unsupported_dtype``.
+"""
 
 from typing import Any
 
@@ -23,7 +25,9 @@ def unsupported(message: str) -> FormatError:
 
 
 def check_torch(tensor: Any) -> None:
-    """Raise FormatError for a torch tensor that is not a plain block of elements. Its dtype is checked elsewhere."""
+    """Raise FormatError for a torch tensor that is not a plain block of elements. Its
+    dtype is checked elsewhere.
+    """
     kind = type(tensor).__name__
     if hasattr(tensor, "get_mask"):
         raise unsupported(
@@ -60,7 +64,9 @@ def no_dtype(dtype: Any) -> FormatError:
 
 
 def check_value(value: Any, array: Any) -> None:
-    """Raise FormatError if the array that numpy made of a value has no numbers because of what the value is."""
+    """Raise FormatError if the array that numpy made of a value has no
+    numbers because of what the value is.
+    """
     if array.dtype.kind not in "OSU":
         return
     kind = type(value).__name__

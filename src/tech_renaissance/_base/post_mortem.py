@@ -19,7 +19,9 @@ _FAULTS = ("Fatal Python error: ", "Windows fatal exception: ")
 
 @dataclass(frozen=True)
 class PostMortem:
-    """How a worker's process ended; the fields are those of spec/life.md. Times in seconds, sizes in bytes."""
+    """How a worker's process ended; the fields are those of spec/life.md.
+    Times in seconds, sizes in bytes.
+    """
 
     pid: int
     exit_status: Optional[int]

@@ -7,7 +7,9 @@ _LACKS = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, *_FULL_DISK)
 
 
 def has_run_out(error: OSError) -> bool:
-    """Whether the system reports that descriptors, memory or disk space have run out: nobody is at fault, and it may pass."""
+    """Whether the system reports that descriptors, memory or disk space have run out: nobody
+    is at fault, and it may pass.
+    """
     return error.errno in _LACKS
 
 

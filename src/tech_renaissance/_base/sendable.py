@@ -1,4 +1,6 @@
-"""Whether something can be sent as a tensor. Checked as soon as it is handed over, not only when it is sent."""
+"""Whether something can be sent as a tensor. Checked as soon as it is
+handed over, not only when it is sent.
+"""
 
 import sys
 from typing import Any, Callable, Dict, Set
@@ -8,7 +10,8 @@ from .tensor import array_dtype, describe, is_array, is_torch, torch_dtype
 
 MOST_DIMS = 8
 
-# What passed the full check once takes the short one from then on: its dtype, and for its exact type, how to tell a plain tensor.
+# What passed the full check once takes the short one from then on: its dtype, and for its exact
+# type, how to tell a plain tensor.
 _dtypes: Set[Any] = set()
 _is_plain: Dict[type, Callable[[Any], bool]] = {}
 
@@ -16,7 +19,8 @@ _is_plain: Dict[type, Callable[[Any], bool]] = {}
 def check_sendable(tensor: Any) -> None:
     """Raise FormatError ``unsupported_dtype`` or ``too_many_dims`` if ``tensor`` cannot be sent.
 
-    Does not touch the elements of torch tensors and numpy arrays; for the usual ones it costs next to nothing.
+    Does not touch the elements of torch tensors and numpy arrays; for the usual ones
+    it costs next to nothing.
     """
     is_plain = _is_plain.get(type(tensor))  # pyright: ignore[reportUnknownArgumentType]
     if is_plain is None or tensor.dtype not in _dtypes or not is_plain(tensor):

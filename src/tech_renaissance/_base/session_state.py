@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 
 class SessionState(NamedTuple):
-    """What a session's worker is doing: ``name`` is a state of spec/life.md; ``message`` is the message that it has been busy with for
-    ``busy_s`` seconds.
+    """What a session's worker is doing: ``name`` is a state of spec/life.md; ``message`` is the message that
+    it has been busy with for ``busy_s`` seconds.
     """
 
     name: str

@@ -1,9 +1,9 @@
 """Tensors as raw memory, and raw memory as tensors: the dtype table, and how torch and numpy use it.
 
 torch and numpy agree on almost everything this module needs (the names of dtypes, ``empty``, ``frombuffer``,
-``view``), so here a library is just its module. Both are imported on first use, so importing this module costs
-nothing, and a worker without torch looks for it only once. No tensor passes through the other library: bf16 and
-fp8 do not need numpy, and a torch whose numpy bridge does not work is fine.
+``view``), so here a library is just its module. Both are imported on first use, so importing this module
+costs nothing, and a worker without torch looks for it only once. No tensor passes through the other library:
+bf16 and fp8 do not need numpy, and a torch whose numpy bridge does not work is fine.
 
 Everything here is safe to call from several threads at once.
 """
@@ -70,13 +70,14 @@ class RawTensor(NamedTuple):
 
 
 def describe(tensor: Any) -> RawTensor:
-    """The elements of any tensor: torch, numpy, DLPack, or what ``numpy.asarray`` takes (scalars, nested lists).
+    """The elements of any tensor: torch, numpy, DLPack, or what ``numpy.asarray``
+    takes (scalars, nested lists).
 
     A tensor on another device is moved; one with strides, a foreign byte order or lazy conjugation is copied.
 
     Raises:
-        FormatError: ``unsupported_dtype``: TSR has no such dtype, or it is not a plain block of elements (sparse, meta, nested,
-        masked, quantized).
+        FormatError: ``unsupported_dtype``: TSR has no such dtype, or it is not a plain block of elements
+        (sparse, meta, nested, masked, quantized).
     """
     if is_torch(tensor):
         return _describe_torch(tensor)
@@ -116,7 +117,9 @@ def _numpy_memory(dense: Any) -> memoryview:
 
 
 def _to_array(tensor: Any) -> Any:
-    """Convert anything but a torch tensor to a numpy array, or to a torch tensor if only torch can read it."""
+    """Convert anything but a torch tensor to a numpy array, or to a torch
+    tensor if only torch can read it.
+    """
     if is_array(tensor):
         check_array(tensor)
         return _numpy().asarray(tensor)
@@ -167,8 +170,8 @@ def _known(array_name: str, dtype: Any) -> DType:
 
 
 def canonical_bools(tensor: Any, dtype: DType) -> Any:
-    """``tensor``, or a copy if it is BOOL and has bytes other than 0 and 1, which are undefined behaviour in the
-    libraries; such a byte counts as true.
+    """``tensor``, or a copy if it is BOOL and has bytes other than 0 and 1, which are undefined behaviour in
+    the libraries; such a byte counts as true.
     """
     if dtype.name != "BOOL" or 0 in tensor.shape:
         return tensor
@@ -182,8 +185,8 @@ def canonical_bools(tensor: Any, dtype: DType) -> Any:
 def allocate(dtype: DType, shape: Sequence[int], library: Optional[Library] = None) -> Tuple[Any, memoryview]:
     """A new uninitialised tensor on the CPU in C order, and its memory as bytes, for the caller to fill.
 
-    ``library``: as in ``choose_library``. After filling a BOOL tensor with bytes of unknown origin, pass it through
-    ``canonical_bools``.
+    ``library``: as in ``choose_library``. After filling a BOOL tensor with bytes of unknown origin, pass
+    it through ``canonical_bools``.
 
     Raises:
         FormatError: ``unsupported_dtype``: the library (or this version of it) has no such dtype.
@@ -199,8 +202,8 @@ def from_buffer(
 ) -> Any:
     """A writable tensor with the elements in ``data``, which is exactly as long as they are.
 
-    The tensor is a view of ``data``, which it keeps alive, if ``data`` is writable and aligned to its elements
-    (and, for BOOL, holds only 0 and 1); otherwise a copy. Errors as for ``allocate``.
+    The tensor is a view of ``data``, which it keeps alive, if ``data`` is writable and aligned to its
+    elements (and, for BOOL, holds only 0 and 1); otherwise a copy. Errors as for ``allocate``.
     """
     if data.readonly or 0 in shape or not _is_aligned(data, dtype):
         tensor, memory = allocate(dtype, shape, library)
@@ -247,7 +250,9 @@ def choose_library(library: Optional[Library]) -> Library:
 
 
 def imported_library() -> Library:
-    """Torch if this process has imported it, else numpy. While torch is still being imported it has no Tensor."""
+    """Torch if this process has imported it, else numpy. While torch is still being
+    imported it has no Tensor.
+    """
     return "torch" if hasattr(sys.modules.get("torch"), "Tensor") else "numpy"
 
 

@@ -17,7 +17,9 @@ def speaks_values(ready: Dict[str, Any]) -> bool:
 
 
 def check_protocol(request: Request, ready: Dict[str, Any]) -> None:
-    """Whether a worker that has said this speaks the protocol that a request needs. Raises RemoteProtocolError ``old_protocol``."""
+    """Whether a worker that has said this speaks the protocol that a request needs. Raises
+    RemoteProtocolError ``old_protocol``.
+    """
     if not (request.typed or request.attachments) or speaks_values(ready):
         return
     theirs = ready.get("protocol", 1)

@@ -15,7 +15,9 @@ def text_of(response: Response) -> str:
 
 
 def tensors_of(response: Response) -> List[Any]:
-    """The tensors of an answer. Raises the CommandError that it reports, or ``no_tensor`` if there are none."""
+    """The tensors of an answer. Raises the CommandError that it reports,
+    or ``no_tensor`` if there are none.
+    """
     check_response(response)
     if not response.attachments:
         raise CommandError(
@@ -27,7 +29,9 @@ def tensors_of(response: Response) -> List[Any]:
 
 
 def value_of(response: Response) -> Any:
-    """The value of an answer to a typed call. Raises the CommandError that it reports, RemoteProtocolError if it is no value."""
+    """The value of an answer to a typed call. Raises the CommandError that it reports,
+    RemoteProtocolError if it is no value.
+    """
     if response.error:
         check_response(response)
     return decode_result(response.form, response.result, response.attachments)

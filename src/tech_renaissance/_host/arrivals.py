@@ -13,7 +13,9 @@ from .outcome import answer_call, conclude, was_closed, without_credit
 
 
 class Arrivals(Book):
-    """The part of an Exchange that deals with what has come, under its lock. Exchange explains the parameters."""
+    """The part of an Exchange that deals with what has come, under its lock.
+    Exchange explains the parameters.
+    """
 
     def _deliver(self, taken: Taken) -> None:
         """Deal with what came. May be repeated after an interruption."""

@@ -1,4 +1,6 @@
-"""What Attendant does, for tasks of an asyncio loop: functions, and what gives the values of an input, may be coroutines."""
+"""What Attendant does, for tasks of an asyncio loop: functions, and what gives the values of
+an input, may be coroutines.
+"""
 
 import asyncio
 import inspect
@@ -14,7 +16,8 @@ from .exchange import Exchange
 from .exposed import failure_of
 from .turns import waits_for_itself
 
-# In what a worker waits for while it serves nobody else: whose call that is. Tasks that it starts have it, too.
+# In what a worker waits for while it serves nobody else: whose call that is. Tasks
+# that it starts have it, too.
 _HELD: "ContextVar[Optional[Tuple[Caller, Call]]]" = ContextVar("_HELD", default=None)
 
 # How long to wait before looking again whether there is room.
@@ -31,8 +34,8 @@ class AsyncAttendant:
         self._looped_over: WeakKeyDictionary[asyncio.Task[Any], Call] = WeakKeyDictionary()
 
     def check_may_wait(self, awaited: Optional[Call] = None) -> None:
-        """Raise LocalProtocolError ``would_wait_for_itself`` in what a worker of this session waits for; also in the loop over a stream whose
-        input has not ended, unless what is ``awaited`` was sent before.
+        """Raise LocalProtocolError ``would_wait_for_itself`` in what a worker of this session waits for; also
+        in the loop over a stream whose input has not ended, unless what is ``awaited`` was sent before.
         """
         held = _HELD.get()
         if held and held[0] is self._caller and held[1].is_held and held[1].is_wanted:

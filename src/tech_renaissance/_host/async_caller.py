@@ -1,4 +1,6 @@
-"""What Caller does, for tasks of an asyncio loop: they wait without a thread, and the loop is never held up."""
+"""What Caller does, for tasks of an asyncio loop: they wait without a
+thread, and the loop is never held up.
+"""
 
 import asyncio
 import functools
@@ -41,7 +43,9 @@ class AsyncCaller:
         self._attendant.check_may_wait()
 
     def submit(self, call: Call) -> "Optional[asyncio.Future[None]]":
-        """Hand a call to the worker. If none serves yet, returns what is done when one has taken the call. Raises what ends it at once."""
+        """Hand a call to the worker. If none serves yet, returns what is done when one has taken the
+        call. Raises what ends it at once.
+        """
         call.stays_in_line = True
         self._dispatcher.plan()
         if not self._early and (self._caller.send_plain(call) or self._caller.try_submit(call)):
@@ -80,7 +84,9 @@ class AsyncCaller:
         return call
 
     async def finish(self, call: Call, timeout_s: float = math.inf) -> None:
-        """Wait until a call is done. A task that is cancelled while it waits cancels the call. Raises TimedOut, or what ended the call."""
+        """Wait until a call is done. A task that is cancelled while it waits cancels the call. Raises
+        TimedOut, or what ended the call.
+        """
         until = self.loop.time() + timeout_s
         try:
             while not call.done:
@@ -94,7 +100,9 @@ class AsyncCaller:
             await self._attendant.finish(call)
 
     async def next_item(self, call: Call, timeout_s: float) -> Optional[ReadBody]:
-        """Wait for the next item of a stream; None if there are no more, and the call is done. Otherwise as ``answer``."""
+        """Wait for the next item of a stream; None if there are no more, and the call is
+        done. Otherwise as ``answer``.
+        """
         item = self.take_item(call)
         until = self.loop.time() + timeout_s
         self._attendant.release_input(call)
@@ -117,7 +125,9 @@ class AsyncCaller:
         return item
 
     def take_item(self, call: Call) -> Optional[ReadBody]:
-        """The next item of a stream, if it has come. The loop takes in what comes later once nobody goes on in this turn."""
+        """The next item of a stream, if it has come. The loop takes in what comes later once
+        nobody goes on in this turn.
+        """
         if call.items:
             self._dispatcher.plan()
         return self._caller.take_item(call)
@@ -153,8 +163,8 @@ class AsyncCaller:
         return call, functools.partial(maker.send_whole, call, args, kwargs, place)
 
     def begin(self, call: Call, send_whole: Optional[SendWhole]) -> None:
-        """Hand a call that streams to the worker: later, if the worker is only starting and the call has an input, because this worker may
-        be one to which that travels whole.
+        """Hand a call that streams to the worker: later, if the worker is only starting and the call has an
+        input, because this worker may be one to which that travels whole.
         """
         if send_whole is None or (self._caller.serves() and self._caller.can_stream):
             self.submit(call)
@@ -208,7 +218,9 @@ class AsyncCaller:
         return call
 
     async def flush(self, timeout_s: float) -> bool:
-        """Wait until the worker has been given every call in line; False after the timeout. Raises what ended the worker."""
+        """Wait until the worker has been given every call in line; False after the timeout.
+        Raises what ended the worker.
+        """
         awaited = [*self._beginnings, *(handed for call, _, handed in self._early if call.is_wanted)]
         if awaited:
             _, pending = await asyncio.wait(awaited, timeout=timeout_s)

@@ -5,15 +5,16 @@ from typing import Any, Optional
 from .._base.durations import seconds
 from .stream import BaseStream
 
-# A worker may be quicker than whoever takes its values, so that there is always another one, and no task waits.
+# A worker may be quicker than whoever takes its values, so that there is always
+# another one, and no task waits.
 _MOST_IN_A_ROW = 64
 
 
 class AsyncStream(BaseStream):
     """An asynchronous iterator of the values that a command yields; otherwise like Stream.
 
-    Leaving the loop closes the generator if the stream is not used any more; ``close`` does that at once, as does the end of an
-    ``async with`` block.
+    Leaving the loop closes the generator if the stream is not used any more; ``close`` does that at once, as
+    does the end of an ``async with`` block.
     """
 
     _in_a_row = 0  # how many values were given without giving way to other tasks

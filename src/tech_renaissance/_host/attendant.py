@@ -1,5 +1,5 @@
-"""What a call wants of the thread that waits for it: to be told how far it is, to run the functions that its handler asks for, to take the
-values of its input.
+"""What a call wants of the thread that waits for it: to be told how far it is, to run the functions that its
+handler asks for, to take the values of its input.
 """
 
 import threading
@@ -38,7 +38,8 @@ class Attendant:
             if call.source and call.source.may_send:
                 self._send_next(call)
         except BaseException:
-            call.has_news = True  # at once: if another exception comes before the call is given up, this is done when it is attended next
+            # At once: if another exception comes before the call is given up, this is done when it is attended next.
+            call.has_news = True
             withdraw(call)
             raise
 

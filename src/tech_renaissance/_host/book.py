@@ -1,7 +1,8 @@
 """The requests to one worker, and what became of them.
 
-An exception may come at any moment, and what it interrupts is finished later. So a request is noted before the worker can see it,
-the transport keeps what it took and knows what it sent, and everything done with either can be repeated.
+An exception may come at any moment, and what it interrupts is finished later. So a request is noted
+before the worker can see it, the transport keeps what it took and knows what it sent, and everything
+done with either can be repeated.
 """
 
 import time
@@ -67,8 +68,8 @@ class Book:
         return list(self._calls.values())
 
     def begun(self) -> Dict[Call, float]:
-        """The calls under way that the worker may have begun, oldest first, and since when, as far as that is known; otherwise since they
-        were sent, or the call before them was answered.
+        """The calls under way that the worker may have begun, oldest first, and since when, as far as that is
+        known; otherwise since they were sent, or the call before them was answered.
         """
         calls = self.under_way
         if not calls:
@@ -162,8 +163,8 @@ class Book:
             self._owing.pop(call, None)
 
     def _see_to(self, call: Call) -> None:
-        """Have a call that talks answered; or given up, if whoever waited for it could not say more than that, because an exception has come on
-        top of another.
+        """Have a call that talks answered; or given up, if whoever waited for it could not say more than
+        that, because an exception has come on top of another.
         """
         if call.reply is not None:
             self._owing[call] = None

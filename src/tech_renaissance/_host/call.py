@@ -48,16 +48,17 @@ class Call:
     form = TEXT
     attachments: Sequence[Any] = ()
     error: Optional[Exception] = None
-    # Told when anything has changed, by whichever thread has changed it, perhaps under a lock. An exception may prevent that.
+    # Told when anything has changed, by whichever thread has changed it, perhaps under a lock.
+    # An exception may prevent that.
     watchers: "Tuple[Callable[[Call], None], ...]" = ()
-    # Of a call that streams: the items that have come and were not taken, which any thread may take; whether they come all at once, with the
-    # response.
+    # Of a call that streams: the items that have come and were not taken, which any thread may take; whether
+    # they come all at once, with the response.
     items: "Optional[Deque[ReadBody]]" = None
     is_whole = False
     came = 0  # how many items have come
     granted = 0  # how many the worker may send in all
-    # What it wants of the thread that waits for it, if anything is new: to tell how far it is, to run a function that its handler asks for,
-    # to take the values of its input.
+    # What it wants of the thread that waits for it, if anything is new: to tell how far it is, to run a
+    # function that its handler asks for, to take the values of its input.
     has_news = False
     progress: Optional[Progress] = None
     told: Optional[Progress] = None  # the progress that on_progress has been given
@@ -72,7 +73,8 @@ class Call:
     timed_out = False  # whether a wait for it has timed out
     # Nobody is waiting for it any longer: it is not handed over, and its answer is discarded.
     abandoned = False
-    # How its host ended it: why ("deadline", "cancel"), the last step taken, and the worker's stacks before the first step.
+    # How its host ended it: why ("deadline", "cancel"), the last step taken, and the worker's
+    # stacks before the first step.
     why = ""
     step = ""
     stack = ""
@@ -156,8 +158,8 @@ class Call:
 
 
 class PlainCall(Call):
-    """One whose arguments have no attachments, and about which nothing is special. It is settled on a fast path, and its request is made when
-    somebody asks for it.
+    """One whose arguments have no attachments, and about which nothing is special. It is settled on a fast
+    path, and its request is made when somebody asks for it.
     """
 
     is_plain = True

@@ -47,14 +47,16 @@ class CallMaker:
         raise NotImplementedError
 
     def worker_for(self, call: Call) -> Any:
-        """Wait until a worker is ready for a new call, which can be ended meanwhile. Raises what has ended it."""
+        """Wait until a worker is ready for a new call, which can be ended meanwhile.
+        Raises what has ended it.
+        """
         raise NotImplementedError
 
     def make_call(
         self, message: str, deadline_ms: Optional[float], idempotent: bool, tensors: Sequence[Any] = ()
     ) -> Optional[Call]:
-        """A new call; None for a request to leave. ``tensors`` are attached, and named in front of the message's parameters. Raises
-        LocalProtocolError ``bad_message``, FormatError, ArenaFull.
+        """A new call; None for a request to leave. ``tensors`` are attached, and named in front of the
+        message's parameters. Raises LocalProtocolError ``bad_message``, FormatError, ArenaFull.
         """
         request = parse_message(message)
         if isinstance(request, Exit):
@@ -84,8 +86,8 @@ class CallMaker:
         streams: bool = False,
         source: Optional[InputSource] = None,
     ) -> Call:
-        """A new call that carries values. ``source``: of the Input among them. Raises LocalProtocolError ``bad_message`` for the command, and
-        ``bad_value`` or ``too_large``; FormatError, ArenaFull.
+        """A new call that carries values. ``source``: of the Input among them. Raises LocalProtocolError
+        ``bad_message`` for the command, and ``bad_value`` or ``too_large``; FormatError, ArenaFull.
         """
         body = encode_call(args, kwargs)
         options = (deadline_ms, idempotent, on_progress)
@@ -118,7 +120,9 @@ class CallMaker:
     def make_light_call(
         self, command: str, args: Sequence[Any], kwargs: Mapping[str, Any], *options: Any
     ) -> Call:
-        """The same for a call that stays in line while there is no room: a PlainCall if nothing is special about it."""
+        """The same for a call that stays in line while there is no room: a PlainCall if
+        nothing is special about it.
+        """
         form, text, attachments = body = encode_call(args, kwargs)
         if (
             options == _NOTHING_SPECIAL
@@ -154,7 +158,9 @@ class CallMaker:
         *,
         streams: bool = False,
     ) -> Call:
-        """The same for a call that a thread waits for, so one of its arguments may be an iterator: its input."""
+        """The same for a call that a thread waits for, so one of its
+        arguments may be an iterator: its input.
+        """
         options = (deadline_ms, idempotent, on_progress)
         try:
             return self.make_typed_call(command, args, kwargs, *options, streams=streams)
@@ -190,7 +196,9 @@ class CallMaker:
     def send_whole(
         self, call: Call, args: Sequence[Any], kwargs: Mapping[str, Any], place: Place, whole: List[Any]
     ) -> None:
-        """The input of a call that was made travels at once: these are its values. Raises as ``make_typed_call``."""
+        """The input of a call that was made travels at once: these are its values.
+        Raises as ``make_typed_call``.
+        """
         args, kwargs = with_input(args, kwargs, place, Input(whole))
         request = call.request
         request.form, request.parameters, attachments = encode_call(args, kwargs)

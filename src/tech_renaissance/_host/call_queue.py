@@ -38,7 +38,9 @@ class CallQueue:
         return None
 
     def inherit(self, calls: List[Call]) -> None:
-        """Put a dead worker's calls in front, as they were sent before those that are here; all of them wait for the next worker."""
+        """Put a dead worker's calls in front, as they were sent before those that are here; all of
+        them wait for the next worker.
+        """
         with self.lock:
             self.calls.extendleft([call for call in reversed(calls) if not call.is_queued])
             for call in self.calls:

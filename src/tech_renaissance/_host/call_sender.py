@@ -53,7 +53,8 @@ class CallSender(CallMaker):
         return worker
 
     def ready_worker(self, call: Optional[Call] = None) -> LaunchedWorker:
-        """Wait for the worker to be ready; under supervision, for the one that serves next. Waits no longer than the call's deadline.
+        """Wait for the worker to be ready; under supervision, for the one that serves next. Waits no
+        longer than the call's deadline.
 
         Raises LaunchError, WorkerLost, TimedOut.
         """
@@ -113,8 +114,8 @@ class CallSender(CallMaker):
             raise TimedOut(f"'exit' could not be sent: {self._why_not()}")
 
     def submit(self, call: Call, timeout_s: Optional[float] = None) -> float:
-        """Hand a call to a worker, once it is ready. Only then does the timeout begin (None: a launch's). Returns its end on the monotonic
-        clock. Raises TimedOut, or the reason why there is no worker.
+        """Hand a call to a worker, once it is ready. Only then does the timeout begin (None: a launch's).
+        Returns its end on the monotonic clock. Raises TimedOut, or the reason why there is no worker.
         """
         if timeout_s is None:
             timeout_s = self._launch_timeout_s
@@ -160,7 +161,9 @@ class CallSender(CallMaker):
             raise
 
     def try_submit(self, call: Call) -> bool:
-        """Hand a call that stays in line to a worker that serves. Does not wait; False if a worker is on its way, or has ended."""
+        """Hand a call that stays in line to a worker that serves. Does not wait; False if a worker
+        is on its way, or has ended.
+        """
         if not self.serves():
             return False
         worker = self.worker()
@@ -206,7 +209,9 @@ class CallSender(CallMaker):
         self._at_close.append(action)
 
     def close(self) -> None:
-        """From now on no call is ended or handed over. Call it before the life's end, and ``join`` afterwards."""
+        """From now on no call is ended or handed over. Call it before the life's end,
+        and ``join`` afterwards.
+        """
         for action in self._at_close:
             action()
         self._deadlines.close()

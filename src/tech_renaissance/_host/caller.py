@@ -1,4 +1,6 @@
-"""How the answer to a call, or its items, come to whoever waits for them, and how a call is steered meanwhile."""
+"""How the answer to a call, or its items, come to whoever waits for them, and how a
+call is steered meanwhile.
+"""
 
 import functools
 import time
@@ -30,7 +32,8 @@ TIMEOUT_MS = 10_000
 _POLL_S = 0.1
 # How much longer than its steps ending a call may take, because the stacks are taken first.
 _STACKS_S = 1.0
-# The worker is told that it may send more once no more than so many items are on their way, or have come and were not taken.
+# The worker is told that it may send more once no more than so many items are on their way, or
+# have come and were not taken.
 _LITTLE_CREDIT = FIRST_CREDIT - CREDIT_STEP
 
 
@@ -57,7 +60,9 @@ class Caller(CallSender):
         return "queue"
 
     def timeout_s(self, call: Call, timeout_ms: Optional[float]) -> float:
-        """How long to wait for a new call. ``timeout_ms``: None for 10 s, or if the call has a deadline, until it has been ended."""
+        """How long to wait for a new call. ``timeout_ms``: None for 10 s, or if the call has a
+        deadline, until it has been ended.
+        """
         if timeout_ms is not None:
             return seconds("timeout_ms", timeout_ms)
         if call.is_plain or call.request.deadline_ns is None:
@@ -65,7 +70,9 @@ class Caller(CallSender):
         return call.remaining_s() + self._climb_s
 
     def fetch(self, call: Call, timeout_ms: Optional[float]) -> Response:
-        """Send a new call and wait for its answer, which nobody else waits for. ``timeout_ms``: see ``timeout_s``."""
+        """Send a new call and wait for its answer, which nobody else waits for.
+        ``timeout_ms``: see ``timeout_s``.
+        """
         timeout_s = self.timeout_s(call, timeout_ms)
         return self.fetch_within(call, timeout_s)
 
@@ -81,8 +88,8 @@ class Caller(CallSender):
             raise
 
     def answer(self, call: Call, timeout_s: float, until: float) -> Response:
-        """Wait for the response to a call that is under way. Raises TimedOut at ``until`` (``timeout_s`` is for its message), or what
-        ended the call.
+        """Wait for the response to a call that is under way. Raises TimedOut at ``until`` (``timeout_s`` is
+        for its message), or what ended the call.
         """
         while not call.done:
             if call.has_news:
@@ -120,7 +127,9 @@ class Caller(CallSender):
         return item
 
     def hold_input(self, call: Call) -> None:
-        """While this thread does something else, the worker may wait for the next value of this stream's input."""
+        """While this thread does something else, the worker may wait for the next
+        value of this stream's input.
+        """
         source, exchange = call.source, call.exchange
         if source is None or source.has_ended or not call.is_wanted:
             return
@@ -133,8 +142,8 @@ class Caller(CallSender):
             call.exchange.end_hold(call)
 
     def next_item(self, call: Call, timeout_s: float, until: float) -> Optional[ReadBody]:
-        """Wait for the next item of a stream; None if there are no more, and the call is done. Raises TimedOut at ``until``, or what ended
-        the call.
+        """Wait for the next item of a stream; None if there are no more, and the call is done. Raises
+        TimedOut at ``until``, or what ended the call.
         """
         while True:
             item = self.take_item(call)
@@ -218,11 +227,15 @@ class Caller(CallSender):
             end_call(worker, call, "cancel", self._patience)
 
     def flush(self, timeout_s: float) -> bool:
-        """Wait until the worker has been given every call in line; False after the timeout. Raises what ended the worker."""
+        """Wait until the worker has been given every call in line; False after the timeout.
+        Raises what ended the worker.
+        """
         return self.ready_worker().exchange.wait_flushed(timeout_s)
 
     def attend(self, call: Call, is_enough: Callable[[], bool], timeout_s: float) -> None:
-        """Wait for a call and, while it is under way, for anything else that is ``is_enough``, without looking."""
+        """Wait for a call and, while it is under way, for anything else that is
+        ``is_enough``, without looking.
+        """
         if isinstance(call.exchange, Exchange):
             call.exchange.attend(call, is_enough, timeout_s)
         elif not call.done:
@@ -273,7 +286,9 @@ class Caller(CallSender):
         return found
 
     def check_task_may_wait(self) -> None:
-        """Raise LocalProtocolError ``would_wait_for_itself`` in a task for which the worker may wait, while it serves nobody else."""
+        """Raise LocalProtocolError ``would_wait_for_itself`` in a task for which the worker may
+        wait, while it serves nobody else.
+        """
         for in_loop in self._in_loops.values():
             in_loop.check_may_wait()
 

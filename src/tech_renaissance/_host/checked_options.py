@@ -1,4 +1,5 @@
-"""Checks the options of a session when they are given, so that no thread of ours is the first to stumble over one.
+"""Checks the options of a session when they are given, so that no thread of ours is
+the first to stumble over one.
 
 All functions raise LocalProtocolError ``bad_option``, which says what would be right.
 """
@@ -15,8 +16,8 @@ from .options import RESTARTS, CancelPatience, Options, RestartPolicy
 
 
 def checked(options: Options) -> Options:
-    """A user's options in the form that the rest of a session expects. Life and its parts check those that an environment variable
-    may give instead.
+    """A user's options in the form that the rest of a session expects. Life and its parts check those that an
+    environment variable may give instead.
     """
     choose_library(options.library)
     return dataclasses.replace(

@@ -20,8 +20,8 @@ _KILLED = -9
 
 
 class Coroner:
-    """For one worker. Make it just before the process. Thread-safe, but takes no lock, because others hold theirs while they wait for
-    the process.
+    """For one worker. Make it just before the process. Thread-safe, but takes no lock, because others hold
+    theirs while they wait for the process.
     """
 
     def __init__(
@@ -104,8 +104,9 @@ class Coroner:
         }
 
     def _begun_call(self) -> Tuple[Optional[Call], float]:
-        """The call that the worker was busy with, and since when. That excludes sent requests that it never saw. As it serves one after
-        the other, this is the newest call that it began; answers to earlier ones may have come but not been taken yet.
+        """The call that the worker was busy with, and since when. That excludes sent requests that it never
+        saw. As it serves one after the other, this is the newest call that it began; answers to earlier ones
+        may have come but not been taken yet.
         """
         under_way = self._exchange.under_way
         try:

@@ -1,7 +1,7 @@
 """The thread that watches deadlines.
 
-Nearly every call is over long before its deadline. So a call that is watched takes no lock, and wakes the thread only if its deadline comes
-before the next time at which the thread looks by itself.
+Nearly every call is over long before its deadline. So a call that is watched takes no lock, and wakes the
+thread only if its deadline comes before the next time at which the thread looks by itself.
 """
 
 import math
@@ -24,7 +24,8 @@ class DeadlineWatch:
     def __init__(self, end: Callable[[Call], None]) -> None:
         """``end`` is called in the thread, for each call whose deadline has passed."""
         self._end = end
-        # Weak, so that what nobody else knows any more, such as an answered call and its result, is not kept until the deadline.
+        # Weak, so that what nobody else knows any more, such as an answered call and its result, is
+        # not kept until the deadline.
         self._calls: Set[weakref.ref[Call]] = set()
         self._looks_at_ns = math.inf  # when the thread looks without being woken
         self._bell = threading.Lock()  # released to wake the thread
@@ -35,7 +36,9 @@ class DeadlineWatch:
         self._closed = False
 
     def prepare(self) -> None:
-        """Make sure that there is a thread. Raises LaunchError ``launch_failed`` if the system has none left."""
+        """Make sure that there is a thread. Raises LaunchError
+        ``launch_failed`` if the system has none left.
+        """
         if self._is_prepared:
             return
         with self._lock:
@@ -44,7 +47,9 @@ class DeadlineWatch:
                 self._is_prepared = True
 
     def watch(self, call: Call) -> None:
-        """Watch a call, which may be watched already. Does nothing if it has no deadline. Call ``prepare`` first."""
+        """Watch a call, which may be watched already. Does nothing if it has no
+        deadline. Call ``prepare`` first.
+        """
         deadline_ns = call.request.deadline_ns
         if deadline_ns is None:
             return

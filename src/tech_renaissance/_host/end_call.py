@@ -13,8 +13,8 @@ from .options import CancelPatience
 def end_call(worker: LaunchedWorker, call: Call, why: str, patience: CancelPatience) -> str:
     """End a call in work. ``why``: "deadline" or "cancel".
 
-    Returns the step that ended it: "notice", "interrupt", "terminate" or "kill", or "queue" if the worker had not really begun it; empty if
-    it is not, or no longer, in work.
+    Returns the step that ended it: "notice", "interrupt", "terminate" or "kill", or "queue" if the worker had
+    not really begun it; empty if it is not, or no longer, in work.
     """
     with worker.ending:
         if not worker.exchange.begin_end(call, why):
@@ -32,7 +32,9 @@ def end_call(worker: LaunchedWorker, call: Call, why: str, patience: CancelPatie
 
 
 def _was_enough(worker: LaunchedWorker, call: Call, patience_s: float) -> bool:
-    """Whether the call ends within that time. If nothing more can be received, waits for the end of the process."""
+    """Whether the call ends within that time. If nothing more can be received, waits
+    for the end of the process.
+    """
     until = time.monotonic() + patience_s
     try:
         return worker.exchange.wait(call, patience_s)

@@ -1,7 +1,8 @@
 """Which thread ends a session or its worker, and which ones wait for that.
 
-An end is carried out in a thread of its own. So an exception (Ctrl+C) in the thread that asked for it does not stop it halfway; and
-a signal handler that has interrupted the session's own code can ask for it and return, so that the interrupted code can go on.
+An end is carried out in a thread of its own. So an exception (Ctrl+C) in the thread that asked for it does
+not stop it halfway; and a signal handler that has interrupted the session's own code can ask for it and
+return, so that the interrupted code can go on.
 """
 
 import os
@@ -31,10 +32,11 @@ class Ending:
         self._lock = threading.Lock()
 
     def carry_out(self, action: Callable[[], None]) -> None:
-        """Run ``action`` after everything that was asked for earlier, and wait for it. It may be asked for twice.
+        """Run ``action`` after everything that was asked for earlier, and wait for it.
+        It may be asked for twice.
 
-        A callback runs it in its own thread, and does not wait for others. A signal handler that has interrupted the session's own code
-        only starts it; it finishes after the handler.
+        A callback runs it in its own thread, and does not wait for others. A signal handler that has
+        interrupted the session's own code only starts it; it finishes after the handler.
         """
         if is_ours():
             if self._lock.acquire(blocking=False):
@@ -64,8 +66,8 @@ class Ending:
 
 
 def unbroken(action: Callable[[], _Result]) -> _Result:
-    """Run ``action`` to its end even if the caller is interrupted, so that for example a launched worker is not forgotten. Since
-    signals interrupt only the main thread, the main thread has another one do it.
+    """Run ``action`` to its end even if the caller is interrupted, so that for example a launched worker is
+    not forgotten. Since signals interrupt only the main thread, the main thread has another one do it.
     """
     if threading.current_thread() is not threading.main_thread():
         return action()
@@ -91,7 +93,9 @@ def unbroken(action: Callable[[], _Result]) -> _Result:
 
 
 def has_interrupted_us() -> bool:
-    """Whether the caller is a signal handler in the middle of our code. Only the main thread runs signal handlers."""
+    """Whether the caller is a signal handler in the middle of our code. Only the main
+    thread runs signal handlers.
+    """
     if threading.current_thread() is not threading.main_thread():
         return False
     frame: Optional[FrameType] = sys._getframe(2)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]

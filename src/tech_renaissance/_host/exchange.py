@@ -1,8 +1,10 @@
-"""The exchange of one worker's life: calls go in, replies come out, from any number of threads and event loops.
+"""The exchange of one worker's life: calls go in, replies come out, from any number
+of threads and event loops.
 
-The waiting threads do the reading; there is no thread of our own. The first thread that waits for anything becomes the reader, gives
-each frame that comes to the call it belongs to, and wakes the others; when it has what it wanted, another becomes the reader. So a
-reply reaches a single waiting thread without a thread switch.
+The waiting threads do the reading; there is no thread of our own. The first thread that waits for
+anything becomes the reader, gives each frame that comes to the call it belongs to, and wakes the
+others; when it has what it wanted, another becomes the reader. So a reply reaches a single waiting
+thread without a thread switch.
 """
 
 import contextlib
@@ -28,15 +30,15 @@ _SERVING = (State.READY, State.BUSY)
 class Exchange(Withdrawals):
     """Thread-safe. ``has_exited`` says whether the process has ended.
 
-    ``death(call, timeout_s)`` is called once the process has ended or the worker has left, and returns the error that says why, for the
-    call or, if None, for later callers. It waits up to ``timeout_s`` for the end; under the lock, that is 0.
-    ``switch_output(message)``: if given, is told which call the output belongs to, and only one request is under way at a time, but for what
-    spec/life.md, Output by lines, says.
+    ``death(call, timeout_s)`` is called once the process has ended or the worker has left, and returns the
+    error that says why, for the call or, if None, for later callers. It waits up to ``timeout_s`` for the
+    end; under the lock, that is 0. ``switch_output(message)``: if given, is told which call the output
+    belongs to, and only one request is under way at a time, but for what spec/life.md, Output by lines, says.
     ``wait_for_room(timeout_s)``: if given, holds up senders while too much output has not been passed on.
-    ``watch``: called for each call that is given here, before it is sent, to watch its deadline if it has one.
-    ``loops``: of the session. ``queue``: of the session. Nothing in it is sent, or fails, before the exchange ``is_open``.
-    ``hands_over``: whether calls that had not begun, and idempotent ones, do not end with the worker, but go back to the front of the
-    queue.
+    ``watch``: called for each call that is given here, before it is sent, to watch its deadline if it has
+    one. ``loops``: of the session. ``queue``: of the session. Nothing in it is sent, or fails, before the
+    exchange ``is_open``. ``hands_over``: whether calls that had not begun, and idempotent ones, do not end
+    with the worker, but go back to the front of the queue.
     """
 
     def __init__(
@@ -79,8 +81,8 @@ class Exchange(Withdrawals):
         return self._connection.state in _SERVING
 
     def wait_started(self, timeout_s: float, call: Optional[Call] = None) -> bool:
-        """Wait until the worker is ready, or the call that waits for that is done; False if neither comes in time. Raises what ended the
-        worker, if it can no longer serve.
+        """Wait until the worker is ready, or the call that waits for that is done; False if neither comes in
+        time. Raises what ended the worker, if it can no longer serve.
         """
         return self._until_served(lambda: (call is not None and call.done) or self._has_started(), timeout_s)
 
@@ -90,9 +92,9 @@ class Exchange(Withdrawals):
         self._until(lambda: True, 0)
 
     def send(self, call: Call, timeout_s: float) -> bool:
-        """Hand a call to the worker in its turn, waiting for room; False if there was none. True also if as many calls are under way as
-        may be, or it ``stays_in_line``: then whoever waits for anything sends it in its turn. Raises what ended the worker; the call then
-        stays in line.
+        """Hand a call to the worker in its turn, waiting for room; False if there was none. True also if as
+        many calls are under way as may be, or it ``stays_in_line``: then whoever waits for anything sends it
+        in its turn. Raises what ended the worker; the call then stays in line.
         """
         self._watch(call)
         if self._wait_for_room:
@@ -103,7 +105,9 @@ class Exchange(Withdrawals):
         return self._until_served(lambda: send(call), timeout_s)
 
     def wait_sent(self, call: Call, timeout_s: float) -> bool:
-        """Wait until a call in line has been sent, or is done, or the worker has ended; False after the timeout."""
+        """Wait until a call in line has been sent, or is done, or the worker has ended;
+        False after the timeout.
+        """
         return self._until(
             lambda: call.exchange is not None or call.done or self._over, timeout_s, awaited=call
         )
@@ -141,7 +145,9 @@ class Exchange(Withdrawals):
         return bool(self._ready.get("coroutines"))
 
     def take_ask(self, call: Call) -> Optional[Ask]:
-        """What the handler asks for, to be answered by ``reply``; None if there is nothing, or another thread runs it."""
+        """What the handler asks for, to be answered by ``reply``; None if there is nothing,
+        or another thread runs it.
+        """
         with self._lock:
             ask = call.ask
             if ask is None or call.runs is ask or not call.is_wanted:
@@ -171,7 +177,9 @@ class Exchange(Withdrawals):
         return self._until(send, timeout_s)
 
     def send_credit(self, call: Call) -> None:
-        """Items of a stream have been taken: tell the worker that it may send more, and take in what has come already."""
+        """Items of a stream have been taken: tell the worker that it may send more, and
+        take in what has come already.
+        """
         self._owing[call] = None
         try:
             self._until(self._take_ready, 0)
@@ -179,7 +187,9 @@ class Exchange(Withdrawals):
             pass
 
     def wait_over(self, timeout_s: float) -> bool:
-        """Wait until the process has ended, and its calls have ended or been handed over; False if it is still alive."""
+        """Wait until the process has ended, and its calls have ended or been handed over;
+        False if it is still alive.
+        """
         return self._until(lambda: self._over, timeout_s)
 
     def wait_idle(self, timeout_s: float) -> bool:
@@ -191,7 +201,9 @@ class Exchange(Withdrawals):
         return self._until_served(self._is_flushed, timeout_s)
 
     def ask_to_leave(self, timeout_s: float) -> bool:
-        """Ask the worker to leave, waiting for its start and for room; True once it has been asked, or has ended."""
+        """Ask the worker to leave, waiting for its start and for room; True once it has
+        been asked, or has ended.
+        """
         return self._until(self._try_ask_to_leave, timeout_s)
 
     def wait_left(self, timeout_s: float) -> bool:

@@ -23,7 +23,9 @@ else:
 
 
 class CallFuture(_FutureOfAny):
-    """A future of the standard library. ``cancel`` ends the call wherever it is, as that of our own Future does."""
+    """A future of the standard library. ``cancel`` ends the call wherever it is, as
+    that of our own Future does.
+    """
 
     def __init__(self, caller: Caller, call: Call) -> None:
         super().__init__()
@@ -48,8 +50,9 @@ class CallFuture(_FutureOfAny):
 
 
 class SessionExecutor(concurrent.futures.Executor):
-    """Runs commands in a session's worker: ``executor.submit("matmul", a, b)``. While calls are under way, one thread of ours takes in
-    their answers, so that futures are done without anybody waiting for them. Thread-safe.
+    """Runs commands in a session's worker: ``executor.submit("matmul", a, b)``. While calls are
+    under way, one thread of ours takes in their answers, so that futures are done without anybody
+    waiting for them. Thread-safe.
     """
 
     def __init__(self, caller: Caller) -> None:
@@ -63,7 +66,9 @@ class SessionExecutor(concurrent.futures.Executor):
         caller.at_close(lambda: self.shutdown(wait=False))
 
     def submit(self, command: str, /, *args: Any, **kwargs: Any) -> CallFuture:  # type: ignore[override]
-        """Call a command; see PythonSession.submit, whose options these are, too. Raises RuntimeError after ``shutdown``."""
+        """Call a command; see PythonSession.submit, whose options these are, too. Raises
+        RuntimeError after ``shutdown``.
+        """
         options: Tuple[Any, ...] = (
             kwargs.pop("deadline_ms", None),
             kwargs.pop("idempotent", False),

@@ -39,8 +39,8 @@ class Exposed:
         self._functions: Dict[str, _Function] = {}
 
     def expose(self, name: str, function: Optional[Callable[..., Any]]) -> None:
-        """From now on handlers can call ``function`` by this name; None: no longer. Raises LocalProtocolError ``bad_message`` for the name,
-        ``bad_option`` for the function.
+        """From now on handlers can call ``function`` by this name; None: no longer. Raises LocalProtocolError
+        ``bad_message`` for the name, ``bad_option`` for the function.
         """
         check_command(name)
         if name.startswith("_"):

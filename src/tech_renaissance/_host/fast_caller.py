@@ -26,7 +26,9 @@ class FastCaller(Caller):
         idempotent: bool,
         tensors: Sequence[Any] = (),
     ) -> Call:
-        """Send a text, perhaps with tensors, and wait for the answer. Returns the call, which has it. Raises as ``make_call`` and ``answer``."""
+        """Send a text, perhaps with tensors, and wait for the answer. Returns the call, which has it. Raises
+        as ``make_call`` and ``answer``.
+        """
         if (self._has_fast_path or self._is_allowed()) and timeout_ms != 0 and type(message) is str:
             command, _, parameters = message.partition(" ")
             # Then this is how parse_message would split it.
@@ -76,7 +78,9 @@ class FastCaller(Caller):
         return call
 
     def _is_allowed(self) -> bool:
-        """Whether, in a session that restarts its worker, one that is ready may be sent calls without asking."""
+        """Whether, in a session that restarts its worker, one that is ready
+        may be sent calls without asking.
+        """
         return self._restarts and self.supervisor is not None and self.supervisor.allows_all
 
     def _carried(
@@ -91,7 +95,9 @@ class FastCaller(Caller):
         idempotent: bool,
         on_progress: Optional[OnProgress] = None,
     ) -> Call:
-        """Carry a call to the worker and back; on the general path from where anything out of the ordinary is in the way."""
+        """Carry a call to the worker and back; on the general path from where anything out of
+        the ordinary is in the way.
+        """
         if attachments:
             attachments = self.placed(attachments)
         worker, number = self._life.worker, next(self._ids)

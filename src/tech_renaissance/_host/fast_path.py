@@ -1,9 +1,10 @@
 """The fast path of single calls: one function from a small call to its answer.
 
-Most calls are alike: one thread makes one, nothing else is in the way, and what comes next from the worker is its answer, a few words. Such
-a call takes the way below, which does at once what the general path does in some thirty functions. Whatever is out of the ordinary is left to
-the general path, at the point that has been reached. That path is the specification: for what this one carries, both must come to the same,
-and after an exception at any moment whoever takes the lock next finishes what was interrupted, as ever.
+Most calls are alike: one thread makes one, nothing else is in the way, and what comes next from the worker is
+its answer, a few words. Such a call takes the way below, which does at once what the general path does in
+some thirty functions. Whatever is out of the ordinary is left to the general path, at the point that has been
+reached. That path is the specification: for what this one carries, both must come to the same, and after an
+exception at any moment whoever takes the lock next finishes what was interrupted, as ever.
 """
 
 import threading
@@ -40,8 +41,9 @@ class FastExchange(Exchange):
         deadline_ns: Optional[int] = None,
         on_progress: Optional[Callable[[Any], object]] = None,
     ) -> Optional[Call]:
-        """Send a request, unless something is in its way, and wait for what comes next, for at most ``timeout_s``, which is no longer than
-        until its deadline. None if it was not sent; else the call, which may be done.
+        """Send a request, unless something is in its way, and wait for what comes next, for at
+        most ``timeout_s``, which is no longer than until its deadline. None if it was not sent;
+        else the call, which may be done.
         """
         call: Optional[Call] = None
         mark = None
@@ -133,7 +135,9 @@ class FastExchange(Exchange):
         return True
 
     def _may_post(self) -> bool:
-        """Whether the worker takes calls that carry values, none is in line, and no exception has left anything to be finished."""
+        """Whether the worker takes calls that carry values, none is in line, and no exception has
+        left anything to be finished.
+        """
         return (
             self._connection.state in _SERVING
             and self._sending is None
@@ -144,7 +148,9 @@ class FastExchange(Exchange):
         )
 
     def _is_free(self) -> bool:
-        """Whether the worker is ready, nothing else is to be done, and no exception has left anything to be finished."""
+        """Whether the worker is ready, nothing else is to be done, and no exception has
+        left anything to be finished.
+        """
         return (
             self._connection.state is State.READY
             and not self._calls

@@ -13,11 +13,12 @@ from .caller import Caller
 
 
 class Future:
-    """The value that a command will give. It belongs to one call, and whatever is done with it concerns that call alone.
+    """The value that a command will give. It belongs to one call, and whatever is done with
+    it concerns that call alone.
 
-    Nothing happens in the background: answers are taken in by whoever waits for anything in the session, and by the asyncio loops in which
-    calls of it are awaited. A future that is dropped before its
-    call is done lets go of it: the call is not sent any more if it has not been, and its answer is discarded. Thread-safe.
+    Nothing happens in the background: answers are taken in by whoever waits for anything in the session, and
+    by the asyncio loops in which calls of it are awaited. A future that is dropped before its call is done
+    lets go of it: the call is not sent any more if it has not been, and its answer is discarded. Thread-safe.
     """
 
     _value: Any = None
@@ -43,8 +44,8 @@ class Future:
         return self._call.done or self._caller.has_come(self._call)
 
     def state(self) -> str:
-        """Where the call is: "queued" at the host, "sent" to the worker, "running" there, "asking" while its handler waits for a function of
-        this host, or "done".
+        """Where the call is: "queued" at the host, "sent" to the worker, "running" there, "asking" while its
+        handler waits for a function of this host, or "done".
         """
         return self._caller.state_of(self._call)
 
@@ -53,11 +54,14 @@ class Future:
         return self._caller.progress_of(self._call)
 
     def stop(self) -> None:
-        """Ask the call to finish early and keep its value. Does not wait. One that has not begun is done: CallCancelled, step ``queue``."""
+        """Ask the call to finish early and keep its value. Does not wait. One that has not begun is done:
+        CallCancelled, step ``queue``.
+        """
         self._caller.stop(self._call)
 
     def result(self, timeout_ms: Optional[float] = None) -> Any:
-        """The value. ``timeout_ms``: how long to wait for it (None: as long as it takes); one can wait again after TimedOut.
+        """The value. ``timeout_ms``: how long to wait for it (None: as long as it takes); one
+        can wait again after TimedOut.
 
         Raises what ``PythonSession.call`` raises, each time.
         """
@@ -70,13 +74,15 @@ class Future:
         return self._value
 
     def __await__(self) -> Generator[Any, None, Any]:
-        """``await future`` is ``result()`` without holding up the running asyncio loop. A task that is cancelled while it awaits cancels the
-        call.
+        """``await future`` is ``result()`` without holding up the running asyncio loop. A task that is
+        cancelled while it awaits cancels the call.
         """
         return self.wait().__await__()
 
     async def wait(self, timeout_ms: Optional[float] = None) -> Any:
-        """What ``await future`` does, with a timeout: raises TimedOut if there is no value by then, and one can wait again."""
+        """What ``await future`` does, with a timeout: raises TimedOut if there is no value by
+        then, and one can wait again.
+        """
         if not self._is_taken:
             if self._call.result is None:
                 timeout_s = math.inf if timeout_ms is None else seconds("timeout_ms", timeout_ms)
@@ -86,7 +92,9 @@ class Future:
         return self._value
 
     def exception(self, timeout_ms: Optional[float] = None) -> Optional[TechRenaissanceError]:
-        """The error that ``result`` would raise; None if there is a value. Raises TimedOut if neither comes in time."""
+        """The error that ``result`` would raise; None if there is a value. Raises TimedOut
+        if neither comes in time.
+        """
         try:
             self.result(timeout_ms)
         except TimedOut as error:
@@ -98,8 +106,9 @@ class Future:
         return None
 
     def cancel(self) -> None:
-        """End this call, wherever it is, without waiting: ``result`` raises CallCancelled once it has ended. One that has not begun is done
-        at once; the steps that end one in work are taken in a thread. Does nothing if it is done.
+        """End this call, wherever it is, without waiting: ``result`` raises CallCancelled once it has
+        ended. One that has not begun is done at once; the steps that end one in work are taken in a
+        thread. Does nothing if it is done.
         """
         self._caller.cancel(self._call)
 

@@ -43,7 +43,9 @@ class InputSource:
         self._taker.clear()
 
     def was_left(self, taker: Any) -> bool:
-        """Whether it is still this one's turn, because an exception has ended that in the midst of a value."""
+        """Whether it is still this one's turn, because an exception has
+        ended that in the midst of a value.
+        """
         return self._taker.get("turn") == taker
 
     def grant(self, credit: Credit) -> None:
@@ -69,7 +71,9 @@ def is_iterator(value: Any) -> bool:
 def input_refused(
     error: LocalProtocolError, args: Sequence[Any], kwargs: Mapping[str, Any]
 ) -> Optional[Place]:
-    """Which of the arguments that could not be sent is an input; None if none is. Raises LocalProtocolError ``bad_value`` if several are."""
+    """Which of the arguments that could not be sent is an input; None if none is. Raises
+    LocalProtocolError ``bad_value`` if several are.
+    """
     if error.code != "bad_value":
         return None
     places: List[Place] = [place for place, value in enumerate(args) if is_iterator(value)]

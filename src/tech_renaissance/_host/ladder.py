@@ -1,4 +1,6 @@
-"""The ladders as data: the steps that end a worker or a call, and how long each is given before the next one is taken."""
+"""The ladders as data: the steps that end a worker or a call, and how long each is given
+before the next one is taken.
+"""
 
 from typing import NamedTuple, Tuple
 

@@ -1,4 +1,6 @@
-"""A launched process and its exchange: how it is asked to leave, interrupted and ended, and how its end is reported."""
+"""A launched process and its exchange: how it is asked to leave, interrupted and ended,
+and how its end is reported.
+"""
 
 import contextlib
 import os
@@ -20,7 +22,8 @@ from .fast_path import FastExchange
 from .ladder import Ladder
 from .loops import Loops
 
-# How long the process of a worker that has left may take to end before its error is reported without an exit status.
+# How long the process of a worker that has left may take to end before its error is
+# reported without an exit status.
 _DEATH_S = 5.0
 
 
@@ -50,8 +53,8 @@ class LaunchedWorker:
         hands_over: bool,
         is_open: bool,
     ) -> None:
-        """``told``: see Coroner. ``watch``, ``queue``, ``loops``, ``is_open``: see Exchange. ``hands_over``: whether calls may outlive
-        a worker that nobody stopped. Raises LaunchError.
+        """``told``: see Coroner. ``watch``, ``queue``, ``loops``, ``is_open``: see Exchange. ``hands_over``:
+        whether calls may outlive a worker that nobody stopped. Raises LaunchError.
         """
         self._place = place
         self._stopped = False  # whether its host stopped it, and not for a single call
@@ -99,7 +102,9 @@ class LaunchedWorker:
         return self.process.wait(max(0.0, deadline - time.monotonic()))
 
     def stop(self, ladder: Ladder, why: str) -> None:
-        """End the process by the steps of the ladder. Every waiting call fails. ``why`` is for the post-mortem."""
+        """End the process by the steps of the ladder. Every waiting call fails.
+        ``why`` is for the post-mortem.
+        """
         for step, patience_s in ladder:
             if not self.is_alive():
                 break
@@ -127,14 +132,18 @@ class LaunchedWorker:
             self.process.interrupt()
 
     def stacks(self) -> str:
-        """The Python stacks of all threads, or why they cannot be taken; empty if the worker does not offer them."""
+        """The Python stacks of all threads, or why they cannot be taken; empty if the
+        worker does not offer them.
+        """
         with self._stacks_lock:
             if not self.is_alive() or self._place.is_lost():
                 return ""
             return take_stacks(self.process, os.path.join(self._place.directory, "stack.txt"))
 
     def close(self) -> None:
-        """End what is still running, and release the process's resources in the host. The directory is then free for the next worker."""
+        """End what is still running, and release the process's resources in the host. The directory is
+        then free for the next worker.
+        """
         self.stop((), "")
         self.process.close()
         self._coroner.leave_directory()
@@ -158,7 +167,9 @@ class LaunchedWorker:
         return self.was_lost and self.exchange.was_ready
 
     def death(self, call: Optional[Call], timeout_s: float = 0.0) -> TechRenaissanceError:
-        """The error that reports the process's end, to a call or, if None, to later callers. Waits up to ``timeout_s`` for the end."""
+        """The error that reports the process's end, to a call or, if None, to later callers. Waits up
+        to ``timeout_s`` for the end.
+        """
         self.process.wait(min(timeout_s, self._remaining_death_s()))
         record = self.post_mortem
         if call and call.why and record:

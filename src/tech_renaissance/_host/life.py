@@ -1,4 +1,6 @@
-"""What a session owns from its first start to its end: the directory, the transport, the worker; and how it ends them."""
+"""What a session owns from its first start to its end: the directory, the transport, the
+worker; and how it ends them.
+"""
 
 import contextlib
 import functools
@@ -72,7 +74,8 @@ class Life:
         self._worker: Optional[LaunchedWorker] = None
         self._last_post_mortem: Optional[PostMortem] = None  # of the last worker that was released
         self._closed = False
-        # Called when a worker's process has ended and the record of it has been made, by the thread that noticed it.
+        # Called when a worker's process has ended and the record of it has been made, by
+        # the thread that noticed it.
         self.told: Callable[[], None] = lambda: None
         self.watch: Callable[[Call], None] = lambda _: None  # see Exchange
         self.queue = CallQueue()
@@ -127,8 +130,8 @@ class Life:
             return self._transport
 
     def start(self, *, is_open: bool = True) -> bool:
-        """Launch a worker; False if one is already running and is not unkillable. Waits for a worker that another thread is ending.
-        ``is_open``: see Exchange.
+        """Launch a worker; False if one is already running and is not unkillable. Waits for a worker that
+        another thread is ending. ``is_open``: see Exchange.
         """
         while True:
             with self._lock:
@@ -173,8 +176,8 @@ class Life:
     def restart(
         self, crashed: LaunchedWorker, check_wanted: Callable[[], None], *, keep_tags: bool
     ) -> Optional[LaunchedWorker]:
-        """Launch a worker in place of a crashed one, not open; None if the user was faster. Raises LaunchError, SessionClosed, and what
-        ``check_wanted`` raises.
+        """Launch a worker in place of a crashed one, not open; None if the user was faster. Raises
+        LaunchError, SessionClosed, and what ``check_wanted`` raises.
         """
         with self._lock:
             self.check_open()
@@ -224,7 +227,9 @@ class Life:
             self._transport.fire(None)
 
     def leave_to_parent(self) -> None:
-        """Called in a fork of the host, which must not touch the session: it has no threads here, and its locks may stay locked."""
+        """Called in a fork of the host, which must not touch the session: it has no threads here,
+        and its locks may stay locked.
+        """
         self._parents = (self._worker, self._transport, self._directory)
         if self._worker:
             self._worker.process.disown()
@@ -246,8 +251,8 @@ class Life:
             raise SessionClosed("session_closed", "the session was closed: make a new one")
 
     def _claim_directory(self) -> None:
-        """Claim the directory, also in place of a lost one. That one is released afterwards: while its lock file is open, no other file
-        can have the same inode number.
+        """Claim the directory, also in place of a lost one. That one is released afterwards: while its lock
+        file is open, no other file can have the same inode number.
         """
         lost, self._directory = self._directory, SessionDirectory(self._files_path, empty=True)
         with contextlib.suppress(OSError):

@@ -1,4 +1,6 @@
-"""Has an asyncio loop take in what comes for a session, so that its tasks can await calls. A call that is awaited costs no thread."""
+"""Has an asyncio loop take in what comes for a session, so that its tasks can await calls. A call
+that is awaited costs no thread.
+"""
 
 import asyncio
 import contextlib
@@ -51,8 +53,8 @@ class LoopDispatcher:
         self.loop.call_soon(self._dispatch)
 
     def change_of(self, call: Call, until: float = math.inf) -> "asyncio.Future[None]":
-        """Is done when something about the call has changed since this was called, or at ``until`` on the loop's clock, or now and then. Look
-        first.
+        """Is done when something about the call has changed since this was called, or at ``until`` on the
+        loop's clock, or now and then. Look first.
         """
         future: asyncio.Future[None] = self.loop.create_future()
         awaited = self._awaited.get(call)

@@ -13,7 +13,9 @@ RESTARTS = ("never", "on-crash")
 
 
 class CancelPatience(NamedTuple):
-    """When a call is ended, how long each step is given before the next one is taken, in milliseconds; see spec/life.md."""
+    """When a call is ended, how long each step is given before the next one is taken, in
+    milliseconds; see spec/life.md.
+    """
 
     notice_ms: float = 200
     interrupt_ms: float = 1000
@@ -21,8 +23,8 @@ class CancelPatience(NamedTuple):
 
 
 class RestartPolicy(NamedTuple):
-    """How a crashed worker is restarted: a back-off, doubled with each crash in a row, and at most ``limit`` restarts in ``window_s``.
-    ``keep_tags``: the next worker finds the tensors under their tags again.
+    """How a crashed worker is restarted: a back-off, doubled with each crash in a row, and at most ``limit``
+    restarts in ``window_s``. ``keep_tags``: the next worker finds the tensors under their tags again.
     """
 
     first_backoff_ms: float = 100

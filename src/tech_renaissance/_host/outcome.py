@@ -17,7 +17,9 @@ def answer_call(call: Call, response: Response) -> None:
 
 
 def conclude(call: Call, response: Response, error: Optional[RemoteProtocolError]) -> None:
-    """The same for one about which something is special. ``error``: why the response could not be read, if it could not."""
+    """The same for one about which something is special. ``error``: why the response could
+    not be read, if it could not.
+    """
     if not call.why and call.is_overdue():  # the worker noticed it before we did
         call.step, call.why = "notice", "deadline"
     if call.is_stopping and not call.why and _was_refused(response):

@@ -1,4 +1,6 @@
-"""Requests that are no longer sent, because workers died while serving them. Contract: spec/life.md, Supervision."""
+"""Requests that are no longer sent, because workers died while serving them.
+Contract: spec/life.md, Supervision.
+"""
 
 import zlib
 from typing import Dict, NamedTuple, Optional

@@ -23,7 +23,9 @@ class RestartSchedule:
         self._next_ms = self._policy.first_backoff_ms
 
     def next_wait_s(self, lived_s: float, now: float) -> Optional[float]:
-        """How long to wait before the restart, after the crash of a worker that lived for ``lived_s``; None: no more restarts."""
+        """How long to wait before the restart, after the crash of a worker that lived for
+        ``lived_s``; None: no more restarts.
+        """
         policy = self._policy
         if lived_s >= _LONG_LIFE_S:
             self._next_ms = policy.first_backoff_ms

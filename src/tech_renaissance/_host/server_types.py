@@ -1,4 +1,5 @@
-"""What a worker's class says about its commands: their names, and what their results are. Contract: spec/values.md, Conversions.
+"""What a worker's class says about its commands: their names, and what their results are.
+Contract: spec/values.md, Conversions.
 
 Only ``typed`` imports this.
 """
@@ -24,7 +25,8 @@ Conversion = Callable[[Any], Any]
 
 
 class ResultType:
-    """The results of one command. Each conversion raises CommandError ``wrong_type``, with the path of the part that does not fit.
+    """The results of one command. Each conversion raises CommandError ``wrong_type``, with the path
+    of the part that does not fit.
 
     ``value``: of a call. ``item``, ``last``: of a stream, each item and what the generator returns at last.
     """

@@ -49,7 +49,9 @@ class BaseStream:
         return self._caller.progress_of(self._call)
 
     def stop(self) -> None:
-        """Ask the generator to finish early; what it yields until then, and returns, counts. See Future.stop."""
+        """Ask the generator to finish early; what it yields until then, and
+        returns, counts. See Future.stop.
+        """
         self._caller.stop(self._call)
 
     def cancel(self) -> None:
@@ -78,9 +80,10 @@ class BaseStream:
 class Stream(BaseStream, Iterator[Any]):
     """An iterator of the values that a command yields. Thread-safe; each value is given once.
 
-    Use it in a loop, which ends when the generator returns; ``result`` is then what it returned. An error of the generator, or the worker's
-    death, is raised after all values that it yielded before. Leaving the loop closes the generator if the stream is not used any more:
-    ``close`` does that at once, as does the end of a ``with`` block. The worker is never ended for it.
+    Use it in a loop, which ends when the generator returns; ``result`` is then what it returned. An error of
+    the generator, or the worker's death, is raised after all values that it yielded before. Leaving the loop
+    closes the generator if the stream is not used any more: ``close`` does that at once, as does the end of a
+    ``with`` block. The worker is never ended for it.
     """
 
     def __enter__(self) -> "Stream":
@@ -92,8 +95,8 @@ class Stream(BaseStream, Iterator[Any]):
         self.close()
 
     def __next__(self) -> Any:
-        """The next value. Waits for it as long as the stream's timeout says, and may be called again after TimedOut. Raises StopIteration
-        when the generator has returned, and what ended it.
+        """The next value. Waits for it as long as the stream's timeout says, and may be called again after
+        TimedOut. Raises StopIteration when the generator has returned, and what ended it.
         """
         if self._call.items and not self._is_over:
             item = self._caller.take_item(self._call)
@@ -120,8 +123,8 @@ class Stream(BaseStream, Iterator[Any]):
         raise StopIteration
 
     def result(self, timeout_ms: float = TIMEOUT_MS) -> Any:
-        """What the generator returned. Values that were not taken are thrown away; the timeout is for each of them. Raises LocalProtocolError
-        ``no_request`` if the stream was closed.
+        """What the generator returned. Values that were not taken are thrown away; the timeout is for each of
+        them. Raises LocalProtocolError ``no_request`` if the stream was closed.
         """
         with contextlib.suppress(StopIteration):
             while True:
@@ -130,7 +133,9 @@ class Stream(BaseStream, Iterator[Any]):
 
 
 def convert_values(stream: BaseStream, item: Callable[[Any], Any], last: Callable[[Any], Any]) -> None:
-    """From now on a stream's items, and what its generator returns at last, are what these make of them. Users see no such method."""
+    """From now on a stream's items, and what its generator returns at last, are what these make of
+    them. Users see no such method.
+    """
     stream._convert_item = item  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
     stream._convert_last = last  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
     stream._decode = lambda *body: item(decode_result(*body))  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]

@@ -1,4 +1,6 @@
-"""Supervision: a thread that restarts a crashed worker and hands over its calls. Contract: spec/life.md, Supervision."""
+"""Supervision: a thread that restarts a crashed worker and hands over its calls.
+Contract: spec/life.md, Supervision.
+"""
 
 import threading
 import time
@@ -31,7 +33,8 @@ class Supervisor:
         self._policy = policy
         self._launch_timeout_s = launch_timeout_s
         self._on_restart = on_restart
-        # Taken directly: entering a condition is Python code, which may be interrupted after the lock is taken.
+        # Taken directly: entering a condition is Python code, which may be interrupted
+        # after the lock is taken.
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
         self._thread = LazyThread("supervisor", self._run)
@@ -49,13 +52,17 @@ class Supervisor:
     # ------------------------------------------------------------ what the user wants
 
     def prepare(self) -> None:
-        """Make sure that there is a thread. Raises LaunchError ``launch_failed`` if the system has none left."""
+        """Make sure that there is a thread. Raises LaunchError
+        ``launch_failed`` if the system has none left.
+        """
         with self._lock:
             if not self._closed:
                 self._thread.start()
 
     def hurry(self) -> bool:
-        """The user wants a worker. True if a restart is pending, which then happens without further back-off."""
+        """The user wants a worker. True if a restart is pending, which then
+        happens without further back-off.
+        """
         last = self._life.worker
         if last:
             last.is_alive()  # makes sure that an end is noticed
@@ -129,8 +136,8 @@ class Supervisor:
             raise error
 
     def is_coming_after(self, worker: LaunchedWorker) -> bool:
-        """Whether another worker will replace one that can no longer be used. False in the supervisor's own thread, where the hook
-        runs.
+        """Whether another worker will replace one that can no longer be used. False in the supervisor's
+        own thread, where the hook runs.
         """
         with self._lock:
             if self._thread.is_current or self._closed:
@@ -141,8 +148,8 @@ class Supervisor:
             )
 
     def wait_served(self, worker: LaunchedWorker, timeout_s: float, call: Optional[Call] = None) -> bool:
-        """Wait while the next worker is on its way, and the call that waits for it is not done; False if it does not come in time. Raises the
-        reason if there will be none.
+        """Wait while the next worker is on its way, and the call that waits for it is not done; False if it
+        does not come in time. Raises the reason if there will be none.
 
         The supervisor's own thread, where the hook runs, does not wait.
         """
@@ -159,7 +166,9 @@ class Supervisor:
             return in_time
 
     def wait_served_again(self, call: Call, timeout_s: float) -> bool:
-        """Wait until a worker serves that may take a call in line, or the call is under way or done; False after the timeout."""
+        """Wait until a worker serves that may take a call in line, or the call is under way or
+        done; False after the timeout.
+        """
         with self._lock:
             is_over = wait_for(
                 self._changed,
@@ -232,7 +241,9 @@ class Supervisor:
             self._changed.notify_all()
 
     def _inherit(self, dead: LaunchedWorker) -> None:
-        """See to a dead worker's calls. Answers that it gave before count; afterwards its other calls are in line, or have failed."""
+        """See to a dead worker's calls. Answers that it gave before count; afterwards its other
+        calls are in line, or have failed.
+        """
         try:
             dead.exchange.wait_over(_DEATH_S)
         except TechRenaissanceError:  # nothing more can be received
@@ -249,8 +260,8 @@ class Supervisor:
             self._changed.notify_all()
 
     def _restart(self, dead: LaunchedWorker) -> Optional[LaunchedWorker]:
-        """Start a worker that is ready and has got what the hook sends. None if the user no longer wants one, or was faster. Raises the
-        reason if there is none.
+        """Start a worker that is ready and has got what the hook sends. None if the user no longer wants one,
+        or was faster. Raises the reason if there is none.
         """
         while self._back_off(dead.post_mortem):
             following = self._life.restart(dead, self._check_wanted, keep_tags=self._policy.keep_tags)
@@ -261,7 +272,9 @@ class Supervisor:
         return None
 
     def _back_off(self, record: Optional[PostMortem]) -> bool:
-        """Wait before a restart; False if the user no longer wants it. Raises WorkerLost if the policy allows no more restarts."""
+        """Wait before a restart; False if the user no longer wants it. Raises WorkerLost if the
+        policy allows no more restarts.
+        """
         lived_s = record.ended_at - record.started_at if record else 0.0
         with self._lock:
             wait_s = self._schedule.next_wait_s(lived_s, time.monotonic())
@@ -278,8 +291,8 @@ class Supervisor:
         raise WorkerLost("worker_lost", text, record.exit_status, record.output_tail, record)
 
     def _serves(self, worker: LaunchedWorker) -> bool:
-        """Whether the new worker became ready and got what the hook sends, and now takes calls; False if it crashed or took too long. If it
-        does not serve for another reason, ends it and raises that reason.
+        """Whether the new worker became ready and got what the hook sends, and now takes calls; False if it
+        crashed or took too long. If it does not serve for another reason, ends it and raises that reason.
         """
         why = "its restart failed"
         try:

@@ -1,10 +1,11 @@
 """Who reads what a worker sends: the threads that wait, in turns, and event loops.
 
-A thread that waits becomes the reader if there is none, and reads for all. An event loop cannot wait here. It is called when something
-comes while nobody reads: then the transport is armed, which means that the worker rings for each frame although nobody sleeps.
+A thread that waits becomes the reader if there is none, and reads for all. An event loop cannot wait here. It
+is called when something comes while nobody reads: then the transport is armed, which means that the worker
+rings for each frame although nobody sleeps.
 
-An exception may come at any moment, such as a KeyboardInterrupt from a signal handler. Whoever takes the lock next finishes what it
-interrupted (``_mend``).
+An exception may come at any moment, such as a KeyboardInterrupt from a signal handler. Whoever takes the lock
+next finishes what it interrupted (``_mend``).
 """
 
 import contextlib
@@ -41,7 +42,9 @@ _Mark = Tuple[int]
 
 
 class NobodyServes(Exception):
-    """The worker has died or left. ``until``: when the wait that noticed it would have ended; None if there was no wait."""
+    """The worker has died or left. ``until``: when the wait that noticed it would have
+    ended; None if there was no wait.
+    """
 
     until: Optional[float] = None
 
@@ -71,8 +74,8 @@ class Turns(Arrivals):
         # Whether a frame may have been received that has not been completely dealt with.
         self._receiving = False
         self._closed = False
-        # The threads that do something else while the worker may wait for them, and serves nobody else: for which call; and whether they may
-        # wait for what was sent before it, which has been answered by then.
+        # The threads that do something else while the worker may wait for them, and serves nobody else: for
+        # which call; and whether they may wait for what was sent before it, which has been answered by then.
         self._holding: Dict[Call, Tuple[int, bool]] = {}
         self._loops = loops
         self._is_armed = False  # whether the loops hear of what comes
@@ -82,8 +85,8 @@ class Turns(Arrivals):
         self.look_again_s = 0.0
 
     def dispatch(self, *, has_fired: bool) -> bool:
-        """For event loops: take in what has come, at most some frames. ``has_fired``: whether the handle has. False if a thread is
-        reading: it will wake the loops, which need not listen before.
+        """For event loops: take in what has come, at most some frames. ``has_fired``: whether the handle has.
+        False if a thread is reading: it will wake the loops, which need not listen before.
         """
         is_ours = True
         self._is_held = False
@@ -97,7 +100,9 @@ class Turns(Arrivals):
         return is_ours
 
     def hold_rings(self) -> None:
-        """A loop is about to send calls, or to take items, and to dispatch, so the worker need not ring until then."""
+        """A loop is about to send calls, or to take items, and to dispatch, so the worker
+        need not ring until then.
+        """
         self._is_held = True
         with self._lock:
             if self._is_armed and not (self._reader or self._closed):
@@ -112,10 +117,12 @@ class Turns(Arrivals):
         looks: bool = True,
         awaited: Optional[Call] = None,
     ) -> bool:
-        """Run the exchange until ``done()``, which is called under the lock; False after the timeout. A timeout of 0 takes in what has
-        already come. ``looks``: whether to look for a while before going to sleep. ``awaited``: the call for which this waits, if it is one.
+        """Run the exchange until ``done()``, which is called under the lock; False after the timeout. A
+        timeout of 0 takes in what has already come. ``looks``: whether to look for a while before going to
+        sleep. ``awaited``: the call for which this waits, if it is one.
 
-        Does not touch the transport once the exchange is closed, because others use it then, or once it is broken.
+        Does not touch the transport once the exchange is closed, because others use it
+        then, or once it is broken.
         """
         until: Optional[float] = None
         left_s = timeout_s if timeout_s > 0 else 0.0
@@ -159,7 +166,8 @@ class Turns(Arrivals):
                         self._is_armed = False
                 taken, gone = self._sleep(sleeper, left_s) if sleeper else self._receive(left_s, looks=looks)
         except BaseException as error:
-            # At once, in this very function: a signal handler may raise again wherever a function begins, or a call has returned.
+            # At once, in this very function: a signal handler may raise again wherever a function
+            # begins, or a call has returned.
             if mark and self._reader is mark:
                 self._reader = None
             self._leave(error, until)
@@ -183,8 +191,9 @@ class Turns(Arrivals):
             self._transport.wake()
 
     def begin_hold(self, call: Call, *, has_loop: bool = False) -> None:
-        """From now on this thread does something that the worker may wait for, and serves nobody else. ``has_loop``: it is the body of a loop over
-        the call's stream, which may wait for what was sent before.
+        """From now on this thread does something that the worker may wait for, and serves
+        nobody else. ``has_loop``: it is the body of a loop over the call's stream, which may
+        wait for what was sent before.
         """
         self._holding[call] = (threading.get_ident(), has_loop)
 
@@ -193,7 +202,9 @@ class Turns(Arrivals):
         self._holding.pop(call, None)
 
     def check_may_wait(self) -> None:
-        """Raise LocalProtocolError ``would_wait_for_itself`` in what the worker waits for, while it serves nobody else."""
+        """Raise LocalProtocolError ``would_wait_for_itself`` in what the worker waits for,
+        while it serves nobody else.
+        """
         if self._holding and self._waits_for_itself():
             raise waits_for_itself()
 
@@ -315,7 +326,9 @@ class Turns(Arrivals):
             self._waiters.wake_all()
 
     def _is_interrupted(self) -> bool:
-        """Whether this thread is already running the exchange, below a signal handler. To be asked in ``_until``."""
+        """Whether this thread is already running the exchange, below a signal handler.
+        To be asked in ``_until``.
+        """
         runs = 0
         frame: Optional[FrameType] = sys._getframe()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
         while frame:

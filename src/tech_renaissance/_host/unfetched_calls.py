@@ -34,13 +34,16 @@ class UnfetchedCalls:
             return bool(self._calls) and self._calls[0].done
 
     def take_oldest(self) -> Call:
-        """Remove and return the oldest call, for its caller to wait for. Raises LocalProtocolError ``no_request`` if there is none."""
+        """Remove and return the oldest call, for its caller to wait for. Raises LocalProtocolError
+        ``no_request`` if there is none.
+        """
         with self._lock:
             if not self._calls:
                 raise LocalProtocolError(
                     "no_request", "there is no request to wait for: send_request comes first"
                 )
-            # Assigned within the block: an interrupt between a call and the block's end would leave the lock taken.
+            # Assigned within the block: an interrupt between a call and the block's end
+            # would leave the lock taken.
             call = self._calls.popleft()
         return call  # noqa: RET504
 

@@ -1,4 +1,6 @@
-"""Calls that their host takes back, wherever they are: asked to finish early, cancelled, overdue, or ended in the middle of their work."""
+"""Calls that their host takes back, wherever they are: asked to finish early, cancelled, overdue, or
+ended in the middle of their work.
+"""
 
 from typing import Callable, Optional
 
@@ -69,7 +71,8 @@ class Withdrawals(Turns):
     def _withdraw(self, call: Call, put_on_list: Callable[[int], None]) -> None:
         """Tell the worker of a call that was sent, and end it, unless it is in work."""
         request_id = call.request.id or 0
-        # The list comes before the look, and the worker's slot before its own look at the list: so one side sees the other's.
+        # The list comes before the look, and the worker's slot before its own look at the list:
+        # so one side sees the other's.
         put_on_list(request_id)
         is_in_work = request_id in self._transport.begun([request_id])
         self.take_in()  # afterwards, because a call that is no longer in work has its answer here
@@ -85,7 +88,9 @@ class Withdrawals(Turns):
         return next(busy, calls[0] if calls else None)
 
     def begin_end(self, call: Call, why: str) -> bool:
-        """The host is about to end a call in work, whose answer no longer counts. False if it is not, or no longer, in work."""
+        """The host is about to end a call in work, whose answer no longer counts. False if it is
+        not, or no longer, in work.
+        """
         self.take_in()
         with self._lock:
             if call.done or call not in self.in_work():

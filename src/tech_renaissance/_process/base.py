@@ -9,13 +9,14 @@ from .output import OutputFlow
 
 # How long a thread waits before it retries something that failed.
 RETRY_S = 0.05
-# How long to wait for a killed process, which only takes longer in uninterruptible sleep, and for a callback that does not return.
+# How long to wait for a killed process, which only takes longer in uninterruptible sleep, and for a
+# callback that does not return.
 ABANDON_S = 5.0
 
 
 class BaseProcess:
-    """The members that all platforms share. A platform's process sets ``_output``, the two threads that serve it, and ``_status`` before
-    ``_ended``.
+    """The members that all platforms share. A platform's process sets ``_output``, the two threads that serve
+    it, and ``_status`` before ``_ended``.
     """
 
     _output: OutputFlow
@@ -31,12 +32,15 @@ class BaseProcess:
         self._is_released = False
         # It was killed and did not end in time: it is in uninterruptible sleep.
         self.is_unkillable = False
-        # What the process had of this one's peak of resident memory. Read once it runs: the system only counts exactly when it starts one.
+        # What the process had of this one's peak of resident memory. Read once it runs: the system only
+        # counts exactly when it starts one.
         self.inherited_peak_nbytes = 0
 
     @property
     def exit_status(self) -> Optional[int]:
-        """The exit code, negative for a signal or, on Windows, an exception; None while it runs, or if it cannot be known."""
+        """The exit code, negative for a signal or, on Windows, an exception; None while it
+        runs, or if it cannot be known.
+        """
         return self._status
 
     def wait(self, timeout_s: float) -> bool:
@@ -48,8 +52,9 @@ class BaseProcess:
         raise NotImplementedError
 
     def close(self) -> None:
-        """End what is still running, and release threads and descriptors. Bounded: a process that does not end although it was killed is
-        abandoned and keeps them until it does end; a callback that does not return keeps its thread. Safe to call twice.
+        """End what is still running, and release threads and descriptors. Bounded: a process that does not
+        end although it was killed is abandoned and keeps them until it does end; a callback that does not
+        return keeps its thread. Safe to call twice.
         """
         if self._is_released:
             return

@@ -33,8 +33,8 @@ class CommandLine(NamedTuple):
 
 
 def checked_arguments(option: str, arguments: Any) -> Tuple[str, ...]:
-    """A user's arguments, checked to be what every operating system can pass on. Raises LocalProtocolError ``bad_option``, which
-    names the option.
+    """A user's arguments, checked to be what every operating system can pass on. Raises LocalProtocolError
+    ``bad_option``, which names the option.
     """
     if isinstance(arguments, (str, bytes)) or not isinstance(arguments, Iterable):
         raise LocalProtocolError("bad_option", f"{option} is a list of texts, not {arguments!r}")
@@ -42,7 +42,9 @@ def checked_arguments(option: str, arguments: Any) -> Tuple[str, ...]:
 
 
 def checked_python_arguments(arguments: Any) -> Tuple[str, ...]:
-    """Options that go before the script, checked not to replace it. Raises LocalProtocolError ``bad_option``."""
+    """Options that go before the script, checked not to replace it. Raises
+    LocalProtocolError ``bad_option``.
+    """
     checked = checked_arguments("python_arguments", arguments)
     rest = iter(checked)
     for argument in rest:

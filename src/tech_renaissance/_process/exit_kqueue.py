@@ -1,4 +1,6 @@
-"""How to learn of a child's end with kqueue, on systems whose Python has no ``os.waitid`` (macOS before Python 3.13)."""
+"""How to learn of a child's end with kqueue, on systems whose Python has no ``os.waitid``
+(macOS before Python 3.13).
+"""
 
 import contextlib
 import select

@@ -15,8 +15,8 @@ def has_ended(pid: int) -> bool:
 def wait_for_end(pid: int) -> Optional[int]:
     """Block until the child has ended. Does not reap it, so its process id cannot be reused yet.
 
-    Returns the exit status, negative for a signal; None if it cannot be known, because the host ignores SIGCHLD and so the kernel
-    reaps its children.
+    Returns the exit status, negative for a signal; None if it cannot be known, because the host ignores
+    SIGCHLD and so the kernel reaps its children.
     """
     try:
         result = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)

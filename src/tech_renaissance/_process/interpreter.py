@@ -29,7 +29,8 @@ def find_interpreter(python: Optional[str], environment: Mapping[str, str]) -> s
 
 
 def named_version(interpreter: str) -> str:
-    """The version in an interpreter's name or its folder's, as in ``python3.11`` and ``Python311``; empty if there is none.
+    """The version in an interpreter's name or its folder's, as in ``python3.11`` and
+    ``Python311``; empty if there is none.
 
     For an interpreter that died before it could report its version.
     """

@@ -1,5 +1,5 @@
-"""How the worker answers its host's signals: SIGURG interrupts the handler or writes the stacks; SIGWINCH writes the main
-thread's stack even if no Python code is running (spec/life.md).
+"""How the worker answers its host's signals: SIGURG interrupts the handler or writes the stacks; SIGWINCH
+writes the main thread's stack even if no Python code is running (spec/life.md).
 """
 
 import contextlib

@@ -1,4 +1,6 @@
-"""interrupt_posix.py for Windows, where the host cannot send a signal: it sets an event, for which a thread of the worker waits."""
+"""interrupt_posix.py for Windows, where the host cannot send a signal: it sets an event, for
+which a thread of the worker waits.
+"""
 
 import _winapi
 import contextlib
@@ -12,7 +14,8 @@ from typing import Callable, Generator, List, Optional
 from .._system.event_windows import make_event, set_event
 from .stack_file import StackFile
 
-# The source lines of stacks come from files. After reading each, this thread would wait for a busy main thread.
+# The source lines of stacks come from files. After reading each, this thread would
+# wait for a busy main thread.
 _EAGER_S = 1e-4
 
 

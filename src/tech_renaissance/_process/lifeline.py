@@ -1,7 +1,8 @@
-"""The worker's end of the lifeline: when the host dies, however that happens, the worker and its children end at once.
+"""The worker's end of the lifeline: when the host dies, however that happens, the worker
+and its children end at once.
 
-On POSIX the lifeline is a pipe whose write end only the host holds. On Windows the host's job object does the same, and
-there is nothing for the worker to do.
+On POSIX the lifeline is a pipe whose write end only the host holds. On Windows the host's job object does the
+same, and there is nothing for the worker to do.
 """
 
 import os
@@ -31,9 +32,9 @@ def hold_lifeline(descriptor: Optional[str]) -> None:
 if sys.platform == "linux":
 
     def arm(lifeline: int, owner: int) -> None:
-        """Let the kernel end the owner (a process, or a group as a negative number) when the pipe closes, even while the worker holds
-        the GIL in native code. The settings belong to the pipe's end, not to the process that makes them, so the host can make them
-        for a worker that is still starting.
+        """Let the kernel end the owner (a process, or a group as a negative number) when the pipe closes,
+        even while the worker holds the GIL in native code. The settings belong to the pipe's end, not to the
+        process that makes them, so the host can make them for a worker that is still starting.
         """
         import fcntl
 

@@ -1,4 +1,5 @@
-"""What Linux knows about a worker's memory: its peak, and whether the kernel killed the worker because memory ran out.
+"""What Linux knows about a worker's memory: its peak, and whether the kernel killed the
+worker because memory ran out.
 
 Everything here is best effort: what the system does not report is None or an empty dict.
 """
@@ -42,7 +43,9 @@ def peak_nbytes(pid: int) -> Optional[int]:
 
 
 def out_of_memory_kills(pid: int) -> Dict[str, int]:
-    """How many processes the kernel has killed because memory ran out: in all, and in the control group of a living process."""
+    """How many processes the kernel has killed because memory ran out: in all, and in the
+    control group of a living process.
+    """
     found: Dict[str, int] = {}
     with contextlib.suppress(OSError, ValueError):
         with open(f"/proc/{pid}/cgroup", encoding="ascii", errors="replace") as file:

@@ -1,7 +1,8 @@
-"""What happens to the worker's output: the last part is kept, and all of it is passed on to where the host wants it.
+"""What happens to the worker's output: the last part is kept, and all of it is passed on
+to where the host wants it.
 
-Taking output and passing it on are separate: a slow reader or callback holds up the thread that passes output on, and the
-worker once its pipe is full, but nothing else.
+Taking output and passing it on are separate: a slow reader or callback holds up the thread that passes output
+on, and the worker once its pipe is full, but nothing else.
 """
 
 import contextlib
@@ -23,9 +24,10 @@ Reader = Callable[[], List[Tuple[int, bytes]]]
 class OutputLine(NamedTuple):
     """A line of a worker's output.
 
-    ``text`` is without its newline; a line longer than 64 KiB comes in parts. ``stream`` is "stdout" or "stderr"; or "dropped": the
-    text then says how much output was dropped because the function that gets the lines was too slow. ``message`` is the message of
-    the call during which it was written; empty between calls.
+    ``text`` is without its newline; a line longer than 64 KiB comes in parts. ``stream`` is
+    "stdout" or "stderr"; or "dropped": the text then says how much output was dropped because the
+    function that gets the lines was too slow. ``message`` is the message of the call during which
+    it was written; empty between calls.
     """
 
     text: str
@@ -33,7 +35,8 @@ class OutputLine(NamedTuple):
     message: str
 
 
-# "inherit", "discard", the path of a file to append to, or a function that gets each line (in a thread of ours).
+# "inherit", "discard", the path of a file to append to, or a function that gets each
+# line (in a thread of ours).
 Output = Union[str, Callable[[OutputLine], None]]
 
 
@@ -57,7 +60,9 @@ class Tail:
 
 
 class OutputFlow:
-    """Takes output, keeps tails of it, and passes it on in order. Thread-safe. One thread, the pump, takes and gives in turns."""
+    """Takes output, keeps tails of it, and passes it on in order. Thread-safe. One thread, the
+    pump, takes and gives in turns.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.RLock()  # reentrant because a signal handler may use the session
@@ -82,7 +87,9 @@ class OutputFlow:
             self._message = message
 
     def wait_for_room(self, timeout_s: float) -> None:
-        """Wait while too much output has not been given yet. Call it before taking more, or letting the worker write more."""
+        """Wait while too much output has not been given yet. Call it before taking more, or
+        letting the worker write more.
+        """
 
     def give(self) -> None:
         """Pass on what was taken. Called in the pump."""
@@ -106,7 +113,9 @@ class OutputFlow:
 
 
 class Sink:
-    """A destination for output that is not cut into lines. ``write`` may wait for its reader as long as the worker lives."""
+    """A destination for output that is not cut into lines. ``write`` may wait for its reader
+    as long as the worker lives.
+    """
 
     def write(self, stream: int, data: bytes) -> None:
         """Pass ``data`` on. ``stream`` is an index into STREAMS."""
@@ -130,7 +139,8 @@ class DescriptorSink(Sink):
 
 
 def open_sink(output: str, to_descriptors: Callable[..., Sink]) -> Sink:
-    """The sink for an output option. ``to_descriptors`` makes the platform's DescriptorSink and takes the same arguments.
+    """The sink for an output option. ``to_descriptors`` makes the platform's DescriptorSink
+    and takes the same arguments.
 
     Raises LaunchError ``launch_failed`` if a file cannot be opened.
     """

@@ -14,7 +14,8 @@ from typing import Callable, Deque, NamedTuple, Optional
 from .output import STREAMS, OutputFlow, OutputLine, Reader
 
 _LONGEST_LINE = 64 * 1024
-# How much output is kept for a callback. Output taken along with an answer may exceed this, up to twice as much.
+# How much output is kept for a callback. Output taken along with an answer may exceed
+# this, up to twice as much.
 _MOST_NBYTES = 1 << 20
 # Roughly how much memory a piece needs besides its bytes.
 _PIECE_NBYTES = 256
@@ -37,8 +38,8 @@ class Piece(NamedTuple):
 class Backlog:
     """Pieces that the callback has not got yet, oldest first. Not thread-safe.
 
-    Whoever adds to a full backlog may wait for room as long as it likes, and then call ``drop``: new output is dropped until half
-    of the backlog has been taken.
+    Whoever adds to a full backlog may wait for room as long as it likes, and then call ``drop``: new output
+    is dropped until half of the backlog has been taken.
     """
 
     def __init__(self) -> None:
@@ -100,7 +101,9 @@ class Backlog:
 
 
 class Lines:
-    """Cuts pieces into lines, which end with LF or CR LF. ``give`` is called with each line and the number of bytes it stands for."""
+    """Cuts pieces into lines, which end with LF or CR LF. ``give`` is called with each line and the
+    number of bytes it stands for.
+    """
 
     def __init__(self, give: Callable[[OutputLine, int], None]) -> None:
         self._give = give
@@ -108,7 +111,9 @@ class Lines:
         self._message = ""  # the call that the unfinished parts belong to
 
     def write(self, piece: Piece) -> None:
-        """Give the lines that end in this piece. The end of a call and dropped bytes also end unfinished lines."""
+        """Give the lines that end in this piece. The end of a call and dropped bytes
+        also end unfinished lines.
+        """
         if piece.stream < 0:
             self.end()
             if piece.dropped:
@@ -147,7 +152,9 @@ def dropped_line(nbytes: int, message: str) -> OutputLine:
 
 
 class LineFlow(OutputFlow):
-    """Gives lines to a callback, in a thread of its own. An exception in it is printed and has no other effect."""
+    """Gives lines to a callback, in a thread of its own. An exception in it is
+    printed and has no other effect.
+    """
 
     def __init__(self, callback: Callable[[OutputLine], None]) -> None:
         super().__init__()
@@ -179,8 +186,8 @@ class LineFlow(OutputFlow):
             self._changed.notify_all()
 
     def wait_for_room(self, timeout_s: float) -> None:
-        """See OutputFlow. Waits no longer than a callback may hold things up. In the callback itself, which alone makes room, it does not
-        wait at all.
+        """See OutputFlow. Waits no longer than a callback may hold things up. In the callback itself, which
+        alone makes room, it does not wait at all.
         """
         until = time.monotonic() + timeout_s
         with self._lock:

@@ -1,4 +1,6 @@
-"""The reading ends of a worker's stdout and stderr on Windows: named pipes, because others cannot be read without waiting."""
+"""The reading ends of a worker's stdout and stderr on Windows: named pipes, because others
+cannot be read without waiting.
+"""
 
 import contextlib
 import ctypes
@@ -77,9 +79,11 @@ def _checked(handle: Optional[int]) -> int:
 
 
 class _Pipe:
-    """One stream. A read is always under way, because only its completion shows that there is something to read.
+    """One stream. A read is always under way, because only its completion shows that
+    there is something to read.
 
-    An exception between any two steps, such as KeyboardInterrupt, may cost a piece of output, but none is read twice.
+    An exception between any two steps, such as KeyboardInterrupt, may cost a piece of
+    output, but none is read twice.
     """
 
     def __init__(self, held: contextlib.ExitStack) -> None:
@@ -113,8 +117,9 @@ class _Pipe:
         self.writing = 0
 
     def read(self) -> List[bytes]:
-        """What was written so far. A read that is under way is called off and begun again, because its completion may be announced late.
-        A thread's reads are called off by the system when it ends, such as the one that made this.
+        """What was written so far. A read that is under way is called off and begun again, because its
+        completion may be announced late. A thread's reads are called off by the system when it ends,
+        such as the one that made this.
         """
         pieces: List[bytes] = []
         taken = 0

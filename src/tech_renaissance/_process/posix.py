@@ -1,15 +1,16 @@
 """The worker's process on POSIX.
 
-The worker leads a session of its own, so that a signal to its group reaches its children, and Ctrl+C in the host's terminal does
-not reach it. Two threads serve it: the watcher waits for its end, takes its last output, and only then makes the end public; the
-pump takes its output and passes it on. Both sleep in the kernel while nothing happens. A callback that gets the output by lines
-has a third thread.
+The worker leads a session of its own, so that a signal to its group reaches its children, and Ctrl+C in the
+host's terminal does not reach it. Two threads serve it: the watcher waits for its end, takes its last output,
+and only then makes the end public; the pump takes its output and passes it on. Both sleep in the kernel while
+nothing happens. A callback that gets the output by lines has a third thread.
 
-A dead process is not reaped at once. Until it is, its process id cannot be reused, so the rest of its group can safely be killed
-by that id. Processes that clean up after a crash (such as multiprocessing's resource tracker) have _HELPER_GRACE_S to do so.
+A dead process is not reaped at once. Until it is, its process id cannot be reused, so the rest of its group
+can safely be killed by that id. Processes that clean up after a crash (such as multiprocessing's resource
+tracker) have _HELPER_GRACE_S to do so.
 
-The lifeline is a pipe whose write end only the host holds: it closes when the host dies, however that happens, and then the
-worker ends (_process/lifeline.py).
+The lifeline is a pipe whose write end only the host holds: it closes when the host dies, however that
+happens, and then the worker ends (_process/lifeline.py).
 """
 
 import contextlib
@@ -50,9 +51,9 @@ _HELPER_GRACE_S = 0.5
 class Process(BaseProcess):
     """A running worker. All methods may be called from any thread.
 
-    ``on_end(process, status)`` is called once, in a thread of our own, when the process has ended and its last output has been taken,
-    before the end becomes public. Raises LaunchError ``launch_failed`` if the system refuses to start the process, and leaves nothing
-    behind then.
+    ``on_end(process, status)`` is called once, in a thread of our own, when the process has ended and its
+    last output has been taken, before the end becomes public. Raises LaunchError ``launch_failed`` if the
+    system refuses to start the process, and leaves nothing behind then.
     """
 
     def __init__(
@@ -91,7 +92,9 @@ class Process(BaseProcess):
             raise LaunchError("launch_failed", f"cannot start a thread: {error}") from error
 
     def is_alive(self) -> bool:
-        """Whether it is running; asks the kernel. Once it is not, ``exit_status`` and ``output_tail`` are complete."""
+        """Whether it is running; asks the kernel. Once it is not, ``exit_status`` and
+        ``output_tail`` are complete.
+        """
         if self._ended.is_set():
             return False
         if not has_ended(self.pid):
@@ -100,11 +103,15 @@ class Process(BaseProcess):
         return False
 
     def switch_output(self, message: str) -> None:
-        """What was written until now belongs to the call so far, later output to the call with this message."""
+        """What was written until now belongs to the call so far, later
+        output to the call with this message.
+        """
         self._output.switch(message, self._read)
 
     def wait_for_room(self, timeout_s: float) -> None:
-        """Call it before giving the worker more to do: waits, but only briefly, while too much of its output has not been passed on."""
+        """Call it before giving the worker more to do: waits, but only briefly, while too much of its
+        output has not been passed on.
+        """
         self._output.wait_for_room(timeout_s)
 
     def interrupt(self) -> None:
@@ -112,7 +119,9 @@ class Process(BaseProcess):
         self._signal_leader(signal.SIGURG)
 
     def ask_for_stack(self) -> None:
-        """Have faulthandler write the stack of the worker's main thread into stack.txt, if the worker has set it up (spec/life.md)."""
+        """Have faulthandler write the stack of the worker's main thread into stack.txt, if the worker
+        has set it up (spec/life.md).
+        """
         self._signal_leader(signal.SIGWINCH)
 
     def terminate(self) -> None:
@@ -128,7 +137,9 @@ class Process(BaseProcess):
         self._killed.set()
 
     def disown(self) -> None:
-        """Call it in a fork of the host: the worker is not its child, and must be neither waited for nor signalled."""
+        """Call it in a fork of the host: the worker is not its child, and must be neither
+        waited for nor signalled.
+        """
         self._popen.returncode = self._popen.returncode or 0
 
     def _release(self) -> None:

@@ -1,4 +1,6 @@
-"""The worker's process as the host sees it: the platform's ``Process`` (posix.py, windows.py). Both have the same members."""
+"""The worker's process as the host sees it: the platform's ``Process`` (posix.py,
+windows.py). Both have the same members.
+"""
 
 import sys
 

@@ -1,4 +1,6 @@
-"""Starts a program with CreateProcessW: in a job from its first instruction, and with no handles of the host but the given ones."""
+"""Starts a program with CreateProcessW: in a job from its first instruction, and with no handles
+of the host but the given ones.
+"""
 
 import ctypes
 import os
@@ -102,7 +104,9 @@ class Spawned(NamedTuple):
 
 
 def create_job() -> int:
-    """A job whose processes end when its last handle closes, and so also when the host dies. Raises OSError."""
+    """A job whose processes end when its last handle closes, and so also
+    when the host dies. Raises OSError.
+    """
     job: int = _kernel32.CreateJobObjectW(None, None)
     limits = _ExtendedLimits(limit_flags=_KILL_ON_JOB_CLOSE)
     if not job or not _kernel32.SetInformationJobObject(
@@ -120,8 +124,8 @@ def spawn(
     streams: Sequence[int],
     inherited: Sequence[int] = (),
 ) -> Spawned:
-    """Start a program. ``streams``: the handles that become its stdin, stdout and stderr; ``inherited``: others that it gets. Raises
-    OSError, and ValueError for what cannot be passed to a process.
+    """Start a program. ``streams``: the handles that become its stdin, stdout and stderr; ``inherited``:
+    others that it gets. Raises OSError, and ValueError for what cannot be passed to a process.
     """
     line = subprocess.list2cmdline(arguments)
     variables = "".join(
@@ -146,7 +150,8 @@ def spawn(
         | _EXTENDED_STARTUP_INFORMATION
     )
     try:
-        # Inheritable no longer than now, because other processes that this one starts may inherit whatever is.
+        # Inheritable no longer than now, because other processes that this one starts
+        # may inherit whatever is.
         for handle in handles:
             os.set_handle_inheritable(handle, True)
         if not _kernel32.CreateProcessW(

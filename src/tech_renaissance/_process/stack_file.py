@@ -1,4 +1,6 @@
-"""The worker's side of ``stack.txt``: the file into which a worker writes its Python stacks when its host asks (spec/life.md, Stacks)."""
+"""The worker's side of ``stack.txt``: the file into which a worker writes its Python stacks when its
+host asks (spec/life.md, Stacks).
+"""
 
 import contextlib
 import os
@@ -27,8 +29,8 @@ class StackFile:
             self.descriptor = open_new(path)
 
     def answer(self, own_frames: Optional[int]) -> bool:
-        """Write the stacks if the host has put a question mark into the file; False if it has not. ``own_frames``: how many frames of the
-        calling thread are above those of interest; None: all.
+        """Write the stacks if the host has put a question mark into the file; False if it has not.
+        ``own_frames``: how many frames of the calling thread are above those of interest; None: all.
         """
         descriptor = self.descriptor
         if descriptor is None:

@@ -1,4 +1,6 @@
-"""How to take a worker's Python stacks from outside: the worker writes them into a file when asked (spec/life.md, Stacks)."""
+"""How to take a worker's Python stacks from outside: the worker writes them into a file when
+asked (spec/life.md, Stacks).
+"""
 
 import os
 import stat

@@ -1,8 +1,8 @@
 """The worker's process on Windows.
 
-The worker and its children are in a job object that ends all its processes when the host's last handle to it closes, however
-the host ends. Two threads serve it, as in posix.py: the watcher waits for its end, takes its last output, and only then makes the
-end public; the pump takes its output and passes it on.
+The worker and its children are in a job object that ends all its processes when the host's last handle to it
+closes, however the host ends. Two threads serve it, as in posix.py: the watcher waits for its end, takes its
+last output, and only then makes the end public; the pump takes its output and passes it on.
 """
 
 import contextlib

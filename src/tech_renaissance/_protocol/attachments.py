@@ -25,7 +25,9 @@ def stored(attachment: Any) -> Any:
 
 
 def read_stored(kind: int, read: ReadTensor, library: Optional[Library]) -> Any:
-    """An attachment of a kind, from the tensor that holds it. What is not a tensor is a copy. Raises RemoteProtocolError ``bad_frame``."""
+    """An attachment of a kind, from the tensor that holds it. What is not a tensor is a copy. Raises
+    RemoteProtocolError ``bad_frame``.
+    """
     if kind == TENSOR:
         return read(library)
     elements = read("numpy")

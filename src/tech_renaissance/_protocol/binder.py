@@ -1,7 +1,7 @@
 """The signature of a function as a binder: whether arguments fit, and what its hints make of them.
 
-Compiled once; a call that fits needs a look at the type of each argument. Whoever calls a function with what does not fit is told its
-signature and the argument at fault.
+Compiled once; a call that fits needs a look at the type of each argument. Whoever calls a function with what
+does not fit is told its signature and the argument at fault.
 """
 
 import difflib
@@ -31,7 +31,9 @@ class _Parameter(NamedTuple):
 
 
 class Binder:
-    """What a function takes. ``signature`` is its text; ``unreadable`` has the parameters whose hints count as none, with the reason."""
+    """What a function takes. ``signature`` is its text; ``unreadable`` has the parameters whose hints
+    count as none, with the reason.
+    """
 
     def __init__(self, function: Callable[..., Any], name: str = "") -> None:
         parameters = inspect.signature(function).parameters.values()
@@ -71,8 +73,8 @@ class Binder:
             raise self._wrong_at(place, mismatch) from mismatch.__cause__
 
     def bind_input(self, args: List[Any], kwargs: Dict[str, Any]) -> Callable[[int, Any], Any]:
-        """The same for a call with an Input among its arguments, which stays. Returns what converts the value of the input that has a number,
-        from 0, and also raises WrongArguments.
+        """The same for a call with an Input among its arguments, which stays. Returns what converts the value
+        of the input that has a number, from 0, and also raises WrongArguments.
         """
         self._check(len(args), kwargs)
         taker: Optional[_Parameter] = None
@@ -114,10 +116,11 @@ class Binder:
     def bind_text(
         self, text: str, tensors: Tensors, attached: Collection[str] = ()
     ) -> Tuple[List[Any], Dict[str, Any]]:
-        """The arguments that a text means: all of it, for a function that takes one text; else words, by place or as ``name=word``.
+        """The arguments that a text means: all of it, for a function that takes one text; else words,
+        by place or as ``name=word``.
 
-        ``tensors`` finds the tensor of a tag. ``attached``: words that mean tensors, also where there is no hint. Raises WrongArguments, and
-        whatever ``tensors`` does.
+        ``tensors`` finds the tensor of a tag. ``attached``: words that mean tensors, also where there is no
+        hint. Raises WrongArguments, and whatever ``tensors`` does.
         """
         if self._takes_text(attached):
             is_left_out = not text and not self._fewest

@@ -1,7 +1,8 @@
 """Bodies: what carries a value and its attachments. Contract: spec/values.md.
 
-A body is a tuple of its form, its text and its attachments. body_encoder.py makes bodies of values, body_decoder.py values of bodies;
-where the bytes of attachments are is up to the transport. Attachments are objects, and their types say of what kind they are.
+A body is a tuple of its form, its text and its attachments. body_encoder.py makes bodies of values,
+body_decoder.py values of bodies; where the bytes of attachments are is up to the transport. Attachments are
+objects, and their types say of what kind they are.
 """
 
 import json
@@ -44,14 +45,18 @@ _MAX_SHOWN_STEPS = 8
 
 
 class Input:
-    """Stands for the input of a call among its arguments. ``values``: all of them, if they travel in the body; None if they come as Items."""
+    """Stands for the input of a call among its arguments. ``values``: all of them, if they travel in the
+    body; None if they come as Items.
+    """
 
     def __init__(self, values: Optional[Sequence[Any]] = None) -> None:
         self.values = values
 
 
 def kind_of(attachment: Any) -> int:
-    """The kind of an attachment: an ``array`` of the type code "q" or "d" is a list of numbers, what has bytes is bytes, the rest tensors."""
+    """The kind of an attachment: an ``array`` of the type code "q" or "d" is a list of numbers, what has
+    bytes is bytes, the rest tensors.
+    """
     if isinstance(attachment, array):
         return INT64_LIST if attachment.typecode == "q" else FLOAT64_LIST
     return BYTES if isinstance(attachment, (bytes, bytearray, memoryview)) else TENSOR

@@ -1,6 +1,7 @@
 """Bodies as values. Contract: spec/values.md.
 
-The standard library reads the JSON, and a walk over what it has read does what it does not: it looks at numbers, and puts attachments in their places.
+The standard library reads the JSON, and a walk over what it has read does what it does not: it looks at
+numbers, and puts attachments in their places.
 """
 
 import json
@@ -35,8 +36,8 @@ _SHORT_TEXT = 4096
 _MOST_DIGITS = 20
 # An int that does not fit 64 bits has at least so many.
 _FEWEST_DIGITS = 19
-# Digits and "+" as zeros, what begins an exponent as "e", what opens a list or a dict as "[". So an int that does not fit, and a float that is too
-# large, have one of these in them.
+# Digits and "+" as zeros, what begins an exponent as "e", what opens a list or a dict as "[". So an int that
+# does not fit, and a float that is too large, have one of these in them.
 _SHAPES = bytes(
     48 if 48 <= byte < 58 or byte == 43 else 101 if byte in b"eE" else 91 if byte in b"[{" else 32
     for byte in range(256)
@@ -63,8 +64,8 @@ def decode_result(form: int, text: Text, attachments: Sequence[Any] = ()) -> Any
 def decode_call(
     form: int, text: Text, attachments: Sequence[Any] = (), *, has_input: bool = False
 ) -> Tuple[List[Any], Dict[str, Any]]:
-    """The positional and the keyword arguments that a body means, both the caller's own. ``has_input``: one of them is an Input. Otherwise as
-    ``decode_result``.
+    """The positional and the keyword arguments that a body means, both the caller's own. ``has_input``: one
+    of them is an Input. Otherwise as ``decode_result``.
     """
     if has_input:
         return _call_with_input(form, text, attachments)
@@ -176,7 +177,8 @@ def _check_depth(text: str) -> None:
     # Strings have brackets, too: what is outside of them is every other part between quotes.
     outside = text.replace("\\\\", "").replace('\\"', "").split('"')[::2]
     brackets = "".join(outside).encode().translate(None, _NO_BRACKETS)
-    # Each round takes away one or two levels, in all places at once; what is left after the usual few is looked at one by one.
+    # Each round takes away one or two levels, in all places at once; what is left after the usual
+    # few is looked at one by one.
     left = brackets
     for _ in range(MAX_DEPTH // 2):
         left = left.replace(b"[]", b"").replace(b"{}", b"")
@@ -220,8 +222,8 @@ def _check_numbers(values: Iterable[Any]) -> None:
 
 
 class _Resolver:
-    """Puts attachments, and what else is written as an object, where they are referred to; looks at numbers on the way. ``has_input``: whether
-    an Input is yet to come.
+    """Puts attachments, and what else is written as an object, where they are referred to; looks at numbers
+    on the way. ``has_input``: whether an Input is yet to come.
     """
 
     has_input = False

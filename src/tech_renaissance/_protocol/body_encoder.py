@@ -1,7 +1,8 @@
 """Values as bodies. Contract: spec/values.md.
 
-What a value is written as depends on its type alone, so each type is looked at once. The text is made in one pass, without the standard library's
-encoder: that has no hook for most of the rules (docs/decisions/0018-bodies.md).
+What a value is written as depends on its type alone, so each type is looked at once. The text is made in
+one pass, without the standard library's encoder: that has no hook for most of the rules
+(docs/decisions/0018-bodies.md).
 """
 
 import dataclasses
@@ -85,7 +86,8 @@ _CURES = {
 def encode_result(value: Any) -> Body:
     """The body of one value.
 
-    Attachments are the tensors and bytes themselves: whoever places them does so before their owner changes them.
+    Attachments are the tensors and bytes themselves: whoever places them does so
+    before their owner changes them.
 
     Raises:
         LocalProtocolError: ``bad_value``, with the path of what cannot be sent, or ``too_large``.
@@ -115,8 +117,8 @@ def encode_result(value: Any) -> Body:
 
 
 def encode_text(value: Any) -> Tuple[str, List[Any]]:
-    """The JSON text of a value for people, without packed lists, and its attachments; no text if it is attachments alone. Errors as for
-    ``encode_result``.
+    """The JSON text of a value for people, without packed lists, and its attachments; no text if it is
+    attachments alone. Errors as for ``encode_result``.
     """
     try:
         is_list = type_of(value) in (list, tuple) and len(value) > 1
@@ -134,7 +136,9 @@ class _Unpacked(List[Any]):
 
 
 def encode_call(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Body:
-    """The body of a call's arguments, one of which may be an Input. Errors as for ``encode_result``; paths begin with ``args[0]``, or the name of a keyword."""
+    """The body of a call's arguments, one of which may be an Input. Errors as for ``encode_result``; paths
+    begin with ``args[0]``, or the name of a keyword.
+    """
     try:
         if not kwargs:
             if len(args) == 1:
@@ -288,7 +292,9 @@ def _learn(kind: Any) -> Put:
 
 
 def _put_of(kind: Any) -> Put:
-    """How the values of a type are written. What is more than one thing (an enum of ints) is the first of them."""
+    """How the values of a type are written. What is more than one thing (an enum of
+    ints) is the first of them.
+    """
     numpy = sys.modules.get("numpy")
     if issubclass(kind, enum.Enum):
         return lambda value, depth, attachments: _put(value.value, depth, attachments)
@@ -305,7 +311,9 @@ def _put_of(kind: Any) -> Put:
 
 
 def is_tensor_type(kind: Any) -> bool:
-    """Whether values of a type are sent as tensors: torch's, numpy's arrays, and what hands over its elements by DLPack."""
+    """Whether values of a type are sent as tensors: torch's, numpy's arrays, and what hands
+    over its elements by DLPack.
+    """
     numpy, torch = sys.modules.get("numpy"), sys.modules.get("torch")
     libraries = (getattr(numpy, "ndarray", None), getattr(torch, "Tensor", None))
     return issubclass(kind, tuple(filter(None, libraries))) or hasattr(kind, "__dlpack__")

@@ -52,7 +52,9 @@ TRANSITIONS: Dict[State, Dict[str, State]] = {
 
 
 class _Node:
-    """A state and where its events lead: TRANSITIONS as linked objects, so that a step is one look-up. Frames are looked up by class."""
+    """A state and where its events lead: TRANSITIONS as linked objects, so that a step is one look-up.
+    Frames are looked up by class.
+    """
 
     __slots__ = ("following", "state")
 
@@ -86,7 +88,9 @@ class Connection:
         return self._node.state
 
     def sent(self, frame: Frame) -> None:
-        """Note that we send ``frame``. Raises LocalProtocolError ``bad_state`` if we may not, and leaves the state unchanged."""
+        """Note that we send ``frame``. Raises LocalProtocolError ``bad_state`` if we may not, and
+        leaves the state unchanged.
+        """
         defect = self._answer(frame) if isinstance(frame, Response) else self._advance(frame)
         if defect:
             raise LocalProtocolError("bad_state", f"we may not send {defect}")
@@ -171,7 +175,9 @@ class Connection:
         self.asking.clear()
 
     def whose(self, response_id: Optional[int]) -> Optional[int]:
-        """Which request a response that cannot be read belongs to: the one that it names, or else the oldest."""
+        """Which request a response that cannot be read belongs to: the one
+        that it names, or else the oldest.
+        """
         return response_id if response_id in self.unanswered else next(iter(self.unanswered), None)
 
     def _advance(self, frame: Frame) -> str:

@@ -1,4 +1,6 @@
-"""Converters for what has parts: lists, dicts, and unions of anything. record_converter.py has the one for records."""
+"""Converters for what has parts: lists, dicts, and unions of anything.
+record_converter.py has the one for records.
+"""
 
 from typing import Any, AsyncIterator, Callable, Iterable, List, Sequence, Tuple, Union, cast
 

@@ -1,4 +1,6 @@
-"""Converters: values that arrived, or words of a text, as what a program wants. Contract: spec/values.md, Conversions."""
+"""Converters: values that arrived, or words of a text, as what a program wants. Contract:
+spec/values.md, Conversions.
+"""
 
 import re
 import sys
@@ -55,8 +57,8 @@ def named_in(scope: Scope, thing: Any) -> str:
 class Converter:
     """Makes values what a hint wants.
 
-    ``plain``: the types whose values pass as they are, which callers look at first. ``kinds``: the types of values that it is for, which
-    decide between the alternatives of a union.
+    ``plain``: the types whose values pass as they are, which callers look at first. ``kinds``: the types of
+    values that it is for, which decide between the alternatives of a union.
     """
 
     plain: FrozenSet[Any] = NO_TYPES
@@ -75,7 +77,9 @@ class Converter:
         raise self.mismatch(value)
 
     def test(self, value: str, scope: Scope) -> str:
-        """The source of an expression that is true only of values that pass as they are. ``value``: the name of the value."""
+        """The source of an expression that is true only of values that pass as they are.
+        ``value``: the name of the value.
+        """
         if not self.plain:
             return "False"
         if len(self.plain) == 1:
@@ -123,7 +127,9 @@ ANYTHING = Anything("anything")
 
 
 class Scalar(Converter):
-    """A value of one type, made of others by ``conversion``, and of words by ``reading``; either raises ValueError."""
+    """A value of one type, made of others by ``conversion``, and of words by
+    ``reading``; either raises ValueError.
+    """
 
     def __init__(
         self,

@@ -1,8 +1,9 @@
-"""Frames as values: what the two sides say to each other, such as a Request. No I/O, no clock. Contract: spec/protocol.md.
+"""Frames as values: what the two sides say to each other, such as a Request. No I/O, no
+clock. Contract: spec/protocol.md.
 
-message.py has their JSON texts. What attachments are is up to who has the frame: above the transport they are objects, whose types say of
-what kind they are; those that a host sends are what its end has placed, those that a worker receives are Received. In a text each is a kind
-and a name.
+message.py has their JSON texts. What attachments are is up to who has the frame: above the transport they are
+objects, whose types say of what kind they are; those that a host sends are what its end has placed, those
+that a worker receives are Received. In a text each is a kind and a name.
 """
 
 import math
@@ -17,7 +18,8 @@ SHORT = "short"
 # The code of the failure whose result is "invalid", a word that older hosts know.
 INVALID_TENSORS = "invalid_tensors"
 
-# How many items of a stream, or an input, may come before more are granted, and how many are granted at a time.
+# How many items of a stream, or an input, may come before more are granted, and how
+# many are granted at a time.
 FIRST_CREDIT = 16
 CREDIT_STEP = 8
 
@@ -31,10 +33,11 @@ class Ready:
 
 @dataclass
 class Request:
-    """One call. ``parameters``, ``form`` and ``attachments`` are its body (spec/values.md). ``id`` is None from older hosts.
-    ``deadline_ns``: when it must be over, on the machine's monotonic clock (``time.perf_counter_ns``); None for no deadline.
-    ``typed``: whether the body means arguments, and the answer is to be a value. ``streams``: whether its host takes items. ``input``:
-    whether its host sends some.
+    """One call. ``parameters``, ``form`` and ``attachments`` are its body (spec/values.md). ``id``
+    is None from older hosts. ``deadline_ns``: when it must be over, on the machine's monotonic
+    clock (``time.perf_counter_ns``); None for no deadline. ``typed``: whether the body means
+    arguments, and the answer is to be a value. ``streams``: whether its host takes items.
+    ``input``: whether its host sends some.
     """
 
     command: str
@@ -59,8 +62,9 @@ class Credit:
 
 @dataclass
 class Item:
-    """A value that the command of a request has yielded, or that its host sends as the next of its input; its body, as in a Response. ``last``:
-    there is none, and no more come; from hosts only. ``error``: why its receiver could not read it, if it could not.
+    """A value that the command of a request has yielded, or that its host sends as the next of its input; its
+    body, as in a Response. ``last``: there is none, and no more come; from hosts only. ``error``: why its
+    receiver could not read it, if it could not.
     """
 
     id: Optional[int]
@@ -83,8 +87,8 @@ class Progress:
 
 @dataclass
 class Ask:
-    """A handler calls a function of its host; its body, as in a typed Request. ``waiting``: the worker serves nobody else until the Answer
-    comes. ``error``: why its host could not read it, if it could not.
+    """A handler calls a function of its host; its body, as in a typed Request. ``waiting``: the worker serves
+    nobody else until the Answer comes. ``error``: why its host could not read it, if it could not.
     """
 
     id: Optional[int]

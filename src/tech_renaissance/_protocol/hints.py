@@ -1,4 +1,6 @@
-"""Which converter a hint stands for. Compiled once for each function; what cannot be read raises UnreadableHint."""
+"""Which converter a hint stands for. Compiled once for each function; what cannot be
+read raises UnreadableHint.
+"""
 
 import dataclasses
 import enum
@@ -49,7 +51,9 @@ def shown_hint(hint: Any) -> str:
 
 
 def resolved_hint(hint: Any, names: Mapping[str, Any], own_names: Optional[Mapping[str, Any]] = None) -> Any:
-    """A hint without strings in it, whose names are looked up as in the module that it stands in. Raises UnreadableHint."""
+    """A hint without strings in it, whose names are looked up as in the module that it
+    stands in. Raises UnreadableHint.
+    """
     holder = SimpleNamespace(__annotations__={"hint": hint})
     try:
         hints = typing.get_type_hints(cast("Any", holder), dict(names), dict(own_names or {}))

@@ -148,7 +148,9 @@ def decode_request(data: Union[str, bytes]) -> Union[Request, Exit]:
 
 
 def encode_response(response: Response, named: Sequence[Named], timestamp_ms: int) -> str:
-    """The JSON text of a response in its dialect; ``named`` are the kinds and the names of its attachments."""
+    """The JSON text of a response in its dialect; ``named`` are the kinds
+    and the names of its attachments.
+    """
     values: Dict[str, Any]
     names = [name for _, name in named]
     if response.dialect == SHORT:

@@ -1,8 +1,9 @@
 """The converter for records, by functions that are written for their fields.
 
-A record is a dataclass, a named tuple, a typed dict. The first one that arrives has a function compiled, with a line for each field, as the
-standard library does it for the constructors of dataclasses. It takes a dict that has all fields. Everything else, what is wrong included, is
-left to the general way, which says what is wrong, and where.
+A record is a dataclass, a named tuple, a typed dict. The first one that arrives has a function
+compiled, with a line for each field, as the standard library does it for the constructors of
+dataclasses. It takes a dict that has all fields. Everything else, what is wrong included, is left to
+the general way, which says what is wrong, and where.
 """
 
 import keyword
@@ -106,7 +107,9 @@ def planned(value):
         return self._planned
 
     def _arguments(self) -> List[str]:
-        """The source of the constructor's arguments: by place as far as it surely takes them so, which is faster, then by name."""
+        """The source of the constructor's arguments: by place as far as it surely takes them so,
+        which is faster, then by name.
+        """
         names, by_place = list(self._fields), 0
         if type_of(self._make).__call__ is type.__call__ and self._make.__new__ is object.__new__:
             code = getattr(self._make.__init__, "__code__", None)

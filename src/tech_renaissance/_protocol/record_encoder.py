@@ -1,8 +1,8 @@
 """Dataclasses as JSON, by functions that are written for the types that their fields hold.
 
-Most records of a class hold the same types in the same fields. So the first one has a function compiled, with one expression for each field, as
-the standard library does it for the constructors of dataclasses. One that holds other types has it compiled anew, with what is for any type
-where they differ.
+Most records of a class hold the same types in the same fields. So the first one has a function compiled, with
+one expression for each field, as the standard library does it for the constructors of dataclasses. One that
+holds other types has it compiled anew, with what is for any type where they differ.
 """
 
 import dataclasses
@@ -25,7 +25,9 @@ _EXPRESSIONS: Dict[Any, Tuple[str, str]] = {
 
 
 def put_of_dataclass(kind: Any, put: Put, put_of: Callable[[Any], Put]) -> Put:
-    """How records of a class are written: what their constructor takes. ``put``: for any value. ``put_of``: for the values of a type."""
+    """How records of a class are written: what their constructor takes. ``put``: for any value.
+    ``put_of``: for the values of a type.
+    """
     names = [field.name for field in dataclasses.fields(kind) if field.init]
     keys = [(encode_basestring(name) + ":", name) for name in names]
     kinds: List[Any] = []  # of the fields; None where they differ
@@ -57,7 +59,9 @@ def _not_planned(*_: Any) -> str:
 
 
 def _planned(names: List[str], kinds: List[Any], put: Put, put_of: Callable[[Any], Put]) -> Put:
-    """A function for records whose fields have these types. It gives no text if one has another, or needs more than an expression."""
+    """A function for records whose fields have these types. It gives no text if one has another, or
+    needs more than an expression.
+    """
     scope: Dict[str, Any] = {"put": put, "quote": encode_basestring}
     scope.update(true="true", false="false", null="null")
     conditions = [f"depth < {MAX_DEPTH}"]

@@ -1,12 +1,13 @@
 """TSR: a tensor in bytes, as spec/tsr.md has it.
 
-The rule of versions: a version number is a layout, and a reader refuses layouts it does not know. Dtype codes may be
-added; a reader refuses codes it does not know. The tensor decides the version; the writer has no choice.
+The rule of versions: a version number is a layout, and a reader refuses layouts it does not
+know. Dtype codes may be added; a reader refuses codes it does not know. The tensor decides the
+version; the writer has no choice.
 
-Tensors to write are anything ``_base.tensor.describe`` takes. Tensors read are of the ``library`` asked for, by default
-torch if this process has imported it, else numpy; they are always writable. Everything here is safe to call from several
-threads at once. Bytes that are not TSR raise FormatError with the code and the offset of spec/errors.md; errors of the
-operating system remain OSErrors.
+Tensors to write are anything ``_base.tensor.describe`` takes. Tensors read are of the ``library`` asked for,
+by default torch if this process has imported it, else numpy; they are always writable. Everything here is
+safe to call from several threads at once. Bytes that are not TSR raise FormatError with the code and the
+offset of spec/errors.md; errors of the operating system remain OSErrors.
 """
 
 import contextlib
@@ -81,7 +82,8 @@ class Header(NamedTuple):
 
 
 def header_for(dtype: DType, shape: Sequence[int]) -> bytes:
-    """The header of a C-order tensor of this dtype and shape; no dimension may be negative. The data follows the header.
+    """The header of a C-order tensor of this dtype and shape; no dimension may be negative.
+    The data follows the header.
 
     Raises:
         FormatError: ``too_many_dims``: more than 8; ``count_overflow``: more than 2^63-1 bytes.
@@ -124,7 +126,9 @@ def is_short_header(head: bytes) -> bool:
 
 
 def peek_header(head: bytes, nbytes: int) -> Header:
-    """Like ``read_header``, but does not check how many bytes follow: for data whose length something else checks."""
+    """Like ``read_header``, but does not check how many bytes follow: for data whose
+    length something else checks.
+    """
     layout = _read_layout(head, nbytes)
     code, ndim = _KIND.unpack_from(head, _START.size)
     dtype = DTYPE_OF_CODE.get(code)
@@ -211,8 +215,8 @@ def encode(tensor: Any) -> bytes:
 def decode(buffer: Buffer, library: Optional[Library] = None) -> Any:
     """The tensor in ``buffer``, which must be exactly one TSR.
 
-    A writable, aligned ``buffer`` (bytearray, shared memory) is not copied: the tensor is a view that keeps it
-    alive. Any other is copied, so the tensor is writable either way.
+    A writable, aligned ``buffer`` (bytearray, shared memory) is not copied: the tensor is a view that keeps
+    it alive. Any other is copied, so the tensor is writable either way.
 
     Raises:
         FormatError: the buffer is no TSR, or ``unsupported_dtype``: the library has no such dtype.
@@ -230,8 +234,8 @@ def decode(buffer: Buffer, library: Optional[Library] = None) -> Any:
 def export_tsr(tensor: Any, path: Path) -> None:
     """Write a tensor to a TSR file, replacing what is there.
 
-    A reader sees either the whole old file or the whole new one; a failure leaves the old one and nothing else. A
-    contiguous CPU tensor is written from its own memory.
+    A reader sees either the whole old file or the whole new one; a failure leaves the old one and nothing
+    else. A contiguous CPU tensor is written from its own memory.
 
     Raises:
         FormatError: ``unsupported_dtype`` or ``too_many_dims``.
@@ -247,8 +251,8 @@ def export_tsr(tensor: Any, path: Path) -> None:
 def import_tsr(path: Path, library: Optional[Library] = None, mmap: bool = False) -> Any:
     """The tensor in a TSR file. Nothing is allocated before the header is checked against the file's length.
 
-    With ``mmap`` the elements are mapped, not read: pages come in as they are touched. Writing to the tensor does
-    not change the file. While the tensor lives, the file may be deleted or replaced, but not shortened.
+    With ``mmap`` the elements are mapped, not read: pages come in as they are touched. Writing to the tensor
+    does not change the file. While the tensor lives, the file may be deleted or replaced, but not shortened.
 
     Raises:
         FormatError: the file is no TSR, or ``unsupported_dtype``: the library has no such dtype.
@@ -279,8 +283,8 @@ def _read_tensor(file: io.FileIO, path: Path, header: Header, library: Optional[
 def get_tsr_info(path: Path) -> Dict[str, Any]:
     """What the header of a TSR file says. Does not read the data.
 
-    Keys: ``filename`` (as given), ``version``, ``dtype`` (name in TSR, such as "FP32"), ``shape`` (list), ``ndim``,
-    ``numel``, ``nbytes`` (of the data), ``size_bytes`` (the same). Raises as ``import_tsr`` does.
+    Keys: ``filename`` (as given), ``version``, ``dtype`` (name in TSR, such as "FP32"), ``shape`` (list),
+    ``ndim``, ``numel``, ``nbytes`` (of the data), ``size_bytes`` (the same). Raises as ``import_tsr`` does.
     """
     with open(path, "rb", buffering=0) as file:
         header = _read_file_header(file, path)

@@ -1,5 +1,6 @@
-"""Keeps our descriptors clear of the numbers 0 to 2, even in a program that has closed its standard streams. A child uses these
-numbers for its own streams, and anything the program prints would go into whatever has them.
+"""Keeps our descriptors clear of the numbers 0 to 2, even in a program that has closed its
+standard streams. A child uses these numbers for its own streams, and anything the program prints
+would go into whatever has them.
 """
 
 import contextlib

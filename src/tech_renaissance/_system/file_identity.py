@@ -13,7 +13,9 @@ def identity_of(descriptor: int) -> Identity:
 
 
 def identity_at(path: str) -> Optional[Identity]:
-    """The identity of what has this path now, which may be a link; None if there is nothing. Raises OSError if that cannot be known."""
+    """The identity of what has this path now, which may be a link; None if there is nothing. Raises
+    OSError if that cannot be known.
+    """
     try:
         return identity_in(os.lstat(path))
     except (FileNotFoundError, NotADirectoryError):

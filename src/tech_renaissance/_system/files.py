@@ -27,7 +27,8 @@ __all__ = [
     "write_new",
 ]
 
-# The longest name of a file in a session directory: a tag of 128 characters, what makes it a temporary one, and the separator.
+# The longest name of a file in a session directory: a tag of 128 characters, what makes it a
+# temporary one, and the separator.
 NAME_LENGTH = 170
 
 _counter = itertools.count()
@@ -51,7 +52,9 @@ def remove(path: str) -> None:
 
 
 def write(path: str, data: Union[bytes, memoryview]) -> None:
-    """Write a file so that a reader sees either the whole old one or the whole new one. Leaves nothing behind if it fails."""
+    """Write a file so that a reader sees either the whole old one or the whole new one.
+    Leaves nothing behind if it fails.
+    """
     temporary = temporary_path(path)
     write_new(temporary, data)
     try:
@@ -89,7 +92,9 @@ def discard(path: str) -> None:
 
 
 def read(path: str, most_nbytes: int = -1) -> Optional[bytes]:
-    """The file's bytes, at most ``most_nbytes`` of them; None if there is no file. Raises OSError, also if it is not a plain file."""
+    """The file's bytes, at most ``most_nbytes`` of them; None if there is no file. Raises OSError,
+    also if it is not a plain file.
+    """
     try:
         return patiently(lambda: _read(path, most_nbytes))
     except FileNotFoundError:

@@ -1,4 +1,6 @@
-"""Files that another process may have open, on POSIX, where they can be renamed, removed and read all the same."""
+"""Files that another process may have open, on POSIX, where they can be renamed,
+removed and read all the same.
+"""
 
 import contextlib
 import errno
@@ -20,16 +22,17 @@ unlink = os.unlink
 is_there = os.path.exists
 
 _SHORT_NBYTES = 4096
-# A file may be sparse, or compressed by its file system. One that claims to be larger than the space it occupies by more than
-# this is refused, because its reader would allocate all that for nothing.
+# A file may be sparse, or compressed by its file system. One that claims to be larger than the space it
+# occupies by more than this is refused, because its reader would allocate all that for nothing.
 _MOST_UNBACKED_NBYTES = 1 << 30
 
 
 def open_plain(path: str) -> io.FileIO:
-    """Open for reading a file that someone else may have put there. Follows no link, and waits for no pipe or device.
+    """Open for reading a file that someone else may have put there. Follows no link, and
+    waits for no pipe or device.
 
-    Raises OSError: the file does not exist (FileNotFoundError), is not a regular file (ELOOP, EINVAL), or claims to be far
-    larger than the space it occupies (EFBIG).
+    Raises OSError: the file does not exist (FileNotFoundError), is not a regular file (ELOOP, EINVAL), or
+    claims to be far larger than the space it occupies (EFBIG).
     """
     flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
     # Each change of who has the descriptor is one step, so that an interruption cannot lose it.
@@ -50,8 +53,8 @@ def open_plain(path: str) -> io.FileIO:
 
 @contextlib.contextmanager
 def held(path: str) -> Generator[Callable[[], Optional[bytes]], None, None]:
-    """A function that reads the (short) file that has this name now, even after another file has taken the name. It returns None if
-    there is no file.
+    """A function that reads the (short) file that has this name now, even after another file has taken the
+    name. It returns None if there is no file.
     """
     try:
         file = open_plain(path)

@@ -1,4 +1,6 @@
-"""Files that another process may have open, on Windows, where operations on them fail until it closes them and so are retried."""
+"""Files that another process may have open, on Windows, where operations on them fail until it
+closes them and so are retried.
+"""
 
 import contextlib
 import ctypes
@@ -48,9 +50,11 @@ _kernel32.CloseHandle.argtypes = [wintypes.HANDLE]
 _MAX_PATH = 260
 _EXTENDED, _EXTENDED_SHARE = "\\\\?\\", "\\\\?\\UNC\\"
 
-# What another process causes by having the file open: access denied, a sharing violation, a lock. None: the C runtime does not say.
+# What another process causes by having the file open: access denied, a sharing violation, a lock.
+# None: the C runtime does not say.
 _IN_THE_WAY = (None, 5, 32, 33)
-# The other side keeps a small file open for microseconds, a virus scanner for milliseconds. 0: let others run.
+# The other side keeps a small file open for microseconds, a virus scanner for
+# milliseconds. 0: let others run.
 PAUSES_S = (*[0.0] * 20, *(min(1 << number, 64) / 1000 for number in range(21)))
 
 
@@ -103,7 +107,9 @@ class _ToRemove(_Opened):
 
 
 def open_plain(path: str) -> io.FileIO:
-    """Open for reading a file that someone else may have put there. Raises OSError if it does not exist, or is a link."""
+    """Open for reading a file that someone else may have put there. Raises OSError if it
+    does not exist, or is a link.
+    """
     if os.path.islink(path):
         raise OSError(errno.EINVAL, "is not a regular file", path)
     return io.FileIO(path, "rb")
@@ -154,7 +160,9 @@ def held(path: str) -> Generator[Callable[[], Optional[bytes]], None, None]:
 
 
 def with_room(folder: str, room: int) -> str:
-    r"""A folder's absolute path, in the extended form (``\\?\``) if a path with ``room`` more characters would be too long without."""
+    r"""A folder's absolute path, in the extended form (``\\?\``) if a path with ``room`` more
+    characters would be too long without.
+    """
     if len(folder) + room < _MAX_PATH or folder.startswith(_EXTENDED):
         return folder
     if folder.startswith("\\\\"):

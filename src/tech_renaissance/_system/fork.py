@@ -1,7 +1,7 @@
 """Forks of this process: what a child does first, before anything else runs in it. Windows has no forks.
 
-A child has copies of all descriptors, among them locks, lifelines and doorbells, which it would keep alive after its parent's
-death. So the first thing it does is to close the descriptors that are held here.
+A child has copies of all descriptors, among them locks, lifelines and doorbells, which it would keep alive
+after its parent's death. So the first thing it does is to close the descriptors that are held here.
 """
 
 import itertools
@@ -33,7 +33,9 @@ def make_held(make: Callable[[], Numbers]) -> Numbers:
 
 
 def close_held(descriptor: int) -> None:
-    """Close a held descriptor. Does nothing if it is not held: this is then a child, where something else may have its number."""
+    """Close a held descriptor. Does nothing if it is not held: this is then a child, where
+    something else may have its number.
+    """
     with _no_forks:
         if descriptor in _held:
             _held.discard(descriptor)
@@ -45,10 +47,12 @@ _actions: Dict[int, Callable[[], None]] = {}
 
 
 def in_children(action: Callable[[], None]) -> Callable[[], None]:
-    """From now on every forked child calls ``action`` first. Returns a function that undoes this. Thread-safe.
+    """From now on every forked child calls ``action`` first. Returns a function that
+    undoes this. Thread-safe.
 
-    The child has only the thread that forked, and a lock that another thread held stays locked there forever, so ``action`` must
-    not take locks. It is also called in a child that is about to run another program if a ``preexec_fn`` runs before that.
+    The child has only the thread that forked, and a lock that another thread held stays locked there forever,
+    so ``action`` must not take locks. It is also called in a child that is about to run another program if a
+    ``preexec_fn`` runs before that.
     """
     number = next(_numbers)
     _actions[number] = action
@@ -60,7 +64,8 @@ def in_children(action: Callable[[], None]) -> Callable[[], None]:
 
 
 if sys.platform != "win32":
-    # Blocks signals until a child's actions have run: an earlier signal would go to its parent's handler, and Python would drop it.
+    # Blocks signals until a child's actions have run: an earlier signal would go to its parent's
+    # handler, and Python would drop it.
     _mask = threading.local()
 
     def _before() -> None:

@@ -1,4 +1,6 @@
-"""Something that happens once, and threads that wait for it safely even if they are interrupted: see waiters.py."""
+"""Something that happens once, and threads that wait for it safely even if they are
+interrupted: see waiters.py.
+"""
 
 import time
 
@@ -6,7 +8,9 @@ from .waiters import Waiters
 
 
 class Latch:
-    """Becomes set once, for good. Takes no lock, so a signal handler may use it even if it interrupted another use."""
+    """Becomes set once, for good. Takes no lock, so a signal handler may use it even if
+    it interrupted another use.
+    """
 
     def __init__(self) -> None:
         self._is_set = False

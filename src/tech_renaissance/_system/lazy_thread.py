@@ -9,7 +9,9 @@ _PREFIX = "tech_renaissance "
 
 
 def is_ours() -> bool:
-    """Whether the current thread is one of ours. Others may be waiting for it, for example while it runs a callback."""
+    """Whether the current thread is one of ours. Others may be waiting for it, for
+    example while it runs a callback.
+    """
     return threading.current_thread().name.startswith(_PREFIX)
 
 
@@ -27,7 +29,9 @@ class LazyThread:
         return self._thread is threading.current_thread()
 
     def start(self) -> None:
-        """Start it, unless it has been started. Raises LaunchError ``launch_failed`` if the system has no thread left."""
+        """Start it, unless it has been started. Raises LaunchError ``launch_failed`` if the
+        system has no thread left.
+        """
         if self._thread is None:  # noted first: an exception may come once it runs
             self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
         if self._thread.ident is None:

@@ -17,8 +17,8 @@ def try_lock(descriptor: int) -> bool:
 
 
 def remove_locked(descriptor: int, folder: OpenFolder, name: str) -> None:
-    """Remove the file if it still has this name, then release the lock. In this order nobody can lock the removed file and believe
-    that the name is theirs.
+    """Remove the file if it still has this name, then release the lock. In this order nobody can lock the
+    removed file and believe that the name is theirs.
     """
     try:
         if folder.identity_at(name) == identity_of(descriptor):

@@ -41,8 +41,8 @@ def try_lock(descriptor: int) -> bool:
 
 
 def remove_locked(descriptor: int, folder: OpenFolder, name: str) -> None:
-    """Remove the file if it still has this name, then release the lock. In this order nobody can lock the removed file and believe
-    that the name is theirs. The name becomes free when the file is closed.
+    """Remove the file if it still has this name, then release the lock. In this order nobody can lock the
+    removed file and believe that the name is theirs. The name becomes free when the file is closed.
     """
     try:
         if folder.identity_at(name) == identity_of(descriptor):

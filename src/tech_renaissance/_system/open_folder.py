@@ -1,4 +1,5 @@
-"""A directory that is held open: operations through it happen in this very directory, even if something else has its name by then.
+"""A directory that is held open: operations through it happen in this very directory, even if
+something else has its name by then.
 
 Each platform's file defines OpenFolderBase. All its operations may raise OSError.
 """
@@ -32,7 +33,9 @@ class OpenFolder(OpenFolderBase):
         self.close()
 
     def remove(self, name: str) -> None:
-        """Remove whatever has this name in it: for a link the link itself, for a folder all its contents, too."""
+        """Remove whatever has this name in it: for a link the link itself, for a
+        folder all its contents, too.
+        """
         if not self.is_folder(name):
             self.remove_file(name)
             return
@@ -41,7 +44,9 @@ class OpenFolder(OpenFolderBase):
         self.remove_empty_folder(name)
 
     def empty(self, keep: str = "") -> None:
-        """Remove everything in it except ``keep``. If something cannot be removed, still removes the rest, then raises."""
+        """Remove everything in it except ``keep``. If something cannot be removed, still
+        removes the rest, then raises.
+        """
         failure: Optional[OSError] = None
         for name in self.names():
             try:

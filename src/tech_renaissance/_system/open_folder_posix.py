@@ -12,7 +12,9 @@ from .fork import close_held, make_held
 
 
 def is_unmoved(path: str, identity: Identity, *, is_held: bool) -> bool:
-    """Whether this path still names what has the identity. ``is_held``: its owner holds it open. Raises OSError."""
+    """Whether this path still names what has the identity. ``is_held``: its owner
+    holds it open. Raises OSError.
+    """
     del is_held  # that keeps nobody from moving it
     return identity_at(path) == identity
 
@@ -21,7 +23,9 @@ class OpenFolderBase:
     """The operations that depend on the platform. ``path`` is for messages."""
 
     def __init__(self, path: str, parent: "Optional[OpenFolderBase]" = None) -> None:
-        """Open a directory by its path, or with ``parent`` by its name in the parent, without following a link."""
+        """Open a directory by its path, or with ``parent`` by its name in the parent,
+        without following a link.
+        """
         flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
         if parent is None:
             self.path = path

@@ -1,5 +1,5 @@
-"""Open directories on Windows. While one is held open, nobody can rename it, remove it, or replace it with a link, so its path is
-safe to use.
+"""Open directories on Windows. While one is held open, nobody can rename it, remove it, or replace it with a
+link, so its path is safe to use.
 """
 
 import ctypes
@@ -38,12 +38,13 @@ _kernel32.CloseHandle.argtypes = [wintypes.HANDLE]
 
 
 def is_unmoved(path: str, identity: Identity, *, is_held: bool) -> bool:
-    """Whether this path still names what has the identity. ``is_held``: its owner holds it and its folder open, so it can go, but nothing
-    can take its place. Raises OSError.
+    """Whether this path still names what has the identity. ``is_held``: its owner holds it and its folder
+    open, so it can go, but nothing can take its place. Raises OSError.
     """
     if not is_held:
         return identity_at(path) == identity
-    # Without opening it, which is slow; and under wine a file that is locked stays open then until it is unlocked.
+    # Without opening it, which is slow; and under wine a file that is locked stays open
+    # then until it is unlocked.
     return is_there(path)
 
 
@@ -51,7 +52,9 @@ class OpenFolderBase:
     """The operations that depend on the platform. ``path`` is also for messages."""
 
     def __init__(self, path: str, parent: "Optional[OpenFolderBase]" = None) -> None:
-        """Open a directory by its path, or with ``parent`` by its name in the parent, without following a link."""
+        """Open a directory by its path, or with ``parent`` by its name in the parent,
+        without following a link.
+        """
         self.path = os.path.join(parent.path, path) if parent else path
         flags = _BACKUP_SEMANTICS | (_OPEN_REPARSE_POINT if parent else 0)
         self._handle = _kernel32.CreateFileW(

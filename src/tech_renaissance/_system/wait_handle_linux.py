@@ -8,7 +8,9 @@ from .wait_handle_posix import ReadableHandle
 
 
 class WaitHandle(ReadableHandle):
-    """Thread-safe, except for what it says of loops. A fork must not use it: it shares the members with its parent."""
+    """Thread-safe, except for what it says of loops. A fork must not use it: it shares
+    the members with its parent.
+    """
 
     def __init__(self) -> None:
         """Raises OSError."""

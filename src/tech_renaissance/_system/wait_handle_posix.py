@@ -14,7 +14,9 @@ class ReadableHandle:
         raise NotImplementedError
 
     def listen(self, loop: "asyncio.AbstractEventLoop", action: Callable[[], object]) -> None:
-        """From now on ``loop`` calls ``action`` while a member is readable. Call it in the loop's thread, as well as ``ignore``."""
+        """From now on ``loop`` calls ``action`` while a member is readable. Call it in the loop's
+        thread, as well as ``ignore``.
+        """
         loop.add_reader(self.fileno(), action)
 
     def ignore(self, loop: "asyncio.AbstractEventLoop") -> None:

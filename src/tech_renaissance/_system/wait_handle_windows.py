@@ -1,5 +1,5 @@
-"""The wait handle on Windows: each member is waited for by the system's thread pool, because asyncio's loop there waits for nothing but
-its own completion port.
+"""The wait handle on Windows: each member is waited for by the system's thread pool, because asyncio's loop
+there waits for nothing but its own completion port.
 """
 
 import contextlib
@@ -38,10 +38,11 @@ class _Wait(NamedTuple):
 
 
 class WaitHandle:
-    """Thread-safe. Members are events, auto-reset ones among them, which a wait of the pool resets; change notifications; and processes.
+    """Thread-safe. Members are events, auto-reset ones among them, which a wait of the pool resets;
+    change notifications; and processes.
 
-    Each wait is for one time, and the loop begins the next one once it has acted. Otherwise the pool would tell it of the same change
-    again and again, in ever more threads, until it had come to act.
+    Each wait is for one time, and the loop begins the next one once it has acted. Otherwise the pool would
+    tell it of the same change again and again, in ever more threads, until it had come to act.
     """
 
     def __init__(self) -> None:

@@ -1,7 +1,8 @@
 """Sleeping until something changes, in a way that survives interruptions.
 
-``threading.Condition`` does not suit a thread that signals may interrupt: an exception at the wrong moment inside ``wait`` leaves
-its lock locked forever, and a signal handler that uses it, too, would wait for the thread that it interrupted.
+``threading.Condition`` does not suit a thread that signals may interrupt: an exception at the wrong
+moment inside ``wait`` leaves its lock locked forever, and a signal handler that uses it, too, would wait
+for the thread that it interrupted.
 """
 
 import _thread
@@ -16,8 +17,8 @@ _LONGEST_S = 1.0
 
 
 class Waiters:
-    """The sleeping threads. A thread calls ``enter``, then looks whether it needs to ``sleep``. Whoever changes what it looks at calls
-    ``wake_all`` afterwards.
+    """The sleeping threads. A thread calls ``enter``, then looks whether it needs to ``sleep``. Whoever
+    changes what it looks at calls ``wake_all`` afterwards.
     """
 
     def __init__(self) -> None:
@@ -31,7 +32,9 @@ class Waiters:
         return sleeper
 
     def sleep(self, sleeper: LockType, timeout_s: float) -> None:
-        """Sleep until something has changed since ``enter``, for at most ``timeout_s`` or a second; then the caller looks again."""
+        """Sleep until something has changed since ``enter``, for at most ``timeout_s`` or a second;
+        then the caller looks again.
+        """
         try:
             sleeper.acquire(timeout=min(timeout_s, _LONGEST_S))
         finally:

@@ -1,4 +1,6 @@
-"""Waits of any length. A single wait for a lock is limited to what the platform can count (49 days on Windows)."""
+"""Waits of any length. A single wait for a lock is limited to what the platform can
+count (49 days on Windows).
+"""
 
 import threading
 from typing import Callable

@@ -1,4 +1,6 @@
-"""Which transport a session gets: shared memory if both sides support it, else files. Only this file knows the default."""
+"""Which transport a session gets: shared memory if both sides support it, else files. Only
+this file knows the default.
+"""
 
 import re
 from typing import List, Mapping, NamedTuple, Optional, Union
@@ -35,7 +37,9 @@ def check_transport_name(name: Optional[str]) -> Optional[str]:
 
 
 def checked_look_us(text: Union[int, str, None]) -> Optional[int]:
-    """How long to look before sleeping, in microseconds; None if ``text`` does not say. Raises LocalProtocolError ``bad_option``."""
+    """How long to look before sleeping, in microseconds; None if ``text`` does not say. Raises
+    LocalProtocolError ``bad_option``.
+    """
     if text is None or text == "":
         return None
     if isinstance(text, float) or not _MICROSECONDS.fullmatch(str(text)) or int(text) > LONGEST_LOOK_US:
@@ -77,7 +81,9 @@ def host_transport(
 def worker_transport(
     place: SessionPlace, environment: Mapping[str, str], offered: Optional[str], *, is_hosted: bool = True
 ) -> Choice:
-    """The worker's end. ``offered``: the value of TR_SHM; None if the host offered nothing. ``is_hosted``: see FileWorker."""
+    """The worker's end. ``offered``: the value of TR_SHM; None if the host offered nothing.
+    ``is_hosted``: see FileWorker.
+    """
     try:
         if not offered:
             raise ValueError("the host offered no shared memory")

@@ -1,7 +1,7 @@
 """The Transport contract as a test. Every mechanism must pass it, and a new one is finished when it does.
 
-``check_transport(make_pair)`` raises AssertionError at the first broken rule. Each check gets a pair of its own whose worker has
-already said that it is ready.
+``check_transport(make_pair)`` raises AssertionError at the first broken rule. Each check gets a pair of its
+own whose worker has already said that it is ready.
 """
 
 import os
@@ -49,8 +49,8 @@ def check_transport(
 ) -> None:
     """Check a mechanism against the contract of ``Transport``.
 
-    ``make_pair`` makes a fresh pair, which the check closes. ``spoil``, for mechanisms that move bytes, puts bytes that are not a
-    response where the host's end of a pair will receive them.
+    ``make_pair`` makes a fresh pair, which the check closes. ``spoil``, for mechanisms that move bytes, puts
+    bytes that are not a response where the host's end of a pair will receive them.
     """
     for check in (*_CHECKS, *CHECKS_OF_CALLS):
         _run(check, make_pair)
@@ -67,7 +67,8 @@ def _run(check: Check, make_pair: Callable[[], Pair]) -> None:
         check(host, worker)
 
 
-# ------------------------------------------------------------------------------------------------------ frames
+# ------------------------------------------------------------------------------------------------------
+# frames
 
 
 def _requests_arrive_whole_and_once(host: HostTransport, worker: WorkerTransport) -> None:
@@ -142,7 +143,8 @@ def _requests_that_were_given_up_are_known(host: HostTransport, worker: WorkerTr
     same(False, worker.is_cancelled(3))
 
 
-# ----------------------------------------------------------------------------------------------------- waiting
+# -----------------------------------------------------------------------------------------------------
+# waiting
 
 
 def _receive_0_does_not_wait(host: HostTransport, worker: WorkerTransport) -> None:
@@ -198,7 +200,8 @@ def _ends(wait: Callable[[], Any], act: Callable[[], Any]) -> None:
         raise failures[0]
 
 
-# ----------------------------------------------------------------------------------------------------- tensors
+# -----------------------------------------------------------------------------------------------------
+# tensors
 
 
 def _tensors() -> List[Any]:
@@ -260,7 +263,9 @@ def _results_arrive_and_stay(host: HostTransport, worker: WorkerTransport) -> No
 
 
 def _attachments_arrive_as_they_were(host: HostTransport, worker: WorkerTransport) -> None:
-    """Of each kind, both ways; also if their owner changes them before the request is sent, or the same one is sent twice."""
+    """Of each kind, both ways; also if their owner changes them before the request is sent,
+    or the same one is sent twice.
+    """
     np = numpy()
     changed = np.arange(3, dtype=np.float32)
     sent = [

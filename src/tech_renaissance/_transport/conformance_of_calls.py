@@ -1,4 +1,6 @@
-"""The part of the Transport contract that is about requests in work: what their handlers say and ask, and what their hosts send them."""
+"""The part of the Transport contract that is about requests in work: what their handlers say and ask,
+and what their hosts send them.
+"""
 
 from array import array
 from typing import Any, List, Union

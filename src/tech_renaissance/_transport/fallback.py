@@ -1,5 +1,6 @@
-"""A host's end for workers that may or may not support shared memory: it offers shared memory to each worker, but switches to files
-if the worker says ``ready`` in the session directory instead. Contract: spec/transport-shm.md.
+"""A host's end for workers that may or may not support shared memory: it offers shared memory to
+each worker, but switches to files if the worker says ``ready`` in the session directory instead.
+Contract: spec/transport-shm.md.
 """
 
 import time
@@ -116,7 +117,9 @@ class FallbackHost(HostTransport):
         return self.receive(timeout_s)
 
     def fire(self, handle: Optional[WaitHandle]) -> None:
-        """See HostTransport. The files' end is let in only when it is the one, because nobody looks at what it has to say before."""
+        """See HostTransport. The files' end is let in only when it is the one, because nobody looks
+        at what it has to say before.
+        """
         self._handle = handle
         self._end.fire(handle)
 
@@ -160,8 +163,8 @@ class FallbackHost(HostTransport):
     def put_tensor(self, tag: str, tensor: Any) -> None:
         """See HostTransport.
 
-        The tensors always stay in shared memory, because the next worker may support it. A tensor put during the switch to files is
-        either handed over with the others, or comes after the switch and is put here.
+        The tensors always stay in shared memory, because the next worker may support it. A tensor put during
+        the switch to files is either handed over with the others, or comes after the switch and is put here.
         """
         self._shm.put_tensor(tag, tensor)
         if self._end is self._files:

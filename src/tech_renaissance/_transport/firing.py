@@ -6,7 +6,9 @@ from .._system.wait_handle import WaitHandle
 
 
 class Firing:
-    """The members of the handle that belong to a host's end of a transport. Either may come first, the handle or the members."""
+    """The members of the handle that belong to a host's end of a transport. Either may come
+    first, the handle or the members.
+    """
 
     def __init__(self) -> None:
         self._handle: Optional[WaitHandle] = None

@@ -1,6 +1,8 @@
-"""The memory transport: two ends in one process. It is the contract's reference implementation, and a test double.
+"""The memory transport: two ends in one process. It is the contract's reference
+implementation, and a test double.
 
-Frames are copied into queues, and tensors into bytes, so that neither end ever holds an object of the other's.
+Frames are copied into queues, and tensors into bytes, so that neither end ever
+holds an object of the other's.
 """
 
 import threading

@@ -35,7 +35,9 @@ def session_directory(
 
 
 def with_room_for_files(path: str) -> str:
-    """The path of a session directory in a form in which each of its files can be reached, whatever its name."""
+    """The path of a session directory in a form in which each of its files
+    can be reached, whatever its name.
+    """
     return files.with_room(path, files.NAME_LENGTH)
 
 
@@ -46,10 +48,11 @@ def sessions_folder(environment: Mapping[str, str], workspace: Optional[str] = N
 
 
 class SessionDirectory:
-    """A session's directory and the lock that says who owns it. Made when it is claimed, kept until ``release`` or ``remove``.
+    """A session's directory and the lock that says who owns it. Made when it is claimed, kept
+    until ``release`` or ``remove``.
 
-    ``is_new``: it did not exist before. Raises LaunchError: ``session_in_use`` if a living process owns it, ``launch_failed`` if it
-    cannot be made, or if others could replace it.
+    ``is_new``: it did not exist before. Raises LaunchError: ``session_in_use`` if a living process owns it,
+    ``launch_failed`` if it cannot be made, or if others could replace it.
     """
 
     def __init__(self, path: str, *, empty: bool) -> None:
@@ -79,12 +82,14 @@ class SessionDirectory:
         return False
 
     def release(self) -> None:
-        """Give up the directory. Its files stay, except for the lock file, so that nobody takes them for leftovers."""
+        """Give up the directory. Its files stay, except for the lock file, so that nobody
+        takes them for leftovers.
+        """
         self._held.release()
 
     def remove(self) -> None:
-        """Remove the directory with all its files, and release the lock even if something cannot be removed (OSError). What is no longer
-        ours stays.
+        """Remove the directory with all its files, and release the lock even if something cannot be removed
+        (OSError). What is no longer ours stays.
         """
         try:
             parent = OpenFolder(os.path.dirname(self.path))
@@ -116,15 +121,17 @@ class SessionDirectory:
 
 
 class _Held:
-    """A session directory that is held open, with its lock. The lock is ours until ``close``, or until this object dies."""
+    """A session directory that is held open, with its lock. The lock is ours until
+    ``close``, or until this object dies.
+    """
 
     _lock = -1
 
     def __init__(
         self, parent: OpenFolder, name: str, *, ours_only: bool = True, make_lock: bool = True
     ) -> None:
-        """``ours_only``: refuse another user's directory. Raises LaunchError ``session_in_use``, and OSError: FileNotFoundError if it does
-        not exist or is being removed.
+        """``ours_only``: refuse another user's directory. Raises LaunchError ``session_in_use``, and OSError:
+        FileNotFoundError if it does not exist or is being removed.
         """
         with contextlib.ExitStack() as undo:
             self._name = name
@@ -160,14 +167,16 @@ class _Held:
         return not status.st_size and time.time() - status.st_mtime < _UNSIGNED_S
 
     def sign(self) -> None:
-        """Write this process's id into the lock file, and protect the directory from cleaners. Raises OSError."""
+        """Write this process's id into the lock file, and protect the directory from
+        cleaners. Raises OSError.
+        """
         self._folder.hold_off_cleaners()
         os.ftruncate(self._lock, 0)
         os.write(self._lock, str(os.getpid()).encode())
 
     def remove(self, parent: OpenFolder) -> None:
-        """Remove it, unless it or its lock has been replaced, and release the lock in any case. Raises OSError if something cannot be
-        removed; then the lock file stays, too, so that someone can try again.
+        """Remove it, unless it or its lock has been replaced, and release the lock in any case. Raises
+        OSError if something cannot be removed; then the lock file stays, too, so that someone can try again.
         """
         try:
             is_named = self._is_named(parent)
@@ -207,10 +216,11 @@ class _Held:
 
 
 def remove_leftovers(path: str) -> List[str]:
-    """Remove those session directories in a folder whose owners are dead, and return their paths. What cannot be removed stays.
+    """Remove those session directories in a folder whose owners are dead, and return their paths.
+    What cannot be removed stays.
 
-    A directory without a lock file is not ours and stays, and so does another user's. Raises OSError or LaunchError if the folder
-    itself cannot be listed, or cannot be trusted.
+    A directory without a lock file is not ours and stays, and so does another user's. Raises OSError or
+    LaunchError if the folder itself cannot be listed, or cannot be trusted.
     """
     removed: List[str] = []
     with OpenFolder(files.with_room(path, 2 * files.NAME_LENGTH)) as folder:

@@ -23,7 +23,9 @@ class SessionPlace:
             raise self._lost()
 
     def check_owned(self) -> None:
-        """Raise SessionClosed if nobody owned it. A worker's host owns it, unless it was lost while the worker was starting."""
+        """Raise SessionClosed if nobody owned it. A worker's host owns it, unless it was lost
+        while the worker was starting.
+        """
         if self._mark == self.directory:
             raise self._lost()
 
@@ -36,7 +38,9 @@ class SessionPlace:
             self._identity = identity_at(self._mark)
 
     def is_lost(self) -> bool:
-        """Whether it has been removed or replaced. If so, nothing may be written there, and nothing there is meant for us."""
+        """Whether it has been removed or replaced. If so, nothing may be written there, and
+        nothing there is meant for us.
+        """
         if self._identity is None:
             return True
         try:

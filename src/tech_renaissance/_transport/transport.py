@@ -1,7 +1,8 @@
 """Transports: how frames and tensor bytes move between a host and a worker.
 
-There is one contract, with one folder or file per mechanism. A transport knows nothing about states, calls or processes: it moves a
-frame if there is room for it, and waits. ``tech_renaissance.testing.check_transport`` is the contract as a test.
+There is one contract, with one folder or file per mechanism. A transport knows nothing about states, calls
+or processes: it moves a frame if there is room for it, and waits.
+``tech_renaissance.testing.check_transport`` is the contract as a test.
 """
 
 import abc
@@ -35,8 +36,9 @@ class Unreadable(RemoteProtocolError):
 
 
 class Items:
-    """Several items of one request that have come one after another. ``rest``: those that have not been handed on; taking one out of it is all
-    that handing on consists of, so that it can go on wherever it was interrupted. ``first``: how many came before, once somebody has counted.
+    """Several items of one request that have come one after another. ``rest``: those that have not been
+    handed on; taking one out of it is all that handing on consists of, so that it can go on wherever it was
+    interrupted. ``first``: how many came before, once somebody has counted.
     """
 
     first: Optional[int] = None
@@ -48,8 +50,9 @@ class Items:
 
 
 class Answers:
-    """Several responses that have come one after another, none of which is more than a body without attachments: the ids of their requests, and
-    these bodies. ``count``: how many of them may come, once somebody has looked.
+    """Several responses that have come one after another, none of which is more than a body
+    without attachments: the ids of their requests, and these bodies. ``count``: how many of them
+    may come, once somebody has looked.
     """
 
     count: Optional[int] = None
@@ -73,8 +76,8 @@ class Offer(NamedTuple):
 
 
 class Placed(Protocol):
-    """An attachment of a request as it was when the call was made, at whichever host's end placed it. It is kept until it dies, in any
-    thread.
+    """An attachment of a request as it was when the call was made, at whichever host's end placed it. It is
+    kept until it dies, in any thread.
     """
 
     @property
@@ -107,21 +110,23 @@ class Received(Protocol):
     """An attachment of a request that a worker has received."""
 
     def value(self, library: Optional[Library]) -> Any:
-        """A tensor (``library``: as in import_tsr), bytes, or an array of numbers. The caller may modify it. Raises FormatError or
-        RemoteProtocolError if it is broken, ArenaFull, OSError.
+        """A tensor (``library``: as in import_tsr), bytes, or an array of numbers. The caller may modify it.
+        Raises FormatError or RemoteProtocolError if it is broken, ArenaFull, OSError.
         """
         ...
 
     def let_go(self) -> None:
-        """The request is over: what its handler has kept of it may live on, and the rest can be used again."""
+        """The request is over: what its handler has kept of it may live
+        on, and the rest can be used again.
+        """
         ...
 
 
 class Transport(abc.ABC):
     """One end. All methods raise OSError if the mechanism itself fails (disk full, directory removed).
 
-    Thread-safety: one thread at a time may be in ``receive``. Meanwhile any thread may call everything else, but only one
-    thread at a time may be in ``try_send``.
+    Thread-safety: one thread at a time may be in ``receive``. Meanwhile any thread may call everything else,
+    but only one thread at a time may be in ``try_send``.
     """
 
     # Whether it carries Item and Credit. If not, an input is sent as WholeInput.
@@ -131,20 +136,21 @@ class Transport(abc.ABC):
     def try_send(self, frame: Frame) -> bool:
         """Hand a frame to the other end; False if there is no room for it at the moment.
 
-        The attachments of what a worker sends may be any tensors that TSR can hold, bytes, and arrays of numbers. Raises FormatError for
-        others, and then sends nothing. Those of what a host sends are what ``place`` made of them. A Progress finds room only if there is
-        plenty.
+        The attachments of what a worker sends may be any tensors that TSR can hold, bytes, and arrays of
+        numbers. Raises FormatError for others, and then sends nothing. Those of what a host sends are what
+        ``place`` made of them. A Progress finds room only if there is plenty.
         """
 
     @abc.abstractmethod
     def receive(self, timeout_s: float) -> Optional[Frame]:
         """Wait up to ``timeout_s`` for the next frame from the other end (0: do not wait).
 
-        Returns None if nothing came, which may be early, after ``wake`` or when there may be room to send again. Raises
-        RemoteProtocolError once for bytes that are not a frame, which are then consumed (at a host's end, Unreadable); but every time if
-        its code is BROKEN_RING, after which frames can no longer be told apart. The attachments of what a host receives are real tensors,
-        bytes and arrays, owned by the caller; those of what a worker receives are Received. An empty command of a Response means its
-        request's.
+        Returns None if nothing came, which may be early, after ``wake`` or when there may be room to
+        send again. Raises RemoteProtocolError once for bytes that are not a frame, which are then
+        consumed (at a host's end, Unreadable); but every time if its code is BROKEN_RING, after which
+        frames can no longer be told apart. The attachments of what a host receives are real tensors,
+        bytes and arrays, owned by the caller; those of what a worker receives are Received. An empty
+        command of a Response means its request's.
         """
 
     @abc.abstractmethod
@@ -159,19 +165,21 @@ class Transport(abc.ABC):
 class HostTransport(Transport):
     """The host's end. It also keeps tensors under tags, from before the worker starts until the session ends.
 
-    An exception, such as a KeyboardInterrupt from a signal handler, may leave any method at any moment. It loses no frame: what
-    ``receive`` could not return is in ``taken`` or comes again, and ``has_sent`` says what became of ``try_send``.
+    An exception, such as a KeyboardInterrupt from a signal handler, may leave any method at any moment.
+    It loses no frame: what ``receive`` could not return is in ``taken`` or comes again, and ``has_sent``
+    says what became of ``try_send``.
     """
 
-    # If this process has run out of something and therefore cannot send or receive: what, in the system's words. Until it can, it
-    # looks as if there were no room, or nothing had come; it is retried as long as someone waits.
+    # If this process has run out of something and therefore cannot send or receive: what, in the
+    # system's words. Until it can, it looks as if there were no room, or nothing had come; it is
+    # retried as long as someone waits.
     lack = ""
 
     @property
     @abc.abstractmethod
     def taken(self) -> Taken:
-        """What ``receive`` took last, whether it could return it or not. It does not come again. None after ``forget_taken`` or
-        ``prepare``.
+        """What ``receive`` took last, whether it could return it or not. It does not come again. None after
+        ``forget_taken`` or ``prepare``.
         """
 
     @abc.abstractmethod
@@ -180,7 +188,9 @@ class HostTransport(Transport):
 
     @abc.abstractmethod
     def has_sent(self, frame: Union[Frame, Posted]) -> bool:
-        """Whether the last ``try_send``, of this very frame, has handed it over. For use after ``try_send`` was interrupted."""
+        """Whether the last ``try_send``, of this very frame, has handed it over. For use after
+        ``try_send`` was interrupted.
+        """
 
     def post(self, posted: Posted) -> bool:
         """``try_send`` for a small request. False if that is to be used, or for want of room."""
@@ -188,15 +198,18 @@ class HostTransport(Transport):
         return False
 
     def take_plain(self, request: Request) -> Optional[Plain]:
-        """Look for a while for what the other end sends, and take it if it is an answer to this request, which was posted, and reports no
-        failure, is short and well-formed. Until ``forget_taken``, ``taken`` is the request.
+        """Look for a while for what the other end sends, and take it if it is an answer to this
+        request, which was posted, and reports no failure, is short and well-formed. Until
+        ``forget_taken``, ``taken`` is the request.
         """
         del request
         return None
 
     @abc.abstractmethod
     def place(self, attachment: Any) -> Placed:
-        """Keep a tensor, bytes or an array of numbers for a frame to come, as it is now. Raises FormatError, ArenaFull."""
+        """Keep a tensor, bytes or an array of numbers for a frame to come, as it is now.
+        Raises FormatError, ArenaFull.
+        """
 
     def place_all(self, attachments: Sequence[Any]) -> Sequence[Placed]:
         """``place`` each of them."""
@@ -204,8 +217,8 @@ class HostTransport(Transport):
 
     @abc.abstractmethod
     def put_tensor(self, tag: str, tensor: Any) -> None:
-        """Put a tensor under a tag, replacing any that was there. Applies to requests sent from now on. Raises FormatError,
-        ArenaFull.
+        """Put a tensor under a tag, replacing any that was there. Applies to requests sent from now on.
+        Raises FormatError, ArenaFull.
         """
 
     @abc.abstractmethod
@@ -233,41 +246,48 @@ class HostTransport(Transport):
         """Ask the worker to finish this request, which was sent, early."""
 
     def waits_for(self, request_ids: Sequence[int]) -> Dict[int, int]:
-        """What those of these unanswered requests that wait for something wait for at the worker, as far as it is known: FOR_CREDIT,
-        FOR_ITEM or FOR_ANSWER.
+        """What those of these unanswered requests that wait for something wait for at the worker, as far as
+        it is known: FOR_CREDIT, FOR_ITEM or FOR_ANSWER.
         """
         del request_ids
         return {}
 
     @abc.abstractmethod
     def begun(self, request_ids: Sequence[int]) -> Dict[int, Optional[int]]:
-        """Which of these unanswered requests, oldest first, the worker may have begun, and when, in nanoseconds of
-        ``time.perf_counter_ns``; None if that is unknown. A request whose response has come since may be among them.
+        """Which of these unanswered requests, oldest first, the worker may have begun, and when, in
+        nanoseconds of ``time.perf_counter_ns``; None if that is unknown. A request whose response has
+        come since may be among them.
         """
 
     @abc.abstractmethod
     def watch_exit(self, handle: int) -> None:
-        """Call it when the worker has been launched with what was offered. From now on, waits end when this handle
-        (Process.exit_handle) says that its process has ended.
+        """Call it when the worker has been launched with what was offered. From now on, waits end when this
+        handle (Process.exit_handle) says that its process has ended.
         """
 
     def receive_some(self, timeout_s: float, *, looks: bool) -> Union[Frame, Several, None]:
-        """Like ``receive``, but may take several frames at once. ``looks``: whether to look for a while before going to sleep; threads that
-        should leave the processor to others do not.
+        """Like ``receive``, but may take several frames at once. ``looks``: whether to look for a while
+        before going to sleep; threads that should leave the processor to others do not.
         """
         del looks
         return self.receive(timeout_s)
 
     def fire(self, handle: Optional[WaitHandle]) -> None:
-        """From now on ``handle`` fires when something comes while this end is ``armed``, from later workers, too. None: no handle."""
+        """From now on ``handle`` fires when something comes while this end is ``armed``, from later
+        workers, too. None: no handle.
+        """
         del handle
 
     def arm(self) -> float:
-        """Nobody is in ``receive`` from now on. Returns after how many seconds to look in any case; 0 if something may have come."""
+        """Nobody is in ``receive`` from now on. Returns after how many seconds to look in any case;
+        0 if something may have come.
+        """
         return _POLL_S
 
     def disarm(self, *, has_fired: bool) -> None:
-        """Somebody is about to receive. ``has_fired``: whether the handle has; it fires no more then for what has come until now."""
+        """Somebody is about to receive. ``has_fired``: whether the handle has; it fires no more then
+        for what has come until now.
+        """
         del has_fired
 
     def stop_firing(self) -> None:
@@ -275,8 +295,8 @@ class HostTransport(Transport):
 
 
 def not_taken_in(response_id: Optional[int], dialect: str, error: Exception) -> Response:
-    """The stand-in for a response that this host cannot take in because it lacks memory or address space. It reads as if the worker had
-    had too little to send it.
+    """The stand-in for a response that this host cannot take in because it lacks memory or address space. It
+    reads as if the worker had had too little to send it.
     """
     name, message = _lack_of(error)
     return Response("", "error", message, (), Failure("command_failed", message, name), response_id, dialect)
@@ -321,7 +341,9 @@ class Watching(Protocol):
 
 
 class WorkerTransport(Transport):
-    """The worker's end. Forks of the worker keep none of its descriptors (_system/fork.py), and may call only ``is_cancelled``."""
+    """The worker's end. Forks of the worker keep none of its descriptors (_system/fork.py), and
+    may call only ``is_cancelled``.
+    """
 
     # Whether this is a ShmWorker, whose rings the fast path may use.
     has_rings = False
@@ -330,21 +352,25 @@ class WorkerTransport(Transport):
         """A request that was received has become a stream: it stays in work while others come."""
 
     def check_open(self, what: str) -> None:
-        """Raise SessionClosed if this is the end of a fork of the worker, which can do nothing of the kind."""
+        """Raise SessionClosed if this is the end of a fork of the worker,
+        which can do nothing of the kind.
+        """
 
     def forget_unsent(self, frame: Frame) -> None:
         """A frame for which there was no room will not be sent, or not soon."""
 
     def read_ahead(self, timeout_s: float, *, is_bounded: bool = True) -> Union[Frame, Unopened, None]:
-        """In place of ``receive`` while a frame waits for room, or a handler for something: returns also when there may be room. A request
-        that came is to be opened when its turn comes, in the order of coming, and so tags change only then. ``is_bounded``: reads no more
-        than a worker's inbox takes.
+        """In place of ``receive`` while a frame waits for room, or a handler for something: returns also when
+        there may be room. A request that came is to be opened when its turn comes, in the order of coming,
+        and so tags change only then. ``is_bounded``: reads no more than a worker's inbox takes.
         """
         del is_bounded
         return self.receive(timeout_s)
 
     def open(self, frame: Union[Frame, Unopened]) -> Optional[Frame]:
-        """What was read ahead, now that its turn has come; None if it was only a tag's change. Raises like ``receive``."""
+        """What was read ahead, now that its turn has come; None if it was only a tag's
+        change. Raises like ``receive``.
+        """
         assert not isinstance(frame, Unopened)
         return frame
 
@@ -355,7 +381,9 @@ class WorkerTransport(Transport):
 
     @abc.abstractmethod
     def is_cancelled(self, request_id: int) -> bool:
-        """Whether the host has given up this request, which is unanswered. May be called from a signal handler."""
+        """Whether the host has given up this request, which is unanswered. May be
+        called from a signal handler.
+        """
 
     @abc.abstractmethod
     def is_stopping(self, request_id: int) -> bool:

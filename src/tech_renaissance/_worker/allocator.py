@@ -1,9 +1,10 @@
 """Keeps freed memory for the next call, and gives it back when the worker is idle.
 
-glibc maps each large block afresh and unmaps it when it is freed, so that code like ``a + b`` pays for every page again in every
-call, which is most of the time of a large addition. A worker allocates the same sizes over and over. So here its allocator takes
-large blocks from its heap and keeps free memory at the end of the heap, up to KEPT_NBYTES or an eighth of the machine's memory.
-Does nothing with other C libraries, or if users have set their allocator's variables themselves.
+glibc maps each large block afresh and unmaps it when it is freed, so that code like ``a + b`` pays for every
+page again in every call, which is most of the time of a large addition. A worker allocates the same sizes
+over and over. So here its allocator takes large blocks from its heap and keeps free memory at the end of the
+heap, up to KEPT_NBYTES or an eighth of the machine's memory. Does nothing with other C libraries, or if users
+have set their allocator's variables themselves.
 """
 
 import ctypes
@@ -18,7 +19,9 @@ _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
 
 
 def keep_freed_memory(environment: Mapping[str, str]) -> None:
-    """From now on this process keeps what it frees, until ``give_back_memory``. Does nothing where that is not possible."""
+    """From now on this process keeps what it frees, until ``give_back_memory``. Does nothing
+    where that is not possible.
+    """
     libc = _glibc()
     if libc is None or _is_set_by_user(environment):
         return

@@ -1,6 +1,8 @@
-"""The fast path of a question to the host over shared memory: from the ring and back, while the host looks for it.
+"""The fast path of a question to the host over shared memory: from the ring and back,
+while the host looks for it.
 
-As in fast_path.py: whatever is out of the ordinary is left to the general path in talk.py, which is also the specification.
+As in fast_path.py: whatever is out of the ordinary is left to the general path in talk.py,
+which is also the specification.
 """
 
 import struct
@@ -28,7 +30,9 @@ _KIND, _LEAST_NBYTES = 4, 40
 
 
 def send(end: ShmWorker, request_id: int, name: str, form: int, text: str) -> bool:
-    """Send an Ask without attachments for whose Answer the handler waits. False if there is no room for it here, or the call was given up."""
+    """Send an Ask without attachments for whose Answer the handler waits. False if there is no room for it
+    here, or the call was given up.
+    """
     words, side = end.control.words, end.side
     name_data, data = name.encode("utf-8", SURROGATES), text.encode("utf-8", SURROGATES)
     length = len(name_data) + len(data)
@@ -59,7 +63,9 @@ def send(end: ShmWorker, request_id: int, name: str, form: int, text: str) -> bo
 
 
 def look(end: ShmWorker, request_id: int) -> Optional[Tuple[int, str]]:
-    """Look for the Answer for a while: the form and the text of its value. None if it is not here yet, is not plain, or something else came."""
+    """Look for the Answer for a while: the form and the text of its value. None if it is not here yet, is
+    not plain, or something else came.
+    """
     side = end.side
     reader = side.reader
     if end.control.words[REQUEST_HEAD] == reader.tail and not side.look():

@@ -1,8 +1,10 @@
-"""The serving loop of workers that have an ``async def`` command: it runs inside of one asyncio loop. Contract: spec/protocol.md, Async commands.
+"""The serving loop of workers that have an ``async def`` command: it runs inside of one asyncio loop.
+Contract: spec/protocol.md, Async commands.
 
-Asyncio asks its selector for events; ours serves the session meanwhile. So other commands run in the asyncio loop, one at a time, which they
-block; coroutines go on between them. Over shared memory on POSIX systems the selector waits for the doorbell along with the descriptors of
-coroutines; elsewhere it looks at these from time to time.
+Asyncio asks its selector for events; ours serves the session meanwhile. So other commands run in the
+asyncio loop, one at a time, which they block; coroutines go on between them. Over shared memory on
+POSIX systems the selector waits for the doorbell along with the descriptors of coroutines; elsewhere it
+looks at these from time to time.
 """
 
 import asyncio
@@ -17,12 +19,14 @@ from .loop import RECHECK_S, ServingLoop
 from .reply import TASK_REPLY, Leave, Reply, error_response
 from .turn import AsyncCall, Turn
 
-# How long a wait may hold up the descriptors of coroutines where they cannot be waited for along with the session.
+# How long a wait may hold up the descriptors of coroutines where they cannot be waited
+# for along with the session.
 _GLANCE_S = 0.02
 _IDLE_GLANCE_S = 0.2  # while there is no call
 # How long coroutines may take to end once the worker leaves.
 _LAST_STEPS_S = 1.0
-# How many coroutines are in work at most: as many as the host can see (PARKED_SLOTS). How long to rest before looking whether one has ended.
+# How many coroutines are in work at most: as many as the host can see (PARKED_SLOTS). How long to rest
+# before looking whether one has ended.
 _MOST_IN_WORK = 63
 _FULL_S = 0.001
 _Events = List[Tuple[selectors.SelectorKey, int]]
@@ -59,7 +63,9 @@ class AsyncServingLoop(ServingLoop):
                 self._loop.call_soon_threadsafe(task.cancel)
 
     def serve_beside(self, timeout_s: Optional[float]) -> _Events:
-        """What asyncio's selector does: wait for events up to ``timeout_s``, and serve the session in the meantime."""
+        """What asyncio's selector does: wait for events up to ``timeout_s``, and serve
+        the session in the meantime.
+        """
         limit_s = RECHECK_S if timeout_s is None else max(0.0, min(timeout_s, RECHECK_S))
         if self._has_left or len(self._tasks) >= _MOST_IN_WORK:
             self._read_beside(min(limit_s, _FULL_S))
@@ -78,7 +84,9 @@ class AsyncServingLoop(ServingLoop):
         return self._selector.real_events()
 
     def _read_ahead(self, timeout_s: float, *, is_bounded: bool = True) -> Any:
-        """As in ServingLoop. What ended the wait may be a descriptor of a coroutine, which stays ready while a plain command waits."""
+        """As in ServingLoop. What ended the wait may be a descriptor of a coroutine, which stays
+        ready while a plain command waits.
+        """
         frame = super()._read_ahead(timeout_s, is_bounded=is_bounded)
         if frame is None and timeout_s > _FULL_S:
             time.sleep(_FULL_S)
@@ -124,7 +132,9 @@ class AsyncServingLoop(ServingLoop):
         return True
 
     def begin(self, reply: Reply) -> Any:
-        """Run the coroutine of a call up to the first moment in which it has to wait; its task, which may be done. Its result is what it raised."""
+        """Run the coroutine of a call up to the first moment in which it has to wait; its task, which may be
+        done. Its result is what it raised.
+        """
         task = self._new_task(reply)
         self._tasks[task] = reply.request_id or 0
         run, callback, args = self._first_step
@@ -153,8 +163,9 @@ class AsyncServingLoop(ServingLoop):
             return leave.response
 
     def _new_task(self, reply: Reply) -> Any:
-        """The task of a call, whose first step asyncio will not run: ``_first_step`` has it. Most coroutines need no other, so that asyncio has one
-        turn for each call, not three. Python has the like since 3.12, as eager tasks.
+        """The task of a call, whose first step asyncio will not run: ``_first_step`` has it. Most
+        coroutines need no other, so that asyncio has one turn for each call, not three. Python has the like
+        since 3.12, as eager tasks.
         """
         loop: Any = self._loop
         loop.call_soon = self._note_step
@@ -221,7 +232,9 @@ class SessionSelector(selectors.BaseSelector):
         return self._happened
 
     def real_events(self) -> _Events:
-        """Those that are there now. Without descriptors of coroutines, and after a wait in which nothing happened, there are none."""
+        """Those that are there now. Without descriptors of coroutines, and after a wait in which
+        nothing happened, there are none.
+        """
         is_certain = self._watched and not self._happened and self._serving.serves
         if is_certain and len(self.real.get_map()) == len(self._watched) + 1:
             return []

@@ -1,4 +1,6 @@
-"""What a coroutine awaits of its host: Answers, and the values of an input. As talk.py and inputs.py; loaded by workers that have coroutines."""
+"""What a coroutine awaits of its host: Answers, and the values of an input. As talk.py and inputs.py;
+loaded by workers that have coroutines.
+"""
 
 import asyncio
 import time
@@ -42,7 +44,9 @@ class AsyncTalk(Talk):
     async def ask_later(
         self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], timeout_ms: Optional[float]
     ) -> Any:
-        """The same in a coroutine; others go on meanwhile. A call that is given up is ended by CancelledError."""
+        """The same in a coroutine; others go on meanwhile. A call that is given up is
+        ended by CancelledError.
+        """
         frame = self._ask_of(name, args, kwargs, waiting=False)
         until = self._until(timeout_ms)
         async with self._turns:

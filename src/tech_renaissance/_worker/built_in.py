@@ -13,8 +13,8 @@ def built_in(
     others: Sequence[str],
     find: Callable[[str], Optional[Command]],
 ) -> Command:
-    """The built-in command of that name, for a worker with these commands. ``others``: the names of those that ``find`` finds, and of what its
-    ``main_logic`` knows, as far as it says so.
+    """The built-in command of that name, for a worker with these commands. ``others``: the names of those
+    that ``find`` finds, and of what its ``main_logic`` knows, as far as it says so.
     """
 
     def describe() -> Dict[str, Any]:

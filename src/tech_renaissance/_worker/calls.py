@@ -1,4 +1,5 @@
-"""Calls of commands: arguments from bodies and texts, results as bodies and texts. Contract: spec/protocol.md, Typed calls.
+"""Calls of commands: arguments from bodies and texts, results as bodies and texts. Contract:
+spec/protocol.md, Typed calls.
 
 Loaded with the first command, or the first typed call.
 """
@@ -27,8 +28,8 @@ _WORDS = {True: "true", False: "false"}
 
 
 class Calls:
-    """Runs commands. ``values``: what the attachments of a request hold. ``tensor``: the tensor that a word names; if it is None, the reply says
-    why.
+    """Runs commands. ``values``: what the attachments of a request hold. ``tensor``: the tensor that a word
+    names; if it is None, the reply says why.
     """
 
     def __init__(
@@ -156,7 +157,9 @@ def _call_of(form: int, text: str, reply: Reply, values: Sequence[Any]) -> Tuple
 
 
 def _joined(args: List[Any], kwargs: Mapping[str, Any], attached: Sequence[Any]) -> str:
-    """The text of a call for ``main_logic``, in which tensors are their places. Raises ValueError with the reason if it has none."""
+    """The text of a call for ``main_logic``, in which tensors are their places. Raises ValueError
+    with the reason if it has none.
+    """
     what = "main_logic takes strings, bools, numbers and tensors by place"
     if kwargs:
         raise ValueError(f"{what}, and no {next(iter(kwargs))!r} by name")
@@ -177,7 +180,9 @@ def _joined(args: List[Any], kwargs: Mapping[str, Any], attached: Sequence[Any])
 
 
 def say_as_value(reply: Reply) -> None:
-    """Make a value of what a handler has said: its text, its tensors, or a list of all of them; null if it has said nothing."""
+    """Make a value of what a handler has said: its text, its tensors, or a list of all of them;
+    null if it has said nothing.
+    """
     text, tensors = reply.result, reply.tensors
     if reply.is_invalid:
         return

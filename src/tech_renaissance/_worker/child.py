@@ -1,4 +1,6 @@
-"""A forked child of the worker that returns from its handler exits, without a word to the session. Contract: spec/life.md."""
+"""A forked child of the worker that returns from its handler exits, without a word to the
+session. Contract: spec/life.md.
+"""
 
 import os
 import sys
@@ -13,7 +15,9 @@ from .reply import Leave
 
 
 class ChildEnd(WorkerTransport):
-    """Replaces the parent's end of the transport in a forked child: the child exits instead of sending or receiving on it."""
+    """Replaces the parent's end of the transport in a forked child: the child exits instead
+    of sending or receiving on it.
+    """
 
     def __init__(self, parents: WorkerTransport) -> None:
         self._parents = parents
@@ -62,7 +66,9 @@ def _no_session(name: str) -> SessionClosed:
 
 
 def _leave(frame: Optional[Frame] = None) -> NoReturn:
-    """End this process with the status that its program would have had. ``frame`` is what it would have answered."""
+    """End this process with the status that its program would have had. ``frame`` is
+    what it would have answered.
+    """
     status = 1
     try:
         error = sys.exc_info()[1]

@@ -1,4 +1,6 @@
-"""``@command`` marks the functions of a script that its host may call. Contract: spec/protocol.md, Typed calls."""
+"""``@command`` marks the functions of a script that its host may call. Contract:
+spec/protocol.md, Typed calls.
+"""
 
 import inspect
 import re
@@ -14,7 +16,9 @@ _MOST_NAME_NBYTES = 128
 
 
 class Mark(NamedTuple):
-    """What ``@command`` says about a function. ``name`` is empty if the command is called as the function is."""
+    """What ``@command`` says about a function. ``name`` is empty if the
+    command is called as the function is.
+    """
 
     name: str
 
@@ -24,10 +28,11 @@ def command(function: _Function, *, name: str = ...) -> _Function: ...
 @overload
 def command(*, name: str = ...) -> Callable[[_Function], _Function]: ...
 def command(function: Optional[Any] = None, *, name: str = "") -> Any:
-    """Make a method of a TechRenaissanceServer a command, which hosts can call by its name, or by ``name`` if that is given.
+    """Make a method of a TechRenaissanceServer a command, which hosts can call by its name, or
+    by ``name`` if that is given.
 
-    Its parameters, hints, defaults and docstring tell how it is called. The function stays what it is. Raises TypeError for what is no
-    function, and for a name that no command can have.
+    Its parameters, hints, defaults and docstring tell how it is called. The function stays what it is. Raises
+    TypeError for what is no function, and for a name that no command can have.
     """
     if name:
         check_command_name(name)
@@ -59,7 +64,9 @@ def _function_in(attribute: Any) -> Any:
 
 
 def mark_of(attribute: Any) -> Optional[Mark]:
-    """The mark of what a class or an instance has in its ``__dict__``; None if it has none. Runs no code of the user."""
+    """The mark of what a class or an instance has in its ``__dict__``; None if it has
+    none. Runs no code of the user.
+    """
     try:
         own = object.__getattribute__(_function_in(attribute), "__dict__")
     except AttributeError:
@@ -69,7 +76,9 @@ def mark_of(attribute: Any) -> Optional[Mark]:
 
 
 def marked_attributes(server: Any) -> Dict[str, Mark]:
-    """Which attributes are commands: the marked ones, and those that stand in the place of one. None in its place takes one away."""
+    """Which attributes are commands: the marked ones, and those that stand in the place of one.
+    None in its place takes one away.
+    """
     return _marks_in([*_scopes(type(server)), getattr(server, "__dict__", {})])
 
 

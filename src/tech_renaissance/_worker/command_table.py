@@ -1,4 +1,6 @@
-"""The commands of a script: one record for each, made once at the start. Contract: spec/protocol.md, Typed calls."""
+"""The commands of a script: one record for each, made once at the start. Contract:
+spec/protocol.md, Typed calls.
+"""
 
 import inspect
 from functools import partial
@@ -61,8 +63,8 @@ def table_of_functions(functions: Iterable[Any]) -> Dict[str, Command]:
 
 
 def table_of_server(server: Any, base: type) -> Dict[str, Command]:
-    """The commands of a server: the marked attributes of its class and of itself, and what overrides them. ``base`` is the class whose
-    attributes no command may replace. Raises TypeError.
+    """The commands of a server: the marked attributes of its class and of itself, and what overrides them.
+    ``base`` is the class whose attributes no command may replace. Raises TypeError.
     """
     table: Dict[str, Command] = {}
     for attribute, mark in marked_attributes(server).items():

@@ -1,5 +1,5 @@
-"""What a handler can tell and ask its host: the part of TechRenaissanceServer that needs one. Contract: spec/protocol.md, Progress, Stop,
-Callbacks.
+"""What a handler can tell and ask its host: the part of TechRenaissanceServer that needs one. Contract:
+spec/protocol.md, Progress, Stop, Callbacks.
 """
 
 import math
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 else:
 
     class replaceable_property:  # noqa: N801 - named as property is
-        """A property in whose place a script may put an attribute of its own, as scripts that are older than it do."""
+        """A property in whose place a script may put an attribute of its own, as scripts
+        that are older than it do.
+        """
 
         def __init__(self, get: Callable[[Any], Any]) -> None:
             self._get = get
@@ -51,11 +53,12 @@ class Conversation:
     _loop: Optional[ServingLoop]
 
     def progress(self, done: float, total: Optional[float] = None, message: str = "") -> None:
-        """Tell the host how far the current call is: ``done`` of ``total``, in any unit, and what it is doing. ``total``: None if it is
-        unknown.
+        """Tell the host how far the current call is: ``done`` of ``total``, in any unit, and what it is
+        doing. ``total``: None if it is unknown.
 
-        Costs little: what comes too soon after the last, or finds little room, is left out, except for the very last. Raises
-        LocalProtocolError ``bad_value``; ``bad_state`` outside of a handler, or in another thread than its own.
+        Costs little: what comes too soon after the last, or finds little room, is left out, except for
+        the very last. Raises LocalProtocolError ``bad_value``; ``bad_state`` outside of a handler, or
+        in another thread than its own.
         """
         so_far, whole = _finite(done, "done"), None if total is None else _finite(total, "total")
         reply = self._reply_here("progress")
@@ -69,7 +72,9 @@ class Conversation:
 
     @replaceable_property
     def stopping(self) -> bool:
-        """Whether the host has asked the current call to finish early. What it then returns counts as any other answer."""
+        """Whether the host has asked the current call to finish early. What it then returns
+        counts as any other answer.
+        """
         reply, transport = self._turn.reply or TASK_REPLY.get(None), self._transport
         if reply is None or transport is None or reply.request_id is None:
             return False
@@ -77,11 +82,12 @@ class Conversation:
 
     @replaceable_property
     def host(self) -> HostFunctions:
-        """The functions that the host has exposed. ``self.host.price("apple", timeout_ms=500)`` calls one and waits for what it returns; in an
-        ``async def`` command it is ``await self.host.price("apple")``.
+        """The functions that the host has exposed. ``self.host.price("apple", timeout_ms=500)`` calls one and
+        waits for what it returns; in an ``async def`` command it is ``await self.host.price("apple")``.
 
-        Raises CommandError if it fails, or is not there; TimedOut; Cancelled if the host gives up this call meanwhile; LocalProtocolError
-        ``bad_value`` for arguments that cannot be sent, ``bad_state`` outside of a handler, or in another thread than its own.
+        Raises CommandError if it fails, or is not there; TimedOut; Cancelled if the host gives up this call
+        meanwhile; LocalProtocolError ``bad_value`` for arguments that cannot be sent, ``bad_state`` outside
+        of a handler, or in another thread than its own.
         """
         self.__dict__["host"] = functions = HostFunctions(self._ask)  # found there from now on
         return functions
@@ -110,7 +116,9 @@ class Conversation:
         *,
         is_async: bool,
     ) -> Any:
-        """The iterator of a command for the input of its call. ``values``: all of it, if they came with the call."""
+        """The iterator of a command for the input of its call. ``values``: all of it,
+        if they came with the call.
+        """
         if self._loop is None or reply.request_id is None:
             raise Refusal("malformed_request", "malformed request: an input needs a session")
         reply.shielded = True

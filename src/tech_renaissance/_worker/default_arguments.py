@@ -21,8 +21,8 @@ _TOKEN = re.compile(
 )
 _CLOSER_OF = {"[": "]", "(": ")"}
 _MAX_DEPTH = 64
-# What a string or a number (1e-5, 0x10, 1.5-2e3j) looks like. Only these reach Python's parser, because a deeply
-# nested expression could crash it.
+# What a string or a number (1e-5, 0x10, 1.5-2e3j) looks like. Only these reach Python's parser, because a
+# deeply nested expression could crash it.
 _LITERAL = re.compile(rf"{_STRING}|[+-]?[.\d][\w.]*(?:[+-][\w.]+){{0,3}}", re.DOTALL)
 _KEYWORD = re.compile(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
 # Includes some that are not Python literals but that a C++ programmer may write.

@@ -1,8 +1,8 @@
 """What the default server offers without torch: functions under torch's names, implemented with numpy.
 
-It has only functions that mean the same as torch's: numpy's own, and a few written out where numpy has none or
-differs. dtypes follow numpy where the two differ (``div`` of two int32 is float64). Importing this module
-imports numpy.
+It has only functions that mean the same as torch's: numpy's own, and a few written out where numpy
+has none or differs. dtypes follow numpy where the two differ (``div`` of two int32 is float64).
+Importing this module imports numpy.
 """
 
 import importlib

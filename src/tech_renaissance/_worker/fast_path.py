@@ -1,9 +1,10 @@
 """The fast path of small requests over shared memory: one function from the ring to the handler and back.
 
-Most calls are alike: a short text that has come in time, and an answer of a few words. In a worker that has slept, each function on
-their way costs a microsecond, because its code has to come back into the caches. So here they take a way of their own, which looks
-into the rings itself and makes no frames. Whatever is out of the ordinary is left to the general path in loop.py, which is also the
-specification: for what this one serves, both must give the same answers.
+Most calls are alike: a short text that has come in time, and an answer of a few words. In a worker that has
+slept, each function on their way costs a microsecond, because its code has to come back into the caches. So
+here they take a way of their own, which looks into the rings itself and makes no frames. Whatever is out of
+the ordinary is left to the general path in loop.py, which is also the specification: for what this one
+serves, both must give the same answers.
 """
 
 import threading
@@ -70,8 +71,9 @@ class Coroutines(Protocol):
 
 
 class FastPath:
-    """Serves small requests as long as nothing else comes. ``has_served``: whether it has; ``is_over``: to be set in a fork. ``coroutines``:
-    set in a worker that has some. There it serves one request at a time, and also returns when anything else has happened.
+    """Serves small requests as long as nothing else comes. ``has_served``: whether it has; ``is_over``: to be
+    set in a fork. ``coroutines``: set in a worker that has some. There it serves one request at a time, and
+    also returns when anything else has happened.
     """
 
     coroutines: Optional[Coroutines] = None
@@ -85,8 +87,8 @@ class FastPath:
         self.is_over = False
 
     def serve(self, timeout_s: float) -> Optional[Response]:  # noqa: C901, PLR0912, PLR0915 - one function is the point
-        """Serve until the next frame is not for the fast path, or none has come for ``timeout_s``. Returns None then, or a response that
-        the general path is to send. Raises Leave.
+        """Serve until the next frame is not for the fast path, or none has come for ``timeout_s``. Returns
+        None then, or a response that the general path is to send. Raises Leave.
         """
         turn, end = self._turn, self._end
         server, handle = turn.server, turn.handle
@@ -99,8 +101,8 @@ class FastPath:
         coroutines = self.coroutines
         wait_until = 0.0
         while not server.is_leaving:
-            # ---- The next frame. Until it is taken, the general path can still have it. The host may change it at any moment, so each part
-            # is read once.
+            # ---- The next frame. Until it is taken, the general path can still have it. The host may change
+            # it at any moment, so each part is read once.
             tail = reader.tail
             available = words[REQUEST_HEAD] - tail
             if not available:
@@ -255,7 +257,9 @@ class FastPath:
 
     @staticmethod
     def _let_go(attachments: Sequence[Received], respond: Callable[..., Any], *args: Any) -> Any:
-        """A response of the general path, after which the attachments of its request are not needed any more."""
+        """A response of the general path, after which the attachments of its
+        request are not needed any more.
+        """
         try:
             return respond(*args)
         finally:

@@ -1,4 +1,6 @@
-"""The input of a call: values that its host sends one after another, as an iterator of the command. Contract: spec/protocol.md, Input streams."""
+"""The input of a call: values that its host sends one after another, as an iterator of the command.
+Contract: spec/protocol.md, Input streams.
+"""
 
 from collections import deque
 from typing import TYPE_CHECKING, Any, Callable, Deque, List, Optional, Sequence, Union
@@ -63,8 +65,8 @@ class InputQueue:
         return bool(self._came) or self._is_over
 
     def take(self) -> Optional[Given]:
-        """The next value; None at the end. Raises Refusal for one that the command does not want, RemoteProtocolError for one that cannot
-        be read.
+        """The next value; None at the end. Raises Refusal for one that the command does not want,
+        RemoteProtocolError for one that cannot be read.
         """
         if self._has_overrun:
             raise Refusal("malformed_request", "malformed request: its host sent an item without credit")
@@ -118,7 +120,9 @@ class InputQueue:
 
 
 class PlainInput:
-    """An iterator whose ``next`` waits. ``check``: whether it may be used here; ``unshield``: ends a part that must not be interrupted."""
+    """An iterator whose ``next`` waits. ``check``: whether it may be used here; ``unshield``: ends a
+    part that must not be interrupted.
+    """
 
     def __init__(
         self, queue: InputQueue, check: Callable[[str], Reply], unshield: Callable[[Reply], None]

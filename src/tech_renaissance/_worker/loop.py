@@ -38,7 +38,8 @@ if TYPE_CHECKING:
     from .stream_path import StreamPath
     from .talk import Talks
 
-# How long to sleep at most before looking again; every wait is bounded. A worker that has slept this long is idle.
+# How long to sleep at most before looking again; every wait is bounded. A worker that
+# has slept this long is idle.
 RECHECK_S = 10.0
 
 # How long a host that has sent Exit may take to make room for the answers to its earlier requests.
@@ -50,7 +51,9 @@ _WINDOW = 256
 
 
 class ServingLoop:
-    """Receives requests, has a server respond, sends the responses, and leaves in an orderly way. ``abilities``: what Ready says of it."""
+    """Receives requests, has a server respond, sends the responses, and leaves in an orderly way.
+    ``abilities``: what Ready says of it.
+    """
 
     abilities: Mapping[str, bool] = {}
     _limit_s = RECHECK_S  # how long to wait for a request at most
@@ -74,8 +77,8 @@ class ServingLoop:
         self.library: Optional[Library] = None  # see TechRenaissanceServer
 
     def run(self, transport_info: Dict[str, str], unhosted: Optional[UnhostedSession] = None) -> None:
-        """Serve until it is time to leave. ``transport_info`` is what Ready says about the transport. ``unhosted`` is a session whose
-        host may never come.
+        """Serve until it is time to leave. ``transport_info`` is what Ready says about the transport.
+        ``unhosted`` is a session whose host may never come.
         """
         self._unhosted = unhosted
         self.thread = threading.get_ident()
@@ -168,8 +171,9 @@ class ServingLoop:
         return items
 
     def read_for(self, reply: Reply, is_there: Callable[[], bool], until: Optional[float]) -> bool:
-        """Read ahead until something is there for which the handler of a call waits; False if it has not come in time. To be shielded from
-        interrupts. Raises Cancelled if the call is given up meanwhile, SessionClosed if the host is gone.
+        """Read ahead until something is there for which the handler of a call waits; False if it has not come
+        in time. To be shielded from interrupts. Raises Cancelled if the call is given up meanwhile,
+        SessionClosed if the host is gone.
         """
         while not is_there():
             if reply.request_id is not None and self.transport.is_cancelled(reply.request_id):
@@ -204,7 +208,9 @@ class ServingLoop:
         return True
 
     def _serve_beside_streams(self) -> bool:
-        """One request, if there is any, and one item; a stream that is alone may have taken the fast path before. False when it is time to leave."""
+        """One request, if there is any, and one item; a stream that is alone may have taken the fast path
+        before. False when it is time to leave.
+        """
         if self._has_ended_alone():
             return True
         if not self._take(self._frame_beside_streams()):

@@ -30,11 +30,13 @@ class Reply:
     result: Optional[str] = None
     reason = ""  # why get_tensors last returned None
     refusal = ""  # why main_logic was not asked
-    streams = False  # whether the host takes items, or if they cannot travel, a list of them and of what the generator returned
+    # Whether the host takes items, or if they cannot travel, a list of them and of what the generator returned.
+    streams = False
     takes_items = False
     has_input = False
     generator: Any = None  # what a command has returned, if its values are to be items
-    coroutine: Any = None  # what a command has returned, if it is to be awaited; ``finish`` makes the reply of what that gives
+    # What a command has returned, if it is to be awaited; ``finish`` makes the reply of what that gives.
+    coroutine: Any = None
     finish: Optional[Callable[[Any], None]] = None
     is_over = False  # the coroutine has ended, but not all tasks that it has started
     talk: "Optional[Talk]" = None  # what it tells and asks its host, if it does
@@ -107,7 +109,9 @@ def error_response(request: Request, failure: Failure) -> Response:
 
 
 def failure_response(request: Request, error: BaseException, reason: str = "") -> Response:
-    """The response to a request whose handler raised. ``reason``: why it did not get its tensors, if it did not."""
+    """The response to a request whose handler raised. ``reason``: why it did not get
+    its tensors, if it did not.
+    """
     if isinstance(error, Refusal):
         trace = _traceback_text(error.__cause__) if error.__cause__ else ""
         return error_response(request, Failure(error.code, str(error), traceback=trace))
@@ -124,7 +128,8 @@ def failure_response(request: Request, error: BaseException, reason: str = "") -
     return error_response(request, Failure(code, what, name, _traceback_text(error)))
 
 
-# Where the frames between the serving loop and a handler come from: all of this package except scripts such as default_server.py.
+# Where the frames between the serving loop and a handler come from: all of this package except
+# scripts such as default_server.py.
 _OURS = remaining_seconds.__code__.co_filename[: -len("worker/reply.py")]
 
 

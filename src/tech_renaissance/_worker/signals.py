@@ -16,7 +16,9 @@ if sys.platform == "win32":
 
 
 def hear_interrupts() -> None:
-    """Undo an inherited "ignore SIGINT": a host in a shell's background ignores it, and so do its children."""
+    """Undo an inherited "ignore SIGINT": a host in a shell's background
+    ignores it, and so do its children.
+    """
     in_main_thread = threading.current_thread() is threading.main_thread()
     if in_main_thread and signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -24,7 +26,9 @@ def hear_interrupts() -> None:
 
 @contextlib.contextmanager
 def orderly_signals(on_leave: Callable[[], None]) -> Any:
-    """While serving: SIGTERM lets the worker leave in an orderly way, native crashes print a stack, and prints appear at once."""
+    """While serving: SIGTERM lets the worker leave in an orderly way, native crashes print a
+    stack, and prints appear at once.
+    """
     ended_by: List[int] = []
 
     def leave(number: int, _: Optional[FrameType]) -> None:

@@ -1,6 +1,8 @@
-"""The fast path of a stream over shared memory: from the generator to the ring, item by item, while nothing else is to be done.
+"""The fast path of a stream over shared memory: from the generator to the ring, item by item,
+while nothing else is to be done.
 
-As in fast_path.py: whatever is out of the ordinary is left to the general path in loop.py, which is also the specification.
+As in fast_path.py: whatever is out of the ordinary is left to the general path in loop.py,
+which is also the specification.
 """
 
 import threading
@@ -35,12 +37,15 @@ from .turn import Server
 _MASK = RING_NBYTES - 1
 # The kind of a frame is in its second word.
 _KIND = 4
-# A generator that yields faster than that has more to say before its host, which was just woken, needs our processor.
+# A generator that yields faster than that has more to say before its host, which was just
+# woken, needs our processor.
 _SOON_NS = 50_000
 
 
 class StreamPath:
-    """Runs the only stream of a worker as long as nothing but credit comes. ``is_over``: to be set in a fork."""
+    """Runs the only stream of a worker as long as nothing but credit
+    comes. ``is_over``: to be set in a fork.
+    """
 
     def __init__(self, server: Server, end: ShmWorker) -> None:
         self._server = server
@@ -49,7 +54,9 @@ class StreamPath:
         self.is_over = False
 
     def run(self, stream: OutStream) -> Optional[Union[Item, Response]]:  # noqa: C901 - one function is the point
-        """Send items until there is something else to do. Returns what the general path is to send, if there is anything. Raises Leave."""
+        """Send items until there is something else to do. Returns what the general path is to send, if
+        there is anything. Raises Leave.
+        """
         server, end = self._server, self._end
         side, words, mapping = end.side, end.control.words, end.control.mapping
         reader, writer = side.reader, side.writer

@@ -1,4 +1,6 @@
-"""The generators of a worker that are on their way to a host, item by item. Contract: spec/protocol.md, Streams."""
+"""The generators of a worker that are on their way to a host, item by item. Contract:
+spec/protocol.md, Streams.
+"""
 
 from typing import Any, List, Optional, Union
 
@@ -10,7 +12,9 @@ from .turn import Turn
 
 
 class OutStream:
-    """The generator of one call. ``reply``: that of the call, which its handler sees while the generator runs."""
+    """The generator of one call. ``reply``: that of the call, which its handler sees
+    while the generator runs.
+    """
 
     def __init__(self, turn: Turn, request: Request, reply: Reply, generator: Any) -> None:
         self.request = request
@@ -28,8 +32,8 @@ class OutStream:
         return Item(self.request.id, text, form, attachments)
 
     def produce(self) -> Union[Body, Response]:
-        """Run to the next ``yield``, whose value's body is the item's; or to the end, which is the response. SystemExit and
-        KeyboardInterrupt become Leave.
+        """Run to the next ``yield``, whose value's body is the item's; or to the end, which is the response.
+        SystemExit and KeyboardInterrupt become Leave.
         """
         try:
             return self._run_on()
@@ -44,7 +48,9 @@ class OutStream:
             return self._turn.excuse(self.request, self.reply, error)
 
     def close(self) -> Response:
-        """Have the generator run its ``finally`` blocks. Its host, which has given it up, drops the response."""
+        """Have the generator run its ``finally`` blocks. Its host, which has
+        given it up, drops the response.
+        """
         failure = Failure("cancelled", "its host closed the stream, or took no more of it", "GeneratorExit")
         response = error_response(self.request, failure)
         try:
@@ -101,7 +107,9 @@ class Streams:
         self._streams.append(stream)
 
     def grant(self, credit: Credit) -> bool:
-        """A host takes more items. Credit for a stream that has ended counts for nothing; whether it has not."""
+        """A host takes more items. Credit for a stream that has ended counts
+        for nothing; whether it has not.
+        """
         for stream in self._streams:
             if stream.request.id == credit.id:
                 stream.credit += credit.count

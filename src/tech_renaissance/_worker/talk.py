@@ -1,5 +1,5 @@
-"""What a call in work tells its host, and asks it: progress, and the functions that the host has exposed. Contract: spec/protocol.md, Progress, and
-Callbacks.
+"""What a call in work tells its host, and asks it: progress, and the functions that the host has exposed.
+Contract: spec/protocol.md, Progress, and Callbacks.
 """
 
 import math
@@ -46,7 +46,9 @@ class Talk:
         loop.talks[self.request_id] = self
 
     def progress(self, done: float, total: Optional[float], message: str) -> None:
-        """Tell how far the call is, unless that was told a moment ago, or there is little room. Raises SessionClosed in a fork."""
+        """Tell how far the call is, unless that was told a moment ago, or there is little room.
+        Raises SessionClosed in a fork.
+        """
         self._check_open("progress")
         frame = Progress(
             self.request_id, done, math.nan if total is None else total, message[:_LONGEST_MESSAGE]
@@ -90,9 +92,11 @@ class Talk:
     def ask(
         self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], timeout_ms: Optional[float]
     ) -> Any:
-        """Call a function of the host, and wait; the worker serves nobody else meanwhile. To be shielded from interrupts.
+        """Call a function of the host, and wait; the worker serves nobody else meanwhile. To
+        be shielded from interrupts.
 
-        Raises CommandError, TimedOut, Cancelled, SessionClosed; LocalProtocolError or FormatError for arguments that cannot be sent.
+        Raises CommandError, TimedOut, Cancelled, SessionClosed; LocalProtocolError or FormatError for
+        arguments that cannot be sent.
         """
         transport = self._loop.transport
         if not transport.has_rings:
@@ -168,7 +172,9 @@ class Talk:
 
 
 def value_of(frame: Union[Answer, Item], library: Optional[Library]) -> Any:
-    """The value that a frame brought; what it held is returned. Raises RemoteProtocolError, and what attachments raise."""
+    """The value that a frame brought; what it held is returned. Raises RemoteProtocolError,
+    and what attachments raise.
+    """
     try:
         values = [attachment.value(library) for attachment in frame.attachments]
         return decode_result(frame.form, frame.result, values)

@@ -1,4 +1,6 @@
-"""Running a server's handlers, one request after another. Contract: spec/protocol.md, Typed calls, and How a handler's reply is made."""
+"""Running a server's handlers, one request after another. Contract: spec/protocol.md, Typed calls,
+and How a handler's reply is made.
+"""
 
 from typing import (
     TYPE_CHECKING,
@@ -53,8 +55,9 @@ class AsyncCall(NamedTuple):
 class Turn:
     """Has a server respond to requests. ``reply``: that of the request whose turn it is, None between two.
 
-    ``commands``: the server's. ``values``: what the attachments of a request hold. ``find``: a command for typed calls that is not among
-    ``commands``. ``make_input``: see Conversation. ``has_main_logic``: whether the script has one.
+    ``commands``: the server's. ``values``: what the attachments of a request hold. ``find``: a command
+    for typed calls that is not among ``commands``. ``make_input``: see Conversation.
+    ``has_main_logic``: whether the script has one.
     """
 
     reply: Optional[Reply] = None
@@ -83,7 +86,9 @@ class Turn:
         return any(command.is_async for command in self._commands.values())
 
     def respond(self, request: Request) -> Response:
-        """Run the handler for one request and return its whole reply, whatever it did. SystemExit and KeyboardInterrupt become Leave."""
+        """Run the handler for one request and return its whole reply, whatever it did. SystemExit and
+        KeyboardInterrupt become Leave.
+        """
         answer = self.begin(request, can_stream=False)
         if isinstance(answer, AsyncCall):
             from .async_loop import run_alone
@@ -93,7 +98,9 @@ class Turn:
         return answer
 
     def begin(self, request: Request, *, can_stream: bool) -> "Union[Response, OutStream, AsyncCall]":
-        """The same; or if the request streams, and items can travel, the stream that the handler has returned; or the call of a coroutine."""
+        """The same; or if the request streams, and items can travel, the stream that the handler has
+        returned; or the call of a coroutine.
+        """
         if remaining_seconds(request.deadline_ns) == 0:
             return error_response(request, Failure("cancelled", "its deadline passed before its turn"))
         what = _defect_of(request)
@@ -117,7 +124,9 @@ class Turn:
         return self.conclude(request, reply, is_known)
 
     def handle(self, reply: Reply, parameters: str, form: int = TEXT, *, typed: bool = False) -> bool:
-        """Run the handler, which fills ``reply``. It may be interrupted by Cancelled until it has returned, and not afterwards."""
+        """Run the handler, which fills ``reply``. It may be interrupted by Cancelled until it has
+        returned, and not afterwards.
+        """
         self.reply = reply
         try:
             command = self._commands.get(reply.command)

@@ -1,5 +1,5 @@
-"""A session whose worker was not started by a host of this project: it takes its directory from the usual place, where its host
-may never come.
+"""A session whose worker was not started by a host of this project: it takes its directory from the usual
+place, where its host may never come.
 
 Contract: spec/transport-file.md, A worker without a host of this project.
 """
@@ -20,10 +20,11 @@ _OWN_FILES = ("status.txt", "worker.json", "stack.txt", "session.lock")
 
 
 class UnhostedSession:
-    """Owns the directory until ``end``. The host counts as present once the directory contains anything that is not the worker's.
+    """Owns the directory until ``end``. The host counts as present once the directory contains
+    anything that is not the worker's.
 
-    If the host made the directory it knows the place, and the worker waits for as long as it takes. Raises LaunchError as
-    SessionDirectory does.
+    If the host made the directory it knows the place, and the worker waits for as long as it takes. Raises
+    LaunchError as SessionDirectory does.
     """
 
     def __init__(self, path: str) -> None:
@@ -32,12 +33,16 @@ class UnhostedSession:
         self._until: Optional[float] = None
 
     def announce(self) -> None:
-        """Say on stderr where the worker waits and which package it uses, for people who expect either to be elsewhere."""
+        """Say on stderr where the worker waits and which package it uses, for people who
+        expect either to be elsewhere.
+        """
         package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
         say(f"tech_renaissance {__version__} ({package}): the worker waits in {self._directory.path}")
 
     def remaining_s(self) -> Optional[float]:
-        """How long the host may still take to appear, counted from the first call; None once it is present."""
+        """How long the host may still take to appear, counted from the
+        first call; None once it is present.
+        """
         if self._host_is_there:
             return None
         if self._until is None:

@@ -1,7 +1,8 @@
 """The owner's side of an arena: which blocks exist, who has them, and where the next one goes.
 
-It keeps its books in private memory. From the segment it reads only one word per block: the lease that the other side has
-returned. Rules: spec/transport-shm.md, Blocks and leases. Not thread-safe: a transport calls it under its lock.
+It keeps its books in private memory. From the segment it reads only one word per block: the lease that
+the other side has returned. Rules: spec/transport-shm.md, Blocks and leases. Not thread-safe: a
+transport calls it under its lock.
 """
 
 import contextlib
@@ -27,9 +28,10 @@ _SOME_LOOKS = 12
 
 
 class Block:
-    """A range of the arena. ``holders``: how many users it has on the owner's side; ``lease``: the last number it was lent under, or 0;
-    ``header``: our own copy of its tensor's header; ``start``: where in its window the contents begin; ``word``: the index of its first
-    word in the window. Once the block is free, the same object may be used again.
+    """A range of the arena. ``holders``: how many users it has on the owner's side; ``lease``: the last
+    number it was lent under, or 0; ``header``: our own copy of its tensor's header; ``start``: where in its
+    window the contents begin; ``word``: the index of its first word in the window. Once the block is free,
+    the same object may be used again.
     """
 
     __slots__ = ("header", "holders", "lease", "nbytes", "offset", "start", "window", "word")
@@ -53,8 +55,8 @@ def size_class(nbytes: int) -> int:
 
 
 class LentBlocks:
-    """Blocks of one size that this side has released, and that the other side had not returned at the time. Finding one that has been
-    returned since takes a bounded number of looks, however many there are.
+    """Blocks of one size that this side has released, and that the other side had not returned at the time.
+    Finding one that has been returned since takes a bounded number of looks, however many there are.
     """
 
     __slots__ = ("_newest", "_others")
@@ -71,8 +73,8 @@ class LentBlocks:
             self._others.append(newest.pop(0))
 
     def take_returned(self, most_looks: int, first_lease: int) -> Optional[Block]:
-        """Remove and return a block that was returned, or lent before ``first_lease``; None if none is found. The newest are looked at
-        each time; the others take turns, ``most_looks`` each time.
+        """Remove and return a block that was returned, or lent before ``first_lease``; None if none is found.
+        The newest are looked at each time; the others take turns, ``most_looks`` each time.
         """
         newest, others = self._newest, self._others
         for block in reversed(newest):
@@ -90,7 +92,8 @@ class LentBlocks:
 class Arena:
     """Allocates blocks in a segment that this side owns.
 
-    There are two kinds of free ranges: gaps have memory, holes are only address space. A new arena is all holes.
+    There are two kinds of free ranges: gaps have memory, holes are only address space.
+    A new arena is all holes.
     """
 
     def __init__(self, segment: Segment) -> None:
@@ -226,7 +229,9 @@ class Arena:
         self._pool.clear()
 
     def _commit(self, size: int) -> int:
-        """Take memory from the system. First gives some back, so that the total is at most a 32nd more than was ever live at once."""
+        """Take memory from the system. First gives some back, so that the total is at most a 32nd
+        more than was ever live at once.
+        """
         wanted = page_up(max(size, _GROWTH))
         self._most_live = most_live = max(self._most_live, self._live + size)
         self._give_back(self.committed_nbytes + wanted - most_live - max(most_live // 32, _GROWTH))

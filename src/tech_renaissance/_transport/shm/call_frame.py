@@ -1,4 +1,6 @@
-"""Frames about a request that is being handled, as bytes in a ring: how far it is, what it asks, and the answers. As frame.py."""
+"""Frames about a request that is being handled, as bytes in a ring: how far it is, what it
+asks, and the answers. As frame.py.
+"""
 
 import struct
 from typing import Sequence

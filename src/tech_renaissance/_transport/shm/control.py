@@ -1,4 +1,6 @@
-"""The control segment of a shared-memory session: where its words are, and how to wait on them. Layout: spec/transport-shm.md."""
+"""The control segment of a shared-memory session: where its words are, and how to wait on them.
+Layout: spec/transport-shm.md.
+"""
 
 import os
 import time
@@ -34,7 +36,8 @@ yield_processor = getattr(os, "sched_yield", lambda: time.sleep(0))
 
 _PROCESSORS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
-# How long to look at a word before going to sleep; longer for a host if its worker's threads leave it a processor.
+# How long to look at a word before going to sleep; longer for a host if its worker's
+# threads leave it a processor.
 _LOOK_NS = 50_000
 _LONG_LOOK_NS = 500_000
 _MOST_SKIPS = 15
@@ -45,12 +48,16 @@ SLEEP_S = 1.0
 
 
 class ControlSide:
-    """One side of a control segment: its ends of the two rings, and sleeping until the other side has sent something."""
+    """One side of a control segment: its ends of the two rings, and sleeping until the
+    other side has sent something.
+    """
 
     def __init__(
         self, control: MappedSegment, doorbell: Doorbell, *, is_host: bool, look_us: Optional[int] = None
     ) -> None:
-        """``look_us``: how long to look each time before going to sleep; None: for as long as looking has paid off."""
+        """``look_us``: how long to look each time before going to sleep; None: for as
+        long as looking has paid off.
+        """
         self._given_look_ns = None if look_us is None else look_us * 1000
         requests = (control, REQUESTS, REQUEST_HEAD, REQUEST_TAIL)
         responses = (control, RESPONSES, RESPONSE_HEAD, RESPONSE_TAIL)
@@ -66,7 +73,9 @@ class ControlSide:
         self._may_share = False  # whether both sides may be on the same processor
 
     def wake_other(self) -> None:
-        """Ring if the other side is asleep. Call it after publishing a new head, or a new tail in a crowded ring."""
+        """Ring if the other side is asleep. Call it after publishing a new head, or a
+        new tail in a crowded ring.
+        """
         full_fence()
         if self.words[self._their_flag]:
             self.ring()
@@ -82,14 +91,17 @@ class ControlSide:
         return not self.words[self._their_flag]
 
     def give_way(self) -> None:
-        """Yield the processor once after a wake-up: the other side may have been put on our processor, where it would have to wait."""
+        """Yield the processor once after a wake-up: the other side may have been put on our
+        processor, where it would have to wait.
+        """
         if self._may_share:
             self._may_share = False
             yield_processor()
 
     def look(self) -> bool:
-        """Look for a frame for a bounded time, without sleeping; True if there is one. After a failure, the next 1, 3, 7, then 15 looks
-        are skipped, because a side that waits long should not take the processor from the one it waits for.
+        """Look for a frame for a bounded time, without sleeping; True if there is one. After a failure, the
+        next 1, 3, 7, then 15 looks are skipped, because a side that waits long should not take the
+        processor from the one it waits for.
         """
         words, index, seen = self.words, self._their_head, self.reader.tail
         if self._skips:
@@ -117,8 +129,8 @@ class ControlSide:
         return _LONG_LOOK_NS if has_processor else _LOOK_NS
 
     def sleep(self, timeout_s: float, *, for_room: bool = False) -> bool:
-        """Sleep until something happens, at most ``timeout_s``; True if it did. ``for_room``: a frame that is there does not count; an id
-        that was put on the given-up list since the last sleep always does.
+        """Sleep until something happens, at most ``timeout_s``; True if it did. ``for_room``: a frame that is
+        there does not count; an id that was put on the given-up list since the last sleep always does.
         """
         if not self.doorbell.forget_rings():
             return True
@@ -158,7 +170,9 @@ class ControlSide:
 
 
 def in_work(words: memoryview) -> Dict[int, int]:
-    """The ids of the requests that the worker has begun, and when, in nanoseconds of ``time.perf_counter_ns``."""
+    """The ids of the requests that the worker has begun, and when, in nanoseconds of
+    ``time.perf_counter_ns``.
+    """
     return {words[slot]: words[slot + 1] for slot in _SLOTS if words[slot]}
 
 
@@ -176,7 +190,9 @@ def put_on_list(words: memoryview, request_id: int) -> None:
 
 
 def given_up(words: memoryview, since: int, count: int) -> List[int]:
-    """The ids that were put on the list after the first ``since``, as far as they are still there; ``count`` are on it now."""
+    """The ids that were put on the list after the first ``since``, as far as they are still
+    there; ``count`` are on it now.
+    """
     numbers = range(max(since, count - _MOST_GIVEN_UP), count)
     return [words[_GIVEN_UP_IDS + number % _MOST_GIVEN_UP] for number in numbers]
 

@@ -1,4 +1,6 @@
-"""The doorbell wakes the other side when it is asleep: ``Doorbell`` is one side's end, as the platform makes it."""
+"""The doorbell wakes the other side when it is asleep: ``Doorbell`` is one side's
+end, as the platform makes it.
+"""
 
 import sys
 

@@ -1,8 +1,8 @@
 """The doorbell on POSIX systems: a pipe in each direction.
 
-The host holds both ends of both pipes. So it never writes into a pipe without a reader, which would send it SIGPIPE, fatal to
-many programs; and it can ring its own bell to wake itself. The worker holds only the end that it hears and the end that it rings,
-so it also notices when the host has died.
+The host holds both ends of both pipes. So it never writes into a pipe without a reader, which would send it
+SIGPIPE, fatal to many programs; and it can ring its own bell to wake itself. The worker holds only the end
+that it hears and the end that it rings, so it also notices when the host has died.
 """
 
 import contextlib
@@ -17,11 +17,13 @@ _FORGET_NBYTES = 4096
 
 
 class Doorbell:
-    """One side's end. Any thread may call ``ring`` and ``wake``; only one at a time may call ``wait`` and ``forget_rings``."""
+    """One side's end. Any thread may call ``ring`` and ``wake``; only one at a time may call
+    ``wait`` and ``forget_rings``.
+    """
 
     def __init__(self, hears: int, rings: int, *others: int) -> None:
-        """Takes over the descriptors, even if this fails (OSError). ``others``: on the host's end, the host's copies of the worker's
-        two.
+        """Takes over the descriptors, even if this fails (OSError). ``others``: on the host's end, the
+        host's copies of the worker's two.
         """
         self._held: Sequence[int] = (hears, rings, *others)
         self._poll = select.poll()
@@ -49,8 +51,8 @@ class Doorbell:
 
     @classmethod
     def pair(cls) -> "Tuple[Doorbell, Tuple[int, int]]":
-        """The host's end, and the descriptors for the worker to inherit: the one it hears and the one it rings. They stay open as long as
-        the host's end.
+        """The host's end, and the descriptors for the worker to inherit: the one it hears and the one it
+        rings. They stay open as long as the host's end.
         """
         worker_hears, host_rings = make_pipe()
         try:
@@ -62,7 +64,9 @@ class Doorbell:
         return cls(host_hears, host_rings, worker_hears, worker_rings), (worker_hears, worker_rings)
 
     def wait_in(self, selector: Any) -> bool:
-        """From now on wait in a selector that also waits for other things (transport.Watching). For a worker's end."""
+        """From now on wait in a selector that also waits for other things
+        (transport.Watching). For a worker's end.
+        """
         selector.watch([self._held[0], self._held[2]])
         self._selector = selector
         return True
@@ -85,8 +89,8 @@ class Doorbell:
             os.write(self._wakes, b"!")
 
     def wait(self, timeout_s: float) -> bool:
-        """Sleep until rung, woken, or the exit handle fires; False if the time passed. Leaves the ring in the pipe until ``forget_rings``,
-        because whoever was woken has better things to do first.
+        """Sleep until rung, woken, or the exit handle fires; False if the time passed. Leaves the ring in the
+        pipe until ``forget_rings``, because whoever was woken has better things to do first.
         """
         if self._selector is not None:
             heard = self._is_woken or self._selector.wait(timeout_s)
@@ -97,8 +101,8 @@ class Doorbell:
         return heard
 
     def forget_rings(self) -> bool:
-        """Before preparing a wait, forget what ended the last one. False if nothing more can be heard because the other side has died
-        (``is_cut``).
+        """Before preparing a wait, forget what ended the last one. False if nothing more can be heard because
+        the other side has died (``is_cut``).
         """
         if self._heard:
             self._heard = False

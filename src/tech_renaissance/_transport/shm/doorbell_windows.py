@@ -1,6 +1,8 @@
-"""The doorbell on Windows: an event in each direction. Whoever waits for one resets it by that, so no ring has to be forgotten.
+"""The doorbell on Windows: an event in each direction. Whoever waits for one resets it by that,
+so no ring has to be forgotten.
 
-Both sides have both events. A worker need not notice here that its host has died, because the host's job object ends it.
+Both sides have both events. A worker need not notice here that its host has died, because
+the host's job object ends it.
 """
 
 import _winapi
@@ -29,8 +31,8 @@ class Doorbell:
 
     @classmethod
     def pair(cls) -> "Tuple[Doorbell, Tuple[int, int]]":
-        """The host's end, and the handles for the worker to inherit: the event it hears and the one it rings. They stay open as long as
-        the host's end.
+        """The host's end, and the handles for the worker to inherit: the event it hears and the one it rings.
+        They stay open as long as the host's end.
         """
         hears = make_event()
         try:

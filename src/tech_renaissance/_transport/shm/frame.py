@@ -1,7 +1,7 @@
 """Frames as bytes in a ring. Layout: spec/transport-shm.md, Rings. No I/O.
 
-A decoder gets a private copy of a frame and trusts nothing in it: whatever does not add up is a RemoteProtocolError
-``bad_frame``.
+A decoder gets a private copy of a frame and trusts nothing in it: whatever does not add up is a
+RemoteProtocolError ``bad_frame``.
 """
 
 import codecs
@@ -49,7 +49,8 @@ HEADER_NBYTES = _HEADER.size
 LARGEST_TAG_FRAME = 40 + 128
 _MOST_DIGITS = 20
 PADDING = [b"\0" * (-length & 7) for length in range(8)]
-# The error handler for encoding texts: turns each surrogate into U+FFFD, where Python's own "replace" writes question marks.
+# The error handler for encoding texts: turns each surrogate into U+FFFD, where Python's own
+# "replace" writes question marks.
 SURROGATES = "tech_renaissance.surrogates"
 
 
@@ -99,7 +100,9 @@ def form_of(flags: int) -> int:
 
 
 def encode_request(request: Request, attached: Sequence[Attached] = ()) -> bytes:
-    """A Request whose attachments are these. Raises LocalProtocolError ``bad_message`` for a text that no frame can hold."""
+    """A Request whose attachments are these. Raises LocalProtocolError ``bad_message`` for a
+    text that no frame can hold.
+    """
     command, parameters = request.command, request.parameters
     text = command + parameters
     n_command, length = len(command), len(text)
@@ -341,7 +344,9 @@ def decode_response(frame: bytes) -> Response:
 
 
 def encode_body_in_block(head: bytes, lent: Lent, nbytes: int) -> bytes:
-    """The frame to send in place of a large one whose body, of ``nbytes`` bytes, is in a block. ``head``: how the large one begins."""
+    """The frame to send in place of a large one whose body, of ``nbytes`` bytes, is in a block.
+    ``head``: how the large one begins.
+    """
     _, kind, flags, frame_id = _HEADER.unpack_from(head)
     return _BODY_IN_BLOCK.pack(40, kind, flags | FLAG_BODY_IN_BLOCK, frame_id, *lent, nbytes)
 

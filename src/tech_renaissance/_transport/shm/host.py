@@ -1,6 +1,7 @@
 """The shared-memory transport, host's end. Contract: spec/transport-shm.md.
 
-Each worker gets a new control segment, worker arena and doorbell. The host arena stays, and with it the tensors under tags.
+Each worker gets a new control segment, worker arena and doorbell. The host arena stays, and
+with it the tensors under tags.
 """
 
 import contextlib

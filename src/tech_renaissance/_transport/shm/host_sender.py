@@ -1,4 +1,6 @@
-"""What the host's end of shared memory sends: frames, the blocks that they lend, and the tensors under tags."""
+"""What the host's end of shared memory sends: frames, the blocks that
+they lend, and the tensors under tags.
+"""
 
 import threading
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Sequence, Tuple, Union
@@ -42,14 +44,16 @@ class ShmHostSender(HostTransport):
         self._unannounced: Dict[str, None] = {}  # tags whose changes the worker has not been told, in order
         self._worker: Optional[WorkerSide] = None
         self._is_in_use = False  # whether a worker uses this transport
-        # The last frame to send (the id of what was posted, because that would keep its blocks), and the ring's head before it.
+        # The last frame to send (the id of what was posted, because that would keep its blocks),
+        # and the ring's head before it.
         self._sending: Optional[Tuple[Union[Frame, int, None], int]] = None
         self._fence = threading.Lock()  # under the other lock: see full_fence
 
     def place(self, attachment: Any) -> PlacedBlock:
         """See HostTransport. A tensor made by ``empty`` is not copied."""
         with self._lock:
-            # Assigned within the block: an interrupt between a call and the block's end would leave the lock taken.
+            # Assigned within the block: an interrupt between a call and the block's end
+            # would leave the lock taken.
             (placed,) = self._lender.place_all([attachment])
         return placed
 
@@ -60,8 +64,8 @@ class ShmHostSender(HostTransport):
         return placed  # noqa: RET504
 
     def put_tensor(self, tag: str, tensor: Any) -> None:
-        """See HostTransport. A tensor made by ``empty`` is not copied; any other is copied once, into the same block as before if nobody
-        else uses that.
+        """See HostTransport. A tensor made by ``empty`` is not copied; any other is copied once, into the
+        same block as before if nobody else uses that.
         """
         with self._lock:
             worker = self._worker
@@ -211,8 +215,8 @@ class ShmHostSender(HostTransport):
             return True
 
     def hand_over(self, put: Callable[[str, memoryview], None], done: Callable[[], None]) -> None:
-        """Hand the worker over to another transport: ``put`` gets all tags, with their tensors as the bytes of TSR files. No tag can
-        change between the last of them and ``done()``.
+        """Hand the worker over to another transport: ``put`` gets all tags, with their tensors as the bytes
+        of TSR files. No tag can change between the last of them and ``done()``.
         """
         with self._lock:
             for tag, block in self._tags.items():

@@ -1,7 +1,7 @@
 """The owner's side of an arena, for tensors: where they are placed, and how long they are kept.
 
-Not thread-safe, with one exception: tensors made by ``empty`` may die in any thread at any moment. They only leave a note, which
-the next call deals with.
+Not thread-safe, with one exception: tensors made by ``empty`` may die in any thread at any moment. They only
+leave a note, which the next call deals with.
 """
 
 import ctypes
@@ -28,7 +28,8 @@ _MOST_DIMS = 8
 _copy = (ctypes.cdll.msvcrt if sys.platform == "win32" else ctypes.CDLL(None)).memmove
 _copy.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t]
 _copy.restype = None
-# Up to this size a slice assignment is faster. Larger copies are made without the GIL, so that other threads can run.
+# Up to this size a slice assignment is faster. Larger copies are made without the GIL, so
+# that other threads can run.
 _MOST_SLICED_NBYTES = 0 if sys.platform == "win32" else 65536
 
 # Torch dtypes whose tensors are plain memory if they are contiguous and on the CPU.
@@ -51,8 +52,8 @@ class _Loan(weakref.ref):  # pyright: ignore[reportMissingTypeArgument]
 
 
 class _Form:
-    """What all tensors of a dtype and shape share; ``dtype`` is None if they are not plain memory. ``elements`` turns an address into a
-    buffer to copy from; it is None if they are too large for that.
+    """What all tensors of a dtype and shape share; ``dtype`` is None if they are not plain memory.
+    ``elements`` turns an address into a buffer to copy from; it is None if they are too large for that.
     """
 
     __slots__ = ("data_nbytes", "dtype", "elements", "header", "header_nbytes", "nbytes", "shape")
@@ -122,8 +123,9 @@ class Lender:
         return tensor
 
     def place(self, tensor: Any, old: Optional[Block] = None) -> Block:
-        """The block of a tensor made by ``empty``, or a new block with a copy. It has one holder more, until ``arena.release``. Or it is
-        ``old``, a block that we may write into: then it has a copy of the tensor, and as many holders as before.
+        """The block of a tensor made by ``empty``, or a new block with a copy. It has one holder more, until
+        ``arena.release``. Or it is ``old``, a block that we may write into: then it has a copy of the
+        tensor, and as many holders as before.
 
         Raises ArenaFull, FormatError.
         """
@@ -141,8 +143,8 @@ class Lender:
         )
 
     def try_rewrite(self, block: Block, tensor: Any) -> bool:
-        """Write into a block, at once, if that takes no more than a look: a small array, of the same dtype and shape as what is in the block, and
-        in ordinary memory.
+        """Write into a block, at once, if that takes no more than a look: a small array, of the same dtype
+        and shape as what is in the block, and in ordinary memory.
         """
         form = self._form_of_small(tensor)
         if form is None or form.header != block.header:
@@ -176,7 +178,8 @@ class Lender:
             return self._place_any(array)
         loans = self._loans_by_memory
         if loans:
-            # A view's base is the array that owns the memory. A view with as many elements and no gaps is all of it.
+            # A view's base is the array that owns the memory. A view with as many elements
+            # and no gaps is all of it.
             loan = loans.get(id(array)) or loans.get(id(array.base))
             if loan is not None and loan.is_of(form.dtype, form.shape):
                 loan.block.holders += 1
@@ -207,7 +210,9 @@ class Lender:
         return kind_of(attachment), self.place(stored(attachment))
 
     def place_all(self, attachments: Sequence[Any]) -> List[PlacedBlock]:
-        """The same for the attachments of a request: the block of each is released when what this returns for it dies, in any thread."""
+        """The same for the attachments of a request: the block of each is released when what this
+        returns for it dies, in any thread.
+        """
         all_placed: List[PlacedBlock] = []
         unplaced, note = self.unplaced, self.unplaced.append
         if len(unplaced) > _MOST_UNPLACED:
@@ -218,7 +223,8 @@ class Lender:
                 kind, block = self.place_attachment(attachment)
                 all_placed.append(PlacedBlock(kind, block, note))
                 continue
-            # Into the block of a request like this one that has died last, if it is back: so calls that are alike use the same ones.
+            # Into the block of a request like this one that has died last, if it is back: so calls that
+            # are alike use the same ones.
             header = form.header
             block = unplaced[-1] if unplaced else None
             if (
@@ -239,7 +245,9 @@ class Lender:
         return all_placed
 
     def _form_of_small(self, array: Any) -> Optional[_Form]:
-        """The form of what takes no more than a look to be copied: a small array of which there was one before, in ordinary memory."""
+        """The form of what takes no more than a look to be copied: a small array of which there was
+        one before, in ordinary memory.
+        """
         if type(array) is not self._array:
             return None
         form = self._forms.get((array.dtype, array.shape))

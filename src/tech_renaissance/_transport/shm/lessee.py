@@ -1,13 +1,14 @@
 """The reader's side of an arena: makes tensors that live in the other side's blocks, and returns the blocks.
 
-A tensor made here is a view of its block. When nothing refers to the block any longer (no tag, no tensor, no view or slice of
-one), its lease is returned by storing a single word. Rules: spec/transport-shm.md, Blocks and leases.
+A tensor made here is a view of its block. When nothing refers to the block any longer (no tag, no
+tensor, no view or slice of one), its lease is returned by storing a single word. Rules:
+spec/transport-shm.md, Blocks and leases.
 
-Making a view costs more than anything else in a small call, so an unused view is not thrown away with its lease. It is parked, and
-used again when the block comes back with the same header.
+Making a view costs more than anything else in a small call, so an unused view is not thrown away with its
+lease. It is parked, and used again when the block comes back with the same header.
 
-Not thread-safe, with one exception: tensors may die in any thread at any moment. They only leave a note, which the next call deals
-with.
+Not thread-safe, with one exception: tensors may die in any thread at any moment. They only leave a
+note, which the next call deals with.
 """
 
 import functools
@@ -43,8 +44,8 @@ class MemoryRef(weakref.ref):  # pyright: ignore[reportMissingTypeArgument]
 
 
 class Lease:
-    """A block: the lease number to return, how many holders it has here, its view, and the memory of all watched views. As an attachment of a
-    request it is what is Received.
+    """A block: the lease number to return, how many holders it has here, its view, and the memory of all
+    watched views. As an attachment of a request it is what is Received.
     """
 
     __slots__ = (
@@ -127,7 +128,9 @@ class Lessee:
         self._tidied_at = time.monotonic()
 
     def hold(self, offset: int, number: int) -> Lease:
-        """Hold a block that the other side has lent, until it is let go. Raises RemoteProtocolError if there can be no such block."""
+        """Hold a block that the other side has lent, until it is let go. Raises RemoteProtocolError
+        if there can be no such block.
+        """
         if offset & 63 or offset >= self._segment.nbytes or not 0 < number < _NUMBERS_END:
             raise RemoteProtocolError("bad_frame", f"there is no block at {offset} in the arena")
         if self.dead:
@@ -143,7 +146,9 @@ class Lessee:
         return lease
 
     def hold_again(self, encoded: bytes) -> Optional[List[Lease]]:
-        """Hold the blocks of encoded attachments, if all are tensors in blocks that are known here, else none of them."""
+        """Hold the blocks of encoded attachments, if all are tensors in blocks that are
+        known here, else none of them.
+        """
         if self.dead:
             self.collect()
         found: List[Lease] = []
@@ -162,8 +167,8 @@ class Lessee:
         return found
 
     def tensor(self, lease: Lease, library: Library) -> Any:
-        """A tensor on the memory of a held block. Asking again is fast. Raises FormatError if the block has no tensor, ArenaFull if this
-        process cannot map it.
+        """A tensor on the memory of a held block. Asking again is fast. Raises FormatError if the block has
+        no tensor, ArenaFull if this process cannot map it.
         """
         if not lease.is_known or lease.library != library:
             header, start, window = lease.header, lease.start, lease.window
@@ -178,7 +183,9 @@ class Lessee:
         return lease.alias(lease.view)
 
     def mark_idle(self) -> None:
-        """Call it when a request has been served: its owner may write into a block that it used, if now only a tag refers to it."""
+        """Call it when a request has been served: its owner may write into a block that it used, if
+        now only a tag refers to it.
+        """
         while self.used:
             lease = self.used.pop()
             use, window = lease.use, lease.window
@@ -190,7 +197,9 @@ class Lessee:
                 lease.is_known = False
 
     def tensor_once(self, lease: Lease, library: Library) -> Any:
-        """The same, for callers that will not ask again while the block is held, and then ``let_go_later`` if it ``is_small``."""
+        """The same, for callers that will not ask again while the block is held, and then
+        ``let_go_later`` if it ``is_small``.
+        """
         head = self._head(lease)
         header = _parse_header(head)
         if header.nbytes > _SMALL_NBYTES or header.dtype.name == "BOOL" or lease.memories:
@@ -200,7 +209,9 @@ class Lessee:
         return lease.alias(lease.view)
 
     def again(self, offset: int, number: int, library: Library) -> Optional[Any]:
-        """A tensor in a block whose view is parked and fits it, else None. The block is held until ``let_go_of_dead``."""
+        """A tensor in a block whose view is parked and fits it, else None. The block is
+        held until ``let_go_of_dead``.
+        """
         lease = self._leases.get(offset)
         if lease is None or not lease.is_parked or lease.library != library or not 0 < number < _NUMBERS_END:
             return None
@@ -231,7 +242,9 @@ class Lessee:
                 lease.let_go()
 
     def whole_frame(self, frame: bytes) -> bytes:
-        """A frame whose body is in a block, put together with its body. Returns the block. Raises RemoteProtocolError."""
+        """A frame whose body is in a block, put together with its body. Returns the block.
+        Raises RemoteProtocolError.
+        """
         (offset, number), nbytes = shm_frame.decode_body_in_block(frame)
         lease = self.hold(offset, number)
         try:
@@ -291,7 +304,8 @@ class Lessee:
         window = lease.window
         if window is None:
             lease.window = window = self._window(lease.offset)
-        # No more than the header is read: the elements after it differ from call to call, while headers repeat.
+        # No more than the header is read: the elements after it differ from call to
+        # call, while headers repeat.
         lease.start = start = lease.offset - window.begin + PREFIX_NBYTES
         head = window.mapping[start : start + HEADER_NBYTES_MIN]
         return head if is_short_header(head) else window.mapping[start : start + HEADER_NBYTES_MAX]

@@ -1,4 +1,6 @@
-"""The memory of segments on Linux: a memfd has no name and cannot outlive its users; once sealed, nobody can shrink it while others use it."""
+"""The memory of segments on Linux: a memfd has no name and cannot outlive its users; once sealed, nobody
+can shrink it while others use it.
+"""
 
 import fcntl
 import os

@@ -1,4 +1,6 @@
-"""The memory of segments on other POSIX systems: an unnamed file in the temporary folder, mapped as shared."""
+"""The memory of segments on other POSIX systems: an unnamed file in the
+temporary folder, mapped as shared.
+"""
 
 import os
 import tempfile

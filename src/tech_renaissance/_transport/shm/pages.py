@@ -15,7 +15,9 @@ def page_up(offset: int) -> int:
 
 
 def largest_possible(make: Callable[[int], Made], nbytes: int) -> Made:
-    """``make(nbytes)``, or what it makes of half of that, and so on. Raises OSError if not even the smallest arena is possible."""
+    """``make(nbytes)``, or what it makes of half of that, and so on. Raises OSError if not even
+    the smallest arena is possible.
+    """
     while True:
         try:
             return make(nbytes)

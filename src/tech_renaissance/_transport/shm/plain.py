@@ -1,4 +1,6 @@
-"""Many small frames at once, as a Python host needs them. frame.py is the specification: whatever is out of the ordinary is left to it. No I/O."""
+"""Many small frames at once, as a Python host needs them. frame.py is the specification: whatever is out of
+the ordinary is left to it. No I/O.
+"""
 
 from typing import List, Tuple
 
@@ -7,8 +9,8 @@ from .frame import FORM_SHIFT, ITEM, PLAIN_HEADER
 
 
 def plain_frames(kind: int, frames: bytes) -> Tuple[List[int], List[ReadBody], int]:
-    """The ids and the bodies of the items, or responses, that these frames begin with, and where they end. Counts only those that are texts
-    alone, and items of one request.
+    """The ids and the bodies of the items, or responses, that these frames begin with, and where they end.
+    Counts only those that are texts alone, and items of one request.
     """
     numbers: List[int] = []
     bodies: List[ReadBody] = []

@@ -9,7 +9,9 @@ Range = Tuple[int, int]  # offset, nbytes
 
 
 class Ranges:
-    """Free ranges. None crosses the border of a window. An exception in the middle (Ctrl+C) may lose a range, but nothing else."""
+    """Free ranges. None crosses the border of a window. An exception in the middle (Ctrl+C) may
+    lose a range, but nothing else.
+    """
 
     def __init__(self) -> None:
         self._by_nbytes: List[Tuple[int, int]] = []  # sizes and offsets, sorted
@@ -24,7 +26,9 @@ class Ranges:
         self._is_torn = False
 
     def take(self, nbytes: int) -> int:
-        """Take ``nbytes`` from the start of the smallest range that is large enough; the offset, or -1 if there is none."""
+        """Take ``nbytes`` from the start of the smallest range that is large enough; the
+        offset, or -1 if there is none.
+        """
         self._begin()
         index = bisect_left(self._by_nbytes, (nbytes, 0))
         offset = -1

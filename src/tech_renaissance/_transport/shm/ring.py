@@ -1,6 +1,7 @@
 """One direction of frames through a control segment. Layout and ordering: spec/transport-shm.md, Rings.
 
-The other side may overwrite the bytes at any moment, so a frame is copied out before anything in it is trusted.
+The other side may overwrite the bytes at any moment, so a frame is copied out before
+anything in it is trusted.
 """
 
 import os
@@ -20,8 +21,9 @@ _KIND = 4  # where a frame has its kind
 
 
 def _make_fence() -> Callable[[], None]:
-    """A full fence: an atomic read-modify-write in the C library, the best that Python offers. Safe in any number of threads, and
-    against interruptions: a thread that finds the lock taken releases it, which is just as good a fence.
+    """A full fence: an atomic read-modify-write in the C library, the best that Python offers. Safe in
+    any number of threads, and against interruptions: a thread that finds the lock taken releases it,
+    which is just as good a fence.
     """
     lock = threading.Lock()
     acquire, release = lock.acquire, lock.release
@@ -64,12 +66,16 @@ class RingWriter:
         return False
 
     def has_plenty(self, nbytes: int) -> bool:
-        """Whether a quarter of the ring would stay free behind a frame of ``nbytes``, wherever the ring wraps."""
+        """Whether a quarter of the ring would stay free behind a frame of ``nbytes``,
+        wherever the ring wraps.
+        """
         used = self.head - self._words[self._tail_index]
         return used + 2 * nbytes + _CROWDED_NBYTES <= RING_NBYTES
 
     def has_new_room(self) -> bool:
-        """Whether the reader has taken something since there was last no room. True only once for each time."""
+        """Whether the reader has taken something since there was last no
+        room. True only once for each time.
+        """
         if self._full_at < 0 or self._words[self._tail_index] == self._full_at:
             return False
         self._full_at = -1
@@ -124,7 +130,9 @@ class RingReader:
         self.is_crowded = False
 
     def read(self) -> Optional[bytes]:
-        """Take the next frame's bytes; None if there is none. Raises RemoteProtocolError BROKEN_RING if nothing more can be read."""
+        """Take the next frame's bytes; None if there is none. Raises RemoteProtocolError BROKEN_RING
+        if nothing more can be read.
+        """
         frame = self.peek()
         if frame is not None:
             self.advance(self.tail + len(frame))
@@ -168,7 +176,9 @@ class RingReader:
         return self._mapping[self._start + (self.tail & _MASK) + _KIND] if self.has_frame else 0
 
     def peek_many(self, most_nbytes: int) -> bytes:
-        """A copy of the next frames, which stay in the ring; the last of them may be cut. Nothing has been looked at."""
+        """A copy of the next frames, which stay in the ring; the last of them may be cut.
+        Nothing has been looked at.
+        """
         tail = self.tail
         available = self._words[self._head_index] - tail
         if NEEDS_FENCES:

@@ -1,7 +1,8 @@
 """Shared segments: memory that a host and a worker both map.
 
-``Segment.create`` makes one, ``Segment.inherit`` takes over one that the host made; a worker inherits its ``fileno``, on Windows its
-handle. Offsets are the same on both sides. The system frees the memory when the last of these and the last mapping are closed.
+``Segment.create`` makes one, ``Segment.inherit`` takes over one that the host made; a worker inherits its
+``fileno``, on Windows its handle. Offsets are the same on both sides. The system frees the memory when the
+last of these and the last mapping are closed.
 """
 
 import sys

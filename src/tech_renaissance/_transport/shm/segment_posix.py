@@ -16,7 +16,8 @@ else:
     from .memory_posix import POPULATE, REMOVE, make_descriptor, take_memory
 
 _NORESERVE = 0x4000 if sys.platform == "linux" else 0
-# Whether smaller tensors and bodies are in a segment's memory is not checked: reading where there is none is harmless here.
+# Whether smaller tensors and bodies are in a segment's memory is not checked: reading where
+# there is none is harmless here.
 UNCHECKED_NBYTES = 1 << 20
 
 
@@ -35,7 +36,9 @@ class Segment:
 
     @classmethod
     def create_arena(cls, nbytes: int = 1 << 40) -> "Segment":
-        """A sparse segment of ``nbytes``, or as much as this process may put into a file. Raises OSError if that is too little."""
+        """A sparse segment of ``nbytes``, or as much as this process may put into a file. Raises
+        OSError if that is too little.
+        """
         return largest_possible(cls.create, nbytes)
 
     @classmethod
@@ -49,7 +52,9 @@ class Segment:
         return self._descriptor
 
     def commit(self, begin: int, end: int) -> None:
-        """Allocate memory for a range of whole pages. Raises OSError if there is none, which avoids a signal later."""
+        """Allocate memory for a range of whole pages. Raises OSError if there is none,
+        which avoids a signal later.
+        """
         take_memory(self._descriptor, begin, end)
 
     def has_all(self, begin: int, end: int) -> bool:
@@ -83,8 +88,8 @@ class Segment:
 
 
 class Mapping:
-    """A mapped part of a segment. ``bytes`` and ``words`` (64 bits each) are views of it; ``begin`` is its offset in the segment,
-    ``address`` its address in this process.
+    """A mapped part of a segment. ``bytes`` and ``words`` (64 bits each) are views of it; ``begin`` is its
+    offset in the segment, ``address`` its address in this process.
     """
 
     def __init__(self, segment: Segment, begin: int, end: int) -> None:
@@ -120,7 +125,8 @@ class Mapping:
 
     def close(self) -> None:
         """Unmap it if no tensor lives in it, else when the last one dies. Safe to call twice."""
-        # Never mapping.close(): arrays keep the mapping alive, but not its buffer, and would be left with dangling pointers.
+        # Never mapping.close(): arrays keep the mapping alive, but not its buffer, and would be
+        # left with dangling pointers.
         self.words.release()
         self.bytes.release()
         self.__dict__.pop("mapping", None)

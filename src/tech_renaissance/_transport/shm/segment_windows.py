@@ -1,7 +1,7 @@
 """Segments on Windows: unnamed sections of the paging file. See segment.py.
 
-An arena is only reserved: its pages are committed step by step, and stay so until it is gone. Touching a page that is not
-committed is an access violation, so a reader asks ``can_hold`` first.
+An arena is only reserved: its pages are committed step by step, and stay so until it is gone. Touching a page
+that is not committed is an access violation, so a reader asks ``can_hold`` first.
 """
 
 import contextlib
@@ -48,7 +48,9 @@ class _Section(ctypes.Structure):
 
 
 class _Byte(ctypes.Union):
-    """A byte whose arrays have a buffer of plain bytes, as memoryview wants them; those of c_ubyte name a byte order, too."""
+    """A byte whose arrays have a buffer of plain bytes, as memoryview wants them; those of
+    c_ubyte name a byte order, too.
+    """
 
     _fields_ = [("value", ctypes.c_ubyte)]
 
@@ -104,7 +106,9 @@ class Segment:
 
     @classmethod
     def create_arena(cls, nbytes: int = 1 << 36) -> "Segment":
-        """A segment without memory, of ``nbytes`` or as much as the system allows. Raises OSError if that is too little."""
+        """A segment without memory, of ``nbytes`` or as much as the system allows. Raises
+        OSError if that is too little.
+        """
         return cls(largest_possible(lambda nbytes: _make(nbytes, _READ_WRITE | _RESERVE), nbytes))
 
     @classmethod
@@ -125,12 +129,16 @@ class Segment:
                 raise ctypes.WinError(ctypes.get_last_error())
 
     def has_all(self, begin: int, end: int) -> bool:
-        """Whether every page of a range has memory. Nobody needs to know it, because pages cannot be populated."""
+        """Whether every page of a range has memory. Nobody needs to know it, because
+        pages cannot be populated.
+        """
         del begin, end
         return False
 
     def can_hold(self, begin: int, end: int) -> bool:
-        """Whether the other side can have written all of a range. If not, it must not be touched. Raises OSError."""
+        """Whether the other side can have written all of a range. If not, it must not
+        be touched. Raises OSError.
+        """
         with self._view(begin, end) as address:
             return _committed_nbytes(address) >= end - begin
 
@@ -165,8 +173,8 @@ class Segment:
 
 
 class Mapping:
-    """A mapped part of a segment. ``bytes`` and ``words`` (64 bits each) are views of it; ``begin`` is its offset in the segment,
-    ``address`` its address in this process.
+    """A mapped part of a segment. ``bytes`` and ``words`` (64 bits each) are views of it; ``begin`` is its
+    offset in the segment, ``address`` its address in this process.
     """
 
     def __init__(self, segment: Segment, begin: int, end: int) -> None:
@@ -200,7 +208,9 @@ class Mapping:
         """Does nothing: Windows makes pages present only as they are touched."""
 
     def give_back(self, start: int, end: int) -> None:
-        """Tell the system that the contents of a range of whole pages are not needed. The memory stays committed."""
+        """Tell the system that the contents of a range of whole pages are not needed.
+        The memory stays committed.
+        """
         _kernel32.VirtualAlloc(self.address + start, end - start, _RESET, _READ_WRITE)
 
     def close(self) -> None:

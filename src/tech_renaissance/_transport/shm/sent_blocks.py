@@ -18,8 +18,8 @@ class SentBlocks:
         self._lent: List[Tuple[Block, int]] = []  # with their previous leases
 
     def lend(self, attachments: Sequence[Any]) -> List[Attached]:
-        """Place the attachments of a frame in blocks, and lend these to the host. Lends none if it fails. Raises FormatError,
-        ArenaFull.
+        """Place the attachments of a frame in blocks, and lend these to the host. Lends none if it fails.
+        Raises FormatError, ArenaFull.
         """
         place, lend = self._lender.place_attachment, self._lender.arena.lend
         attached: List[Attached] = []
@@ -34,7 +34,9 @@ class SentBlocks:
         return attached
 
     def frame_of(self, data: bytes) -> bytes:
-        """Move the body of a large frame into a block, and return the frame to send instead. Raises ArenaFull."""
+        """Move the body of a large frame into a block, and return the frame to send
+        instead. Raises ArenaFull.
+        """
         body = data[shm_frame.HEADER_NBYTES :]
         block = self._lender.place_bytes(body)
         self._lent.append((block, block.lease))

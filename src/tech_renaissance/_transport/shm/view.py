@@ -11,7 +11,9 @@ from .segment import Mapping
 
 @functools.lru_cache(maxsize=None)
 def alias_maker(library: Library) -> Callable[[Any], Any]:
-    """A function that makes another tensor on the same memory. Changing its shape, or having it require gradients, affects no other."""
+    """A function that makes another tensor on the same memory. Changing its shape, or having it
+    require gradients, affects no other.
+    """
     if library == "numpy":
         return operator.itemgetter(...)  # in half the time of its method view
     try:
@@ -22,7 +24,9 @@ def alias_maker(library: Library) -> Callable[[Any], Any]:
 
 
 class _Form(NamedTuple):
-    """How to make a view of a dtype: numpy's element type for the bytes, and torch's dtype to view them as, if that differs."""
+    """How to make a view of a dtype: numpy's element type for the bytes, and torch's dtype to
+    view them as, if that differs.
+    """
 
     carrier: Any
     torch_dtype: Optional[Any]
@@ -31,10 +35,11 @@ class _Form(NamedTuple):
 def view_of(
     window: Mapping, start: int, dtype: DType, shape: Sequence[int], library: Library
 ) -> Tuple[Any, Any]:
-    """A tensor on a window's memory from ``start`` on, and an object that lives exactly as long as anything refers to that memory.
+    """A tensor on a window's memory from ``start`` on, and an object that lives exactly as long as
+    anything refers to that memory.
 
-    The object is a numpy array, which a weak reference can watch; every tensor, view or slice made from the tensor keeps it alive.
-    Raises FormatError ``unsupported_dtype``.
+    The object is a numpy array, which a weak reference can watch; every tensor, view or slice made from the
+    tensor keeps it alive. Raises FormatError ``unsupported_dtype``.
     """
     form = _form(dtype, library)
     numpy = sys.modules["numpy"]
@@ -60,7 +65,9 @@ class Use(Protocol):
 
 
 def use_of(view: Any, dtype: DType) -> Optional[Use]:
-    """The Use of a view; None if its use cannot be determined. When ``is_sole`` is called, only one variable may refer to the view."""
+    """The Use of a view; None if its use cannot be determined. When ``is_sole`` is called, only one
+    variable may refer to the view.
+    """
     if type(view) is sys.modules["numpy"].ndarray:
         return ArrayUse(view) if dtype.name != "BOOL" else None  # a BOOL view may be a copy
     return StorageUse.of(view)

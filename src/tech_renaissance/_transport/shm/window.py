@@ -1,7 +1,7 @@
 """The windows of an arena: the parts that a process maps, each when it is first needed.
 
-The first window has 16 MiB; each other is as large as all before it together. A block, and so the tensors in it, lies in a single
-window. Rules: spec/transport-shm.md, Windows.
+The first window has 16 MiB; each other is as large as all before it together. A block, and so the tensors in
+it, lies in a single window. Rules: spec/transport-shm.md, Windows.
 """
 
 import weakref
@@ -33,7 +33,9 @@ def is_window_begin(offset: int) -> bool:
 
 
 class Windows:
-    """One process's windows of a segment. A mapping lives as long as anything in it, even after it is no longer one of these."""
+    """One process's windows of a segment. A mapping lives as long as anything in it, even after
+    it is no longer one of these.
+    """
 
     def __init__(self, segment: Segment) -> None:
         """Raises OSError if the first window cannot be mapped."""
@@ -51,7 +53,9 @@ class Windows:
         return self._others.get(number) or self._map_now(number)
 
     def tidy(self) -> None:
-        """Unmap windows that have not been needed since the last time and are not in use. Call it now and then."""
+        """Unmap windows that have not been needed since the last time and are not in
+        use. Call it now and then.
+        """
         self._drop_unused(set(self._others) - self._needed)
         self._needed.clear()
 

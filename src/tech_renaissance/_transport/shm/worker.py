@@ -57,8 +57,8 @@ _AT_ONCE = (shm_frame.CREDIT, shm_frame.INPUT_ITEM, shm_frame.ANSWER)
 class ShmWorker(WorkerSlots, WorkerTensors, WorkerTransport):
     """Serves over segments that the host made and this process inherited.
 
-    ``control``, ``side``, ``command`` and ``since_ns`` (of the current request), ``settled``, ``lessee``, ``sent_blocks`` and ``served`` are for
-    the fast path, which bypasses this class.
+    ``control``, ``side``, ``command`` and ``since_ns`` (of the current request), ``settled``, ``lessee``,
+    ``sent_blocks`` and ``served`` are for the fast path, which bypasses this class.
     """
 
     has_rings = True
@@ -66,7 +66,9 @@ class ShmWorker(WorkerSlots, WorkerTensors, WorkerTransport):
     def __init__(
         self, place: SessionPlace, descriptors: Sequence[int], look_us: Optional[int] = None
     ) -> None:
-        """``descriptors``: from TR_SHM. ``look_us``: see ControlSide. Raises OSError or ValueError if they cannot be used."""
+        """``descriptors``: from TR_SHM. ``look_us``: see ControlSide. Raises OSError or
+        ValueError if they cannot be used.
+        """
         segment, host_arena, worker_arena = (Segment.inherit(number) for number in descriptors[:3])
         self.control = control = MappedSegment(segment)
         if not check_magic(control):

@@ -1,5 +1,5 @@
-"""What a host's end of shared memory has for one worker, from its start to its end: control segment, worker arena and doorbell, and what it
-reads there.
+"""What a host's end of shared memory has for one worker, from its start to its end: control segment, worker
+arena and doorbell, and what it reads there.
 """
 
 import contextlib
@@ -65,7 +65,8 @@ class WorkerSide:
             undo.pop_all()
         self.side = ControlSide(self.control, doorbell, is_host=True, look_us=look_us)
         self.is_ready = False
-        # How many it was sent. Too many if an exception interrupted that; then no block is written into again.
+        # How many it was sent. Too many if an exception interrupted that; then no
+        # block is written into again.
         self.requests = 0
         self.last: Tuple[Taken, int] = (None, 0)  # the last frame taken, and where it ends in the ring
         # Blocks of the frame being read, held until it is taken, because it may have to be read again.
@@ -73,7 +74,9 @@ class WorkerSide:
         self._collecting = threading.Lock()  # for the lessee's leases, once there are results
 
     def is_done_with(self, block: Block) -> bool:
-        """Whether this worker, which has the block under a tag, has no request in work and no tensor of it, and only the tag uses it here."""
+        """Whether this worker, which has the block under a tag, has no request in work and no tensor of it,
+        and only the tag uses it here.
+        """
         return (
             self.control.words[SERVED] == self.requests
             and block.holders == 1
@@ -132,7 +135,9 @@ class WorkerSide:
         return self.read(library)
 
     def _in_place_of(self, data: bytes, end: int, error: Exception) -> Frame:
-        """What stands for a frame that could not be decoded. Raises Unreadable, after taking the frame, for one that says nothing."""
+        """What stands for a frame that could not be decoded. Raises Unreadable, after taking the
+        frame, for one that says nothing.
+        """
         if data[4] == shm_frame.ITEM:
             return item_not_taken_in(shm_frame.id_of(data), error)
         if data[4] == shm_frame.ASK:
@@ -177,7 +182,9 @@ class WorkerSide:
                     lease.let_go()
 
     def _hold(self, blocks: Sequence[shm_frame.Lent]) -> List[Lease]:
-        """Hold all valid blocks, so that they are returned later. Raises RemoteProtocolError if some are invalid."""
+        """Hold all valid blocks, so that they are returned later. Raises
+        RemoteProtocolError if some are invalid.
+        """
         hold = self.lessee.hold
         leases: List[Lease] = []
         failure: Optional[RemoteProtocolError] = None

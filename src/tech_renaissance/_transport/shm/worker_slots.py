@@ -1,4 +1,6 @@
-"""The requests that a worker has begun, as its host sees them in the control segment, and those that the host has given up."""
+"""The requests that a worker has begun, as its host sees them in the control segment, and
+those that the host has given up.
+"""
 
 import sys
 import time
@@ -17,7 +19,8 @@ from .control import (
 )
 from .segment import MappedSegment
 
-# A mask, a power of two less 1: the first call, and then each one after this many more, publishes the number of threads and tidies.
+# A mask, a power of two less 1: the first call, and then each one after this many more, publishes
+# the number of threads and tidies.
 OFTEN = 63
 
 
@@ -53,7 +56,9 @@ class WorkerSlots:
             self._words[slot + 2] = what
 
     def park(self, request_id: int) -> None:
-        """See WorkerTransport. Its slot is another than that of the request that is served at the time, if one is free."""
+        """See WorkerTransport. Its slot is another than that of the request that is served
+        at the time, if one is free.
+        """
         words = self._words
         slot = next((slot for slot in PARKED_SLOTS if not words[slot]), 0)
         if slot:
@@ -65,7 +70,9 @@ class WorkerSlots:
         words[CURRENT_ID] = 0
 
     def count(self, slot: int, *, is_failure: bool) -> None:
-        """Note that the request in a slot has been answered (0: one without a slot). To be done while the host reads."""
+        """Note that the request in a slot has been answered (0: one without a slot). To be
+        done while the host reads.
+        """
         words = self._words
         if slot:
             words[HISTOGRAM + (time.perf_counter_ns() - words[slot + 1]).bit_length() % 64] += 1

@@ -49,7 +49,9 @@ class WorkerTensors:
         return self.lessee.tensor(lease, library or imported_library())
 
     def hold(self, attached: Sequence[Attached]) -> List[Received]:
-        """Hold the attachments of a frame until they are let go. Raises RemoteProtocolError if some are invalid."""
+        """Hold the attachments of a frame until they are let go. Raises
+        RemoteProtocolError if some are invalid.
+        """
         attachments: List[Received] = []
         hold = self.lessee.hold
         try:
