@@ -26,9 +26,10 @@ import numpy as np
 
 sys.path.insert(0, os.path.dirname(__file__))
 
+from driver_session import DriverFailed
 from faults_strange import Judge, StrangeTurns
 from faults_uses import WrongAnswer, use
-from hosts import HOSTS, TRANSPORTS, WORKERS, Driver, DriverFailed, driver_command
+from hosts import HOSTS, TRANSPORTS, WORKERS, Driver, driver_command
 from leaks import wait_until
 from processes import children, descendants, descriptors_of, is_alive, kill, processes_of
 from segments import descriptors, mappings

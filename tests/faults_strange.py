@@ -13,9 +13,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional
 
+from driver_session import DriverFailed
 from faults_uses import WrongAnswer, use
 from gates import Gate
-from hosts import Driver, DriverFailed
+from hosts import Driver
 from leaks import wait_until
 from processes import children, is_alive, kill
 from strikes import PATIENCE_S, STRANGE

@@ -3,7 +3,7 @@
 from typing import Any
 
 import numpy as np
-from hosts import KeptTensor
+from driver_session import KeptTensor
 
 from tech_renaissance import PythonSession
 

@@ -11,8 +11,9 @@ from typing import Any, Callable, Iterator, List
 
 import numpy as np
 import pytest
+from driver_session import DriverFailed
 from gates import Gate
-from hosts import WORKERS, Driver, DriverFailed
+from hosts import WORKERS, Driver
 from leaks import wait_until
 
 from tech_renaissance import LaunchError, PythonSession, TechRenaissanceError, TimedOut, WorkerLost

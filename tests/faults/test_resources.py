@@ -20,8 +20,9 @@ pytest.importorskip("resource")
 
 import resource
 
+from driver_session import DriverFailed
 from gates import Gate
-from hosts import WORKERS, Driver, DriverFailed
+from hosts import WORKERS, Driver
 from late import begin
 from leaks import wait_until
 from moments import LONG_MS
