@@ -305,3 +305,23 @@ def test_a_workspace_may_have_a_long_path(
     session.start()
     session.send_tensor(np.arange(3.0), "t" * 128)
     assert np.array_equal(np.arange(3.0), session.fetch_tensor("one " + "t" * 128))
+
+
+def test_a_request_that_is_put_on_the_list_while_another_is_being_put_there_stays_on_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By another thread, or a signal handler: nobody writes an older list over a newer one for good."""
+    host, worker = FileHost(str(tmp_path)), FileWorker(SessionPlace(str(tmp_path)))
+    write = files.write
+
+    def slowly(path: str, data: bytes) -> None:
+        monkeypatch.setattr(files, "write", write)
+        host.ask_to_cancel(2)
+        write(path, data)
+
+    monkeypatch.setattr(files, "write", slowly)
+    host.ask_to_stop(1)
+    listed = [worker.is_stopping(1), worker.is_cancelled(2)]
+    host.close()
+    worker.close()
+    assert [True, True] == listed

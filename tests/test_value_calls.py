@@ -230,7 +230,7 @@ def _take_or_leave(future: Any, mine: Any, chance: random.Random) -> Any:
     if what == 1:
         return None
     try:
-        value = future.result(10_000)
+        value = future.result(60_000)
     except (CallCancelled, WorkerLost):
         return None
     except TechRenaissanceError as error:

@@ -161,8 +161,13 @@ class FileHost(FileEnd, HostTransport):
 
     def _list(self, request_id: int, line: str) -> None:
         self._cancel[request_id] = line
-        if not self._place.is_lost():
-            files.write(self._path(CANCEL), "\n".join(list(self._cancel.values())).encode())
+        if self._place.is_lost():
+            return
+        lines: List[str] = []
+        # Another thread, or a signal handler, may have written a newer list meanwhile, and this one over it. A lock would not do for handlers.
+        while lines != list(self._cancel.values()):
+            lines = list(self._cancel.values())
+            files.write(self._path(CANCEL), "\n".join(lines).encode())
 
     def begun(self, request_ids: Sequence[int]) -> Dict[int, Optional[int]]:
         """See HostTransport. The worker takes a request by renaming its file."""
