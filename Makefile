@@ -12,7 +12,8 @@ WINDOWS_TESTS := $(addprefix tests/test_,$(addsuffix .py, \
     testing layers ring_vectors session_names post_mortem options deadlines arena ring fast_path look shm_calls shm_tensors \
     shm_results values value_vectors hints default_arguments default_functions exchange_vectors launch_arguments restarts \
     supervision threads ownership session_files session_tensors session_vectors output output_callbacks value_calls streams \
-    commands command_workers coroutines progress callbacks inputs worker_inputs worker_talk async_session executor))
+    commands command_results text_commands command_workers coroutines progress callbacks inputs worker_inputs worker_talk \
+    worker_talk_async async_session executor))
 # Those of them that are about behaviours, and vectors.
 WINDOWS_ONCE := $(addprefix tests/test_,$(addsuffix .py,windows calls deaths transports names connection message_vectors ring_vectors \
     session_names value_vectors exchange_vectors session_life session_files post_mortem restarts threads launch_arguments \

@@ -1,157 +1,30 @@
 """The host's fast path of single calls does what the general path does, which is the specification."""
 
 import functools
-import threading
 import time
 from pathlib import Path
-from typing import Any, Callable, Iterator, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Iterator, List, Tuple
 
 import numpy as np
 import pytest
-from segments import duplicate
+from exchange_ways import NUMBER, Way
 
-from tech_renaissance import TechRenaissanceError, WorkerLost
 from tech_renaissance._base.tensor import DTYPE_OF_ARRAY_NAME
-from tech_renaissance._host.call import Call, call_ended
-from tech_renaissance._host.call_queue import CallQueue
-from tech_renaissance._host.fast_path import FastExchange
-from tech_renaissance._host.loops import Loops
+from tech_renaissance._host.call import Call
 from tech_renaissance._protocol.frame import (
-    LONG,
     SHORT,
-    Exit,
     Exiting,
     Failure,
     Frame,
     Item,
     Progress,
-    Ready,
     Request,
     Response,
 )
-from tech_renaissance._transport.session_place import SessionPlace
 from tech_renaissance._transport.shm import frame as shm_frame
-from tech_renaissance._transport.shm.host import ShmHost
 from tech_renaissance._transport.shm.segment import UNAVAILABLE
-from tech_renaissance._transport.shm.worker import ShmWorker
 
 pytestmark = pytest.mark.skipif(UNAVAILABLE is not None, reason="no shared memory here")
-
-NUMBER = 7
-
-
-class Way:
-    """One exchange and the end of its worker, in this process. What the worker answers is in the ring before it is asked."""
-
-    def __init__(self, folder: Path, *, is_fast: bool) -> None:
-        folder.mkdir()
-        self.is_fast = is_fast
-        self.is_dead = self.is_replaced = False
-        self.host = ShmHost(library="numpy", look_us=0)
-        numbers = [duplicate(number) for number in self.host.prepare().descriptors]
-        self.end = ShmWorker(SessionPlace(str(folder)), numbers)
-        self.loops = Loops(lambda _: None)
-        self.queue = CallQueue()
-        self.watched: List[Optional[int]] = []  # those whose deadlines are watched
-        self.exchange = FastExchange(
-            self.host,
-            lambda: self.is_dead,
-            self._death,
-            self.queue,
-            self.loops,
-            watch=self._watch,
-            hands_over=lambda: self.is_replaced,
-        )
-        assert self.end.try_send(Ready({"pid": 1, "protocol": 2}))
-        assert self.exchange.wait_started(1)
-
-    def _watch(self, call: Call) -> None:
-        if call.request.deadline_ns is not None:
-            self.watched.append(call.request.id)
-
-    @staticmethod
-    def _death(call: Optional[Call], _: float) -> TechRenaissanceError:
-        return call_ended(call) if call and call.why else WorkerLost("worker_lost", "it died")
-
-    def say(self, frame: Frame) -> None:
-        """The worker sends this."""
-        assert self.end.try_send(frame)
-
-    def ask(
-        self,
-        command: str = "say",
-        parameters: str = "hello",
-        *,
-        typed: bool = False,
-        form: int = 0,
-        tensors: Sequence[Any] = (),
-        idempotent: bool = False,
-        deadline_ns: Optional[int] = None,
-        on_progress: Optional[Callable[[Any], object]] = None,
-    ) -> Any:
-        """What becomes of a call, and of the books; None if it was not sent."""
-        timeout_s = 0.0
-        placed = [self.host.place(tensor) for tensor in tensors]
-        if self.is_fast:
-            options = (idempotent, deadline_ns, on_progress)
-            call = self.exchange.carry(NUMBER, command, parameters, timeout_s, typed, form, placed, *options)
-        else:
-            call = Call(
-                Request(command, parameters, NUMBER, LONG, deadline_ns, typed, form, placed),
-                idempotent=idempotent,
-            )
-            call.on_progress = on_progress
-            call = call if self.exchange.send(call, 0) and call.exchange else None
-        if call is None:
-            return None
-        if call.result is None:
-            self.exchange.wait(call, timeout_s)
-        return self._outcome(call), (call.has_news, call.progress, call.on_progress), self.books()
-
-    @staticmethod
-    def _outcome(call: Call) -> Any:
-        response = call.response
-        if call.error:
-            return type(call.error), str(call.error)
-        if call.result is not None:
-            response = call.take_response()
-        if response is None:
-            return None
-        attachments = [repr(attachment) for attachment in response.attachments]
-        return (
-            response.command,
-            response.result,
-            response.form,
-            response.message,
-            response.error,
-            attachments,
-        )
-
-    def books(self) -> Any:
-        """What the exchange and the ring know."""
-        exchange, worker = self.exchange, self.host._worker
-        assert worker is not None
-        return (
-            exchange._connection.state,
-            list(exchange._connection.unanswered),
-            [call.request.id for call in exchange.under_way],
-            exchange.last_failed,
-            (exchange._sending, exchange._receiving, exchange._reader, exchange._begun),
-            (worker.side.reader.tail, worker.side.writer.head, worker.last[0], worker.requests),
-            self.watched,
-        )
-
-    def received(self) -> List[Frame]:
-        """What the worker has been sent."""
-        frames = list(iter(lambda: self.end.receive(0), None))
-        for frame in frames:
-            if isinstance(frame, Request):
-                frame.attachments = [repr(one.value("numpy")) for one in frame.attachments]
-        return frames
-
-    def close(self) -> None:
-        self.end.close()
-        self.host.close()
 
 
 @pytest.fixture(name="ways")
@@ -300,146 +173,6 @@ def test_both_paths_find_the_same_fault_in_a_broken_answer(ways: List[Way], name
         outcomes.append(way.ask())
     fast, general = outcomes
     assert general == fast
-
-
-def _sends_another(way: Way) -> None:
-    assert way.exchange.send(Call(Request("other", "", NUMBER + 1)), 0)
-
-
-def _queues_another(way: Way) -> None:
-    way.queue.add(Call(Request("other", "", NUMBER + 1)))
-
-
-def _queues_another_after_an_exception(way: Way) -> None:
-    way.exchange._sender = threading.get_ident()
-    way.exchange._sending = Exit()
-    _queues_another(way)
-
-
-def _cancels(way: Way) -> None:
-    (call,) = way.exchange.under_way
-    call.why, call.step = "cancel", "notice"
-
-
-def _stops(way: Way) -> None:
-    (call,) = way.exchange.under_way
-    call.is_stopping = True
-
-
-def _ends_the_worker(way: Way) -> None:
-    way.exchange._is_ending = True
-
-
-def _dies(way: Way) -> None:
-    way.is_dead = True
-
-
-def _dies_and_is_replaced(way: Way) -> None:
-    way.is_dead = way.is_replaced = True
-
-
-def _wakes(way: Way) -> None:
-    way.exchange.wake()
-
-
-@pytest.mark.parametrize(
-    "meanwhile",
-    [
-        _sends_another,
-        _queues_another,
-        _queues_another_after_an_exception,
-        _cancels,
-        _stops,
-        _ends_the_worker,
-        _dies,
-        _dies_and_is_replaced,
-        _wakes,
-    ],
-)
-@pytest.mark.parametrize("comes", [True, False])
-def test_both_paths_notice_what_happens_while_they_wait(
-    ways: List[Way], meanwhile: Callable[[Way], None], comes: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Whether an answer has come by then or not."""
-    outcomes: List[Any] = []
-    for way in ways:
-        if comes:
-            way.say(Response("", "hello", id=NUMBER))
-        name = "take_plain" if way.is_fast else "receive_some"
-        take: Callable[..., Any] = getattr(way.host, name)
-
-        def take_later(*args: Any, way: Way = way, name: str = name, take: Any = take, **options: Any) -> Any:
-            monkeypatch.setattr(way.host, name, take)
-            meanwhile(way)
-            return take(*args, **options)
-
-        monkeypatch.setattr(way.host, name, take_later)
-        outcomes.append(
-            (way.ask(idempotent=True), way.received(), [call.message for call in way.queue.calls])
-        )
-    fast, general = outcomes
-    assert general == fast
-
-
-def _is_asked(way: Way) -> None:
-    assert way.exchange.send(Call(Request("other", "", 1)), 0)
-
-
-def _has_a_queue(way: Way) -> None:
-    call = Call(Request("other", "", 1))
-    call.abandoned = True  # so that it does not leave it
-    way.queue.add(call)
-
-
-def _has_a_loop(way: Way) -> None:
-    way.loops.all = (None,)  # type: ignore[assignment]
-
-
-def _is_closed(way: Way) -> None:
-    way.exchange.close()
-
-
-def _is_asked_to_leave(way: Way) -> None:
-    way.exchange.ask_to_leave(0)
-
-
-def _has_left(way: Way) -> None:
-    way.say(Exiting())
-    way.exchange.take_in()
-
-
-def _is_not_open(way: Way) -> None:
-    way.exchange._is_open = False
-
-
-def _speaks_another_protocol(way: Way) -> None:
-    way.exchange._ready = {"protocol": 1}
-
-
-@pytest.mark.parametrize(
-    "state",
-    [
-        _is_asked,
-        _has_a_queue,
-        _has_a_loop,
-        _is_closed,
-        _is_asked_to_leave,
-        _has_left,
-        _is_not_open,
-        _speaks_another_protocol,
-    ],
-)
-def test_what_is_in_the_way_is_left_to_the_general_path(
-    ways: List[Way], state: Callable[[Way], None]
-) -> None:
-    """Nothing is sent, and nothing noted."""
-    way = ways[0]
-    state(way)
-    way.received()
-    before = way.books()
-    assert way.ask("value", "x", typed=True) is None
-    assert way.ask("value", "x", tensors=[np.ones(3)]) is None
-    assert (before, []) == (way.books(), way.received())
 
 
 def test_a_full_ring_is_left_to_the_general_path(ways: List[Way]) -> None:
