@@ -61,6 +61,18 @@ def test_frames_come_out_as_they_went_in(steps: List[int]) -> None:
         ring.segment.close()
 
 
+def test_the_kind_of_the_next_frame_is_known_before_it_is_taken() -> None:
+    """Which is how a host knows when several may be taken at once."""
+    ring = Ring()
+    assert 0 == ring.reader.next_kind()
+    assert ring.writer.try_write(frame(1, 24))
+    for _ in range(2):
+        assert 1 == ring.reader.next_kind()
+    assert frame(1, 24) == ring.reader.read()
+    assert 0 == ring.reader.next_kind()
+    ring.segment.close()
+
+
 def test_a_writer_and_a_reader_in_two_threads() -> None:
     """While one side writes as fast as it can and the other reads, nothing is lost, doubled or torn."""
     ring = Ring()

@@ -173,7 +173,8 @@ class RingReader:
 
     def next_kind(self) -> int:
         """Of what kind the next frame seems to be; 0 if there is none."""
-        return self._mapping[self._start + (self.tail & _MASK) + _KIND] if self.has_frame else 0
+        # Not by an index into the mapping, which is a byte, or a number, as the platform has it.
+        return self.sizes[(self._start + (self.tail & _MASK) + _KIND) >> 2] & 0xFF if self.has_frame else 0
 
     def peek_many(self, most_nbytes: int) -> bytes:
         """A copy of the next frames, which stay in the ring; the last of them may be cut.
