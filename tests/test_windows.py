@@ -163,6 +163,13 @@ def test_whether_a_directory_is_still_ours_is_told_by_the_name_of_its_lock(
     assert SessionPlace(str(tmp_path / "none")).is_lost()
 
 
+def test_a_folder_in_place_of_a_file_is_refused_for_what_it_is(tmp_path: Path) -> None:
+    """Access to it is denied as if somebody else had it open, which would be worth waiting for."""
+    with pytest.raises(OSError, match="is not a regular file") as caught:
+        files_windows.open_plain(str(tmp_path))
+    assert not isinstance(caught.value, PermissionError)
+
+
 @pytest.mark.parametrize(
     ("folder", "extended"),
     [

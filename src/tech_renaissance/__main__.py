@@ -8,7 +8,6 @@ left behind in a workspace.
 """
 
 import argparse
-import contextlib
 import os
 import sys
 from pathlib import Path
@@ -29,9 +28,13 @@ def _cpp_dir() -> Path:
 def _clean(workspace: Optional[str]) -> None:
     folder = sessions_folder(os.environ, workspace)
     try:
-        with contextlib.suppress(FileNotFoundError):  # there was never a session
-            for path in remove_leftovers(folder):
-                print(f"removed {path}")
+        for path in remove_leftovers(folder):
+            print(f"removed {path}")
+    except (
+        FileNotFoundError
+    ) as error:  # there was never a session; Windows says the same if the workspace is a file
+        if os.path.isfile(os.path.dirname(folder)):
+            sys.exit(f"cannot clean {folder!r}: {error}")
     except (OSError, LaunchError) as error:
         sys.exit(f"cannot clean {folder!r}: {error}")
 

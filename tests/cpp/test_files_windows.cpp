@@ -110,6 +110,18 @@ TEST("a response and an ask are read once, though the worker looks at their file
     CHECK(!host.receive(0ms).has_value());
 }
 
+TEST("a folder in place of a file is refused for what it is") {
+    const TemporaryDirectory directory;
+    std::filesystem::create_directory(directory / "folder");
+    bool is_refused = false;
+    try {
+        tr::detail::InputFile(directory / "folder");
+    } catch (const tr::detail::RefusedFile& error) {
+        is_refused = std::string(error.what()).find("not a regular file") != std::string::npos;
+    }
+    CHECK(is_refused);
+}
+
 TEST("a folder whose files could have long paths is in extended form, and only then") {
     const std::wstring name(100, L'a');
     const auto form = [](const std::wstring& folder) { return tr::detail::with_room(folder, 170).wstring(); };

@@ -108,11 +108,16 @@ class _ToRemove(_Opened):
 
 def open_plain(path: str) -> io.FileIO:
     """Open for reading a file that someone else may have put there. Raises OSError if it
-    does not exist, or is a link.
+    does not exist, or is a link or a folder.
     """
     if os.path.islink(path):
         raise OSError(errno.EINVAL, "is not a regular file", path)
-    return io.FileIO(path, "rb")
+    try:
+        return io.FileIO(path, "rb")
+    except PermissionError as error:
+        if os.path.isdir(path):
+            raise OSError(errno.EINVAL, "is not a regular file", path) from error
+        raise
 
 
 def unlink(path: str) -> None:

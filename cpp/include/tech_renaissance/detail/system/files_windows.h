@@ -60,6 +60,7 @@ public:
     explicit InputFile(const std::filesystem::path& path, Trust trust = Trust::full)
         : path_(path), file_(open(path, trust)) {
         LARGE_INTEGER length{};
+        if (!file_ && is_folder(path)) refuse_file(ERROR_INVALID_PARAMETER, "open what is not a regular file:", path_);
         if (!file_ || !GetFileSizeEx(file_.get(), &length)) throw_file_error(GetLastError(), "open", path_);
         if (GetFileType(file_.get()) != FILE_TYPE_DISK)
             refuse_file(ERROR_INVALID_PARAMETER, "open what is not a regular file:", path_);
@@ -99,6 +100,14 @@ private:
         return patiently([&] {
             return Handle(CreateFileW(path.c_str(), GENERIC_READ, share, nullptr, OPEN_EXISTING, flags, nullptr));
         });
+    }
+
+    // Leaves the last error as it is.
+    static bool is_folder(const std::filesystem::path& path) {
+        const DWORD error = GetLastError();
+        const DWORD found = GetFileAttributesW(path.c_str());
+        SetLastError(error);
+        return found != INVALID_FILE_ATTRIBUTES && (found & FILE_ATTRIBUTE_DIRECTORY) != 0;
     }
 
     static bool is_link(const Handle& file) {
