@@ -22,6 +22,7 @@ if sys.platform == "win32":
         descriptors_of,
         is_alive,
         kill,
+        peak_nbytes,
         processes,
         processes_of,
     )
@@ -43,13 +44,14 @@ else:
         descriptors_of,
         is_alive,
         kill,
+        peak_nbytes,
         processes,
         processes_of,
     )
 
 posix_files = pytest.mark.skipif(sys.platform == "win32", reason="links, pipes, owners and modes of POSIX")
 moves_open_folders = pytest.mark.skipif(
-    sys.platform == "win32", reason="Windows does not move a folder that is open"
+    sys.platform == "win32", reason="Windows does not move or remove a folder or file that is open"
 )
 posix_signals = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals between processes")
 posix_sockets = pytest.mark.skipif(
@@ -76,6 +78,7 @@ __all__ = [
     "is_alive",
     "kill",
     "moves_open_folders",
+    "peak_nbytes",
     "posix_files",
     "posix_signals",
     "posix_sockets",

@@ -82,6 +82,12 @@ def processes_of(workspace: Path, among: Optional[Set[int]] = None) -> List[int]
     return [pid for pid in others if wanted in _read(pid, "environ").split(b"\0")]
 
 
+def peak_nbytes(pid: int) -> int:
+    """The most memory that a process has had. Of what is not Linux it is not known, and 0."""
+    (line,) = [line for line in _read(pid, "status").splitlines() if line.startswith(b"VmHWM")] or [b"- 0 kB"]
+    return int(line.split()[1]) * 1024
+
+
 def is_alive(pid: int) -> bool:
     """Whether the process runs; a zombie does not."""
     try:

@@ -67,6 +67,17 @@ class _Basic(ctypes.Structure):
     _fields_ = [("status", ctypes.c_size_t), ("block", ctypes.c_size_t), ("others", ctypes.c_size_t * 4)]
 
 
+class _Memory(ctypes.Structure):
+    """PROCESS_MEMORY_COUNTERS. Only peak is used."""
+
+    _fields_ = [
+        ("nbytes", wintypes.DWORD),
+        ("faults", wintypes.DWORD),
+        ("peak", ctypes.c_size_t),
+        ("others", ctypes.c_size_t * 7),
+    ]
+
+
 _kernel32.CreateToolhelp32Snapshot.restype = wintypes.HANDLE
 _kernel32.CreateToolhelp32Snapshot.argtypes = [wintypes.DWORD, wintypes.DWORD]
 _kernel32.Process32FirstW.argtypes = [wintypes.HANDLE, ctypes.POINTER(_Entry)]
@@ -76,6 +87,7 @@ _kernel32.OpenProcess.argtypes = [wintypes.DWORD, wintypes.BOOL, wintypes.DWORD]
 _kernel32.CloseHandle.argtypes = [wintypes.HANDLE]
 _kernel32.TerminateProcess.argtypes = [wintypes.HANDLE, wintypes.UINT]
 _kernel32.WaitForSingleObject.argtypes = [wintypes.HANDLE, wintypes.DWORD]
+_kernel32.K32GetProcessMemoryInfo.argtypes = [wintypes.HANDLE, ctypes.POINTER(_Memory), wintypes.DWORD]
 _kernel32.ReadProcessMemory.argtypes = [
     wintypes.HANDLE,
     ctypes.c_void_p,
@@ -103,6 +115,15 @@ def is_alive(pid: int) -> bool:
     """Whether the process runs."""
     with _opened(pid, _SYNCHRONIZE) as process:
         return bool(process) and _kernel32.WaitForSingleObject(process, 0) == _TIMEOUT
+
+
+def peak_nbytes(pid: int) -> int:
+    """The most memory that a process has had."""
+    memory = _Memory(nbytes=ctypes.sizeof(_Memory))
+    with _opened(pid, _READ_MEMORY | _QUERY) as process:
+        if not _kernel32.K32GetProcessMemoryInfo(process, ctypes.byref(memory), memory.nbytes):
+            raise ctypes.WinError(ctypes.get_last_error())
+    return memory.peak
 
 
 def processes() -> Set[int]:

@@ -15,6 +15,7 @@ from driver_session import DriverFailed
 from gates import Gate
 from hosts import WORKERS, Driver
 from leaks import wait_until
+from processes import moves_open_folders, posix_files
 
 from tech_renaissance import LaunchError, PythonSession, TechRenaissanceError, TimedOut, WorkerLost
 from tech_renaissance._system.open_folder import OpenFolder
@@ -24,7 +25,6 @@ from tech_renaissance._transport.session_place import SessionPlace
 Maker = Callable[..., Any]
 MakeDriver = Callable[[], Driver]
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="links, owners and modes of POSIX")
 as_root = pytest.mark.skipif(
     sys.platform != "win32" and os.geteuid() != 0, reason="only root can give files to others"
 )
@@ -66,6 +66,7 @@ def clean(*arguments: str) -> "subprocess.CompletedProcess[str]":
 # ------------------------------------------------------------------------------------------------- swapped or taken over
 
 
+@posix_files
 @pytest.mark.parametrize("what", ["session", "folder", "workspace"])
 def test_a_link_in_place_of_a_session_costs_its_target_nothing(
     start: Maker, workspace: Path, tmp_path: Path, what: str
@@ -85,6 +86,7 @@ def test_a_link_in_place_of_a_session_costs_its_target_nothing(
     swapped.unlink()
 
 
+@moves_open_folders
 def test_a_session_id_that_a_second_host_took_is_the_seconds(
     make_driver: MakeDriver, workspace: Path
 ) -> None:
@@ -101,6 +103,7 @@ def test_a_session_id_that_a_second_host_took_is_the_seconds(
         assert "still mine" == taken.fetch_response("echo still mine")
 
 
+@moves_open_folders
 def test_a_replaced_lock_leaves_the_directory_to_who_replaced_it(start: Maker) -> None:
     """Whoever that is."""
     session = start()
@@ -113,6 +116,7 @@ def test_a_replaced_lock_leaves_the_directory_to_who_replaced_it(start: Maker) -
     shutil.rmtree(directory)
 
 
+@posix_files
 def test_a_directory_that_is_swapped_during_a_sweep_costs_nothing(
     tmp_path: Path, precious: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -154,6 +158,7 @@ def test_a_directory_that_is_swapped_during_a_sweep_costs_nothing(
 # ----------------------------------------------------------------------------------------------------- who may swap them
 
 
+@posix_files
 @as_root
 @pytest.mark.parametrize("what", ["folder", "link", "session"])
 def test_a_place_that_belongs_to_another_user_is_refused(
@@ -180,6 +185,7 @@ def test_a_place_that_belongs_to_another_user_is_refused(
         owned.rmdir()
 
 
+@posix_files
 @pytest.mark.parametrize("mode", [0o775, 0o707, 0o777])
 def test_a_folder_that_others_may_write_to_is_refused(
     make_session: Maker, workspace: Path, mode: int
@@ -198,6 +204,7 @@ def test_a_folder_that_others_may_write_to_is_refused(
     assert "on" == session.fetch_response("echo on")
 
 
+@posix_files
 def test_a_shared_folder_with_the_sticky_bit_is_good(start: Maker, workspace: Path) -> None:
     """As /tmp is: what we make there, others cannot rename."""
     folder = workspace / "python_session"
@@ -206,6 +213,7 @@ def test_a_shared_folder_with_the_sticky_bit_is_good(start: Maker, workspace: Pa
     assert "on" == start().fetch_response("echo on")
 
 
+@posix_files
 def test_the_folder_is_made_for_its_user_alone(start: Maker, workspace: Path) -> None:
     """Whatever the umask: the second start must not refuse what the first has made."""
     before = os.umask(0)
@@ -217,6 +225,7 @@ def test_the_folder_is_made_for_its_user_alone(start: Maker, workspace: Path) ->
     assert not (workspace / "python_session").stat().st_mode & 0o022
 
 
+@posix_files
 @pytest.mark.skipif(
     sys.platform != "win32" and os.geteuid() == 0, reason="root may read everything, whatever the mode"
 )
@@ -230,6 +239,7 @@ def test_a_workspace_that_cannot_be_listed_is_good(start: Maker, workspace: Path
         workspace.chmod(0o700)
 
 
+@posix_files
 @as_root
 def test_what_another_user_left_is_his(make_session: Maker, workspace: Path) -> None:
     """In a shared folder; neither a start nor the command removes it."""
@@ -256,6 +266,7 @@ def test_cleaning_what_is_no_workspace_says_so(tmp_path: Path) -> None:
     assert 1 == len(done.stderr.splitlines())
 
 
+@posix_files
 def test_cleaning_where_others_may_write_is_refused(workspace: Path) -> None:
     """As a start is."""
     left = leave_behind(workspace / "python_session" / "tr_session_left")
@@ -280,6 +291,7 @@ def test_a_lock_that_names_nobody_is_left_over_after_a_minute(make_session: Make
     shutil.rmtree(new)
 
 
+@posix_files
 def test_a_directory_in_use_is_locked_for_those_who_clean_up(start: Maker) -> None:
     """systemd-tmpfiles removes what is old in /tmp, but not from a folder that somebody has locked."""
     import fcntl
@@ -356,6 +368,7 @@ def take_away(directory: Path, how: str) -> None:
 WAYS = ("lock", "removed", "moved", "replaced")
 
 
+@moves_open_folders
 @pytest.mark.parametrize("how", WAYS)
 def test_a_worker_that_loses_its_directory_leaves_or_needs_none(
     start: Maker, transport: str, how: str
@@ -379,7 +392,7 @@ def test_a_worker_that_loses_its_directory_leaves_or_needs_none(
     shutil.rmtree(directory, ignore_errors=True)
 
 
-@pytest.mark.parametrize("is_there", [False, True])
+@pytest.mark.parametrize("is_there", [False, pytest.param(True, marks=posix_files)])
 def test_a_worker_that_starts_without_its_directory_leaves_at_once(
     workspace: Path, worker_python: str, precious: Path, is_there: bool
 ) -> None:
@@ -401,6 +414,7 @@ def test_a_worker_that_starts_without_its_directory_leaves_at_once(
         (folder / "tr_session_x").unlink()
 
 
+@moves_open_folders
 @pytest.mark.parametrize("how", ["removed", "moved", "lock"])
 def test_a_session_whose_directory_was_taken_away_starts_again(start: Maker, how: str) -> None:
     """In a new one, whose changes are noticed."""
@@ -416,6 +430,7 @@ def test_a_session_whose_directory_was_taken_away_starts_again(start: Maker, how
         shutil.rmtree(Path(session.session_dir).parents[2] / "moved", ignore_errors=True)
 
 
+@moves_open_folders
 def test_a_session_whose_directory_somebody_took_does_not_start(
     start: Maker, make_driver: MakeDriver
 ) -> None:
@@ -435,6 +450,7 @@ def test_a_session_whose_directory_somebody_took_does_not_start(
     assert "on" == session.fetch_response("echo on")
 
 
+@moves_open_folders
 def test_nobody_speaks_into_the_directory_that_another_session_has_now(
     start: Maker, make_driver: MakeDriver, gate: Gate
 ) -> None:
@@ -460,6 +476,7 @@ def test_nobody_speaks_into_the_directory_that_another_session_has_now(
         assert "still mine" == other.fetch_response("echo still mine")
 
 
+@moves_open_folders
 def test_a_lock_that_vanishes_while_it_is_looked_for_is_missed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,4 +1,4 @@
-"""Hosts that end without closing their sessions: in order, by SIGKILL, or in a fork. Nothing of a session outlives them."""
+"""Hosts that end without closing their sessions: in order, killed, or in a fork. Nothing of a session outlives them."""
 
 import subprocess
 import sys
@@ -9,11 +9,13 @@ from typing import Any, Callable
 import pytest
 from hosts import WORKERS, Driver
 from leaks import wait_until
-from processes import descriptors_of, is_alive, processes_of
+from processes import descriptors_of, forks, is_alive, processes_of
 
 MakeDriver = Callable[[], Driver]
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and forks are POSIX")
+
+# What a worker is asked for: its own number, and that of a child of each kind that the platform has.
+FAMILY = ("pid", "child") if sys.platform == "win32" else ("pid", "child", "fork")
 
 
 def _session(driver: Driver, script: str = "echo.py", **options: Any) -> Any:
@@ -49,10 +51,10 @@ def test_the_end_of_the_program_ends_its_sessions(make_driver: MakeDriver) -> No
 def test_a_killed_host_takes_its_worker_and_its_children_along(
     make_driver: MakeDriver, workspace: Path, tmp_path: Path, moment: str
 ) -> None:
-    """SIGKILL leaves the host no chance, but the kernel ends the worker's group. The next owner cleans the directory."""
+    """It has no chance, but the system ends the worker's group. The next owner cleans the directory."""
     driver = make_driver()
     session = _session(driver, "children.py")
-    pids = [int(session.fetch_response(command)) for command in ("pid", "child", "fork")]
+    pids = [int(session.fetch_response(command)) for command in FAMILY]
     assert all(map(is_alive, pids))
     if moment == "busy":
         session.send_request(f"wait {tmp_path}/no-gate")
@@ -82,11 +84,12 @@ def test_a_host_that_is_killed_while_its_worker_starts_leaves_none(
 def test_closing_a_session_ends_the_workers_children(make_driver: MakeDriver) -> None:
     """Also those that the worker forgot."""
     session = _session(make_driver(), "children.py")
-    pids = [int(session.fetch_response(command)) for command in ("pid", "child", "fork")]
+    pids = [int(session.fetch_response(command)) for command in FAMILY]
     session.close()
     assert wait_until(lambda: not any(map(is_alive, pids)))
 
 
+@forks
 def test_a_fork_of_the_host_leaves_the_session_alone(make_driver: MakeDriver) -> None:
     """The fork ends its copies; the host's session goes on."""
     driver = make_driver()
@@ -99,6 +102,7 @@ def test_a_fork_of_the_host_leaves_the_session_alone(make_driver: MakeDriver) ->
     assert "again" == session.fetch_response("echo again")
 
 
+@forks
 def test_a_fork_in_the_middle_of_a_call_leaves_the_session_alone(make_driver: MakeDriver, gate: Any) -> None:
     """Locks that other threads hold are held for ever in a fork."""
     driver = make_driver()

@@ -14,13 +14,22 @@ from gates import Gate
 from hosts import WORKERS
 from leaks import wait_until
 from older_host import OlderHost
-from processes import is_alive
+from processes import forks, is_alive, moves_open_folders, posix_signals
 
 import tech_renaissance
 from tech_renaissance import export_tsr, import_tsr
 from tech_renaissance._worker import unhosted
 
 Maker = Callable[..., OlderHost]
+
+
+def was_replaced(source: Path, target: Path) -> bool:
+    """Windows refuses to while the worker has the target open."""
+    try:
+        source.replace(target)
+    except PermissionError:
+        return False
+    return True
 
 
 @pytest.fixture
@@ -139,14 +148,14 @@ def test_malformed_requests_are_answered(older: Maker) -> None:
 
 
 def test_a_request_that_is_written_in_place_is_read_whole(older: Maker) -> None:
-    """In two halves, with the worker awake in between."""
+    """In two halves, with the worker awake in between. It claims what is open by a rename, which on Windows has to wait."""
     host = older()
     whole = json.dumps({"command": "echo", "parameters": "both halves"})
     for cut in (0, 1, len(whole) // 2, len(whole) - 1):
         with (host.directory / "request.json").open("w") as request:
             request.write(whole[:cut])
             request.flush()
-            assert wait_until((host.directory / ".request.claimed").exists)
+            assert sys.platform == "win32" or wait_until((host.directory / ".request.claimed").exists)
             request.write(whole[cut:])
         assert "both halves" == host.response()["result"]
 
@@ -188,14 +197,14 @@ def test_requests_that_pile_up_are_answered_in_order(older: Maker) -> None:
     path = host.directory / "request.json"
     for request in requests:
         (host.directory / "new").write_text(request)
-        os.replace(host.directory / "new", path)
+        assert wait_until(lambda: was_replaced(host.directory / "new", path))
         assert wait_until(lambda: not path.exists())
     responses = [host.response() for _ in requests]
     assert [1, 2, 3, 4, 5] == [response["id"] for response in responses]
     assert ["1", "2", "3", "error", "5"] == [response["result"] for response in responses]
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="there are no forks")
+@forks
 def test_a_child_that_outlives_its_worker_does_not_hold_the_session(older: Maker, gate: Gate) -> None:
     """The lock is the worker's, which may be started again at once."""
     host = older("forker.py")
@@ -215,7 +224,7 @@ def test_exit_in_status_txt_ends_the_worker(older: Maker, how: str) -> None:
     path = host.directory / "status.txt"
     if how == "by rename":
         (host.directory / "new").write_text("exit")
-        os.replace(host.directory / "new", path)
+        assert wait_until(lambda: was_replaced(host.directory / "new", path))
     else:
         path.write_text("exit" if how == "in place" else "exit\n")
     assert 0 == host.process.wait(60)
@@ -252,6 +261,7 @@ def test_an_exit_request_ends_the_worker(older: Maker, request_: Dict[str, str])
     assert "terminated" == host.status()
 
 
+@moves_open_folders
 def test_a_worker_leaves_when_its_directory_does(older: Maker, tmp_path: Path) -> None:
     """There is nobody left to talk to."""
     host = older()
@@ -259,6 +269,7 @@ def test_a_worker_leaves_when_its_directory_does(older: Maker, tmp_path: Path) -
     assert 0 == host.process.wait(60)
 
 
+@moves_open_folders
 def test_a_worker_leaves_when_its_lock_does(older: Maker) -> None:
     """It is no longer the owner, and writes no last word."""
     host = older()
@@ -270,6 +281,7 @@ def test_a_worker_leaves_when_its_lock_does(older: Maker) -> None:
     assert "ok" == host.status()
 
 
+@moves_open_folders
 @pytest.mark.parametrize("attempt", range(15))
 def test_a_directory_can_be_removed_while_answers_wait_in_it(older: Maker, attempt: int) -> None:
     """With ``rm -rf``, which makes room for the next answer when it gets to the one that nobody has read."""
@@ -294,10 +306,8 @@ def test_a_worker_says_where_it_waits_and_what_it_runs(older: Maker) -> None:
     assert "there" == host.ask('{"cmd": "echo", "params": "there"}')["params"]
     (line,) = host.output.splitlines()
     package = Path(tech_renaissance.__file__).parent
-    expected = (
-        f"tech_renaissance {tech_renaissance.__version__} ({package}): the worker waits in {host.directory}"
-    )
-    assert expected == line
+    expected = f"tech_renaissance {tech_renaissance.__version__} ({package}): the worker waits in "
+    assert (expected, str(host.directory)) == (line[: len(expected)], line[-len(str(host.directory)) :])
 
 
 def test_a_worker_to_which_nobody_comes_leaves(workspace: Path, worker_python: str) -> None:
@@ -311,7 +321,8 @@ def test_a_worker_to_which_nobody_comes_leaves(workspace: Path, worker_python: s
     )
     assert 0 == host.process.wait(60)
     assert not host.directory.exists()
-    assert f"nobody came to {host.directory} within 0.1 s, so the worker leaves" in host.output
+    assert "nobody came to " in host.output
+    assert f"{host.directory} within 0.1 s, so the worker leaves" in host.output
 
 
 def test_a_worker_waits_in_a_directory_that_its_host_has_made(older: Maker, workspace: Path) -> None:
@@ -321,6 +332,7 @@ def test_a_worker_waits_in_a_directory_that_its_host_has_made(older: Maker, work
     assert "late" == host.ask('{"cmd": "echo", "params": "late"}')["params"]
 
 
+@posix_signals
 def test_a_worker_that_is_told_to_end_takes_its_directory_away(workspace: Path, worker_python: str) -> None:
     """If it has made it, and nobody came."""
     host = OlderHost(worker_python, WORKERS / "echo.py", workspace)

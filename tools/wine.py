@@ -28,6 +28,7 @@ _PACKAGES = {
         "numpy==1.26.4",
         "pytest==8.4.2",
         "pytest-rerunfailures==15.1",
+        "pytest-xdist==3.8.0",
         "hypothesis==6.140.3",
     ],
     "3.8": [
@@ -35,10 +36,20 @@ _PACKAGES = {
         "numpy==1.24.4",
         "pytest==8.3.5",
         "pytest-rerunfailures==14.0",
+        "pytest-xdist==3.6.1",
         "hypothesis==6.113.0",
     ],
 }
-_FOR_TESTS = ["attrs", "colorama", "iniconfig", "packaging", "pluggy", "pygments", "sortedcontainers"]
+_FOR_TESTS = [
+    "attrs",
+    "colorama",
+    "execnet",
+    "iniconfig",
+    "packaging",
+    "pluggy",
+    "pygments",
+    "sortedcontainers",
+]
 _FOR_OLD = ["exceptiongroup", "tomli", "typing-extensions"]
 
 # A crash is to end the process, not to start a debugger.

@@ -21,9 +21,11 @@ from pathlib import Path
 from typing import Dict, List
 
 from tech_renaissance._process.lifeline import hold_lifeline
+from tech_renaissance._system import files
 from tech_renaissance._transport.shm import control as words
 from tech_renaissance._transport.shm.control import CONTROL_NBYTES, ControlSide, check_magic, write_magic
 from tech_renaissance._transport.shm.doorbell import Doorbell
+from tech_renaissance._transport.shm.frame import EXIT, encode_simple
 from tech_renaissance._transport.shm.segment import MappedSegment, Segment
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workers"))
@@ -93,19 +95,25 @@ class Proxy:
         self.leaving = threading.Event()
 
     def launch(self, environment: Dict[str, str], descriptors: List[int]) -> None:
-        """Start the real worker, tied to us by a lifeline as we are to our host."""
-        lifeline, self.lifeline_write = os.pipe()
-        environment = {
-            **os.environ,
-            **environment,
-            "TR_HOST_PID": str(os.getpid()),
-            "TR_LIFELINE": str(lifeline),
-        }
+        """Start the real worker, tied to us as we are to our host: by a lifeline, or on Windows by our job."""
+        environment = {**os.environ, **environment, "TR_HOST_PID": str(os.getpid())}
         command = [sys.executable, os.environ["REAL"], sys.argv[1]]
-        self.real = subprocess.Popen(
-            command, env=environment, pass_fds=[lifeline, *descriptors], stdin=subprocess.DEVNULL
-        )
-        os.close(lifeline)
+        if sys.platform == "win32":
+            for handle in descriptors:
+                os.set_handle_inheritable(handle, True)
+            startup = subprocess.STARTUPINFO(lpAttributeList={"handle_list": list(descriptors)})
+            self.real = subprocess.Popen(
+                command, env=environment, startupinfo=startup, close_fds=False, stdin=subprocess.DEVNULL
+            )
+        else:
+            lifeline, self.lifeline_write = os.pipe()
+            self.real = subprocess.Popen(
+                command,
+                env={**environment, "TR_LIFELINE": str(lifeline)},
+                pass_fds=[lifeline, *descriptors],
+                stdin=subprocess.DEVNULL,
+            )
+            os.close(lifeline)
         threading.Thread(target=self.watch_the_gate, daemon=True).start()
 
     def watch_the_gate(self) -> None:
@@ -113,7 +121,6 @@ class Proxy:
         pass_gate(GATE)
         alive = self.real.poll() is None
         self.leaving.set()
-        self.hang_up()
         try:
             status = self.real.wait(_LEAVE_S)
         except subprocess.TimeoutExpired:
@@ -121,12 +128,13 @@ class Proxy:
             self.real.kill()
         temporary = Path(f"{GATE}.tmp")
         temporary.write_text(json.dumps({"pid": self.real.pid, "status": status, "alive": alive}))
-        temporary.rename(f"{GATE}.real")
+        temporary.replace(f"{GATE}.real")
 
     def run(self) -> None:
         while not self.leaving.is_set() and self.real.poll() is None:
             if not self.pass_on():
                 time.sleep(0.001)
+        self.hang_up()
         while True:  # until our host ends us
             time.sleep(60)
 
@@ -186,7 +194,12 @@ class ShmProxy(Proxy):
             time.sleep(0.001)
 
     def hang_up(self) -> None:
-        self.worker.doorbell.close()
+        if sys.platform == "win32":  # a doorbell that is closed there is not seen by the other side
+            while not self.worker.writer.try_write(encode_simple(EXIT)) and self.real.poll() is None:
+                time.sleep(0.001)
+            self.worker.wake_other()
+        else:
+            self.worker.doorbell.close()
 
 
 class FileProxy(Proxy):
@@ -252,20 +265,22 @@ class FileProxy(Proxy):
                     place(target, data)
 
     def hang_up(self) -> None:
-        os.rename(
-            self.ours, f"{self.folder}/gone"
-        )  # in one step: what is written meanwhile keeps no directory alive
+        if sys.platform == "win32":  # a folder that is open is not moved there
+            place(self.ours / "status.txt", b"exit")
+        else:  # in one step: what is written meanwhile keeps no directory alive
+            os.rename(self.ours, f"{self.folder}/gone")
 
 
 def place(target: Path, data: bytes) -> None:
     """Whole, or not at all."""
     temporary = target.with_name(f".proxy.{target.name}.tmp")
     temporary.write_bytes(data)
-    temporary.rename(target)
+    files.replace(str(temporary), str(target))
 
 
 if __name__ == "__main__":
-    os.environ.pop("TR_HOST_PID", None)
-    hold_lifeline(os.environ.pop("TR_LIFELINE"))
+    for name in ("TR_HOST_PID", "TR_INTERRUPT"):  # the real worker has us as its host
+        os.environ.pop(name, None)
+    hold_lifeline(os.environ.pop("TR_LIFELINE", None))
     offer = os.environ.pop("TR_SHM", None)
     (ShmProxy(offer) if offer and os.environ.get("TR_TRANSPORT") != "file" else FileProxy()).run()
