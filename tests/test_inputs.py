@@ -162,9 +162,13 @@ def test_an_iterator_may_not_wait_for_the_worker_that_waits_for_it(
         assert "would_wait_for_itself" == refused.value.code
         assert number == earlier[number].result()
         next(stream)
-    future = session.submit("same", 1)
+    futures: List[Any] = []
+    with pytest.raises(LocalProtocolError) as refused:
+        while session.flush():
+            futures.append(session.submit("same", 1))
+    assert "would_wait_for_itself" == refused.value.code
     assert list(range(2, 100)) == list(stream)
-    assert 1 == future.result()
+    assert {1} == {future.result() for future in futures}
     stream = session.stream("echo_input", iter(range(100)))
     next(stream)
     stream.close()
@@ -175,16 +179,22 @@ async def _loop_over_a_stream(session: Any) -> None:
     """Its task is refused what another may wait for."""
     got: List[Any] = []
     others: List[Any] = []
+    in_line: List[Any] = []
     earlier = session.submit("same", 7)
     async for value in session.stream("echo_input", iter(range(100))):
         got.append(value)
         if value == 0:
             assert 7 == await earlier
         if value < 2:
+            with pytest.raises(LocalProtocolError) as refused:
+                while await session.flush():
+                    in_line.append(session.submit("same", 1))
+            assert "would_wait_for_itself" == refused.value.code
             for wait in (session.wait_until_ok, session.please_exit):
                 with pytest.raises(LocalProtocolError) as refused:
                     await wait()
                 assert "would_wait_for_itself" == refused.value.code
+            in_line.clear()
             others.append(asyncio.ensure_future(session.call("same", value, timeout_ms=60_000)))
             with pytest.raises(LocalProtocolError) as refused:
                 await session.call("same", 1)

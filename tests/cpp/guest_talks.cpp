@@ -280,6 +280,11 @@ TEST("a thread that has opened an input may not wait for later calls before its 
     CHECK_EQ("would_wait_for_itself", code_of([&] { session.fetch_response("text x"); }));
     CHECK_EQ("would_wait_for_itself", code_of([&] { session.wait_until_ok(); }));
     CHECK_EQ("would_wait_for_itself", code_of([&] { session.please_exit(); }));
+    std::vector<Future<int>> in_line;
+    CHECK_EQ("would_wait_for_itself", code_of([&] {
+                 while (session.flush()) in_line.push_back(session.submit<int>("double", 1));
+             }));
+    in_line.clear();
     auto second = session.open<double>("mean", tr::input);
     CHECK_EQ("would_wait_for_itself", code_of([&] { second.finish(); }));
     std::thread elsewhere([&] { CHECK(push.push(3.0)); });

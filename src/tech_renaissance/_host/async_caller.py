@@ -222,6 +222,10 @@ class AsyncCaller:
         Raises what ended the worker.
         """
         awaited = [*self._beginnings, *(handed for call, _, handed in self._early if call.is_wanted)]
+        if not awaited and self._caller.serves() and self._caller.flush(0):
+            return True
+        if timeout_s:
+            self._attendant.check_may_wait()
         if awaited:
             _, pending = await asyncio.wait(awaited, timeout=timeout_s)
             if pending:

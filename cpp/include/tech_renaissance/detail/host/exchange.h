@@ -153,7 +153,7 @@ public:
 
     // Waits until no call is in line; false after the timeout. Throws what ended the worker.
     bool wait_flushed(Milliseconds timeout) {
-        if (!queue_.seems_empty()) check_may_wait();
+        if (timeout.count() > 0 && !queue_.empty()) check_may_wait();
         return until_served(
             [this] {
                 check_usable();
