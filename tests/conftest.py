@@ -26,7 +26,13 @@ from tech_renaissance import PythonSession
 WORKER_PYTHON = os.environ.get("TR_TEST_WORKER_PYTHON") or sys.executable
 
 # Whose tests build programs, or interrupt calls many times.
-_LONG = ("test_packaging", "test_docs", "test_cpp_compilers", "test_reference_text", "test_interruptions")
+_LONG = (
+    "test_packaging",
+    "test_docs_programs",
+    "test_cpp_compilers",
+    "test_reference_text",
+    "test_interruptions",
+)
 
 # No test has an upper bound on its time; the watchdog catches hangs.
 hypothesis.settings.register_profile(

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 from cpp_programs import ROOT, built_program, names_in, run_with_worker
+from doc_pages import compile_and_run, named_blocks, needs_compiler, outputs, write_named_blocks
 from hosts import TRANSPORTS
-from test_docs import compile_and_run, named_blocks, needs_compiler, outputs, write_named_blocks
 
 GUEST = built_program("guest_loops")
 PAGE = "docs/event-loops.md"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Dict, List
 
 import pytest
-from test_docs import COMPILER, needs_compiler
+from doc_pages import COMPILER, needs_compiler
 
 ROOT = Path(__file__).resolve().parents[1]
 BIN = ROOT / os.environ.get("TR_TEST_CPP_BUILD", "build/plain") / "bin"

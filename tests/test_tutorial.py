@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import Dict, List, NamedTuple
 
-from test_docs import BLOCK, compile_cpp, needs_compiler, run, text_of
+from doc_pages import BLOCK, compile_cpp, needs_compiler, run, text_of
 
 
 class Step(NamedTuple):
