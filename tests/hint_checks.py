@@ -30,6 +30,8 @@ from typing import (
 import numpy as np
 
 from tech_renaissance._protocol.binder import Binder, WrongArguments
+from tech_renaissance._protocol.body_decoder import decode_result
+from tech_renaissance._protocol.body_encoder import encode_result
 from tech_renaissance._protocol.converters import Mismatch
 from tech_renaissance._protocol.hints import UnreadableHint, converter_of, resolved_hint, shown_hint
 
@@ -56,6 +58,14 @@ class Layer:
     rate: Optional[float] = None
     tags: List[str] = dataclasses.field(default_factory=list)
     area: int = dataclasses.field(init=False, default=0)
+
+
+class Shade(enum.Enum):
+    """Members whose values arrive as lists and dicts."""
+
+    DARK = (0, (0, 0.5))
+    LIST = [1]  # noqa: RUF012
+    RECORD = Layer(1)
 
 
 @dataclasses.dataclass
@@ -171,6 +181,11 @@ def check_values_that_fit_pass() -> None:
         (Color, "red", Color.RED),
         (Color, 3, Color.BLUE),
         (Color, "BLUE", Color.BLUE),
+        (Shade, [0, [0, 0.5]], Shade.DARK),
+        (Shade, [1], Shade.LIST),
+        (Shade, decode_result(*encode_result(Shade.RECORD)), Shade.RECORD),
+        (Shade, "LIST", Shade.LIST),
+        (Union[Shade, List[int]], [1, 2], [1, 2]),
         (Access, 3, Access.READ | Access.WRITE),
         (Layer, {"width": 2, "rate": 1}, Layer(2, 1.0)),
         (Layer, {"tags": ["a"], "width": 2.0}, Layer(2, None, ["a"])),
@@ -217,6 +232,7 @@ def check_values_that_do_not_fit_are_told() -> None:
         (typing.Literal[1, "a"], True, "True is none of 1, 'a'"),
         (Color, "green", "'green' is none of 'red' (RED), 3 (BLUE)"),
         (Color, 3.0, "3.0 is none of 'red' (RED), 3 (BLUE)"),
+        (Shade, [0], "[0] is none of (0, (0, 0.5)) (DARK), [1] (LIST), Layer(width=1, rate=None, tags=[], area=0) (RECORD)"),
         (Layer, {}, "Layer needs width"),
         (Layer, {"widht": 1}, "widht.Layer has no such field; it has width, rate, tags"),
         (Layer, [1], "[1] (list) where Layer is wanted"),
@@ -452,6 +468,32 @@ def check_unreadable_hints_count_as_none() -> None:
     assert ("b" in binder.unreadable) == (sys.version_info < (3, 9))
     expect(([1, [1], None], {}), bound(modern, 1, [1], None))
     expect("modern(a: int | None, b: list[int] = [], c: int = None) -> None", binder.signature)
+
+    def refers(a: Any, b: Any, c: Any) -> None:
+        """With hints as Python 3.14 gives them, if a name is not there."""
+
+    missing = typing.ForwardRef("Missing")
+    refers.__annotations__.update(a=missing, b=List[missing], c=int)  # pyright: ignore[reportInvalidTypeForm]
+    binder = Binder(refers)
+    expect({"a", "b"}, set(binder.unreadable))
+    expect("refers(a: Missing, b: List[Missing], c: int) -> None", binder.signature)
+
+
+def check_hints_that_are_evaluated_late() -> None:
+    """A name that is not there, or not yet, fails neither the function nor its other hints."""
+    names: Dict[str, Any] = {"NamedTuple": NamedTuple}
+    code = [
+        "def late(a: Missing, b: int, c: Missing.part) -> Missing: ...",
+        "class Pair(NamedTuple):",
+        "    a: Missing",
+        "    b: int",
+    ]
+    if sys.version_info >= (3, 14):
+        exec("\n".join(code), names)
+        binder = Binder(names["late"])
+        expect({"a", "c"}, set(binder.unreadable))
+        expect("late(a: Missing, b: int, c: Missing.part) -> Missing", binder.signature)
+        expect({"a": [], "b": 1}, converter_of(names["Pair"]).convert({"a": [], "b": 1})._asdict())
 
 
 def check_a_function_of_one_text_takes_all_of_it() -> None:

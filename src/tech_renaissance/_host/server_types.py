@@ -11,6 +11,7 @@ from collections import abc
 from typing import Any, Awaitable, Callable, Dict, Iterable, Iterator
 
 from .._base.errors import CommandError
+from .._protocol.annotations import signature_of
 from .._protocol.binder import globals_of
 from .._protocol.body import path_text
 from .._protocol.converters import ANYTHING, Converter, Mismatch
@@ -119,7 +120,7 @@ def _result_hint(server: Any, attribute: str) -> Any:
     function = inspect.getattr_static(server, attribute)
     function = getattr(function, "__func__", function)
     try:
-        hint = inspect.signature(function).return_annotation
+        hint = signature_of(function).return_annotation
         return Any if hint is inspect.Signature.empty else resolved_hint(hint, globals_of(function))
     except (UnreadableHint, TypeError, ValueError, NameError):
         return Any

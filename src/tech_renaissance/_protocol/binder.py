@@ -9,6 +9,7 @@ import inspect
 import re
 from typing import Any, Callable, Collection, Dict, FrozenSet, List, Mapping, NamedTuple, Optional, Tuple
 
+from .annotations import signature_of
 from .body import Input, path_text, type_of
 from .converters import ANYTHING, SCALARS, Converter, Mismatch, Tensors
 from .hints import UnreadableHint, converter_of, resolved_hint, shown_hint
@@ -36,7 +37,7 @@ class Binder:
     """
 
     def __init__(self, function: Callable[..., Any], name: str = "") -> None:
-        parameters = inspect.signature(function).parameters.values()
+        parameters = signature_of(function).parameters.values()
         self.unreadable: Dict[str, str] = {}
         self._names = globals_of(function)
         self._positional: List[_Parameter] = []
@@ -275,7 +276,7 @@ def globals_of(function: Callable[..., Any]) -> Mapping[str, Any]:
 
 def _signature_text(name: str, function: Callable[..., Any]) -> str:
     """A signature with hints as people write them, without the names of modules."""
-    signature = inspect.signature(function)
+    signature = signature_of(function)
     parts: List[str] = []
     last_kind: Any = None
     for parameter in signature.parameters.values():

@@ -16,10 +16,10 @@ from typing import (
     Union,
 )
 
-from .._base.errors import RemoteProtocolError
+from .._base.errors import LocalProtocolError, RemoteProtocolError
 from .body import JSON, type_of
 from .body_decoder import decode_result
-from .body_encoder import is_tensor_type
+from .body_encoder import encode_result, is_tensor_type
 
 _LARGEST_EXACT = 2**53
 _INT = re.compile(r"[+-]?[0-9]{1,19}")
@@ -216,6 +216,14 @@ SCALARS: Dict[Any, Converter] = {
 }
 
 
+def _as_sent(value: Any) -> Any:
+    """The value of an enum's member as it arrives: tuples as lists, records as dicts."""
+    try:
+        return decode_result(*encode_result(value))
+    except LocalProtocolError:  # it cannot be sent
+        return value
+
+
 class EnumMember(Converter):
     """A member of an enum, by its value or its name."""
 
@@ -223,10 +231,15 @@ class EnumMember(Converter):
         super().__init__(enum_type.__name__)
         self.plain = frozenset([enum_type])
         self._enum = enum_type
-        self.kinds = frozenset(type_of(member.value) for member in enum_type) | {str}
+        self._sent = [(_as_sent(member.value), member) for member in enum_type]
+        self.kinds = frozenset(type_of(sent) for sent, _ in self._sent) | {str}
 
     def convert(self, value: Any) -> Any:
         """Flags may be combined, too."""
+        if type_of(value) in (list, dict):
+            for sent, member in self._sent:
+                if sent == value:
+                    return member
         if type_of(value) in self.kinds:
             try:
                 return self._enum(value)

@@ -12,6 +12,7 @@ from collections import abc
 from types import SimpleNamespace
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple, Union, cast
 
+from .annotations import annotations_of
 from .containers import DictOf, FixedTuple, IteratorOf, OneOf, SequenceOf
 from .converters import ANYTHING, SCALARS, Converter, EnumMember, LiteralValue, TensorOf
 from .record_converter import Record
@@ -45,9 +46,12 @@ def shown_hint(hint: Any) -> str:
     """A hint as people write it."""
     if isinstance(hint, str):
         return hint
+    if isinstance(hint, typing.ForwardRef):
+        return hint.__forward_arg__
     if isinstance(hint, type) and not typing.get_args(hint):
         return "None" if hint is type(None) else hint.__name__
-    return re.sub(r"\b(?:[A-Za-z_]\w*\.)+(?=[A-Za-z_])", "", repr(hint)).replace("NoneType", "None")
+    text = re.sub(r"ForwardRef\('([^']*)'[^)]*\)", r"\1", repr(hint))
+    return re.sub(r"\b(?:[A-Za-z_]\w*\.)+(?=[A-Za-z_])", "", text).replace("NoneType", "None")
 
 
 def resolved_hint(hint: Any, names: Mapping[str, Any], own_names: Optional[Mapping[str, Any]] = None) -> Any:
@@ -103,11 +107,11 @@ class _Compiler:
             return self._dataclass(hint)
         if _is_subclass(hint, tuple) and hasattr(hint, "_fields"):
             required = set(hint._fields) - set(hint._field_defaults)
-            hints = {name: hint.__annotations__.get(name, Any) for name in hint._fields}
+            hints = {name: annotations_of(hint).get(name, Any) for name in hint._fields}
             return self._record(hint, hints, required, takes_lists=True)
         if hasattr(hint, "__total__"):
-            required = getattr(hint, "__required_keys__", hint.__annotations__ if hint.__total__ else ())
-            return self._record(hint, hint.__annotations__, set(required))
+            required = getattr(hint, "__required_keys__", annotations_of(hint) if hint.__total__ else ())
+            return self._record(hint, annotations_of(hint), set(required))
         if hint in _SEQUENCES or hint in _MAPPINGS or hint in _ITERATORS:
             return self._of_generic(hint, hint, ())
         return _tensor(hint)
