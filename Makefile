@@ -30,7 +30,7 @@ PARALLEL = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j $(JOBS))
 HEADERS = $(shell find cpp/include -name '*.h')
 CXX_WARNINGS := -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wsign-conversion
 # What the thread sanitizer is to look at; tests/test_cpp_units.py runs the same.
-THREADED_TESTS := $(filter-out %_windows,$(basename $(notdir $(shell grep -lE '<thread>|(children|process|exchange|ladder|supervisor|watch)\.h' tests/cpp/test_*.cpp))))
+THREADED_TESTS := $(addprefix unit_,system process transport host surface)
 # clang has no C++ library for Windows of its own.
 MINGW_HEADERS = $(addprefix $(shell x86_64-w64-mingw32-g++-posix -print-file-name=include/c++),/ /x86_64-w64-mingw32)
 FUZZERS := $(patsubst fuzz/%.cpp,build/fuzz/%,$(wildcard fuzz/*.cpp))
@@ -133,7 +133,7 @@ vectors: .venv/.base
 ready-to-test: lint vectors build without-sessions sanitizers environments
 
 build: build/plain/.configured  ## Build the C++ programs
-	+$(CMAKE) --build build/plain $(PARALLEL) --target guests examples benchmarks headers_alone surface_alone odr_pair
+	+$(CMAKE) --build build/plain $(PARALLEL) --target guests examples benchmarks headers_alone surface_alone odr_pair two_forms
 
 # A debug build: that it compiles is the point, and the optimiser takes time.
 without-sessions: build/no-session/.configured
@@ -154,7 +154,7 @@ build/address/.configured: OPTIONS = -DTR_SANITIZE="address;undefined" -DCMAKE_B
 build/thread/.configured: OPTIONS = -DTR_SANITIZE="thread" -DCMAKE_BUILD_TYPE=Debug
 build/%-macos/.configured: OPTIONS = -DCMAKE_TOOLCHAIN_FILE=tools/zig.cmake -DTR_TARGET=$* -DTR_ZIG=$(abspath build/zig/ziglang/zig) \
     -DCMAKE_BUILD_TYPE=Debug -DTR_BUILD_BENCHMARKS=OFF
-build/%/.configured: .venv/.cmake
+build/%/.configured: .venv/.cmake CMakeLists.txt cpp/CMakeLists.txt $(wildcard cpp/*.cmake)
 	$(CMAKE) -S . -B $(@D) $(OPTIONS)
 	touch $@
 

@@ -120,7 +120,7 @@ def test_a_replaced_lock_leaves_the_directory_to_who_replaced_it(start: Maker) -
 def test_a_directory_that_is_swapped_during_a_sweep_costs_nothing(
     tmp_path: Path, precious: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """At each step of it; tests/cpp/test_session_directory.cpp swaps at random moments."""
+    """At each step of it; tests/cpp/unit/transport/test_session_directory.cpp swaps at random moments."""
     steps = (
         "is_ours",
         "open_lock",

@@ -91,7 +91,7 @@ _FULL = b"a" * 65536
 
 @pytest.mark.parametrize("nbytes", [4096, 50_000, 65_536, 65_537, 200_000])
 def test_a_line_is_cut_after_64_kib_wherever_the_system_cut_it(nbytes: int) -> None:
-    """A CR at the end may belong to the line's end. The same as in tests/cpp/test_output_lines.cpp."""
+    """A CR at the end may belong to the line's end. The same as in tests/cpp/unit/process/test_output_lines.cpp."""
     for text, expected in (
         (_FULL + b"\n", [65_536]),
         (_FULL + b"\r\n", [65_536]),

@@ -1,4 +1,4 @@
-"""What supervision decides: when to restart, and what not to send again. tests/cpp/test_supervisor.cpp has the same for C++."""
+"""What supervision decides: when to restart, and what not to send again. tests/cpp/unit/host/test_supervisor.cpp has the same for C++."""
 
 from typing import Any
 

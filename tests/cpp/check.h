@@ -1,4 +1,4 @@
-// A tiny test harness. A test is a sentence; a file of tests is a program.
+// A tiny test harness. A test is a sentence; a file of tests is a program, and so are several that are compiled as one.
 //
 //     TEST("a scalar has one element") { CHECK_EQ(1, Shape().numel()); }
 //
@@ -94,11 +94,11 @@ inline int main(const std::string& only) {
 #define CHECK_JOIN_(a, b) a##b
 #define CHECK_JOIN(a, b) CHECK_JOIN_(a, b)
 #define CHECK_PLACE(...) (__FILE__ + (":" + std::to_string(__LINE__)) + ": " #__VA_ARGS__)
-#define TEST(sentence)                                                \
-    static void CHECK_JOIN(test_, __LINE__)();                        \
-    [[maybe_unused]] static const bool CHECK_JOIN(added_, __LINE__) = \
-        check::add(sentence, CHECK_JOIN(test_, __LINE__));            \
-    static void CHECK_JOIN(test_, __LINE__)()
+#define TEST(sentence) CHECK_TEST_(sentence, CHECK_JOIN(test_, __COUNTER__))
+#define CHECK_TEST_(sentence, function)                                                               \
+    static void function();                                                                           \
+    [[maybe_unused]] static const bool CHECK_JOIN(function, _added) = check::add(sentence, function); \
+    static void function()
 #define CHECK(...) check::report(CHECK_PLACE(__VA_ARGS__), (__VA_ARGS__) ? "" : "is false")
 #define CHECK_EQ(expected, ...) check::report(CHECK_PLACE(__VA_ARGS__), check::compare(expected, __VA_ARGS__))
 #define CHECK_THROWS(Type, code, ...) \

@@ -18,7 +18,7 @@ namespace shm = tr::detail::shm;
 
 namespace {
 
-struct Fixture {
+struct ArenaFixture {
     std::shared_ptr<shm::Arena> arena = std::make_shared<shm::Arena>(shm::Segment::arena(std::uint64_t{64} << 20));
     std::vector<shm::BlockPtr> held;
     // What the other side has: offset and size -> lease.
@@ -95,7 +95,7 @@ TEST("what is copied for others is copied whole, at any size and from any addres
 TEST("whatever is allocated, lent, released and returned, live blocks never overlap and the books add up") {
     for (std::uint64_t seed = 0; seed < 30; ++seed) {
         std::mt19937_64 random(seed);
-        Fixture f;
+        ArenaFixture f;
         for (int i = 0; i < 300; ++i) {
             f.step(random);
             std::uint64_t live = 0;
@@ -108,7 +108,7 @@ TEST("whatever is allocated, lent, released and returned, live blocks never over
 }
 
 TEST("a block is used again only when both sides have let go") {
-    Fixture f;
+    ArenaFixture f;
     shm::BlockPtr block = f.arena->allocate(1000);
     const std::uint64_t offset = block->offset();
     const std::uint64_t first = f.arena->lend(*block).lease;
@@ -125,7 +125,7 @@ TEST("a block is used again only when both sides have let go") {
 }
 
 TEST("blocks may be let go of in other threads") {
-    Fixture f;
+    ArenaFixture f;
     std::vector<std::thread> threads;
     for (unsigned thread = 0; thread < 4; ++thread) {
         threads.emplace_back([&f, thread] {
@@ -143,7 +143,7 @@ TEST("blocks may be let go of in other threads") {
 }
 
 TEST("a full arena says so, and can be used on") {
-    Fixture f;
+    ArenaFixture f;
     CHECK_THROWS(ArenaFull, "arena_full", f.arena->allocate(std::uint64_t{65} << 20));
     CHECK_THROWS(ArenaFull, "arena_full", f.arena->allocate(~std::uint64_t{0} >> 1));
     for (int i = 0; i < 4; ++i) f.held.push_back(f.arena->allocate(15 << 20));
@@ -165,7 +165,7 @@ TEST("each window is as large as all before it, and no block reaches over a bord
     }
     CHECK(!shm::is_window_begin(3 * first));
     CHECK(!shm::is_window_begin(first - 64));
-    Fixture f;
+    ArenaFixture f;
     for (int i = 0; i < 9; ++i) {
         const shm::BlockPtr block = f.arena->allocate(5 << 20);
         CHECK(block->offset() + block->nbytes() <= shm::window_end(block->offset()));

@@ -1,4 +1,4 @@
-// The part of test_two_forms that is compiled with the headers alone.
+// The part of two_forms that is compiled with the headers alone.
 #include "header_only_form.h"
 
 #ifdef TR_COMPILED

@@ -54,7 +54,7 @@ Golden parse(const Object& object) {
 }
 
 std::vector<Golden> goldens() {
-    const auto path = std::filesystem::path(__FILE__).parent_path().parent_path() / "data" / "print_golden.json";
+    const auto path = std::filesystem::path(__FILE__).parent_path() / "../../../data/print_golden.json";
     std::ostringstream text;
     text << std::ifstream(path, std::ios::binary).rdbuf();
     const detail::json::Value file = detail::json::parse(text.str());

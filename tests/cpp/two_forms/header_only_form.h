@@ -1,4 +1,4 @@
-// What test_two_forms asks of its other half.
+// What two_forms asks of its other half.
 #pragma once
 
 #include <cstddef>

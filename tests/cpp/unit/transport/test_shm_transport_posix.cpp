@@ -149,7 +149,7 @@ private:
     std::string frame_;
 };
 
-struct Fixture {
+struct HostAndWorker {
     std::unique_ptr<ShmHost> host = std::make_unique<ShmHost>();
     std::unique_ptr<FakeWorker> worker = start();
 
@@ -192,7 +192,7 @@ const std::vector<shm::Kind> a_drop_and_a_request = {shm::Kind::drop, shm::Kind:
 }  // namespace
 
 TEST("a tensor of empty is sent as it is, any other is copied") {
-    Fixture f;
+    HostAndWorker f;
     Tensor shared = f.host->empty(Shape(4), DType::FP32);
     f.host->put_tensor("shared", shared);
     CHECK(a_put_and_a_request == f.kinds_with_a_request());
@@ -212,7 +212,7 @@ TEST("a tensor of empty is sent as it is, any other is copied") {
 }
 
 TEST("a tensor goes over the last one of its tag if the worker says that it may") {
-    Fixture f;
+    HostAndWorker f;
     const auto put = [&](float value, const Shape& shape) {
         f.host->put_tensor("t", Tensor::full(shape, value));
         CHECK(a_put_and_a_request == f.kinds_with_a_request());
@@ -240,7 +240,7 @@ TEST("a tensor goes over the last one of its tag if the worker says that it may"
 }
 
 TEST("a tag is announced when it changes, and only then") {
-    Fixture f;
+    HostAndWorker f;
     const Tensor shared = f.host->empty(Shape(4), DType::FP32);
     f.host->put_tensor("t", shared);
     CHECK(a_put_and_a_request == f.kinds_with_a_request());
@@ -256,7 +256,7 @@ TEST("a tag is announced when it changes, and only then") {
 }
 
 TEST("tags are announced to the next worker, with the headers that they had") {
-    Fixture f;
+    HostAndWorker f;
     f.host->put_tensor("t", Tensor::full(Shape(4), 1.0f));
     f.kinds_with_a_request();
     std::memset(f.worker->header_of(f.worker->last_put().lent), 0xff, 64);
@@ -268,7 +268,7 @@ TEST("tags are announced to the next worker, with the headers that they had") {
 }
 
 TEST("a lease is returned when the last copy of its tensor is gone, in whatever thread") {
-    Fixture f;
+    HostAndWorker f;
     f.worker->make(4096, Shape(100));
     auto result = std::make_unique<Tensor>(f.result({4096, 7}));
     CHECK_EQ(1, result->data<std::uint8_t>()[99]);
@@ -283,7 +283,7 @@ TEST("a lease is returned when the last copy of its tensor is gone, in whatever 
 }
 
 TEST("of two leases on one block the later one is returned, when both are gone") {
-    Fixture f;
+    HostAndWorker f;
     f.worker->make(0, Shape(100));
     Tensor first = f.result({0, 1});
     Tensor second = f.result({0, 2});
@@ -305,7 +305,7 @@ TEST("a lease that ends late does not cover one that was returned after it") {
 }
 
 TEST("results that are let go of in other threads while new ones come are all returned") {
-    Fixture f;
+    HostAndWorker f;
     for (std::uint64_t block = 0; block < 16; ++block) f.worker->make(4096 * block, Shape(100));
     std::vector<std::thread> threads;
     for (std::uint64_t lease = 1; lease <= 2000; ++lease) {
@@ -321,7 +321,7 @@ TEST("results that are let go of in other threads while new ones come are all re
 }
 
 TEST("results and tensors of empty outlive their transport") {
-    Fixture f;
+    HostAndWorker f;
     f.worker->make(0, Shape(100));
     const Tensor result = f.result({0, 1});
     const Tensor shared = f.host->empty(Shape(3), DType::INT64);
@@ -333,7 +333,7 @@ TEST("results and tensors of empty outlive their transport") {
 }
 
 TEST("what a fork of the host lets go of is not let go of") {
-    Fixture f;
+    HostAndWorker f;
     f.worker->make(0, Shape(100));
     Tensor result = f.result({0, 1});
     Tensor shared = f.host->empty(Shape(3), DType::INT64);
@@ -371,7 +371,7 @@ TEST("a host without standard streams has no descriptor of ours in their place")
     const pid_t child = ::fork();
     if (child == 0) {
         for (const int stream : {0, 1, 2}) ::close(stream);
-        const Fixture f;
+        const HostAndWorker f;
         bool is_clear = true;
         for (const int descriptor : f.host->prepare().descriptors) is_clear = is_clear && descriptor > 2;
         ::_exit(is_clear ? 0 : 1);
@@ -382,7 +382,7 @@ TEST("a host without standard streams has no descriptor of ours in their place")
 }
 
 TEST("blocks beyond 32 bits are where they are") {
-    Fixture f;
+    HostAndWorker f;
     const std::uint64_t far = (std::uint64_t{6} << 30) + 4096;
     f.worker->make(far, Shape(100));
     Tensor result = f.result({far, (std::uint64_t{1} << 40) + 1});
@@ -392,7 +392,7 @@ TEST("blocks beyond 32 bits are where they are") {
 }
 
 TEST("results that are made up are refused, and nothing is kept of them") {
-    Fixture f;
+    HostAndWorker f;
     f.worker->make(0, Shape(100));
     const std::uint64_t end = std::uint64_t{1} << 40;
     for (const shm::Lent& lent : std::vector<shm::Lent>{{32, 1},
@@ -409,7 +409,7 @@ TEST("results that are made up are refused, and nothing is kept of them") {
 }
 
 TEST("a result whose header claims more than there is is refused") {
-    Fixture f;
+    HostAndWorker f;
     for (const std::int64_t dim :
          {std::int64_t{1} << 31, std::int64_t{1} << 39, std::int64_t{1} << 62, std::numeric_limits<std::int64_t>::max(),
           std::numeric_limits<std::int64_t>::max() - 200}) {
@@ -421,7 +421,7 @@ TEST("a result whose header claims more than there is is refused") {
 }
 
 TEST("a body in a block is read whole, and refused when it cannot be there") {
-    Fixture f;
+    HostAndWorker f;
     const std::string frame = FakeWorker::response({}, 1);
     std::memcpy(f.worker->at(shm::block_prefix_nbytes), frame.data() + 16, frame.size() - 16);
     const auto short_frame = [&](std::uint64_t nbytes) {
@@ -438,7 +438,7 @@ TEST("a body in a block is read whole, and refused when it cannot be there") {
 }
 
 TEST("a broken ring is told every time") {
-    Fixture f;
+    HostAndWorker f;
     f.worker->break_ring();
     for (int times = 0; times < 3; ++times) CHECK_EQ("broken_ring", f.refused());
 }
@@ -467,7 +467,7 @@ TEST("a frame that is cut off or changed anywhere is refused with one kind of er
 }
 
 TEST("a deadline is the last eight bytes of its request's frame") {
-    Fixture f;
+    HostAndWorker f;
     CHECK(f.host->try_send({"command", "abc", 1, tr::detail::Dialect::Long, 0x1122334455667788}, {}));
     const std::string frame = f.worker->read();
     std::uint64_t deadline = 0;
@@ -478,7 +478,7 @@ TEST("a deadline is the last eight bytes of its request's frame") {
 }
 
 TEST("a request lends its attachments, whose blocks are free when they are returned and the call is done") {
-    Fixture f;
+    HostAndWorker f;
     Tensor ordinary = Tensor::full(Shape(4), 1.0f);
     std::vector<PlacedAttachment> placed = {f.place(ordinary)};
     ordinary.data<float>()[0] = 5;
@@ -495,7 +495,7 @@ TEST("a request lends its attachments, whose blocks are free when they are retur
 }
 
 TEST("a request has its form, that it is typed, its attachments and its deadline in its frame") {
-    Fixture f;
+    HostAndWorker f;
     Request request{"command", "abc", 1, tr::detail::Dialect::Long, 7};
     request.typed = true;
     request.form = BodyForm::Json;
@@ -513,7 +513,7 @@ TEST("a request has its form, that it is typed, its attachments and its deadline
 }
 
 TEST("a second worker gets the same blocks under new leases, with the headers that they had") {
-    Fixture f;
+    HostAndWorker f;
     const std::vector<PlacedAttachment> placed = {f.place(Tensor::full(Shape(4), 1.0f))};
     const auto first = f.send(placed).at(0);
     std::memset(f.worker->header_of(first.lent), 0xff, 64);
@@ -525,7 +525,7 @@ TEST("a second worker gets the same blocks under new leases, with the headers th
 }
 
 TEST("the attachments of a request for which there is no room are not lent") {
-    Fixture f;
+    HostAndWorker f;
     std::vector<PlacedAttachment> placed = {f.place(Tensor::full(Shape(4), 1.0f))};
     const auto first = f.send(placed).at(0);
     f.worker->give_back(first.lent);
@@ -539,7 +539,7 @@ TEST("the attachments of a request for which there is no room are not lent") {
 }
 
 TEST("a large request lends its attachments, too") {
-    Fixture f;
+    HostAndWorker f;
     const std::vector<PlacedAttachment> placed(10000, f.place(Tensor::full(Shape(4), 1.0f)));
     CHECK(f.host->try_send({"command", "x", 1, tr::detail::Dialect::Long, 7}, placed));
     const std::string frame = f.worker->read();
@@ -551,7 +551,7 @@ TEST("a large request lends its attachments, too") {
 }
 
 TEST("attachments that were placed outlive their transport, and can also travel as files") {
-    Fixture f;
+    HostAndWorker f;
     const PlacedAttachment placed = f.place(Tensor::full(Shape(4), 1.0f));
     f.host = nullptr;
     const std::string_view tsr = placed.memory->tsr();
@@ -560,7 +560,7 @@ TEST("attachments that were placed outlive their transport, and can also travel 
 }
 
 TEST("results have their kinds, and one that does not fit its kind is refused") {
-    Fixture f;
+    HostAndWorker f;
     const auto receives = [&](AttachmentKind kind, const Shape& shape, DType dtype) {
         f.worker->make(0, shape, dtype);
         f.worker->answer({{0, 1}}, kind);
@@ -580,7 +580,7 @@ TEST("results have their kinds, and one that does not fit its kind is refused") 
 }
 
 TEST("items come with their attachments, and one that cannot be read says so under its id") {
-    Fixture f;
+    HostAndWorker f;
     const auto item = [](const shm::Lent& lent) {
         std::string frame = FakeWorker::response({lent}, 5);
         frame[4] = static_cast<char>(shm::Kind::item);
@@ -603,7 +603,7 @@ TEST("items come with their attachments, and one that cannot be read says so und
 }
 
 TEST("credit is a frame of its own") {
-    Fixture f;
+    HostAndWorker f;
     CHECK(f.host->try_send_credit(5, 8));
     const std::string frame = f.worker->read();
     CHECK(shm::read_frame_header(frame).kind == shm::Kind::credit);
@@ -613,7 +613,7 @@ TEST("credit is a frame of its own") {
 }
 
 TEST("given-up ids stand in their list, the 257th in place of the first") {
-    Fixture f;
+    HostAndWorker f;
     for (std::int64_t id = 17; id < 17 + 257; ++id) f.host->ask_to_cancel(id);
     CHECK_EQ(257, f.worker->word(80).load());
     CHECK_EQ(17 + 256, f.worker->word(528384).load());
@@ -621,7 +621,7 @@ TEST("given-up ids stand in their list, the 257th in place of the first") {
 }
 
 TEST("requests in work stand in slots, with the time when they were begun") {
-    Fixture f;
+    HostAndWorker f;
     CHECK(f.host->begun({5}).empty());
     f.worker->word(1024).store(5);
     f.worker->word(1032).store(1000);

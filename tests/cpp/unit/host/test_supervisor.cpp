@@ -21,7 +21,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-CallPtr call(const std::string& command, const std::string& parameters) {
+CallPtr call_of(const std::string& command, const std::string& parameters) {
     auto made = std::make_shared<Call>();
     made->request.command = command;
     made->request.parameters = parameters;
@@ -85,23 +85,23 @@ TEST("calls are the same if their bodies are, attachments included") {
     CHECK(key("abc", bytes, true, text) != key("abc", tr::Attachment::Kind::Tensor, true, text));
     CHECK(key("abc", bytes, true, text) != key("abc", bytes, false, text));
     CHECK(key("abc", bytes, true, text) != key("abc", bytes, true, tr::Body::Form::Json));
-    CHECK(request_key(*call("x", "a")) != request_key(*call("x", "b")));
+    CHECK(request_key(*call_of("x", "a")) != request_key(*call_of("x", "b")));
 }
 
 TEST("a request that was in work at two deaths is quarantined, until it is forgiven") {
     Quarantine quarantine;
     const auto death = std::make_shared<PostMortem>();
-    const CallPtr deadly = call("crash", "now");
+    const CallPtr deadly = call_of("crash", "now");
     quarantine.note(*deadly, std::make_shared<PostMortem>());
     CHECK(quarantine.refuse(*deadly) == nullptr);
-    quarantine.note(*call("crash", "now"), death);
+    quarantine.note(*call_of("crash", "now"), death);
     CHECK_THROWS(WorkerLost, "quarantined", std::rethrow_exception(quarantine.refuse(*deadly)));
     try {
         std::rethrow_exception(quarantine.refuse(*deadly));
     } catch (const WorkerLost& error) {
         CHECK(error.post_mortem() == death);
     }
-    CHECK(quarantine.refuse(*call("crash", "later")) == nullptr);
+    CHECK(quarantine.refuse(*call_of("crash", "later")) == nullptr);
     quarantine.clear();
     CHECK(quarantine.refuse(*deadly) == nullptr);
 }
