@@ -16,7 +16,7 @@ from processes import KILLED_TEXT, kill, moves_open_folders, posix_files
 from tech_renaissance import CommandError, LocalProtocolError, SessionClosed
 from tech_renaissance._protocol.frame import Exit, Exiting, Ready, Request, Response
 from tech_renaissance._system import files
-from tech_renaissance._system.fork import Forks
+from tech_renaissance._system.forks import Forks
 from tech_renaissance._transport.file import worker as file_worker
 from tech_renaissance._transport.file.host import FileHost
 from tech_renaissance._transport.file.worker import FileWorker

@@ -28,7 +28,7 @@ from ._base.tensor import Library, choose_library, dtype_named, imported_library
 from ._process.lifeline import hold_lifeline
 from ._protocol.body import TENSOR, kind_of
 from ._protocol.frame import Request, Response
-from ._system.fork import in_children
+from ._system.forks import in_children
 from ._transport.choose import worker_transport
 from ._transport.session_directory import session_directory, with_room_for_files
 from ._transport.session_place import SessionPlace

@@ -46,7 +46,7 @@ class Arrivals(Book):
                 (self._connection.received_again if again else self._connection.received)(taken)
         except RemoteProtocolError as error:
             broken_rule = error
-            self._end_all(lambda _: broken_rule)
+            self._fail_all(lambda _: broken_rule)
         self._transport.forget_taken()
         self._begun = None
 

@@ -175,7 +175,7 @@ class Book:
         if call.abandoned or not is_under_way:
             self._talking.pop(call, None)
 
-    def _may_send_beside(self) -> bool:
+    def _may_overlap(self) -> bool:
         """Whether a call may be sent although others are under way, if the output belongs to calls."""
         if self._ready.get("coroutines"):
             return True
@@ -208,11 +208,11 @@ class Book:
             call.ask = call.runs = call.reply = None
             call.exchange = None
             self._calls.pop(call.request.id, None)
-        self._end_all(lambda call: self._death(call, 0.0))
+        self._fail_all(lambda call: self._death(call, 0.0))
         if self._is_open and not hands_over:
             self._queue.fail(lambda call: self._death(call, 0.0))
 
-    def _end_all(self, error: Callable[[Call], TechRenaissanceError]) -> None:
+    def _fail_all(self, error: Callable[[Call], TechRenaissanceError]) -> None:
         for call in self._calls.values():
             if not call.done:
                 call.fail(error(call))

@@ -186,7 +186,7 @@ _ENDED_BY = {
 }
 
 
-def not_begun(call: Call, why: str) -> TechRenaissanceError:
+def unbegun(call: Call, why: str) -> TechRenaissanceError:
     """The error of a call that was ended before its turn. ``why``: "deadline" or "cancel"."""
     call.why, call.step = why, "queue"
     return call_ended(call)

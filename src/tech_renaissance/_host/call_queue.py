@@ -5,7 +5,7 @@ from collections import deque
 from typing import Callable, Deque, Dict, List, Optional
 
 from .._base.errors import TechRenaissanceError
-from .call import Call, not_begun
+from .call import Call, unbegun
 
 
 class CallQueue:
@@ -66,7 +66,7 @@ class CallQueue:
         with self.lock:
             if call.exchange is not None or call.done:
                 return False
-            call.fail(not_begun(call, why))
+            call.fail(unbegun(call, why))
             return True
 
 

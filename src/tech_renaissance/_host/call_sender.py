@@ -5,7 +5,7 @@ import time
 from typing import Any, Callable, List, Optional, Sequence
 
 from .._base.errors import LaunchError, SessionClosed, TimedOut, WorkerLost
-from .call import Call, PlainCall, not_begun
+from .call import Call, PlainCall, unbegun
 from .call_maker import CallMaker
 from .deadline_watch import DeadlineWatch
 from .end_call import end_call
@@ -234,4 +234,4 @@ def remaining_s(until: float) -> float:
 def _check_deadline(call: Optional[Call]) -> None:
     """Raise TimedOut if the deadline of a call that was not sent has passed."""
     if call and call.is_overdue():
-        raise not_begun(call, "deadline")
+        raise unbegun(call, "deadline")

@@ -196,7 +196,7 @@ class Caller(CallSender):
 
     def cancel(self, call: Call) -> None:
         """End a call, wherever it is, without waiting."""
-        if not self.cancel_before_it_begins(call):
+        if not self.end_unbegun(call):
             LazyThread("cancel", functools.partial(self.cancel_in_work, call)).start()
 
     def state_of(self, call: Call) -> str:
@@ -215,7 +215,7 @@ class Caller(CallSender):
             exchange.take_in()
         return call.done
 
-    def cancel_before_it_begins(self, call: Call) -> bool:
+    def end_unbegun(self, call: Call) -> bool:
         """End a call that no worker has begun; True also if it is done. False if it is in work."""
         worker = self._life.worker
         return worker.exchange.cancel(call) if worker else self._life.queue.end(call, "cancel") or call.done

@@ -280,7 +280,7 @@ class Exchange(Withdrawals):
             return False
         check_protocol(call.request, self._ready)
         if self._switch_output:
-            if self._calls and not self._may_send_beside():
+            if self._calls and not self._may_overlap():
                 return False
             self._switch_output("" if self._calls else call.message)
         call.sent_at = time.monotonic()

@@ -15,7 +15,7 @@ from .._base.post_mortem import PostMortem
 from .._process.command_line import CommandLine, checked_arguments, checked_python_arguments
 from .._process.interpreter import find_interpreter
 from .._process.output import Output
-from .._system.fork import Forks, in_children
+from .._system.forks import Forks, in_children
 from .._system.wait_handle import WaitHandle
 from .._transport.choose import check_transport_name, checked_look_us, host_transport
 from .._transport.file.watch import Backoff

@@ -10,7 +10,7 @@ from .._base.errors import SessionClosed, TechRenaissanceError, WorkerLost
 from .._base.post_mortem import PostMortem
 from .._system.lazy_thread import LazyThread
 from .._system.waits import wait_for
-from .call import Call, not_begun
+from .call import Call, unbegun
 from .ladder import TERMINATE_LADDER
 from .launched_worker import LaunchedWorker
 from .life import Life
@@ -253,9 +253,7 @@ class Supervisor:
             if dead.last_call and dead.post_mortem and not dead.was_stopped:
                 self._quarantine.note(dead.last_call, dead.post_mortem)
             self._life.queue.fail(
-                lambda call: (
-                    not_begun(call, "deadline") if call.is_overdue() else self._quarantine.refuse(call)
-                )
+                lambda call: unbegun(call, "deadline") if call.is_overdue() else self._quarantine.refuse(call)
             )
             self._changed.notify_all()
 

@@ -5,7 +5,7 @@ ended in the middle of their work.
 from typing import Callable, Optional
 
 from .._transport.transport import FOR_CREDIT
-from .call import Call, not_begun
+from .call import Call, unbegun
 from .turns import Turns
 
 
@@ -21,7 +21,7 @@ class Withdrawals(Turns):
             if self._queue.end(call, "cancel"):
                 self._waiters.wake_all()
                 return
-        self._withdraw(call, self._transport.ask_to_stop)
+        self._end_unless_in_work(call, self._transport.ask_to_stop)
         self.wake()
 
     def cancel(self, call: Call) -> bool:
@@ -37,7 +37,7 @@ class Withdrawals(Turns):
         request_id = call.request.id or 0
         if request_id in self._transport.begun([request_id]):  # the stacks come before the notice
             return False
-        self._withdraw(call, self._transport.ask_to_cancel)
+        self._end_unless_in_work(call, self._transport.ask_to_cancel)
         if call.done:
             self.wake()
         return call.done
@@ -60,7 +60,7 @@ class Withdrawals(Turns):
         with self._lock:
             if call.done or is_in_work:
                 return False
-            call.fail(not_begun(call, "deadline"))
+            call.fail(unbegun(call, "deadline"))
             self._waiters.wake_all()
             return True
 
@@ -68,7 +68,7 @@ class Withdrawals(Turns):
         """Whether another worker has the call."""
         return call.exchange not in (None, self)
 
-    def _withdraw(self, call: Call, put_on_list: Callable[[int], None]) -> None:
+    def _end_unless_in_work(self, call: Call, put_on_list: Callable[[int], None]) -> None:
         """Tell the worker of a call that was sent, and end it, unless it is in work."""
         request_id = call.request.id or 0
         # The list comes before the look, and the worker's slot before its own look at the list:
@@ -78,7 +78,7 @@ class Withdrawals(Turns):
         self.take_in()  # afterwards, because a call that is no longer in work has its answer here
         with self._lock:
             if not (call.done or is_in_work):
-                call.fail(not_begun(call, "cancel"))
+                call.fail(unbegun(call, "cancel"))
 
     def cancellable(self) -> Optional[Call]:
         """The oldest call in work that is not a resting stream; else the oldest."""

@@ -9,7 +9,7 @@ import threading
 from types import FrameType
 from typing import Callable, Generator, Optional
 
-from .._system.fork import in_children
+from .._system.forks import in_children
 from .stack_file import StackFile
 
 # Frames of the signal handler, on top of the interrupted code's.

@@ -12,7 +12,7 @@ from collections import deque
 from typing import Callable, Deque, List, NamedTuple, Sequence, Tuple, Union
 
 from .._base.errors import LaunchError
-from .._system.fork import close_held, make_held
+from .._system.forks import close_held, make_held
 
 TAIL_NBYTES = 64 * 1024
 STREAMS = ("stdout", "stderr")

@@ -27,7 +27,7 @@ from typing import Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from .._base.errors import LaunchError
 from .._system.descriptors_posix import make_pipe
-from .._system.fork import close_held
+from .._system.forks import close_held
 from .base import ABANDON_S, RETRY_S, BaseProcess
 from .output import DescriptorSink, Output, OutputFlow, SinkFlow, open_sink
 from .output_lines import LineFlow

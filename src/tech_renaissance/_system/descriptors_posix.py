@@ -7,7 +7,7 @@ import contextlib
 import os
 from typing import Generator, Tuple
 
-from .fork import make_held
+from .forks import make_held
 
 
 @contextlib.contextmanager

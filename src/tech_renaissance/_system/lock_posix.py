@@ -3,7 +3,7 @@
 import fcntl
 
 from .file_identity import identity_of
-from .fork import close_held
+from .forks import close_held
 from .open_folder import OpenFolder
 
 

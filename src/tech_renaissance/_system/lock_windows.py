@@ -5,7 +5,7 @@ import msvcrt
 from ctypes import wintypes
 
 from .file_identity import identity_of
-from .fork import close_held
+from .forks import close_held
 from .open_folder import OpenFolder
 
 _EXCLUSIVE_NOW = 0x2 | 0x1  # LOCKFILE_EXCLUSIVE_LOCK, LOCKFILE_FAIL_IMMEDIATELY

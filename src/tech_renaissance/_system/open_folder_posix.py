@@ -8,7 +8,7 @@ from typing import List, Optional
 
 from .descriptors_posix import above_standard_streams
 from .file_identity import Identity, identity_at, identity_in, identity_of
-from .fork import close_held, make_held
+from .forks import close_held, make_held
 
 
 def is_unmoved(path: str, identity: Identity, *, is_held: bool) -> bool:

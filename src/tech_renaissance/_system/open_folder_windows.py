@@ -11,7 +11,7 @@ from typing import List, Optional
 
 from .file_identity import Identity, identity_at, identity_in
 from .files_windows import is_there, patiently, unlink
-from .fork import make_held
+from .forks import make_held
 
 _LIST_AND_READ_ATTRIBUTES = 0x1 | 0x80  # reading only attributes would ignore the share mode
 _SHARE_READ_AND_WRITE = 0x1 | 0x2  # but not deletion, which includes renaming

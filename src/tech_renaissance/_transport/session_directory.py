@@ -10,7 +10,7 @@ from .._base.errors import LaunchError
 from .._base.names import check_name
 from .._system import files
 from .._system.file_identity import identity_of
-from .._system.fork import close_held
+from .._system.forks import close_held
 from .._system.open_folder import OpenFolder
 
 if sys.platform == "win32":

@@ -9,7 +9,7 @@ import threading
 from types import FrameType
 from typing import Any, Callable, List, Optional
 
-from .._system.fork import in_children
+from .._system.forks import in_children
 
 if sys.platform == "win32":
     from .._system.error_mode_windows import end_at_once

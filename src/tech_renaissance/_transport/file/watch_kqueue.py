@@ -9,7 +9,7 @@ import os
 import select
 from typing import List, Optional
 
-from ..._system.fork import close_held, make_held
+from ..._system.forks import close_held, make_held
 from .watch_posix import SleepWatch, drain
 
 

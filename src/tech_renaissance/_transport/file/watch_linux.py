@@ -5,7 +5,7 @@ import ctypes
 import os
 from typing import List, Optional
 
-from ..._system.fork import close_held, make_held
+from ..._system.forks import close_held, make_held
 from .watch_posix import SleepWatch, drain
 
 _IN_CLOSE_WRITE = 0x008

@@ -6,7 +6,7 @@ import select
 from typing import List, Optional
 
 from ..._system.descriptors_posix import make_pipe
-from ..._system.fork import close_held
+from ..._system.forks import close_held
 
 
 class SleepWatch:

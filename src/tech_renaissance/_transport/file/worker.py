@@ -39,7 +39,7 @@ from ..._protocol.message import (
 )
 from ..._protocol.tsr import export_tsr, read_tsr
 from ..._system import files
-from ..._system.fork import Forks
+from ..._system.forks import Forks
 from ..session_files import read_status, write_status, write_worker_info
 from ..session_place import SessionPlace
 from ..transport import WorkerTransport

@@ -11,7 +11,7 @@ import select
 from typing import Any, Sequence, Tuple
 
 from ..._system.descriptors_posix import make_pipe
-from ..._system.fork import close_held, make_held
+from ..._system.forks import close_held, make_held
 
 _FORGET_NBYTES = 4096
 

@@ -6,7 +6,7 @@ import fcntl
 import os
 
 from ..._system.descriptors_posix import above_standard_streams
-from ..._system.fork import close_held, make_held
+from ..._system.forks import close_held, make_held
 
 POPULATE = 23  # MADV_POPULATE_WRITE, since Linux 5.14
 REMOVE = 9  # MADV_REMOVE: punches a hole

@@ -6,7 +6,7 @@ import os
 import tempfile
 
 from ..._system.descriptors_posix import above_standard_streams
-from ..._system.fork import make_held
+from ..._system.forks import make_held
 
 POPULATE = 0  # no such advice exists
 REMOVE = 0

@@ -7,7 +7,7 @@ import os
 import sys
 
 from ..._system.descriptors_posix import above_standard_streams
-from ..._system.fork import close_held, make_held
+from ..._system.forks import close_held, make_held
 from .pages import PAGE, largest_possible, page_up
 
 if sys.platform == "linux":

@@ -22,7 +22,7 @@
 #include "tech_renaissance/detail/process/death.h"
 #include "tech_renaissance/detail/process/launch.h"
 #include "tech_renaissance/detail/process/process.h"
-#include "tech_renaissance/detail/process/stack.h"
+#include "tech_renaissance/detail/process/stacks.h"
 #include "tech_renaissance/detail/transport/session_place.h"
 #include "tech_renaissance/detail/transport/transport.h"
 #include "tech_renaissance/error.h"
