@@ -17,7 +17,7 @@ WINDOWS_TESTS := $(addprefix tests/test_,$(addsuffix .py, \
 # Those of them that are about behaviours, and vectors.
 WINDOWS_ONCE := $(addprefix tests/test_,$(addsuffix .py,windows calls deaths transports names connection message_vectors ring_vectors \
     session_names value_vectors exchange_vectors session_life session_files post_mortem restarts threads launch_arguments \
-    value_calls streams command_workers progress callbacks inputs worker_inputs tsr_vectors))
+    value_calls streams command_workers coroutines progress callbacks inputs worker_inputs tsr_vectors))
 WINDOWS_BUILD ?= all
 FAULTS_MINUTES ?= 10
 CLANGXX ?= $(or $(shell command -v clang++),$(lastword $(sort $(wildcard /usr/bin/clang++-*))))

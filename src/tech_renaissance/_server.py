@@ -138,7 +138,7 @@ class TechRenaissanceServer(Conversation):
             hold_lifeline(lifeline)
             if host_pid:
                 hear_interrupts()
-            undo.enter_context(interruptible(path, self._interrupt, self._is_cancelled))
+            undo.enter_context(interruptible(path, self._interrupt, self._has_cancelled))
             keep_freed_memory(os.environ)
             choice = worker_transport(place, os.environ, offered, is_hosted=self._unhosted is None)
             self._transport_info = {"transport": choice.name, "transport_reason": choice.reason}
@@ -355,6 +355,10 @@ class TechRenaissanceServer(Conversation):
         if reply is None or transport is None or reply.request_id is None:
             return False
         return transport.is_cancelled(reply.request_id)
+
+    def _has_cancelled(self) -> bool:
+        """Whether the host has cancelled the current call, or one whose coroutine waits. In any thread."""
+        return self._is_cancelled() or (self._loop is not None and self._loop.has_cancelled())
 
     def _leave(self) -> None:
         """A signal tells the worker to leave; from then on no interrupt may replace that."""

@@ -62,6 +62,10 @@ class AsyncServingLoop(ServingLoop):
             if self.transport.is_cancelled(request_id):
                 self._loop.call_soon_threadsafe(task.cancel)
 
+    def has_cancelled(self) -> bool:
+        """See ServingLoop."""
+        return any(map(self.transport.is_cancelled, list(self._tasks.values())))
+
     def serve_beside(self, timeout_s: Optional[float]) -> _Events:
         """What asyncio's selector does: wait for events up to ``timeout_s``, and serve
         the session in the meantime.

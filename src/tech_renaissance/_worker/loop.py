@@ -98,6 +98,10 @@ class ServingLoop:
     def interrupt(self) -> None:
         """End calls that the host has given up, and that do not run in this moment."""
 
+    def has_cancelled(self) -> bool:
+        """Whether there are such calls. In any thread."""
+        return False
+
     def _serve_all(self) -> None:
         while not self._server.is_leaving and self._serve_one():
             pass
