@@ -91,7 +91,7 @@ class Command:
         self._type = result_type
 
     def __repr__(self) -> str:
-        """Its name."""
+        """Shows its name."""
         return f"<command {self._name!r}>"
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:

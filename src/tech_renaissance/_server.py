@@ -315,7 +315,7 @@ class TechRenaissanceServer(Conversation):
 
     @staticmethod
     def _no_reply() -> Reply:
-        """That of the call whose coroutine asks."""
+        """The reply of the call whose coroutine asks."""
         reply = TASK_REPLY.get(None)
         if reply is not None:
             return reply

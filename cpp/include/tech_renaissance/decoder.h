@@ -26,14 +26,14 @@ public:
     // REQUIRES: both arguments live as long as the decoder and its copies.
     Decoder(std::string_view json, const std::vector<Attachment>& attachments, Body::Role role = Body::Role::Result);
 
-    // Of the value that comes next. Does not move.
+    // The kind of the value that comes next. Does not move.
     Kind kind();
 
     void null();
     bool boolean();
-    // Also a float without a fraction, up to 2^53 on both sides of zero.
+    // Also reads a float without a fraction, up to 2^53 on both sides of zero.
     std::int64_t integer();
-    // Also an int, up to 2^53 on both sides of zero.
+    // Also reads an int, up to 2^53 on both sides of zero.
     double number();
     std::string text();
     Bytes bytes();

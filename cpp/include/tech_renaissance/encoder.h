@@ -35,7 +35,7 @@ public:
     void integers(std::vector<std::int64_t> values);
     void numbers(std::vector<double> values);
 
-    // Of the arguments of a call: values that are sent later, one after another.
+    // Stands for the input of a call: values that are sent later, one after another.
     void input() { put("{\"$in\":0}"); }
 
     void begin_list() { open('['); }

@@ -35,7 +35,7 @@ public:
     // Whether it has a call whose result has not been taken, and that was not dropped.
     bool is_valid() const noexcept { return call_ != nullptr && !is_over_; }
     Body get(std::optional<std::chrono::milliseconds> timeout);
-    // Of a call that streams: its next item; nullopt if no more come, and the call is done.
+    // The next item of a call that streams; nullopt if no more come, and the call is done.
     std::optional<Body> next(std::optional<std::chrono::milliseconds> timeout);
     // Whether its items come all at once, in its result.
     bool is_whole() const;
@@ -45,7 +45,7 @@ public:
     void stop() const;
     std::optional<Progress> progress() const;
     std::string state() const;
-    // Of a call with an input: sends the next value; false if the call is over.
+    // Sends the next value of the call's input; false if the call is over.
     bool push(const Body& value, std::optional<std::chrono::milliseconds> timeout);
     // Ends the input. The result is got by get().
     void end_input(std::optional<std::chrono::milliseconds> timeout);
@@ -84,7 +84,7 @@ T value_of(const Body& body) {
 template <class T>
 class [[nodiscard]] Future {
 public:
-    // Of no call.
+    // A future without a call.
     Future() noexcept = default;
     explicit Future(detail::Pending pending) noexcept : pending_(std::move(pending)) {}
     Future(Future&&) noexcept = default;

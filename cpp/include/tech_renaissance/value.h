@@ -90,7 +90,7 @@ public:
     }
     // Value::dict({{"width", 3}, {"name", "x"}}). If a key occurs twice, the last one counts.
     static Value dict(std::initializer_list<Member> members);
-    // Of anything that can be an argument.
+    // From anything that can be an argument.
     template <class T>
     static Value of(const T& value);
 
@@ -101,7 +101,7 @@ public:
     template <class T>
     T as() const;
 
-    // Of a Value that ends with the expression, a copy.
+    // A reference into the Value; a copy if the Value ends with the expression.
     const std::string& text() const&;
     std::string text() && { return text(); }
     const Bytes& bytes() const&;
@@ -113,7 +113,7 @@ public:
     const Dict& members() const&;
     Dict members() && { return members(); }
 
-    // Of a list or dict.
+    // How many elements a list or dict has.
     std::size_t size() const;
     template <class Index, std::enable_if_t<std::is_integral_v<Index>, int> = 0>
     const Value& operator[](Index index) const& {
@@ -125,7 +125,7 @@ public:
     }
     const Value& operator[](std::string_view key) const& { return member(key); }
     Value operator[](std::string_view key) && { return member(key); }
-    // Of a dict; nullptr if there is no such key.
+    // The value of a key of a dict; nullptr if there is no such key.
     const Value* find(std::string_view key) const;
 
     // Tensors are equal if their dtypes, shapes and elements are.

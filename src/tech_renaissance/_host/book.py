@@ -43,9 +43,9 @@ class Book:
         self._ready: Dict[str, Any] = {}  # what the worker has said about itself
         self._connection = Connection()
         self._unanswered = self._connection.unanswered
-        # Those whose handlers are to be told that they may send more, or an Answer.
+        # Calls whose handlers are to be told that they may send more, or an Answer.
         self._owing: Dict[Call, None] = {}
-        # Those whose handlers have asked something, or take an input: they wait for their host.
+        # Calls whose handlers have asked something, or take an input: they wait for their host.
         self._talking: Dict[Call, None] = {}
         self._credit: Optional[Tuple[Call, Credit]] = None  # being sent
         self._sending: Union[Frame, Posted, None] = None  # about to be noted as sent, and perhaps not sent

@@ -51,8 +51,8 @@ class Call:
     # Told when anything has changed, by whichever thread has changed it, perhaps under a lock.
     # An exception may prevent that.
     watchers: "Tuple[Callable[[Call], None], ...]" = ()
-    # Of a call that streams: the items that have come and were not taken, which any thread may take; whether
-    # they come all at once, with the response.
+    # The items of a call that streams which have come and were not taken; any thread may take them. And
+    # whether they come all at once, with the response.
     items: "Optional[Deque[ReadBody]]" = None
     is_whole = False
     came = 0  # how many items have come

@@ -16,7 +16,7 @@ class CallQueue:
         self.lock = threading.RLock()
         # May be read without the lock, to see whether there is any.
         self.calls: Deque[Call] = deque()
-        # Those that wait until a worker is ready, before they line up.
+        # Calls that wait until a worker is ready, before they line up.
         self.waiting: Dict[Call, None] = {}
 
     def add(self, call: Call) -> None:

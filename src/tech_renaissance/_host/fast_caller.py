@@ -31,7 +31,7 @@ class FastCaller(Caller):
         """
         if (self._has_fast_path or self._is_allowed()) and timeout_ms != 0 and type(message) is str:
             command, _, parameters = message.partition(" ")
-            # Then this is how parse_message would split it.
+            # Under these conditions parse_message would split it in the same way.
             if (
                 command in self._known_commands
                 and (not parameters or parameters[0] > " ")

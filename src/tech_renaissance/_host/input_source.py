@@ -9,7 +9,7 @@ from .._protocol.frame import FIRST_CREDIT, Credit
 # The place of an argument, or its name.
 Place = Union[int, str]
 
-# So many values travel in the body of a call where items cannot.
+# How many values may travel in the body of a call where items cannot.
 MOST_VALUES = 10_000
 
 

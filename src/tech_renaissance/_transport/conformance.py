@@ -263,7 +263,7 @@ def _results_arrive_and_stay(host: HostTransport, worker: WorkerTransport) -> No
 
 
 def _attachments_arrive_as_they_were(host: HostTransport, worker: WorkerTransport) -> None:
-    """Of each kind, both ways; also if their owner changes them before the request is sent,
+    """Attachments of each kind, both ways; also if their owner changes them before the request is sent,
     or the same one is sent twice.
     """
     np = numpy()

@@ -236,7 +236,7 @@ class SessionSelector(selectors.BaseSelector):
         return self._happened
 
     def real_events(self) -> _Events:
-        """Those that are there now. Without descriptors of coroutines, and after a wait in which
+        """The events that are there now. Without descriptors of coroutines, and after a wait in which
         nothing happened, there are none.
         """
         is_certain = self._watched and not self._happened and self._serving.serves

@@ -140,7 +140,7 @@ class Conversation:
             self._unshield(reply)
 
     def _reply_here(self, what: str) -> Reply:
-        """That of the call whose handler asks."""
+        """The reply of the call whose handler asks."""
         reply = self._turn.reply or TASK_REPLY.get(None)
         if reply is None:
             raise LocalProtocolError(

@@ -168,7 +168,7 @@ class ServingLoop:
             drop(frame)
 
     def items_ahead(self, request_id: int) -> Iterable[Item]:
-        """Those of a request that were read ahead of it; they are here no longer."""
+        """Take the items of a request that were read ahead of it."""
         items = [frame for frame in self._inbox if isinstance(frame, Item) and frame.id == request_id]
         if items:
             self._inbox = deque(frame for frame in self._inbox if frame not in items)
@@ -352,7 +352,7 @@ class ServingLoop:
 
 
 def _fast_path(turn: Turn, transport: WorkerTransport, connection: Connection) -> "Optional[FastPath]":
-    """None for transports other than shared memory."""
+    """The fast path; None for transports other than shared memory."""
     if not transport.has_rings:
         return None
     from .fast_path import FastPath

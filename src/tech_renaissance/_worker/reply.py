@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .talk import Talk
 
 
-# That of the call whose coroutine runs, or of the one that has started it.
+# The reply of the call whose coroutine runs, or of the call that has started the task.
 TASK_REPLY: "ContextVar[Reply]" = ContextVar("TASK_REPLY")
 
 
@@ -30,7 +30,8 @@ class Reply:
     result: Optional[str] = None
     reason = ""  # why get_tensors last returned None
     refusal = ""  # why main_logic was not asked
-    # Whether the host takes items, or if they cannot travel, a list of them and of what the generator returned.
+    # Whether the host takes items, or if they cannot travel, a list of them and of
+    # what the generator returned.
     streams = False
     takes_items = False
     has_input = False

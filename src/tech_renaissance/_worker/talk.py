@@ -25,7 +25,7 @@ _LONGEST_MESSAGE = 1000
 
 
 class Talk:
-    """Of one call, from the first word to the call's end. For the thread that serves, only."""
+    """The talk of one call, from the first word to the call's end. Only for the thread that serves."""
 
     def __init__(self, loop: "ServingLoop", reply: Reply) -> None:
         assert reply.request_id is not None

@@ -21,7 +21,7 @@ from .segment import Segment
 from .view import view_of
 
 _MOST_FORMS = 4096
-# So many blocks of requests that have died may wait until somebody has the time for them.
+# How many blocks of requests that have died may wait until somebody has time for them.
 _MOST_UNPLACED = 16
 _MOST_DIMS = 8
 # The C library's memmove with its types declared once costs half as much as ctypes.memmove.

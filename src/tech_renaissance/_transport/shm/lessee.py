@@ -31,7 +31,7 @@ _LEAST_BLOCK = PREFIX_NBYTES + HEADER_NBYTES_MAX
 _MOST_PARKED = 64
 # Up to this size it does no harm if the owner learns a little later that a tensor has died.
 _SMALL_NBYTES = 65536
-# Then the tensor may have been given a name, which the next one takes over.
+# How often such a tensor is looked at. By then it may have got a name, which the next one takes over.
 _MOST_LOOKS = 2
 _NUMBERS_END = 1 << 63
 

@@ -172,7 +172,7 @@ class RingReader:
                 raise RemoteProtocolError(BROKEN_RING, "the ring is broken: padding in the wrong place")
 
     def next_kind(self) -> int:
-        """Of what kind the next frame seems to be; 0 if there is none."""
+        """The kind that the next frame seems to have; 0 if there is none."""
         # Not by an index into the mapping, which is a byte, or a number, as the platform has it.
         return self.sizes[(self._start + (self.tail & _MASK) + _KIND) >> 2] & 0xFF if self.has_frame else 0
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class SentBlocks:
-    """Those of one frame at a time. While it has not been sent, they can be taken back."""
+    """The blocks of one frame at a time. While it has not been sent, they can be taken back."""
 
     def __init__(self, lender: Lender) -> None:
         self._lender = lender

@@ -113,7 +113,7 @@ class StorageUse:
 
     @classmethod
     def of(cls, view: Any) -> Optional["StorageUse"]:
-        """None if this torch cannot count uses."""
+        """How its storage is used; None if this torch cannot count uses."""
         torch = sys.modules.get("torch")
         if torch is None or type(view) is not torch.Tensor:
             return None

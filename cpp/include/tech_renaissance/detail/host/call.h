@@ -32,8 +32,7 @@ inline std::string message_of(const Request& request) {
 class Book;
 
 // The first part does not change once the call has been sent, except that an answered call needs no attachments. The
-// outcome is written once, by whoever has the call: the
-// exchange that sent it, or whoever ends it.
+// outcome is written once, by whoever has the call: the exchange that sent it, or whoever ends it.
 class Call {
 public:
     Call() = default;
@@ -47,11 +46,11 @@ public:
     bool idempotent = false;
     Clock::time_point made = Clock::now();
 
-    // Of a call that streams; null of any other.
+    // The items of a call that streams; null for any other call.
     std::unique_ptr<Items> items;
     // Whether its items come all at once, in its answer.
     bool is_whole = false;
-    // Of a call that has an input; null of any other.
+    // The input of a call that has one; null for any other call.
     std::unique_ptr<Feed> feed;
     // Where the values of its input come from, if whoever waits for it takes them from the program; else empty.
     std::function<std::optional<OwnedBody>()> source;

@@ -22,7 +22,7 @@ public:
     // REQUIRES: close() is called before the caller's end, except in a fork.
     explicit Door(Caller& caller) : caller_(&caller), beacon_(caller.beacon()), exposed_(caller.exposed()) {}
 
-    // Of the session, and still there after its end.
+    // The session's beacon, which is still there after its end.
     const std::shared_ptr<Beacon>& beacon() const noexcept { return beacon_; }
 
     // Runs what the handler of a call says and asks: see detail::attend. No visit lasts meanwhile, because that may end

@@ -11,7 +11,7 @@
 
 namespace tr::detail {
 
-// Of one call. Thread-safe.
+// What the handler of one call says and asks. Thread-safe.
 class Talk {
 public:
     // Whether there is something for whoever waits for the call. Takes no lock.

@@ -1,4 +1,4 @@
-// What a handler says and asks, and what it is answered, as JSON texts: spec/transport-file.md. As frame.h.
+// What a handler says and asks, and what it is answered, as JSON texts: spec/transport-file.md.
 #pragma once
 
 #include <cmath>

@@ -194,7 +194,7 @@ inline std::string decode_name(const json::Value* value) {
     return *name;
 }
 
-// Of a request.
+// The attachments of a request.
 inline std::vector<NamedAttachment> decode_attachments(const json::Object& object) {
     std::vector<NamedAttachment> attachments;
     for (const json::Value& element : decode_array(object, "attachments")) {

@@ -57,7 +57,7 @@ struct Codec<T, std::enable_if_t<detail::is_integer<T>>> {
     static bool is_kind(Decoder::Kind kind) { return kind == Decoder::Kind::Int; }
 };
 
-// Its number.
+// An enum is sent as its number.
 template <class T>
 struct Codec<T, std::enable_if_t<std::is_enum_v<T> && !std::is_same_v<T, std::byte>>> {
     using Number = std::underlying_type_t<T>;

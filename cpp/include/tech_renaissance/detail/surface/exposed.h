@@ -11,7 +11,7 @@
 
 namespace tr::detail {
 
-// What breaks a rule of values is told as such.
+// Arguments that break a rule of values are WrongArguments with the code of that rule.
 template <class Read>
 auto ArgumentReader::reading(Read read) {
     try {

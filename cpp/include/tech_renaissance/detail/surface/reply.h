@@ -39,7 +39,7 @@ inline std::vector<Tensor> tensors_of(Reply reply) {
     return tensors;
 }
 
-// Of the answer to a typed call.
+// The body of the answer to a typed call.
 inline Body body_of(Reply reply) {
     check(reply.response);
     return {reply.response.form, std::move(reply.response.result), std::move(reply.attachments)};

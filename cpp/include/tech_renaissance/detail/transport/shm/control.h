@@ -40,7 +40,7 @@ inline constexpr RingPlace request_ring = {4096, 64, 200};
 inline constexpr RingPlace response_ring = {4096 + ring_nbytes, 192, 72};
 inline constexpr std::uint64_t given_up_list = 4096 + 2 * ring_nbytes;
 inline constexpr std::uint64_t most_given_up = 256;
-// Of an entry in that list: the request is not given up, but asked to stop.
+// In an entry of that list: the request is not given up, but asked to stop.
 inline constexpr std::uint64_t stop_bit = std::uint64_t{1} << 63;
 
 // Every sleep is bounded, so that a lost wake-up causes no more than a delay.
