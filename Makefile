@@ -6,15 +6,7 @@ JOBS ?= $(shell getconf _NPROCESSORS_ONLN)
 TEST_PROCESSES ?= $(shell expr $(JOBS) + 2)  # tests often wait
 FUZZ_SECONDS ?= 20
 WINDOWS_PYTHON ?= 3.12
-# The test files that have been made ready for Windows.
-WINDOWS_TESTS := $(addprefix tests/test_,$(addsuffix .py, \
-    windows cpp_units calls deaths session_life connection message_properties message_vectors names tsr tsr_vectors transports \
-    testing layers ring_vectors session_names post_mortem options deadlines arena ring fast_path look shm_calls shm_tensors \
-    shm_results values value_vectors hints default_arguments default_functions exchange_vectors launch_arguments restarts \
-    supervision threads ownership session_files session_tensors session_vectors output output_callbacks value_calls streams \
-    commands command_results text_commands command_workers coroutines progress callbacks inputs worker_inputs worker_talk \
-    worker_talk_async async_session executor))
-# Those of them that are about behaviours, and vectors.
+# Under wine, once: those about behaviours, and vectors.
 WINDOWS_ONCE := $(addprefix tests/test_,$(addsuffix .py,windows calls deaths transports names connection message_vectors ring_vectors \
     session_names value_vectors exchange_vectors session_life session_files post_mortem restarts threads launch_arguments \
     value_calls streams command_workers coroutines progress callbacks inputs worker_inputs tsr_vectors))
@@ -65,7 +57,7 @@ test-windows: .venv/.base .venv/.cmake  ## Run the tests on a Windows Python, un
 	$(if $(CLANGXX),$(CLANGXX) --target=x86_64-w64-mingw32 -fsyntax-only $(addprefix -isystem,$(MINGW_HEADERS)) \
 	    $(CXX_WARNINGS) -Werror -std=c++17 -Icpp/include cpp/src/*.cpp)
 	TR_TEST_DRIVER=build/windows/bin/driver.exe TR_TEST_CPP_BUILD=build/windows TR_TEST_UNIT_BUILDS=build/windows \
-	    $(PY) tools/wine.py $(WINDOWS_PYTHON) -m pytest --basetemp=build/wine/tmp $(or $(TESTS),$(WINDOWS_TESTS))
+	    $(PY) tools/wine.py $(WINDOWS_PYTHON) -m pytest --basetemp=build/wine/tmp $(or $(TESTS),-n 2 --dist worksteal)
 
 # The first failure ends it, so that one that runs out of time has none. A test that fails is tried once more, and the summary says so:
 # now and then wine takes seconds for what takes milliseconds.
@@ -75,8 +67,8 @@ test-windows-once:  ## Run a choice under wine, each test with one host and one 
 	    WINDOWS_BUILD="driver guest_message guest_ring guest_value guest_exchange"
 
 test-windows-all:  ## Run all tests on Windows Pythons, old and new, under wine
-	$(MAKE) --no-print-directory test-windows WINDOWS_PYTHON=3.12 TESTS=tests
-	$(MAKE) --no-print-directory test-windows WINDOWS_PYTHON=3.8 TESTS=tests
+	$(MAKE) --no-print-directory test-windows WINDOWS_PYTHON=3.12
+	$(MAKE) --no-print-directory test-windows WINDOWS_PYTHON=3.8
 
 macos: export ZIG_GLOBAL_CACHE_DIR := $(abspath build/zig/cache)
 macos: build/zig/ziglang/zig .venv/.cmake  ## Compile the C++ programs for macOS, on any system

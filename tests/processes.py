@@ -22,6 +22,7 @@ if sys.platform == "win32":
         descriptors_of,
         is_alive,
         kill,
+        memory_nbytes,
         peak_nbytes,
         processes,
         processes_of,
@@ -44,6 +45,7 @@ else:
         descriptors_of,
         is_alive,
         kill,
+        memory_nbytes,
         peak_nbytes,
         processes,
         processes_of,
@@ -56,6 +58,9 @@ moves_open_folders = pytest.mark.skipif(
 posix_signals = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals between processes")
 posix_sockets = pytest.mark.skipif(
     sys.platform == "win32", reason="the doorbells of Windows have no other end to hang up"
+)
+posix_limits = pytest.mark.skipif(
+    sys.platform == "win32", reason="Windows does not limit what one process may take"
 )
 forks = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no forks")
 
@@ -77,9 +82,11 @@ __all__ = [
     "forks",
     "is_alive",
     "kill",
+    "memory_nbytes",
     "moves_open_folders",
     "peak_nbytes",
     "posix_files",
+    "posix_limits",
     "posix_signals",
     "posix_sockets",
     "processes",

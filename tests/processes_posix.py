@@ -83,9 +83,18 @@ def processes_of(workspace: Path, among: Optional[Set[int]] = None) -> List[int]
 
 
 def peak_nbytes(pid: int) -> int:
-    """The most memory that a process has had. Of what is not Linux it is not known, and 0."""
-    (line,) = [line for line in _read(pid, "status").splitlines() if line.startswith(b"VmHWM")] or [b"- 0 kB"]
-    return int(line.split()[1]) * 1024
+    """The most memory that a process has had. 0 where that is not known."""
+    return _status_nbytes(pid, b"VmHWM")
+
+
+def memory_nbytes(pid: int) -> int:
+    """The memory that a process has now. 0 where that is not known."""
+    return _status_nbytes(pid, b"VmRSS")
+
+
+def _status_nbytes(pid: int, name: bytes) -> int:
+    lines = [line for line in _read(pid, "status").splitlines() if line.startswith(name)]
+    return int(lines[0].split()[1]) * 1024 if lines else 0
 
 
 def is_alive(pid: int) -> bool:

@@ -68,13 +68,14 @@ class _Basic(ctypes.Structure):
 
 
 class _Memory(ctypes.Structure):
-    """PROCESS_MEMORY_COUNTERS. Only peak is used."""
+    """PROCESS_MEMORY_COUNTERS. Only peak and now are used."""
 
     _fields_ = [
         ("nbytes", wintypes.DWORD),
         ("faults", wintypes.DWORD),
         ("peak", ctypes.c_size_t),
-        ("others", ctypes.c_size_t * 7),
+        ("now", ctypes.c_size_t),
+        ("others", ctypes.c_size_t * 6),
     ]
 
 
@@ -119,11 +120,20 @@ def is_alive(pid: int) -> bool:
 
 def peak_nbytes(pid: int) -> int:
     """The most memory that a process has had."""
+    return _memory(pid).peak
+
+
+def memory_nbytes(pid: int) -> int:
+    """The memory that a process has now."""
+    return _memory(pid).now
+
+
+def _memory(pid: int) -> _Memory:
     memory = _Memory(nbytes=ctypes.sizeof(_Memory))
     with _opened(pid, _READ_MEMORY | _QUERY) as process:
         if not _kernel32.K32GetProcessMemoryInfo(process, ctypes.byref(memory), memory.nbytes):
             raise ctypes.WinError(ctypes.get_last_error())
-    return memory.peak
+    return memory
 
 
 def processes() -> Set[int]:

@@ -13,6 +13,7 @@ import pytest
 from gates import Gate
 from hosts import WORKERS
 from interrupt import interrupted
+from processes import forks
 
 from tech_renaissance import (
     AsyncSession,
@@ -390,7 +391,7 @@ def test_many_sessions_share_a_loop() -> None:
     asyncio.run(test())
 
 
-@pytest.mark.skipif(os.name != "posix", reason="there are no forks")
+@forks
 def test_a_fork_must_make_its_own_session() -> None:
     """Its parent's goes on."""
 
@@ -455,7 +456,7 @@ print("closed")
 """
 
 
-@pytest.mark.skipif(os.name != "posix", reason="there are no forks")
+@forks
 def test_a_fork_disturbs_nothing_of_the_loop_in_which_its_parent_awaits(transport: str) -> None:
     """Whatever it does with the session, whose wait handle it has, too, and with a loop and a session of its own."""
     run = subprocess.run([sys.executable, "-c", FORKING, WORKER], stdout=subprocess.PIPE, check=True)

@@ -39,9 +39,11 @@ def environment(workspace: Path) -> Dict[str, str]:
 
 
 def as_on_posix(output: str) -> str:
-    """What a program would print there: other ends of lines, other paths, in a repr, too."""
+    """What a program would print there: other ends of lines, other paths, in a repr, too, and another word for the end by a bad pointer."""
     if sys.platform != "win32":
         return output
+    output = output.replace("ended: access violation", "ended: signal 11 (SIGSEGV)")
+    output = output.replace("worker_lost, access violation", "worker_lost, SIGSEGV")
     return output.replace("\r\n", "\n").replace("\\\\", "\\").replace("\\", "/")
 
 

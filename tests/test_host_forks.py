@@ -2,7 +2,6 @@
 
 import json
 import os
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Callable, Dict, List
@@ -11,12 +10,12 @@ import pytest
 from gates import Gate
 from hosts import WORKERS, Driver
 from leaks import wait_until
-from processes import is_alive
+from processes import forks, is_alive
 
 MakeDriver = Callable[[], Driver]
 Call = Dict[str, Any]
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="forks are POSIX")
+pytestmark = forks
 
 _LONG_MS = 60_000
 

@@ -1,7 +1,6 @@
 """Exceptions at any moment of a call, as Ctrl+C raises them: the next call is right."""
 
 import itertools
-import os
 import signal
 import subprocess
 import sys
@@ -13,6 +12,7 @@ import numpy as np
 import pytest
 from hosts import WORKERS
 from interrupt import interrupted
+from processes import posix_signals
 
 from tech_renaissance import CallCancelled, CommandError, PythonSession
 from tech_renaissance._host import attendant
@@ -238,7 +238,7 @@ print("closed", flush=True)
 """
 
 
-@pytest.mark.skipif(os.name != "posix", reason="SIGINT to a process")
+@posix_signals
 def test_ctrl_c_in_a_loop_of_calls_breaks_nothing(
     workspace: Path, transport: str, worker_python: str
 ) -> None:

@@ -12,6 +12,7 @@ from typing import Any, Callable, Dict, List, Optional
 import numpy as np
 import pytest
 from hosts import WORKERS, Driver
+from processes import posix_limits
 from segments import duplicate
 
 from tech_renaissance import LaunchError, LocalProtocolError, PythonSession
@@ -30,7 +31,7 @@ pytestmark = pytest.mark.skipif(UNAVAILABLE is not None, reason="no shared memor
 MODES = {
     "does not know it": "offered no shared memory",
     "wants files": "TR_TRANSPORT says so",
-    "cannot map it": "Cannot allocate memory",
+    "cannot map it": os.strerror(errno.ENOMEM),
     "cannot read it": "invalid literal",
 }
 
@@ -198,6 +199,7 @@ def test_a_host_without_shared_memory_offers_files_unless_it_was_asked_for(
     assert "launch_failed" == caught.value.code
 
 
+@posix_limits
 def test_a_host_without_shared_memory_says_why(make_driver: Callable[[], Driver]) -> None:
     """In worker.json, if it may choose files; over which the session works."""
     driver = make_driver()

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from hosts import WORKERS
 from kept import read, write
+from processes import forks
 from segments import Monitor
 
 from tech_renaissance import ArenaFull, PythonSession
@@ -124,7 +125,7 @@ def test_tensors_beyond_32_bits(workspace: Any, worker_python: str) -> None:
 # ------------------------------------------------------------------------------------------------------------ forks
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no forks")
+@forks
 def test_a_fork_of_a_python_host_disturbs_nobody(workspace: Any, worker_python: str) -> None:
     """It lets go of its copies of results, of tensors of ``empty`` and of the session; the parent's are unharmed."""
     session = python_session("forked")

@@ -1,11 +1,12 @@
 """A worker that writes where it must not: the host gets a right answer or a typed error, in bounded time and memory, and goes on."""
 
 import contextlib
-from pathlib import Path
+import os
 from typing import Any, Callable
 
 import numpy as np
 import pytest
+from processes import memory_nbytes
 
 from tech_renaissance import ProtocolError, RemoteProtocolError, TechRenaissanceError, TimedOut
 from tech_renaissance._transport.shm.segment import UNAVAILABLE
@@ -73,12 +74,10 @@ def recovers(session: Any) -> bool:
     return [1.0] * 4 == session.fetch_tensor("same t", 60_000).tolist()
 
 
-def memory_nbytes(session: Any) -> int:
-    """What the host's process has in memory."""
+def host_of(session: Any) -> int:
+    """The number of its process."""
     driver = getattr(session, "_driver", None)
-    path = f"/proc/{driver.process.pid if driver else 'self'}/status"
-    (line,) = (line for line in Path(path).read_text().splitlines() if line.startswith("VmRSS"))
-    return int(line.split()[1]) * 1024
+    return driver.process.pid if driver else os.getpid()
 
 
 # ---------------------------------------------------------------------------------------------------------- the ring
@@ -167,22 +166,22 @@ def test_random_scribbling_does_no_harm(session: Any, seed: int) -> None:
 @pytest.mark.parametrize("lie", LIES)
 def test_results_that_are_made_up_are_refused(session: Any, lie: str) -> None:
     """Whatever place and shape they claim, nothing beyond the arena is read, and no memory is taken for it."""
-    before = memory_nbytes(session)
+    before = memory_nbytes(host_of(session))
     with pytest.raises(RemoteProtocolError) as caught:
         session.fetch_tensor(f"lie {lie}", 60_000)
     assert "bad_frame" == caught.value.code
-    assert memory_nbytes(session) - before < GIB
+    assert memory_nbytes(host_of(session)) - before < GIB
     assert recovers(session)
 
 
 def test_results_in_memory_that_was_never_taken_take_none(session: Any) -> None:
     """A block far out in the arena is believed for what it is: a page of nothing."""
-    before = memory_nbytes(session)
+    before = memory_nbytes(host_of(session))
     try:
         session.fetch_tensor(f"lie {900 * GIB} 8 1000", 60_000)
     except RemoteProtocolError:
         pass  # an arena that is smaller
-    assert memory_nbytes(session) - before < GIB
+    assert memory_nbytes(host_of(session)) - before < GIB
     assert recovers(session)
 
 
@@ -199,11 +198,11 @@ def test_answers_that_nobody_asked_for_leave_no_memory_taken(session: Any) -> No
     """However many blocks they name."""
     with pytest.raises(TechRenaissanceError):
         session.fetch_response("many-blocks 20", 60_000)
-    before = memory_nbytes(session)
+    before = memory_nbytes(host_of(session))
     for _ in range(3):
         with pytest.raises(TechRenaissanceError):
             session.fetch_response("many-blocks 200", 1000)
-    assert memory_nbytes(session) - before < 64 << 20
+    assert memory_nbytes(host_of(session)) - before < 64 << 20
     assert recovers(session)
 
 

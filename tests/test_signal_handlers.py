@@ -9,10 +9,11 @@ from typing import Any, Callable, Iterator, List
 import pytest
 from gates import Gate
 from hosts import WORKERS
+from processes import posix_signals
 
 from tech_renaissance import CallCancelled, LocalProtocolError, PythonSession, SessionClosed
 
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals to a thread")
+pytestmark = posix_signals
 
 
 @pytest.fixture

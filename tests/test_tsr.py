@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from processes import moves_open_folders, posix_limits
 
 from tech_renaissance._base.errors import FormatError
 from tech_renaissance._base.tensor import DTYPES, allocate, describe, torch_installed
@@ -345,7 +346,7 @@ def test_failed_write_leaves_the_old_file(
     assert tsr.encode(EXAMPLE) == path.read_bytes()
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="needs a limit on file sizes")
+@posix_limits
 def test_write_that_fails_halfway_leaves_the_old_file(tmp_path: Path) -> None:
     """A disk that is full in the middle of the data is an OSError; the old file stays, and nothing else."""
     script = """
@@ -368,7 +369,7 @@ def test_write_that_fails_halfway_leaves_the_old_file(tmp_path: Path) -> None:
     assert ["x.tsr"] == os.listdir(tmp_path)
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="a file that is open cannot be replaced")
+@moves_open_folders
 def test_readers_see_whole_files(tmp_path: Path) -> None:
     """While several threads replace a file, a reader only ever sees one of the tensors, whole."""
     path = tmp_path / "x.tsr"

@@ -2,16 +2,15 @@
 
 import os
 import signal
-import sys
 from pathlib import Path
 from typing import Any, Callable
 
 import numpy as np
-import pytest
 from gates import Gate
 from leaks import wait_until
+from processes import forks
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there are no forks")
+pytestmark = forks
 
 Maker = Callable[..., Any]
 

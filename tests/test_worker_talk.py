@@ -13,6 +13,7 @@ from typing import Any, Dict, Iterator, List
 
 import numpy as np
 import pytest
+from processes import posix_signals
 from served import PAIRS, Host, served, values_of
 
 from tech_renaissance import (
@@ -370,7 +371,8 @@ def test_an_error_of_the_host_is_caught_as_one() -> None:
         assert ["unknown_command", "", "no g", ""] == host.result()
 
 
-@pytest.mark.skipif("shm" not in PAIRS or sys.platform == "win32", reason="signals interrupt on POSIX")
+@posix_signals
+@pytest.mark.skipif("shm" not in PAIRS, reason="over shared memory")
 @pytest.mark.parametrize("kind", ["plain", "coroutines"])
 def test_interrupts_at_any_moment_lose_nothing(kind: str, tmp_path: Path) -> None:
     """Whatever a call is doing; the next is as any other."""

@@ -38,7 +38,7 @@ class ModelServer(TechRenaissanceServer):
     @command
     def crash(self) -> None:
         """Ends the process as a bug in native code would."""
-        ctypes.string_at(0)
+        ctypes.c_byte.from_address(0).value += 1
 
 
 if __name__ == "__main__":

@@ -16,7 +16,12 @@ if mode == "does not know it":
 elif mode == "wants files":
     os.environ["TR_TRANSPORT"] = "file"
 elif mode == "cannot map it":
-    mmap.mmap = refuse
+    if sys.platform == "win32":
+        from tech_renaissance._transport.shm import segment_windows
+
+        segment_windows.map_view = refuse
+    else:
+        mmap.mmap = refuse
 elif mode == "cannot read it":
     os.environ["TR_SHM"] = "nonsense"
 
