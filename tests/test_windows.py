@@ -88,6 +88,13 @@ def test_another_failure_of_a_file_is_told_at_once(pauses: List[float]) -> None:
     assert [] == pauses
 
 
+def test_a_folder_in_place_of_a_file_is_refused_at_once(pauses: List[float], tmp_path: Path) -> None:
+    """It will not become a file."""
+    with pytest.raises(OSError, match="not a regular file"):
+        files.read(str(tmp_path))
+    assert [] == pauses
+
+
 def _write_and_look(path: Path, text: str) -> int:
     """Write a file, and look at it until the handle is closed, as somebody does who asks whether it exists."""
     path.write_text(text)
@@ -146,6 +153,24 @@ def test_a_response_and_an_ask_are_read_once_though_the_worker_looks_at_their_fi
     assert isinstance(ready, Ready)
     assert [Ask, type(None)] == [type(frame) for frame in ask]
     assert [Response, type(None)] == [type(frame) for frame in response]
+
+
+@pytest.mark.parametrize("most_nbytes", [-1, 0, 5, 1 << 17, 1 << 20])
+def test_a_file_is_read_without_asking_what_it_is(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, most_nbytes: int
+) -> None:
+    """Which can take ten times as long as reading it."""
+    data = bytes(range(251)) * 1000
+    path = str(tmp_path / "file")
+    for name in ("stat", "lstat", "fstat"):
+        monkeypatch.setattr(os, name, lambda *_: pytest.fail("it was asked"))
+    files.write(path, data)
+    read = files.read(path, most_nbytes)
+    files.discard(path)
+    missing = files.read(path)
+    monkeypatch.undo()
+    assert data[: most_nbytes if most_nbytes >= 0 else None] == read
+    assert missing is None
 
 
 def test_whether_a_directory_is_still_ours_is_told_by_the_name_of_its_lock(

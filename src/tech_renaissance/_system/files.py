@@ -1,16 +1,33 @@
 """Small files that are either whole or absent; a session directory consists of them."""
 
 import contextlib
-import io
 import itertools
 import os
 import sys
 from typing import Optional, Union
 
 if sys.platform == "win32":
-    from .files_windows import held, is_there, open_plain, patiently, unlink, with_room
+    from .files_windows import (
+        held,
+        is_there,
+        open_plain,
+        patiently,
+        read_plain,
+        unlink,
+        with_room,
+        write_whole,
+    )
 else:
-    from .files_posix import held, is_there, open_plain, patiently, unlink, with_room
+    from .files_posix import (
+        held,
+        is_there,
+        open_plain,
+        patiently,
+        read_plain,
+        unlink,
+        with_room,
+        write_whole,
+    )
 
 __all__ = [
     "NAME_LENGTH",
@@ -67,12 +84,7 @@ def write(path: str, data: Union[bytes, memoryview]) -> None:
 def write_new(path: str, data: Union[bytes, memoryview]) -> None:
     """Write a file that does not exist yet. Leaves nothing behind if it fails."""
     try:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-        # In one step, so that an interruption cannot lose the descriptor.
-        with io.FileIO(*map(os.open, [path], [flags], [0o600]), mode="wb") as file:
-            view = memoryview(data)
-            while view:
-                view = view[file.write(view) :]
+        write_whole(path, data)
     except BaseException:
         remove(path)
         raise
@@ -96,11 +108,6 @@ def read(path: str, most_nbytes: int = -1) -> Optional[bytes]:
     also if it is not a plain file.
     """
     try:
-        return patiently(lambda: _read(path, most_nbytes))
+        return patiently(lambda: read_plain(path, most_nbytes))
     except FileNotFoundError:
         return None
-
-
-def _read(path: str, most_nbytes: int) -> bytes:
-    with open_plain(path) as file:
-        return file.read(most_nbytes)

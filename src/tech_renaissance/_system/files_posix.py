@@ -7,7 +7,7 @@ import errno
 import io
 import os
 import stat
-from typing import Callable, Generator, List, Optional, TypeVar
+from typing import Callable, Generator, List, Optional, TypeVar, Union
 
 _Result = TypeVar("_Result")
 
@@ -49,6 +49,21 @@ def open_plain(path: str) -> io.FileIO:
         for descriptor in opened:
             os.close(descriptor)
         raise
+
+
+def read_plain(path: str, most_nbytes: int = -1) -> bytes:
+    """The bytes of such a file, at most ``most_nbytes`` of them."""
+    with open_plain(path) as file:
+        return file.read(most_nbytes)
+
+
+def write_whole(path: str, data: Union[bytes, memoryview]) -> None:
+    """Make a file that does not exist yet. It is closed even if that fails."""
+    # In one step, so that an interruption cannot lose the descriptor.
+    with io.FileIO(*map(os.open, [path], [os.O_WRONLY | os.O_CREAT | os.O_EXCL], [0o600]), mode="wb") as file:
+        view = memoryview(data)
+        while view:
+            view = view[file.write(view) :]
 
 
 @contextlib.contextmanager

@@ -9,10 +9,13 @@ import io
 import os
 import time
 from ctypes import wintypes
-from typing import Callable, Generator, List, Optional, TypeVar
+from typing import Callable, Generator, List, Optional, TypeVar, Union
 
 _Result = TypeVar("_Result")
 
+_CHUNK_NBYTES = 1 << 16
+
+_DIRECTORY, _REPARSE_POINT = 0x10, 0x400
 _INVALID_ATTRIBUTES = 0xFFFFFFFF
 _NOTHING_THERE = (2, 3)  # ERROR_FILE_NOT_FOUND, _PATH_NOT_FOUND
 
@@ -73,8 +76,8 @@ def patiently(action: Callable[[], _Result]) -> _Result:
 class _Opened(List[int]):
     """A descriptor or a handle while it is open.
 
-    Opening and closing are one step each, so that an interruption cannot lose it. But it may come between the two, so who opens one also
-    closes it in ``except BaseException``.
+    Opening and closing are one step each, so that an interruption cannot lose it. But it may come between the
+    two, so who opens one also closes it in ``except BaseException``.
     """
 
     _close_one: Callable[[int], object] = os.close
@@ -85,6 +88,32 @@ class _Opened(List[int]):
             pass
 
     __del__ = close
+
+
+class _File(_Opened):
+    """io.FileIO asks for all that is known about a file, which takes longer than reading a small one."""
+
+    def open(self, path: str, flags: int) -> None:
+        """Raises OSError."""
+        self.extend(map(os.open, [path], [flags | os.O_BINARY | os.O_NOINHERIT], [0o600]))
+
+    def read(self, most_nbytes: int) -> bytes:
+        """From its beginning; all of it if the number is negative."""
+        pieces: List[bytes] = []
+        left = most_nbytes
+        while left:
+            piece = os.read(self[0], _CHUNK_NBYTES if left < 0 else min(left, _CHUNK_NBYTES))
+            if not piece:
+                break
+            pieces.append(piece)
+            left -= len(piece) if left > 0 else 0
+        return b"".join(pieces)
+
+    def write(self, data: Union[bytes, memoryview]) -> None:
+        """All of it."""
+        view = memoryview(data)
+        while view:
+            view = view[os.write(self[0], view) :]
 
 
 class _ToRemove(_Opened):
@@ -107,24 +136,45 @@ class _ToRemove(_Opened):
 
 
 def open_plain(path: str) -> io.FileIO:
-    """Open for reading a file that someone else may have put there. Raises OSError if it
-    does not exist, or is a link or a folder.
+    """Open for reading a file that someone else may have put there. Raises OSError if it does not
+    exist, or is a link or a folder.
     """
-    if os.path.islink(path):
-        raise OSError(errno.EINVAL, "is not a regular file", path)
+    _check_plain(path)
+    return io.FileIO(path, "rb")
+
+
+def read_plain(path: str, most_nbytes: int = -1) -> bytes:
+    """The bytes of such a file, at most ``most_nbytes`` of them."""
+    _check_plain(path)
+    file = _File()
     try:
-        return io.FileIO(path, "rb")
-    except PermissionError as error:
-        if os.path.isdir(path):
-            raise OSError(errno.EINVAL, "is not a regular file", path) from error
+        file.open(path, os.O_RDONLY)
+        data = file.read(most_nbytes)
+        file.close()
+    except BaseException:
+        file.close()
+        raise
+    return data
+
+
+def write_whole(path: str, data: Union[bytes, memoryview]) -> None:
+    """Make a file that does not exist yet. It is closed even if that fails, so that it can be removed."""
+    file = _File()
+    try:
+        file.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+        file.write(data)
+        file.close()
+    except BaseException:
+        file.close()
         raise
 
 
 def unlink(path: str) -> None:
-    """Remove a file or a link. Its name is free at once, though others may still have the file open. Raises OSError.
+    """Remove a file or a link. Its name is free at once, though others may still have the
+    file open. Raises OSError.
 
-    os.unlink frees the name only when everyone has closed the file, and under wine it can be opened until then: what has been read and
-    removed would be read again.
+    os.unlink frees the name only when everyone has closed the file, and under wine it can be opened until
+    then: what has been read and removed would be read again.
     """
     file = _ToRemove()
     try:
@@ -144,10 +194,21 @@ def unlink(path: str) -> None:
 
 def is_there(path: str) -> bool:
     """Whether something has this name. True if that cannot be known."""
-    return (
-        _kernel32.GetFileAttributesW(path) != _INVALID_ATTRIBUTES
-        or ctypes.get_last_error() not in _NOTHING_THERE
-    )
+    return _attributes(path) is not None
+
+
+def _check_plain(path: str) -> None:
+    attributes = _attributes(path) or 0  # opening it tells why there are none
+    if attributes & _DIRECTORY or (attributes & _REPARSE_POINT and os.path.islink(path)):
+        raise OSError(errno.EINVAL, "is not a regular file", path)
+
+
+def _attributes(path: str) -> Optional[int]:
+    """None if nothing has this name; 0 if they cannot be known."""
+    attributes: int = _kernel32.GetFileAttributesW(path)
+    if attributes != _INVALID_ATTRIBUTES:
+        return attributes
+    return None if ctypes.get_last_error() in _NOTHING_THERE else 0
 
 
 @contextlib.contextmanager
@@ -156,8 +217,7 @@ def held(path: str) -> Generator[Callable[[], Optional[bytes]], None, None]:
 
     def read() -> Optional[bytes]:
         try:
-            with open_plain(path) as file:
-                return file.read()
+            return read_plain(path)
         except FileNotFoundError:
             return None
 

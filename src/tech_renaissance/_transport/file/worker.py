@@ -43,7 +43,7 @@ from ..._system.forks import Forks
 from ..session_files import read_status, write_status, write_worker_info
 from ..session_place import SessionPlace
 from ..transport import WorkerTransport
-from .end import ANSWER, ASK, CANCEL, PROGRESS, STOP, FileEnd, mark_of, now_ms
+from .end import ANSWER, ASK, CANCEL, PROGRESS, STOP, FileEnd, now_ms
 
 _Result = TypeVar("_Result")
 
@@ -267,18 +267,19 @@ class FileWorker(FileEnd, WorkerTransport):
         return frame
 
     def _read_claimed(self, path: str) -> Frame:
-        mark = None
+        before = None
         while True:
-            before = mark_of(path)
             try:
-                return self._with_attachments(decode_request(files.read(path) or b""))
+                data = files.read(path) or b""
             except OSError as error:
                 defect = RemoteProtocolError("bad_frame", f"it cannot be read: {error}")
                 raise MalformedRequest(defect, None, LONG) from error
+            try:
+                return self._with_attachments(decode_request(data))
             except MalformedRequest as error:
-                if error.code != "bad_json" or before == mark:
+                if error.code != "bad_json" or data == before:
                     raise
-            mark = before
+            before = data
             time.sleep(_SETTLE_S)
 
     def _with_attachments(self, frame: Union[Request, Exit]) -> Frame:
