@@ -1,33 +1,29 @@
-// The exchange: calls of any number of threads over one transport.
+// The exchange: calls of any number of threads over one transport, and their answers.
 #include "tech_renaissance/detail/host/exchange.h"
 
 #include <atomic>
+#include <memory>
 #include <mutex>
 #include <new>
+#include <string>
 #include <thread>
 #include <vector>
 
 #include "check.h"
 #include "exchange_fixture.h"
 
+using exchange_fixture::Fixture;
+using exchange_fixture::ReadyFixture;
 using tr::LaunchError;
 using tr::RemoteProtocolError;
 using tr::SessionClosed;
-using tr::TimedOut;
 using tr::WorkerLost;
 using tr::detail::Call;
-using tr::detail::Exchange;
-using tr::detail::ExchangeHooks;
 using tr::detail::Exiting;
 using tr::detail::Ready;
-using tr::detail::Reply;
 using tr::detail::State;
 using tr::detail::Unreadable;
-using tr::detail::WorkRecord;
 using namespace std::chrono_literals;
-
-using exchange_fixture::Fixture;
-using exchange_fixture::ReadyFixture;
 
 TEST("a call gets its answer") {
     ReadyFixture f;
@@ -290,257 +286,4 @@ TEST("a call that could not be sent has no part of the output") {
     f.transport.set_room(0);
     CHECK(!f.exchange.send(f.call(1, "one"), 0ms));
     CHECK_EQ("", f.outputs.back());
-}
-
-TEST("what a dead worker had not begun is handed over in its order, and so is what may be done twice") {
-    ReadyFixture f;
-    f.hands_over = true;
-    const auto done = f.sent(1);
-    const auto begun = f.sent(2);
-    const auto third = f.sent(3);
-    const auto abandoned = f.sent(4);
-    const auto fifth = f.sent(5);
-    f.exchange.abandon(abandoned);
-    f.transport.first_begun = f.transport.last_begun = 2;
-    f.transport.say_reply(1, "last words");
-    f.end();
-    CHECK_THROWS(WorkerLost, "worker_lost", f.reply(begun));
-    CHECK_EQ("last words", f.result(done));
-    CHECK(f.exchange.wait(third, 1min));
-    CHECK(!third->done());
-    CHECK((f.in_line() == std::vector{third, fifth}));
-}
-
-TEST("an idempotent call is handed over though it had begun") {
-    ReadyFixture f;
-    f.hands_over = true;
-    const auto call = f.call(1);
-    call->idempotent = true;
-    CHECK(f.exchange.send(call, 1min));
-    f.transport.first_begun = f.transport.last_begun = 1;
-    f.end();
-    CHECK(f.exchange.wait(call, 1min));
-    CHECK((f.in_line() == std::vector{call}));
-}
-
-TEST("a call that was handed over gets its answer from the next exchange") {
-    ReadyFixture first;
-    first.hands_over = true;
-    const auto call = first.sent(1);
-    first.end();
-    first.exchange.close();
-    ReadyFixture second;
-    second.queue.inherit(first.in_line());
-    CHECK(second.exchange.wait_sent(call, 1min));
-    second.transport.say_reply(1, "after all");
-    CHECK(first.exchange.wait(call, 1min));
-    CHECK_EQ("after all", second.result(call));
-}
-
-TEST("calls are sent in the order in which they came, by whoever waits, as far as the window goes") {
-    Fixture f;
-    f.transport.say(Ready{2});
-    CHECK(f.exchange.wait_started(1min));
-    std::vector<std::shared_ptr<Call>> calls;
-    for (int id = 1; id <= 5; ++id) calls.push_back(f.sent(id));
-    CHECK(calls[1]->exchange == &f.exchange);
-    CHECK(calls[2]->exchange == nullptr);
-    CHECK(!f.exchange.wait_idle(0ms));
-    f.transport.say_reply(2, "2");
-    f.transport.say_reply(1, "1");
-    CHECK_EQ("1", f.result(calls[0]));
-    CHECK(calls[3]->exchange == &f.exchange);
-    CHECK(calls[4]->exchange == nullptr);
-    CHECK(!f.exchange.ask_to_leave(0ms));
-    for (int id = 3; id <= 5; ++id) {
-        f.transport.say_reply(id, std::to_string(id));
-        f.exchange.state();
-    }
-    CHECK_EQ("5", f.result(calls[4]));
-    CHECK(f.exchange.ask_to_leave(1min));
-}
-
-TEST("a call in line can pass its deadline, or be abandoned, and is not sent then") {
-    Fixture f;
-    f.transport.say(Ready{1});
-    CHECK(f.exchange.wait_started(1min));
-    const auto first = f.sent(1);
-    const auto late = f.call(2);
-    late->set_deadline(tr::detail::Clock::now());
-    CHECK(f.exchange.send(late, 1min));
-    const auto abandoned = f.sent(3);
-    const auto last = f.sent(4);
-    CHECK(f.exchange.expire(late));
-    abandoned->abandoned = true;
-    f.transport.say_reply(1, "1");
-    CHECK_EQ("1", f.result(first));
-    CHECK(late->exchange == nullptr && abandoned->exchange == nullptr);
-    CHECK(last->exchange == &f.exchange);
-    CHECK_THROWS(TimedOut, "deadline_passed", late->take());
-}
-
-TEST("what is in line ends with the worker, unless another one follows") {
-    for (const bool hands_over : {false, true}) {
-        Fixture f;
-        f.hands_over = hands_over;
-        f.transport.say(Ready{1});
-        CHECK(f.exchange.wait_started(1min));
-        const auto begun = f.sent(1);
-        const auto in_line = f.sent(2);
-        f.transport.first_begun = f.transport.last_begun = 1;
-        f.end();
-        CHECK_THROWS(WorkerLost, "worker_lost", f.reply(begun));
-        CHECK(hands_over != in_line->done());
-        CHECK((f.in_line() == (hands_over ? std::vector{in_line} : std::vector<std::shared_ptr<Call>>())));
-    }
-}
-
-TEST("an exchange that is not open takes calls past the queue, and then in the order of the queue") {
-    ReadyFixture before;
-    Exchange hidden(before.transport, before.work, before.queue, before.hooks(false), false);
-    before.transport.say(Ready{});
-    CHECK(hidden.wait_started(1min));
-    const auto inherited = before.call(1);
-    before.queue.inherit({inherited});
-    const auto of_hook = before.call(2);
-    CHECK(hidden.send(of_hook, 1min));
-    CHECK(of_hook->exchange == &hidden);
-    CHECK(inherited->exchange == nullptr);
-    hidden.open();
-    CHECK(inherited->exchange == &hidden);
-}
-
-TEST("a call whose deadline passes before its turn is done then; the one in work is not") {
-    ReadyFixture f;
-    const auto at_work = f.call(1);
-    const auto queued = f.call(2);
-    for (const auto& call : {at_work, queued}) {
-        call->set_deadline(tr::detail::deadline_after(20ms));
-        CHECK(f.exchange.send(call, 1min));
-    }
-    CHECK(f.exchange.wait(queued, 1min));
-    CHECK_THROWS(TimedOut, "deadline_passed", queued->take());
-    CHECK(!f.exchange.wait(at_work, 0ms));
-    CHECK(!f.exchange.expire(at_work));
-    f.transport.say_reply(1, "too late");
-    f.transport.say_reply(2, "discarded");
-    try {
-        f.reply(at_work);
-        CHECK(false);
-    } catch (const TimedOut& error) {
-        CHECK_EQ("deadline_passed", error.code());
-        CHECK_EQ("notice", error.step());
-    }
-    CHECK(f.exchange.state() == State::ready);
-}
-
-TEST("a request that a worker did not begin because its deadline had passed was in the queue") {
-    ReadyFixture f;
-    const auto call = f.call(1);
-    call->set_deadline(tr::detail::deadline_after(0ms));
-    CHECK(f.exchange.send(call, 1min));
-    Reply reply;
-    reply.response.id = 1;
-    reply.response.error = tr::detail::Failure{"cancelled", "", "", ""};
-    f.transport.say(std::move(reply));
-    try {
-        f.reply(call);
-        CHECK(false);
-    } catch (const TimedOut& error) {
-        CHECK_EQ("queue", error.step());
-    }
-}
-
-TEST("the answer to a call that is given up counts no more, and who waits is told by who gave it up") {
-    ReadyFixture f;
-    const auto call = f.sent(1);
-    const auto next = f.sent(2);
-    std::shared_ptr<Call> ended;
-    CHECK(!f.exchange.begin_end(2, ended));
-    CHECK(f.exchange.begin_end(1, ended));
-    CHECK(ended == call);
-    f.transport.say_reply(1, "too late");
-    CHECK(f.exchange.wait_over(1, 1min));
-    CHECK(!call->done());
-    std::thread waiter([&] { CHECK_THROWS(SessionClosed, "code", f.reply(call)); });
-    f.exchange.fail(*call, std::make_exception_ptr(SessionClosed("code", "ended")));
-    waiter.join();
-    f.transport.say_reply(2, "next");
-    CHECK_EQ("next", f.result(next));
-}
-
-TEST("a call that is given up outlives its exchange until it is told") {
-    ReadyFixture f;
-    const auto call = f.sent(1);
-    std::shared_ptr<Call> ended;
-    CHECK(f.exchange.begin_end(1, ended));
-    std::thread waiter([&] { CHECK_THROWS(SessionClosed, "code", f.reply(call)); });
-    f.exchange.close();
-    CHECK(f.exchange.wait_over(1, 1min));
-    f.exchange.fail(*call, std::make_exception_ptr(SessionClosed("code", "ended")));
-    waiter.join();
-}
-
-TEST("a call whose deadline passes is ended in line, or left to the ladder, by whether it has begun") {
-    ReadyFixture f;
-    const auto first = f.call(1);
-    const auto second = f.call(2);
-    const auto third = f.call(3);
-    for (const auto& call : {first, second, third}) {
-        if (call != first) call->set_deadline(tr::detail::Clock::now());
-        CHECK(f.exchange.send(call, 1min));
-    }
-    f.transport.first_begun = f.transport.last_begun = 2;
-    CHECK(!f.exchange.expire(first));
-    CHECK(!f.exchange.expire(second));
-    CHECK(f.exchange.expire(third));
-    CHECK_THROWS(TimedOut, "deadline_passed", third->take());
-    f.transport.say_reply(3, "not begun");
-    f.transport.say_reply(1, "one");
-    CHECK_EQ("one", f.result(first));
-}
-
-TEST("an answer that came before the look counts, though the call is in work no longer") {
-    ReadyFixture f;
-    const auto first = f.sent(1);
-    const auto second = f.call(2);
-    second->set_deadline(tr::detail::Clock::now());
-    CHECK(f.exchange.send(second, 1min));
-    f.transport.first_begun = f.transport.last_begun = 1;
-    f.transport.say_reply(2, "late");
-    CHECK(f.exchange.expire(second));
-    try {
-        second->take();
-        CHECK(false);
-    } catch (const TimedOut& error) {
-        CHECK_EQ("notice", error.step());
-    }
-}
-
-TEST("what is in work is what has begun, else the oldest call") {
-    ReadyFixture f;
-    const auto first = f.sent(1);
-    const auto second = f.sent(2);
-    CHECK(f.exchange.in_work()->call == first);
-    f.transport.first_begun = f.transport.last_begun = 2;
-    CHECK(f.exchange.in_work()->call == second);
-    std::shared_ptr<Call> ended;
-    CHECK(!f.exchange.begin_end(1, ended));
-    CHECK(f.exchange.begin_end(2, ended));
-    CHECK(ended == second);
-}
-
-TEST("a call is in work since it was sent or the one before it was answered") {
-    ReadyFixture f;
-    CHECK(!f.exchange.in_work().has_value());
-    CHECK_EQ("idle", f.work.moment());
-    const auto first = f.sent(1);
-    const auto second = f.sent(2);
-    const auto sent = f.exchange.in_work()->since;
-    f.transport.say_reply(1, "one");
-    f.result(first);
-    CHECK(f.exchange.in_work()->call == second);
-    CHECK(f.exchange.in_work()->since >= sent);
-    CHECK(f.exchange.ask_to_leave(1min));
-    CHECK_EQ("exiting", f.work.moment());
 }
