@@ -1,5 +1,6 @@
 """What a callback that gets the output may be, slow, stuck, raising, calling its session, and what that costs the others."""
 
+import contextlib
 import json
 import sys
 from pathlib import Path
@@ -10,7 +11,14 @@ from gates import Gate
 from hosts import WORKERS, Driver
 from leaks import wait_until
 
-from tech_renaissance import CallCancelled, OutputLine, SessionClosed, TechRenaissanceError, WorkerLost
+from tech_renaissance import (
+    CallCancelled,
+    OutputLine,
+    SessionClosed,
+    TechRenaissanceError,
+    TimedOut,
+    WorkerLost,
+)
 
 Maker = Callable[..., Any]
 MakeDriver = Callable[[], Driver]
@@ -91,6 +99,22 @@ def test_a_callback_that_is_stuck_costs_bounded_memory_and_no_call(
     told = seen.dropped_nbytes() + sum(len(line.text) + 1 for line in lines)
     assert total <= told <= total + 2 * len(lines)  # of a line that was cut, both parts count a line break
     assert "the end" in [line.text for line in seen.lines if line.message == "print the end"]
+
+
+def test_a_wait_that_a_stuck_callback_makes_long_says_so(
+    talk: Maker, seen: Seen, gate: Gate, tmp_path: Path
+) -> None:
+    """The worker is held up by the host's own program; once that goes on, so does the worker."""
+    session = talk(gate=gate.path)
+    session.fetch_response("lines A 1")
+    gate.wait_for_arrival()
+    session.fetch_response("lines B 17600", 60_000)  # a little more than is kept
+    with contextlib.closing(Gate(tmp_path / "second")) as second:
+        with pytest.raises(TimedOut, match="the output callback has not taken what the worker has written"):
+            session.fetch_response(f"print-and-wait words {second.path}", 1)
+        gate.open()
+        second.open()
+        assert "ok" == session.fetch_response("print the end", 60_000)
 
 
 def test_a_death_is_told_at_once_though_a_callback_is_stuck(talk: Maker, seen: Seen, gate: Gate) -> None:

@@ -194,7 +194,7 @@ class CallSender(CallMaker):
 
     def _why_not(self) -> str:
         worker = self._life.worker
-        return (worker and worker.transport.lack) or "the worker is busy"
+        return (worker and worker.lack) or "the worker is busy"
 
     def _end_overdue(self, call: Call) -> None:
         """End a call whose deadline has passed. Runs in the thread that watches deadlines."""

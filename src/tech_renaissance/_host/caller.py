@@ -252,7 +252,7 @@ class Caller(CallSender):
 
     def _lack(self) -> str:
         worker = self._life.worker
-        lack = worker.transport.lack if worker else ""
+        lack = worker.lack if worker else ""
         return f", as far as this process can see: {lack}" if lack else ""
 
     def timed_out(self, call: Call, timeout_s: float) -> TimedOut:

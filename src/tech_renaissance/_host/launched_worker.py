@@ -193,6 +193,13 @@ class LaunchedWorker:
             self._death_until = now + _DEATH_S
         return 0.0 if self.process.is_unkillable else max(0.0, self._death_until - now)
 
+    @property
+    def lack(self) -> str:
+        """What may hold up calls, as far as this process can see; else empty."""
+        if self.process.output_is_behind:
+            return "the output callback has not taken what the worker has written"
+        return self.transport.lack
+
     def _switch_output(self, message: str) -> None:
         self.process.switch_output(message)
 

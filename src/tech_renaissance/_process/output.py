@@ -91,6 +91,11 @@ class OutputFlow:
         letting the worker write more.
         """
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether there is a callback that has left so much output that the worker may be held up."""
+        return False
+
     def give(self) -> None:
         """Pass on what was taken. Called in the pump."""
 

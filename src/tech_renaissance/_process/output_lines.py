@@ -57,6 +57,11 @@ class Backlog:
         """Whether nothing more should be added. What is added all the same is kept, up to twice the bound."""
         return self._nbytes >= _MOST_NBYTES and not self._is_dropping
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether it is full, or was and has not been halved since."""
+        return self._nbytes >= _MOST_NBYTES or self._is_dropping
+
     def drop(self) -> None:
         """From now on only count new output, until half has been taken."""
         self._is_dropping = True
@@ -199,6 +204,11 @@ class LineFlow(OutputFlow):
                     return
                 else:
                     self._changed.wait(min(until, self._full_since + _PATIENCE_S) - now)
+
+    @property
+    def is_behind(self) -> bool:
+        """See OutputFlow."""
+        return self._backlog.is_behind
 
     def close(self) -> None:
         """See OutputFlow. A callback that does not return is abandoned."""

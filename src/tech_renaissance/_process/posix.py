@@ -114,6 +114,11 @@ class Process(BaseProcess):
         """
         self._output.wait_for_room(timeout_s)
 
+    @property
+    def output_is_behind(self) -> bool:
+        """Whether the callback that gets the output is so slow that it may hold up the worker."""
+        return self._output.is_behind
+
     def interrupt(self) -> None:
         """Have the worker interrupt its handler or write its stacks, if it knows how (spec/life.md)."""
         self._signal_leader(signal.SIGURG)

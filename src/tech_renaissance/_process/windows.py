@@ -99,6 +99,11 @@ class Process(BaseProcess):
         """See posix.py."""
         self._output.wait_for_room(timeout_s)
 
+    @property
+    def output_is_behind(self) -> bool:
+        """See posix.py."""
+        return self._output.is_behind
+
     def interrupt(self) -> None:
         """See posix.py."""
         set_event(self._interrupt)

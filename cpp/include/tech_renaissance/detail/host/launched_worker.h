@@ -79,8 +79,11 @@ public:
     // The call that it was serving when the process ended; null for none.
     CallPtr last_call() const { return coroner_->last_call(); }
 
-    // See HostTransport.
-    std::string lack() const { return transport_->lack(); }
+    // What may hold up calls, as far as this process can see; else empty.
+    std::string lack() const {
+        if (process_.output_is_behind()) return "the output callback has not taken what the worker has written";
+        return transport_->lack();
+    }
 
     // Whether its host stopped it, and not for a single call.
     bool was_stopped() const noexcept { return stopped_; }

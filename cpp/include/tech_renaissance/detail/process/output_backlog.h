@@ -40,6 +40,9 @@ public:
     // Whether nothing more should be added. What is added all the same is kept, up to twice the bound.
     bool is_full() const noexcept { return nbytes_ >= most_nbytes && !dropping_; }
 
+    // Whether it is full, or was and has not been halved since.
+    bool is_behind() const noexcept { return nbytes_ >= most_nbytes || dropping_; }
+
     // From now on only counts new output, until half has been taken.
     void drop() noexcept { dropping_ = true; }
 

@@ -64,6 +64,12 @@ public:
         }
     }
 
+    // Whether the callback has left so much that the worker may be held up.
+    bool is_behind() {
+        const Lock lock(mutex_);
+        return backlog_.is_behind();
+    }
+
     // Body of the thread. Nothing is given after it returns.
     void run() {
         {

@@ -120,6 +120,8 @@ public:
 
     void wait_for_room(std::chrono::milliseconds timeout) { output_.wait_for_room(deadline_after(timeout)); }
 
+    bool output_is_behind() const { return output_.lines() && output_.lines()->is_behind(); }
+
     // Null unless a callback gets the output by lines.
     OutputGiver* lines() const noexcept { return output_.lines(); }
 
@@ -251,6 +253,9 @@ public:
     // Call it before giving the process more to do: waits, but only briefly, while too much of its output has not been
     // passed on.
     void wait_for_room(std::chrono::milliseconds timeout) const { state_->wait_for_room(timeout); }
+
+    // Whether the callback that gets the output is so slow that it may hold up the process.
+    bool output_is_behind() const { return state_->output_is_behind(); }
 
     // Gives a callback the remaining lines, after which it is not called again. Bounded. Call it once the process has
     // ended or was abandoned.
