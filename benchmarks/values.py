@@ -1,6 +1,8 @@
 """Calls that carry values, each beside the text call that does the same."""
 
 import asyncio
+import contextlib
+import runpy
 import statistics
 import sys
 import time
@@ -28,6 +30,7 @@ def value_figures(bench: Bench) -> List[Figure]:
             ("callbacks", 200),
             ("submits", 20),
             ("stream", 20),
+            ("cancels", 20),
         ):
             jobs[job] += bench.samples(job, count, VALUE_WORKER)
         jobs["async"] += bench.samples("call_greet", 3000, ASYNC_WORKER)
@@ -44,15 +47,19 @@ def value_figures(bench: Bench) -> List[Figure]:
         beside("call with two 16x16, C++, against tags", "call_add", "sum_16_changed", 0),
         beside("  of empty, against unchanged tags", "call_add_shared", "sum_16_unchanged", 2),
         beside("12 fields both ways, C++, against text", "call_record", "text", 5.5),
+        Figure("  the same, Python", jobs["python record"], None, None),
         Figure("call of a coroutine, C++", jobs["async"], None, 9),
+        Figure("  the same, Python", jobs["python async"], None, None),
         Figure("a function of the host, asked by a handler, C++", jobs["callbacks"], None, 6),
+        Figure("  the same, Python", jobs["python callbacks"], None, None),
         Figure("1,000 under way, C++, against one by one", jobs["submits"], of["call_greet"], 1 / 1.3),
         Figure("  the same, Python", jobs["python submits"], of["python greet"], 1 / 1.5),
         Figure("one small item of a stream, C++", jobs["stream"], None, 1e6 / 500_000),
         Figure("  the same, Python", jobs["python stream"], None, 1e6 / 300_000),
         Figure("await of one call, AsyncSession", jobs["asyncio one"], None, 35),
         Figure("  100 at once, each", jobs["asyncio 100"], None, 12),
-        Figure("cancel of one call among 1,000, Python", jobs["python cancel"], None, 5),
+        Figure("cancel of one call among 1,000, C++", jobs["cancels"], None, 5),
+        Figure("  the same, Python", jobs["python cancel"], None, 5),
     ]
 
 
@@ -60,8 +67,17 @@ def _python_values(bench: Bench) -> Dict[str, List[float]]:
     """Calls with values of this process."""
     from tech_renaissance import PythonSession
 
-    with PythonSession(VALUE_WORKER, "bench_values", True, transport="shm") as session:
+    worker = runpy.run_path(VALUE_WORKER)
+    record = worker["Record"](1, 2, 0.5, 0.25, "one", "two", True, False, [1.5, 2.5], {"three": 3}, 4, 0.125)
+    with contextlib.ExitStack() as sessions:
+        session, coroutines = (
+            sessions.enter_context(PythonSession(script, session_id, True, transport="shm"))
+            for script, session_id in ((VALUE_WORKER, "bench_values"), (ASYNC_WORKER, "bench_coroutines"))
+        )
+        echo = session.typed(worker["ValueServer"]).echo
+        session.expose("increment", lambda number: number + 1)
         session.wait_until_ready(60000)
+        coroutines.wait_until_ready(60000)
 
         def submits() -> None:
             for future in [session.submit("greet", "world") for _ in range(1000)]:
@@ -86,6 +102,11 @@ def _python_values(bench: Bench) -> Dict[str, List[float]]:
         jobs = {
             "python text": bench.python("python text", lambda: session.fetch_response("hello world"), 3000),
             "python greet": bench.python("python greet", lambda: session.call("greet", "world"), 3000),
+            "python async": bench.python("python async", lambda: coroutines.call("greet", "world"), 3000),
+            "python record": bench.python("python record", lambda: echo(record), 3000),
+            "python callbacks": [
+                us / 100 for us in bench.python("python callbacks", lambda: session.call("ask", 100), 200)
+            ],
             "python submits": [us / 1000 for us in bench.python("python submits", submits, 20)],
             "python stream": [us / 10_000 for us in bench.python("python stream", stream, 20)],
             "python cancel": [us for _ in range(bench.count(20)) for us in cancels()],

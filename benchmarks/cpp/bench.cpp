@@ -268,6 +268,25 @@ void callbacks(tr::PythonSession& session, int count) {
     print_samples(samples);
 }
 
+// A sample is the time to cancel one of the last hundred calls of a thousand, while the worker serves none.
+void cancels(tr::PythonSession& session, int count) {
+    std::vector<double> samples;
+    for (int i = -2; i < count; ++i) {
+        tr::Future<void> rest = session.submit<void>("rest", 0.05);
+        std::vector<tr::Future<std::string>> futures;
+        for (int n = 0; n < 1000; ++n) futures.push_back(session.submit<std::string>("greet", "world"));
+        for (std::size_t n = 900; n < futures.size(); ++n) {
+            const Clock::time_point begin = Clock::now();
+            futures[n].cancel();
+            if (i >= 0) samples.push_back(microseconds_since(begin));
+        }
+        futures.resize(900);
+        for (tr::Future<std::string>& future : futures) future.get();
+        rest.get();
+    }
+    print_samples(samples);
+}
+
 void start(const std::string& script, int count) {
     std::vector<double> samples;
     for (int i = -1; i < count; ++i) {
@@ -325,6 +344,7 @@ int main(int argc, char** argv) {
         {"submits", [&] { submits(session, count); }},
         {"callbacks", [&] { callbacks(session, count); }},
         {"stream", [&] { stream(session, count); }},
+        {"cancels", [&] { cancels(session, count); }},
     };
     const auto found = jobs.find(job);
     if (found == jobs.end()) {
