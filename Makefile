@@ -30,7 +30,7 @@ FUZZERS := $(patsubst fuzz/%.cpp,build/fuzz/%,$(wildcard fuzz/*.cpp))
 # Hosts started here run their workers in .venv.
 export TR_PYTHON := $(abspath $(PY))
 
-.PHONY: help demo test test-windows test-windows-once test-windows-all macos bench stress faults lint format vectors build without-sessions sanitizers environments ready-to-test \
+.PHONY: help demo test test-windows test-windows-once test-windows-all macos bench stress faults lint format vectors build without-sessions sanitized sanitizers environments ready-to-test \
     test-compat fuzz clean
 .DELETE_ON_ERROR:
 
@@ -81,6 +81,11 @@ bench: .venv/.torch build/plain/.configured  ## Measure, each figure beside its 
 	$(CMAKE) --build build/plain --target benchmarks -j $(JOBS)
 	$(PY) benchmarks/run.py build/plain/bin/bench
 
+# Not a part of `make test`: such a host takes long to build.
+sanitizers: .venv/.dev build/thread/.configured  ## Run whole sessions of a C++ host under the thread sanitizer
+	$(CMAKE) --build build/thread --target guest_talks -j $(JOBS)
+	TR_TEST_CPP_BUILD=build/thread $(PY) -m pytest -n $(JOBS) tests/test_cpp_talks.py
+
 stress: .venv/.base  ## A million calls around the moment of falling asleep
 	cd tests && TR_STRESS_CALLS=1000000 $(abspath $(PY)) test_wakeups.py
 
@@ -122,7 +127,7 @@ vectors: .venv/.base
 	$(PY) spec/vectors/make_ring_vectors.py --check
 	$(PY) spec/vectors/make_value_vectors.py --check
 
-ready-to-test: lint vectors build without-sessions sanitizers environments
+ready-to-test: lint vectors build without-sessions sanitized environments
 
 build: build/plain/.configured  ## Build the C++ programs
 	+$(CMAKE) --build build/plain $(PARALLEL) --target guests examples benchmarks headers_alone surface_alone odr_pair two_forms
@@ -132,7 +137,7 @@ without-sessions: build/no-session/.configured
 	+$(CMAKE) --build build/no-session $(PARALLEL)
 
 # The unit tests are run like this only, once; what is optimised is run by the driver.
-sanitizers: build/address/.configured build/thread/.configured
+sanitized: build/address/.configured build/thread/.configured
 	+$(CMAKE) --build build/address $(PARALLEL) --target unit_tests
 	+$(CMAKE) --build build/thread $(PARALLEL) --target $(THREADED_TESTS)
 
