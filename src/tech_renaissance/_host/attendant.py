@@ -38,7 +38,8 @@ class Attendant:
             if call.source and call.source.may_send:
                 self._send_next(call)
         except BaseException:
-            # At once: if another exception comes before the call is given up, this is done when it is attended next.
+            # At once: if another exception comes before the call is given up, this is done
+            # when it is attended next.
             call.has_news = True
             withdraw(call)
             raise

@@ -1,5 +1,5 @@
-"""The hints of functions and classes as they were written. From Python 3.14 they are evaluated only when asked for: then a
-name that is not there is a reference to it, and does not fail all of them.
+"""The hints of functions and classes as they were written. From Python 3.14 they are evaluated only when
+asked for: then a name that is not there is a reference to it, and does not fail all of them.
 """
 
 import functools

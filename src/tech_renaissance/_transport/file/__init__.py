@@ -1,1 +1,3 @@
-"""The file transport: every frame and tensor is a file in the session directory. Contract: spec/transport-file.md."""
+"""The file transport: every frame and tensor is a file in the session directory.
+Contract: spec/transport-file.md.
+"""

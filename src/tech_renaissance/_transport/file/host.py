@@ -164,7 +164,8 @@ class FileHost(FileEnd, HostTransport):
         if self._place.is_lost():
             return
         lines: List[str] = []
-        # Another thread, or a signal handler, may have written a newer list meanwhile, and this one over it. A lock would not do for handlers.
+        # Another thread, or a signal handler, may have written a newer list meanwhile, and this one over it.
+        # A lock would not do for handlers.
         while lines != list(self._cancel.values()):
             lines = list(self._cancel.values())
             files.write(self._path(CANCEL), "\n".join(lines).encode())

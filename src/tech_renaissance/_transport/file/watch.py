@@ -1,7 +1,8 @@
 """Waiting for a directory to change.
 
-``watch_directory(path, notify=...)`` returns the platform's best watch, or one that only sleeps if ``notify`` is False or the
-other cannot be made. Nothing may depend on notifications: callers bound each wait with a Backoff and look again.
+``watch_directory(path, notify=...)`` returns the platform's best watch, or one that only sleeps if
+``notify`` is False or the other cannot be made. Nothing may depend on notifications: callers bound each wait
+with a Backoff and look again.
 """
 
 import re
@@ -26,7 +27,9 @@ class DirectoryWatch(Protocol):
     """Waits that end early when something happens."""
 
     def wait(self, timeout_s: float, exit_handle: Optional[int] = None) -> bool:
-        """Wait. True if the directory has changed since the last wait, ``wake`` was called, or ``exit_handle`` fired."""
+        """Wait. True if the directory has changed since the last wait, ``wake`` was
+        called, or ``exit_handle`` fired.
+        """
         ...
 
     def follow(self, path: str) -> None:
@@ -57,7 +60,9 @@ def watch_directory(path: str, *, notify: bool) -> DirectoryWatch:
 
 
 class Backoff:
-    """How long to sleep between two looks: eight times ``first``, eight times twice that, and so on, up to ``max``."""
+    """How long to sleep between two looks: eight times ``first``, eight times twice
+    that, and so on, up to ``max``.
+    """
 
     _PER_LEVEL = 8
 

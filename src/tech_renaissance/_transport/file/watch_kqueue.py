@@ -1,7 +1,7 @@
 """Watching a directory with kqueue (macOS and the BSDs).
 
-A kqueue reports that a directory's entries changed, which is what a rename does; a file written in place by an older
-host is seen at the next re-check.
+A kqueue reports that a directory's entries changed, which is what a rename does; a file written in place by
+an older host is seen at the next re-check.
 """
 
 import contextlib

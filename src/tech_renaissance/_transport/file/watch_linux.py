@@ -1,4 +1,6 @@
-"""Watching a directory with inotify (man 7 inotify), through the C library because Python has no binding for it."""
+"""Watching a directory with inotify (man 7 inotify), through the C library because
+Python has no binding for it.
+"""
 
 import contextlib
 import ctypes

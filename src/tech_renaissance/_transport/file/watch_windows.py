@@ -65,7 +65,9 @@ class SleepWatch:
 
 
 class NotifyWatch(SleepWatch):
-    """A change notification. The handle stays signalled until the next wait, so no change between two is missed."""
+    """A change notification. The handle stays signalled until the next wait, so no
+    change between two is missed.
+    """
 
     def __init__(self, path: str) -> None:
         self._changes = self._watch(path)

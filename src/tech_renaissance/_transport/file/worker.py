@@ -57,7 +57,9 @@ _LIST_NBYTES = 1 << 16
 
 
 class _Attachment:
-    """An attachment of a request; see Received. It stays in its file until its host has got the answer. That of an Answer is the worker's."""
+    """An attachment of a request; see Received. It stays in its file until its host has got the answer.
+    That of an Answer is the worker's.
+    """
 
     def __init__(self, kind: int, path: str, *, is_ours: bool = False) -> None:
         self._kind = kind
@@ -79,12 +81,14 @@ class _Attachment:
 
 
 class FileWorker(FileEnd, WorkerTransport):
-    """The worker's end. Once the directory has been removed or replaced, nothing is written there, and ``receive`` and ``try_send`` of
-    a response raise SessionClosed.
+    """The worker's end. Once the directory has been removed or replaced, nothing is written there, and
+    ``receive`` and ``try_send`` of a response raise SessionClosed.
     """
 
     def __init__(self, place: SessionPlace, poll_ms: Optional[str] = None, *, is_hosted: bool = True) -> None:
-        """``is_hosted``: the host is one of this project, which ends its worker before it removes the directory."""
+        """``is_hosted``: the host is one of this project, which ends its worker before
+        it removes the directory.
+        """
         super().__init__(place, poll_ms)
         self._is_hosted = is_hosted
         self._has_waited = False  # for room for a response
@@ -96,7 +100,9 @@ class FileWorker(FileEnd, WorkerTransport):
         self._generation = Forks.generation
 
     def receive(self, timeout_s: float) -> Optional[Frame]:
-        """See Transport. In a fork that a signal handler made in the middle of this, an Exit: requests are for the worker alone."""
+        """See Transport. In a fork that a signal handler made in the middle of this, an Exit:
+        requests are for the worker alone.
+        """
         try:
             return super().receive(timeout_s)
         except OSError:
@@ -302,7 +308,9 @@ class FileWorker(FileEnd, WorkerTransport):
             raise
 
     def _set_status(self, line: str) -> None:
-        """Write a status without overwriting a host's "exit", whether it is already there or is being written in place right now."""
+        """Write a status without overwriting a host's "exit", whether it is already there or is
+        being written in place right now.
+        """
         if self._is_not_ours():
             return
         self._unwritten_status = ""
