@@ -81,14 +81,13 @@ private:
     }
     void take(Granted& granted) {
         connection_.received_beside(granted.id, "Credit");
-        const auto found = calls_.find(*granted.id);
-        if (found == calls_.end()) return;
-        const Call& call = *found->second;
-        if (!call.feed) {
-            throw RemoteProtocolError("bad_state",
-                                      "the worker granted items to '" + call.request.command + "', which has no input");
+        const CallPtr call = wanted(*granted.id);
+        if (!call) return;
+        if (!call->feed) {
+            throw RemoteProtocolError(
+                "bad_state", "the worker granted items to '" + call->request.command + "', which has no input");
         }
-        call.feed->grant(granted.count);
+        call->feed->grant(granted.count);
     }
     // The call with this id, unless nobody wants to hear of it.
     CallPtr wanted(Id id) const {
