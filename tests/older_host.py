@@ -52,7 +52,7 @@ class OlderHost:
         """The line in status.txt."""
         try:
             return (self.directory / "status.txt").read_text()
-        except FileNotFoundError:
+        except (FileNotFoundError, PermissionError):  # on Windows, also while it is replaced
             return ""
 
     def ask(self, text: str) -> Dict[str, Any]:

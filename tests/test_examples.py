@@ -42,7 +42,7 @@ def as_on_posix(output: str) -> str:
     """What a program would print there: other ends of lines, other paths, in a repr, too, and another word for the end by a bad pointer."""
     if sys.platform != "win32":
         return output
-    output = output.replace("ended: access violation", "ended: signal 11 (SIGSEGV)")
+    output = output.replace("ended: exception 0xC0000005 (access violation)", "ended: signal 11 (SIGSEGV)")
     output = output.replace("worker_lost, access violation", "worker_lost, SIGSEGV")
     return output.replace("\r\n", "\n").replace("\\\\", "\\").replace("\\", "/")
 
