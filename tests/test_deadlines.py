@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, Callable, List
 
 import numpy as np
@@ -370,3 +371,17 @@ def test_nobody_writes_into_a_directory_that_is_being_removed(
         late(lambda deadline_ms: session.fetch_response("obeys", deadline_ms=deadline_ms))
         assert wait_until(lambda: bool(writing))
     assert [0] == seen
+
+
+@posix_signals
+def test_an_interrupt_that_comes_with_a_question_for_the_stacks_is_heard(tmp_path: Path) -> None:
+    """Both are the same signal, so the two may arrive as one."""
+    from tech_renaissance._process.interrupt_posix import interruptible
+
+    heard: List[bool] = []
+    with interruptible(str(tmp_path), lambda: heard.append(True), lambda: True):
+        with (tmp_path / "stack.txt").open("r+b") as stacks:
+            stacks.write(b"?")
+        signal.raise_signal(signal.SIGURG)
+        assert b"MainThread" in (tmp_path / "stack.txt").read_bytes()
+    assert [True] == heard

@@ -5,6 +5,7 @@ import ctypes
 import os
 import subprocess
 import sys
+import threading
 import time
 from ctypes import wintypes
 from pathlib import Path
@@ -21,10 +22,12 @@ from hosts import WORKERS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tech_renaissance._process.interrupt_windows import interruptible
 from tech_renaissance._process.spawn_windows import create_job, spawn
 from tech_renaissance._process.windows import Process
 from tech_renaissance._protocol.frame import Ask, Ready, Response
 from tech_renaissance._system import files, files_windows
+from tech_renaissance._system.event_windows import make_event, set_event
 from tech_renaissance._system.open_folder import OpenFolder
 from tech_renaissance._transport.file.host import FileHost
 from tech_renaissance._transport.session_place import SessionPlace
@@ -327,3 +330,19 @@ def test_arguments_arrive_as_they_are(tmp_path_factory: pytest.TempPathFactory, 
     import json
 
     assert [[], arguments] == json.loads(_run(tmp_path_factory.mktemp("echo"), ["", *arguments]))
+
+
+def test_an_interrupt_that_comes_with_a_question_for_the_stacks_is_heard(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both set the same event."""
+    event = make_event()
+    monkeypatch.setenv("TR_INTERRUPT", str(event))
+    heard = threading.Event()
+    with interruptible(str(tmp_path), heard.set, lambda: True):
+        with (tmp_path / "stack.txt").open("r+b") as stacks:
+            stacks.write(b"?")
+        set_event(event)
+        while not heard.is_set():
+            time.sleep(0.01)
+        assert b"MainThread" in (tmp_path / "stack.txt").read_bytes()

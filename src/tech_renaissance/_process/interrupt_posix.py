@@ -30,7 +30,8 @@ def interruptible(
             faulthandler.register(signal.SIGWINCH, stacks.descriptor, all_threads=False, chain=False)
             undo.callback(faulthandler.unregister, signal.SIGWINCH)
         if threading.current_thread() is threading.main_thread():
-            _handle(signal.SIGURG, lambda: stacks.answer(_OUR_FRAMES) or interrupt(), undo)
+            # Both, because a question for the stacks and an interrupt may arrive as one signal.
+            _handle(signal.SIGURG, lambda: (stacks.answer(_OUR_FRAMES), interrupt()), undo)
             # The host's signal mask was inherited.
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGURG, signal.SIGWINCH})
         undo.callback(in_children(undo.close))  # forks of the worker must not answer

@@ -44,7 +44,9 @@ def interruptible(
     def watch() -> None:
         while _winapi.WaitForMultipleObjects((asked, over), False) == _winapi.WAIT_OBJECT_0:
             with contextlib.suppress(OSError, MemoryError):  # the host asks again
-                if not _answer(stacks) and in_main_thread and is_cancelled():
+                _answer(stacks)
+                # Both, because a question for the stacks and an interrupt may arrive as one.
+                if in_main_thread and is_cancelled():
                     ours.append(True)
                     signal.raise_signal(signal.SIGINT)  # unlike interrupt_main, it ends a sleep
 

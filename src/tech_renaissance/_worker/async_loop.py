@@ -11,7 +11,7 @@ import asyncio
 import selectors
 import time
 from functools import partial
-from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional, Set, Tuple
 
 from .._protocol.frame import Exit, Failure, Request, Response
 from .._transport.transport import WorkerTransport
@@ -44,6 +44,7 @@ class AsyncServingLoop(ServingLoop):
         self._selector = SessionSelector(self)
         self._loop = asyncio.SelectorEventLoop(self._selector)
         self._tasks: Dict[Any, int] = {}  # of calls, with their ids
+        self._interrupted: Set[Any] = set()  # those of them that were cancelled for their hosts
         self._first_step: Tuple[
             Callable[..., Any], Callable[..., Any], Tuple[Any, ...]
         ]  # of a new task, in its context
@@ -59,7 +60,8 @@ class AsyncServingLoop(ServingLoop):
     def interrupt(self) -> None:
         """Cancel the coroutines of calls that the host has given up. Callable from a signal handler."""
         for task, request_id in list(self._tasks.items()):
-            if self.transport.is_cancelled(request_id):
+            if task not in self._interrupted and self.transport.is_cancelled(request_id):
+                self._interrupted.add(task)
                 self._loop.call_soon_threadsafe(task.cancel)
 
     def has_cancelled(self) -> bool:
@@ -183,6 +185,7 @@ class AsyncServingLoop(ServingLoop):
 
     def _finish(self, request: Request, reply: Reply, task: Any) -> None:
         self._tasks.pop(task, None)
+        self._interrupted.discard(task)
         try:
             error = task.result()
         except asyncio.CancelledError as cancelled:  # before it had begun
