@@ -85,11 +85,14 @@ class CallSender(CallMaker):
 
     def worker_for(self, call: Call) -> LaunchedWorker:
         """See CallMaker. Raises what ``ready_worker`` raises, too."""
-        self.begin_wait(call)
         try:
+            self.begin_wait(call)
             worker = self.ready_worker(call)
-        finally:
             self.end_wait(call)
+        except BaseException:  # an interrupt, too: it must not be taken for one that still waits
+            call.abandoned = True  # at once: another one may keep us from more
+            self.end_wait(call)
+            raise
         if call.error:
             raise call.error
         return worker
