@@ -22,12 +22,9 @@ function(tr_add_unit_tests layer)
     target_include_directories(${program} PRIVATE "${tests}")
     target_link_libraries(${program} PRIVATE without_session)
     tr_configure(${program})
-    if(NOT MSVC)
-        # They are run once, and compiled each time.
-        target_compile_options(${program} PRIVATE $<$<CONFIG:Release>:-O1>)
-        if(TR_SANITIZE AND NOT layer MATCHES "protocol|transport|famine|surface") # what reads bytes
-            target_compile_options(${program} PRIVATE -fno-sanitize=alignment,null)
-        endif()
+    tr_optimise_little(${program})
+    if(TR_SANITIZE AND NOT layer MATCHES "protocol|transport|famine|surface") # what reads bytes
+        target_compile_options(${program} PRIVATE -fno-sanitize=alignment,null)
     endif()
     add_dependencies(unit_tests ${program})
 endfunction()

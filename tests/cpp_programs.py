@@ -27,9 +27,9 @@ def cpp_driver() -> Optional[str]:
     return str(built) if _is_fresh(built) else cpp_program(_CPP / "driver.cpp")
 
 
-def built_program(name: str) -> Path:
-    """Where a program is, or would be, in the first of the builds under test."""
-    build = os.environ.get("TR_TEST_CPP_BUILD", "build/plain")
+def built_program(name: str, build: str = "") -> Path:
+    """Where a program is, or would be, in a build: by default the one under test."""
+    build = build or os.environ.get("TR_TEST_CPP_BUILD", "build/plain")
     return ROOT / build / "bin" / f"{name}{_SUFFIX}"
 
 

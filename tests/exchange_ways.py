@@ -1,8 +1,9 @@
 """An exchange of the host's, on the fast path or on the general one, and the worker's end of its transport."""
 
 from pathlib import Path
-from typing import Any, Callable, List, Optional, Sequence
+from typing import Any, Callable, Iterator, List, Optional, Sequence
 
+import pytest
 from segments import duplicate
 
 from tech_renaissance import TechRenaissanceError, WorkerLost
@@ -135,3 +136,12 @@ class Way:
     def close(self) -> None:
         self.end.close()
         self.host.close()
+
+
+@pytest.fixture(name="ways")
+def make_ways(tmp_path: Path) -> Iterator[List[Way]]:
+    """One on the fast path, one on the general."""
+    ways = [Way(tmp_path / str(is_fast), is_fast=is_fast) for is_fast in (True, False)]
+    yield ways
+    for way in ways:
+        way.close()

@@ -6,7 +6,7 @@ from typing import Any, Callable, Dict, List
 
 import numpy as np
 import pytest
-from hosts import HOSTS
+from asyncio_host import asyncio_everywhere, asyncio_too, python_hosts
 from late import late, longer_and_longer
 from leaks import wait_until
 from processes import is_alive, kill
@@ -20,16 +20,11 @@ from tech_renaissance import (
     WorkerLost,
 )
 
-all_hosts = pytest.mark.parametrize("host", [*HOSTS, "asyncio"], indirect=True)
-# The others are of Python alone.
-python_hosts = pytest.mark.parametrize("host", ["python", "asyncio"], indirect=True)
-
 Start = Callable[..., Any]
 WORKER = "talkers.py"
 
 
-@pytest.mark.asyncio_over_files
-@all_hosts
+@asyncio_everywhere
 def test_a_handler_calls_what_its_host_has_exposed(start: Start) -> None:
     """With values; in calls, futures and streams."""
     session = start(WORKER)
@@ -70,7 +65,7 @@ def test_arguments_are_given_by_name_and_converted_by_hints(start: Start) -> Non
     assert 6.0 == session.call("ask", "add", 5)
 
 
-@all_hosts
+@asyncio_too
 def test_errors_cross_both_ways(start: Start, host: str) -> None:
     """What a function raises, what does not fit, what does not exist, what cannot be sent."""
     session = start(WORKER)
@@ -105,7 +100,7 @@ def test_errors_cross_both_ways(start: Start, host: str) -> None:
             session.expose("text", "no function")
 
 
-@all_hosts
+@asyncio_too
 def test_a_function_may_not_wait_for_the_worker_that_waits_for_it(start: Start, host: str) -> None:
     """It may send calls; they are served afterwards."""
     session = start(WORKER)
@@ -179,7 +174,7 @@ def test_an_interrupt_in_a_function_ends_the_hosts_wait(start: Start) -> None:
     assert 1 == session.call("count_cleanings")
 
 
-@all_hosts
+@asyncio_too
 def test_an_ask_waits_until_somebody_waits_for_its_call(start: Start, host: str) -> None:
     """Whose thread runs the function; only one of several does."""
     session = start(WORKER)
@@ -207,7 +202,7 @@ def test_an_ask_waits_until_somebody_waits_for_its_call(start: Start, host: str)
     assert 5 == len(ran)
 
 
-@all_hosts
+@asyncio_too
 def test_a_call_that_nobody_waits_for_any_longer_asks_in_vain(start: Start) -> None:
     """Its handler ends; a deadline ends it, too."""
     session = start(WORKER)
@@ -223,7 +218,7 @@ def test_a_call_that_nobody_waits_for_any_longer_asks_in_vain(start: Start) -> N
         future.result()
 
 
-@all_hosts
+@asyncio_too
 def test_a_worker_that_dies_while_its_host_runs_a_function_ends_nothing_else(start: Start) -> None:
     """The function runs to its end; its call is not begun again, even if it is idempotent."""
     session = start(WORKER, restart="on-crash", restart_policy=RestartPolicy(first_backoff_ms=1))
@@ -242,7 +237,7 @@ def test_a_worker_that_dies_while_its_host_runs_a_function_ends_nothing_else(sta
     assert 1 == session.call("same", 1)
 
 
-@all_hosts
+@asyncio_too
 def test_a_call_may_end_while_its_function_runs(start: Start) -> None:
     """Cancelled, or past its deadline, by that very function; asked to stop, it gets the answer."""
     session = start(WORKER)
@@ -278,7 +273,7 @@ def test_a_call_may_end_while_its_function_runs(start: Start) -> None:
     assert 1 == session.call("same", 1)
 
 
-@all_hosts
+@asyncio_too
 def test_a_call_in_the_loop_of_a_stream_works_with_an_output_callback(
     start: Start, host: str, transport: str
 ) -> None:

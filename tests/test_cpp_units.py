@@ -6,12 +6,11 @@ TR_TEST_UNIT_BUILDS names the build folders, separated by spaces (default: ``bui
 import os
 import subprocess
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any, Iterator, List
 
 import pytest
 from cpp_programs import ROOT, built_program, names_in
 
-_SUFFIX = ".exe" if os.name == "nt" else ""
 _FOREIGN = ("_posix", "_linux") if os.name == "nt" else ("_windows",)
 _LAYERS = sorted(
     folder.name
@@ -21,27 +20,35 @@ _LAYERS = sorted(
 _WITHOUT_THREADS = ("base", "protocol", "famine")
 
 
-def _builds() -> Iterator[Path]:
+def _builds() -> List[str]:
     asked_for = os.environ.get("TR_TEST_UNIT_BUILDS")
     if asked_for is not None:
-        yield from (ROOT / folder for folder in asked_for.split())
-    elif (ROOT / "build" / "address" / "bin").is_dir():
-        yield ROOT / "build" / "address"
+        return asked_for.split()
+    return ["build/address"] if (ROOT / "build" / "address" / "bin").is_dir() else []
 
 
 def _programs() -> Iterator[Path]:
     for build in _builds():
-        # The thread sanitizer looks at what has threads; see THREADED_TESTS in the Makefile.
-        layers = [layer for layer in _LAYERS if build.name != "thread" or layer not in _WITHOUT_THREADS]
-        yield from (build / "bin" / f"unit_{layer}{_SUFFIX}" for layer in layers)
+        for layer in _LAYERS:
+            # The thread sanitizer looks at what has threads; see THREADED_TESTS in the Makefile.
+            if Path(build).name != "thread" or layer not in _WITHOUT_THREADS:
+                yield built_program(f"unit_{layer}", build)
     if os.name != "nt" and os.environ.get("TR_TEST_CPP_BUILD"):
         yield built_program("two_forms")
 
 
+def _names(program: Path) -> List[str]:
+    """The tests that a program lists; one that fails if it cannot, or has none."""
+    try:
+        names = names_in(program)
+    except (OSError, subprocess.CalledProcessError):
+        names = []
+    return names or [f"{program.name} lists its tests"]
+
+
 def _cases() -> Iterator[Any]:
     for program in _programs():
-        # If it lists none, that shows as a failure.
-        for name in names_in(program) or [f"{program.name} has tests"]:
+        for name in _names(program):
             yield pytest.param(program, name, id=f"{program.parents[1].name}-{program.stem}-{name}")
 
 

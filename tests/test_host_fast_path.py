@@ -2,12 +2,11 @@
 
 import functools
 import time
-from pathlib import Path
-from typing import Any, Callable, Iterator, List, Tuple
+from typing import Any, Callable, List, Tuple
 
 import numpy as np
 import pytest
-from exchange_ways import NUMBER, Way
+from exchange_ways import NUMBER, Way, make_ways  # noqa: F401 - a fixture
 
 from tech_renaissance._base.tensor import DTYPE_OF_ARRAY_NAME
 from tech_renaissance._host.call import Call
@@ -25,15 +24,6 @@ from tech_renaissance._transport.shm import frame as shm_frame
 from tech_renaissance._transport.shm.segment import UNAVAILABLE
 
 pytestmark = pytest.mark.skipif(UNAVAILABLE is not None, reason="no shared memory here")
-
-
-@pytest.fixture(name="ways")
-def make_ways(tmp_path: Path) -> Iterator[List[Way]]:
-    """One on the fast path, one on the general."""
-    ways = [Way(tmp_path / str(is_fast), is_fast=is_fast) for is_fast in (True, False)]
-    yield ways
-    for way in ways:
-        way.close()
 
 
 REQUESTS = [

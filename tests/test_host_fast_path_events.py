@@ -1,12 +1,11 @@
 """The host's fast path leaves what is out of the ordinary to the general path, and both notice the same."""
 
 import threading
-from pathlib import Path
-from typing import Any, Callable, Iterator, List
+from typing import Any, Callable, List
 
 import numpy as np
 import pytest
-from exchange_ways import NUMBER, Way
+from exchange_ways import NUMBER, Way, make_ways  # noqa: F401 - a fixture
 
 from tech_renaissance._host.call import Call
 from tech_renaissance._protocol.frame import (
@@ -18,15 +17,6 @@ from tech_renaissance._protocol.frame import (
 from tech_renaissance._transport.shm.segment import UNAVAILABLE
 
 pytestmark = pytest.mark.skipif(UNAVAILABLE is not None, reason="no shared memory here")
-
-
-@pytest.fixture(name="ways")
-def make_ways(tmp_path: Path) -> Iterator[List[Way]]:
-    """One on the fast path, one on the general."""
-    ways = [Way(tmp_path / str(is_fast), is_fast=is_fast) for is_fast in (True, False)]
-    yield ways
-    for way in ways:
-        way.close()
 
 
 def _sends_another(way: Way) -> None:

@@ -9,23 +9,18 @@ from typing import Any, AsyncIterator, Callable, Iterator, List
 
 import numpy as np
 import pytest
+from asyncio_host import asyncio_everywhere, asyncio_too, python_hosts
 from gates import Gate
-from hosts import HOSTS
 from leaks import wait_until
 from processes import is_alive, kill
 
 from tech_renaissance import CallCancelled, CommandError, LocalProtocolError, TimedOut, WorkerLost
 
-all_hosts = pytest.mark.parametrize("host", [*HOSTS, "asyncio"], indirect=True)
-# The others are of Python alone.
-python_hosts = pytest.mark.parametrize("host", ["python", "asyncio"], indirect=True)
-
 Start = Callable[..., Any]
 WORKER = "talkers.py"
 
 
-@pytest.mark.asyncio_over_files
-@all_hosts
+@asyncio_everywhere
 def test_an_iterator_is_the_input_of_a_call(start: Start) -> None:
     """By place and by name; of any length; with tensors; of a stream, too."""
     session = start(WORKER)
@@ -40,7 +35,7 @@ def test_an_iterator_is_the_input_of_a_call(start: Start) -> None:
     assert 1 == session.call("same", 1)
 
 
-@all_hosts
+@asyncio_too
 def test_a_command_may_return_without_taking_all(start: Start, transport: str) -> None:
     """The iterator is closed then; what came is dropped."""
     session = start(WORKER)
@@ -60,8 +55,7 @@ def test_a_command_may_return_without_taking_all(start: Start, transport: str) -
     assert 1 == session.call("same", 1)
 
 
-@pytest.mark.asyncio_over_files
-@all_hosts
+@asyncio_everywhere
 def test_a_call_with_an_input_can_be_ended_while_its_worker_starts(start: Start, gate: Gate) -> None:
     """By the session's cancel, and by its deadline; nothing is taken from the input."""
     session = start("slow_start.py", environment={"GATE": gate.path})
@@ -86,7 +80,7 @@ def test_a_call_with_an_input_can_be_ended_while_its_worker_starts(start: Start,
     assert "on" == session.fetch_response("echo on")
 
 
-@all_hosts
+@asyncio_too
 def test_what_the_iterator_raises_gives_the_call_up(start: Start, host: str) -> None:
     """So does a value that cannot be sent; a value that does not fit is the command's error."""
     session = start(WORKER)
@@ -137,7 +131,7 @@ def test_there_is_at_most_one_input_and_somebody_waits_for_its_call(start: Start
     assert 1 == session.call("same", 1)
 
 
-@all_hosts
+@asyncio_too
 def test_an_iterator_may_not_wait_for_the_worker_that_waits_for_it(
     start: Start, host: str, transport: str
 ) -> None:
@@ -242,7 +236,7 @@ async def _share_a_stream(session: Any) -> None:
     assert list(range(200)) == sorted(itertools.chain(*parts))
 
 
-@all_hosts
+@asyncio_too
 def test_over_files_an_input_has_a_limit(start: Start, transport: str) -> None:
     """It travels whole."""
     session = start(WORKER)
@@ -254,7 +248,7 @@ def test_over_files_an_input_has_a_limit(start: Start, transport: str) -> None:
     assert "too_large" == refused.value.code
 
 
-@all_hosts
+@asyncio_too
 def test_a_call_whose_input_was_taken_from_ends_with_its_worker(start: Start, transport: str) -> None:
     """Although it is idempotent."""
     session = start(WORKER, restart="on-crash")

@@ -3,19 +3,16 @@
 from typing import Any, Callable, List
 
 import pytest
+from asyncio_host import asyncio_everywhere, asyncio_too
 from gates import Gate
-from hosts import HOSTS
 
 from tech_renaissance import CallCancelled, LocalProtocolError, Progress, PythonSession
-
-all_hosts = pytest.mark.parametrize("host", [*HOSTS, "asyncio"], indirect=True)
 
 Start = Callable[..., Any]
 WORKER = "talkers.py"
 
 
-@pytest.mark.asyncio_over_files
-@all_hosts
+@asyncio_everywhere
 def test_the_first_and_the_last_progress_are_told(start: Start) -> None:
     """In order, before the value; a future has the newest, also when its value has been taken and the session has ended."""
     session = start(WORKER)
@@ -41,7 +38,7 @@ def test_the_first_and_the_last_progress_are_told(start: Start) -> None:
         session.close()
 
 
-@all_hosts
+@asyncio_too
 def test_what_on_progress_raises_ends_the_call(start: Start) -> None:
     """And is the caller's; the session goes on."""
     session = start(WORKER)
@@ -56,7 +53,7 @@ def test_what_on_progress_raises_ends_the_call(start: Start) -> None:
     assert 1 == session.call("same", 1)
 
 
-@all_hosts
+@asyncio_too
 def test_a_call_that_is_to_stop_keeps_its_answer(start: Start, gate: Gate) -> None:
     """One that has not begun is done; stopping what is done means nothing."""
     session = start(WORKER)
@@ -81,7 +78,7 @@ def test_a_call_that_is_to_stop_keeps_its_answer(start: Start, gate: Gate) -> No
     assert 1 == session.call("same", 1)
 
 
-@all_hosts
+@asyncio_too
 def test_a_cancel_after_a_stop_is_a_cancel(start: Start, gate: Gate) -> None:
     """As if nobody had asked before."""
     session = start(WORKER)

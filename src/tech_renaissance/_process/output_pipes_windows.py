@@ -10,11 +10,12 @@ import threading
 from ctypes import wintypes
 from typing import List, Optional, Tuple
 
+from .._system.create_file_windows import INVALID_HANDLE, OPEN_EXISTING, close_handle, create_file
+
 _INBOUND, _OVERLAPPED, _FIRST = 0x1, 0x40000000, 0x80000  # of the pipe's mode
 _REJECT_REMOTE = 0x8
-_GENERIC_WRITE, _OPEN_EXISTING = 0x40000000, 3
+_GENERIC_WRITE = 0x40000000
 _IO_PENDING, _OPERATION_ABORTED = 997, 995
-_INVALID_HANDLE = ctypes.c_void_p(-1).value
 _FOREVER = 0xFFFFFFFF
 _BUFFER_NBYTES = 64 * 1024
 # How much is taken at once; what a fast writer adds in the meantime is left for the next time.
@@ -35,19 +36,8 @@ class _Overlapped(ctypes.Structure):
 _kernel32 = ctypes.WinDLL("kernel32", use_last_error=True)
 _kernel32.CreateNamedPipeW.restype = wintypes.HANDLE
 _kernel32.CreateNamedPipeW.argtypes = [wintypes.LPCWSTR, *[wintypes.DWORD] * 6, ctypes.c_void_p]
-_kernel32.CreateFileW.restype = wintypes.HANDLE
-_kernel32.CreateFileW.argtypes = [
-    wintypes.LPCWSTR,
-    wintypes.DWORD,
-    wintypes.DWORD,
-    ctypes.c_void_p,
-    wintypes.DWORD,
-    wintypes.DWORD,
-    wintypes.HANDLE,
-]
 _kernel32.CreateEventW.restype = wintypes.HANDLE
 _kernel32.CreateEventW.argtypes = [ctypes.c_void_p, wintypes.BOOL, wintypes.BOOL, wintypes.LPCWSTR]
-_kernel32.CloseHandle.argtypes = [wintypes.HANDLE]
 _kernel32.CancelIoEx.argtypes = [wintypes.HANDLE, ctypes.POINTER(_Overlapped)]
 _kernel32.ReadFile.argtypes = [
     wintypes.HANDLE,
@@ -73,7 +63,7 @@ _made = itertools.count()
 
 
 def _checked(handle: Optional[int]) -> int:
-    if not handle or handle == _INVALID_HANDLE:
+    if not handle or handle == INVALID_HANDLE:
         raise ctypes.WinError(ctypes.get_last_error())
     return handle
 
@@ -95,7 +85,7 @@ class _Pipe:
                 name, _INBOUND | _OVERLAPPED | _FIRST, _REJECT_REMOTE, 1, 0, _BUFFER_NBYTES, 0, None
             ),
         )
-        self.writing = _checked(_kernel32.CreateFileW(name, _GENERIC_WRITE, 0, None, _OPEN_EXISTING, 0, None))
+        self.writing = _checked(create_file(name, _GENERIC_WRITE, 0, None, OPEN_EXISTING, 0, None))
         held.callback(self.close_writing_end)
         self.has_ended = False
         self._buffer = ctypes.create_string_buffer(_BUFFER_NBYTES)
@@ -107,13 +97,13 @@ class _Pipe:
     @staticmethod
     def _hold(held: contextlib.ExitStack, handle: Optional[int]) -> int:
         handle = _checked(handle)
-        held.callback(_kernel32.CloseHandle, handle)
+        held.callback(close_handle, handle)
         return handle
 
     def close_writing_end(self) -> None:
         """Close it, if it is still open."""
         if self.writing:
-            _kernel32.CloseHandle(self.writing)
+            close_handle(self.writing)
         self.writing = 0
 
     def read(self) -> List[bytes]:

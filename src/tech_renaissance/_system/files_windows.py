@@ -11,6 +11,15 @@ import time
 from ctypes import wintypes
 from typing import Callable, Generator, List, Optional, TypeVar, Union
 
+from .create_file_windows import (
+    INVALID_HANDLE,
+    OPEN_EXISTING,
+    OPEN_REPARSE_POINT,
+    SHARE_ALL,
+    close_handle,
+    create_file,
+)
+
 _Result = TypeVar("_Result")
 
 _CHUNK_NBYTES = 1 << 16
@@ -20,34 +29,19 @@ _INVALID_ATTRIBUTES = 0xFFFFFFFF
 _NOTHING_THERE = (2, 3)  # ERROR_FILE_NOT_FOUND, _PATH_NOT_FOUND
 
 _DELETE = 0x10000
-_SHARE_ALL = 0x1 | 0x2 | 0x4
-_OPEN_EXISTING = 3
-_OPEN_REPARSE_POINT = 0x00200000
 _DISPOSITION_EX = 21  # FileDispositionInfoEx
 _DELETE_AT_ONCE = wintypes.DWORD(0x1 | 0x2)  # FILE_DISPOSITION_DELETE, _POSIX_SEMANTICS
-_INVALID_HANDLE = ctypes.c_void_p(-1).value
 _SHARING_VIOLATION = 32
 
 _kernel32 = ctypes.WinDLL("kernel32", use_last_error=True)
 _kernel32.GetFileAttributesW.restype = wintypes.DWORD
 _kernel32.GetFileAttributesW.argtypes = [wintypes.LPCWSTR]
-_kernel32.CreateFileW.restype = wintypes.HANDLE
-_kernel32.CreateFileW.argtypes = [
-    wintypes.LPCWSTR,
-    wintypes.DWORD,
-    wintypes.DWORD,
-    wintypes.LPVOID,
-    wintypes.DWORD,
-    wintypes.DWORD,
-    wintypes.HANDLE,
-]
 _kernel32.SetFileInformationByHandle.argtypes = [
     wintypes.HANDLE,
     ctypes.c_int,
     wintypes.LPVOID,
     wintypes.DWORD,
 ]
-_kernel32.CloseHandle.argtypes = [wintypes.HANDLE]
 
 # What a path may have without its extended form, its end included.
 _MAX_PATH = 260
@@ -119,16 +113,16 @@ class _File(_Opened):
 class _ToRemove(_Opened):
     """A file that is about to be removed."""
 
-    _close_one = _kernel32.CloseHandle
+    _close_one = close_handle
 
     def open(self, path: str) -> None:
         """If that fails, the handle is invalid."""
-        arguments = (path, _DELETE, _SHARE_ALL, None, _OPEN_EXISTING, _OPEN_REPARSE_POINT, None)
-        self.extend(map(_kernel32.CreateFileW, *([argument] for argument in arguments)))
+        arguments = (path, _DELETE, SHARE_ALL, None, OPEN_EXISTING, OPEN_REPARSE_POINT, None)
+        self.extend(map(create_file, *([argument] for argument in arguments)))
 
     def mark(self) -> bool:
         """Whether it could be done. It takes effect when this closes it."""
-        return self[0] != _INVALID_HANDLE and bool(
+        return self[0] != INVALID_HANDLE and bool(
             _kernel32.SetFileInformationByHandle(
                 self[0], _DISPOSITION_EX, ctypes.byref(_DELETE_AT_ONCE), ctypes.sizeof(_DELETE_AT_ONCE)
             )

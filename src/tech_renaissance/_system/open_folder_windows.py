@@ -6,35 +6,26 @@ import ctypes
 import msvcrt
 import os
 import stat
-from ctypes import wintypes
 from typing import List, Optional
 
+from .create_file_windows import (
+    INVALID_HANDLE,
+    OPEN_EXISTING,
+    OPEN_REPARSE_POINT,
+    SHARE_ALL,
+    close_handle,
+    create_file,
+)
 from .file_identity import Identity, identity_at, identity_in
 from .files_windows import is_there, patiently, unlink
 from .forks import make_held
 
 _LIST_AND_READ_ATTRIBUTES = 0x1 | 0x80  # reading only attributes would ignore the share mode
 _SHARE_READ_AND_WRITE = 0x1 | 0x2  # but not deletion, which includes renaming
-_OPEN_EXISTING, _OPEN_ALWAYS = 3, 4
+_OPEN_ALWAYS = 4
 _READ_AND_WRITE = 0xC0000000
-_SHARE_ALL = 0x1 | 0x2 | 0x4
 _CREATE_NEW = 1
 _BACKUP_SEMANTICS = 0x02000000  # required for directories
-_OPEN_REPARSE_POINT = 0x00200000
-_INVALID_HANDLE = ctypes.c_void_p(-1).value
-
-_kernel32 = ctypes.WinDLL("kernel32", use_last_error=True)
-_kernel32.CreateFileW.restype = wintypes.HANDLE
-_kernel32.CreateFileW.argtypes = [
-    wintypes.LPCWSTR,
-    wintypes.DWORD,
-    wintypes.DWORD,
-    wintypes.LPVOID,
-    wintypes.DWORD,
-    wintypes.DWORD,
-    wintypes.HANDLE,
-]
-_kernel32.CloseHandle.argtypes = [wintypes.HANDLE]
 
 
 def is_unmoved(path: str, identity: Identity, *, is_held: bool) -> bool:
@@ -56,11 +47,11 @@ class OpenFolderBase:
         without following a link.
         """
         self.path = os.path.join(parent.path, path) if parent else path
-        flags = _BACKUP_SEMANTICS | (_OPEN_REPARSE_POINT if parent else 0)
-        self._handle = _kernel32.CreateFileW(
-            self.path, _LIST_AND_READ_ATTRIBUTES, _SHARE_READ_AND_WRITE, None, _OPEN_EXISTING, flags, None
+        flags = _BACKUP_SEMANTICS | (OPEN_REPARSE_POINT if parent else 0)
+        self._handle = create_file(
+            self.path, _LIST_AND_READ_ATTRIBUTES, _SHARE_READ_AND_WRITE, None, OPEN_EXISTING, flags, None
         )
-        if self._handle == _INVALID_HANDLE:
+        if self._handle == INVALID_HANDLE:
             raise ctypes.WinError(ctypes.get_last_error())
         status = os.lstat(self.path) if parent else os.stat(self.path)
         if not _is_folder(status):
@@ -70,9 +61,9 @@ class OpenFolderBase:
 
     def close(self) -> None:
         """Close it. Safe to call twice."""
-        if self._handle != _INVALID_HANDLE:
-            _kernel32.CloseHandle(self._handle)
-            self._handle = _INVALID_HANDLE
+        if self._handle != INVALID_HANDLE:
+            close_handle(self._handle)
+            self._handle = INVALID_HANDLE
 
     def is_ours(self) -> bool:
         """Always true here: inherited access control lists decide who may write in it."""
@@ -101,7 +92,7 @@ class OpenFolderBase:
         path = os.path.join(self.path, name)
         if os.path.islink(path):
             raise OSError(f"{path!r} is a link")
-        return make_held(lambda: open_shared(path, _OPEN_ALWAYS if make else _OPEN_EXISTING))
+        return make_held(lambda: open_shared(path, _OPEN_ALWAYS if make else OPEN_EXISTING))
 
     def names(self) -> List[str]:
         """The names of everything in it."""
@@ -145,10 +136,8 @@ def open_new(path: str) -> int:
 
 def open_shared(path: str, disposition: int) -> int:
     """Open a file so that it can be removed meanwhile, which os.open does not allow."""
-    handle = _kernel32.CreateFileW(
-        path, _READ_AND_WRITE, _SHARE_ALL, None, disposition, _OPEN_REPARSE_POINT, None
-    )
-    if handle == _INVALID_HANDLE:
+    handle = create_file(path, _READ_AND_WRITE, SHARE_ALL, None, disposition, OPEN_REPARSE_POINT, None)
+    if handle == INVALID_HANDLE:
         raise ctypes.WinError(ctypes.get_last_error())
     return msvcrt.open_osfhandle(handle, os.O_RDWR | os.O_BINARY | os.O_NOINHERIT)
 
