@@ -1,6 +1,6 @@
 """Tensors that a host sends over shared memory: shared where the user allows it, copied once where not, the handler's for good."""
 
-from typing import Any, Callable, Dict
+from typing import Any, Callable, Dict, List
 
 import numpy as np
 import pytest
@@ -362,10 +362,10 @@ def test_a_tensor_that_is_sent_again_and_again_stays_where_it_is(start_with: Mak
 def test_what_a_handler_keeps_is_not_written_over(start_with: Maker, library: str) -> None:
     """Even if it let go of the same tensor in the calls before."""
     session = start_with(library)
-    for command in ("keep", "keep-part"):
+    for command, calls in (("keep", 3), ("keep-part", 3), ("keep-part", 6)):  # many calls take a shorter way
         session.fetch_response("forget")
         session.send_tensor(np.full(4, 1, np.float32), "t")
-        for _ in range(3):
+        for _ in range(calls):
             session.fetch_response("sum t")
         session.fetch_response(f"{command} t")
         for number in (2, 3):
@@ -373,6 +373,20 @@ def test_what_a_handler_keeps_is_not_written_over(start_with: Maker, library: st
             session.fetch_response("sum t")
         kept = eval(session.fetch_response("kept"))
         assert {1.0} == set(kept[0])
+
+
+def test_a_tensor_of_many_calls_is_not_looked_at_after_each(start_with: Maker) -> None:
+    """It is taken for one that will not be sent again soon. If it is, it goes elsewhere, and stays there as any other."""
+    session = start_with()
+    places: List[str] = []
+    for number in range(8):
+        session.send_tensor(np.full(4, number, np.float32), "t")
+        places.append(session.fetch_response("where t"))
+        for _ in range(6 if number == 5 else 1):
+            assert f"{4.0 * number}" == session.fetch_response("sum t")
+    assert 1 == len(set(places[3:6]))  # at first it is not known yet that the handler lets go of it
+    assert 1 == len(set(places[6:]))
+    assert places[5] != places[6]
 
 
 def test_what_a_request_in_work_needs_is_not_written_over(start_with: Maker, gate: Gate) -> None:

@@ -33,6 +33,9 @@ _MOST_PARKED = 64
 _SMALL_NBYTES = 65536
 # How often such a tensor is looked at. By then it may have got a name, which the next one takes over.
 _MOST_LOOKS = 2
+# After so many requests with the same tensor of a tag it is taken for one that will not be
+# sent again soon: it is not marked any more, so that the next ones have it for nothing.
+_MOST_MARKS = 4
 _NUMBERS_END = 1 << 63
 
 
@@ -64,6 +67,7 @@ class Lease:
         "offset",
         "start",
         "use",
+        "uses",
         "view",
         "window",
     )
@@ -84,6 +88,7 @@ class Lease:
         self.is_small = False  # whether it is to be let go later
         self.looks = 0  # how often its tensor may still be found alive before it is let go
         self.use: Optional[Use] = None
+        self.uses = 0  # by how many requests it was marked, or is to be
         self.memories: Dict[int, MemoryRef] = {}
         self.window: Optional[Mapping] = None  # set once the tensor is wanted
 
@@ -142,7 +147,8 @@ class Lessee:
             self._leases[offset] = lease = Lease(offset, self)
         lease.number = number
         lease.holders += 1
-        lease.is_known = lease.is_parked = False
+        lease.uses = 0
+        lease.is_known = lease.is_parked = lease.is_idle = False
         return lease
 
     def hold_again(self, encoded: bytes) -> Optional[List[Lease]]:
@@ -163,7 +169,7 @@ class Lessee:
         for lease, number in zip(found, numbers):
             lease.number = number
             lease.holders += 1
-            lease.is_known = lease.is_parked = False
+            lease.is_known = lease.is_parked = lease.is_idle = False
         return found
 
     def tensor(self, lease: Lease, library: Library) -> Any:
@@ -179,7 +185,9 @@ class Lessee:
             if lease.is_idle and lease.window:
                 lease.window.words[(lease.offset - lease.window.begin >> 3) + 1] = 0
                 lease.is_idle = False
-            self.used.append(lease)
+            lease.uses += 1
+            if lease.uses <= _MOST_MARKS:
+                self.used.append(lease)
         return lease.alias(lease.view)
 
     def mark_idle(self) -> None:
