@@ -1,6 +1,7 @@
 """The hosts under test: the Python one as it is, and hosts in a process of their own behind the same interface."""
 
 import contextlib
+import errno
 import functools
 import inspect
 import itertools
@@ -116,7 +117,7 @@ class Driver:
                 raise DriverFailed("the host has ended")
             self._answers[number] = answer
             assert self.process.stdin is not None
-            with contextlib.suppress(BrokenPipeError):  # the reader hears of it, too
+            with _if_it_still_reads():  # if not, the reader hears of it, too
                 self.process.stdin.write(json.dumps(request).encode() + b"\n")
                 self.process.stdin.flush()
         return answer
@@ -179,7 +180,7 @@ class Driver:
             return 0
         self._closed = True
         assert self.process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):  # it died with a request unread
+        with _if_it_still_reads():  # it may have died with a request unread
             self.process.stdin.close()
         try:
             return self.process.wait(_PATIENCE_S)
@@ -206,6 +207,16 @@ class Driver:
             self._has_ended = True
         for waiting in self._answers.values():
             waiting.set_exception(DriverFailed("the host ended in the middle of the call"))
+
+
+@contextlib.contextmanager
+def _if_it_still_reads() -> Iterator[None]:
+    """Writes to a pipe that its reader may have closed, which Windows calls an invalid argument."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.EPIPE, errno.EINVAL):
+            raise
 
 
 def _error(description: Dict[str, Any]) -> Exception:
