@@ -212,6 +212,58 @@ def test_a_folder_whose_files_could_have_long_paths_is_in_extended_form(folder: 
     assert extended == files_windows.with_room(folder, 170)
 
 
+def test_everything_in_an_open_folder_is_reached_in_extended_form(tmp_path: Path) -> None:
+    """Also what others put there, whatever its name; wine hides that a path of more than 260 characters is not found without."""
+    reached: List[str] = []
+    inner = tmp_path / "inner"
+    inner.mkdir()
+    (inner / "file").touch()
+
+    class Folder(OpenFolder):
+        def names(self) -> List[str]:
+            reached.append(self._extended)
+            return super().names()
+
+    with Folder(str(tmp_path)) as folder:
+        assert str(tmp_path) == folder.path
+        with Folder("inner", folder) as within:
+            assert str(inner) == within.path
+            within.empty()
+        folder.empty()
+    assert [f"\\\\?\\{inner}", f"\\\\?\\{tmp_path}"] == reached
+    assert [] == list(tmp_path.iterdir())
+
+
+def test_a_folder_in_place_of_a_file_is_removed_in_extended_form(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """See above."""
+    (tmp_path / "file" / "inner").mkdir(parents=True)
+    listed: List[str] = []
+    look = os.scandir
+    monkeypatch.setattr(os, "scandir", lambda path: listed.append(path) or look(path))
+    files.discard(str(tmp_path / "file"))
+    monkeypatch.undo()
+    assert not (tmp_path / "file").exists()
+    assert listed
+    assert all(path.startswith("\\\\?\\") for path in listed)
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("\\\\?\\C:\\a", "C:\\a"),
+        ("\\\\?\\UNC\\server\\a", "\\\\server\\a"),
+        ("C:\\a", "C:\\a"),
+        (OSError(5, "no", "\\\\?\\C:\\a"), "[Errno 5] no: 'C:\\\\a'"),
+        (OSError(5, "no", "\\\\?\\UNC\\server\\a"), "[Errno 5] no: '\\\\\\\\server\\\\a'"),
+    ],
+)
+def test_a_message_has_no_path_in_extended_form(said: object, shown: str) -> None:
+    """Users know another."""
+    assert shown == files.shown(said)
+
+
 def _run(tmp_path: Path, arguments: List[str]) -> str:
     """What a program prints that was started with these arguments."""
     job = create_job()

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Optional
 
 from ._base.errors import LaunchError
+from ._system.files import shown
 from ._transport.session_directory import remove_leftovers, sessions_folder
 from ._version import __version__
 
@@ -34,9 +35,9 @@ def _clean(workspace: Optional[str]) -> None:
         FileNotFoundError
     ) as error:  # there was never a session; Windows says the same if the workspace is a file
         if os.path.isfile(os.path.dirname(folder)):
-            sys.exit(f"cannot clean {folder!r}: {error}")
+            sys.exit(f"cannot clean {folder!r}: {shown(error)}")
     except (OSError, LaunchError) as error:
-        sys.exit(f"cannot clean {folder!r}: {error}")
+        sys.exit(f"cannot clean {folder!r}: {shown(error)}")
 
 
 def main() -> None:

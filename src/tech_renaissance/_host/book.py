@@ -11,6 +11,7 @@ from typing import Any, Callable, Dict, List, Optional, Tuple, Union
 from .._base.errors import TechRenaissanceError, WorkerLost
 from .._protocol.connection import Connection, State
 from .._protocol.frame import Credit, Exit, Frame, Posted, Request, Response
+from .._system.files import shown
 from .._transport.transport import FOR_ITEM, HostTransport, Items, Taken
 from .abilities import WINDOW
 from .call import Call
@@ -221,4 +222,4 @@ class Book:
 
 def unreachable(error: OSError) -> WorkerLost:
     """The error for a failure of the transport itself."""
-    return WorkerLost("worker_lost", f"the worker cannot be reached: {error}")
+    return WorkerLost("worker_lost", f"the worker cannot be reached: {shown(error)}")

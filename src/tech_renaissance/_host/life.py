@@ -15,6 +15,7 @@ from .._base.post_mortem import PostMortem
 from .._process.command_line import CommandLine, checked_arguments, checked_python_arguments
 from .._process.interpreter import find_interpreter
 from .._process.output import Output
+from .._system.files import shown
 from .._system.forks import Forks, in_children
 from .._system.wait_handle import WaitHandle
 from .._transport.choose import check_transport_name, checked_look_us, host_transport
@@ -126,7 +127,7 @@ class Life:
                         self._options.library,
                     )
                 except OSError as error:
-                    raise LaunchError("launch_failed", f"cannot make a transport: {error}") from error
+                    raise LaunchError("launch_failed", f"cannot make a transport: {shown(error)}") from error
             return self._transport
 
     def start(self, *, is_open: bool = True) -> bool:

@@ -13,6 +13,7 @@ if sys.platform == "win32":
         open_plain,
         patiently,
         read_plain,
+        shown,
         unlink,
         with_room,
         write_whole,
@@ -24,6 +25,7 @@ else:
         open_plain,
         patiently,
         read_plain,
+        shown,
         unlink,
         with_room,
         write_whole,
@@ -38,6 +40,7 @@ __all__ = [
     "read",
     "remove",
     "replace",
+    "shown",
     "temporary_path",
     "with_room",
     "write",
@@ -47,6 +50,8 @@ __all__ = [
 # The longest name of a file in a session directory: a tag of 128 characters, what makes it a
 # temporary one, and the separator.
 NAME_LENGTH = 170
+
+_ANY_LENGTH = 1 << 15  # of paths in a folder that others may have filled
 
 _counter = itertools.count()
 
@@ -98,7 +103,7 @@ def discard(path: str) -> None:
     if os.path.isdir(path) and not os.path.islink(path):
         import shutil
 
-        shutil.rmtree(path, ignore_errors=True)
+        shutil.rmtree(with_room(path, _ANY_LENGTH), ignore_errors=True)
     else:
         remove(path)
 

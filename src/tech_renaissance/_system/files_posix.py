@@ -85,6 +85,9 @@ def held(path: str) -> Generator[Callable[[], Optional[bytes]], None, None]:
         yield read
 
 
+shown = str  # what is said of a path, or an error that names paths
+
+
 def with_room(folder: str, room: int) -> str:
     """The path itself; the longest path is the file system's affair."""
     del room

@@ -45,7 +45,7 @@ _kernel32.SetFileInformationByHandle.argtypes = [
 
 # What a path may have without its extended form, its end included.
 _MAX_PATH = 260
-_EXTENDED, _EXTENDED_SHARE = "\\\\?\\", "\\\\?\\UNC\\"
+_EXTENDED, _EXTENDED_SHARE, _SHARE = "\\\\?\\", "\\\\?\\UNC\\", "\\\\"
 
 # What another process causes by having the file open: access denied, a sharing violation, a lock.
 # None: the C runtime does not say.
@@ -224,6 +224,14 @@ def with_room(folder: str, room: int) -> str:
     """
     if len(folder) + room < _MAX_PATH or folder.startswith(_EXTENDED):
         return folder
-    if folder.startswith("\\\\"):
+    if folder.startswith(_SHARE):
         return _EXTENDED_SHARE + folder[2:]
     return _EXTENDED + folder
+
+
+def shown(what: object) -> str:
+    """What is said of a path, or an error that names paths: as users know them, not in extended form."""
+    text = str(what)
+    for extended, plain in ((_EXTENDED_SHARE, _SHARE), (_EXTENDED, "")):
+        text = text.replace(repr(extended)[1:-1], repr(plain)[1:-1]).replace(extended, plain)
+    return text

@@ -17,7 +17,7 @@ from .create_file_windows import (
     create_file,
 )
 from .file_identity import Identity, identity_at, identity_in
-from .files_windows import is_there, patiently, unlink
+from .files_windows import is_there, patiently, shown, unlink, with_room
 from .forks import make_held
 
 _LIST_AND_READ_ATTRIBUTES = 0x1 | 0x80  # reading only attributes would ignore the share mode
@@ -26,6 +26,9 @@ _OPEN_ALWAYS = 4
 _READ_AND_WRITE = 0xC0000000
 _CREATE_NEW = 1
 _BACKUP_SEMANTICS = 0x02000000  # required for directories
+
+# The longest name that a file system allows, with its separator. Others may put what they like into a folder.
+_ANY_NAME_LENGTH = 256
 
 
 def is_unmoved(path: str, identity: Identity, *, is_held: bool) -> bool:
@@ -46,14 +49,16 @@ class OpenFolderBase:
         """Open a directory by its path, or with ``parent`` by its name in the parent,
         without following a link.
         """
-        self.path = os.path.join(parent.path, path) if parent else path
+        path = os.path.join(parent._extended, path) if parent else path  # noqa: SLF001
+        self.path = shown(path)
+        self._extended = with_room(path, _ANY_NAME_LENGTH)
         flags = _BACKUP_SEMANTICS | (OPEN_REPARSE_POINT if parent else 0)
         self._handle = create_file(
-            self.path, _LIST_AND_READ_ATTRIBUTES, _SHARE_READ_AND_WRITE, None, OPEN_EXISTING, flags, None
+            self._extended, _LIST_AND_READ_ATTRIBUTES, _SHARE_READ_AND_WRITE, None, OPEN_EXISTING, flags, None
         )
         if self._handle == INVALID_HANDLE:
             raise ctypes.WinError(ctypes.get_last_error())
-        status = os.lstat(self.path) if parent else os.stat(self.path)
+        status = os.lstat(self._extended) if parent else os.stat(self._extended)
         if not _is_folder(status):
             self.close()
             raise NotADirectoryError(f"{self.path!r} is not a folder")
@@ -82,21 +87,21 @@ class OpenFolderBase:
     def make_folder(self, name: str) -> bool:
         """Make a folder in it; False if something already has this name."""
         try:
-            os.mkdir(os.path.join(self.path, name))
+            os.mkdir(os.path.join(self._extended, name))
         except FileExistsError:
             return False
         return True
 
     def open_lock(self, name: str, *, make: bool = True) -> int:
         """The descriptor of a file that can be locked. ``make``: create the file if it does not exist."""
-        path = os.path.join(self.path, name)
+        path = os.path.join(self._extended, name)
         if os.path.islink(path):
-            raise OSError(f"{path!r} is a link")
+            raise OSError(f"{shown(path)!r} is a link")
         return make_held(lambda: open_shared(path, _OPEN_ALWAYS if make else OPEN_EXISTING))
 
     def names(self) -> List[str]:
         """The names of everything in it."""
-        return os.listdir(self.path)
+        return os.listdir(self._extended)
 
     def identity_at(self, name: str) -> Optional[Identity]:
         """The identity of what has this name in it now; None if nothing has."""
@@ -110,7 +115,7 @@ class OpenFolderBase:
 
     def remove_file(self, name: str) -> None:
         """Remove a file or a link of any kind, if it exists."""
-        path = os.path.join(self.path, name)
+        path = os.path.join(self._extended, name)
         status = self._status(name)
         if status is not None:
             is_folder_link = status.st_file_attributes & stat.FILE_ATTRIBUTE_DIRECTORY
@@ -118,13 +123,13 @@ class OpenFolderBase:
 
     def remove_empty_folder(self, name: str) -> None:
         """Remove an empty folder, if it exists."""
-        path = os.path.join(self.path, name)
+        path = os.path.join(self._extended, name)
         if os.path.lexists(path):
             patiently(lambda: os.rmdir(path))
 
     def _status(self, name: str) -> Optional[os.stat_result]:
         try:
-            return os.lstat(os.path.join(self.path, name))
+            return os.lstat(os.path.join(self._extended, name))
         except FileNotFoundError:
             return None
 

@@ -69,7 +69,7 @@ class SessionDirectory:
             except OSError as error:
                 # It may have been removed just before we locked it.
                 if not isinstance(error, FileNotFoundError) or time.monotonic() >= patience_until:
-                    text = f"cannot make the session directory {path!r}: {error}"
+                    text = f"cannot make the session directory {files.shown(path)!r}: {files.shown(error)}"
                     raise LaunchError("launch_failed", text) from error
             else:
                 return
@@ -223,7 +223,7 @@ def remove_leftovers(path: str) -> List[str]:
     LaunchError if the folder itself cannot be listed, or cannot be trusted.
     """
     removed: List[str] = []
-    with OpenFolder(files.with_room(path, 2 * files.NAME_LENGTH)) as folder:
+    with OpenFolder(path) as folder:
         _check_trust(folder)
         for name in folder.names():
             if name.startswith(_PREFIX):

@@ -4,6 +4,7 @@ import os
 
 from .._base.errors import SessionClosed
 from .._system.file_identity import identity_at
+from .._system.files import shown
 from .._system.open_folder import is_unmoved
 
 
@@ -49,5 +50,5 @@ class SessionPlace:
             return False
 
     def _lost(self) -> SessionClosed:
-        text = f"the session directory {self.directory!r} was removed or replaced"
+        text = f"the session directory {shown(self.directory)!r} was removed or replaced"
         return SessionClosed("session_closed", text)

@@ -261,7 +261,7 @@ class FileHost(FileEnd, HostTransport):
     def _lacks(self, error: OSError) -> bool:
         """Whether something has run out; if so, notes it."""
         if has_run_out(error):
-            self.lack = str(error)
+            self.lack = files.shown(error)
         return has_run_out(error)
 
     def has_sent(self, frame: Union[Frame, Posted]) -> bool:
@@ -318,7 +318,7 @@ class FileHost(FileEnd, HostTransport):
         except (OSError, MemoryError) as error:
             if isinstance(error, OSError) and self._lacks(error):
                 return None
-            text = f"the response cannot be read: {error or 'this host has no memory for it'}"
+            text = f"the response cannot be read: {files.shown(error) or 'this host has no memory for it'}"
             raise self._refuse(RemoteProtocolError("bad_frame", text), data) from error
         self._cancel.pop(response.id, None)
         self._is_removed = False
@@ -413,5 +413,5 @@ class FileHost(FileEnd, HostTransport):
             if isinstance(error, OSError) and has_run_out(error):
                 raise
             raise RemoteProtocolError(
-                "bad_frame", f"the response's tensor {name!a} cannot be read: {error}"
+                "bad_frame", f"the response's tensor {name!a} cannot be read: {files.shown(error)}"
             ) from error

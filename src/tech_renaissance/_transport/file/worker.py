@@ -278,7 +278,7 @@ class FileWorker(FileEnd, WorkerTransport):
             try:
                 data = files.read(path) or b""
             except OSError as error:
-                defect = RemoteProtocolError("bad_frame", f"it cannot be read: {error}")
+                defect = RemoteProtocolError("bad_frame", f"it cannot be read: {files.shown(error)}")
                 raise MalformedRequest(defect, None, LONG) from error
             try:
                 return self._with_attachments(decode_request(data))

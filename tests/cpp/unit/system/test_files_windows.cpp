@@ -122,6 +122,35 @@ TEST("a folder in place of a file is refused for what it is") {
     CHECK(is_refused);
 }
 
+TEST("what others put into a folder is removed, however long its paths are") {
+    const TemporaryDirectory directory;
+    const std::string name(200, 'a');
+    const auto fill = [&] {
+        std::filesystem::path inner = tr::detail::with_room(directory.path(), 1000);
+        for (int depth = 0; depth < 3; ++depth) CreateDirectoryW((inner /= tr::detail::to_path(name)).c_str(), nullptr);
+        tr::detail::NewFile(inner / tr::detail::to_path(name)).close();
+    };
+    fill();
+    tr::detail::remove_anything(directory / name);
+    CHECK(!std::filesystem::exists(directory / name));
+    fill();
+    tr::detail::OpenFolder(directory.path()).empty();
+    CHECK(!std::filesystem::exists(directory / name));
+}
+
+TEST("a message has no path in extended form") {
+    CHECK_EQ(R"(C:\folder)", tr::detail::shown_path(LR"(\\?\C:\folder)"));
+    CHECK_EQ(R"(\\server\share)", tr::detail::shown_path(LR"(\\?\UNC\server\share)"));
+    CHECK_EQ(R"(C:\folder)", tr::detail::shown_path(LR"(C:\folder)"));
+    std::string told;
+    try {
+        tr::detail::OpenFolder(LR"(\\?\C:\none\of these)");
+    } catch (const std::system_error& error) {
+        told = error.what();
+    }
+    CHECK(told.find(R"( C:\none\of these)") != std::string::npos);
+}
+
 TEST("a folder whose files could have long paths is in extended form, and only then") {
     const std::wstring name(100, L'a');
     const auto form = [](const std::wstring& folder) { return tr::detail::with_room(folder, 170).wstring(); };

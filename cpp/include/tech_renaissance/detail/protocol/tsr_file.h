@@ -34,7 +34,7 @@ auto with_file_errors(const std::filesystem::path& path, Action&& action) {
     try {
         return action();
     } catch (const FormatError& error) {
-        throw FormatError(error.code(), from_path(path) + ": " + error.what(), error.offset());
+        throw FormatError(error.code(), shown_path(path) + ": " + error.what(), error.offset());
     } catch (const std::system_error& error) {
         throw IoError(error);
     }

@@ -67,13 +67,6 @@ inline void write_file(const std::filesystem::path& path, std::initializer_list<
     write_file(path, parts, [] {});
 }
 
-// Removes whatever has this name, even a link, a pipe, or a directory with all its contents.
-inline void remove_anything(const std::filesystem::path& path) {
-    const bool is_directory = std::filesystem::is_directory(std::filesystem::symlink_status(path));
-    if (!is_directory) return remove_file(path);
-    std::filesystem::remove_all(path);  // does not follow links
-}
-
 // A small file's bytes, at most `most_nbytes`; nullopt if there is no such file. For files that someone else may have
 // put there.
 inline std::optional<std::string> read_file(const std::filesystem::path& path, std::uint64_t most_nbytes = UINT64_MAX) {

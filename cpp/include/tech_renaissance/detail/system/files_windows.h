@@ -19,12 +19,12 @@ inline constexpr std::size_t max_io_nbytes = std::size_t{1} << 30;
 
 [[noreturn]] inline void throw_file_error(DWORD error, const char* what, const std::filesystem::path& path) {
     throw std::system_error(static_cast<int>(error), std::system_category(),
-                            std::string("cannot ") + what + " " + from_path(path));
+                            std::string("cannot ") + what + " " + shown_path(path));
 }
 
 [[noreturn]] inline void refuse_file(DWORD error, const char* what, const std::filesystem::path& path) {
     throw RefusedFile(static_cast<int>(error), std::system_category(),
-                      std::string("cannot ") + what + " " + from_path(path));
+                      std::string("cannot ") + what + " " + shown_path(path));
 }
 
 constexpr bool is_nothing_there(DWORD error) noexcept {

@@ -31,7 +31,7 @@ public:
             // The last owner may have removed the file after we opened and before we locked it.
             if (lock.is_in_place(folder)) return lock;
         }
-        throw_launch_failed("'" + name + "' in '" + from_path(folder.path()) + "' was removed again and again");
+        throw_launch_failed("'" + name + "' in '" + shown_path(folder.path()) + "' was removed again and again");
     }
 
     // Locks a file that a dead owner left behind. nullopt if there is no file, someone else holds the lock, or someone
@@ -73,7 +73,7 @@ private:
         pid.erase(pid.find_last_not_of(" \r\n") + 1);
         const bool is_pid = !pid.empty() && pid.find_first_not_of("0123456789") == std::string::npos;
         const std::string owner = is_pid ? "process " + pid : "another process";
-        throw LaunchError("session_in_use", owner + " holds the session in '" + from_path(folder.path()) +
+        throw LaunchError("session_in_use", owner + " holds the session in '" + shown_path(folder.path()) +
                                                 "': end it, or give this one another session id");
     }
 

@@ -5,8 +5,12 @@
 #pragma once
 
 #include <exception>
+#include <filesystem>
 #include <string>
 #include <system_error>
+
+#include "tech_renaissance/detail/system/files.h"
+#include "tech_renaissance/detail/system/path.h"
 
 #if defined(_WIN32)
 #include "tech_renaissance/detail/system/open_folder_windows.h"
@@ -41,5 +45,11 @@ public:
         if (failure) std::rethrow_exception(failure);
     }
 };
+
+// Removes whatever is at this path, even a link, a pipe, or a directory with all its contents.
+inline void remove_anything(const std::filesystem::path& path) {
+    if (!std::filesystem::is_directory(std::filesystem::symlink_status(path))) return remove_file(path);
+    OpenFolder(path.parent_path()).remove(from_path(path.filename()));
+}
 
 }  // namespace tr::detail

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <string>
 #include <system_error>
@@ -52,11 +53,13 @@ inline void make_private_folder(const std::filesystem::path& path) {
 class OpenFolderBase {
 public:
     // Opens a directory by its path.
-    explicit OpenFolderBase(const std::filesystem::path& path) : path_(path), folder_(opened(path, 0)) {}
+    explicit OpenFolderBase(const std::filesystem::path& path)
+        : path_(with_room(path, any_name_length)), folder_(opened(path_, 0)) {}
     // Opens a directory by its name in another folder, without following a link.
     OpenFolderBase(const OpenFolderBase& parent, const std::string& name)
         : path_(parent.path_ / to_path(name)), folder_(opened(path_, FILE_FLAG_OPEN_REPARSE_POINT)) {}
 
+    // In extended form, in which everything in it can be reached, whatever its name.
     const std::filesystem::path& path() const noexcept { return path_; }
     FileIdentity identity() const { return identity_of(information(folder_, path_)); }
 
@@ -71,11 +74,18 @@ public:
     // Makes a folder in it, unless something already has this name.
     void make_folder(const std::string& name) const { make_private_folder(path_ / to_path(name)); }
 
-    // The names of everything in it.
+    // The names of everything in it. MinGW's std::filesystem lists no folder whose path is longer than 260 characters.
     std::vector<std::string> names() const {
+        WIN32_FIND_DATAW found{};
+        const std::unique_ptr<void, BOOL(WINAPI*)(HANDLE)> search(FindFirstFileW((path_ / L"*").c_str(), &found),
+                                                                  FindClose);
+        if (search.get() == INVALID_HANDLE_VALUE) throw_file_error(GetLastError(), "look through", path_);
         std::vector<std::string> names;
-        for (const auto& entry : std::filesystem::directory_iterator(path_))
-            names.push_back(from_path(entry.path().filename()));
+        do {
+            const std::string name = to_utf8(found.cFileName);
+            if (name != "." && name != "..") names.push_back(name);
+        } while (FindNextFileW(search.get(), &found));
+        if (GetLastError() != ERROR_NO_MORE_FILES) throw_file_error(GetLastError(), "look through", path_);
         return names;
     }
 

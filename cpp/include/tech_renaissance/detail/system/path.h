@@ -14,6 +14,8 @@ namespace tr::detail {
 // The longest name of a file in a session directory: a tag of 128 characters, what makes it a temporary one, and the
 // separator.
 inline constexpr std::size_t file_name_length = 170;
+// The longest name that a file system allows, with its separator. Others may put what they like into a folder.
+inline constexpr std::size_t any_name_length = 256;
 
 #if defined(_WIN32)
 inline std::filesystem::path to_path(const std::string& utf8) { return std::filesystem::path(to_utf16(utf8)); }
@@ -27,11 +29,19 @@ inline std::filesystem::path with_room(const std::filesystem::path& folder, std:
     const bool is_share = path.rfind(LR"(\\)", 0) == 0;
     return is_share ? LR"(\\?\UNC\)" + path.substr(2) : LR"(\\?\)" + path;
 }
+
+// A path for messages, as users know it: not in extended form.
+inline std::string shown_path(const std::filesystem::path& path) {
+    const std::string text = from_path(path);
+    if (text.rfind(R"(\\?\UNC\)", 0) == 0) return R"(\\)" + text.substr(8);
+    return text.rfind(R"(\\?\)", 0) == 0 ? text.substr(4) : text;
+}
 #else
 inline std::filesystem::path to_path(const std::string& utf8) { return std::filesystem::path(utf8); }
 inline std::string from_path(const std::filesystem::path& path) { return path.string(); }
 // The path itself; the longest path is the file system's affair.
 inline std::filesystem::path with_room(const std::filesystem::path& folder, std::size_t) { return folder; }
+inline std::string shown_path(const std::filesystem::path& path) { return path.string(); }
 #endif
 
 // Does not resolve links, because a virtual environment is recognised by the path of its interpreter's link.

@@ -53,12 +53,12 @@ public:
     // std::system_error.
     static HeldDirectory claim(const OpenFolder& parent, const std::string& name) {
         OpenFolder folder(parent, name);
-        if (!folder.is_ours()) throw_launch_failed("'" + from_path(folder.path()) + "' belongs to another user");
+        if (!folder.is_ours()) throw_launch_failed("'" + shown_path(folder.path()) + "' belongs to another user");
         LockFile lock = LockFile::acquire(folder, lock_name);
         HeldDirectory held(std::move(folder), std::move(lock));
         if (!held.is_named(parent)) {
             throw std::system_error(std::make_error_code(std::errc::no_such_file_or_directory),
-                                    "'" + from_path(held.folder_.path()) + "' was moved or removed");
+                                    "'" + shown_path(held.folder_.path()) + "' was moved or removed");
         }
         return held;
     }
@@ -127,7 +127,8 @@ public:
                 // It may have been removed just before we locked it.
                 const bool is_gone = error.code() == std::errc::no_such_file_or_directory;
                 if (!is_gone || Clock::now() >= patience)
-                    throw_launch_failed("cannot make the session directory '" + path + "': " + error.what());
+                    throw_launch_failed("cannot make the session directory '" + shown_path(path_) +
+                                        "': " + error.what());
             }
             std::this_thread::sleep_for(sweep_look);
         }
@@ -190,7 +191,7 @@ private:
 // without a lock file is not ours and stays, and so does another user's.
 inline void remove_leftovers(const std::string& path) noexcept {
     try {
-        const OpenFolder folder = open_sessions_folder(with_room(to_path(path), 2 * file_name_length));
+        const OpenFolder folder = open_sessions_folder(to_path(path));
         for (const std::string& name : folder.names()) {
             if (name.rfind(session_prefix, 0) != 0) continue;
             try {

@@ -17,6 +17,7 @@
 #include "tech_renaissance/detail/base/deadline.h"
 #include "tech_renaissance/detail/protocol/call_text.h"
 #include "tech_renaissance/detail/system/files.h"
+#include "tech_renaissance/detail/system/open_folder.h"
 #include "tech_renaissance/detail/system/run_out.h"
 #include "tech_renaissance/detail/transport/file/attached_files.h"
 #include "tech_renaissance/detail/transport/file/backoff.h"
@@ -189,8 +190,9 @@ public:
     std::vector<std::string> tags() override {
         std::vector<std::string> names;
         if (is_lost()) return names;
-        for (const auto& entry : std::filesystem::directory_iterator(directory_)) {
-            if (entry.path().extension() == ".tsr") names.push_back(from_path(entry.path().stem()));
+        for (const std::string& name : OpenFolder(directory_).names()) {
+            const std::filesystem::path path = to_path(name);
+            if (path.extension() == ".tsr") names.push_back(from_path(path.stem()));
         }
         return names;
     }
@@ -220,7 +222,7 @@ private:
 
     void check_place(const std::string& tag) const {
         if (!is_lost()) return;
-        throw FormatError("io_error", from_path(tensor_path(tag)) +
+        throw FormatError("io_error", shown_path(tensor_path(tag)) +
                                           ": the session directory was removed or replaced: start the session again");
     }
 
