@@ -10,7 +10,7 @@ import pytest
 from cpp_programs import built_program
 
 from tech_renaissance import RemoteProtocolError, WorkerLost
-from tech_renaissance._host.attendant import last_item
+from tech_renaissance._host.attendant import Attendant, last_item
 from tech_renaissance._host.call import Call, call_ended
 from tech_renaissance._host.call_queue import CallQueue
 from tech_renaissance._host.caller import Caller
@@ -25,6 +25,7 @@ from tech_renaissance._protocol.frame import (
     Failure,
     Frame,
     Item,
+    Progress,
     Ready,
     Request,
     Response,
@@ -158,6 +159,7 @@ def _new_frame(kind: str, step: Step) -> Any:
         "Item": Item(number),
         "Ask": Ask(number, "f", waiting=True),
         "Credit": Credit(number, step.get("count", 0)),
+        "Progress": Progress(number, step.get("done", 0)),
         "Exiting": Exiting(),
         "Unreadable": Unreadable(RemoteProtocolError("bad_frame", "nonsense"), step.get("id")),
     }
@@ -172,6 +174,7 @@ class Play:
         self._gathers = gathers
         self._queue = CallQueue()
         self._calls: Dict[int, Call] = {}
+        self._hears: Optional[float] = None
         self._start(is_open=True)
 
     def _start(self, *, is_open: bool) -> None:
@@ -195,6 +198,7 @@ class Play:
     def _ask(self, number: int, step: Step) -> None:
         request = Request("x", id=number, streams=step.get("streams", False))
         call = Call(request, idempotent=step.get("idempotent", False))
+        call.on_progress = lambda _: None
         if step.get("input"):
             call.source = InputSource(iter(()))
         self._calls[number] = call
@@ -223,6 +227,10 @@ class Play:
     def _answer(self, number: int, _: Step) -> None:
         self._exchange.send_answer(self._calls[number], Answer(number))
 
+    def _hear(self, number: int, _: Step) -> None:
+        progress = Attendant.new_progress(self._calls[number])
+        self._hears = progress and progress.done
+
     def _stop(self, number: int, _: Step) -> None:
         self._exchange.stop(self._calls[number])
 
@@ -230,8 +238,10 @@ class Play:
         self._exchange.cancel(self._calls[number])
 
     def _close(self, number: int, _: Step) -> None:
-        self._calls[number].abandoned = True
-        self._exchange.close_stream(self._calls[number])
+        call = self._calls[number]
+        call.abandoned = True
+        if call.exchange:
+            self._exchange.close_stream(call)
 
     def _in_work(self, numbers: List[int], _: Step) -> None:
         self._worker.in_work = numbers
@@ -247,7 +257,7 @@ class Play:
         assert self._exchange.begin_end(self._calls[number], "cancel")
 
     def _abandon(self, number: int, _: Step) -> None:
-        self._calls[number].abandoned = True
+        self._exchange.abandon(self._calls[number])
 
     def _leave(self, *_: Any) -> None:
         self._exchange.ask_to_leave(0)
@@ -266,8 +276,10 @@ class Play:
         unanswered = list(self._exchange._connection.unanswered)
         sent, self._worker.sent = self._worker.sent, []
         listed, self._worker.listed = self._worker.listed, []
+        hears, self._hears = self._hears, None
         calls = {str(n): self._state(call, unanswered) for n, call in self._calls.items()}
-        return {"sends": sent, "lists": listed, "calls": calls}
+        progress = {str(n): call.progress.done for n, call in self._calls.items() if call.progress}
+        return {"sends": sent, "lists": listed, "hears": hears, "calls": calls, "progress": progress}
 
     def _state(self, call: Call, unanswered: List[Optional[int]]) -> str:
         is_sent = call.request.id in unanswered
@@ -284,9 +296,17 @@ class Play:
 
 def _expected(steps: List[Step]) -> Iterator[Step]:
     calls: Dict[str, str] = {}
+    progress: Dict[str, float] = {}
     for step in steps:
         calls = {**calls, **step.get("becomes", {})}
-        yield {"sends": step.get("sends", []), "lists": step.get("lists", []), "calls": calls}
+        progress = {**progress, **step.get("progress", {})}
+        yield {
+            "sends": step.get("sends", []),
+            "lists": step.get("lists", []),
+            "hears": step.get("hears"),
+            "calls": calls,
+            "progress": progress,
+        }
 
 
 def _python(vector: Step, *, gathers: bool = False) -> List[Step]:

@@ -17,7 +17,7 @@ from leaks import wait_until
 from stage import Stage
 
 import tech_renaissance
-from tech_renaissance import CancelPatience, RestartPolicy
+from tech_renaissance import CancelPatience, Progress, RestartPolicy
 
 Maker = Callable[..., Any]
 
@@ -42,6 +42,8 @@ class Performance:
         self._threads = threads
         self._slowness = slowness
         self._running: Dict[str, Future[Any]] = {}
+        self._kept: Dict[str, Any] = {}  # futures and streams
+        self._heard: Dict[str, List[float]] = {}  # by on_progress
         self._has_deadline = False
 
     def play(self, step: Dict[str, Any]) -> None:
@@ -51,6 +53,12 @@ class Performance:
             self._do(step)
         elif "end" in step:
             _check(self._running.pop(step.pop("end")).result, step)
+        elif "drop" in step:
+            del self._kept[step["drop"]]
+        elif "hears" in step:
+            heard = self._heard[step["hears"]]
+            wait_until(lambda: len(heard) >= len(step["done"]))
+            assert step["done"] == heard
         elif "becomes" in step:
             wait_until(lambda: self._session.state().name == step["becomes"])
             assert step["becomes"] == self._session.state().name
@@ -73,9 +81,19 @@ class Performance:
             step["deadline_ms"] *= self._slowness
         expected = {key: step.pop(key) for key in ("gives", "raises") if key in step}
         tensors = [np.ones(2, np.float32)] * step.pop("tensors", 0)
-        if name == "calculate":
+        kept, of = step.pop("keep", None), step.pop("of", None)
+        if step.pop("listens", False):
+            heard = self._heard.setdefault(thread or kept, [])
+            step["on_progress"] = lambda progress: heard.append(progress.done)
+        if kept:
+            self._kept[kept] = getattr(self._session, name)(step.pop("command"), **step)
+            return
+        call: Callable[[], Any]
+        if of:
+            call = lambda: _used(self._kept[of], name, step)  # noqa: E731
+        elif name in ("calculate", "call"):
             step = {"timeout_ms": _PATIENCE_MS, **step}
-            call: Callable[[], Any] = lambda: self._session.calculate(step.pop("command"), *tensors, **step)  # noqa: E731
+            call = lambda: getattr(self._session, name)(step.pop("command"), *tensors, **step)  # noqa: E731
         elif name == "expose":
             call = lambda: self._session.expose(step["name"], lambda: step["returns"])  # noqa: E731
         else:
@@ -86,6 +104,17 @@ class Performance:
             self._running[thread] = self._threads.submit(call)
         else:
             _check(call, expected)
+
+
+def _used(kept: Any, name: str, arguments: Dict[str, Any]) -> Any:
+    """What a future or a stream gives; of progress, how much is done, and at the end of a stream "end"."""
+    if name == "next":
+        try:
+            return kept.next(_PATIENCE_MS)
+        except StopIteration:
+            return "end"
+    value = getattr(kept, name)(**arguments)
+    return value.done if isinstance(value, Progress) else value
 
 
 def _check(call: Callable[[], Any], expected: Dict[str, Any]) -> None:
@@ -120,6 +149,8 @@ def _options(vector: Dict[str, Any], stage: Stage, host: str) -> Dict[str, Any]:
     if "restart_policy" in options:
         options["restart_policy"] = RestartPolicy(**options["restart_policy"])
     message = options.get("on_restart")
+    if options.get("output") == "lines":
+        options["output"] = lambda _: None
     if message and host != "cpp":
         options["on_restart"] = lambda session: _hook(session, message)
     environment = {"TR_PROMPTER": str(stage.port), "TR_HOLDS": holds}

@@ -139,11 +139,19 @@ public:
         worker().exchange.state();
         settle_ended();
         json::Object calls;
-        for (const auto& [id, played] : calls_) calls.set(std::to_string(id), state_of(id, played));
+        json::Object progress;
+        for (const auto& [id, played] : calls_) {
+            calls.set(std::to_string(id), state_of(id, played));
+            const Talk* const talk = played.call->talk();
+            if (talk != nullptr && talk->newest()) progress.set(std::to_string(id), *done_of(talk->newest()));
+        }
         Script& script = worker().script;
+        const std::optional<Id> hears = std::exchange(hears_, std::nullopt);
         return json::Object{{"sends", std::exchange(script.sent, {})},
                             {"lists", std::exchange(script.listed, {})},
-                            {"calls", std::move(calls)}};
+                            {"hears", hears ? json::Value(*hears) : json::Value()},
+                            {"calls", std::move(calls)},
+                            {"progress", std::move(progress)}};
     }
 
 private:
@@ -157,6 +165,7 @@ private:
             played.call->request.command = "x";
             played.call->request.id = id;
             played.call->idempotent = find_member(step, "idempotent") != nullptr;
+            played.call->on_progress = [](const tr::Progress&) {};
             if (find_member(step, "streams")) played.call->items = std::make_unique<Items>();
             if (find_member(step, "input")) played.call->feed = std::make_unique<Feed>();
             if (!worker().exchange.send(played.call, 0ms)) played.call->abandoned = true;
@@ -169,10 +178,10 @@ private:
             played.worker = &worker();
         } else if (what == "abandon") {
             played.call->abandoned = true;
-            worker().exchange.abandon(played.call);
+            if (!queue_.end(*played.call, nullptr)) worker().exchange.abandon(played.call);
         } else if (what == "close") {
             played.call->abandoned = true;
-            worker().exchange.close_stream(played.call);
+            if (!queue_.end(*played.call, nullptr)) worker().exchange.close_stream(played.call);
         } else if (what == "cancel") {
             played.call->cancelled = true;
             if (queue_.end(*played.call, unbegun(*played.call, EndReason::cancel))) return;
@@ -180,6 +189,8 @@ private:
         } else if (what == "stop") {
             if (queue_.end(*played.call, unbegun(*played.call, EndReason::cancel))) return;
             worker().exchange.stop(played.call);
+        } else if (what == "hear") {
+            if (Talk* const talk = played.call->talk()) hears_ = done_of(talk->take_progress());
         } else if (what == "run") {
             if (!played.call->talk()->take_ask()) throw std::runtime_error("there is no Ask");
         } else if (what == "answer") {
@@ -228,11 +239,17 @@ private:
         if (kind == "Unreadable") return Unreadable{tr::RemoteProtocolError("bad_frame", "nonsense"), id};
         if (kind == "Item") return Item{id, tr::Body{}};
         if (kind == "Ask") return Ask{id, "f", tr::Body{}};
+        if (kind == "Progress") return Told{id, {static_cast<double>(number_of(*find_member(step, "done")))}};
         if (kind == "Credit") return Granted{id, static_cast<std::uint32_t>(*decode_positive(step, "count"))};
         Reply reply;
         reply.response.id = id;
         if (find_member(step, "refused")) reply.response.error = Failure{"cancelled", "not begun", "", ""};
         return reply;
+    }
+
+    // Whole numbers in vectors.
+    static std::optional<Id> done_of(const std::optional<tr::Progress>& progress) {
+        return progress ? std::optional<Id>(static_cast<Id>(progress->done)) : std::nullopt;
     }
 
     // As whoever ends a call does, once it has been answered or its worker has died.
@@ -272,6 +289,7 @@ private:
     std::vector<std::unique_ptr<Worker>> workers_;
     std::map<Id, Played> calls_;
     std::map<Id, std::string> outcomes_;
+    std::optional<Id> hears_;
 };
 
 }  // namespace

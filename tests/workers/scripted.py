@@ -6,9 +6,9 @@ import signal
 import socket
 import sys
 import time
-from typing import Any, Dict
+from typing import Any, Dict, Iterator
 
-from tech_renaissance import Cancelled, TechRenaissanceServer
+from tech_renaissance import Cancelled, CommandError, TechRenaissanceServer, command
 
 HOLDS = os.environ["TR_HOLDS"].split()
 
@@ -35,20 +35,43 @@ class ScriptedServer(TechRenaissanceServer):
         super().__init__(library="numpy")
         self._prompter = prompter
 
-    def main_logic(self, command: str, parameters: str) -> bool:
-        if command == "say":  # at once
+    def main_logic(self, name: str, parameters: str) -> bool:
+        if name == "say":  # at once
             self.write_response("", parameters)
             return True
         self._works = False
-        order = self._prompter.stand("begins", f"{command} {parameters}".rstrip())
-        getattr(self, order.pop("tell"))(**order)
+        self._obey(self._prompter.stand("begins", f"{name} {parameters}".rstrip()))
         return True
+
+    @command
+    def count(self) -> Iterator[int]:
+        """Yields the number of each order to do so."""
+        order = self._prompter.stand("begins", "count")
+        while order["tell"] == "yield":
+            yield order["value"]
+            order = self._prompter.stand("yielded")
+        self._obey(order)
+
+    def _obey(self, order: Dict[str, Any]) -> None:
+        getattr(self, order.pop("tell"))(**order)
 
     def answer(self, text: str) -> None:
         self.write_response("", text)
 
     def ask(self, name: str) -> None:
         self.write_response("", getattr(self.host, name)())
+
+    def try_to_ask(self, name: str) -> None:
+        """And stand where that has failed."""
+        try:
+            getattr(self.host, name)()
+        except CommandError as error:
+            self._prompter.stand("hears", error.code)
+
+    def go_on(self, done: float) -> None:
+        """Say how far it is, and stand there."""
+        self.progress(done)
+        self._obey(self._prompter.stand("goes on"))
 
     def fail(self) -> None:
         raise ValueError("as told")

@@ -14,7 +14,7 @@ from .._protocol.frame import Credit, Exit, Frame, Posted, Request, Response
 from .._system.files import shown
 from .._transport.transport import FOR_ITEM, HostTransport, Items, Taken
 from .abilities import WINDOW
-from .call import Call
+from .call import CANCELLED, Call, refusal
 from .call_queue import CallQueue
 
 OVER = (State.EXITED, State.LOST)
@@ -164,16 +164,19 @@ class Book:
             self._owing.pop(call, None)
 
     def _see_to(self, call: Call) -> None:
-        """Have a call that talks answered; or given up, if whoever waited for it could not say more than
-        that, because an exception has come on top of another.
+        """Have a call that talks answered. If nobody waits for it any longer, its handler is told
+        so; or the call is given up, if values of an input are awaited.
         """
+        is_under_way = call.request.id in self._calls and not call.done
+        if is_under_way and call.abandoned:
+            if call.source:
+                self._transport.ask_to_cancel(call.request.id or 0)
+            elif call.ask and not call.runs and call.reply is None:
+                call.reply = refusal(call.ask, CANCELLED)
         if call.reply is not None:
             self._owing[call] = None
             call.ask = call.runs = None
-        is_under_way = call.request.id in self._calls and not call.done
-        if is_under_way and call.abandoned:
-            self._transport.ask_to_cancel(call.request.id or 0)
-        if call.abandoned or not is_under_way:
+        if not is_under_way or (call.abandoned and not call.runs):
             self._talking.pop(call, None)
 
     def _may_overlap(self) -> bool:

@@ -177,9 +177,12 @@ class Caller(CallSender):
     def abandon(self, call: Call, *, is_unwanted: bool = False) -> None:
         """See CallSender."""
         call.abandoned = True
-        is_waiting = call.ask is not None or call.source is not None  # for what does not come any more
-        if (is_waiting or is_unwanted) and not call.done:
+        if call.done:
+            return
+        if call.source or is_unwanted:  # its handler waits for values that do not come any more
             self.close_stream(call)
+        elif isinstance(call.exchange, Exchange):
+            call.exchange.abandon(call)
 
     def progress_of(self, call: Call) -> Optional[Progress]:
         """How far a call is, after taking in what has arrived."""

@@ -161,6 +161,15 @@ class Exchange(Withdrawals):
         call.reply = answer
         self._until(lambda: True, 0)
 
+    def abandon(self, call: Call) -> None:
+        """Nobody waits for a call any longer. If its handler asks, whoever runs the exchange next tells it
+        so: this takes no lock, because the garbage collector may let go of a call at any moment.
+        """
+        call.abandoned = True
+        if call.ask:
+            self.wake_others()
+            self._loops.wake()
+
     def send_item(self, call: Call, item: Item, timeout_s: float) -> bool:
         """Send the next item of a call's input, unless the call is over; False if there was no room."""
         assert call.source is not None

@@ -28,7 +28,7 @@ class FastExchange(Exchange):
     # What the worker has said about itself, once it is known to take calls that carry values.
     _taking: Optional[Dict[str, Any]] = None
 
-    def carry(  # noqa: C901, PLR0912 - one function is the point
+    def carry(  # noqa: C901 - one function is the point
         self,
         number: Optional[int],
         command: str,
@@ -96,8 +96,6 @@ class FastExchange(Exchange):
         except BaseException as error:
             if call:
                 call.abandoned = True
-                if call.ask and not call.done:
-                    self.close_stream(call)
             if mark and self._reader is mark:
                 self._reader = None
             self._leave(error, None)
