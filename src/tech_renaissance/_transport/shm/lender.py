@@ -99,7 +99,9 @@ class Lender:
         self._loans: Dict[int, _Loan] = {}  # by the address of the elements
         self._loans_by_memory: Dict[int, _Loan] = {}  # the same, by the id of the array that owns the memory
         self._dead: Deque[_Loan] = deque()
-        self.unplaced: Deque[Block] = deque()  # for ``collect`` to deal with
+        # Blocks of attachments that have been let go of, oldest first; each has one holder more than is
+        # left. For the next attachments to take, or for ``collect``.
+        self.unplaced: Deque[Block] = deque()
         self._forms: Dict[Any, _Form] = {}  # by torch's or numpy's dtype, and shape
         self._array: Any = None  # numpy.ndarray, once it is needed
         self._torch_tensor: Any = None  # torch.Tensor, once torch has been imported
@@ -108,7 +110,8 @@ class Lender:
 
     def empty(self, dtype: DType, shape: Sequence[int], library: Library) -> Any:
         """A new, uninitialised tensor that lives in a block. Raises ArenaFull, FormatError."""
-        self.collect()
+        if self._dead:
+            self._forget_dead()
         shape = tuple(shape)
         block, start = self._block_for(dtype, shape)
         if dtype.name == "BOOL":  # bytes other than 0 and 1 are undefined behaviour in the libraries
@@ -129,8 +132,8 @@ class Lender:
 
         Raises ArenaFull, FormatError.
         """
-        if self._dead or self.unplaced:
-            self.collect()
+        if self._dead:
+            self._forget_dead()
         kind: Any = type(tensor)  # pyright: ignore[reportUnknownVariableType]
         if kind is self._array:
             return self._place_array(tensor, old)
@@ -190,12 +193,13 @@ class Lender:
 
     def _place_elements(self, form: "_Form", elements: Any, address: int, old: Optional[Block]) -> Block:
         """A new block with a copy of the elements: from a buffer if they are few, else from the address."""
-        block = old if old is not None and old.header == form.header else self.arena.allocate(form.nbytes)
+        header = form.header
+        block = old if old is not None and old.header == header else self._take(header, form.nbytes)
         start = block.start
         data_start = start + form.header_nbytes
         window = block.window
         mapping = window.mapping
-        mapping[start:data_start] = block.header = form.header
+        mapping[start:data_start] = header
         if form.elements:
             mapping[data_start : data_start + form.data_nbytes] = elements
         else:
@@ -214,8 +218,8 @@ class Lender:
         returns for it dies, in any thread.
         """
         all_placed: List[PlacedBlock] = []
-        unplaced, note = self.unplaced, self.unplaced.append
-        if len(unplaced) > _MOST_UNPLACED:
+        note = self.unplaced.append
+        if len(self.unplaced) > _MOST_UNPLACED:
             self.collect()
         for attachment in attachments:
             form = self._form_of_small(attachment)
@@ -223,20 +227,8 @@ class Lender:
                 kind, block = self.place_attachment(attachment)
                 all_placed.append(PlacedBlock(kind, block, note))
                 continue
-            # Into the block of a request like this one that has died last, if it is back: so calls that
-            # are alike use the same ones.
             header = form.header
-            block = unplaced[-1] if unplaced else None
-            if (
-                block is not None
-                and block.header is header
-                and block.holders == 1
-                and block.window.words[block.word] == block.lease
-            ):
-                unplaced.pop()
-            else:
-                block = self.arena.allocate(form.nbytes)
-                block.header = header
+            block = self._take(header, form.nbytes)
             mapping, start = block.window.mapping, block.start
             data_start = start + form.header_nbytes
             mapping[start:data_start] = header
@@ -259,6 +251,8 @@ class Lender:
 
     def place_bytes(self, data: bytes) -> Block:
         """A block with these bytes and one holder. Raises ArenaFull."""
+        if self.unplaced:
+            self.collect()
         block = self.arena.allocate(len(data))
         block.window.bytes[block.start : block.start + len(data)] = data
         return block
@@ -267,6 +261,29 @@ class Lender:
         """Release the blocks whose tensors, or requests, have died."""
         while self.unplaced:
             self.arena.release(self.unplaced.popleft())
+        self._forget_dead()
+
+    def _take(self, header: bytes, nbytes: int) -> Block:
+        """A block for a tensor with this header, with one holder: the oldest that was let go of, if
+        it was for such a tensor and is back, so that calls that are alike use the same ones; else
+        another. Raises ArenaFull.
+        """
+        unplaced = self.unplaced
+        if unplaced:
+            block = unplaced.popleft()  # at once, because others may be added in any thread
+            if (
+                block.header is header
+                and block.holders == 1
+                and block.window.words[block.word] == block.lease
+            ):
+                return block
+            unplaced.appendleft(block)
+            self.collect()
+        block = self.arena.allocate(nbytes)
+        block.header = header
+        return block
+
+    def _forget_dead(self) -> None:
         while self._dead:
             loan = self._dead.popleft()
             del self._loans[loan.address]
@@ -319,9 +336,9 @@ class Lender:
     def _block_for(self, dtype: DType, shape: Tuple[int, ...]) -> Tuple[Block, int]:
         """A block with the header of such a tensor, and the position in its window where the elements go."""
         header, nbytes = _header_of(dtype, shape)
-        block = self.arena.allocate(len(header) + nbytes)
+        block = self._take(header, len(header) + nbytes)
         end = block.start + len(header)
-        block.window.bytes[block.start : end] = block.header = header
+        block.window.bytes[block.start : end] = header
         return block, end
 
 

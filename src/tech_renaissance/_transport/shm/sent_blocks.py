@@ -51,5 +51,5 @@ class SentBlocks:
 
     def release(self) -> None:
         """Once the frame has been sent, only the host and the handler's own tensors have its blocks."""
-        while self._lent:
-            self._lender.arena.release(self._lent.pop()[0])
+        self._lender.unplaced.extend(block for block, _ in self._lent)
+        self._lent.clear()
