@@ -1,6 +1,7 @@
 """Calls that carry values, and futures: the same of both hosts, over each transport."""
 
 import math
+import os
 import random
 import threading
 from typing import Any, Callable, List
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 from asyncio_host import asyncio_too
 from gates import Gate
+from leaks import wait_until
 
 from tech_renaissance import (
     CallCancelled,
@@ -146,6 +148,23 @@ def test_a_cancelled_call_ends_and_no_other(start: Start, gate: Gate) -> None:
         at_work.result(60_000)
     assert cancelled.value.step in ("notice", "interrupt")
     assert list(range(1, 399)) == [future.result() for future in others[1:-1]]
+
+
+@pytest.mark.parametrize("end", ["cancel", "stop"])
+def test_a_call_that_has_its_answer_keeps_it(start: Start, transport: str, gate: Gate, end: str) -> None:
+    """Also if nobody has looked at it: nobody says that the call had not begun."""
+    session = start(WORKER)
+    answered = session.submit("same", "answered")
+    if transport == "file":
+        assert wait_until(lambda: os.path.exists(f"{session.session_dir}/response.json"))
+    else:
+        behind = session.submit("wait", gate.path)
+        gate.wait_for_arrival()
+    getattr(answered, end)()
+    assert "answered" == answered.result(60_000)
+    if transport != "file":
+        gate.open()
+        behind.result(60_000)
 
 
 def test_a_dropped_future_drops_its_answer_alone(start: Start, gate: Gate) -> None:

@@ -26,6 +26,8 @@ class Withdrawals(Turns):
 
     def cancel(self, call: Call) -> bool:
         """End a call that has not begun, in line or sent; True also if it is done. False if it is in work."""
+        if call.exchange and not self._is_elsewhere(call):
+            self.take_in()  # an answer that has come counts
         with self._lock:  # a call that another thread is sending looks sent, and may be in line again
             if call.done or self._is_elsewhere(call):  # it ends with its worker
                 return True
@@ -56,7 +58,7 @@ class Withdrawals(Turns):
             self._waiters.wake_all()
             return True
         is_in_work = call in self.in_work()
-        self.take_in()  # afterwards, because a call that is no longer in work has its answer here
+        self.take_in()
         with self._lock:
             if call.done or is_in_work:
                 return False
@@ -75,7 +77,7 @@ class Withdrawals(Turns):
         # so one side sees the other's.
         put_on_list(request_id)
         is_in_work = request_id in self._transport.begun([request_id])
-        self.take_in()  # afterwards, because a call that is no longer in work has its answer here
+        self.take_in()  # perhaps the worker has refused it already
         with self._lock:
             if not (call.done or is_in_work):
                 call.fail(unbegun(call, "cancel"))

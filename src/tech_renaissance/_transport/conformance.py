@@ -143,6 +143,24 @@ def _requests_that_were_given_up_are_known(host: HostTransport, worker: WorkerTr
     same(False, worker.is_cancelled(3))
 
 
+def _a_request_counts_as_begun_until_its_answer_is_dealt_with(
+    host: HostTransport, worker: WorkerTransport
+) -> None:
+    send(host, Request("command", id=1))
+    next_frame(worker)
+    send(host, Request("command", id=2))
+    same([1], list(host.begun([1, 2])))
+    send(worker, Response("command", "", id=1))
+    same([1], list(host.begun([1, 2])))
+    next_frame(host)
+    same([1], list(host.begun([1, 2])))
+    host.forget_taken()
+    next_frame(worker)
+    same([2], list(host.begun([2])))
+    send(worker, Response("command", "", id=2))
+    next_frame(host)
+
+
 # -----------------------------------------------------------------------------------------------------
 # waiting
 
@@ -398,6 +416,7 @@ _CHECKS: Tuple[Check, ...] = (
     _requests_keep_their_order_whatever_the_room,
     _a_response_is_not_lost_to_the_next,
     _requests_that_were_given_up_are_known,
+    _a_request_counts_as_begun_until_its_answer_is_dealt_with,
     _receive_0_does_not_wait,
     _wake_ends_a_wait_or_the_next_one,
     _a_frame_ends_a_wait,

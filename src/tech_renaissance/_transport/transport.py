@@ -68,6 +68,15 @@ Several = Union[Items, Answers]
 Taken = Union[Frame, Several, RemoteProtocolError, None]
 
 
+def ids_answered_by(taken: Taken) -> List[Optional[int]]:
+    """The requests that are over once this has been dealt with."""
+    if isinstance(taken, Answers):
+        return taken.numbers
+    if isinstance(taken, (Response, Request, Unreadable)):  # for a Request, see HostTransport.take_plain
+        return [taken.id]
+    return []
+
+
 class Offer(NamedTuple):
     """What a worker must get when it is launched: environment variables, and descriptors to inherit."""
 
@@ -255,8 +264,8 @@ class HostTransport(Transport):
     @abc.abstractmethod
     def begun(self, request_ids: Sequence[int]) -> Dict[int, Optional[int]]:
         """Which of these unanswered requests, oldest first, the worker may have begun, and when, in
-        nanoseconds of ``time.perf_counter_ns``; None if that is unknown. A request whose response has
-        come since may be among them.
+        nanoseconds of ``time.perf_counter_ns``; None if that is unknown. Among them is also a request
+        whose response has come, until ``forget_taken`` says that it has been dealt with.
         """
 
     @abc.abstractmethod

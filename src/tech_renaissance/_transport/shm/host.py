@@ -139,8 +139,14 @@ class ShmHost(ShmHostSender):
     def begun(self, request_ids: Sequence[int]) -> "Dict[int, Optional[int]]":
         """See HostTransport."""
         with self._lock:
-            since_ns = in_work(self._worker.control.words) if self._worker else {}
-        return {number: since_ns[number] for number in request_ids if number in since_ns}
+            worker = self._worker
+            if worker is None:
+                return {}
+            # The slots come first, because a worker empties one after its response is in the ring.
+            begun: Dict[Optional[int], Optional[int]] = {**in_work(worker.control.words)}
+            for number in worker.answered(request_ids):
+                begun.setdefault(number, None)
+        return {number: begun[number] for number in request_ids if number in begun}
 
     def take_plain(self, request: Request) -> Optional[Plain]:
         """See HostTransport. All at once, because it is on the way of each call."""

@@ -5,8 +5,9 @@ anything in it is trusted.
 """
 
 import os
+import struct
 import threading
-from typing import Callable, Optional
+from typing import Callable, List, Optional, Tuple
 
 from ..._base.errors import RemoteProtocolError
 from ..transport import BROKEN_RING
@@ -17,6 +18,7 @@ _MASK = RING_NBYTES - 1
 _CROWDED_NBYTES = RING_NBYTES // 4
 _LEAST_NBYTES = 8  # a Pad; every other frame has a whole header
 _HEADER_NBYTES = 16
+_HEADER = struct.Struct("<IHxxQ")  # size, kind, id
 _KIND = 4  # where a frame has its kind
 
 
@@ -175,6 +177,28 @@ class RingReader:
         """The kind that the next frame seems to have; 0 if there is none."""
         # Not by an index into the mapping, which is a byte, or a number, as the platform has it.
         return self.sizes[(self._start + (self.tail & _MASK) + _KIND) >> 2] & 0xFF if self.has_frame else 0
+
+    def headers(self) -> Optional[List[Tuple[int, int]]]:
+        """The kinds and ids of the frames in the ring, for a thread that does not read it. None if another
+        thread has read meanwhile, or the ring is broken.
+        """
+        tail = self.tail
+        head = self._words[self._head_index]
+        if NEEDS_FENCES:
+            full_fence()
+        if head - tail > RING_NBYTES:
+            return None
+        found: List[Tuple[int, int]] = []
+        position = tail
+        while position < head:
+            start = self._start + (position & _MASK)
+            nbytes, kind, number = _HEADER.unpack_from(self._mapping, start)
+            if nbytes < _LEAST_NBYTES or nbytes & 7:
+                return None
+            found.append((kind, number))
+            position += nbytes
+        # What has not been taken by now cannot have been overwritten.
+        return found if self.tail == tail and position == head else None
 
     def peek_many(self, most_nbytes: int) -> bytes:
         """A copy of the next frames, which stay in the ring; the last of them may be cut.

@@ -27,6 +27,7 @@ from ..transport import (
     Taken,
     Unreadable,
     ask_not_taken_in,
+    ids_answered_by,
     item_not_taken_in,
     not_taken_in,
 )
@@ -47,6 +48,8 @@ from .segment import MappedSegment, Segment
 # What often comes several at a time, and how much to look at in search of it.
 _OFTEN_SEVERAL = (shm_frame.ITEM, shm_frame.RESPONSE)
 _MOST_NBYTES = 16384
+# How often to look through a ring while another thread reads it.
+_TRIES = 10
 
 
 class WorkerSide:
@@ -81,6 +84,22 @@ class WorkerSide:
             self.control.words[SERVED] == self.requests
             and block.holders == 1
             and block.window.words[block.word + 1] == block.lease
+        )
+
+    def answered(self, request_ids: Sequence[int]) -> Sequence[Optional[int]]:
+        """The requests whose responses have come, and have not been dealt with; all of these if that cannot
+        be known. Another thread may be reading.
+        """
+        reader = self.side.reader
+        for _ in range(_TRIES):
+            frames = reader.headers()
+            if frames is not None:
+                break
+        else:
+            return request_ids
+        # Only now, because what has left the ring was noted as taken before.
+        return [number for kind, number in frames if kind == shm_frame.RESPONSE] + ids_answered_by(
+            self.last[0]
         )
 
     def collect(self) -> None:

@@ -52,7 +52,9 @@ public:
     // The next frame, or nothing.
     std::string read() {
         std::string frame;
-        return requests_.read(frame) ? frame : "";
+        const bool came = requests_.read(frame);
+        requests_.release();
+        return came ? frame : "";
     }
     std::vector<shm::Kind> kinds() {
         std::vector<shm::Kind> kinds;

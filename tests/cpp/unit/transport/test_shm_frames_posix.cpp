@@ -275,6 +275,17 @@ TEST("requests in work stand in slots, with the time when they were begun") {
     CHECK(*begun[1].since >= before && *begun[1].since <= tr::detail::Clock::now());
 }
 
+TEST("a request whose response has come counts as begun until that has been dealt with") {
+    HostAndWorker f;
+    f.worker->answer({});
+    CHECK_EQ(1u, f.host->begun({1, 2}).size());
+    CHECK(f.host->receive(1min).has_value());
+    CHECK_EQ(1u, f.host->begun({1, 2}).size());
+    CHECK_EQ(1, f.host->begun({1, 2}).at(0).id);
+    f.host->forget_taken();
+    CHECK(f.host->begun({1, 2}).empty());
+}
+
 #else
 #include "check.h"
 #endif

@@ -26,7 +26,9 @@ struct Ring {
 
     std::string read() {
         std::string frame;
-        return reader.read(frame) ? frame : "";
+        const bool came = reader.read(frame);
+        reader.release();
+        return came ? frame : "";
     }
     void set_size(std::uint32_t size, std::uint64_t position = 0) {
         std::memcpy(control.mapping.at(shm::request_ring.start + position), &size, sizeof size);
@@ -46,6 +48,44 @@ std::string frame(std::uint64_t number, std::size_t nbytes) {
 }
 
 }  // namespace
+
+TEST("what was read stays in the ring until it is released, and others can look through that") {
+    Ring ring;
+    std::vector<std::pair<std::uint16_t, std::uint64_t>> seen;
+    const auto look = [&] {
+        seen.clear();
+        return ring.reader.look_through([&](std::uint16_t kind, std::uint64_t id) { seen.emplace_back(kind, id); });
+    };
+    CHECK(look() && seen.empty());
+    for (std::uint64_t number = 1; number <= 3; ++number) CHECK(ring.writer.try_write(frame(number, 64)));
+    std::string bytes;
+    CHECK(ring.reader.read(bytes));
+    CHECK(look());
+    CHECK_EQ(3u, seen.size());
+    CHECK(seen.at(0) == std::make_pair(std::uint16_t{1}, std::uint64_t{1}));
+    ring.reader.release();
+    CHECK(look());
+    CHECK_EQ(2u, seen.size());
+    CHECK_EQ(2u, seen.at(0).second);
+    CHECK(ring.reader.read(bytes));
+    CHECK(ring.reader.read(bytes));
+    ring.reader.release();
+    CHECK(look() && seen.empty());
+}
+
+TEST("who looks through a ring while another thread reads, or that is broken, is told so") {
+    Ring ring;
+    for (std::uint64_t number = 1; number <= 2; ++number) CHECK(ring.writer.try_write(frame(number, 64)));
+    CHECK(!ring.reader.look_through([&](std::uint16_t, std::uint64_t) { ring.read(); }));
+    for (const std::uint32_t size : {0u, 4u, 12u, 1u << 20, ~0u - 7}) {
+        Ring broken;
+        CHECK(broken.writer.try_write(frame(1, 64)));
+        broken.set_size(size);
+        CHECK(!broken.reader.look_through([](std::uint16_t, std::uint64_t) {}));
+    }
+    ring.set_head(~std::uint64_t{0} - 7);
+    CHECK(!ring.reader.look_through([](std::uint16_t, std::uint64_t) {}));
+}
 
 TEST("frames of all sizes come out as they went in, around the ring's end many times") {
     Ring ring;

@@ -207,6 +207,9 @@ public:
     // Ends a call, wherever it is, and no other. Does not wait: if it is in work, the ladder is climbed in a thread.
     // Throws LaunchError launch_failed if there is no thread.
     void cancel(const CallPtr& call) {
+        const WorkerPtr worker = life_.worker();
+        const bool is_sent = worker && call->exchange == &worker->exchange();
+        if (is_sent && worker->exchange().is_done(call)) return;  // an answer that has come counts
         call->cancelled = true;
         if (!end_unbegun(call)) deadlines_->cancel(call);
     }

@@ -210,7 +210,10 @@ private:
                 gone = !arrival;
             }
         }
-        if (arrival) deliver(std::move(*arrival));
+        if (arrival) {
+            deliver(std::move(*arrival));
+            transport_.forget_taken();
+        }
         if (gone) {
             lose();
             detach();

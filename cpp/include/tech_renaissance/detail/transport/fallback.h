@@ -59,6 +59,8 @@ public:
         return is_ready_ ? end().receive(timeout) : receive_from_either(timeout);
     }
 
+    void forget_taken() noexcept override { end().forget_taken(); }
+
     void wake() noexcept override {
         is_woken_ = true;
         shm_.wake();

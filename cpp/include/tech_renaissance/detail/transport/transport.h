@@ -218,13 +218,16 @@ public:
     // Asks the handler of this request, which was sent, to finish early.
     virtual void ask_to_stop(std::int64_t id) = 0;
 
-    // Which of these unanswered requests, oldest first, the worker may have begun. A request whose response has come
-    // since may be among them.
+    // Which of these unanswered requests, oldest first, the worker may have begun. Among them is also a request whose
+    // response has come, until forget_taken() says that it has been dealt with.
     virtual std::vector<Begun> begun(const std::vector<std::int64_t>& ids) = 0;
 
     // Waits up to the timeout for what the worker sends (zero: does not wait). nullopt if nothing came, which may be
     // early, after wake() or when there may be room to send again.
     virtual std::optional<Arrival> receive(std::chrono::milliseconds timeout) = 0;
+
+    // What receive() has returned has been dealt with. Call it before the next one.
+    virtual void forget_taken() noexcept {}
 
     // If this process has run out of something and therefore cannot send or receive: what, in the system's words; else
     // empty. Until it can, it looks as if there were no room, or nothing had come; it is retried as long as someone

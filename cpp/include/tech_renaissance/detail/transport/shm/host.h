@@ -97,10 +97,18 @@ public:
     void ask_to_stop(std::int64_t id) override { list(static_cast<std::uint64_t>(id) | shm::stop_bit); }
 
     std::vector<Begun> begun(const std::vector<std::int64_t>& ids) override {
+        if (!worker_) return {};
+        // The slots come first, because the worker empties one after its response is in the ring.
+        std::vector<std::optional<Begun>> found;
+        for (const std::int64_t id : ids) found.push_back(in_slot(id));
+        const std::optional<std::set<std::uint64_t>> answered = worker_->answered();
         std::vector<Begun> begun;
-        for (const std::int64_t id : ids) {
-            const auto slot = worker_ ? worker_->control.begun(id) : std::nullopt;
-            if (slot) begun.push_back({id, monotonic_time(slot->since_ns), slot->waits_for_credit});
+        for (std::size_t i = 0; i < ids.size(); ++i) {
+            if (found[i]) {
+                begun.push_back(*found[i]);
+            } else if (!answered || answered->count(static_cast<std::uint64_t>(ids[i])) != 0) {
+                begun.push_back({ids[i]});
+            }
         }
         return begun;
     }
@@ -109,6 +117,12 @@ public:
         std::optional<Arrival> arrival = read();
         if (!arrival && timeout.count() > 0 && worker_->control.look()) arrival = read();
         return arrival ? std::move(arrival) : wait(timeout);
+    }
+
+    void forget_taken() noexcept override {
+        shm::RingReader& reader = worker_->control.reader();
+        reader.release();
+        if (reader.is_crowded()) worker_->control.wake_worker();
     }
 
     void wake() noexcept override {
@@ -160,6 +174,18 @@ private:
     // Everything that belongs to one worker.
     struct WorkerSide {
         explicit WorkerSide(std::optional<std::chrono::microseconds> look) : control(look) {}
+
+        // The requests whose responses have come, and have not been dealt with; nullopt if that cannot be known.
+        std::optional<std::set<std::uint64_t>> answered() {
+            for (int tries = 0; tries < 10; ++tries) {
+                std::set<std::uint64_t> ids;
+                const bool is_true = control.reader().look_through([&ids](std::uint16_t kind, std::uint64_t id) {
+                    if (shm::Kind{kind} == shm::Kind::response) ids.insert(id);
+                });
+                if (is_true) return ids;
+            }
+            return std::nullopt;
+        }
 
         shm::ControlSide control;
         shm::Segment arena = shm::Segment::arena();
@@ -280,6 +306,12 @@ private:
         }
     }
 
+    std::optional<Begun> in_slot(std::int64_t id) const {
+        const auto slot = worker_->control.begun(id);
+        if (!slot) return std::nullopt;
+        return Begun{id, monotonic_time(slot->since_ns), slot->waits_for_credit};
+    }
+
     // Reads the worker's next frame, if there is one.
     std::optional<Arrival> read() {
         std::string& frame = worker_->frame;
@@ -288,7 +320,6 @@ private:
         } catch (const RemoteProtocolError& error) {
             return Unreadable{error};
         }
-        if (worker_->control.reader().is_crowded()) worker_->control.wake_worker();
         const shm::Kind kind = shm::read_frame_header(frame).kind;
         try {
             return decode(frame);

@@ -3,6 +3,8 @@
 // The other side may overwrite the bytes at any moment, so a frame is copied out before anything in it is trusted.
 #pragma once
 
+#include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <memory>
@@ -79,9 +81,10 @@ public:
 
     bool has_frame() const { return head_word_.load(std::memory_order_acquire) != tail_; }
 
-    // Copies the next frame into `frame`; false if there is none. Throws RemoteProtocolError broken_ring if nothing
-    // more can be read.
+    // Copies the next frame into `frame`; false if there is none. It stays in the ring until release(), or the next
+    // read(). Throws RemoteProtocolError broken_ring if nothing more can be read.
     bool read(std::string& frame) {
+        release();
         while (true) {
             const std::uint64_t available = head_word_.load(std::memory_order_acquire) - tail_;
             if (available == 0) return false;
@@ -93,12 +96,39 @@ public:
             if (!possible) throw_broken("a frame of an impossible size");
             frame.assign(reinterpret_cast<const char*>(bytes_ + position), size);
             tail_ += size;
-            tail_word_.store(tail_, std::memory_order_release);
             if (size >= frame_header_nbytes && frame[4] != 0) return true;
             // Else it is a Pad, which must end the ring; a chain of Pads could go on forever.
             if (frame[4] != 0 || position + size != ring_nbytes || position == 0)
                 throw_broken("padding in the wrong place");
         }
+    }
+
+    // What was read has been dealt with, and its bytes may be overwritten.
+    void release() { tail_word_.store(tail_, std::memory_order_release); }
+
+    // For a thread that does not read: calls see(kind, id) for each frame in the ring. False if another thread has read
+    // meanwhile, or the ring is broken: then what was seen counts for nothing.
+    template <class See>
+    bool look_through(See see) const {
+        const std::uint64_t tail = tail_word_.load(std::memory_order_acquire);
+        const std::uint64_t head = head_word_.load(std::memory_order_acquire);
+        if (head - tail > ring_nbytes) return false;
+        std::uint64_t position = tail;
+        while (position < head) {
+            const std::byte* frame = bytes_ + position % ring_nbytes;
+            std::uint32_t size = 0;
+            std::uint16_t kind = 0;
+            std::memcpy(&size, frame, sizeof size);
+            std::memcpy(&kind, frame + sizeof size, sizeof kind);
+            if (size < least_frame_nbytes || size % 8 != 0) return false;
+            std::uint64_t id = 0;  // a Pad has none
+            if (kind != 0 && position % ring_nbytes + frame_header_nbytes <= ring_nbytes)
+                std::memcpy(&id, frame + 8, sizeof id);
+            see(kind, id);
+            position += size;
+        }
+        std::atomic_thread_fence(std::memory_order_acquire);
+        return position == head && tail_word_.load(std::memory_order_relaxed) == tail;
     }
 
     // Whether the writer may be waiting for room.
