@@ -1,10 +1,12 @@
 """Progress and stopping: a handler says how far it is, and a call that is to stop keeps its answer."""
 
+from pathlib import Path
 from typing import Any, Callable, List
 
 import pytest
 from asyncio_host import asyncio_everywhere, asyncio_too
 from gates import Gate
+from leaks import wait_until
 
 from tech_renaissance import CallCancelled, LocalProtocolError, Progress, PythonSession
 
@@ -76,6 +78,19 @@ def test_a_call_that_is_to_stop_keeps_its_answer(start: Start, gate: Gate) -> No
     gate.open()
     assert "stopped" == stream.result()
     assert 1 == session.call("same", 1)
+
+
+@pytest.mark.files
+def test_a_stop_that_cannot_be_written_is_written_later(start: Start) -> None:
+    """As when the disk is full, or something else has the name of the file."""
+    session = start("in_flight.py")
+    future = session.submit("work")
+    assert wait_until(lambda: future.state() == "running")
+    in_the_way = Path(session.session_dir, "cancel.txt")
+    in_the_way.mkdir()
+    future.stop()
+    in_the_way.rmdir()
+    assert "stopped" == future.result()
 
 
 @asyncio_too

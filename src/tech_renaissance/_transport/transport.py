@@ -248,11 +248,13 @@ class HostTransport(Transport):
 
     @abc.abstractmethod
     def ask_to_cancel(self, request_id: int) -> None:
-        """Tell the worker that this request, which was sent, has been given up."""
+        """Tell the worker that this request, which was sent, has been given up. What cannot be told now, as
+        when the disk is full, is told later.
+        """
 
     @abc.abstractmethod
     def ask_to_stop(self, request_id: int) -> None:
-        """Ask the worker to finish this request, which was sent, early."""
+        """Ask the worker to finish this request, which was sent, early; if need be, later, as above."""
 
     def waits_for(self, request_ids: Sequence[int]) -> Dict[int, int]:
         """What those of these unanswered requests that wait for something wait for at the worker, as far as

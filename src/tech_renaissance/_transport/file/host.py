@@ -86,6 +86,7 @@ class FileHost(FileEnd, HostTransport):
         self._is_removed = True  # whether the response that was taken has been removed
         self._sending: Optional[_Sending] = None
         self._cancel: Dict[Optional[int], str] = {}  # the lines of cancel.txt, by ids of unanswered requests
+        self._is_listed = True  # whether the file has them all
         self._attached: Dict[Optional[int], List[str]] = {}  # the names of their attachments
         self._progress: Optional[List[int]] = None  # the mark of the Progress that was read last
         self._ask: Optional[List[int]] = None  # the mark of the Ask that was read last
@@ -102,6 +103,7 @@ class FileHost(FileEnd, HostTransport):
         self._ready = self._left = False
         self._progress = self._ask = None
         self._cancel.clear()
+        self._is_listed = True
         for request_id in list(self._attached):
             self._remove_attachments(request_id)
         if self._place.is_lost():  # it was removed and has been made again
@@ -161,14 +163,23 @@ class FileHost(FileEnd, HostTransport):
 
     def _list(self, request_id: int, line: str) -> None:
         self._cancel[request_id] = line
+        self._write_list()
+
+    def _write_list(self) -> None:
         if self._place.is_lost():
             return
         lines: List[str] = []
-        # Another thread, or a signal handler, may have written a newer list meanwhile, and this one over it.
-        # A lock would not do for handlers.
-        while lines != list(self._cancel.values()):
-            lines = list(self._cancel.values())
-            files.write(self._path(CANCEL), "\n".join(lines).encode())
+        self._is_listed = True
+        try:
+            # Another thread, or a signal handler, may have written a newer list meanwhile, and this one over
+            # it. A lock would not do for handlers.
+            while lines != list(self._cancel.values()):
+                lines = list(self._cancel.values())
+                files.write(self._path(CANCEL), "\n".join(lines).encode())
+        except BaseException as error:
+            self._is_listed = False  # the next look tries again
+            if not isinstance(error, OSError):
+                raise
 
     def begun(self, request_ids: Sequence[int]) -> Dict[int, Optional[int]]:
         """See HostTransport. The worker takes a request by renaming its file."""
@@ -290,6 +301,8 @@ class FileHost(FileEnd, HostTransport):
     def _look(self) -> Optional[Frame]:
         if self._place.is_lost():
             return None
+        if not self._is_listed:
+            self._write_list()
         if not self._ready:
             if not isinstance(self.taken, Ready):
                 return self._look_for_ready()

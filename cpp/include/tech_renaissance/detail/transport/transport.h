@@ -212,10 +212,11 @@ public:
     // Like try_send.
     virtual bool try_send_answer(const Answer& answer) = 0;
 
-    // Tells the worker that this request, which was sent, has been given up.
+    // Tells the worker that this request, which was sent, has been given up. What cannot be told now, as when the disk
+    // is full, is told later.
     virtual void ask_to_cancel(std::int64_t id) = 0;
 
-    // Asks the handler of this request, which was sent, to finish early.
+    // Asks the handler of this request, which was sent, to finish early; if need be, later, as above.
     virtual void ask_to_stop(std::int64_t id) = 0;
 
     // Which of these unanswered requests, oldest first, the worker may have begun. Among them is also a request whose

@@ -250,6 +250,7 @@ private:
 
     std::optional<Arrival> look() {
         if (is_lost()) return std::nullopt;
+        if (!is_listed_) write_list_again();
         if (!ready_) return look_for_ready();
         const std::filesystem::path path = directory_ / response_name;
         try {
@@ -338,17 +339,34 @@ private:
     void forget_given_up() {
         const std::lock_guard<std::mutex> lock(given_up_mutex_);
         given_up_.clear();
+        is_listed_ = true;
     }
+
     // Puts a line into the list of requests that were given up, which is more than to be asked to stop.
     void list(std::int64_t id, const char* what) {
         const std::lock_guard<std::mutex> lock(given_up_mutex_);
         const auto entry = given_up_.emplace(id, what).first;
         if (*what == '\0') entry->second.clear();
+        write_list();
+    }
+
+    // REQUIRES: given_up_mutex_ is held. If it fails, the next look tries again.
+    void write_list() {
         if (is_lost()) return;
         std::string text;
         for (const auto& [given_up, how] : given_up_)
             (text += text.empty() ? "" : "\n") += how + std::to_string(given_up);
-        write_file(directory_ / cancel_name, {{text.data(), text.size()}});
+        try {
+            write_file(directory_ / cancel_name, {{text.data(), text.size()}});
+            is_listed_ = true;
+        } catch (const std::system_error&) {
+            is_listed_ = false;
+        }
+    }
+
+    void write_list_again() {
+        const std::lock_guard<std::mutex> lock(given_up_mutex_);
+        write_list();
     }
 
     // The request has been answered.
@@ -420,6 +438,7 @@ private:
     AttachedFiles attached_;
     std::mutex given_up_mutex_;                     // for given_up_, and the file
     std::map<std::int64_t, std::string> given_up_;  // how the lines of unanswered requests begin, by their ids
+    std::atomic<bool> is_listed_{true};             // whether the file has them all
     std::string progress_;                          // what was read last
     WaitHandle exit_handle_ = no_handle;
     std::atomic<std::int64_t> unpublished_{0};  // the request that try_send() has not yet put into its place
