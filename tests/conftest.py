@@ -62,11 +62,15 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "torch: needs PyTorch, in the worker too")
     config.addinivalue_line("markers", "files: about the files of the file transport")
     config.addinivalue_line("markers", "asyncio_over_files: with the asyncio host over files, too")
+    config.addinivalue_line(
+        "markers", "above_transports: about what no transport does: each host over one of them, in turn"
+    )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: List[pytest.Item]) -> None:
-    """What is about files does not run over another transport, the asyncio host over files only where a test asks for it, and a worker on another interpreter with
-    one host, in turn: what differs there is the worker. What takes long begins first, so that nobody waits for it in the end.
+    """What is about files does not run over another transport, what lies above transports not over each, the asyncio host over files only where a test asks for
+    it, and a worker on another interpreter with one host over one transport, in turn: what differs there is the worker. What takes long begins first, so that nobody
+    waits for it in the end.
     """
     unfit = [
         item
@@ -82,7 +86,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: List[pytest.Item
         chosen = _in_turn(fit, "host", "transport")
     else:
         elsewhere = [item for item in fit if _param_of(item, "worker_python") not in (None, WORKER_PYTHON)]
-        left_out = set(elsewhere) - set(_in_turn(elsewhere, "host"))
+        above = [
+            item for item in fit if item not in elsewhere and item.get_closest_marker("above_transports")
+        ]
+        left_out = {*elsewhere, *above} - {*_in_turn(elsewhere, "host", "transport"), *_across(above)}
         chosen = [item for item in fit if item not in left_out]
     chosen.sort(key=lambda item: item.path.stem not in _LONG)
     kept = set(chosen)
@@ -92,6 +99,25 @@ def pytest_collection_modifyitems(config: pytest.Config, items: List[pytest.Item
 
 def _in_turn(items: List[pytest.Item], *names: str) -> List[pytest.Item]:
     """Of tests that differ in these parameters alone, one: another each time."""
+    # The other way around each round, or what comes round as often would always meet the same.
+    return [
+        same[(place + place // len(same)) % len(same)] for place, same in enumerate(_alike(items, *names))
+    ]
+
+
+def _across(items: List[pytest.Item]) -> List[pytest.Item]:
+    """Of tests that differ in host and transport alone, those with each host over another transport: the other way around each time."""
+    chosen: List[pytest.Item] = []
+    for place, same in enumerate(_alike(items, "host", "transport")):
+        hosts = list(dict.fromkeys(_param_of(item, "host") for item in same))
+        for number, host in enumerate(hosts, place):
+            over = [item for item in same if _param_of(item, "host") == host]
+            chosen.append(over[number % len(over)])
+    return chosen
+
+
+def _alike(items: List[pytest.Item], *names: str) -> List[List[pytest.Item]]:
+    """Tests that differ in these parameters alone, together."""
     alike: Dict[str, List[pytest.Item]] = {}
     for item in items:
         callspec = getattr(item, "callspec", None)
@@ -101,7 +127,7 @@ def _in_turn(items: List[pytest.Item], *names: str) -> List[pytest.Item]:
         is_one_of_many = callspec is not None and others != callspec.params
         name = f"{item.nodeid.partition('[')[0]} {others}" if is_one_of_many else item.nodeid
         alike.setdefault(name, []).append(item)
-    return [same[place % len(same)] for place, same in enumerate(alike.values())]
+    return list(alike.values())
 
 
 def _param_of(item: pytest.Item, name: str) -> Optional[str]:

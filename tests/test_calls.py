@@ -84,12 +84,14 @@ def test_a_megabyte_of_text_travels_both_ways(start: Maker) -> None:
     assert str(len(text)) == session.fetch_response(f"length {text}", 60_000)
 
 
+@pytest.mark.above_transports
 def test_a_message_is_plain_text_or_json_in_two_dialects(start: Maker) -> None:
     """As a user types it."""
     session = start()
     assert MESSAGES == {message: session.fetch_response(message) for message in MESSAGES}
 
 
+@pytest.mark.above_transports
 @pytest.mark.parametrize("call", ["send_request", "fetch_response"])
 def test_what_is_no_request_is_refused_before_it_is_sent(start: Maker, call: str) -> None:
     """Our mistake, told at once; the session goes on."""
@@ -259,26 +261,31 @@ def test_a_timeout_of_zero_asks_without_waiting(start: Maker, gate: Gate) -> Non
     assert "after" == session.fetch_response("echo after")
 
 
+@pytest.mark.above_transports
 def test_the_last_text_counts(start: Maker) -> None:
     """write_response may be called more than once."""
     assert "second" == start().fetch_response("twice second")
 
 
+@pytest.mark.above_transports
 def test_a_command_that_says_nothing_is_ok(start: Maker) -> None:
     """The default result."""
     assert "ok" == start().fetch_response("silent")
 
 
+@pytest.mark.above_transports
 def test_an_answer_may_have_another_command(start: Maker) -> None:
     """write_response's first argument."""
     assert "answered" == start().fetch_response("renamed")
 
 
+@pytest.mark.above_transports
 def test_returning_false_after_a_reply_is_a_reply(start: Maker) -> None:
     """What was said counts."""
     assert "known after all" == start().fetch_response("said-but-false")
 
 
+@pytest.mark.above_transports
 def test_an_unknown_command_is_told_with_near_matches(start: Maker) -> None:
     """The worker stays up."""
     session = start()
@@ -289,6 +296,7 @@ def test_an_unknown_command_is_told_with_near_matches(start: Maker) -> None:
     assert "up" == session.fetch_response("echo up")
 
 
+@pytest.mark.above_transports
 @pytest.mark.parametrize("call", ["fetch_response", "fetch_tensor", "fetch_tensors", "send_request"])
 def test_calls_need_a_worker(make_session: Maker, call: str) -> None:
     """A session that was never started says what to do."""
@@ -297,6 +305,7 @@ def test_calls_need_a_worker(make_session: Maker, call: str) -> None:
     assert "not_started" == caught.value.code
 
 
+@pytest.mark.above_transports
 def test_the_default_worker_answers_the_reference_texts_hello(start: Maker) -> None:
     """The script path ``default``."""
     session = start("default", "hello_test")

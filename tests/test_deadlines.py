@@ -67,6 +67,7 @@ def _ends_alone(session: Any, command: str, step: str, has_begun: Callable[[Time
     assert pid == session.fetch_response("pid")
 
 
+@pytest.mark.above_transports
 @pytest.mark.parametrize(("command", "patience", "step"), DYING)
 def test_a_call_that_does_not_obey_ends_with_its_worker(
     start: Maker, gate: Gate, command: str, patience: CancelPatience, step: str
@@ -107,6 +108,7 @@ def test_a_stopped_worker_is_killed(start: Maker, gate: Gate) -> None:
     assert "it is stopped" in error.stack
 
 
+@pytest.mark.above_transports
 @pytest.mark.parametrize(("command", "patience", "step"), [*OBEYING, *DYING[:2]])
 def test_cancel_takes_the_same_steps(
     start: Maker, gate: Gate, command: str, patience: CancelPatience, step: str
@@ -153,6 +155,7 @@ def test_cancel_ends_a_call_that_waits_for_its_worker(start: Maker, gate: Gate, 
     assert "on" == session.fetch_response("echo on")
 
 
+@pytest.mark.above_transports
 def test_cancelling_nothing_is_nothing(make_session: Maker) -> None:
     """Before the start, when idle, and after the end."""
     session = make_session("stubborn.py")

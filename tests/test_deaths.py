@@ -45,6 +45,7 @@ def test_an_exception_arrives_with_type_message_and_traceback(start: Maker) -> N
     assert "on" == session.fetch_response("echo on")
 
 
+@pytest.mark.above_transports
 def test_an_exception_of_a_users_own_arrives_with_its_cause(start: Maker) -> None:
     """Also one whose message cannot be had."""
     session = start("crash.py")
@@ -54,6 +55,7 @@ def test_an_exception_of_a_users_own_arrives_with_its_cause(start: Maker) -> Non
     assert "KeyError: 'the cause'" in caught.value.remote_traceback
 
 
+@pytest.mark.above_transports
 @pytest.mark.parametrize("name", ["GeneratorExit", "CancelledError", "Unstoppable"])
 def test_only_systemexit_and_keyboardinterrupt_end_the_worker(start: Maker, name: str) -> None:
     """Whatever else a handler raises is an error of its command, also what is no Exception, and what has no message."""
@@ -73,6 +75,7 @@ def test_a_failure_is_in_status_txt(start: Maker) -> None:
     assert wait_until(lambda: "error: ValueError: first" == _status(session))
 
 
+@pytest.mark.above_transports
 @pytest.mark.parametrize(("command", "status"), [("exit-in-order 5", 5), ("interrupt", 0)])
 def test_a_handler_may_end_the_worker_in_order(start: Maker, command: str, status: int) -> None:
     """SystemExit and KeyboardInterrupt: the caller gets an error reply first, then the process ends."""
@@ -158,6 +161,7 @@ def test_a_killed_worker_is_noticed_at_once(start: Maker, gate: Gate) -> None:
 
 
 @posix_signals
+@pytest.mark.above_transports
 def test_sigterm_ends_an_idle_worker_in_order(start: Maker) -> None:
     """It says its last word, and the system learns the true reason."""
     session = start("crash.py")
@@ -170,6 +174,7 @@ def test_sigterm_ends_an_idle_worker_in_order(start: Maker) -> None:
 
 
 @posix_signals
+@pytest.mark.above_transports
 def test_sigint_ends_an_idle_worker_in_order(start: Maker) -> None:
     """Ctrl+C."""
     session = start("crash.py")
@@ -181,6 +186,7 @@ def test_sigint_ends_an_idle_worker_in_order(start: Maker) -> None:
 
 
 @posix_signals
+@pytest.mark.above_transports
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
 def test_a_signal_in_a_handler_is_answered_first(start: Maker, name: str) -> None:
     """As an error reply, then the worker leaves."""
@@ -192,6 +198,7 @@ def test_a_signal_in_a_handler_is_answered_first(start: Maker, name: str) -> Non
 
 
 @posix_signals
+@pytest.mark.above_transports
 @pytest.mark.parametrize("where", ["except", "callback"])
 def test_sigterm_that_a_handler_swallows_ends_the_worker_all_the_same(start: Maker, where: str) -> None:
     """After the call, whose answer counts. Python ignores exceptions in callbacks, wherever the signal meets one."""
@@ -203,6 +210,7 @@ def test_sigterm_that_a_handler_swallows_ends_the_worker_all_the_same(start: Mak
     assert -signal.SIGTERM == caught.value.exit_status
 
 
+@pytest.mark.above_transports
 def test_a_worker_that_closes_its_output_is_alive(start: Maker) -> None:
     """The end of its output is not its end."""
     session = start("crash.py")
@@ -211,6 +219,7 @@ def test_a_worker_that_closes_its_output_is_alive(start: Maker) -> None:
     assert "alive" == session.fetch_response("echo alive")
 
 
+@pytest.mark.above_transports
 def test_an_import_error_names_the_package(start: Maker) -> None:
     """And the interpreter and command that install it."""
     session = start("import_error.py")
@@ -224,6 +233,7 @@ def test_an_import_error_names_the_package(start: Maker) -> None:
     session.please_exit()
 
 
+@pytest.mark.above_transports
 def test_an_interpreter_without_the_package_is_told_with_the_advice(start: Maker) -> None:
     """Which interpreter, which command."""
     session = start("default", python=sys.executable, python_arguments=["-I", "-S"])  # none of its packages
@@ -233,6 +243,7 @@ def test_an_interpreter_without_the_package_is_told_with_the_advice(start: Maker
     assert cure in str(caught.value)
 
 
+@pytest.mark.above_transports
 @pytest.mark.parametrize(
     ("mistake", "status", "text"),
     [
@@ -249,12 +260,14 @@ def test_a_script_that_cannot_serve_is_told_why(start: Maker, mistake: str, stat
     assert ("died_at_start", status) == (caught.value.code, caught.value.exit_status)
 
 
+@pytest.mark.above_transports
 def test_a_server_need_not_call_the_init_of_its_base(start: Maker) -> None:
     """It is forgotten easily, and does no harm."""
     session = start("mistaken.py", environment={"MISTAKE": "uninitialised"})
     assert "hello you test" == session.fetch_response("greet you")
 
 
+@pytest.mark.above_transports
 @pytest.mark.skipif(sys.platform == "win32", reason="the interpreter is a shell script")
 def test_an_interpreter_that_is_too_old_is_told_as_such(start: Maker, tmp_path: Path) -> None:
     """It cannot say so itself where the package is not installed; its name does."""
@@ -273,6 +286,7 @@ def test_an_interpreter_that_is_too_old_is_told_as_such(start: Maker, tmp_path: 
     assert "3.7" == caught.value.post_mortem.python
 
 
+@pytest.mark.above_transports
 @pytest.mark.parametrize("python", TOO_OLD_PYTHONS, ids=os.path.basename)
 def test_an_interpreter_that_is_too_old_says_so_itself(start: Maker, tmp_path: Path, python: str) -> None:
     """Where it finds the package: in one sentence, and not by a SyntaxError."""
@@ -282,6 +296,7 @@ def test_an_interpreter_that_is_too_old_says_so_itself(start: Maker, tmp_path: P
     assert "SyntaxError" not in str(caught.value)
 
 
+@pytest.mark.above_transports
 def test_an_end_before_readiness_is_a_launch_error(start: Maker) -> None:
     """With status and output."""
     session = start("exits_at_start.py")
@@ -291,6 +306,7 @@ def test_an_end_before_readiness_is_a_launch_error(start: Maker) -> None:
     assert f"there is nothing to do{os.linesep}" == caught.value.output_tail
 
 
+@pytest.mark.above_transports
 @pytest.mark.parametrize(
     ("options", "code", "text"),
     [
@@ -315,6 +331,7 @@ def test_what_cannot_be_started_says_so_at_once(
     assert not session.is_alive()
 
 
+@pytest.mark.above_transports
 def test_a_failed_start_can_be_repeated(make_session: Maker, tmp_path: Path) -> None:
     """Once its reason is gone."""
     directory = tmp_path / "later"

@@ -22,6 +22,8 @@ from tech_renaissance._system.open_folder import OpenFolder
 from tech_renaissance._transport.session_directory import SessionDirectory, remove_leftovers
 from tech_renaissance._transport.session_place import SessionPlace
 
+pytestmark = pytest.mark.above_transports
+
 Maker = Callable[..., Any]
 MakeDriver = Callable[[], Driver]
 

@@ -76,6 +76,7 @@ def test_a_worker_that_cannot_be_told_is_ended(
     assert "there are no stacks" in told.stack
 
 
+@pytest.mark.above_transports
 @pytest.mark.parametrize("error", FAILURES, ids=repr)
 @pytest.mark.parametrize("name", ["read_worker_info", "last_traceback", "write_post_mortem"])
 def test_an_end_is_told_whatever_cannot_be_found_out(
@@ -90,6 +91,7 @@ def test_an_end_is_told_whatever_cannot_be_found_out(
     assert session.fetch_response("echo on", _LONG_MS)
 
 
+@pytest.mark.above_transports
 @pytest.mark.parametrize("error", FAILURES, ids=repr)
 def test_a_restart_that_fails_is_told(start: Maker, fail: Any, error: Exception) -> None:
     """To who waits for it; start makes it good."""
@@ -125,6 +127,7 @@ def test_a_session_has_a_worker_at_every_moment_of_a_restart(
     assert ["restarting"] == states
 
 
+@pytest.mark.above_transports
 @pytest.mark.parametrize("error", FAILURES, ids=repr)
 def test_output_goes_on_whatever_fails(start: Maker, fail: Any, tmp_path: Any, error: Exception) -> None:
     """Some of it is lost, and the worker is not held up."""
@@ -139,6 +142,7 @@ def _has_said(session: Any, heard: Callable[[], Any]) -> bool:
     return bool(heard())
 
 
+@pytest.mark.above_transports
 def test_lines_go_on_when_memory_has_run_out(start: Maker, fail: Any) -> None:
     """What was lost is counted."""
     lines: List[OutputLine] = []

@@ -11,6 +11,8 @@ from hosts import WORKERS, Driver
 from leaks import wait_until
 from processes import descriptors_of, forks, is_alive, processes_of
 
+pytestmark = pytest.mark.above_transports
+
 MakeDriver = Callable[[], Driver]
 
 

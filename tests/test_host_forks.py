@@ -73,6 +73,7 @@ USES: Dict[str, Dict[str, Any]] = {
 WITH_DEADLINE = {"message": "echo fork", "deadline_ms": _LONG_MS}
 
 
+@pytest.mark.above_transports
 @pytest.mark.parametrize("restart", ["never", "on-crash"])
 def test_a_fork_cannot_use_the_session(make_forking: Any, restart: str) -> None:
     """Every method says so with the same error, and the parent's session goes on as if nothing had been."""
@@ -85,6 +86,7 @@ def test_a_fork_cannot_use_the_session(make_forking: Any, restart: str) -> None:
     assert pid == host.session.fetch_response("pid")
 
 
+@pytest.mark.above_transports
 def test_a_session_that_was_not_started_is_the_parents_too(make_forking: Any) -> None:
     """One rule for all sessions from before the fork."""
     host = make_forking()
@@ -94,6 +96,7 @@ def test_a_session_that_was_not_started_is_the_parents_too(make_forking: Any) ->
         assert "on" == other.fetch_response("echo on", _LONG_MS)
 
 
+@pytest.mark.above_transports
 def test_a_fork_may_have_sessions_of_its_own(make_forking: Any) -> None:
     """Under other ids; its forks have none of them."""
     host = make_forking()
@@ -113,6 +116,7 @@ def test_a_fork_may_have_sessions_of_its_own(make_forking: Any) -> None:
     assert "on" == host.session.fetch_response("echo on")
 
 
+@pytest.mark.above_transports
 @pytest.mark.parametrize("moment", ["idle", "busy"])
 def test_a_fork_that_outlives_the_host_keeps_nothing_of_the_session(
     make_forking: Any, tmp_path: Path, moment: str

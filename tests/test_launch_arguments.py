@@ -10,6 +10,8 @@ import pytest
 from tech_renaissance import LaunchError, LocalProtocolError, PythonSession
 from tech_renaissance._process.command_line import checked_arguments
 
+pytestmark = pytest.mark.above_transports
+
 Maker = Callable[..., Any]
 
 ARGUMENTS = [

@@ -9,6 +9,8 @@ from hosts import WORKERS
 
 from tech_renaissance import CancelPatience, LocalProtocolError, PythonSession, RestartPolicy, TimedOut
 
+pytestmark = pytest.mark.above_transports
+
 Maker = Callable[..., Any]
 
 _LONG_MS = 60_000

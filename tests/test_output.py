@@ -13,6 +13,8 @@ from processes import kill
 from tech_renaissance import OutputLine, WorkerLost
 from tech_renaissance._process.output_lines import Lines, Piece
 
+pytestmark = pytest.mark.above_transports
+
 Maker = Callable[..., Any]
 
 

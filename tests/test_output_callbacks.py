@@ -20,6 +20,8 @@ from tech_renaissance import (
     WorkerLost,
 )
 
+pytestmark = pytest.mark.above_transports
+
 Maker = Callable[..., Any]
 MakeDriver = Callable[[], Driver]
 

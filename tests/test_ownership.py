@@ -13,6 +13,8 @@ from processes import posix_files
 
 from tech_renaissance import LaunchError
 
+pytestmark = pytest.mark.above_transports
+
 Maker = Callable[..., Any]
 MakeDriver = Callable[[], Driver]
 

@@ -17,6 +17,8 @@ from processes import KILLED, KILLED_NAME, SEGFAULT_NAME, SEGFAULT_STACK, SEGFAU
 
 from tech_renaissance import CommandError, LaunchError, PostMortem, WorkerLost, __version__
 
+pytestmark = pytest.mark.above_transports
+
 Maker = Callable[..., Any]
 
 

@@ -34,6 +34,7 @@ def test_a_started_worker_becomes_ready_and_answers(start: Maker) -> None:
     assert "hello" == session.fetch_response("echo hello")
 
 
+@pytest.mark.above_transports
 def test_start_may_wait_until_the_worker_is_ready(make_session: Maker) -> None:
     """No longer than that takes."""
     session = make_session()
@@ -43,6 +44,7 @@ def test_start_may_wait_until_the_worker_is_ready(make_session: Maker) -> None:
     assert session.is_ready()
 
 
+@pytest.mark.above_transports
 def test_a_start_that_waits_goes_on_without_the_worker(make_session: Maker, gate: Gate) -> None:
     """A worker that needs longer is no error: calls wait for it."""
     session = make_session("slow_start.py", environment={"GATE": gate.path})
@@ -52,6 +54,7 @@ def test_a_start_that_waits_goes_on_without_the_worker(make_session: Maker, gate
     assert "there" == session.fetch_response("echo there", 60_000)
 
 
+@pytest.mark.above_transports
 def test_a_start_that_waits_hears_of_a_worker_that_dies(make_session: Maker) -> None:
     """Where it was started."""
     session = make_session("exits_at_start.py")
@@ -60,6 +63,7 @@ def test_a_start_that_waits_hears_of_a_worker_that_dies(make_session: Maker) -> 
     assert "died_at_start" == caught.value.code
 
 
+@pytest.mark.above_transports
 def test_nothing_happens_before_start(make_session: Maker) -> None:
     """A session that is not started has no process, and says so."""
     session = make_session()
@@ -78,6 +82,7 @@ def test_nothing_happens_before_start(make_session: Maker) -> None:
         assert "not_started" == caught.value.code
 
 
+@pytest.mark.above_transports
 def test_ending_what_was_not_started_is_no_error(make_session: Maker) -> None:
     """No worker, no error."""
     session = make_session()
@@ -86,6 +91,7 @@ def test_ending_what_was_not_started_is_no_error(make_session: Maker) -> None:
     assert session.join(0)
 
 
+@pytest.mark.above_transports
 def test_the_session_tells_its_name_and_directory(make_session: Maker, workspace: Path) -> None:
     """As the reference text lays it out."""
     session = make_session(session_id="some-name")
@@ -93,6 +99,7 @@ def test_the_session_tells_its_name_and_directory(make_session: Maker, workspace
     assert str(workspace / "python_session" / "tr_session_some-name") == session.session_dir
 
 
+@pytest.mark.above_transports
 def test_the_workspace_option_wins(make_session: Maker, tmp_path: Path) -> None:
     """An option beats the environment."""
     session = make_session(workspace=str(tmp_path / "another"))
@@ -110,6 +117,7 @@ def test_requests_made_while_the_worker_starts_wait_for_it(start: Maker, gate: G
     assert "early" == session.fetch_response("echo early", 10_000)
 
 
+@pytest.mark.above_transports
 def test_launching_has_its_own_timeout(start: Maker, gate: Gate) -> None:
     """A worker that does not become ready in time is a LaunchError; it can still become ready."""
     session = start("slow_start.py", environment={"GATE": gate.path}, launch_timeout_ms=1)
@@ -122,6 +130,7 @@ def test_launching_has_its_own_timeout(start: Maker, gate: Gate) -> None:
     assert "late" == session.fetch_response("echo late")
 
 
+@pytest.mark.above_transports
 def test_starting_twice_is_starting_once(start: Maker) -> None:
     """A running worker goes on."""
     session = start()
@@ -213,6 +222,7 @@ def test_please_exit_with_ensure_ends_a_worker_that_does_not_listen(start: Maker
     assert not session.is_alive()
 
 
+@pytest.mark.above_transports
 @pytest.mark.parametrize("message", ["exit", '{"cmd": "exit"}', '{"command": "exit"}'])
 def test_an_exit_request_ends_the_worker(start: Maker, message: str) -> None:
     """In all forms; it has no answer."""
@@ -236,6 +246,7 @@ def test_an_exit_request_waits_for_the_start_as_others_do(start: Maker, gate: Ga
     assert session.join()
 
 
+@pytest.mark.above_transports
 def test_join_waits_for_the_end(start: Maker) -> None:
     """False while the worker runs."""
     session = start()
@@ -245,6 +256,7 @@ def test_join_waits_for_the_end(start: Maker) -> None:
     assert not session.is_alive()
 
 
+@pytest.mark.above_transports
 def test_terminate_ends_the_worker_for_certain(start: Maker) -> None:
     """It is gone when the call returns; calls say that we ended it."""
     session = start()
@@ -258,6 +270,7 @@ def test_terminate_ends_the_worker_for_certain(start: Maker) -> None:
         session.wait_until_ready()
 
 
+@pytest.mark.above_transports
 def test_terminate_ends_a_worker_that_ignores_sigterm(start: Maker) -> None:
     """There is a harder step."""
     session = start("hang.py")
@@ -268,6 +281,7 @@ def test_terminate_ends_a_worker_that_ignores_sigterm(start: Maker) -> None:
     assert not is_alive(pid)
 
 
+@pytest.mark.above_transports
 def test_terminate_ends_a_worker_that_still_starts(start: Maker, gate: Gate) -> None:
     """Whoever waits for it hears it at once."""
     session = start("slow_start.py", environment={"GATE": gate.path})
@@ -278,6 +292,7 @@ def test_terminate_ends_a_worker_that_still_starts(start: Maker, gate: Gate) -> 
         session.wait_until_ready()
 
 
+@pytest.mark.above_transports
 @pytest.mark.parametrize("ending", ["terminate", "please_exit", "crash"])
 def test_start_works_again_and_tags_are_still_there(start: Maker, ending: str) -> None:
     """The recovery example of the reference text re-sends only its request."""
@@ -316,6 +331,7 @@ def test_answers_of_an_earlier_life_are_gone(start: Maker) -> None:
     assert "new" == session.fetch_response("echo new")
 
 
+@pytest.mark.above_transports
 def test_close_ends_everything(start: Maker) -> None:
     """No process, no files, no second life; twice is once."""
     session = start()
@@ -330,6 +346,7 @@ def test_close_ends_everything(start: Maker) -> None:
     assert "session_closed" == caught.value.code
 
 
+@pytest.mark.above_transports
 def test_close_ends_a_worker_that_hangs(start: Maker) -> None:
     """The ladder goes on to the end."""
     session = start("hang.py")
@@ -340,6 +357,7 @@ def test_close_ends_a_worker_that_hangs(start: Maker) -> None:
     assert not is_alive(pid)
 
 
+@pytest.mark.above_transports
 def test_a_with_block_leaves_nothing(make_session: Maker) -> None:
     """Also when it is left by an exception."""
     session = make_session()
@@ -362,6 +380,7 @@ def test_the_garbage_collector_ends_a_session(workspace: Path, worker_python: st
     assert not os.path.exists(directory)
 
 
+@pytest.mark.above_transports
 def test_worker_json_tells_who_the_worker_is(start: Maker, worker_python: str) -> None:
     """All of its keys."""
     session = start()

@@ -8,6 +8,8 @@ import pytest
 
 from tech_renaissance import CommandError, LocalProtocolError
 
+pytestmark = pytest.mark.above_transports
+
 Maker = Callable[..., Any]
 
 BAD = (

@@ -54,6 +54,7 @@ def test_a_crashed_worker_is_there_again(supervised: Maker) -> None:
     assert wait_until(lambda: session.state().name == "ready")
 
 
+@pytest.mark.above_transports
 def test_without_supervision_a_crash_is_the_end(start: Maker) -> None:
     """Until the session is started again."""
     session = start("mortal.py", quiet_mode=True)
@@ -119,6 +120,7 @@ def test_an_idempotent_call_is_given_to_the_next_worker(supervised: Maker, tmp_p
 
 
 @asyncio_too
+@pytest.mark.above_transports
 def test_the_request_that_kills_twice_is_quarantined(supervised: Maker) -> None:
     """Idempotent: after the second worker. No third one dies."""
     session = supervised()
@@ -137,6 +139,7 @@ def test_the_request_that_kills_twice_is_quarantined(supervised: Maker) -> None:
     assert "worker_lost" == caught.value.code
 
 
+@pytest.mark.above_transports
 def test_a_caller_that_tries_again_is_stopped_too(supervised: Maker) -> None:
     """Each try is a new request with the same text."""
     session = supervised()
@@ -164,6 +167,7 @@ def test_tensors_are_dropped_if_asked(supervised: Maker) -> None:
     assert "False" == session.fetch_response("weights", 60_000)
 
 
+@pytest.mark.above_transports
 def test_a_hook_runs_before_calls_go_on(host: str, supervised: Maker) -> None:
     """With the session, in a thread of its own."""
     if host == "cpp":
@@ -181,6 +185,7 @@ def test_a_hook_runs_before_calls_go_on(host: str, supervised: Maker) -> None:
         assert "True" == session.fetch_response("weights")
 
 
+@pytest.mark.above_transports
 def test_a_hook_that_fails_ends_it(host: str, supervised: Maker) -> None:
     """Nothing is served by a worker that lacks its weights."""
     message = "no-such-command"
@@ -194,6 +199,7 @@ def test_a_hook_that_fails_ends_it(host: str, supervised: Maker) -> None:
     assert "on" == session.fetch_response("echo on")
 
 
+@pytest.mark.above_transports
 def test_enough_is_enough(supervised: Maker) -> None:
     """Then the session is lost, until it is started."""
     session = supervised(restart_policy=QUICK._replace(limit=2))
@@ -207,6 +213,7 @@ def test_enough_is_enough(supervised: Maker) -> None:
     assert "on" == session.fetch_response("echo on")
 
 
+@pytest.mark.above_transports
 def test_an_end_that_was_asked_for_is_no_crash(supervised: Maker) -> None:
     """Nor is one in order."""
     session = supervised()
@@ -227,6 +234,7 @@ def test_an_end_that_was_asked_for_is_no_crash(supervised: Maker) -> None:
         session.fetch_response("echo")
 
 
+@pytest.mark.above_transports
 def test_a_worker_that_never_started_is_not_restarted(start: Maker) -> None:
     """That is a mistake, not a crash."""
     session = start("exits_at_start.py", restart="on-crash", restart_policy=QUICK)
@@ -235,6 +243,7 @@ def test_a_worker_that_never_started_is_not_restarted(start: Maker) -> None:
     assert "died_at_start" == caught.value.code
 
 
+@pytest.mark.above_transports
 def test_closing_does_not_wait_for_the_back_off(supervised: Maker) -> None:
     """However long that is."""
     hour_ms = 3_600_000
@@ -244,6 +253,7 @@ def test_closing_does_not_wait_for_the_back_off(supervised: Maker) -> None:
     session.close()
 
 
+@pytest.mark.above_transports
 def test_a_bad_policy_is_refused(make_session: Maker) -> None:
     """At once."""
     with pytest.raises(LocalProtocolError, match="restart is 'never' or 'on-crash'") as caught:

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any, Callable
 
 import numpy as np
+import pytest
 from gates import Gate
 from leaks import wait_until
 from processes import forks
 
-pytestmark = forks
+pytestmark = [forks, pytest.mark.above_transports]
 
 Maker = Callable[..., Any]
 

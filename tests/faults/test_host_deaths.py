@@ -20,6 +20,8 @@ from leaks import wait_until
 from moments import LONG_MS, MOMENTS, Stopwatch, hold
 from processes import descendants, is_alive, kill, posix_signals, processes_of
 
+pytestmark = pytest.mark.above_transports
+
 Maker = Callable[..., Any]
 MakeDriver = Callable[[], Driver]
 

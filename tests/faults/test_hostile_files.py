@@ -28,6 +28,8 @@ from tech_renaissance import (
     encode,
 )
 
+pytestmark = pytest.mark.above_transports
+
 Maker = Callable[..., Any]
 
 TIB = 1 << 40

@@ -122,6 +122,7 @@ def test_a_worker_that_nobody_can_kill_is_left_behind(
 
 
 @posix_signals
+@pytest.mark.above_transports
 def test_a_worker_that_is_stopped_while_it_starts_is_a_launch_timeout(start: Maker, gate: Gate) -> None:
     """Waiting says no, a call says why, and closing ends it."""
     held = hold(start, gate, "starting", launch_timeout_ms=300)
@@ -173,6 +174,7 @@ def test_a_worker_that_was_stopped_for_a_while_serves_on(start: Maker, gate: Gat
     assert "on" == held.session.fetch_response("echo on", LONG_MS)
 
 
+@pytest.mark.above_transports
 @pytest.mark.parametrize(
     ("how", "fault"),
     [
@@ -204,6 +206,7 @@ def test_a_worker_that_hears_nothing_can_be_ended(
     assert not is_alive(held.pid)
 
 
+@pytest.mark.above_transports
 def test_taking_stacks_harms_no_worker(start: Maker) -> None:
     """Though threads begin and end at every moment at which they are taken."""
     session = start("faulty.py", quiet_mode=True)
@@ -215,6 +218,7 @@ def test_taking_stacks_harms_no_worker(start: Maker) -> None:
 
 
 @posix_files
+@pytest.mark.above_transports
 def test_a_full_pipe_holds_up_nobody_but_the_worker(start: Maker, gate: Gate, tmp_path: Path) -> None:
     """A call that prints into it ends at its deadline; once somebody takes the output, the worker serves on."""
     output = str(tmp_path / "output")
