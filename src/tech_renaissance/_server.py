@@ -325,9 +325,9 @@ class TechRenaissanceServer(Conversation):
         """The tensor in that place of the request, or with that tag. Raises KeyError,
         and what transports raise.
         """
-        place = int(name[1:]) if name[:1] == "$" and _PLACE.fullmatch(name, 1) else len(reply.attachments)
-        if place < len(reply.attachments):
-            value = reply.attachments[place].value(self._library)
+        attachments = reply.attachments
+        if attachments and name[:1] == "$" and _PLACE.fullmatch(name, 1) and int(name[1:]) < len(attachments):
+            value = attachments[int(name[1:])].value(self._library)
             if kind_of(value) == TENSOR:
                 return value
         if self._transport is None:

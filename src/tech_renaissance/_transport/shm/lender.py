@@ -208,6 +208,15 @@ class Lender:
 
     def place_attachment(self, attachment: Any) -> Tuple[int, Block]:
         """The kind of an attachment, and the block of the tensor that holds it, as ``place`` gives it."""
+        form = self._form_of_small(attachment)
+        if form is not None:
+            header = form.header
+            block = self._take(header, form.nbytes)
+            mapping, start = block.window.mapping, block.start
+            data_start = start + form.header_nbytes
+            mapping[start:data_start] = header
+            mapping[data_start : data_start + form.data_nbytes] = attachment
+            return TENSOR, block
         kind: Any = type(attachment)  # pyright: ignore[reportUnknownVariableType]
         if kind is self._array or kind is self._torch_tensor:
             return TENSOR, self.place(attachment)
@@ -217,23 +226,13 @@ class Lender:
         """The same for the attachments of a request: the block of each is released when what this
         returns for it dies, in any thread.
         """
-        all_placed: List[PlacedBlock] = []
-        note = self.unplaced.append
         if len(self.unplaced) > _MOST_UNPLACED:
             self.collect()
+        place, note = self.place_attachment, self.unplaced.append
+        all_placed: List[PlacedBlock] = []
         for attachment in attachments:
-            form = self._form_of_small(attachment)
-            if form is None:
-                kind, block = self.place_attachment(attachment)
-                all_placed.append(PlacedBlock(kind, block, note))
-                continue
-            header = form.header
-            block = self._take(header, form.nbytes)
-            mapping, start = block.window.mapping, block.start
-            data_start = start + form.header_nbytes
-            mapping[start:data_start] = header
-            mapping[data_start : data_start + form.data_nbytes] = attachment
-            all_placed.append(PlacedBlock(TENSOR, block, note))
+            kind, block = place(attachment)
+            all_placed.append(PlacedBlock(kind, block, note))
         return all_placed
 
     def _form_of_small(self, array: Any) -> Optional[_Form]:

@@ -43,10 +43,10 @@ class WorkerTensors:
 
     def get_tensor(self, tag: str, library: Optional[Library]) -> Any:
         """See WorkerTransport. The tensor is a view of shared memory."""
-        lease = self._tags[tag]
+        lease, library = self._tags[tag], library or imported_library()
         if lease.is_known and lease.library == library:
             return lease.alias(lease.view)
-        return self.lessee.tensor(lease, library or imported_library())
+        return self.lessee.tensor(lease, library)
 
     def hold(self, attached: Sequence[Attached]) -> List[Received]:
         """Hold the attachments of a frame until they are let go. Raises
