@@ -151,7 +151,8 @@ class Lane(StrangeTurns):
             if self._struck and way != GENTLE:  # which is not a death yet
                 self.judge.worker_times.append(told - self._struck)
             status = error.exit_status
-            self.judge.check(not is_spared, f"{self.name}: {error!r} of a worker that was spared")
+            stack = error.post_mortem.stack if error.post_mortem else ""
+            self.judge.check(not is_spared, f"{self.name}: {error!r} of a worker that was spared: {stack}")
             self.judge.check(status in statuses(way), f"{self.name}: {way} was told as {error!r}, {status}")
             self.judge.check(error.post_mortem is not None, f"{self.name}: no post-mortem in {error!r}")
         except TechRenaissanceError as error:

@@ -6,7 +6,6 @@
 #include <deque>
 #include <exception>
 #include <optional>
-#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -38,11 +37,7 @@ public:
         const Lock lock(mutex_);
         if (is_over(*call) || calls_.count(id) == 0) return true;
         if (!transport_.begun({id}).empty()) return false;  // the stacks come before the notice
-        try {
-            transport_.ask_to_cancel(id);
-        } catch (const std::system_error&) {  // the ladder does without
-            return false;
-        }
+        transport_.ask_to_cancel(id);
         return end_listed(*call);
     }
 
