@@ -15,6 +15,7 @@
 #include "tech_renaissance/detail/protocol/frame.h"
 #include "tech_renaissance/detail/protocol/tsr_header.h"
 #include "tech_renaissance/detail/system/files.h"
+#include "tech_renaissance/detail/system/open_folder.h"
 #include "tech_renaissance/detail/system/path.h"
 #include "tech_renaissance/detail/transport/transport.h"
 #include "tech_renaissance/tensor.h"
