@@ -74,7 +74,7 @@ macos: export ZIG_GLOBAL_CACHE_DIR := $(abspath build/zig/cache)
 macos: build/zig/ziglang/zig .venv/.cmake  ## Compile the C++ programs for macOS, on any system
 	for target in aarch64-macos x86_64-macos; do \
 	    $(MAKE) --no-print-directory build/$$target/.configured && \
-	    $(CMAKE) --build build/$$target --target odr_pair unit_tests guests examples -j $(JOBS) || exit 1; \
+	    $(CMAKE) --build build/$$target --target headers_alone unit_tests guests examples -j $(JOBS) || exit 1; \
 	done
 
 bench: .venv/.torch build/plain/.configured  ## Measure, each figure beside its limit
@@ -101,7 +101,7 @@ lint: .venv/.dev build/plain/.configured  ## Check style and types
 	$(PY) -m pyright -p tools/pyright-windows.json
 	$(PY) -m mypy
 	find cpp tests examples benchmarks fuzz -name '*.h' -o -name '*.cpp' | xargs .venv/bin/clang-format --dry-run -Werror
-	.venv/bin/clang-tidy --quiet build/plain/cpp/headers/odr_other.cpp -- $(CXX_WARNINGS) -std=c++17 -Icpp/include
+	.venv/bin/clang-tidy --quiet build/plain/cpp/headers/surface_tech_renaissance_h.cpp -- $(CXX_WARNINGS) -std=c++17 -Icpp/include
 
 format: .venv/.dev  ## Put the sources into the form that lint wants
 	$(PY) -m ruff format
@@ -130,7 +130,7 @@ vectors: .venv/.base
 ready-to-test: lint vectors build without-sessions sanitized environments
 
 build: build/plain/.configured  ## Build the C++ programs
-	+$(CMAKE) --build build/plain $(PARALLEL) --target guests examples benchmarks headers_alone surface_alone odr_pair two_forms
+	+$(CMAKE) --build build/plain $(PARALLEL) --target guests examples benchmarks headers_alone surface_alone two_forms
 
 # A debug build: that it compiles is the point, and the optimiser takes time.
 without-sessions: build/no-session/.configured

@@ -112,17 +112,14 @@ def write_named_blocks(page: str, folder: Path) -> None:
         (folder / name).write_text(block, encoding="utf-8")
 
 
-def compile_cpp(source: Path, program: Path, *, alone: bool = False) -> None:
-    """Make a C++ program; ``alone``: from the headers, even if there is the library."""
-    options = ["-std=c++17", "-pthread", "-I", str(ROOT / "cpp" / "include")]
-    if not alone:
-        options += library_options()
-    inputs = [str(source)] if alone else [str(source), *library()]
-    run([*COMPILER, *options, *inputs, "-o", str(program)], source.parent)
+def compile_cpp(source: Path, program: Path) -> None:
+    """Make a C++ program."""
+    options = ["-std=c++17", "-pthread", "-I", str(ROOT / "cpp" / "include"), *library_options()]
+    run([*COMPILER, *options, str(source), *library(), "-o", str(program)], source.parent)
 
 
-def compile_and_run(source: str, folder: Path, *, alone: bool = False) -> str:
+def compile_and_run(source: str, folder: Path) -> str:
     """What a C++ program prints."""
     (folder / "program.cpp").write_text(source, encoding="utf-8")
-    compile_cpp(folder / "program.cpp", folder / "program", alone=alone)
+    compile_cpp(folder / "program.cpp", folder / "program")
     return run([str(folder / "program")], folder)

@@ -56,10 +56,11 @@ def test_the_headers_compile_for_32_bits(tmp_path: Path) -> None:
 
 
 def test_a_big_endian_processor_is_refused_with_the_reason(tmp_path: Path) -> None:
-    """Elements would have to be turned around on their way."""
+    """The first that the compiler says; elements would have to be turned around on their way."""
     compiler = installed("s390x-linux-gnu-g++")
 
-    said = complaints(tmp_path / "it.cpp", '#include "tech_renaissance.h"\n', "-std=c++17", compiler=compiler)
+    options = ["-std=c++17", "-Wfatal-errors"]
+    said = complaints(tmp_path / "it.cpp", '#include "tech_renaissance.h"\n', *options, compiler=compiler)
 
     assert "elements are little-endian" in said
 

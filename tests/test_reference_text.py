@@ -56,6 +56,7 @@ def test_the_hello_server_runs(start: Callable[..., Any], tmp_path: Path) -> Non
 
 
 @pytest.mark.torch
+@pytest.mark.above_transports
 def test_the_matrix_server_answers_invalid_input(start: Callable[..., Any], tmp_path: Path) -> None:
     """With the reason."""
     server = tmp_path / "python_server.py"

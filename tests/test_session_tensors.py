@@ -236,6 +236,7 @@ def test_a_handler_hears_at_once_of_a_result_that_cannot_travel(start: Maker) ->
 
 
 @pytest.mark.torch
+@pytest.mark.above_transports
 def test_tensors_arrive_as_torch_tensors_once_the_script_has_imported_torch(start: Maker) -> None:
     """Until then as numpy arrays: a worker does not pay for an import that it did not ask for."""
     session = start("tensors.py", environment={"LIBRARY": "as imported"})
@@ -280,7 +281,7 @@ def test_calculate_keeps_white_space_at_the_end() -> None:
 
 def test_calculate_passes_on_what_stands_behind_the_command(start: Maker) -> None:
     """After the tensors."""
-    session = start("default")
+    session = start("default_numpy.py")
     session.send_tensor(np.full(2, 3.0, np.float32), "b")
     assert [4.0, 4.0] == session.calculate("add b", np.ones(2, np.float32), timeout_ms=60_000).tolist()
 

@@ -17,8 +17,16 @@ Maker = Callable[..., Any]
 
 pytestmark = pytest.mark.skipif(UNAVAILABLE is not None, reason="no shared memory here")
 
-BOTH_LIBRARIES = pytest.mark.parametrize("library", ["numpy", pytest.param("torch", marks=pytest.mark.torch)])
 OVERWRITES = 1000
+
+# Tests that hold for a worker with torch, too; there they share a session, because its import takes long.
+_WITH_TORCH: List[Callable[[Maker], None]] = []
+
+
+def with_torch_too(test: Callable[[Maker], None]) -> Callable[[Maker], None]:
+    """Marks such a test, which uses the tag ``t``."""
+    _WITH_TORCH.append(test)
+    return test
 
 
 @pytest.fixture
@@ -44,10 +52,10 @@ def start_with(start: Maker) -> Maker:
 # ------------------------------------------------------------------------------------------------------ host to worker
 
 
-@BOTH_LIBRARIES
-def test_a_tensor_of_empty_is_the_workers_too(start_with: Maker, library: str) -> None:
+@with_torch_too
+def test_a_tensor_of_empty_is_the_workers_too(start_with: Maker) -> None:
     """What the host writes after sending, the worker sees without another send, and the other way round."""
-    session = start_with(library)
+    session = start_with()
     shared = session.empty((1000,), "float32")
     write(shared, 1)
     session.send_tensor(shared, "t")
@@ -243,10 +251,10 @@ def test_what_tsr_cannot_hold_leaves_the_tag_as_it_was(workspace: Any, worker_py
 # ---------------------------------------------------------------------------------------------- what a handler may do
 
 
-@BOTH_LIBRARIES
-def test_a_handler_may_keep_its_input_for_ever(start_with: Maker, library: str) -> None:
+@with_torch_too
+def test_a_handler_may_keep_its_input_for_ever(start_with: Maker) -> None:
     """All of it or a slice: however often the tag is replaced, what is kept does not change."""
-    session = start_with(library)
+    session = start_with()
     for command, kept in (("keep", "[[0.0, 1.0, 2.0, 3.0]]"), ("keep-part", "[[1.0, 2.0]]")):
         session.send_tensor(np.arange(4, dtype=np.float32), "t")
         session.fetch_response(f"{command} t")
@@ -287,12 +295,12 @@ def test_a_handler_may_keep_what_refers_to_its_input(start_with: Maker) -> None:
     assert [0.0, 1.0, 2.0, 3.0] == session.fetch_tensor("backward", 60_000).tolist()
 
 
-@BOTH_LIBRARIES
-def test_a_handler_may_change_its_input_and_return_it(start_with: Maker, library: str) -> None:
+@with_torch_too
+def test_a_handler_may_change_its_input_and_return_it(start_with: Maker) -> None:
     """The tag's tensor is changed by that, as the specification says; a tensor sent anew is not. A result, or a part of one, is the host's
     own from then on.
     """
-    session = start_with(library)
+    session = start_with()
     session.send_tensor(np.ones(4, np.float32), "t")
     session.fetch_response("double t")
     assert "8.0" == session.fetch_response("sum t")
@@ -305,10 +313,10 @@ def test_a_handler_may_change_its_input_and_return_it(start_with: Maker, library
     assert [2, 4] == session.fetch_tensor("part t").tolist()
 
 
-@BOTH_LIBRARIES
-def test_a_handlers_tensor_object_is_its_own(start_with: Maker, library: str) -> None:
+@with_torch_too
+def test_a_handlers_tensor_object_is_its_own(start_with: Maker) -> None:
     """Who reshapes it in place, or has it require gradients, finds the next call's as it was sent."""
-    session = start_with(library)
+    session = start_with()
     session.send_tensor(np.ones((2, 2), np.float32), "t")
     for _ in range(3):
         assert "(2, 2)" == session.fetch_response("shape t")
@@ -341,10 +349,10 @@ def test_a_kept_input_is_given_back_when_it_is_forgotten(start_with: Maker) -> N
 # ------------------------------------------------------------------------------------------------------------- tags
 
 
-@BOTH_LIBRARIES
-def test_a_tensor_that_is_sent_again_and_again_stays_where_it_is(start_with: Maker, library: str) -> None:
+@with_torch_too
+def test_a_tensor_that_is_sent_again_and_again_stays_where_it_is(start_with: Maker) -> None:
     """So the memory that both sides have in their caches is used again; a tensor of another shape goes elsewhere."""
-    session = start_with(library)
+    session = start_with()
     places = set()
     for number in range(20):
         session.send_tensor(np.full(1000, number, np.float32), "t")
@@ -358,10 +366,10 @@ def test_a_tensor_that_is_sent_again_and_again_stays_where_it_is(start_with: Mak
     assert 1 == len(places)
 
 
-@BOTH_LIBRARIES
-def test_what_a_handler_keeps_is_not_written_over(start_with: Maker, library: str) -> None:
+@with_torch_too
+def test_what_a_handler_keeps_is_not_written_over(start_with: Maker) -> None:
     """Even if it let go of the same tensor in the calls before."""
-    session = start_with(library)
+    session = start_with()
     for command, calls in (("keep", 3), ("keep-part", 3), ("keep-part", 6)):  # many calls take a shorter way
         session.fetch_response("forget")
         session.send_tensor(np.full(4, 1, np.float32), "t")
@@ -445,3 +453,13 @@ def test_pipelined_requests_see_the_tensors_of_their_time(start_with: Maker) -> 
         session.send_request("repeat 60000 x" if number % 2 else "sum t")
         expected.append("x" * 60_000 if number % 2 else f"{4.0 * number}")
     assert expected == [session.wait_for_response(60_000) for _ in expected]
+
+
+@pytest.mark.torch
+def test_with_torch_it_is_the_same(start_with: Maker) -> None:
+    """All that is marked so."""
+    session = start_with("torch")
+    for test in _WITH_TORCH:
+        test(lambda: session)
+        session.fetch_response("forget")
+        session.drop_tensor("t")

@@ -1,0 +1,8 @@
+"""The default worker with numpy's functions, whose import takes a fraction of torch's."""
+
+import sys
+
+from tech_renaissance import DefaultServer
+
+if __name__ == "__main__":
+    DefaultServer(library="numpy").run(sys.argv[1])
