@@ -2,7 +2,7 @@
 
 import sys
 
-from tech_renaissance import DefaultServer
+from tech_renaissance.default_server import DefaultServer
 
 if __name__ == "__main__":
     DefaultServer(library="numpy").run(sys.argv[1])
