@@ -1,5 +1,6 @@
 """What only Windows has: files that others hold open, jobs, handles that are inherited."""
 
+import asyncio
 import contextlib
 import ctypes
 import os
@@ -29,6 +30,7 @@ from tech_renaissance._protocol.frame import Ask, Ready, Response
 from tech_renaissance._system import files, files_windows
 from tech_renaissance._system.event_windows import make_event, set_event
 from tech_renaissance._system.open_folder import OpenFolder
+from tech_renaissance._system.wait_handle_windows import WaitHandle
 from tech_renaissance._transport.file.host import FileHost
 from tech_renaissance._transport.session_place import SessionPlace
 
@@ -262,6 +264,27 @@ def test_a_folder_in_place_of_a_file_is_removed_in_extended_form(
 def test_a_message_has_no_path_in_extended_form(said: object, shown: str) -> None:
     """Users know another."""
     assert shown == files.shown(said)
+
+
+def test_a_process_that_has_ended_fires_until_it_is_removed() -> None:
+    """Its end may come while there is something else to take in, which is done first."""
+    loop, handle, fired = asyncio.new_event_loop(), WaitHandle(), []
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        member = int(process._handle)  # type: ignore[attr-defined]
+
+        def act() -> None:
+            fired.append(member)
+            if len(fired) == 3:
+                handle.remove(member)
+                loop.stop()
+
+        handle.listen(loop, act)
+        handle.add(member)
+        loop.call_later(60, loop.stop)
+        loop.run_forever()
+        handle.close()
+    loop.close()
+    assert [member] * 3 == fired
 
 
 def _run(tmp_path: Path, arguments: List[str]) -> str:

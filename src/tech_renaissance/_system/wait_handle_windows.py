@@ -26,8 +26,6 @@ _register.argtypes = [
 ]  # fmt: skip
 _unregister = _kernel32.UnregisterWaitEx
 _unregister.argtypes = [wintypes.HANDLE, wintypes.HANDLE]
-_kernel32.GetProcessId.argtypes = [wintypes.HANDLE]
-_kernel32.GetProcessId.restype = wintypes.DWORD
 
 
 class _Wait(NamedTuple):
@@ -107,7 +105,7 @@ class WaitHandle:
             action()
         finally:
             with self._lock:
-                if (member, loop) in self._waits and not _is_process(member):  # a process ends once
+                if (member, loop) in self._waits:  # else a process whose end has been noticed
                     self._end(member, loop)
                     self._begin(member, loop)
 
@@ -115,7 +113,3 @@ class WaitHandle:
         wait = self._waits.pop((member, loop), None)
         if wait:
             _unregister(wait.number, _BLOCKING)
-
-
-def _is_process(member: int) -> bool:
-    return bool(_kernel32.GetProcessId(member))
