@@ -302,6 +302,7 @@ class Lane(StrangeTurns):
             quiet_mode=True,
             environment=environment,
             patience=patience,
+            launch_timeout_ms=int(1000 * PATIENCE_S),
             **options,
         )
 
