@@ -146,7 +146,7 @@ TEST("a dead worker leaves the handle quiet") {
 TEST("a thread that waits and a loop get what is theirs") {
     Started session("both");
     std::atomic<int> left{200};
-    std::thread other([&] {
+    Helper other([&] {
         for (int i = 0; i < 200; ++i) CHECK_EQ(2 * i, session.call<int>("double", i));
     });
     for (int i = 0; i < 200; ++i)
@@ -160,7 +160,7 @@ TEST("two threads dispatch") {
     const auto handle = session.wait_handle();
     std::atomic<int> left{500};
     for (int i = 0; i < 500; ++i) session.submit<int>("double", i).on_done([&](Future<int>) { --left; });
-    std::vector<std::thread> threads;
+    std::vector<Helper> threads;
     for (int i = 0; i < 2; ++i) {
         threads.emplace_back([&] {
             while (left > 0) {
@@ -169,7 +169,7 @@ TEST("two threads dispatch") {
         });
     }
     session.dispatch();
-    for (std::thread& thread : threads) thread.join();
+    for (Helper& thread : threads) thread.join();
     CHECK_EQ(0, left.load());
 }
 

@@ -3,9 +3,20 @@
 
 #include <cstdlib>
 #include <string>
+#include <thread>
 #include <utility>
 
 #include "tech_renaissance.h"
+
+// A thread of a test. It is joined even if the test ends by an exception, which would end the program untold otherwise.
+struct Helper : std::thread {
+    using std::thread::thread;
+    Helper(Helper&&) = default;
+    Helper& operator=(Helper&&) = default;
+    ~Helper() {
+        if (joinable()) join();
+    }
+};
 
 inline tr::SessionOptions options(const std::string& id) {
     tr::SessionOptions options;

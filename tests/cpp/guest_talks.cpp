@@ -173,7 +173,7 @@ TEST("a call with a deadline ends though its function does not return in time") 
 TEST("several threads ask and are told at once") {
     Started session("threads");
     session.expose("note", [](int x) { return x; });
-    std::vector<std::thread> threads;
+    std::vector<Helper> threads;
     for (int i = 0; i < 4; ++i) {
         threads.emplace_back([&] {
             for (int n = 0; n < 20; ++n) {
@@ -182,7 +182,7 @@ TEST("several threads ask and are told at once") {
             }
         });
     }
-    for (std::thread& thread : threads) thread.join();
+    for (Helper& thread : threads) thread.join();
 }
 
 TEST("with output by lines, a call of a function of the host is served") {
@@ -287,7 +287,7 @@ TEST("a thread that has opened an input may not wait for later calls before its 
     in_line.clear();
     auto second = session.open<double>("mean", tr::input);
     CHECK_EQ("would_wait_for_itself", code_of([&] { second.finish(); }));
-    std::thread elsewhere([&] { CHECK(push.push(3.0)); });
+    Helper elsewhere([&] { CHECK(push.push(3.0)); });
     elsewhere.join();
     CHECK_EQ(2.0, push.finish());
     CHECK_EQ(0.0, second.finish());
@@ -344,7 +344,7 @@ TEST("a session that ends while a push, or a stream's input, waits or works ends
     auto session = std::make_unique<Started>("ends_push");
     std::atomic<int> pushed{0};
     auto push = session->open<void>("take_none", tr::input);
-    std::thread pushing([&] {
+    Helper pushing([&] {
         CHECK_EQ("session_closed", code_of([&] {
                      for (; pushed < 9000 && push.push(1); ++pushed) {
                      }
