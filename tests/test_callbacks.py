@@ -92,9 +92,10 @@ def test_errors_cross_both_ways(start: Start, host: str) -> None:
         session.call("ask", "fail")
     assert "command_failed" == failed.value.code
     for name in ("", "two words", "_private"):
-        with pytest.raises(LocalProtocolError) as refused:
-            session.expose(name, fail)
-        assert "bad_message" == refused.value.code
+        for function in (fail, None):
+            with pytest.raises(LocalProtocolError) as refused:
+                session.expose(name, function)
+            assert "bad_message" == refused.value.code
     if host != "cpp":
         with pytest.raises(LocalProtocolError):
             session.expose("text", "no function")

@@ -293,6 +293,8 @@ def test_an_unknown_command_is_told_with_near_matches(start: Maker) -> None:
         session.fetch_response("ehco x")
     assert "unknown_command" == caught.value.code
     assert "error" == caught.value.result
+    with pytest.raises(CommandError, match=r"unknown command 'e\\x00o'"):  # where a text in C would end
+        session.fetch_response("e\0o")
     assert "up" == session.fetch_response("echo up")
 
 

@@ -42,7 +42,7 @@ def test_a_call_may_last_for_ever(start: Maker, supervised: bool) -> None:
     assert "2" == session.fetch_response("echo 2", deadline_ms=_MOST)
     assert "3" == session.fetch_response("echo 3", _MOST, deadline_ms=_MOST)
     for value in (-1, _LEAST):
-        with pytest.raises(TimedOut) as caught:
+        with pytest.raises(TimedOut, match="within 0 s") as caught:
             session.fetch_response("sleeps", value)
         assert "timed_out" == caught.value.code
         with pytest.raises(TimedOut) as caught:
@@ -69,6 +69,14 @@ def test_a_negative_option_is_refused(make_session: Maker, name: str) -> None:
     """When it is given, before anything is made; the message names it."""
     with pytest.raises(LocalProtocolError, match=f"{name}.* is a number .*not -") as caught:
         make_session(**NEGATIVE[name])
+    assert "bad_option" == caught.value.code
+
+
+@pytest.mark.parametrize("variable", [("", "x"), ("A=B", "x"), ("A\0", "x"), ("A", "x\0y")])
+def test_a_variable_that_no_process_can_have_is_refused(make_session: Maker, variable: Any) -> None:
+    """When it is given."""
+    with pytest.raises(LocalProtocolError, match=r"environment: .* cannot be a variable") as caught:
+        make_session(environment=dict([variable]))
     assert "bad_option" == caught.value.code
 
 

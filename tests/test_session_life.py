@@ -8,6 +8,7 @@ from typing import Any, Callable
 
 import numpy as np
 import pytest
+from asyncio_host import asyncio_too
 from gates import Gate
 from hosts import WORKERS
 from leaks import wait_until
@@ -64,6 +65,7 @@ def test_a_start_that_waits_hears_of_a_worker_that_dies(make_session: Maker) -> 
 
 
 @pytest.mark.above_transports
+@asyncio_too
 def test_nothing_happens_before_start(make_session: Maker) -> None:
     """A session that is not started has no process, and says so."""
     session = make_session()

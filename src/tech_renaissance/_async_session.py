@@ -133,7 +133,7 @@ class AsyncSession(AsyncValueCalls):
 
     def new_response(self) -> bool:
         """Whether the answer to the oldest ``send_request`` has come."""
-        self.plain.is_ready()  # takes in what has come
+        self._caller.worker().exchange.take_in()
         return self._unfetched.is_oldest_done()
 
     # ----------------------------------------------------------------- calls

@@ -1,5 +1,6 @@
 // Handlers that talk with their hosts, for tests/test_cpp_talks.py: like unit tests, but with a worker.
 #include <atomic>
+#include <cstdint>
 #include <cstdlib>
 #include <map>
 #include <memory>
@@ -66,6 +67,18 @@ TEST("what on_progress throws is what a future gives, once") {
     CHECK_EQ("done", future.state());
     CHECK(future.progress().has_value());
     CHECK_EQ(4, session.call<int>("double", 2));
+}
+
+TEST("a value of a stream that is of another type costs none of the others") {
+    Started session("narrow");
+    const std::vector<int> values{1, 300, 2};
+    tr::Stream<std::int8_t, int> doubles =
+        session.stream<std::int8_t, int>("doubles", tr::input_from(values.begin(), values.end()));
+    CHECK(2 == doubles.next());
+    CHECK_EQ("wrong_type", code_of([&] { doubles.next(); }));
+    CHECK(4 == doubles.next());
+    CHECK(!doubles.next().has_value());
+    CHECK_EQ(3, doubles.result());
 }
 
 TEST("a function of the host has the types of C++") {

@@ -17,6 +17,7 @@
 
 #include "tech_renaissance/config.h"  // first, because it says which C++ is needed
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -31,13 +32,20 @@ struct PostMortem;  // post_mortem.h
 // Root of all errors. code() is stable; what() is for people.
 class TRException : public std::runtime_error {
 public:
-    TRException(std::string code, const std::string& message) : std::runtime_error(message), code_(std::move(code)) {}
+    TRException(std::string code, std::string message)
+        : std::runtime_error(without_nuls(std::move(message))), code_(std::move(code)) {}
     // For a program's own errors; the code is "error".
     explicit TRException(const std::string& message) : TRException("error", message) {}
 
     const std::string& code() const noexcept { return code_; }
 
 private:
+    // what() would end at the first of them.
+    static std::string without_nuls(std::string text) {
+        for (std::size_t at = 0; (at = text.find('\0', at)) != std::string::npos;) text.replace(at, 1, "\\x00");
+        return text;
+    }
+
     std::string code_;
 };
 

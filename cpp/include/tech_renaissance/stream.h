@@ -3,19 +3,22 @@
 
 #include "tech_renaissance/config.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
-#include <deque>
+#include <exception>
 #include <iterator>
 #include <optional>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "tech_renaissance/body.h"
 #include "tech_renaissance/codec.h"
 #include "tech_renaissance/decoder.h"
 #include "tech_renaissance/error.h"
 #include "tech_renaissance/future.h"
+#include "tech_renaissance/value.h"
 
 namespace tr {
 
@@ -83,16 +86,17 @@ public:
     };
 
     explicit Stream(detail::Pending pending) noexcept : pending_(std::move(pending)) {}
-    Stream(Stream&&) = default;
-    Stream& operator=(Stream&&) = default;
+    Stream(Stream&&) noexcept = default;
+    Stream& operator=(Stream&&) noexcept = default;
     ~Stream() = default;
 
     // Waits for the first value that was not taken.
     Iterator begin() { return Iterator(*this); }
     Iterator end() noexcept { return {}; }
 
-    // The next value; nullopt when the generator has returned, or the stream was closed. After TimedOut "timed_out" the
-    // stream is as before. CommandError "wrong_type" if the value is no T; the next one can still be taken.
+    // The next value; nullopt when the generator has returned, or the stream was closed. Throws what ended the stream
+    // otherwise, each time. After TimedOut "timed_out" the stream is as before. CommandError "wrong_type" if the value
+    // is no T; the next one can still be taken.
     std::optional<T> next() { return next_within(std::nullopt); }
     std::optional<T> next(std::chrono::milliseconds timeout) { return next_within(timeout); }
 
@@ -102,7 +106,7 @@ public:
         while (take_next(std::nullopt)) {
         }
         whole_.clear();
-        if (!result_) throw LocalProtocolError("no_request", "this stream was closed, or has failed");
+        if (!result_) throw LocalProtocolError("no_request", "this stream was closed");
         if (!is_whole_) return detail::value_of<R>(*result_);
         if constexpr (!std::is_void_v<R>) {
             std::optional<R> result;
@@ -117,6 +121,7 @@ public:
     void close() noexcept {
         pending_.drop();
         whole_.clear();
+        failure_ = nullptr;
     }
 
     // Ends the call as Future::cancel does, by force if it must be.
@@ -131,32 +136,41 @@ public:
 private:
     // The body of the next item; nullopt at the end of them.
     std::optional<Body> take_next(std::optional<std::chrono::milliseconds> timeout) {
+        if (failure_) std::rethrow_exception(failure_);
         if (!pending_.is_valid()) return std::nullopt;
-        if (std::optional<Body> item = pending_.next(timeout)) return item;
-        is_whole_ = pending_.is_whole();
-        result_ = pending_.get(timeout);
-        if (is_whole_) take_whole();
+        try {
+            if (std::optional<Body> item = pending_.next(timeout)) return item;
+            is_whole_ = pending_.is_whole();
+            Body result = pending_.get(timeout);
+            if (is_whole_) take_whole(result);
+            result_ = std::move(result);
+        } catch (...) {
+            if (!pending_.is_valid()) failure_ = std::current_exception();
+            throw;
+        }
         return std::nullopt;
     }
 
-    void take_whole() {
+    void take_whole(const Body& result) {
         detail::read_whole_stream(
-            *result_, [this](Decoder& decoder) { whole_.push_back(Codec<T>::get(decoder)); },
+            result, [this](Decoder& decoder) { whole_.push_back(Codec<Value>::get(decoder)); },
             [](Decoder& decoder) { decoder.skip(); });
+        std::reverse(whole_.begin(), whole_.end());
     }
 
     std::optional<T> next_within(std::optional<std::chrono::milliseconds> timeout) {
         if (const std::optional<Body> item = take_next(timeout)) return detail::value_of<T>(*item);
         if (whole_.empty()) return std::nullopt;
-        std::optional<T> value(std::move(whole_.front()));
-        whole_.pop_front();
-        return value;
+        const Value value = std::move(whole_.back());
+        whole_.pop_back();
+        return value.as<T>();
     }
 
     detail::Pending pending_;
     std::optional<Body> result_;
     bool is_whole_ = false;
-    std::deque<T> whole_;  // values that came all at once
+    std::vector<Value> whole_;    // values that came all at once, the next one last
+    std::exception_ptr failure_;  // what ended it; null if nothing has
 };
 
 }  // namespace tr

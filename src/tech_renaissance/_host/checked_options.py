@@ -11,6 +11,7 @@ from typing import Any, Dict, Mapping, NoReturn, Optional, cast
 from .._base.durations import option_seconds
 from .._base.errors import LocalProtocolError
 from .._base.tensor import choose_library
+from .._process.command_line import check_variable
 from .._process.output import Output
 from .options import RESTARTS, CancelPatience, Options, RestartPolicy
 
@@ -104,6 +105,7 @@ def _environment(environment: object) -> Dict[str, str]:
     for name, value in variables.items():
         if not isinstance(name, str) or not isinstance(value, str):
             _refuse("environment", "a dict of texts by texts", {name: value})
+        check_variable(name, value)
     return variables
 
 

@@ -60,12 +60,26 @@ def _checked(option: str, argument: object) -> str:
         text = os.fspath(cast("os.PathLike[Any]", argument))
     if not isinstance(text, str):
         raise LocalProtocolError("bad_option", f"{option} is a list of texts, and {argument!r} is not one")
+    if not _can_be_passed_on(text):
+        raise LocalProtocolError("bad_option", f"{option}: {text!a} cannot be passed to a process")
+    return text
+
+
+def check_variable(name: str, value: str) -> None:
+    """Raise LocalProtocolError ``bad_option`` for a variable that no operating system can pass on."""
+    if not name or "=" in name or not _can_be_passed_on(name + value):
+        raise LocalProtocolError(
+            "bad_option",
+            f"environment: {name!a} cannot be a variable of a process: its name is not empty and has no '=', "
+            "and neither has a NUL",
+        )
+
+
+def _can_be_passed_on(text: str) -> bool:
     try:
-        if b"\0" not in os.fsencode(text):
-            return text
+        return b"\0" not in os.fsencode(text)
     except UnicodeEncodeError:
-        pass
-    raise LocalProtocolError("bad_option", f"{option}: {text!a} cannot be passed to a process")
+        return False
 
 
 def _check_interpreter_option(argument: str) -> bool:

@@ -265,7 +265,7 @@ public:
         else
             set_exposed(name, detail::exposed_function(std::function(std::move(function))));
     }
-    // Takes it away again.
+    // Takes it away again. LocalProtocolError "bad_message" as above.
     void unexpose(const std::string& name);
 
     // ------------------------------------------------------------ event loops

@@ -104,13 +104,18 @@ private:
         if (call->cancelled) return call->fail(ended_call(call->request, EndReason::cancel, late(reply.response)));
         if (call->is_overdue()) return call->fail(ended_call(call->request, EndReason::deadline, late(reply.response)));
         if (call->stopped && is_refusal(reply.response)) return call->fail(unbegun(*call, EndReason::cancel));
-        if (was_left_open(*call, reply.response)) return call->fail(left_error());
+        if (was_left_open(*call, reply.response)) return call->fail(left_open(*call));
         if (reply.response.command.empty()) reply.response.command = call->request.command;
         call->answer(std::move(reply));
     }
     // Whether a worker that leaves has closed a stream of which nobody takes more.
     bool was_left_open(const Call& call, const Response& response) const {
         return asked_to_leave_ && call.items && response.error && response.error->code == "cancelled";
+    }
+
+    static std::exception_ptr left_open(const Call& call) {
+        return std::make_exception_ptr(SessionClosed(
+            "session_closed", "the worker was asked to exit, and closed the stream of '" + call.request.command + "'"));
     }
 
     // Fails the call whose answer this is; or nothing more will come.

@@ -44,7 +44,6 @@ public:
     std::vector<PlacedAttachment> attachments;
     std::optional<Clock::time_point> deadline;
     bool idempotent = false;
-    Clock::time_point made = Clock::now();
 
     // The items of a call that streams; null for any other call.
     std::unique_ptr<Items> items;

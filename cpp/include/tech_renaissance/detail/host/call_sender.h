@@ -57,8 +57,7 @@ public:
         const Milliseconds launch_timeout = life_.options().launch_timeout;
         const auto until = [&](Clock::time_point time) { return deadline ? std::min(*deadline, time) : time; };
         const auto too_late = [&](const WorkerPtr& late) {
-            if (deadline && Clock::now() >= *deadline)
-                throw TimedOut("deadline_passed", too_early, {"queue", "", nullptr});
+            if (deadline && Clock::now() >= *deadline) std::rethrow_exception(expired(*call));
             const std::string text = "the worker was not ready within " + format_seconds(launch_timeout);
             throw LaunchError("launch_timeout", text, std::nullopt, late->process().output_tail());
         };
@@ -136,12 +135,6 @@ protected:
 
     static std::string quoted(const Call& call) { return "'" + call.request.command + "'"; }
 
-    [[noreturn]] static void throw_expired(const Call& call, LaunchedWorker& worker) {
-        const bool has_waited = Clock::now() - call.made >= least_wait;
-        std::rethrow_exception(
-            ended_call(call.request, EndReason::deadline, {"queue", has_waited ? worker.stacks() : "", nullptr}));
-    }
-
     std::unique_ptr<DeadlineWatch> deadlines_;
     std::shared_ptr<Supervisor> supervisor_;
 
@@ -150,8 +143,6 @@ private:
         CallQueue* queue;
         void operator()(const CallPtr* call) const { queue->end_wait(*call); }
     };
-
-    static constexpr const char* too_early = "the deadline passed before the worker was ready";
 
     // The worker that is to have a new call, once it is ready. The call can be cancelled meanwhile.
     WorkerPtr worker_for(const CallPtr& call) {
@@ -175,7 +166,7 @@ private:
             if (call->done() || !supervisor_ || !supervisor_->is_coming_after(worker)) throw;
             return false;
         }
-        if (call->is_overdue()) throw_expired(*call, worker);
+        if (call->is_overdue()) std::rethrow_exception(expired(*call));
         throw busy(*call, timeout);
     }
 

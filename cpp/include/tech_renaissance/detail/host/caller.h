@@ -169,12 +169,7 @@ public:
     // The reply to a call that is done. Throws what ended it.
     Reply take(const CallPtr& call) const {
         deadlines_->remove(call);
-        try {
-            return call->take();
-        } catch (const TimedOut& error) {
-            if (error.step() == "queue") throw_expired(*call, *worker());  // with the stacks of what held it up
-            throw;
-        }
+        return call->take();
     }
 
     // Throws the error of a wait that was too short.

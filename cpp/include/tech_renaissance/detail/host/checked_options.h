@@ -16,6 +16,7 @@ namespace tr::detail {
 inline SessionOptions checked(SessionOptions options) {
     check_python_arguments(options.python_arguments);
     check_arguments("arguments", options.arguments);
+    check_environment(options.environment);
     options.launch_timeout = bounded_option("launch_timeout", options.launch_timeout);
     CancelPatience& patience = options.patience;
     patience.notice = bounded_option("patience.notice", patience.notice);

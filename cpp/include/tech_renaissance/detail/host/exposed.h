@@ -57,6 +57,12 @@ inline std::string type_of(const std::exception& error) {
     return "std::exception";
 }
 
+// Throws LocalProtocolError bad_message.
+inline void check_exposed_name(const std::string& name) {
+    check_command(name);
+    if (name[0] == '_') throw LocalProtocolError("bad_message", "names that begin with _ are reserved: '" + name + "'");
+}
+
 // Thread-safe.
 class Exposed {
 public:

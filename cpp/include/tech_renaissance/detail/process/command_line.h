@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "tech_renaissance/detail/base/environment_variables.h"
 #include "tech_renaissance/detail/system/path.h"
 #include "tech_renaissance/error.h"
 
@@ -42,6 +43,16 @@ inline void check_arguments(const std::string& option, const std::vector<std::st
         const std::string text = argument.c_str();
         throw LocalProtocolError("bad_option", option + ": an argument that contains a NUL character, after '" + text +
                                                    "', cannot be passed to a process");
+    }
+}
+
+// Throws LocalProtocolError bad_option for variables that no operating system can pass on.
+inline void check_environment(const Environment& variables) {
+    for (const auto& [name, value] : variables) {
+        if (!name.empty() && (name + value).find('\0') == std::string::npos && name.find('=') == std::string::npos)
+            continue;
+        throw LocalProtocolError("bad_option", "environment: '" + name + "' cannot be a variable of a process: " +
+                                                   "its name is not empty and has no '=', and neither has a NUL");
     }
 }
 

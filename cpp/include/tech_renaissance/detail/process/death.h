@@ -104,8 +104,10 @@ inline std::string format_number(double value, int digits) {
     return out.str();
 }
 
+// How long a wait was; one that was to take less than no time took none.
 inline std::string format_seconds(std::chrono::milliseconds time) {
-    return format_number(std::chrono::duration<double>(time).count(), 6) + " s";
+    const std::chrono::duration<double> seconds = std::max(time, std::chrono::milliseconds(0));
+    return format_number(seconds.count(), 6) + " s";
 }
 
 // Whether a Python version such as "3.7.16" is too old for this package. False if the text is not a version.

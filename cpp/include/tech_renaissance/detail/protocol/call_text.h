@@ -29,7 +29,7 @@ inline std::pair<std::optional<std::int64_t>, Progress> decode_progress_text(std
     const json::Value value = json::parse(text);
     const json::Object& object = as_object(value, "a progress");
     const std::optional<double> done = decode_finite(object, "done");
-    if (!done) throw_bad_frame("there is no 'done'");
+    if (!done) throw_bad_frame("'done' is missing");
     return {decode_positive(object, "id"), {*done, decode_finite(object, "total"), optional_string(object, "message")}};
 }
 

@@ -111,7 +111,7 @@ inline std::string optional_string(const json::Object& object, const std::string
 }
 
 inline std::string required_string(const json::Object& object, const std::string& key) {
-    if (!find_member(object, key)) throw_bad_frame("there is no '" + key + "'");
+    if (!find_member(object, key)) throw_bad_frame("'" + key + "' is missing");
     return optional_string(object, key);
 }
 

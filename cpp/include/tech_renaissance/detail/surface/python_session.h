@@ -352,12 +352,14 @@ TR_INLINE bool PythonSession::flush(std::uint32_t timeout_ms) const {
 // ----------------------------------------------------------------- callbacks
 
 TR_INLINE void PythonSession::set_exposed(const std::string& name, detail::ExposedFunction function) {
-    detail::check_command(name);
-    if (name[0] == '_') throw LocalProtocolError("bad_message", "names that begin with _ are reserved: '" + name + "'");
+    detail::check_exposed_name(name);
     impl_->caller.exposed()->set(name, std::move(function));
 }
 
-TR_INLINE void PythonSession::unexpose(const std::string& name) { impl_->caller.exposed()->remove(name); }
+TR_INLINE void PythonSession::unexpose(const std::string& name) {
+    detail::check_exposed_name(name);
+    impl_->caller.exposed()->remove(name);
+}
 
 // --------------------------------------------------------------- event loops
 

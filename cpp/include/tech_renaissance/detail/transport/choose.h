@@ -34,7 +34,7 @@ inline std::optional<std::chrono::microseconds> choose_look(std::optional<std::c
     std::optional<std::chrono::microseconds> look = option;
     if (!look && is_number && !text.empty()) look = std::chrono::microseconds(std::stol(text));
     if ((!option && !is_number) || (look && (look->count() < 0 || *look > longest))) {
-        throw LocalProtocolError("bad_option", "a look takes a whole number of microseconds from 0 to 1000000, not " +
+        throw LocalProtocolError("bad_option", "look is a whole number of microseconds from 0 to 1000000, not " +
                                                    (option ? std::to_string(option->count()) : "'" + text + "'"));
     }
     return look;
