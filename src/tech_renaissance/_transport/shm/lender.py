@@ -91,7 +91,11 @@ class PlacedBlock:
 
 
 class Lender:
-    """Places tensors and bytes in blocks of an arena that this side owns."""
+    """Places tensors and bytes in blocks of an arena that this side owns.
+
+    A header is compared before it is written: mostly the block has it already, and what both sides only
+    read stays in both caches.
+    """
 
     def __init__(self, segment: Segment) -> None:
         """Raises OSError if the segment cannot be mapped."""
@@ -154,7 +158,8 @@ class Lender:
             return False
         mapping, start = block.window.mapping, block.start
         data_start = start + form.header_nbytes
-        mapping[start:data_start] = form.header
+        if mapping[start:data_start] != form.header:
+            mapping[start:data_start] = form.header
         mapping[data_start : data_start + form.data_nbytes] = tensor
         return True
 
@@ -199,7 +204,8 @@ class Lender:
         data_start = start + form.header_nbytes
         window = block.window
         mapping = window.mapping
-        mapping[start:data_start] = header
+        if mapping[start:data_start] != header:
+            mapping[start:data_start] = header
         if form.elements:
             mapping[data_start : data_start + form.data_nbytes] = elements
         else:
@@ -214,7 +220,8 @@ class Lender:
             block = self._take(header, form.nbytes)
             mapping, start = block.window.mapping, block.start
             data_start = start + form.header_nbytes
-            mapping[start:data_start] = header
+            if mapping[start:data_start] != header:
+                mapping[start:data_start] = header
             mapping[data_start : data_start + form.data_nbytes] = attachment
             return TENSOR, block
         kind: Any = type(attachment)  # pyright: ignore[reportUnknownVariableType]
@@ -343,7 +350,9 @@ class Lender:
 
 def restore(block: Block) -> None:
     """Rewrite the header of a block's tensor, in case the other side changed it."""
-    block.window.bytes[block.start : block.start + len(block.header)] = block.header
+    mapping, start, header = block.window.mapping, block.start, block.header
+    if mapping[start : start + len(header)] != header:
+        mapping[start : start + len(header)] = header
 
 
 def tsr_of(block: Block) -> memoryview:

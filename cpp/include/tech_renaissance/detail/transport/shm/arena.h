@@ -103,8 +103,12 @@ public:
     // Our own copy of its tensor's header, which the other side cannot change.
     const TsrHeaderBytes& header() const noexcept { return header_; }
     void set_header(const TsrHeaderBytes& header) noexcept { header_ = header; }
-    // Writes it again, in case the other side changed it.
-    void restore_header() const noexcept { std::memcpy(contents(), header_.bytes.data(), header_.nbytes); }
+    // Writes it again, in case the other side changed it. Mostly it did not: what both sides only read stays in both
+    // caches.
+    void restore_header() const noexcept {
+        const auto* const bytes = header_.bytes.data();
+        if (std::memcmp(contents(), bytes, header_.nbytes) != 0) std::memcpy(contents(), bytes, header_.nbytes);
+    }
 
     std::string_view tsr() const override {
         restore_header();
