@@ -15,7 +15,7 @@ FAULTS_MINUTES ?= 10
 CLANGXX ?= $(or $(shell command -v clang++),$(lastword $(sort $(wildcard /usr/bin/clang++-*))))
 
 PY := .venv/bin/python
-INSTALL := -m pip install --quiet --disable-pip-version-check
+INSTALL := -m pip install --quiet --disable-pip-version-check --no-compile  # what is imported compiles itself
 CMAKE = $(shell cat .venv/.cmake)
 # Beside other targets of one make, all share its $(JOBS) processes.
 PARALLEL = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j $(JOBS))
@@ -179,7 +179,7 @@ build/fuzz/%: fuzz/%.cpp $(HEADERS)
 	touch $@
 
 .venv/.torch: | .venv/.base
-	$(PY) $(INSTALL) --no-compile torch || { \
+	$(PY) $(INSTALL) torch || { \
 	    echo "PyTorch cannot be installed for $$($(PY) --version) here; pip says above why."; \
 	    echo "With another interpreter: make clean && make demo PYTHON=/path/to/python3"; exit 1; }
 	$(PY) -c "import torch"  # compiles what is needed of it, a fraction
