@@ -1,10 +1,12 @@
 """AsyncSession: calls are awaited without threads, and whatever ends a task ends its own call and no other."""
 
 import asyncio
+import gc
 import os
 import subprocess
 import sys
 import threading
+import weakref
 from pathlib import Path
 from typing import Any, AsyncIterator, Callable, Coroutine, Iterator, List
 
@@ -209,6 +211,26 @@ def test_a_worker_that_does_not_start_is_the_error_of_each_call(tmp_path: Path) 
             await early
 
     _run(test, str(script))
+
+
+def test_the_error_of_a_call_keeps_nothing_of_another() -> None:
+    """What is given away is gone at once, and not when Python next looks for cycles."""
+
+    async def test(session: AsyncSession) -> None:
+        overdue = session.submit("same", np.zeros(1000), deadline_ms=1)
+        behind = session.submit("same", np.zeros(1000))
+        with pytest.raises(TimedOut):
+            await overdue
+        array = weakref.ref(await behind)
+        del behind
+        await asyncio.sleep(0)
+        assert array() is None
+
+    gc.disable()
+    try:
+        _run(test)
+    finally:
+        gc.enable()
 
 
 def test_a_stream_with_an_input_does_not_wait_for_a_worker_that_is_starting(gate: Gate) -> None:

@@ -237,13 +237,7 @@ class AsyncCaller:
         try:
             while self._early:
                 call, is_sent, handed = self._early[0]
-                try:
-                    if call.is_wanted and not (
-                        self._caller.try_submit(call) if is_sent else self._caller.serves()
-                    ):
-                        await in_thread(self._caller.submit if is_sent else self._caller.worker_for, call)
-                except Exception as error:  # of the thread, too
-                    call.fail(error)
+                await self._hand_over_one(call, is_sent=is_sent)
                 self._caller.end_wait(call)
                 if not handed.done():
                     handed.set_result(None)
@@ -255,6 +249,14 @@ class AsyncCaller:
                 self._caller.end_wait(call)
                 handed.cancel()
             self._early.clear()
+
+    async def _hand_over_one(self, call: Call, *, is_sent: bool) -> None:
+        # An error keeps the frames it has passed through, and what they hold: here no other call.
+        try:
+            if call.is_wanted and not (self._caller.try_submit(call) if is_sent else self._caller.serves()):
+                await in_thread(self._caller.submit if is_sent else self._caller.worker_for, call)
+        except Exception as error:  # of the thread, too
+            call.fail(error)
 
 
 async def _whole(values: Any) -> List[Any]:

@@ -92,6 +92,7 @@ class Call:
 
     def fail(self, error: Exception) -> None:
         """It has no answer, because of this."""
+        self.request.attachments = ()  # nobody will need them again
         self.error = error
         self.tell()
 

@@ -272,14 +272,20 @@ class Exchange(Withdrawals):
                 if call.is_overdue():
                     self._queue.end(call, "deadline")
                     continue
-                try:
-                    if not self._try_send(call):
-                        break
-                except TechRenaissanceError as error:
-                    if call is mine:
-                        raise
-                    call.fail(error)
+                if not self._send_or_fail(call, mine):
+                    break
         self._sender = 0
+
+    def _send_or_fail(self, call: Call, mine: Optional[Call]) -> bool:
+        """False if there is no room. Raises what fails ``mine``."""
+        # An error keeps the frames it has passed through, and what they hold: here no other call.
+        try:
+            return self._try_send(call)
+        except TechRenaissanceError as error:
+            if call is mine:
+                raise
+            call.fail(error)
+            return True
 
     def _is_usable(self) -> bool:
         return not (self.was_asked_to_leave or self._broken) and self._connection.state in _SERVING
