@@ -56,6 +56,24 @@ def make_watch() -> Iterator[Watch]:
     watch.watch.join()
 
 
+def test_a_call_that_could_not_be_ended_is_ended_later(watch: Watch) -> None:
+    """Such as one that went to another worker at that moment, or whose end failed."""
+    tries: List[int] = []
+    end = watch.watch._end
+
+    def end_at_last(call: Call) -> None:
+        tries.append(call.request.id or 0)
+        if len(tries) == 2:
+            raise MemoryError
+        if len(tries) == 3:
+            end(call)
+
+    watch.watch._end = end_at_last
+    call = watch.add(1, 0)
+    wait_until(lambda: call.done)
+    assert ([1, 1, 1], [1]) == (tries, watch.ended)
+
+
 def test_deadlines_pass_in_their_order(watch: Watch) -> None:
     """Each at its time, whatever the order in which they came; those of calls that are done pass unnoticed."""
     begin_ns = time.perf_counter_ns()

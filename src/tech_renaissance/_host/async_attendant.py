@@ -68,15 +68,20 @@ class AsyncAttendant:
                 await self._run(call)
             if call.source and call.source.may_send:
                 await self._send_next(call)
-        except BaseException:
-            withdraw(call)
+        except BaseException as error:
+            withdraw(call, error)
             raise
 
     async def finish(self, call: Call) -> None:
         """See Attendant."""
-        await self._tell_progress(call)
-        if call.source:
-            call.source.close()
+        try:
+            await self._tell_progress(call)
+        except Exception as error:
+            call.fail_after_all(error)
+            raise
+        finally:
+            if call.source:
+                call.source.close()
 
     async def _tell_progress(self, call: Call) -> None:
         progress = self._attendant.new_progress(call)

@@ -37,18 +37,23 @@ class Attendant:
                 self._run(call)
             if call.source and call.source.may_send:
                 self._send_next(call)
-        except BaseException:
+        except BaseException as error:
             # At once: if another exception comes before the call is given up, this is done
             # when it is attended next.
             call.has_news = True
-            withdraw(call)
+            withdraw(call, error)
             raise
 
     def finish(self, call: Call) -> None:
         """The call is done: tell the last progress, and let go of the input."""
-        self._tell_progress(call)
-        if call.source:
-            call.source.close()
+        try:
+            self._tell_progress(call)
+        except Exception as error:
+            call.fail_after_all(error)
+            raise
+        finally:
+            if call.source:
+                call.source.close()
 
     def _tell_progress(self, call: Call) -> None:
         progress = self.new_progress(call)
@@ -127,15 +132,20 @@ def last_item(call: Call) -> Item:
     return Item(call.request.id, last=True)
 
 
-def withdraw(call: Call) -> None:
-    """The host's program has ended the call, without any step."""
-    if call.is_wanted:
+def withdraw(call: Call, error: Optional[BaseException] = None) -> None:
+    """The host's program has ended the call, without any step. ``error``: what it has raised, which is what
+    the call has come to, unless it was an interrupt.
+    """
+    is_wanted = call.is_wanted
+    if is_wanted:
         call.why, call.step = "cancel", "notice"
     call.abandoned = True
     if isinstance(call.exchange, Exchange):
         call.exchange.close_stream(call)
     if call.source:
         call.source.close()
+    if is_wanted and isinstance(error, Exception):
+        call.fail(error)
 
 
 def shown(said: Said) -> Progress:

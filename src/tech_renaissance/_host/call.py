@@ -96,6 +96,11 @@ class Call:
         self.error = error
         self.tell()
 
+    def fail_after_all(self, error: Exception) -> None:
+        """This has come of it, although there is an answer."""
+        self.error = error
+        self.result = self.response = None
+
     def tell(self) -> None:
         """Tell the watchers."""
         for watcher in self.watchers:

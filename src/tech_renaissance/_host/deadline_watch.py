@@ -4,6 +4,7 @@ Nearly every call is over long before its deadline. So a call that is watched ta
 thread only if its deadline comes before the next time at which the thread looks by itself.
 """
 
+import contextlib
 import math
 import threading
 import time
@@ -105,10 +106,11 @@ class DeadlineWatch:
         for call in overdue:
             if self._closed:
                 break
-            try:
+            with contextlib.suppress(BaseException):  # see _run
                 if not call.done:
                     self._end(call)
+            if call.done:
                 self._calls.discard(weakref.ref(call))
-            except BaseException:
+            else:  # it failed, or the call has gone to another worker meanwhile
                 next_ns = min(next_ns, time.perf_counter_ns() + _RETRY_NS)
         return next_ns
