@@ -146,7 +146,7 @@ environments: | lint
 	$(MAKE) --no-print-directory .venv/.torch .venv-workers/pythons.json
 
 build/no-session/.configured: OPTIONS = -DTR_BUILD_PYTHON_SESSION=OFF -DCMAKE_BUILD_TYPE=Debug
-build/windows/.configured: OPTIONS = -DCMAKE_TOOLCHAIN_FILE=tools/mingw.cmake -DTR_BUILD_EXAMPLES=OFF -DTR_BUILD_BENCHMARKS=OFF
+build/windows/.configured: OPTIONS = -DCMAKE_TOOLCHAIN_FILE=tools/mingw.cmake -DTR_BUILD_BENCHMARKS=OFF
 build/address/.configured: OPTIONS = -DTR_SANITIZE="address;undefined" -DCMAKE_BUILD_TYPE=Debug
 build/thread/.configured: OPTIONS = -DTR_SANITIZE="thread" -DCMAKE_BUILD_TYPE=Debug
 build/%-macos/.configured: OPTIONS = -DCMAKE_TOOLCHAIN_FILE=tools/zig.cmake -DTR_TARGET=$* -DTR_ZIG=$(abspath build/zig/ziglang/zig) \

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Dict, List
 
 import pytest
+from cpp_programs import built_program
 from doc_pages import COMPILER, needs_compiler
 
 ROOT = Path(__file__).resolve().parents[1]
-BIN = ROOT / os.environ.get("TR_TEST_CPP_BUILD", "build/plain") / "bin"
 PAGE = (ROOT / "docs" / "examples.md").read_text(encoding="utf-8")
 PYTHONS_OWN = {"async_session"}
 NAMES = sorted({path.stem for path in (ROOT / "examples" / "python").glob("*.py")} - PYTHONS_OWN)
@@ -44,7 +44,8 @@ def as_on_posix(output: str) -> str:
         return output
     output = output.replace("ended: exception 0xC0000005 (access violation)", "ended: signal 11 (SIGSEGV)")
     output = output.replace("worker_lost, access violation", "worker_lost, SIGSEGV")
-    return output.replace("\r\n", "\n").replace("\\\\", "\\").replace("\\", "/")
+    output = output.replace("\r\n", "\n").replace("\\\\", "\\")
+    return re.sub(r"\\(?=\w)", "/", output)  # of paths, not of a list of characters
 
 
 def run(command: List[str], workspace: Path) -> str:
@@ -75,9 +76,10 @@ def command_of(name: str, language: str) -> List[str]:
         pytest.skip("this example needs PyTorch, and this interpreter has none")
     if language == "python":
         return [sys.executable, str(ROOT / "examples" / "python" / f"{name}.py")]
-    if not (BIN / name).exists():
-        pytest.skip(f"{BIN / name} is not built: make build")
-    return [str(BIN / name)]
+    program = built_program(name)
+    if not program.exists():
+        pytest.skip(f"{program} is not built: make build")
+    return [str(program)]
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "demo"])
