@@ -15,6 +15,7 @@ from leaks import wait_until
 
 from tech_renaissance import (
     CallCancelled,
+    CancelPatience,
     CommandError,
     LocalProtocolError,
     RestartPolicy,
@@ -171,6 +172,57 @@ def test_a_resting_stream_is_closed_when_it_is_cancelled(start: Start, transport
         list(stream)
     assert "notice" == cancelled.value.step
     assert 1 == session.call("closings")
+
+
+def test_a_resting_stream_is_over_at_once_although_its_worker_is_busy(
+    start: Start, transport: str, tmp_path: Path
+) -> None:
+    """With another call, which goes on."""
+    if transport == "file":
+        pytest.skip("over files a stream never rests")
+    session, sign = start(WORKER), tmp_path / "sign"
+    pid = session.call("pid")
+    resting = session.stream("count", 100)
+    assert 0 == next(resting)
+    for _ in range(20):  # so that it has used up its credit
+        session.call("closings")
+    busy = session.stream("endless", str(sign))
+    assert 1 == next(busy)
+    assert wait_until(sign.exists)
+    resting.cancel()
+    with pytest.raises(CallCancelled) as ended:
+        list(resting)
+    assert "notice" == ended.value.step
+    busy.cancel()
+    with pytest.raises(CallCancelled):
+        next(busy)
+    assert 1 <= session.call("closings")
+    assert (2, pid) == (session.call("closings"), session.call("pid"))
+
+
+def test_calls_that_hold_up_each_other_are_ended_together(
+    start: Start, transport: str, tmp_path: Path
+) -> None:
+    """The one that is cancelled first has to wait for the end of the other, which needs more."""
+    if transport == "file":
+        pytest.skip("over files the items come all at once")
+    session, sign = start(WORKER, patience=CancelPatience(interrupt_ms=60_000)), tmp_path / "sign"
+    pid = session.call("pid")
+    first = session.stream("count", 1000)
+    assert 0 == next(first)
+    for _ in range(20):  # so that it has used up its credit
+        session.call("closings")
+    second = session.stream("endless", str(sign))
+    assert 1 == next(second)
+    assert wait_until(sign.exists)
+    for number in range(1, 16):  # from now on it has credit again, and no turn
+        assert number == next(first)
+    first.cancel()
+    second.cancel()
+    for stream in (first, second):
+        with pytest.raises(CallCancelled):
+            list(stream)
+    assert pid == session.call("pid")
 
 
 def test_the_sessions_cancel_spares_a_resting_stream(start: Start, transport: str, tmp_path: Path) -> None:

@@ -55,6 +55,7 @@ class Call:
     # whether they come all at once, with the response.
     items: "Optional[Deque[ReadBody]]" = None
     is_whole = False
+    is_being_ended = False  # whether a thread is taking the steps that end it
     came = 0  # how many items have come
     granted = 0  # how many the worker may send in all
     # What it wants of the thread that waits for it, if anything is new: to tell how far it is, to run a
@@ -115,6 +116,11 @@ class Call:
     def taken(self) -> int:
         """How many items were taken."""
         return self.came - len(self.items) if self.items is not None else 0
+
+    @property
+    def is_suspended(self) -> bool:
+        """Whether it is a stream that has sent all that it may: nothing of it runs until it may send more."""
+        return self.items is not None and self.came == self.granted
 
     @property
     def owed(self) -> int:

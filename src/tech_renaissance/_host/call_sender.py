@@ -1,10 +1,12 @@
 """How a call reaches a session's worker, across starts, restarts and deadlines."""
 
+import functools
 import math
 import time
 from typing import Any, Callable, List, Optional, Sequence
 
 from .._base.errors import LaunchError, SessionClosed, TimedOut, WorkerLost
+from .._system.lazy_thread import LazyThread
 from .call import Call, PlainCall, unbegun
 from .call_maker import CallMaker
 from .deadline_watch import DeadlineWatch
@@ -26,6 +28,7 @@ class CallSender(CallMaker):
         self._patience = options.patience
         self._deadlines = DeadlineWatch(self._end_overdue)
         life.watch = self._deadlines.watch
+        self._climbs: List[LazyThread] = []  # each ends one overdue call
         self._at_close: List[Callable[[], object]] = []
         # Whether a worker that is ready may be sent its calls without asking anybody.
         self._has_fast_path = options.restart == "never" and not callable(options.output)
@@ -200,12 +203,20 @@ class CallSender(CallMaker):
         return (worker and worker.lack) or "the worker is busy"
 
     def _end_overdue(self, call: Call) -> None:
-        """End a call whose deadline has passed. Runs in the thread that watches deadlines."""
-        if self._life.queue.end(call, "deadline"):
+        """End a call whose deadline has passed: one in work in a thread of its own, because the deadlines of
+        others may pass meanwhile. Runs in the thread that watches deadlines.
+        """
+        if call.is_being_ended or self._life.queue.end(call, "deadline"):
             return
         worker = self._life.worker
         if worker and call.exchange is worker.exchange and not worker.exchange.expire(call):
-            end_call(worker, call, "deadline", self._patience)
+            climb = functools.partial(end_call, worker, call, "deadline", self._patience)
+            thread = LazyThread("deadline", climb)
+            self._climbs = [*(one for one in self._climbs if not one.has_ended), thread]
+            try:
+                thread.start()
+            except LaunchError:
+                climb()
 
     def at_close(self, action: Callable[[], object]) -> None:
         """Do this, too, when the session is closed."""
@@ -224,6 +235,8 @@ class CallSender(CallMaker):
     def join(self) -> None:
         """Wait for the threads."""
         self._deadlines.join()
+        for thread in self._climbs:
+            thread.join()
         if self.supervisor:
             self.supervisor.join()
 

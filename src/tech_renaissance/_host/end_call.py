@@ -11,14 +11,15 @@ from .options import CancelPatience
 
 
 def end_call(worker: LaunchedWorker, call: Call, why: str, patience: CancelPatience) -> str:
-    """End a call in work. ``why``: "deadline" or "cancel".
+    """End a call in work. ``why``: "deadline" or "cancel". Other threads may end other calls of the worker
+    meanwhile, for one of which this one may have to wait.
 
     Returns the step that ended it: "notice", "interrupt", "terminate" or "kill", or "queue" if the worker had
-    not really begun it; empty if it is not, or no longer, in work.
+    not really begun it; empty if it is not, or no longer, in work, or another thread is ending it.
     """
-    with worker.ending:
-        if not worker.exchange.begin_end(call, why):
-            return ""
+    if not worker.exchange.begin_end(call, why):
+        return ""
+    try:
         call.stack = worker.stacks()
         for step, patience_s in call_ladder(patience):
             call.step = step
@@ -29,6 +30,8 @@ def end_call(worker: LaunchedWorker, call: Call, why: str, patience: CancelPatie
             if _was_enough(worker, call, patience_s):
                 break
         return call.step
+    finally:
+        call.is_being_ended = False
 
 
 def _was_enough(worker: LaunchedWorker, call: Call, patience_s: float) -> bool:

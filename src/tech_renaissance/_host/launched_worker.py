@@ -60,7 +60,7 @@ class LaunchedWorker:
         self._stopped = False  # whether its host stopped it, and not for a single call
         self._death_until: Optional[float] = None
         self._stacks_lock = threading.Lock()
-        self.ending = threading.Lock()  # held by the thread that ends a call
+        self._ended_by = ""  # the last step that was to end the process
         self.launched_at = time.monotonic()
         self.transport = transport
         self.exchange = FastExchange(
@@ -124,6 +124,7 @@ class LaunchedWorker:
     def end_process(self, step: str, why: str) -> None:
         """Terminate or kill it. ``why`` is for the post-mortem."""
         self._coroner.ended_by_host(why)
+        self._ended_by = step
         getattr(self.process, step)()
 
     def interrupt(self) -> None:
@@ -173,6 +174,7 @@ class LaunchedWorker:
         self.process.wait(min(timeout_s, self._remaining_death_s()))
         record = self.post_mortem
         if call and call.why and record:
+            call.step = self._ended_by or call.step  # perhaps for another call
             return call_ended(call, record)
         if self._stopped and not self.process.is_unkillable:
             return SessionClosed(

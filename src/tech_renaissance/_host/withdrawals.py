@@ -5,7 +5,7 @@ ended in the middle of their work.
 from typing import Callable, Optional
 
 from .._transport.transport import FOR_CREDIT
-from .call import Call, unbegun
+from .call import Call, call_ended, unbegun
 from .turns import Turns
 
 
@@ -36,6 +36,9 @@ class Withdrawals(Turns):
                 self.wake_others()
                 return True
             call.why, call.step = "cancel", "notice"  # first, because the worker may answer at once
+        if call.is_suspended:
+            self._end_suspended(call, "cancel")
+            return True
         request_id = call.request.id or 0
         if request_id in self._transport.begun([request_id]):  # the stacks come before the notice
             return False
@@ -57,6 +60,9 @@ class Withdrawals(Turns):
         if self._queue.end(call, "deadline"):
             self._waiters.wake_all()
             return True
+        if call.is_suspended and not call.done:
+            self._end_suspended(call, "deadline")
+            return True
         is_in_work = call in self.in_work()
         self.take_in()
         with self._lock:
@@ -65,6 +71,17 @@ class Withdrawals(Turns):
             call.fail(unbegun(call, "deadline"))
             self._waiters.wake_all()
             return True
+
+    def _end_suspended(self, call: Call, why: str) -> None:
+        """End a stream of which nothing runs. The worker may be busy with another call, and closes it when it
+        comes to it.
+        """
+        self._transport.ask_to_cancel(call.request.id or 0)
+        with self._lock:
+            if not call.done:
+                call.why, call.step = why, "notice"
+                call.fail(call_ended(call))
+        self.wake()
 
     def _is_elsewhere(self, call: Call) -> bool:
         """Whether another worker has the call."""
@@ -84,19 +101,20 @@ class Withdrawals(Turns):
 
     def cancellable(self) -> Optional[Call]:
         """The oldest call in work that is not a resting stream; else the oldest."""
-        calls = list(self.in_work())
+        calls = [call for call in self.in_work() if not call.done]
         resting = self._transport.waits_for([call.request.id or 0 for call in calls])
         busy = (call for call in calls if resting.get(call.request.id or 0) != FOR_CREDIT)
         return next(busy, calls[0] if calls else None)
 
     def begin_end(self, call: Call, why: str) -> bool:
         """The host is about to end a call in work, whose answer no longer counts. False if it is
-        not, or no longer, in work.
+        not, or no longer, in work, or is being ended already.
         """
         self.take_in()
         with self._lock:
-            if call.done or call not in self.in_work():
+            if call.done or call.is_being_ended or call not in self.in_work():
                 return False
+            call.is_being_ended = True
             call.why, call.step = why, "notice"
             return True
 

@@ -28,6 +28,11 @@ class LazyThread:
         """Whether the caller is running in this thread."""
         return self._thread is threading.current_thread()
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether it was started, and runs no more."""
+        return self._thread is not None and self._thread.ident is not None and not self._thread.is_alive()
+
     def start(self) -> None:
         """Start it, unless it has been started. Raises LaunchError ``launch_failed`` if the
         system has no thread left.

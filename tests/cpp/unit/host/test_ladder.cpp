@@ -67,9 +67,13 @@ public:
         taken.push_back(name_of(step));
         if (has_no_memory && step < Step::terminate) throw std::bad_alloc();
         if (step == Step::notice) transport.ask_to_cancel(id);
-        if (step >= Step::terminate) reason = why;
+        if (step >= Step::terminate) {
+            reason = why;
+            last = step;
+        }
         if (name_of(step) == obeys_at) obey();
     }
+    std::optional<Step> ended_by() const override { return last; }
     std::string stacks() override {
         if (has_no_memory) throw std::bad_alloc();
         return "stacks";
@@ -82,6 +86,7 @@ public:
     std::string obeys_at;
     std::function<void()> obey = [this] { transport.say_reply(1, "obeyed"); };
     std::vector<std::string> taken;
+    std::optional<Step> last;
     std::string reason;
     std::atomic<bool> exited{false};
     std::shared_ptr<const PostMortem> death;

@@ -1,8 +1,9 @@
-// The thread that ends calls: when their deadlines pass, and when they are cancelled.
+// The threads that end calls: when their deadlines pass, and when they are cancelled.
 #pragma once
 
 #include <chrono>
 #include <condition_variable>
+#include <cstddef>
 #include <cstdint>
 #include <exception>
 #include <functional>
@@ -12,33 +13,34 @@
 #include <string>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "tech_renaissance/detail/host/call.h"
 #include "tech_renaissance/detail/process/process.h"
 
 namespace tr::detail {
 
-// Thread-safe. The thread starts with the first deadline and sleeps until the next one.
+// Thread-safe. The first thread starts with the first deadline and sleeps until the next one. While one ends a call,
+// another watches, because the end of a call may have to wait for that of another.
 class DeadlineWatch {
 public:
-    // end is called in the thread, for each call that is not done at its deadline, or was cancelled; again after a
-    // moment if it returns false.
+    // end is called in one of the threads, for each call that is not done at its deadline, or was cancelled; again
+    // after a moment if it returns false.
     explicit DeadlineWatch(std::function<bool(const CallPtr&, EndReason)> end) : end_(std::move(end)) {}
     DeadlineWatch(const DeadlineWatch&) = delete;
     DeadlineWatch& operator=(const DeadlineWatch&) = delete;
-    // Waits for the thread.
+    // Waits for the threads.
     ~DeadlineWatch() {
         close();
-        if (thread_.joinable()) thread_.join();
+        for (std::thread& thread : threads_) thread.join();  // no more are added
     }
 
     // Makes sure that there is a thread. Throws LaunchError launch_failed if the system has none left.
     void prepare() {
         const std::lock_guard<std::mutex> lock(mutex_);
-        if (thread_.joinable() || closed_) return;
-        const SignalsBlocked blocked;
+        if (!threads_.empty() || closed_) return;
         try {
-            thread_ = std::thread([this] { run(); });
+            add_thread();
         } catch (const std::exception& error) {
             throw_launch_failed(std::string("cannot make a thread: ") + error.what());
         }
@@ -91,13 +93,31 @@ private:
                 changed_.wait_until(lock, next);
             } else {
                 auto due = calls_.extract(calls_.begin());
+                ++ending_;
+                watch_meanwhile();
                 lock.unlock();
                 const bool is_over = end(due.mapped());
                 lock.lock();
+                --ending_;
                 if (is_over) continue;
                 due.key().first = Clock::now() + retry;
                 calls_.insert(std::move(due));
             }
+        }
+    }
+
+    // REQUIRES: the lock.
+    void add_thread() {
+        const SignalsBlocked blocked;
+        threads_.emplace_back([this] { run(); });
+    }
+
+    // Another thread watches if this one was the last; if there is none, the others are ended afterwards. REQUIRES: the
+    // lock.
+    void watch_meanwhile() noexcept {
+        try {
+            if (ending_ == threads_.size()) add_thread();
+        } catch (const std::exception&) {
         }
     }
 
@@ -118,7 +138,8 @@ private:
     std::condition_variable changed_;
     std::map<Key, Due> calls_;
     bool closed_ = false;
-    std::thread thread_;
+    std::size_t ending_ = 0;  // how many threads are ending a call
+    std::vector<std::thread> threads_;
 };
 
 }  // namespace tr::detail

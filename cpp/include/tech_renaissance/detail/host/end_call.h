@@ -4,6 +4,7 @@
 #include <chrono>
 #include <exception>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "tech_renaissance/detail/host/exchange.h"
@@ -23,6 +24,8 @@ public:
 
     // Takes a step towards the end of a call in work. why is for the post-mortem.
     virtual void take(Step step, Exchange::Id call, const std::string& why) = 0;
+    // The last step that was to end the process, perhaps for another call; nullopt if none was taken.
+    virtual std::optional<Step> ended_by() const = 0;
     virtual std::string stacks() = 0;
     // False if the process is still running after the timeout.
     virtual bool wait_end(std::chrono::milliseconds timeout) = 0;
@@ -70,6 +73,8 @@ inline std::string end_call(Exchange& exchange, Exchange::Id id, const std::stri
     }
     if (end.step == "notice" && exchange.was_refused(id)) end.step = "queue";
     end.post_mortem = hands.post_mortem();
+    const std::optional<Step> ended_by = hands.ended_by();
+    if (end.post_mortem && ended_by) end.step = name_of(*ended_by);
     if (call) exchange.fail(*call, ended_call(call->request, why, end));
     return end.step;
 }

@@ -9,6 +9,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <variant>
@@ -128,14 +129,20 @@ public:
     // Terminates or kills it. why is for the post-mortem.
     void end_process(Step step, const std::string& why) {
         coroner_->ended_by_host(why);
+        ended_by_ = step;
         step == Step::terminate ? process_.terminate() : process_.kill();
     }
 
     // Ends the call with this id, if it is in work. Returns the step that was needed; empty if it was not, or no
-    // longer, in work.
+    // longer, in work, or another thread is ending it.
     std::string end_call(Exchange::Id id, const std::string& message, EndReason why) {
-        const std::lock_guard<std::mutex> lock(ending_mutex_);
-        return detail::end_call(exchange_, id, message, why, patience_, *this);
+        const Ending ending(*this, id);
+        return ending.is_ours() ? detail::end_call(exchange_, id, message, why, patience_, *this) : "";
+    }
+
+    std::optional<Step> ended_by() const override {
+        const Step step = ended_by_;
+        return step == Step::exit ? std::nullopt : std::optional(step);
     }
 
     void take(Step step, Exchange::Id call, const std::string& why) override {
@@ -214,6 +221,27 @@ private:
         }
     }
 
+    // One thread ends a call; others may end others meanwhile.
+    class Ending {
+    public:
+        Ending(LaunchedWorker& worker, Exchange::Id id) : worker_(worker), id_(id) {
+            const std::lock_guard<std::mutex> lock(worker_.ending_mutex_);
+            is_ours_ = worker_.being_ended_.insert(id_).second;
+        }
+        ~Ending() {
+            const std::lock_guard<std::mutex> lock(worker_.ending_mutex_);
+            if (is_ours_) worker_.being_ended_.erase(id_);
+        }
+        Ending(const Ending&) = delete;
+        Ending& operator=(const Ending&) = delete;
+        bool is_ours() const noexcept { return is_ours_; }
+
+    private:
+        LaunchedWorker& worker_;
+        Exchange::Id id_;
+        bool is_ours_ = false;
+    };
+
     // Not while stacks are taken, which uses the same signal.
     void interrupt() {
         const std::lock_guard<std::mutex> lock(stacks_mutex_);
@@ -226,7 +254,9 @@ private:
     bool supervised_;
     std::atomic<bool> stopped_{false};
     std::atomic<Clock::rep> death_until_{0};  // 0 while nobody has waited for the end
-    std::mutex ending_mutex_;                 // held by the thread that ends a call
+    std::mutex ending_mutex_;                 // for the next line
+    std::set<Exchange::Id> being_ended_;      // calls, each by a thread
+    std::atomic<Step> ended_by_{Step::exit};  // the last step that was to end the process; exit if none was
     std::mutex stacks_mutex_;
     Clock::time_point launched_at_ = Clock::now();
     std::shared_ptr<Coroner> coroner_;

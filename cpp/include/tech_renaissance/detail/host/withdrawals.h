@@ -36,6 +36,7 @@ public:
         const Id id = *call->request.id;
         const Lock lock(mutex_);
         if (is_over(*call) || calls_.count(id) == 0) return true;
+        if (end_suspended(*call, EndReason::cancel)) return true;
         if (!transport_.begun({id}).empty()) return false;  // the stacks come before the notice
         transport_.ask_to_cancel(id);
         return end_listed(*call);
@@ -80,9 +81,9 @@ public:
         }
         const Id id = *call->request.id;
         const bool was_in_work = is_in_work_now(id);
-        take_in();  // afterwards, because a call that is no longer in work has its answer here
+        take_in();
         const Lock lock(mutex_);
-        if (is_over(*call)) return true;
+        if (is_over(*call) || end_suspended(*call, EndReason::deadline)) return true;
         if (was_in_work || calls_.count(id) == 0) return false;
         calls_.erase(id);
         call->fail(expired(*call));
@@ -126,6 +127,15 @@ private:
     void end(Call& call, std::exception_ptr error) {
         call.fail(std::move(error));
         wake_all();
+    }
+
+    // Ends a stream of which nothing runs; false if it is not one. The worker may be busy with another call, and closes
+    // it when it comes to it.
+    bool end_suspended(Call& call, EndReason why) {
+        if (!call.items || !call.items->is_used_up() || calls_.erase(*call.request.id) == 0) return false;
+        transport_.ask_to_cancel(*call.request.id);
+        end(call, ended_call(call.request, why, {"notice", "", nullptr}));
+        return true;
     }
 
     // Ends a call that has just been listed as given up, or to be stopped, unless it is in work; false then.
