@@ -229,6 +229,32 @@ def test_a_restarted_worker_gets_what_the_first_one_had_not_begun(make_session: 
     assert pid != session.call("pid")
 
 
+@pytest.mark.parametrize("end", ["cancel", "stop"])
+def test_whoever_waits_for_a_call_hears_of_its_end_while_the_next_worker_is_on_its_way(
+    make_session: Start, end: str
+) -> None:
+    """Which may take a while."""
+    policy = RestartPolicy(first_backoff_ms=600_000, max_backoff_ms=600_000)
+    session = make_session(WORKER, restart="on-crash", restart_policy=policy)
+    session.start()
+    dead = session.submit("die")
+    behind = session.submit("same", 1)
+    errors: List[TechRenaissanceError] = []
+
+    def wait() -> None:
+        with pytest.raises(CallCancelled) as caught:
+            behind.result(500_000)
+        errors.append(caught.value)
+
+    with pytest.raises(WorkerLost):
+        dead.result()
+    thread = threading.Thread(target=wait)
+    thread.start()
+    getattr(behind, end)()
+    thread.join()
+    assert ["queue"] == [error.step for error in errors]
+
+
 def test_an_older_worker_is_told_from_a_wrong_call(make_session: Start, transport: str) -> None:
     """It still serves text."""
     if transport != "file":

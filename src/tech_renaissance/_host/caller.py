@@ -191,11 +191,13 @@ class Caller(CallSender):
 
     def stop(self, call: Call) -> None:
         """Ask a call to finish early, wherever it is, without waiting."""
-        worker = self._life.worker
+        worker, is_in_line = self._life.worker, call.exchange is None
         if worker:
             worker.exchange.stop(call)
         else:
             self._life.queue.end(call, "cancel")
+        if is_in_line and self.supervisor:  # whoever waits for the next worker looks again
+            self.supervisor.worker_ended()
 
     def cancel(self, call: Call) -> None:
         """End a call, wherever it is, without waiting."""
@@ -220,8 +222,13 @@ class Caller(CallSender):
 
     def end_unbegun(self, call: Call) -> bool:
         """End a call that no worker has begun; True also if it is done. False if it is in work."""
-        worker = self._life.worker
-        return worker.exchange.cancel(call) if worker else self._life.queue.end(call, "cancel") or call.done
+        worker, is_in_line = self._life.worker, call.exchange is None
+        is_over = (
+            worker.exchange.cancel(call) if worker else self._life.queue.end(call, "cancel") or call.done
+        )
+        if is_in_line and self.supervisor:  # as in stop
+            self.supervisor.worker_ended()
+        return is_over
 
     def cancel_in_work(self, call: Call) -> None:
         """End a call that a worker has begun."""

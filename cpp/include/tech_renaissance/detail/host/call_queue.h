@@ -72,27 +72,15 @@ public:
 
     // Cancels the oldest call, if there is any.
     bool cancel_first() {
-        CallPtr call;
-        {
-            const Lock lock(mutex_);
-            if (has_first()) {
-                call = calls_.front().call;
-            } else if (!waiting_.empty()) {
-                call = waiting_.front();
-            }
-        }
-        return call && end(*call, unbegun(*call, EndReason::cancel));
+        const Lock lock(mutex_);  // as long as a call waits, nobody sends it
+        if (!has_first() && waiting_.empty()) return false;
+        Call& call = has_first() ? *calls_.front().call : *waiting_.front();
+        return end(call, unbegun(call, EndReason::cancel), lock);
     }
 
     // Ends a call, for a reason or because nobody waits for it; false if a worker has it, or it is done. It no longer
     // holds what it was to send, and goes when it is first in line.
-    bool end(Call& call, const std::exception_ptr& error) {
-        const Lock lock(mutex_);
-        if (call.exchange != nullptr || call.done()) return false;
-        call.attachments.clear();
-        call.fail(error);
-        return true;
-    }
+    bool end(Call& call, const std::exception_ptr& error) { return end(call, error, Lock(mutex_)); }
 
 private:
     using Lock = std::lock_guard<std::mutex>;
@@ -100,6 +88,13 @@ private:
         CallPtr call;
         bool is_inherited;  // whether it is in line for the worker after a dead one
     };
+
+    static bool end(Call& call, const std::exception_ptr& error, const Lock&) {
+        if (call.exchange != nullptr || call.done()) return false;
+        call.attachments.clear();
+        call.fail(error);
+        return true;
+    }
 
     static bool is_waiting(const Call& call) { return call.exchange == nullptr && !call.done() && !call.abandoned; }
 
