@@ -11,7 +11,7 @@ import pytest
 from late import late
 from leaks import wait_until
 
-from tech_renaissance import CancelPatience, LaunchError, OutputLine, RestartPolicy, WorkerLost
+from tech_renaissance import CallCancelled, CancelPatience, LaunchError, OutputLine, RestartPolicy, WorkerLost
 from tech_renaissance._host import coroner, launched_worker
 from tech_renaissance._host.life import Life
 from tech_renaissance._process.output import SinkFlow
@@ -58,6 +58,22 @@ def test_a_deadline_is_seen_to_whatever_fails(start: Maker, fail: Any, error: Ex
     for _ in range(2):
         told = late(lambda deadline_ms: session.fetch_response("sleeps", _LONG_MS, deadline_ms=deadline_ms))
         assert "deadline_passed" == told.code
+    assert len(calls) >= 3
+    assert "on" == session.fetch_response("echo on")
+
+
+@pytest.mark.above_transports
+@pytest.mark.parametrize("error", FAILURES, ids=repr)
+def test_a_call_is_cancelled_whatever_fails(start: Maker, fail: Any, error: Exception) -> None:
+    """The same for one whose future is cancelled."""
+    session = start("stubborn.py", quiet_mode=True)
+    session.fetch_response("echo on")
+    calls = fail(launched_worker, "take_stacks", error, times=2)
+    future = session.submit("sleeps")
+    assert wait_until(lambda: future.state() == "running")
+    future.cancel()
+    with pytest.raises(CallCancelled):
+        future.result(_LONG_MS)
     assert len(calls) >= 3
     assert "on" == session.fetch_response("echo on")
 

@@ -1,5 +1,6 @@
 """How a call reaches a session's worker, across starts, restarts and deadlines."""
 
+import contextlib
 import functools
 import math
 import time
@@ -210,13 +211,17 @@ class CallSender(CallMaker):
             return
         worker = self._life.worker
         if worker and call.exchange is worker.exchange and not worker.exchange.expire(call):
-            climb = functools.partial(end_call, worker, call, "deadline", self._patience)
+            climb = functools.partial(self._climb, worker, call)
             thread = LazyThread("deadline", climb)
             self._climbs = [*(one for one in self._climbs if not one.has_ended), thread]
             try:
                 thread.start()
             except LaunchError:
                 climb()
+
+    def _climb(self, worker: LaunchedWorker, call: Call) -> None:
+        with contextlib.suppress(Exception):  # such as MemoryError: DeadlineWatch has it tried again
+            end_call(worker, call, "deadline", self._patience)
 
     def at_close(self, action: Callable[[], object]) -> None:
         """Do this, too, when the session is closed."""

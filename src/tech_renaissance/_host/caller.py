@@ -32,6 +32,8 @@ TIMEOUT_MS = 10_000
 _POLL_S = 0.1
 # How much longer than its steps ending a call may take, because the stacks are taken first.
 _STACKS_S = 1.0
+# How long to wait before trying again to end a call.
+_RETRY_S = 0.1
 # The worker is told that it may send more once no more than so many items are on their way, or
 # have come and were not taken.
 _LITTLE_CREDIT = FIRST_CREDIT - CREDIT_STEP
@@ -231,10 +233,17 @@ class Caller(CallSender):
         return is_over
 
     def cancel_in_work(self, call: Call) -> None:
-        """End a call that a worker has begun."""
-        worker = self._life.worker
-        if worker and call.exchange is worker.exchange:
-            end_call(worker, call, "cancel", self._patience)
+        """End a call that a worker has begun. If that fails, it is tried again until the call is over."""
+        while not call.done:
+            worker = self._life.worker
+            if not worker or call.exchange is not worker.exchange:
+                return
+            try:
+                end_call(worker, call, "cancel", self._patience)
+            except Exception:  # such as MemoryError: it may pass
+                time.sleep(_RETRY_S)
+            else:
+                return
 
     def flush(self, timeout_s: float) -> bool:
         """Wait until the worker has been given every call in line; False after the timeout.

@@ -84,7 +84,7 @@ public:
     // Copies the next frame into `frame`; false if there is none. It stays in the ring until release(), or the next
     // read(). Throws RemoteProtocolError broken_ring if nothing more can be read.
     bool read(std::string& frame) {
-        release();
+        if (released_ != tail_) release();  // not always: the other side looks at this line
         while (true) {
             const std::uint64_t available = head_word_.load(std::memory_order_acquire) - tail_;
             if (available == 0) return false;
@@ -104,7 +104,10 @@ public:
     }
 
     // What was read has been dealt with, and its bytes may be overwritten.
-    void release() { tail_word_.store(tail_, std::memory_order_release); }
+    void release() {
+        released_ = tail_;
+        tail_word_.store(tail_, std::memory_order_release);
+    }
 
     // For a thread that does not read: calls see(kind, id) for each frame in the ring. False if another thread has read
     // meanwhile, or the ring is broken: then what was seen counts for nothing.
@@ -142,7 +145,8 @@ private:
     const std::byte* bytes_;
     Word& head_word_;
     Word& tail_word_;
-    std::uint64_t tail_ = 0;
+    std::uint64_t tail_ = 0;      // where the next frame begins
+    std::uint64_t released_ = 0;  // what the tail word says
 };
 
 }  // namespace tr::detail::shm
