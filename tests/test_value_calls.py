@@ -180,6 +180,19 @@ def test_a_dropped_future_drops_its_answer_alone(start: Start, gate: Gate) -> No
     assert kept is None or kept < 599
 
 
+def test_looking_at_the_last_call_moves_those_before_it(start: Start, transport: str, gate: Gate) -> None:
+    """Who only asks whether it is done, or where it is, need not wait for anything else."""
+    session = start(WORKER)
+    before = [session.submit("wait", gate.path)]
+    before += [session.submit("same", number) for number in range(20 if transport == "file" else 400)]
+    last = session.submit("same", "last")
+    gate.wait_for_arrival()
+    gate.open()
+    assert wait_until(lambda: last.state() == "done")
+    assert last.done()
+    assert "last" == last.result()
+
+
 def test_flush_gives_the_worker_what_is_in_line(start: Start, gate: Gate) -> None:
     """As far as it has room."""
     session = start(WORKER)

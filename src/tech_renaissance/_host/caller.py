@@ -216,9 +216,10 @@ class Caller(CallSender):
         return worker.exchange.stage_of(call)
 
     def has_come(self, call: Call) -> bool:
-        """Whether a call that is under way is done, after taking in what has arrived."""
-        exchange = call.exchange
-        if isinstance(exchange, Exchange):
+        """Whether a call is done, after taking in what has arrived, and sending what is in line."""
+        worker = self._life.worker
+        exchange = call.exchange or (worker.exchange if worker else None)
+        if not call.done and isinstance(exchange, Exchange):
             exchange.take_in()
         return call.done
 
