@@ -65,11 +65,17 @@ public:
         set_->set_timer(interval);
         set_->listen();
     }
-    // Somebody reads.
+    // A dispatch reads, and sees to what the handle was made ready for.
     void rest() noexcept {
         const Lock lock(mutex_);
         set_->rest();
         is_woken_ = false;
+    }
+    // Somebody else reads: the members do not count, but what a dispatch is to see to remains.
+    void ignore_members() noexcept {
+        const Lock lock(mutex_);
+        set_->rest();
+        if (is_woken_) set_->wake();
     }
 
     // ------------------------------------------------------------ tasks

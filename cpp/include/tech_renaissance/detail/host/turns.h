@@ -140,7 +140,7 @@ private:
     }
 
     void read_some(Lock& lock) {
-        if (!is_armed_ && hooks_.beacon->is_open()) hooks_.beacon->rest();
+        if (hooks_.beacon->is_open()) hooks_.beacon->rest();
         const Arming arming(*this);
         for (int count = 0; count < most_at_once; ++count) {
             send_waiting();
@@ -172,7 +172,7 @@ private:
     }
     void disarm() noexcept {
         is_armed_ = false;
-        hooks_.beacon->rest();
+        hooks_.beacon->ignore_members();
         transport_.end_sleep();
     }
 
