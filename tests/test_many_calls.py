@@ -1,10 +1,9 @@
 """Many calls under way: what is sent, and settled, at once is what the general path makes of it."""
 
-from pathlib import Path
-from typing import Any, Iterator, List
+from typing import Any, List
 
 import pytest
-from test_host_fast_path import Way
+from exchange_ways import Way, make_ways  # noqa: F401 - a fixture
 
 from tech_renaissance import RemoteProtocolError
 from tech_renaissance._host.call import Call, PlainCall
@@ -21,15 +20,6 @@ ENDS: List[List[Frame]] = [
     [Response("", "error", id=5, error=Failure("command_failed", "it failed"))],
     [Progress(5, 1, 2), Response("", "with a message", "this", id=5)],
 ]
-
-
-@pytest.fixture(name="ways")
-def make_ways(tmp_path: Path) -> Iterator[List[Way]]:
-    """One that sends on the fast path, one that does so on the general."""
-    ways = [Way(tmp_path / str(is_fast), is_fast=is_fast) for is_fast in (True, False)]
-    yield ways
-    for way in ways:
-        way.close()
 
 
 def _send(way: Way, number: int, text: str, form: int) -> Call:

@@ -4,7 +4,7 @@ import contextlib
 import random
 import threading
 from pathlib import Path
-from typing import Any, Callable, List
+from typing import Any, Callable, List, Tuple
 
 import numpy as np
 import pytest
@@ -174,14 +174,8 @@ def test_a_resting_stream_is_closed_when_it_is_cancelled(start: Start, transport
     assert 1 == session.call("closings")
 
 
-def test_a_resting_stream_is_over_at_once_although_its_worker_is_busy(
-    start: Start, transport: str, tmp_path: Path
-) -> None:
-    """With another call, which goes on."""
-    if transport == "file":
-        pytest.skip("over files a stream never rests")
-    session, sign = start(WORKER), tmp_path / "sign"
-    pid = session.call("pid")
+def _resting_and_busy(session: Any, sign: Path) -> Tuple[Any, Any]:
+    """A stream of numbers that has used up its credit, of which one was taken, and one that only an interrupt ends."""
     resting = session.stream("count", 100)
     assert 0 == next(resting)
     for _ in range(20):  # so that it has used up its credit
@@ -189,6 +183,18 @@ def test_a_resting_stream_is_over_at_once_although_its_worker_is_busy(
     busy = session.stream("endless", str(sign))
     assert 1 == next(busy)
     assert wait_until(sign.exists)
+    return resting, busy
+
+
+def test_a_resting_stream_is_over_at_once_although_its_worker_is_busy(
+    start: Start, transport: str, tmp_path: Path
+) -> None:
+    """With another call, which goes on."""
+    if transport == "file":
+        pytest.skip("over files a stream never rests")
+    session = start(WORKER)
+    pid = session.call("pid")
+    resting, busy = _resting_and_busy(session, tmp_path / "sign")
     resting.cancel()
     with pytest.raises(CallCancelled) as ended:
         list(resting)
@@ -206,15 +212,9 @@ def test_calls_that_hold_up_each_other_are_ended_together(
     """The one that is cancelled first has to wait for the end of the other, which needs more."""
     if transport == "file":
         pytest.skip("over files the items come all at once")
-    session, sign = start(WORKER, patience=CancelPatience(interrupt_ms=60_000)), tmp_path / "sign"
+    session = start(WORKER, patience=CancelPatience(interrupt_ms=60_000))
     pid = session.call("pid")
-    first = session.stream("count", 1000)
-    assert 0 == next(first)
-    for _ in range(20):  # so that it has used up its credit
-        session.call("closings")
-    second = session.stream("endless", str(sign))
-    assert 1 == next(second)
-    assert wait_until(sign.exists)
+    first, second = _resting_and_busy(session, tmp_path / "sign")
     for number in range(1, 16):  # from now on it has credit again, and no turn
         assert number == next(first)
     first.cancel()
@@ -229,14 +229,8 @@ def test_the_sessions_cancel_spares_a_resting_stream(start: Start, transport: st
     """While anything else is in work."""
     if transport == "file":
         pytest.skip("over files a stream never rests")
-    session, sign = start(WORKER), tmp_path / "sign"
-    resting = session.stream("count", 100)
-    assert 0 == next(resting)
-    for _ in range(20):  # so that it has used up its credit
-        session.call("closings")
-    busy = session.stream("endless", str(sign))
-    assert 1 == next(busy)
-    assert wait_until(sign.exists)
+    session = start(WORKER)
+    resting, busy = _resting_and_busy(session, tmp_path / "sign")
     assert session.cancel() in ("notice", "interrupt")
     with pytest.raises(CallCancelled):
         next(busy)
