@@ -57,8 +57,7 @@ class Caller(CallSender):
         worker = self._life.worker
         if worker is None or not worker.exchange.cancel_first_in_line():
             return ""
-        if self.supervisor:
-            self.supervisor.worker_ended()
+        self._wake_who_waits_for_a_worker()
         return "queue"
 
     def timeout_s(self, call: Call, timeout_ms: Optional[float]) -> float:
@@ -198,8 +197,8 @@ class Caller(CallSender):
             worker.exchange.stop(call)
         else:
             self._life.queue.end(call, "cancel")
-        if is_in_line and self.supervisor:  # whoever waits for the next worker looks again
-            self.supervisor.worker_ended()
+        if is_in_line:
+            self._wake_who_waits_for_a_worker()
 
     def cancel(self, call: Call) -> None:
         """End a call, wherever it is, without waiting."""
@@ -229,9 +228,14 @@ class Caller(CallSender):
         is_over = (
             worker.exchange.cancel(call) if worker else self._life.queue.end(call, "cancel") or call.done
         )
-        if is_in_line and self.supervisor:  # as in stop
-            self.supervisor.worker_ended()
+        if is_in_line:
+            self._wake_who_waits_for_a_worker()
         return is_over
+
+    def _wake_who_waits_for_a_worker(self) -> None:
+        """A call that may be theirs has been ended in line."""
+        if self.supervisor:
+            self.supervisor.worker_ended()
 
     def cancel_in_work(self, call: Call) -> None:
         """End a call that a worker has begun. If that fails, it is tried again until the call is over."""
