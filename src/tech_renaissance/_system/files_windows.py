@@ -28,14 +28,28 @@ _DIRECTORY, _REPARSE_POINT = 0x10, 0x400
 _INVALID_ATTRIBUTES = 0xFFFFFFFF
 _NOTHING_THERE = (2, 3)  # ERROR_FILE_NOT_FOUND, _PATH_NOT_FOUND
 
-_DELETE = 0x10000
+_READ, _WRITE, _DELETE = 0x80000000, 0x40000000, 0x10000
+_CREATE_NEW = 1
 _DISPOSITION_EX = 21  # FileDispositionInfoEx
 _DELETE_AT_ONCE = wintypes.DWORD(0x1 | 0x2)  # FILE_DISPOSITION_DELETE, _POSIX_SEMANTICS
-_SHARING_VIOLATION = 32
 
 _kernel32 = ctypes.WinDLL("kernel32", use_last_error=True)
 _kernel32.GetFileAttributesW.restype = wintypes.DWORD
 _kernel32.GetFileAttributesW.argtypes = [wintypes.LPCWSTR]
+_kernel32.ReadFile.argtypes = [
+    wintypes.HANDLE,
+    wintypes.LPVOID,
+    wintypes.DWORD,
+    wintypes.LPVOID,
+    wintypes.LPVOID,
+]
+_kernel32.WriteFile.argtypes = [
+    wintypes.HANDLE,
+    wintypes.LPCVOID,
+    wintypes.DWORD,
+    wintypes.LPVOID,
+    wintypes.LPVOID,
+]
 _kernel32.SetFileInformationByHandle.argtypes = [
     wintypes.HANDLE,
     ctypes.c_int,
@@ -68,65 +82,64 @@ def patiently(action: Callable[[], _Result]) -> _Result:
 
 
 class _Opened(List[int]):
-    """A descriptor or a handle while it is open.
+    """A handle while it is open. Others may remove and replace the file meanwhile.
 
     Opening and closing are one step each, so that an interruption cannot lose it. But it may come between the
     two, so who opens one also closes it in ``except BaseException``.
     """
 
-    _close_one: Callable[[int], object] = os.close
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        self._path = path
+
+    def open(self, access: int, disposition: int, flags: int = 0) -> None:
+        """Raises OSError."""
+        arguments = (self._path, access, SHARE_ALL, None, disposition, flags, None)
+        self.extend(map(create_file, *([argument] for argument in arguments)))
+        self._check(self[0] != INVALID_HANDLE)
 
     def close(self) -> None:
         """Safe to call twice."""
-        for _ in map(self._close_one, map(self.pop, [0] * len(self))):
+        for _ in map(close_handle, map(self.pop, [0] * len(self))):
             pass
 
     __del__ = close
 
-
-class _File(_Opened):
-    """io.FileIO asks for all that is known about a file, which takes longer than reading a small one."""
-
-    def open(self, path: str, flags: int) -> None:
-        """Raises OSError."""
-        self.extend(map(os.open, [path], [flags | os.O_BINARY | os.O_NOINHERIT], [0o600]))
-
     def read(self, most_nbytes: int) -> bytes:
         """From its beginning; all of it if the number is negative."""
         pieces: List[bytes] = []
+        piece, count = ctypes.create_string_buffer(_CHUNK_NBYTES), wintypes.DWORD()
         left = most_nbytes
         while left:
-            piece = os.read(self[0], _CHUNK_NBYTES if left < 0 else min(left, _CHUNK_NBYTES))
-            if not piece:
+            wanted = _CHUNK_NBYTES if left < 0 else min(left, _CHUNK_NBYTES)
+            self._check(_kernel32.ReadFile(self[0], piece, wanted, ctypes.byref(count), None))
+            if not count.value:
                 break
-            pieces.append(piece)
-            left -= len(piece) if left > 0 else 0
+            pieces.append(ctypes.string_at(piece, count.value))
+            left -= count.value if left > 0 else 0
         return b"".join(pieces)
 
     def write(self, data: Union[bytes, memoryview]) -> None:
         """All of it."""
+        count = wintypes.DWORD()
         view = memoryview(data)
         while view:
-            view = view[os.write(self[0], view) :]
+            piece = bytes(view[:_CHUNK_NBYTES])
+            self._check(_kernel32.WriteFile(self[0], piece, len(piece), ctypes.byref(count), None))
+            view = view[count.value :]
 
-
-class _ToRemove(_Opened):
-    """A file that is about to be removed."""
-
-    _close_one = close_handle
-
-    def open(self, path: str) -> None:
-        """If that fails, the handle is invalid."""
-        arguments = (path, _DELETE, SHARE_ALL, None, OPEN_EXISTING, OPEN_REPARSE_POINT, None)
-        self.extend(map(create_file, *([argument] for argument in arguments)))
-
-    def mark(self) -> bool:
-        """Whether it could be done. It takes effect when this closes it."""
-        return self[0] != INVALID_HANDLE and bool(
+    def remove_at_close(self) -> bool:
+        """Whether the file system can do that."""
+        return bool(
             _kernel32.SetFileInformationByHandle(
                 self[0], _DISPOSITION_EX, ctypes.byref(_DELETE_AT_ONCE), ctypes.sizeof(_DELETE_AT_ONCE)
             )
         )
+
+    def _check(self, is_done: bool) -> None:
+        if not is_done:
+            error = ctypes.get_last_error()
+            raise OSError(None, ctypes.FormatError(error), self._path, error)
 
 
 def open_plain(path: str) -> io.FileIO:
@@ -140,9 +153,9 @@ def open_plain(path: str) -> io.FileIO:
 def read_plain(path: str, most_nbytes: int = -1) -> bytes:
     """The bytes of such a file, at most ``most_nbytes`` of them."""
     _check_plain(path)
-    file = _File()
+    file = _Opened(path)
     try:
-        file.open(path, os.O_RDONLY)
+        file.open(_READ, OPEN_EXISTING)
         data = file.read(most_nbytes)
         file.close()
     except BaseException:
@@ -152,10 +165,10 @@ def read_plain(path: str, most_nbytes: int = -1) -> bytes:
 
 
 def write_whole(path: str, data: Union[bytes, memoryview]) -> None:
-    """Make a file that does not exist yet. It is closed even if that fails, so that it can be removed."""
-    file = _File()
+    """Make a file that does not exist yet. It can be removed even if that fails."""
+    file = _Opened(path)
     try:
-        file.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+        file.open(_WRITE, _CREATE_NEW)
         file.write(data)
         file.close()
     except BaseException:
@@ -170,20 +183,16 @@ def unlink(path: str) -> None:
     os.unlink frees the name only when everyone has closed the file, and under wine it can be opened until
     then: what has been read and removed would be read again.
     """
-    file = _ToRemove()
+    file = _Opened(path)
     try:
-        file.open(path)
-        is_removed = file.mark()
-        error = ctypes.get_last_error()
+        file.open(_DELETE, OPEN_EXISTING, OPEN_REPARSE_POINT)
+        is_removed = file.remove_at_close()
         file.close()
     except BaseException:
         file.close()
         raise
-    if is_removed:
-        return
-    if error == _SHARING_VIOLATION:
-        raise OSError(None, ctypes.FormatError(error), path, error)
-    os.unlink(path)  # for file systems that can do no better; else it tells what is wrong
+    if not is_removed:
+        os.unlink(path)  # for file systems that can do no better; else it tells what is wrong
 
 
 def is_there(path: str) -> bool:
