@@ -8,7 +8,7 @@ FUZZ_SECONDS ?= 20
 WINDOWS_PYTHON ?= 3.12
 # Under wine, once: those about behaviours, and vectors.
 WINDOWS_ONCE := $(addprefix tests/test_,$(addsuffix .py,windows calls deaths transports names connection message_vectors ring_vectors \
-    session_names value_vectors exchange_vectors session_life session_files post_mortem restarts threads launch_arguments \
+    session_names value_vectors exchange_vectors session_vectors session_life session_files post_mortem restarts threads launch_arguments \
     value_calls streams command_workers coroutines progress callbacks inputs worker_inputs tsr_vectors))
 WINDOWS_BUILD ?= all
 FAULTS_MINUTES ?= 10
@@ -66,6 +66,7 @@ test-windows-once:  ## Run a choice under wine, each test with one host and one 
 	$(MAKE) --no-print-directory test-windows TESTS="-x --reruns 1 -rR --once $(WINDOWS_ONCE)" \
 	    WINDOWS_BUILD="driver guest_message guest_ring guest_value guest_exchange"
 
+test-windows-all: export TESTS := -n 3 --dist worksteal --reruns 1 -rR
 test-windows-all:  ## Run all tests on Windows Pythons, old and new, under wine
 	$(MAKE) --no-print-directory test-windows WINDOWS_PYTHON=3.12
 	$(MAKE) --no-print-directory test-windows WINDOWS_PYTHON=3.8

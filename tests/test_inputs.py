@@ -241,7 +241,7 @@ def test_over_files_an_input_has_a_limit(start: Start, transport: str) -> None:
     """It travels whole."""
     session = start(WORKER)
     if transport == "shm":
-        assert 10_001.0 == session.call("total", iter([1] * 10_001), timeout_ms=60_000)
+        assert 10_001.0 == session.call("total", iter([1] * 10_001), timeout_ms=240_000)
         return
     with pytest.raises(LocalProtocolError) as refused:
         session.call("total", iter([1] * 10_001))

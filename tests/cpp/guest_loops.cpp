@@ -32,11 +32,19 @@ void run(PythonSession& session, const std::function<bool()>& is_over) {
     }
 }
 
-// Whether the handle comes to rest: over files, a worker tells of its state after its answer.
+// Whether the handle comes to rest: a worker may tell of something after its answer, over files of its state.
 bool comes_to_rest(PythonSession& session) {
     const auto handle = session.wait_handle();
-    for (int i = 0; i < 10 && is_ready(handle, 50ms); ++i) session.dispatch();
-    return !is_ready(handle, 50ms);
+    int quiet = 0;
+    for (int i = 0; i < 100 && quiet < 2; ++i) {
+        if (is_ready(handle, 50ms)) {
+            quiet = 0;
+            session.dispatch();
+        } else {
+            ++quiet;
+        }
+    }
+    return quiet == 2;
 }
 
 // Functions that were posted, in the thread that runs it.
