@@ -18,8 +18,16 @@ class NotifyWatch(SleepWatch):
 
     def __init__(self, path: str) -> None:
         self._queue = select.kqueue()
-        self._directory = self._add(path)
-        super().__init__()
+        try:
+            self._directory = self._add(path)
+            try:
+                super().__init__()
+            except OSError:
+                close_held(self._directory)
+                raise
+        except OSError:
+            self._queue.close()
+            raise
 
     def follow(self, path: str) -> None:
         """See DirectoryWatch."""
@@ -35,7 +43,11 @@ class NotifyWatch(SleepWatch):
             flags=select.KQ_EV_ADD | select.KQ_EV_CLEAR,
             fflags=select.KQ_NOTE_WRITE | select.KQ_NOTE_DELETE | select.KQ_NOTE_RENAME,
         )
-        self._queue.control([change], 0)
+        try:
+            self._queue.control([change], 0)
+        except OSError:
+            close_held(directory)
+            raise
         return directory
 
     def wait(self, timeout_s: float, exit_handle: Optional[int] = None) -> bool:
