@@ -1,5 +1,7 @@
 """Tensors through a session: what is sent, what the handler may do with it, what comes back."""
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any, Callable, List
 
@@ -343,3 +345,18 @@ def test_a_file_of_another_program_is_a_tag(start: Maker) -> None:
     assert session.wait_until_ready(60_000)
     export_tsr(np.arange(3, dtype=np.int32), str(Path(session.session_dir, "foreign.tsr")))
     assert [0, 1, 2] == session.fetch_tensor("same foreign").tolist()
+
+
+def test_a_list_is_a_tensor_although_numpy_is_not_imported(
+    workspace: Path, transport: str, worker_python: str
+) -> None:
+    """In a host that has done nothing else before."""
+    del workspace, transport, worker_python
+    program = (
+        "import sys; from tech_renaissance import PythonSession\n"
+        "with PythonSession(sys.argv[1], 'list', True, library='numpy') as session:\n"
+        "    session.send_tensor([1.0, 2.0], 'a')\n"
+    )
+    command = [sys.executable, "-c", program, str(WORKERS / "echo_tensors.py")]
+    run = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+    assert (0, b"") == (run.returncode, run.stdout)

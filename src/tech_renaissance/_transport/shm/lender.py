@@ -143,7 +143,7 @@ class Lender:
             return self._place_array(tensor, old)
         if kind is self._torch_tensor:
             return self._place_torch(tensor, old)
-        self._array = sys.modules["numpy"].ndarray
+        self._array = getattr(sys.modules.get("numpy"), "ndarray", None)
         self._torch_tensor = getattr(sys.modules.get("torch"), "Tensor", None)
         return (
             self.place(tensor, old) if kind in (self._array, self._torch_tensor) else self._place_any(tensor)
