@@ -18,7 +18,7 @@ from .call_sender import CallSender, remaining_s
 from .end_call import end_call
 from .exchange import Exchange
 from .exposed import Exposed
-from .ladder import call_ladder, longest_climb_s
+from .ladder import RETRY_S, call_ladder, longest_climb_s
 from .life import Life
 from .options import Options
 
@@ -32,8 +32,6 @@ TIMEOUT_MS = 10_000
 _POLL_S = 0.1
 # How much longer than its steps ending a call may take, because the stacks are taken first.
 _STACKS_S = 1.0
-# How long to wait before trying again to end a call.
-_RETRY_S = 0.1
 # The worker is told that it may send more once no more than so many items are on their way, or
 # have come and were not taken.
 _LITTLE_CREDIT = FIRST_CREDIT - CREDIT_STEP
@@ -246,7 +244,7 @@ class Caller(CallSender):
             try:
                 end_call(worker, call, "cancel", self._patience)
             except Exception:  # such as MemoryError: it may pass
-                time.sleep(_RETRY_S)
+                time.sleep(RETRY_S)
             else:
                 return
 

@@ -14,9 +14,9 @@ from typing import Callable, List, Set
 from .._system.lazy_thread import LazyThread
 from .._system.waits import at_once
 from .call import Call
+from .ladder import RETRY_S
 
-# How long to wait before retrying to end a call.
-_RETRY_NS = 100_000_000
+_RETRY_NS = round(RETRY_S * 1e9)
 
 
 class DeadlineWatch:

@@ -16,6 +16,8 @@ class Step(NamedTuple):
 
 Ladder = Tuple[Step, ...]
 
+# How long to wait before trying again to end a call, after a failure.
+RETRY_S = 0.1
 # How long the kernel may take to end a killed process.
 _KILL = Step("kill", 5.0)
 
