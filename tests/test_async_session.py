@@ -23,6 +23,7 @@ from tech_renaissance import (
     CallCancelled,
     CommandError,
     LaunchError,
+    LocalProtocolError,
     PythonSession,
     RestartPolicy,
     SessionClosed,
@@ -70,6 +71,34 @@ def test_calls_are_awaited_without_threads() -> None:
             assert list(range(count)) == [await future for future in futures]
         assert before == set(threading.enumerate())
         assert [0, 1, 2] == [value async for value in session.map("same", range(3), window=2)]
+
+    _run(test)
+
+
+def test_a_map_has_no_more_calls_under_way_than_its_window() -> None:
+    """The arguments are taken as calls are made; a window that holds none is refused."""
+    taken: List[int] = []
+
+    def numbers() -> Iterator[int]:
+        for number in range(4):
+            taken.append(number)
+            yield number
+
+    def map_plainly(session: PythonSession) -> None:
+        taken.clear()
+        values = session.map("same", numbers(), window=2)
+        assert ([], 0, [0, 1]) == (list(taken), next(values), taken)
+        assert ([1, 2, 3], [0, 1, 2, 3]) == (list(values), taken)
+        with pytest.raises(LocalProtocolError, match="window must be at least 1, not 0"):
+            session.map("same", [1], window=0)
+
+    async def test(session: AsyncSession) -> None:
+        values = session.map("same", numbers(), window=2)
+        assert ([], 0, [0, 1]) == (list(taken), await values.__anext__(), taken)
+        assert ([1, 2, 3], [0, 1, 2, 3]) == ([value async for value in values], taken)
+        with pytest.raises(LocalProtocolError, match="window must be at least 1, not 0"):
+            await session.map("same", [1], window=0).__anext__()
+        await asyncio.get_running_loop().run_in_executor(None, map_plainly, session.plain)
 
     _run(test)
 

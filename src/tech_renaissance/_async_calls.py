@@ -2,15 +2,14 @@
 is ValueCalls with ``await``.
 """
 
-from collections import deque
-from typing import Any, AsyncIterator, Deque, Iterable, Optional
+from typing import Any, AsyncIterator, Iterable, Optional
 
-from ._base.errors import LocalProtocolError
 from ._commands import CommandAccess
 from ._host.answer import value_of_call
 from ._host.async_stream import AsyncStream
 from ._host.call_maker import OnProgress
 from ._host.future import Future
+from ._host.window import windowed
 
 
 class AsyncValueCalls(CommandAccess):
@@ -92,12 +91,9 @@ class AsyncValueCalls(CommandAccess):
         """The values of ``command(*args)`` for the arguments that the iterables give, in order:
         ``async for``. See ValueCalls.map.
         """
-        if window < 1:
-            raise LocalProtocolError("bad_option", f"window must be at least 1, not {window!r}")
-        under_way: Deque[Future] = deque()
-        for args in zip(*iterables):
-            under_way.append(self.submit(command, *args, deadline_ms=deadline_ms, idempotent=idempotent))
-            if len(under_way) >= window:
-                yield await under_way.popleft().wait(timeout_ms)
-        while under_way:
-            yield await under_way.popleft().wait(timeout_ms)
+        futures = (
+            self.submit(command, *args, deadline_ms=deadline_ms, idempotent=idempotent)
+            for args in zip(*iterables)
+        )
+        for answer in windowed(futures, window, lambda future: future.wait(timeout_ms)):
+            yield await answer

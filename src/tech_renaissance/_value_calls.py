@@ -2,17 +2,16 @@
 as if they were functions.
 """
 
-from collections import deque
-from typing import TYPE_CHECKING, Any, Deque, Iterable, Iterator, Optional
+from typing import TYPE_CHECKING, Any, Iterable, Iterator, Optional
 
 from ._base.durations import seconds
-from ._base.errors import LocalProtocolError
 from ._commands import CommandAccess
 from ._host.answer import value_of_call
 from ._host.call_maker import OnProgress
 from ._host.caller import TIMEOUT_MS
 from ._host.future import Future
 from ._host.stream import Stream
+from ._host.window import windowed
 
 if TYPE_CHECKING:
     from ._host.executor import SessionExecutor
@@ -121,15 +120,11 @@ class ValueCalls(CommandAccess):
         Up to ``window`` calls are under way at once; ``timeout_ms`` is for each wait. Calls that are under
         way when the iterator is dropped are let go.
         """
-        if window < 1:
-            raise LocalProtocolError("bad_option", f"window must be at least 1, not {window!r}")
-        under_way: Deque[Future] = deque()
-        for args in zip(*iterables):
-            under_way.append(self.submit(command, *args, deadline_ms=deadline_ms, idempotent=idempotent))
-            if len(under_way) >= window:
-                yield under_way.popleft().result(timeout_ms)
-        while under_way:
-            yield under_way.popleft().result(timeout_ms)
+        futures = (
+            self.submit(command, *args, deadline_ms=deadline_ms, idempotent=idempotent)
+            for args in zip(*iterables)
+        )
+        return windowed(futures, window, lambda future: future.result(timeout_ms))
 
     def flush(self, timeout_ms: float = TIMEOUT_MS) -> bool:
         """Wait until the worker has been given every call in line, and so goes on by itself;
