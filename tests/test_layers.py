@@ -34,6 +34,7 @@ PURE = (
     "_base.exit_status",
     "_base.exit_status_posix",
     "_base.exit_status_windows",
+    "_base.display",
     "_base.names",
     "_protocol.body",
     "_base.post_mortem",

@@ -60,7 +60,7 @@ def _call_answer(kind: str, data: bytes) -> Answer:
     try:
         frame = DECODERS[kind](data)
     except ProtocolError as error:
-        return {"code": error.code}
+        return {"code": error.code, "text": str(error)}
     values = asdict(frame)
     if isinstance(frame, Ask):
         del values["error"]
@@ -99,17 +99,32 @@ def _python_answer(kind: str, data: bytes) -> Answer:
         else:
             frame = (decode_response if kind == "response" else decode_request)(data)
     except MalformedRequest as error:
-        return {"code": error.code, "dialect": error.dialect, "id": error.id}
+        return {"code": error.code, "text": str(error), "dialect": error.dialect, "id": error.id}
     except ProtocolError as error:
-        return {"code": error.code}
+        return {"code": error.code, "text": str(error)}
     return {"meaning": _meaning(frame), "encoded": _encoded(frame).encode().hex()}
 
 
-def _python(questions: List[Question]) -> List[Answer]:
+def _python_in_full(questions: List[Question]) -> List[Answer]:
     return [_python_answer(kind, data) for kind, data in questions]
 
 
+def _python(questions: List[Question]) -> List[Answer]:
+    return _without_texts(_python_in_full(questions))
+
+
 def _cpp(questions: List[Question]) -> List[Answer]:
+    return _without_texts(_cpp_in_full(questions))
+
+
+def _without_texts(answers: List[Answer]) -> List[Answer]:
+    """The answers without what the errors say, for whoever asks what they are."""
+    for answer in answers:
+        answer.pop("text", None)
+    return answers
+
+
+def _cpp_in_full(questions: List[Question]) -> List[Answer]:
     if not GUEST.exists():
         pytest.skip(f"{GUEST} is not built")
     lines = [json.dumps({"kind": kind, "hex": data.hex()}) + "\n" for kind, data in questions]
@@ -258,6 +273,22 @@ def test_typed_messages_that_are_no_request_are_refused(guest: Guest) -> None:
     answers = guest([("message", TYPED["invalid"][name].encode("utf-8", "surrogatepass")) for name in names])
 
     assert {} == _differences(names, [{"code": "bad_message"}] * len(names), answers)
+
+
+def test_both_languages_say_the_same_of_what_is_wrong() -> None:
+    """Word for word; but where a text is no JSON, the details are those of the language's parser."""
+    paths = _files("invalid")
+    questions = [(_kind(path), path.read_bytes()) for path in paths]
+    python, cpp = (
+        [
+            {"text": "not a JSON text: "} if answer["code"] == "bad_json" else {"text": answer["text"]}
+            for answer in ask(questions)
+            if answer["code"] != "bad_json" or answer["text"].startswith("not a JSON text: ")
+        ]
+        for ask in (_python_in_full, _cpp_in_full)
+    )
+
+    assert {} == _differences([path.name for path in paths], python, cpp)
 
 
 def test_a_cut_message_is_bad_json_at_every_byte(guest: Guest) -> None:

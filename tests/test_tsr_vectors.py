@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Tuple
 
 import pytest
+from cpp_programs import built_program
 
 from tech_renaissance._base.errors import FormatError
 from tech_renaissance._base.tensor import DTYPES, describe, torch_installed
@@ -22,6 +23,7 @@ LIBRARIES = [
     "numpy",
     pytest.param("torch", marks=pytest.mark.skipif(not torch_installed(), reason="torch is not installed")),
 ]
+GUEST = built_program("guest_tsr")
 TENSOR_CODES = {"unsupported_dtype", "too_many_dims"}  # about a tensor, not about bytes
 
 
@@ -49,6 +51,13 @@ def _error_of(read: Any, *arguments: Any) -> Dict[str, Any]:
     with pytest.raises(FormatError) as caught:
         read(*arguments)
     return {"code": caught.value.code, "offset": caught.value.offset}
+
+
+def _cpp(paths: List[Path]) -> List[Dict[str, Any]]:
+    if not GUEST.exists():
+        pytest.skip(f"{GUEST} is not built")
+    run = subprocess.run([str(GUEST), *map(str, paths)], stdout=subprocess.PIPE, check=True)
+    return [json.loads(line) for line in run.stdout.splitlines()]
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
@@ -97,6 +106,21 @@ def test_invalid_vector_is_refused(vector: Path) -> None:
     assert expected == _error_of(tsr.get_tsr_info, vector)
     assert expected == _error_of(tsr.decode, vector.read_bytes())
     assert expected == _error_of(tsr.decode, bytearray(vector.read_bytes()))
+
+
+def test_cpp_reads_and_writes_valid_vectors() -> None:
+    """A file and bytes in memory mean what the vectors say; written again, those that are not for reading alone are the same."""
+    for path, answer in zip(VALID, _cpp(VALID)):
+        assert _meaning(path) == answer["ok"], path
+        assert (path.read_bytes().hex() == answer["encoded"]) != path.name.startswith("read-only-"), path
+
+
+def test_cpp_refuses_invalid_vectors_in_the_same_words() -> None:
+    """With the vectors' codes and offsets, and with what Python says."""
+    for path, answer in zip(INVALID, _cpp(INVALID)):
+        with pytest.raises(FormatError) as caught:
+            tsr.decode(path.read_bytes())
+        assert {**_meaning(path), "text": str(caught.value)} == answer["error"], path
 
 
 def _rows(page: str, pattern: str) -> List[Tuple[str, ...]]:

@@ -274,9 +274,13 @@ def test_an_older_worker_is_told_from_a_wrong_call(make_session: Start, transpor
         pytest.skip("an older worker serves over files")
     session = make_session("older_worker.py")
     session.start()
-    with pytest.raises(RemoteProtocolError, match=r"protocol 2.*protocol 1") as refused:
+    with pytest.raises(RemoteProtocolError) as refused:
         session.call("hello", "world")
     assert "old_protocol" == refused.value.code
+    text = (
+        "'hello' needs protocol 2, and this worker speaks protocol 1: update tech-renaissance in its Python"
+    )
+    assert text == str(refused.value)
     assert "Hello world" == session.fetch_response("hello world")
 
 

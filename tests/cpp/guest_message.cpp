@@ -3,8 +3,8 @@
 //     {"kind": "request" | "response" | "message" | "name", "hex": <the bytes>}
 //
 // A request, response or message is answered with {"meaning": as in spec/vectors/README.md, "encoded": its text in
-// hex}, a name with {"reserved": bool}. What is refused is answered with {"code"}, a request with {"code", "dialect",
-// "id"}.
+// hex}, a name with {"reserved": bool}. What is refused is answered with {"code", "text": what the error says}, a
+// request with "dialect" and "id" besides.
 #include <cstdint>
 #include <iostream>
 #include <optional>
@@ -129,10 +129,12 @@ json::Object answer_or_refuse(const std::string& kind, const std::string& bytes)
     try {
         return answer(kind, bytes);
     } catch (const MalformedRequest& error) {
-        return json::Object{
-            {"code", error.code()}, {"dialect", meaning_of(error.dialect())}, {"id", meaning_of(error.id())}};
+        return json::Object{{"code", error.code()},
+                            {"text", error.what()},
+                            {"dialect", meaning_of(error.dialect())},
+                            {"id", meaning_of(error.id())}};
     } catch (const tr::ProtocolError& error) {
-        return json::Object{{"code", error.code()}};
+        return json::Object{{"code", error.code()}, {"text", error.what()}};
     }
 }
 

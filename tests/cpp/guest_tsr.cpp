@@ -1,7 +1,7 @@
 // The C++ guest of spec/vectors/tsr: for each path of its arguments, one line of JSON that says what the file means.
 //
 //     {"ok": {"version": 1, "dtype": "FP32", "shape": [2, 3], "data": "<hex>"}, "encoded": "<hex of writing it again>"}
-//     {"error": {"code": "bad_magic", "offset": 0}}
+//     {"error": {"code": "bad_magic", "offset": 0, "text": "what the error says"}}
 //
 // Every file is read twice, as a file and as bytes in memory; the guest exits with status 1 if the two differ.
 #include <cstddef>
@@ -42,12 +42,15 @@ std::string describe(const tr::TsrHeader& header, const tr::Tensor& tensor) {
     return out.str();
 }
 
+// origin: what an error begins with, and is left out.
 template <class Read>
-std::string meaning(Read read) {
+std::string meaning(Read read, const std::string& origin = "") {
     try {
         return read();
     } catch (const tr::FormatError& error) {
-        return R"({"error": {"code": ")" + error.code() + R"(", "offset": )" + std::to_string(error.offset()) + "}}";
+        const std::string text = error.what();
+        return R"({"error": {"code": ")" + error.code() + R"(", "offset": )" + std::to_string(error.offset()) +
+               R"(, "text": ")" + (text.rfind(origin, 0) == 0 ? text.substr(origin.size()) : text) + R"("}})";
     }
 }
 
@@ -59,7 +62,7 @@ std::string meaning_of_bytes(const std::string& path) {
 }
 
 std::string meaning_of_file(const std::string& path) {
-    return meaning([&] { return describe(tr::tsr_info(path), tr::Tensor::load(path)); });
+    return meaning([&] { return describe(tr::tsr_info(path), tr::Tensor::load(path)); }, path + ": ");
 }
 
 }  // namespace

@@ -6,10 +6,12 @@ import functools
 import re
 from typing import Set
 
+from .display import for_display
 from .errors import LocalProtocolError
 
 _MAX_NBYTES = 128
-_FORBIDDEN = re.compile(r'[\x00-\x1f\x7f-\x9f/\\:*?"<>|,\ud800-\udfff]')
+# White space is what Unicode calls so; control characters that Python counts among it are forbidden as such.
+_FORBIDDEN = re.compile(r'([\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f/\\:*?"<>|,\ud800-\udfff])|\s')
 _DEVICE = re.compile(
     r"(con|prn|aux|nul|clock\$|conin\$|conout\$|(com|lpt)[0-9¹²³])", re.IGNORECASE | re.ASCII
 )
@@ -26,9 +28,9 @@ def check_name(name: str, what: str) -> str:
     """
     if not isinstance(name, str):  # pyright: ignore[reportUnnecessaryIsInstance] - users mix up arguments
         raise LocalProtocolError("bad_name", f"a {what} is a str, not {type(name).__name__}")
-    defect = _defect(name)
+    defect = defect_of_name(name)
     if defect:
-        raise LocalProtocolError("bad_name", f"{what} {name!a} {defect}")
+        raise LocalProtocolError("bad_name", f"{what} {for_display(name)} {defect}")
     return name
 
 
@@ -45,7 +47,7 @@ def check_tag_to_send(tag: str) -> str:
     if is_reserved_tag(tag):
         raise LocalProtocolError(
             "reserved_name",
-            f"tag {tag!a} belongs to the system: tags that begin with '_' and result_<number>",
+            f"tag {for_display(tag)} belongs to the system, as do all tags result_<number> and those that begin with '_'",
         )
     if len(_good_tags) < _MOST_GOOD_TAGS:
         _good_tags.add(tag)
@@ -53,18 +55,21 @@ def check_tag_to_send(tag: str) -> str:
 
 
 @functools.lru_cache(maxsize=1024)  # the same tags come with every call
-def _defect(name: str) -> str:
+def defect_of_name(name: str) -> str:
+    """What is wrong with a name; empty if it is valid."""
     if not name:
         return "is empty"
     forbidden = _FORBIDDEN.search(name)
     if forbidden:
-        return f"contains {forbidden.group()!a}, which no name may contain"
-    if any(character.isspace() for character in name):
-        return "contains white space"
+        if not forbidden.group(1):
+            return "contains white space"
+        return f"contains {for_display(forbidden.group())}, which no name may contain"
     if len(name.encode()) > _MAX_NBYTES:
         return f"is longer than {_MAX_NBYTES} bytes"
-    if name[0] in ".-" or name[-1] == ".":
-        return "begins with '.' or '-', or ends with '.'"
+    if name[0] in ".-":
+        return "begins with '.' or '-'"
+    if name[-1] == ".":
+        return "ends with '.'"
     if _DEVICE.fullmatch(name.split(".", 1)[0]):
         return "is a device name on Windows"
     return ""

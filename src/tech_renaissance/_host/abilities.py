@@ -4,7 +4,6 @@ from typing import Any, Dict
 
 from .._base.errors import RemoteProtocolError
 from .._protocol.frame import Ready, Request
-from .._version import __version__
 
 # How many requests may be unanswered at once, if the worker does not say less.
 WINDOW = 256
@@ -23,11 +22,14 @@ def check_protocol(request: Request, ready: Dict[str, Any]) -> None:
     if not (request.typed or request.attachments) or speaks_values(ready):
         return
     theirs = ready.get("protocol", 1)
-    raise RemoteProtocolError(
-        "old_protocol",
-        f"{request.command!r} needs protocol 2, and this worker speaks protocol {theirs}: install tech-renaissance {__version__} "
-        f"in its Python ({ready.get('interpreter', 'unknown')}), which has {ready.get('tech_renaissance', 'an older one')}",
+    text = (
+        f"{request.command!r} needs protocol 2, and this worker speaks protocol {theirs}: "
+        "update tech-renaissance in its Python"
     )
+    interpreter = ready.get("interpreter")
+    if isinstance(interpreter, str):
+        text += f", which is {interpreter!r}"
+    raise RemoteProtocolError("old_protocol", text)
 
 
 def window_of(ready: Ready) -> int:

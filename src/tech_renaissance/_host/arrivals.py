@@ -131,7 +131,7 @@ class Arrivals(Book):
             call.ask = news
             self._talking[call] = None
         elif call.source is None:
-            text = f"the other side granted {call.request.command!r} items, which has no input"
+            text = f"the worker granted items to {call.request.command!r}, which has no input"
             raise RemoteProtocolError("bad_state", text)
         else:
             call.source.grant(news)

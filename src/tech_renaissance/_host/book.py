@@ -42,7 +42,7 @@ class Book:
         self._queued = queue.calls
         self._window = WINDOW
         self._ready: Dict[str, Any] = {}  # what the worker has said about itself
-        self._connection = Connection()
+        self._connection = Connection("the worker")
         self._unanswered = self._connection.unanswered
         # Calls whose handlers are to be told that they may send more, or an Answer.
         self._owing: Dict[Call, None] = {}

@@ -4,7 +4,7 @@ import contextlib
 import functools
 import math
 import time
-from typing import Any, Callable, List, Optional, Sequence
+from typing import Any, Callable, List, NoReturn, Optional, Sequence
 
 from .._base.errors import LaunchError, SessionClosed, TimedOut, WorkerLost
 from .._system.lazy_thread import LazyThread
@@ -66,10 +66,7 @@ class CallSender(CallMaker):
         if self.supervisor:
             most_s = min(self._launch_timeout_s, call.remaining_s() if call else math.inf)
             if not self.supervisor.wait_served(worker, most_s, call):
-                _check_deadline(call)
-                raise LaunchError(
-                    "launch_timeout", f"no new worker was ready within {self._launch_timeout_s:g} s"
-                )
+                self._raise_too_late(worker, call)
             worker = self.worker()
         if not worker.exchange.was_ready:
             self._wait_started(worker, call)
@@ -79,13 +76,12 @@ class CallSender(CallMaker):
         left_s = remaining_s(worker.launched_at + self._launch_timeout_s)
         most_s = min(left_s, call.remaining_s() if call else math.inf)
         if not worker.exchange.wait_started(most_s, call):
-            _check_deadline(call)
-            raise LaunchError(
-                "launch_timeout",
-                f"the worker was not ready within {self._launch_timeout_s:g} s",
-                None,
-                worker.process.output_tail(),
-            )
+            self._raise_too_late(worker, call)
+
+    def _raise_too_late(self, worker: LaunchedWorker, call: Optional[Call]) -> NoReturn:
+        _check_deadline(call)
+        text = f"the worker was not ready within {self._launch_timeout_s:g} s"
+        raise LaunchError("launch_timeout", text, None, worker.process.output_tail())
 
     def worker_for(self, call: Call) -> LaunchedWorker:
         """See CallMaker. Raises what ``ready_worker`` raises, too."""

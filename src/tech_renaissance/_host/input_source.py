@@ -106,5 +106,5 @@ def too_many() -> LocalProtocolError:
     """The error for an input that cannot travel whole."""
     return LocalProtocolError(
         "too_large",
-        f"over files an input travels whole, and has at most {MOST_VALUES} values: use shared memory",
+        f"over files an input travels whole, and has at most {MOST_VALUES} values: send lists of them, or use shared memory",
     )

@@ -47,5 +47,5 @@ def was_closed(response: Response) -> bool:
 
 def without_credit(call: Call) -> RemoteProtocolError:
     """The error of an item that was not to come."""
-    text = f"the other side sent an item to {call.request.command!r} for which it had no credit"
+    text = f"the worker sent an item to {call.request.command!r} for which it had no credit"
     return RemoteProtocolError("bad_state", text)

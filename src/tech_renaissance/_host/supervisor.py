@@ -328,4 +328,4 @@ def _stopped_error() -> SessionClosed:
 
 
 def _closed_error() -> SessionClosed:
-    return SessionClosed("session_closed", "the session was closed")
+    return SessionClosed("session_closed", "the session was closed: make a new one")

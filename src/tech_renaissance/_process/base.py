@@ -1,9 +1,11 @@
 """What a worker's process has on every platform: an end that its watcher makes public, and output."""
 
 import contextlib
+import os
 import threading
 from typing import Callable, Optional
 
+from .._base.errors import LaunchError
 from .._system.latch import Latch
 from .output import OutputFlow
 
@@ -12,6 +14,15 @@ RETRY_S = 0.05
 # How long to wait for a killed process, which only takes longer in uninterruptible sleep, and for a
 # callback that does not return.
 ABANDON_S = 5.0
+
+
+def not_started(executable: str, directory: Optional[str], error: Exception) -> LaunchError:
+    """What to raise when the system refused to start a process."""
+    if directory and not os.path.isdir(directory):
+        return LaunchError("launch_failed", f"there is no working directory {directory!r}")
+    where = f" in {directory!r}" if directory else ""
+    reason = error.strerror if isinstance(error, OSError) else error
+    return LaunchError("launch_failed", f"cannot start {executable!r}{where}: {reason}")
 
 
 class BaseProcess:

@@ -3,6 +3,7 @@
 import os
 from typing import Any, Iterable, List, NamedTuple, Tuple, cast
 
+from .._base.display import for_display
 from .._base.errors import LaunchError, LocalProtocolError
 
 # Options of the interpreter whose value may be the next argument.
@@ -61,7 +62,7 @@ def _checked(option: str, argument: object) -> str:
     if not isinstance(text, str):
         raise LocalProtocolError("bad_option", f"{option} is a list of texts, and {argument!r} is not one")
     if not _can_be_passed_on(text):
-        raise LocalProtocolError("bad_option", f"{option}: {text!a} cannot be passed to a process")
+        raise LocalProtocolError("bad_option", f"{option}: {for_display(text)} cannot be passed to a process")
     return text
 
 
@@ -70,7 +71,7 @@ def check_variable(name: str, value: str) -> None:
     if not name or "=" in name or not _can_be_passed_on(name + value):
         raise LocalProtocolError(
             "bad_option",
-            f"environment: {name!a} cannot be a variable of a process: its name is not empty and has no '=', "
+            f"environment: {for_display(name)} cannot be a variable of a process: its name is not empty and has no '=', "
             "and neither has a NUL",
         )
 

@@ -23,7 +23,7 @@ def find_interpreter(python: Optional[str], environment: Mapping[str, str]) -> s
     if found is None:
         raise LaunchError(
             "interpreter_not_found",
-            f"there is no Python interpreter {wanted!r}: give PythonSession(python=...) or TR_PYTHON the path of one",
+            f"there is no Python interpreter {wanted!r}: set the option python, or TR_PYTHON, to the path of one",
         )
     return os.path.abspath(found)
 

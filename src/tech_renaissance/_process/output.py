@@ -157,7 +157,8 @@ def open_sink(output: str, to_descriptors: Callable[..., Sink]) -> Sink:
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
         descriptor = make_held(lambda: os.open(output, flags, 0o600))
     except OSError as error:
-        raise LaunchError("launch_failed", f"cannot open the worker's output file: {error}") from error
+        text = f"cannot open {output!r} for the worker's output: {error.strerror}"
+        raise LaunchError("launch_failed", text) from error
     return to_descriptors((descriptor, descriptor), owned=True)
 
 

@@ -28,7 +28,7 @@ from typing import Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 from .._base.errors import LaunchError
 from .._system.descriptors_posix import make_pipe
 from .._system.forks import close_held
-from .base import ABANDON_S, RETRY_S, BaseProcess
+from .base import ABANDON_S, RETRY_S, BaseProcess, not_started
 from .output import DescriptorSink, Output, OutputFlow, SinkFlow, open_sink
 from .output_lines import LineFlow
 
@@ -74,9 +74,7 @@ class Process(BaseProcess):
             try:
                 self._launch(arguments, environment, directory, output, inherited, held)
             except (OSError, ValueError) as error:
-                raise LaunchError(
-                    "launch_failed", f"cannot start {arguments[0]!r} in {directory or '.'!r}: {error}"
-                ) from error
+                raise not_started(arguments[0], directory, error) from error
             self._held = held.pop_all()
         self.pid = self._popen.pid
         if sys.platform == "linux":

@@ -17,7 +17,7 @@ from typing import Callable, Mapping, Optional, Sequence
 
 from .._base.errors import LaunchError
 from .._system.event_windows import make_event, set_event
-from .base import ABANDON_S, RETRY_S, BaseProcess
+from .base import ABANDON_S, RETRY_S, BaseProcess, not_started
 from .output import DescriptorSink, Output, OutputFlow, SinkFlow, open_sink
 from .output_lines import LineFlow
 from .output_pipes_windows import OutputPipes
@@ -68,9 +68,7 @@ class Process(BaseProcess):
             try:
                 self._launch(arguments, environment, directory, inherited, held)
             except (OSError, ValueError) as error:
-                raise LaunchError(
-                    "launch_failed", f"cannot start {arguments[0]!r} in {directory or '.'!r}: {error}"
-                ) from error
+                raise not_started(arguments[0], directory, error) from error
             self._held = held.pop_all()
         self._watcher = threading.Thread(target=self._watch, name="tech_renaissance exit", daemon=True)
         self._pump = threading.Thread(target=self._give_output, name="tech_renaissance output", daemon=True)

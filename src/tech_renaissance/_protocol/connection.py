@@ -76,7 +76,9 @@ for _state, _moves in TRANSITIONS.items():
 class Connection:
     """Tracks a session's state from the frames that pass. Not thread-safe."""
 
-    def __init__(self) -> None:
+    def __init__(self, other: str = "the other side") -> None:
+        """``other``: whom errors call so."""
+        self._other = other
         self._node = _NODES[State.STARTING]
         # The ids of the requests without a response, oldest first; None stands for a request without an id.
         self.unanswered: Dict[Optional[int], None] = {}
@@ -99,7 +101,7 @@ class Connection:
         """Note that the other side sent ``frame``. Raises RemoteProtocolError ``bad_state`` if it may not."""
         defect = self._answer(frame) if isinstance(frame, Response) else self._advance(frame)
         if defect:
-            raise RemoteProtocolError("bad_state", f"the other side sent {defect}")
+            raise RemoteProtocolError("bad_state", f"{self._other} sent {defect}")
 
     def sent_again(self, frame: Frame) -> None:
         """Finish a ``sent`` that was interrupted or did not begin; does nothing if it had finished."""
@@ -209,6 +211,8 @@ class Connection:
     def _answer(self, response: Response) -> str:
         unanswered = self.unanswered
         if response.id not in unanswered:
+            if response.id is None:
+                return "a response without an id"
             return f"a response to request {response.id}, which is not waiting for one"
         node = self._node.following.get("LastResponse" if len(unanswered) == 1 else "Response")
         if node is None:

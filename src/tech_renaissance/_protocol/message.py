@@ -9,8 +9,9 @@ import re
 from dataclasses import dataclass
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, Union, cast
 
-from .._base.errors import LocalProtocolError, RemoteProtocolError
-from .._base.names import check_name
+from .._base.display import for_display
+from .._base.errors import RemoteProtocolError
+from .._base.names import defect_of_name
 from .body import FORMS, KINDS, TENSOR, TEXT
 from .frame import (
     INVALID_TENSORS,
@@ -338,10 +339,12 @@ def _named(kind: Any, name: Any, what: str) -> Named:
     """The kind and the name of an attachment; transports turn names into file names."""
     if not isinstance(name, str) or isinstance(name, _Number):
         raise RemoteProtocolError("bad_frame", f"{what} has a name that is not a string")
-    try:
-        checked = check_name(_SURROGATE.sub("\ufffd", name), "tensor")
-    except LocalProtocolError as error:
-        raise RemoteProtocolError("bad_frame", f"{what} has an element that is not a name: {error}") from None
+    checked = _SURROGATE.sub("\ufffd", name)
+    defect = defect_of_name(checked)
+    if defect:
+        raise RemoteProtocolError(
+            "bad_frame", f"{what} has a name that is none: {for_display(checked)} {defect}"
+        )
     return _choice(kind, KINDS, "the kind of an attachment"), checked
 
 

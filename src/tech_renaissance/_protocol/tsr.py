@@ -138,7 +138,7 @@ def peek_header(head: bytes, nbytes: int) -> Header:
     numel = _checked_numel(dtype, shape, layout.count_offset)
     (count,) = _COUNT.unpack_from(head, layout.count_offset)
     if count != numel:
-        message = f"the header says {count} elements, the shape {shape} has {numel}"
+        message = f"the header says {count} elements, the shape {_shown(shape)} has {numel}"
         raise FormatError("count_mismatch", message, layout.count_offset)
     return Header(layout.version, layout.header_nbytes, dtype, shape, numel)
 
@@ -153,9 +153,9 @@ def _read_layout(head: bytes, nbytes: int) -> _Layout:
         message = f"{nbytes} bytes; a version {version} header has {layout.header_nbytes}"
         raise FormatError("short_header", message, nbytes)
     if magic != _MAGIC:
-        raise FormatError("bad_magic", f"begins with {magic!r}, not {_MAGIC!r}: not a TSR file", 0)
+        raise FormatError("bad_magic", "does not begin with 'TSR!': not a TSR file", 0)
     if layout is None:
-        raise FormatError("unknown_version", f"version {version}; this reader knows {sorted(_LAYOUTS)}", 4)
+        raise FormatError("unknown_version", f"version {version}; this reader knows 1 and 2", 4)
     if header_size != layout.header_nbytes:
         message = f"header size {header_size}; version {version} has {layout.header_nbytes}"
         raise FormatError("bad_header_size", message, 8)
@@ -172,7 +172,7 @@ def _read_shape(head: bytes, layout: _Layout, ndim: int) -> Tuple[int, ...]:
     dims: Tuple[int, ...] = layout.dims.unpack_from(head, layout.dims_offset)
     for index, dim in enumerate(dims):
         if dim < 0:
-            raise FormatError("negative_dim", f"dimension {dim}", layout.dim_offset(index))
+            raise FormatError("negative_dim", f"a dimension is {dim}", layout.dim_offset(index))
     unused = layout.ndim_max - ndim
     for index, dim in enumerate(dims[:unused]):
         if dim != 1:
@@ -186,9 +186,13 @@ def _checked_numel(dtype: DType, shape: Sequence[int], offset: int) -> int:
     for dim in shape:
         count *= dim or 1  # strides are computed without the zeros, so they must fit without them
     if count * dtype.nbytes > _COUNT_MAX:
-        message = f"a {dtype.name} tensor of shape {tuple(shape)} has more than 2^63-1 bytes"
+        message = f"a tensor of {dtype.name} and shape {_shown(shape)} has more than 2^63-1 bytes"
         raise FormatError("count_overflow", message, offset)
     return 0 if 0 in shape else count
+
+
+def _shown(shape: Sequence[int]) -> str:
+    return f"({', '.join(map(str, shape))})"
 
 
 def _check_length(header: Header, nbytes: int) -> None:

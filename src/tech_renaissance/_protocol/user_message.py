@@ -39,7 +39,7 @@ def check_command(command: str) -> str:
     if command == "exit":
         raise LocalProtocolError("bad_message", "'exit' has no answer: use please_exit")
     if not is_command(command):
-        what = "is not the name of a command: arguments are separate, as in call('add', 1, 2)"
+        what = 'is not the name of a command: arguments are separate, as in call("add", 1, 2)'
         raise LocalProtocolError("bad_message", f"{command!r} {what}")
     return command
 

@@ -63,7 +63,7 @@ class ServingLoop:
         self._server = turn.server
         self.transport = transport
         self._unhosted: Optional[UnhostedSession] = None
-        self._connection = Connection()
+        self._connection = Connection("the host")
         self._inbox: Deque[Union[Frame, Unopened]] = deque()  # read ahead, oldest first
         self._fast_path = _fast_path(turn, transport, self._connection)
         self._streams = Streams()

@@ -87,9 +87,9 @@ TEST("a wish that cannot be met has no substitute, and the error says what was t
     const Environment environment{{"PATH", directory.path()}, {"TR_PYTHON", "/no/such/python"}};
     CHECK_THROWS(LaunchError, "interpreter_not_found", find_interpreter("", environment));
     CHECK_THROWS(LaunchError, "interpreter_not_found", find_interpreter("no-such-python", environment));
-    CHECK(contains(message_of_refusal("", environment), "'/no/such/python' (TR_PYTHON)"));
-    CHECK(contains(message_of_refusal("no-such-python", environment), "'no-such-python' (SessionOptions.python)"));
-    CHECK(contains(message_of_refusal("no-such-python", environment), "set TR_PYTHON or SessionOptions.python"));
+    CHECK(contains(message_of_refusal("", environment), "there is no Python interpreter '/no/such/python': "));
+    CHECK(contains(message_of_refusal("no-such-python", environment), "'no-such-python': "));
+    CHECK(contains(message_of_refusal("no-such-python", environment), "set the option python, or TR_PYTHON,"));
 }
 
 TEST("a virtual environment that is gone is passed over, and named if there is nothing else") {
@@ -97,8 +97,7 @@ TEST("a virtual environment that is gone is passed over, and named if there is n
     const std::string installed = make_executable(directory / default_python);
     const std::string gone = (directory / "gone").string();
     CHECK_EQ(installed, find_interpreter("", {{"PATH", directory.path()}, {"VIRTUAL_ENV", gone}}));
-    CHECK(contains(message_of_refusal("", {{"VIRTUAL_ENV", gone}}),
-                   "(VIRTUAL_ENV), '" + std::string(default_python) + "' (PATH)"));
+    CHECK(contains(message_of_refusal("", {{"VIRTUAL_ENV", gone}}), "' or '" + std::string(default_python) + "': "));
 }
 
 TEST("a directory or a missing file is no interpreter") {

@@ -30,26 +30,25 @@ inline bool is_device_name(std::string_view name) {
     return std::find(std::begin(superscripts), std::end(superscripts), port) != std::end(superscripts);
 }
 
-// What is wrong with a character that no name may contain; empty if it is allowed.
-inline std::string_view defect_of_character(utf8::Decoded character) {
+// What is wrong with the character at the beginning of text; empty if a name may contain it. REQUIRES: text is not
+// empty.
+inline std::string defect_of_character(std::string_view text) {
     constexpr std::u32string_view separators = U"/\\:*?\"<>|,";
-    if (character.nbytes == 0) return "is not UTF-8";
-    if (utf8::is_control(character.code_point)) return "contains a control character";
-    if (utf8::is_white_space(character.code_point)) return "contains white space";
-    if (separators.find(character.code_point) != separators.npos) return "contains one of / \\ : * ? \" < > | ,";
-    return "";
+    const auto [code_point, nbytes] = utf8::decode(text);
+    if (nbytes == 0) return "is not UTF-8";
+    if (utf8::is_white_space(code_point)) return "contains white space";
+    if (!utf8::is_control(code_point) && separators.find(code_point) == separators.npos) return "";
+    return "contains " + utf8::for_display(text.substr(0, nbytes)) + ", which no name may contain";
 }
 
 // What is wrong with name; empty if it is valid.
-inline std::string_view defect_of_name(std::string_view name) {
+inline std::string defect_of_name(std::string_view name) {
     if (name.empty()) return "is empty";
-    if (name.size() > max_name_nbytes) return "is longer than 128 bytes";
-    for (std::string_view rest = name; !rest.empty();) {
-        const utf8::Decoded character = utf8::decode(rest);
-        const std::string_view defect = defect_of_character(character);
+    for (std::string_view rest = name; !rest.empty(); rest.remove_prefix(utf8::decode(rest).nbytes)) {
+        std::string defect = defect_of_character(rest);
         if (!defect.empty()) return defect;
-        rest.remove_prefix(character.nbytes);
     }
+    if (name.size() > max_name_nbytes) return "is longer than 128 bytes";
     if (name.front() == '.' || name.front() == '-') return "begins with '.' or '-'";
     if (name.back() == '.') return "ends with '.'";
     if (is_device_name(name)) return "is a device name on Windows";
@@ -58,9 +57,9 @@ inline std::string_view defect_of_name(std::string_view name) {
 
 // Throws LocalProtocolError "bad_name" unless name is valid. what (such as "tag") is for the message.
 inline void check_name(std::string_view name, std::string_view what) {
-    const std::string_view defect = defect_of_name(name);
+    const std::string defect = defect_of_name(name);
     if (defect.empty()) return;
-    throw LocalProtocolError("bad_name", std::string(what) + " " + utf8::for_display(name) + " " + std::string(defect));
+    throw LocalProtocolError("bad_name", std::string(what) + " " + utf8::for_display(name) + " " + defect);
 }
 
 // Whether tag is reserved for the system: _anything, result_<digits>. REQUIRES: tag is a valid name.
@@ -75,7 +74,7 @@ inline bool is_reserved_tag(std::string_view tag) {
 inline void check_tag_to_send(std::string_view tag) {
     check_name(tag, "tag");
     if (!is_reserved_tag(tag)) return;
-    const std::string why = " belongs to the system: tags that begin with '_' and result_<number>";
+    const std::string why = " belongs to the system, as do all tags result_<number> and those that begin with '_'";
     throw LocalProtocolError("reserved_name", "tag " + utf8::for_display(tag) + why);
 }
 

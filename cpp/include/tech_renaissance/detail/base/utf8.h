@@ -79,14 +79,14 @@ inline bool is_visible(char32_t code_point) {
 
 // Any bytes as one line of visible text between quotes, cut after 64 characters.
 inline std::string for_display(std::string_view text) {
-    std::string shown = "\"";
+    std::string shown = "'";
     for (int count = 0; !text.empty(); ++count) {
-        if (count == 64) return shown + "\"...";
+        if (count == 64) return shown + "'...";
         const auto [code_point, nbytes] = decode(text);
         char escape[16] = "";
         if (nbytes == 0) {
             std::snprintf(escape, sizeof escape, "\\x%02x", static_cast<unsigned>(static_cast<unsigned char>(text[0])));
-        } else if (code_point == '"' || code_point == '\\') {
+        } else if (code_point == '\'' || code_point == '\\') {
             std::snprintf(escape, sizeof escape, "\\%c", static_cast<char>(code_point));
         } else if (code_point != ' ' && !is_visible(code_point)) {
             std::snprintf(escape, sizeof escape, "\\u%04x", static_cast<unsigned>(code_point));
@@ -95,7 +95,7 @@ inline std::string for_display(std::string_view text) {
         shown += escape[0] != '\0' ? std::string_view(escape) : text.substr(0, consumed);
         text.remove_prefix(consumed);
     }
-    return shown + "\"";
+    return shown + "'";
 }
 
 }  // namespace tr::detail::utf8

@@ -13,10 +13,11 @@ namespace tr::detail {
 // old_protocol.
 inline void check_protocol(const Request& request, const Ready& ready) {
     if (ready.protocol >= protocol_version) return;
-    throw RemoteProtocolError("old_protocol", "'" + request.command + "' needs protocol " +
-                                                  std::to_string(protocol_version) +
-                                                  ", but the worker speaks protocol " + std::to_string(ready.protocol) +
-                                                  ": update its tech-renaissance");
+    std::string text = "'" + request.command + "' needs protocol " + std::to_string(protocol_version) +
+                       ", and this worker speaks protocol " + std::to_string(ready.protocol) +
+                       ": update tech-renaissance in its Python";
+    if (!ready.interpreter.empty()) text += ", which is '" + ready.interpreter + "'";
+    throw RemoteProtocolError("old_protocol", text);
 }
 
 }  // namespace tr::detail

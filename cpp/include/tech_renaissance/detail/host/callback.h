@@ -1,8 +1,6 @@
 // The functions of this host that are being run for a worker.
 #pragma once
 
-#include <string>
-
 #include "tech_renaissance/error.h"
 
 namespace tr::detail {
@@ -17,18 +15,17 @@ public:
     Callback(const Callback&) = delete;
     Callback& operator=(const Callback&) = delete;
 
-    [[noreturn]] static void throw_waits_for_itself(const std::string& for_what) {
+    [[noreturn]] static void throw_waits_for_itself() {
         throw LocalProtocolError("would_wait_for_itself",
-                                 "the worker waits for " + for_what + ", or make the command async");
+                                 "the worker waits for this function, or for the rest of a stream's input, and serves "
+                                 "nothing else before: calls may be sent here, but not waited for");
     }
 
     // Throws LocalProtocolError would_wait_for_itself if this thread runs a function for which the session's worker
     // waits, so that nothing it waits for in that session would come.
     static void check_may_wait(const void* session) {
         for (const Callback* one = innermost(); one != nullptr; one = one->outer_) {
-            if (one->session_ != session || !one->waiting_) continue;
-            throw_waits_for_itself(
-                "the function that makes this call, and serves nobody else until that returns: return first");
+            if (one->session_ == session && one->waiting_) throw_waits_for_itself();
         }
     }
 

@@ -42,7 +42,7 @@ public:
         try {
             add_thread();
         } catch (const std::exception& error) {
-            throw_launch_failed(std::string("cannot make a thread: ") + error.what());
+            throw_launch_failed(std::string("cannot start a thread: ") + error.what());
         }
     }
 

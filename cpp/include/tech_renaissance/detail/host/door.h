@@ -11,6 +11,7 @@
 #include "tech_renaissance/detail/host/beacon.h"
 #include "tech_renaissance/detail/host/caller.h"
 #include "tech_renaissance/detail/host/exposed.h"
+#include "tech_renaissance/detail/host/life.h"
 #include "tech_renaissance/detail/system/forks.h"
 #include "tech_renaissance/error.h"
 
@@ -44,7 +45,7 @@ public:
         explicit Visit(Door& door) : door_(door) {
             door.check_ours();  // in a fork the lock may stay locked forever
             const std::lock_guard<std::mutex> lock(door.mutex_);
-            if (door.closed_) throw SessionClosed("session_closed", "the session was closed");
+            if (door.closed_) throw SessionClosed("session_closed", "the session was closed: make a new one");
             ++door.visits_;
         }
         ~Visit() {
@@ -82,8 +83,7 @@ public:
 
 private:
     void check_ours() const {
-        if (!is_ours())
-            throw SessionClosed("forked", "this process is a fork of the one that owns the session of this future");
+        if (!is_ours()) throw_forked();
     }
 
     Caller* const caller_;

@@ -26,9 +26,15 @@
 #include "tech_renaissance/detail/transport/choose.h"
 #include "tech_renaissance/detail/transport/session_directory.h"
 #include "tech_renaissance/detail/transport/session_place.h"
+#include "tech_renaissance/error.h"
 #include "tech_renaissance/session_options.h"
 
 namespace tr::detail {
+
+// Throws what every use of a session throws in a fork of its host.
+[[noreturn]] inline void throw_forked() {
+    throw SessionClosed("forked", "this process is a fork of the one that owns the session: create a new session here");
+}
 
 // Thread-safe. The destructor leaves no process and no files; in a fork of the host it does nothing.
 class Life {
@@ -62,9 +68,7 @@ public:
 
     // Throws SessionClosed forked in a fork of the host, where locks may stay locked forever.
     void check_ours() const {
-        if (is_ours()) return;
-        const char* text = "this process is a fork of the one that owns the session: create a new session here";
-        throw SessionClosed("forked", text);
+        if (!is_ours()) throw_forked();
     }
 
     const std::string& path() const noexcept { return path_; }
@@ -120,7 +124,7 @@ public:
     // Throws LaunchError; SessionClosed once the session ends.
     WorkerPtr restart(const WorkerPtr& crashed, const std::function<void()>& prepare) {
         const std::lock_guard<std::recursive_mutex> lock(mutex_);
-        if (ended_) throw SessionClosed("session_closed", "the session was closed");
+        if (ended_) throw SessionClosed("session_closed", "the session was closed: make a new one");
         if (worker() != crashed) return nullptr;
         prepare();
         start(false);

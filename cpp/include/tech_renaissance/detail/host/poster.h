@@ -31,7 +31,7 @@ public:
         try {
             thread_ = std::thread([state = state_] { run(state); });
         } catch (const std::exception& error) {
-            throw_launch_failed(std::string("cannot make a thread: ") + error.what());
+            throw_launch_failed(std::string("cannot start a thread: ") + error.what());
         }
     }
     Poster(const Poster&) = delete;

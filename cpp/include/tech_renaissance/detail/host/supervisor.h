@@ -53,7 +53,7 @@ public:
         try {
             thread_ = std::thread([this] { run(); });
         } catch (const std::exception& error) {
-            throw_launch_failed(std::string("cannot make a thread: ") + error.what());
+            throw_launch_failed(std::string("cannot start a thread: ") + error.what());
         }
     }
 
@@ -306,7 +306,7 @@ private:
     }
 
     static std::exception_ptr closed_error() {
-        return std::make_exception_ptr(SessionClosed("session_closed", "the session was closed"));
+        return std::make_exception_ptr(SessionClosed("session_closed", "the session was closed: make a new one"));
     }
 
     Life& life_;

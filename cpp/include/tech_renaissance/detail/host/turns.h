@@ -33,7 +33,7 @@ public:
     void check_may_wait() const {
         Callback::check_may_wait(hooks_.beacon.get());
         const Lock lock(mutex_);
-        if (owes_values_before(nullptr)) throw_owes_values();
+        if (owes_values_before(nullptr)) Callback::throw_waits_for_itself();
     }
 
     // Something has become of a call in line.
@@ -102,12 +102,12 @@ protected:
             const bool waits_for_itself = call != nullptr && left.count() != 0 && owes_values_before(call);
             if (reading_) {
                 if (left.count() == 0) return false;
-                if (waits_for_itself) throw_owes_values();
+                if (waits_for_itself) Callback::throw_waits_for_itself();
                 changed_.wait_until(lock, deadline);
                 continue;
             }
             const bool came = read(lock, waits_for_itself ? Milliseconds(0) : left);
-            if (waits_for_itself && !came && owes_values_before(call)) throw_owes_values();
+            if (waits_for_itself && !came && owes_values_before(call)) Callback::throw_waits_for_itself();
             if (left.count() == 0 && (!came || Clock::now() > deadline + last_words)) return done();
         } while (!done());
         return true;
@@ -127,11 +127,6 @@ protected:
     bool closed_ = false;
 
 private:
-    [[noreturn]] static void throw_owes_values() {
-        Callback::throw_waits_for_itself(
-            "the input that this thread has opened, and serves nobody else before its end: finish that first");
-    }
-
     // What waits for room, as far as there is room.
     void send_waiting() {
         send_queued();

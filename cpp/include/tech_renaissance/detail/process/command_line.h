@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "tech_renaissance/detail/base/environment_variables.h"
+#include "tech_renaissance/detail/base/utf8.h"
 #include "tech_renaissance/detail/system/path.h"
 #include "tech_renaissance/error.h"
 
@@ -40,9 +41,8 @@ inline std::vector<std::string> whole_command_line(const std::string& interprete
 inline void check_arguments(const std::string& option, const std::vector<std::string>& arguments) {
     for (const std::string& argument : arguments) {
         if (argument.find('\0') == std::string::npos) continue;
-        const std::string text = argument.c_str();
-        throw LocalProtocolError("bad_option", option + ": an argument that contains a NUL character, after '" + text +
-                                                   "', cannot be passed to a process");
+        throw LocalProtocolError("bad_option",
+                                 option + ": " + utf8::for_display(argument) + " cannot be passed to a process");
     }
 }
 
@@ -51,8 +51,9 @@ inline void check_environment(const Environment& variables) {
     for (const auto& [name, value] : variables) {
         if (!name.empty() && (name + value).find('\0') == std::string::npos && name.find('=') == std::string::npos)
             continue;
-        throw LocalProtocolError("bad_option", "environment: '" + name + "' cannot be a variable of a process: " +
-                                                   "its name is not empty and has no '=', and neither has a NUL");
+        throw LocalProtocolError("bad_option", "environment: " + utf8::for_display(name) +
+                                                   " cannot be a variable of a process: its name is not empty and has "
+                                                   "no '=', and neither has a NUL");
     }
 }
 

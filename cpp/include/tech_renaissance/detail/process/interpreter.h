@@ -40,21 +40,15 @@ inline std::string find_executable(const std::string& command, const Environment
     return "";
 }
 
-struct InterpreterChoice {
-    std::string source;
-    std::string command;
-};
-
 // In order of preference. If the user named an interpreter, there is no alternative to it.
-inline std::vector<InterpreterChoice> interpreter_choices(const std::string& option, const Environment& environment) {
-    if (!option.empty()) return {{"SessionOptions.python", option}};
+inline std::vector<std::string> interpreter_choices(const std::string& option, const Environment& environment) {
+    if (!option.empty()) return {option};
     const std::string wish = variable(environment, "TR_PYTHON");
-    if (!wish.empty()) return {{"TR_PYTHON", wish}};
-    std::vector<InterpreterChoice> choices;
+    if (!wish.empty()) return {wish};
+    std::vector<std::string> choices;
     const std::string active = variable(environment, "VIRTUAL_ENV");
-    if (!active.empty())
-        choices.push_back({"VIRTUAL_ENV", from_path(to_path(active) / to_path(virtual_environment_python))});
-    choices.push_back({"PATH", default_python});
+    if (!active.empty()) choices.push_back(from_path(to_path(active) / to_path(virtual_environment_python)));
+    choices.push_back(default_python);
     return choices;
 }
 
@@ -62,14 +56,13 @@ inline std::vector<InterpreterChoice> interpreter_choices(const std::string& opt
 // absolute path. Throws LaunchError interpreter_not_found.
 inline std::string find_interpreter(const std::string& option, const Environment& environment) {
     std::string tried;
-    for (const InterpreterChoice& choice : interpreter_choices(option, environment)) {
-        std::string path = find_executable(choice.command, environment);
+    for (const std::string& choice : interpreter_choices(option, environment)) {
+        std::string path = find_executable(choice, environment);
         if (!path.empty()) return path;
-        tried += (tried.empty() ? "'" : ", '") + choice.command + "' (" + choice.source + ")";
+        tried += (tried.empty() ? "'" : " or '") + choice + "'";
     }
-    throw LaunchError("interpreter_not_found",
-                      "no Python found: tried " + tried +
-                          "; set TR_PYTHON or SessionOptions.python to the path of a Python executable");
+    throw LaunchError("interpreter_not_found", "there is no Python interpreter " + tried +
+                                                   ": set the option python, or TR_PYTHON, to the path of one");
 }
 
 // The version in a file's name, as in python3.11 and Python311; empty if there is none.

@@ -26,6 +26,12 @@ inline void check_c_string(const std::string& text) {
     if (text.find('\0') != std::string::npos) throw_launch_failed("an argument or variable contains a NUL character");
 }
 
+// What the error says that the system refused.
+inline std::string cannot_start(const Launch& launch, const std::string& executable) {
+    const std::string& directory = launch.working_directory;
+    return "cannot start '" + executable + (directory.empty() ? "'" : "' in '" + directory + "'");
+}
+
 // Refuses whatever no operating system could pass on unchanged.
 inline void check_launch(const Launch& launch) {
     if (launch.argv.empty()) throw_launch_failed("no executable to start");

@@ -204,7 +204,7 @@ public:
             if (state_->lines()) giver_ = std::make_unique<std::thread>([state = state_] { state->lines()->run(); });
         } catch (const std::exception& error) {
             stop();
-            throw_launch_failed(std::string("cannot make a thread: ") + error.what());
+            throw_launch_failed(std::string("cannot start a thread: ") + error.what());
         }
     }
     Process(const Process&) = delete;

@@ -127,7 +127,7 @@ inline pid_t spawn(const Launch& launch, const ChildDescriptors& descriptors) {
     pid_t pid = 0;
     check_spawn(::posix_spawn(&pid, executable.c_str(), actions.get(), attributes.get(), pointers_to(arguments).data(),
                               pointers_to(variables).data()),
-                "cannot start '" + executable + "'");
+                cannot_start(launch, executable));
     return pid;
 }
 

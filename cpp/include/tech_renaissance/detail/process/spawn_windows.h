@@ -149,7 +149,8 @@ inline SpawnedProcess spawn(const Launch& launch, HANDLE job, HANDLE interrupt, 
     PROCESS_INFORMATION started{};
     if (!::CreateProcessW(to_utf16(executable).c_str(), line.data(), nullptr, nullptr, TRUE, flags, block.data(),
                           directory.empty() ? nullptr : directory.c_str(), &start.StartupInfo, &started)) {
-        throw_os_error("cannot start '" + executable + "'", ::GetLastError());
+        const DWORD error = ::GetLastError();
+        throw_os_error(cannot_start(launch, executable), error);
     }
     ::CloseHandle(started.hThread);
     return {Handle(started.hProcess), static_cast<std::int64_t>(started.dwProcessId)};

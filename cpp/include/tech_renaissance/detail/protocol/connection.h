@@ -119,10 +119,10 @@ public:
 
     // What passes only while its request is unanswered, and changes no state. kind: its name, for the error.
     void received_beside(std::optional<Id> id, const char* kind) const {
-        if (!is_waiting(id)) throw_beside<RemoteProtocolError>(worker_sent, kind, id, ", which is not waiting");
+        if (!is_waiting(id)) throw_beside<RemoteProtocolError>(worker_sent, kind, id, no_answer_due);
     }
     void sent_beside(std::optional<Id> id, const char* kind) const {
-        if (!is_waiting(id)) throw_beside<LocalProtocolError>(we_send, kind, id, ", which is not waiting");
+        if (!is_waiting(id)) throw_beside<LocalProtocolError>(we_send, kind, id, no_answer_due);
     }
 
     // A request has at most one Ask without an Answer.
@@ -147,6 +147,7 @@ public:
 private:
     static constexpr const char* worker_sent = "the worker sent ";
     static constexpr const char* we_send = "we may not send ";
+    static constexpr const char* no_answer_due = ", which is not waiting for an answer";
 
     template <class Error>
     [[noreturn]] static void throw_beside(const char* who, const char* kind, std::optional<Id> id, const char* why) {

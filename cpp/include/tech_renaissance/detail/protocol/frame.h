@@ -128,7 +128,7 @@ inline std::optional<std::int64_t> decode_positive(const json::Object& object, c
     if (!value) return std::nullopt;
     const auto* number = value->get_if<json::Number>();
     const std::optional<std::int64_t> integer = number ? number->as_int64() : std::nullopt;
-    if (!integer || *integer < 1) throw_bad_frame("'" + key + "' is not a positive integer");
+    if (!integer || *integer < 1) throw_bad_frame("'" + key + "' is not a positive integer of 64 bits");
     return integer;
 }
 
@@ -152,22 +152,23 @@ inline std::string decode_parameters(const json::Object& object, Dialect dialect
     return joined;
 }
 
-// A number from 0 to count - 1, which is at most 9.
-inline int decode_choice(const json::Value& value, int count, const char* what) {
-    const auto* number = value.get_if<json::Number>();
+// A number from 0 to count - 1, which is at most 9. value: null if it is missing.
+inline int decode_choice(const json::Value* value, int count, const char* what) {
+    const auto* number = value ? value->get_if<json::Number>() : nullptr;
     const std::string text = number ? number->text() : "";
-    if (text.size() != 1 || text[0] < '0' || text[0] >= '0' + count)
-        throw_bad_frame(std::string(what) + " that does not exist");
-    return text[0] - '0';
+    if (text.size() == 1 && text[0] >= '0' && text[0] < '0' + count) return text[0] - '0';
+    std::string choices = "0";
+    for (int choice = 1; choice < count; ++choice) choices += ", " + std::to_string(choice);
+    throw_bad_frame(std::string(what) + " is none of " + choices);
 }
 
 inline BodyForm decode_form(const json::Object& object) {
     const json::Value* value = find_member(object, "form");
-    return value ? BodyForm(decode_choice(*value, body_form_count, "a form")) : BodyForm::Text;
+    return value ? BodyForm(decode_choice(value, body_form_count, "the form of a body")) : BodyForm::Text;
 }
 
-inline AttachmentKind decode_kind(const json::Value& value) {
-    return AttachmentKind(decode_choice(value, attachment_kind_count, "a kind of attachment"));
+inline AttachmentKind decode_kind(const json::Value* value) {
+    return AttachmentKind(decode_choice(value, attachment_kind_count, "the kind of an attachment"));
 }
 
 // Whether it is true; anything else counts as false.
@@ -187,11 +188,13 @@ inline const json::Array& decode_array(const json::Object& object, const char* k
     return *elements;
 }
 
-// Transports turn names into file names.
-inline std::string decode_name(const json::Value* value) {
+// Transports turn names into file names. key: of the array that the name is in.
+inline std::string decode_name(const json::Value* value, const std::string& key) {
     const auto* name = value ? value->get_if<std::string>() : nullptr;
-    if (!name || !defect_of_name(*name).empty()) throw_bad_frame("the name of an attachment is not a name");
-    return *name;
+    if (!name) throw_bad_frame("'" + key + "' has a name that is not a string");
+    const std::string defect = defect_of_name(*name);
+    if (defect.empty()) return *name;
+    throw_bad_frame("'" + key + "' has a name that is none: " + utf8::for_display(*name) + " " + defect);
 }
 
 // The attachments of a request.
@@ -199,9 +202,8 @@ inline std::vector<NamedAttachment> decode_attachments(const json::Object& objec
     std::vector<NamedAttachment> attachments;
     for (const json::Value& element : decode_array(object, "attachments")) {
         const json::Object& attachment = as_object(element, "an attachment");
-        const json::Value* kind = find_member(attachment, "kind");
-        if (!kind) throw_bad_frame("an attachment has no 'kind'");
-        attachments.push_back({decode_kind(*kind), decode_name(find_member(attachment, "name"))});
+        std::string name = decode_name(find_member(attachment, "name"), "attachments");
+        attachments.push_back({decode_kind(find_member(attachment, "kind")), std::move(name)});
     }
     return attachments;
 }
@@ -210,11 +212,11 @@ inline std::vector<NamedAttachment> decode_attachments(const json::Object& objec
 inline std::vector<NamedAttachment> decode_results(const json::Object& object) {
     std::vector<NamedAttachment> attachments;
     for (const json::Value& element : decode_array(object, "tensors"))
-        attachments.push_back({AttachmentKind::Tensor, decode_name(&element)});
+        attachments.push_back({AttachmentKind::Tensor, decode_name(&element, "tensors")});
     if (!find_member(object, "kinds")) return attachments;
     const json::Array& kinds = decode_array(object, "kinds");
-    if (kinds.size() != attachments.size()) throw_bad_frame("'kinds' does not fit 'tensors'");
-    for (std::size_t i = 0; i < kinds.size(); ++i) attachments[i].kind = decode_kind(kinds[i]);
+    if (kinds.size() != attachments.size()) throw_bad_frame("'kinds' and 'tensors' are not of the same length");
+    for (std::size_t i = 0; i < kinds.size(); ++i) attachments[i].kind = decode_kind(&kinds[i]);
     return attachments;
 }
 
@@ -283,7 +285,7 @@ inline Request decode_request(std::string_view text) {
     Dialect dialect = Dialect::Long;
     try {
         const json::Value value = json::parse(text);
-        const json::Object& object = as_object(value, "a request");
+        const json::Object& object = as_object(value, "the message");
         dialect = dialect_of(object);
         id = decode_positive(object, "id");
         std::string command = required_string(object, command_key(dialect));
@@ -323,7 +325,7 @@ inline std::string encode_request(const Request& request, std::int64_t timestamp
 // Throws RemoteProtocolError ("bad_json" or "bad_frame").
 inline Response decode_response(std::string_view text) {
     const json::Value value = json::parse(text);
-    const json::Object& object = as_object(value, "a response");
+    const json::Object& object = as_object(value, "the message");
     Response response;
     response.dialect = dialect_of(object);
     response.id = decode_positive(object, "id");
@@ -342,7 +344,7 @@ inline Response decode_response(std::string_view text) {
 inline std::optional<std::int64_t> id_of_response(std::string_view text) {
     try {
         const json::Value value = json::parse(text);
-        return decode_positive(as_object(value, "a response"), "id");
+        return decode_positive(as_object(value, "the message"), "id");
     } catch (const RemoteProtocolError&) {
         return std::nullopt;
     }

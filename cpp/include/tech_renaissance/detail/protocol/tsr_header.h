@@ -74,12 +74,11 @@ inline void write_field(unsigned char* bytes, TsrField field, std::int64_t value
 }
 
 [[noreturn]] inline void throw_format(const char* code, std::int64_t offset, const std::string& what) {
-    throw FormatError(code, "TSR, byte " + std::to_string(offset) + ": " + what, offset);
+    throw FormatError(code, what, offset);
 }
 
-inline void require_nbytes(std::int64_t available, std::int64_t needed) {
-    if (available >= needed) return;
-    throw_format("short_header", available, "the file ends within the header of " + std::to_string(needed) + " bytes");
+[[noreturn]] inline void throw_short_header(std::int64_t available, const std::string& what) {
+    throw_format("short_header", available, std::to_string(available) + " bytes; " + what);
 }
 
 // The layout of that version, or nullptr.
@@ -91,39 +90,44 @@ inline const TsrLayout* find_layout(std::int64_t version) {
 
 // A header that is cut short is reported first, whatever its magic.
 inline const TsrLayout& read_layout(const unsigned char* bytes, std::int64_t available) {
-    require_nbytes(available, tsr_min_header_nbytes);
+    if (available < tsr_min_header_nbytes)
+        throw_short_header(available, "a header has at least " + std::to_string(tsr_layouts[0].header_nbytes));
     const std::int64_t version = read_field(bytes, tsr_version_field);
     const TsrLayout* layout = find_layout(version);
-    if (layout != nullptr) require_nbytes(available, layout->header_nbytes);
+    if (layout != nullptr && available < layout->header_nbytes)
+        throw_short_header(
+            available, "a version " + std::to_string(version) + " header has " + std::to_string(layout->header_nbytes));
     if (!std::equal(tsr_magic.begin(), tsr_magic.end(), bytes))
-        throw_format("bad_magic", 0, "does not begin with `TSR!`: not a TSR file");
+        throw_format("bad_magic", 0, "does not begin with 'TSR!': not a TSR file");
     if (layout != nullptr) return *layout;
     throw_format("unknown_version", tsr_version_field.offset,
-                 "version " + std::to_string(version) + " is not one of those known here, 1 and 2");
+                 "version " + std::to_string(version) + "; this reader knows 1 and 2");
 }
 
 inline void check_fixed_fields(const unsigned char* bytes, const TsrLayout& layout) {
     const std::int64_t header_size = read_field(bytes, tsr_header_size_field);
     if (header_size != layout.header_nbytes)
-        throw_format(
-            "bad_header_size", tsr_header_size_field.offset,
-            "header size " + std::to_string(header_size) + " instead of " + std::to_string(layout.header_nbytes));
+        throw_format("bad_header_size", tsr_header_size_field.offset,
+                     "header size " + std::to_string(header_size) + "; version " + std::to_string(layout.version) +
+                         " has " + std::to_string(layout.header_nbytes));
     for (const TsrField field : layout.reserved)
         if (field.nbytes > 0 && read_field(bytes, field) != 0)
-            throw_format("nonzero_reserved", field.offset, "a reserved field is not zero");
+            throw_format("nonzero_reserved", field.offset,
+                         "the reserved field at offset " + std::to_string(field.offset) + " is not 0");
 }
 
 inline const DTypeInfo& read_dtype(const unsigned char* bytes) {
     const auto code = static_cast<std::int32_t>(read_field(bytes, tsr_dtype_field));
     if (const DTypeInfo* info = find_dtype(code)) return *info;
-    throw_format("unknown_dtype", tsr_dtype_field.offset, "unknown dtype code " + std::to_string(code));
+    throw_format("unknown_dtype", tsr_dtype_field.offset, "dtype code " + std::to_string(code) + " is not known");
 }
 
 inline int read_ndim(const unsigned char* bytes, const TsrLayout& layout) {
     const std::int64_t ndim = read_field(bytes, tsr_ndim_field);
     if (ndim >= 0 && ndim <= layout.max_ndim) return static_cast<int>(ndim);
     throw_format("bad_ndim", tsr_ndim_field.offset,
-                 std::to_string(ndim) + " dimensions, not 0 to " + std::to_string(layout.max_ndim));
+                 std::to_string(ndim) + " dimensions; version " + std::to_string(layout.version) + " holds 0 to " +
+                     std::to_string(layout.max_ndim));
 }
 
 inline std::vector<std::int64_t> read_dims(const unsigned char* bytes, const TsrLayout& layout) {
@@ -131,22 +135,31 @@ inline std::vector<std::int64_t> read_dims(const unsigned char* bytes, const Tsr
     std::vector<std::int64_t> dims;
     for (int i = 0; i < layout.max_ndim; ++i) {
         dims.push_back(read_field(bytes, layout.dim(i)));
-        if (dims.back() < 0) throw_format("negative_dim", layout.dim(i).offset, "a negative dimension");
+        if (dims.back() < 0)
+            throw_format("negative_dim", layout.dim(i).offset, "a dimension is " + std::to_string(dims.back()));
     }
-    for (int i = 0; i < unused; ++i)
-        if (dims[static_cast<std::size_t>(i)] != 1)
-            throw_format("bad_padding_dim", layout.dim(i).offset, "an unused dimension is not 1");
+    for (int i = 0; i < unused; ++i) {
+        const std::int64_t dim = dims[static_cast<std::size_t>(i)];
+        if (dim == 1) continue;
+        throw_format("bad_padding_dim", layout.dim(i).offset,
+                     "an unused dimension is " + std::to_string(dim) + ", not 1");
+    }
     dims.erase(dims.begin(), dims.begin() + unused);
     return dims;
 }
 
 inline Shape read_shape(const unsigned char* bytes, const TsrLayout& layout, const DTypeInfo& dtype) {
+    const std::vector<std::int64_t> dims = read_dims(bytes, layout);
     try {
-        const Shape shape(read_dims(bytes, layout));
+        const Shape shape(dims);
         static_cast<void>(shape.nbytes(dtype.nbytes));
         return shape;
-    } catch (const TensorError& error) {
-        throw_format("count_overflow", layout.count.offset, error.what());
+    } catch (const TensorError&) {
+        std::string shown;
+        for (const std::int64_t dim : dims) shown += (shown.empty() ? "" : ", ") + std::to_string(dim);
+        throw_format(
+            "count_overflow", layout.count.offset,
+            "a tensor of " + std::string(dtype.name) + " and shape (" + shown + ") has more than 2^63-1 bytes");
     }
 }
 
@@ -158,8 +171,11 @@ inline TsrHeader read_tsr_header(const void* data, std::size_t nbytes) {
     check_fixed_fields(bytes, layout);
     const DTypeInfo& dtype = read_dtype(bytes);
     const Shape shape = read_shape(bytes, layout, dtype);
-    if (read_field(bytes, layout.count) != shape.numel())
-        throw_format("count_mismatch", layout.count.offset, "total_elements does not fit shape " + shape.to_string());
+    const std::int64_t count = read_field(bytes, layout.count);
+    if (count != shape.numel())
+        throw_format("count_mismatch", layout.count.offset,
+                     "the header says " + std::to_string(count) + " elements, the shape " + shape.to_string() +
+                         " has " + std::to_string(shape.numel()));
     return {layout.version, dtype.dtype, shape, layout.header_nbytes, shape.nbytes(dtype.nbytes)};
 }
 
@@ -168,7 +184,7 @@ inline void check_tsr_length(const TsrHeader& header, std::uint64_t file_nbytes)
     const std::uint64_t expected =
         static_cast<std::uint64_t>(header.header_nbytes) + static_cast<std::uint64_t>(header.data_nbytes);
     if (file_nbytes == expected) return;
-    const std::string sizes = std::to_string(file_nbytes) + " bytes where the header says " + std::to_string(expected);
+    const std::string sizes = std::to_string(file_nbytes) + " bytes; the header asks for " + std::to_string(expected);
     if (file_nbytes < expected) throw_format("short_data", static_cast<std::int64_t>(file_nbytes), sizes);
     throw_format("trailing_bytes", static_cast<std::int64_t>(expected), sizes);
 }

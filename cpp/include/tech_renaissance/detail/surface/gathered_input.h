@@ -38,7 +38,8 @@ inline void gather(Call& call, const Body& value, std::vector<PlacedAttachment> 
     constexpr std::size_t most_values = 10000;
     GatheredInput& input = *call.gathered;
     if (input.count == most_values) {
-        throw LocalProtocolError("too_large", "over files an input has at most " + std::to_string(most_values) +
+        throw LocalProtocolError("too_large", "over files an input travels whole, and has at most " +
+                                                  std::to_string(most_values) +
                                                   " values: send lists of them, or use shared memory");
     }
     const ExpandedBody expanded(value);

@@ -32,7 +32,8 @@ inline constexpr std::int64_t protocol_version = 2;
 struct Ready {
     std::size_t window = widest_window;
     std::int64_t protocol = protocol_version;
-    bool coroutines = false;  // whether it serves many calls at once
+    bool coroutines = false;       // whether it serves many calls at once
+    std::string interpreter = {};  // its Python; empty if it does not say
 };
 struct Exiting {};
 
@@ -50,6 +51,8 @@ inline Ready ready_of(const json::Object& info) {
         ready.window = static_cast<std::size_t>(window);
     ready.protocol = find_integer(info, "protocol").value_or(1);
     ready.coroutines = decode_flag(info, "coroutines");
+    const json::Value* interpreter = info.find("interpreter");
+    if (interpreter && interpreter->get_if<std::string>()) ready.interpreter = *interpreter->get_if<std::string>();
     return ready;
 }
 
