@@ -72,9 +72,19 @@ using tr::detail::json::Array;
 using tr::detail::json::Object;
 using tr::detail::json::Value;
 
+// The lines that this program reads and writes. Whoever drives it may send a line because of one that it got, so what a
+// thread did before it wrote has happened before whatever comes of the lines that are read later.
 class Lines {
 public:
+    // False at the end of stdin.
+    bool read(std::string& line) {
+        const bool has_read = static_cast<bool>(std::getline(std::cin, line));
+        written_.load();  // not a lock, which a thread holds that waits until its line is taken
+        return has_read;
+    }
+
     void write(const Object& object) {
+        ++written_;
         const std::lock_guard<std::mutex> lock(mutex_);
         channel_.write_line(tr::detail::json::write(object));
     }
@@ -82,6 +92,7 @@ public:
     void leave() const { channel_.leave(); }
 
 private:
+    std::atomic<std::uint64_t> written_{0};  // by which a reader sees what the writers did
     std::mutex mutex_;
     AnswerChannel channel_;
 };
@@ -335,8 +346,8 @@ public:
     // Serves until the end of stdin.
     void run() {
         block_alarms();
-        functions.write_to([this](const Object& line) { answers_.write(line); });
-        for (std::string line; std::getline(std::cin, line);) {
+        functions.write_to([this](const Object& line) { lines_.write(line); });
+        for (std::string line; lines_.read(line);) {
             const Value value = tr::detail::json::parse(line);
             const Arguments request(*value.get_if<Object>());
             if (request.has("within")) {
@@ -368,7 +379,7 @@ private:
         } catch (const std::exception& error) {
             answer.set("error", describe(error));
         }
-        answers_.write(answer);
+        lines_.write(answer);
     }
 
     Value call(const Arguments& arguments) {
@@ -390,7 +401,7 @@ private:
     }
 
     void be_fork(const Arguments& arguments) {
-        answers_.leave();
+        lines_.leave();
         Array answers;
         for (const Arguments& one : arguments.objects("calls")) {
             try {
@@ -437,10 +448,10 @@ private:
     }
 
     void report(const std::string& handle, std::string_view text, std::string_view stream, std::string_view message) {
-        answers_.write({{"session", handle}, {"output", text}, {"stream", stream}, {"message", message}});
+        lines_.write({{"session", handle}, {"output", text}, {"stream", stream}, {"message", message}});
     }
 
-    Lines answers_;
+    Lines lines_;
     Sessions sessions_;
     std::mutex mutex_;  // the number of calls in work
     std::condition_variable idle_;
