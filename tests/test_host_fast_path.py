@@ -1,7 +1,6 @@
 """The host's fast path of single calls does what the general path does, which is the specification."""
 
 import functools
-import time
 from typing import Any, Callable, List, Tuple
 
 import numpy as np
@@ -20,6 +19,7 @@ from tech_renaissance._protocol.frame import (
     Request,
     Response,
 )
+from tech_renaissance._system.clock import clock_ns
 from tech_renaissance._transport.shm import frame as shm_frame
 from tech_renaissance._transport.shm.segment import UNAVAILABLE
 
@@ -60,7 +60,7 @@ def test_both_paths_send_the_same_deadline(ways: List[Way], request_: Tuple[Any,
     ask = functools.partial(
         Way.ask, command=command, parameters=parameters, typed=typed, form=form, tensors=tensors
     )
-    _are_sent_alike(ways, functools.partial(ask, deadline_ns=time.perf_counter_ns() + 60_000_000_000))
+    _are_sent_alike(ways, functools.partial(ask, deadline_ns=clock_ns() + 60_000_000_000))
 
 
 def _are_sent_alike(ways: List[Way], ask: Callable[[Way], Any]) -> None:
@@ -105,7 +105,7 @@ def test_both_paths_take_the_same(ways: List[Way], answer: Frame) -> None:
 @pytest.mark.parametrize("has_passed", [True, False])
 def test_both_paths_take_the_same_with_a_deadline(ways: List[Way], answer: Frame, has_passed: bool) -> None:
     """What comes too late is no answer."""
-    deadline_ns = time.perf_counter_ns() + (0 if has_passed else 60_000_000_000)
+    deadline_ns = clock_ns() + (0 if has_passed else 60_000_000_000)
     _are_taken_alike(ways, answer, functools.partial(Way.ask, deadline_ns=deadline_ns))
 
 
@@ -256,7 +256,7 @@ def test_the_deadline_of_a_call_that_was_interrupted_is_watched(
     ways: List[Way], was_sent: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Wherever it was: nobody waits for the call any more, but the worker may be at work."""
-    deadline_ns = time.perf_counter_ns() + 60_000_000_000
+    deadline_ns = clock_ns() + 60_000_000_000
     for way in ways:
         name = "post" if way.is_fast else "try_send"
         send = getattr(way.host, name)

@@ -11,6 +11,7 @@ from typing import Any, Callable, Dict, List, Optional, Tuple, Union
 from .._base.errors import TechRenaissanceError, WorkerLost
 from .._protocol.connection import Connection, State
 from .._protocol.frame import Credit, Exit, Frame, Posted, Request, Response
+from .._system.clock import clock_ns
 from .._system.files import shown
 from .._transport.transport import FOR_ITEM, HostTransport, Items, Taken
 from .abilities import WINDOW
@@ -99,7 +100,7 @@ class Book:
         """``began_ns``: what the worker says, which may be anything."""
         since = self._answered_at
         if began_ns is not None:  # on a clock that need not be that of time.monotonic
-            since = time.monotonic() - max(0, time.perf_counter_ns() - began_ns) / 1e9
+            since = time.monotonic() - max(0, clock_ns() - began_ns) / 1e9
         return max(call.sent_at, since)
 
     def _try_hand_over(self, frame: Frame) -> bool:

@@ -2,7 +2,6 @@
 
 import functools
 import math
-import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, Callable, Deque, Optional, Protocol, Sequence, Tuple
 
@@ -10,6 +9,7 @@ from .._base.errors import CallCancelled, TechRenaissanceError, TimedOut
 from .._base.post_mortem import PostMortem
 from .._protocol.body import TEXT
 from .._protocol.frame import FIRST_CREDIT, LONG, Answer, Ask, Failure, Posted, Progress, Request, Response
+from .._system.clock import clock_ns
 from .input_source import InputSource
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ class Call:
     def remaining_s(self) -> float:
         """Seconds until its deadline, at least 0; infinite if it has no deadline."""
         deadline_ns = self.request.deadline_ns
-        return math.inf if deadline_ns is None else max(0.0, (deadline_ns - time.perf_counter_ns()) / 1e9)
+        return math.inf if deadline_ns is None else max(0.0, (deadline_ns - clock_ns()) / 1e9)
 
     def is_overdue(self) -> bool:
         """Whether it has a deadline that has passed."""

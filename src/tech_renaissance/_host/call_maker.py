@@ -1,7 +1,6 @@
 """Makes calls of what programs ask for."""
 
 import itertools
-import time
 from typing import Any, Callable, List, Mapping, Optional, Sequence, Set
 
 from .._base.durations import seconds
@@ -11,6 +10,7 @@ from .._protocol.body import Body, Input
 from .._protocol.body_encoder import encode_call
 from .._protocol.frame import Exit, Request
 from .._protocol.user_message import check_command, is_command, parse_message
+from .._system.clock import clock_ns
 from .call import Call, PlainCall
 from .input_source import MOST_VALUES, InputSource, Place, at, input_refused, too_many, with_input
 
@@ -216,7 +216,7 @@ class CallMaker:
     ) -> Call:
         request.id = next(self._ids)
         if deadline_ms is not None:
-            request.deadline_ns = time.perf_counter_ns() + int(seconds("deadline_ms", deadline_ms) * 1e9)
+            request.deadline_ns = clock_ns() + int(seconds("deadline_ms", deadline_ms) * 1e9)
         if attachments:
             request.attachments = self.placed(attachments)
         return Call(request, idempotent=idempotent)

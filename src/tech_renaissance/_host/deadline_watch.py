@@ -7,10 +7,10 @@ thread only if its deadline comes before the next time at which the thread looks
 import contextlib
 import math
 import threading
-import time
 import weakref
 from typing import Callable, List, Set
 
+from .._system.clock import clock_ns
 from .._system.lazy_thread import LazyThread
 from .._system.waits import at_once
 from .call import Call
@@ -81,15 +81,15 @@ class DeadlineWatch:
             try:
                 until_ns = self._look()
             except BaseException:  # such as MemoryError: it may pass, and must not end the thread
-                until_ns = time.perf_counter_ns() + _RETRY_NS
-            remaining_s = (until_ns - time.perf_counter_ns()) / 1e9
+                until_ns = clock_ns() + _RETRY_NS
+            remaining_s = (until_ns - clock_ns()) / 1e9
             if remaining_s > 0:
                 self._bell.acquire(timeout=at_once(remaining_s))
 
     def _look(self) -> float:
         """End the calls whose deadlines have passed, oldest deadline first. Returns when to look again."""
         self._looks_at_ns = math.inf  # from now on whoever adds a call wakes the thread
-        now_ns = time.perf_counter_ns()
+        now_ns = clock_ns()
         next_ns = math.inf
         overdue: List[Call] = []
         for reference in self._calls.copy():
@@ -112,5 +112,5 @@ class DeadlineWatch:
             if call.done:
                 self._calls.discard(weakref.ref(call))
             else:  # it failed, or the call has gone to another worker meanwhile
-                next_ns = min(next_ns, time.perf_counter_ns() + _RETRY_NS)
+                next_ns = min(next_ns, clock_ns() + _RETRY_NS)
         return next_ns

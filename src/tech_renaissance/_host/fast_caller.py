@@ -1,6 +1,5 @@
 """The calls of a thread that waits for the answer: most of them take the fast path."""
 
-import time
 from typing import Any, Mapping, Optional, Sequence
 
 from .._base.durations import seconds
@@ -8,6 +7,7 @@ from .._base.errors import LocalProtocolError
 from .._protocol.body import TEXT
 from .._protocol.body_encoder import encode_call
 from .._protocol.frame import LONG, Request
+from .._system.clock import clock_ns
 from .call import Call
 from .call_maker import OnProgress, check_on_progress, with_names
 from .caller import TIMEOUT_MS, Caller
@@ -105,7 +105,7 @@ class FastCaller(Caller):
         deadline_ns = None
         if deadline_ms is not None:
             deadline_s = seconds("deadline_ms", deadline_ms)
-            deadline_ns = time.perf_counter_ns() + int(deadline_s * 1e9)
+            deadline_ns = clock_ns() + int(deadline_s * 1e9)
             self._deadlines.prepare()
             if timeout_ms is None:
                 timeout_s = deadline_s + self._climb_s

@@ -14,6 +14,7 @@ from typing import Any, Callable, Dict, Optional, Sequence
 from .._protocol.body import TEXT
 from .._protocol.connection import State
 from .._protocol.frame import LONG, Posted, Request, Response
+from .._system.clock import clock_ns
 from .abilities import speaks_values
 from .book import unreachable
 from .call import Call, PlainCall
@@ -76,7 +77,7 @@ class FastExchange(Exchange):
                     or call.is_stopping
                     or self._is_ending
                     or len(self._calls) > 1
-                    or (deadline_ns is not None and deadline_ns <= time.perf_counter_ns())
+                    or (deadline_ns is not None and deadline_ns <= clock_ns())
                 ):
                     self._end_reading(
                         Response("", answer[1], "", answer[2], None, number, LONG, answer[0]), gone=False

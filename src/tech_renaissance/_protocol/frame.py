@@ -35,7 +35,7 @@ class Ready:
 class Request:
     """One call. ``parameters``, ``form`` and ``attachments`` are its body (spec/values.md). ``id``
     is None from older hosts. ``deadline_ns``: when it must be over, on the machine's monotonic
-    clock (``time.perf_counter_ns``); None for no deadline. ``typed``: whether the body means
+    clock (``_system.clock``); None for no deadline. ``typed``: whether the body means
     arguments, and the answer is to be a value. ``streams``: whether its host takes items.
     ``input``: whether its host sends some.
     """

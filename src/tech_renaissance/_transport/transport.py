@@ -266,7 +266,7 @@ class HostTransport(Transport):
     @abc.abstractmethod
     def begun(self, request_ids: Sequence[int]) -> Dict[int, Optional[int]]:
         """Which of these unanswered requests, oldest first, the worker may have begun, and when, in
-        nanoseconds of ``time.perf_counter_ns``; None if that is unknown. Among them is also a request
+        nanoseconds of ``_system.clock``; None if that is unknown. Among them is also a request
         whose response has come, until ``forget_taken`` says that it has been dealt with.
         """
 

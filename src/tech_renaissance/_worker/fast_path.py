@@ -15,6 +15,7 @@ from .._base.errors import RemoteProtocolError
 from .._protocol.body import FORMS
 from .._protocol.connection import Connection
 from .._protocol.frame import LONG, SHORT, Request, Response
+from .._system.clock import clock_ns
 from .._transport.shm.control import (
     CURRENT_ID,
     CURRENT_SINCE_NS,
@@ -96,7 +97,7 @@ class FastPath:
         reader, writer = side.reader, side.writer
         lessee = end.lessee
         unpack, pack, pack_attachment = REQUEST_HEADER.unpack_from, RESULT_HEADER.pack, ATTACHMENT.pack
-        look, now_ns = side.look, time.perf_counter_ns
+        look, now_ns = side.look, clock_ns
         acquire, release = self._fence.acquire, self._fence.release
         coroutines = self.coroutines
         wait_until = 0.0

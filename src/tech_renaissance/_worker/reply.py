@@ -1,6 +1,5 @@
 """What a handler has said so far, and the response that is made of it. Contract: spec/protocol.md."""
 
-import time
 import traceback
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Callable, List, Optional, Sequence
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Callable, List, Optional, Sequence
 from .._base.errors import Cancelled
 from .._protocol.body import TEXT
 from .._protocol.frame import INVALID_TENSORS, Failure, Request, Response
+from .._system.clock import clock_ns
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -96,7 +96,7 @@ class Refusal(Exception):
 
 def remaining_seconds(deadline_ns: Optional[int]) -> Optional[float]:
     """Seconds until a deadline, at least 0; None if there is none."""
-    return None if deadline_ns is None else max(0.0, (deadline_ns - time.perf_counter_ns()) / 1e9)
+    return None if deadline_ns is None else max(0.0, (deadline_ns - clock_ns()) / 1e9)
 
 
 def drop(frame: Any) -> None:

@@ -6,6 +6,7 @@ import os
 import time
 from typing import Dict, List, Optional
 
+from ..._system.clock import clock_ns
 from .doorbell import Doorbell
 from .ring import RING_NBYTES, RingReader, RingWriter, full_fence
 from .segment import MappedSegment
@@ -109,13 +110,13 @@ class ControlSide:
             return words[index] != seen
         self.give_way()
         given_ns = self._given_look_ns
-        until = time.perf_counter_ns() + (self._usual_look_ns() if given_ns is None else given_ns)
+        until = clock_ns() + (self._usual_look_ns() if given_ns is None else given_ns)
         while True:
             for _ in _LOOKS:
                 if words[index] != seen:
                     self._penalty = 0
                     return True
-            if time.perf_counter_ns() >= until:
+            if clock_ns() >= until:
                 break
         if given_ns is None:
             self._skips = self._penalty = min(2 * self._penalty + 1, _MOST_SKIPS)
@@ -171,7 +172,7 @@ class ControlSide:
 
 def in_work(words: memoryview) -> Dict[int, int]:
     """The ids of the requests that the worker has begun, and when, in nanoseconds of
-    ``time.perf_counter_ns``.
+    ``clock_ns``.
     """
     return {words[slot]: words[slot + 1] for slot in _SLOTS if words[slot]}
 

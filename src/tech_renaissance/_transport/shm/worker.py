@@ -21,6 +21,7 @@ from ..._protocol.frame import (
     Ready,
     Response,
 )
+from ..._system.clock import clock_ns
 from ..session_files import write_status, write_worker_info
 from ..session_place import SessionPlace
 from ..transport import Unopened, Watching, WorkerTransport
@@ -239,7 +240,7 @@ class ShmWorker(WorkerSlots, WorkerTensors, WorkerTransport):
         if not self.since_ns:  # the first request; from now on the file says nothing more specific
             self._say("serving")
         words = self._words
-        words[CURRENT_SINCE_NS] = self.since_ns = time.perf_counter_ns()
+        words[CURRENT_SINCE_NS] = self.since_ns = clock_ns()
         words[CURRENT_ID] = request.id or 0
         self.command = command = request.command
         return request if command != "exit" else Exit()

@@ -3,9 +3,9 @@ those that the host has given up.
 """
 
 import sys
-import time
 from typing import Dict, Set
 
+from ..._system.clock import clock_ns
 from ..transport import NOTHING
 from .control import (
     CURRENT_ID,
@@ -75,7 +75,7 @@ class WorkerSlots:
         """
         words = self._words
         if slot:
-            words[HISTOGRAM + (time.perf_counter_ns() - words[slot + 1]).bit_length() % 64] += 1
+            words[HISTOGRAM + (clock_ns() - words[slot + 1]).bit_length() % 64] += 1
             words[slot] = 0
         if is_failure:
             words[FAILED] += 1
