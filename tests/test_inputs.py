@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -237,11 +238,13 @@ async def _share_a_stream(session: Any) -> None:
 
 
 @asyncio_too
-def test_over_files_an_input_has_a_limit(start: Start, transport: str) -> None:
+def test_over_files_an_input_has_a_limit(start: Start, host: str, transport: str) -> None:
     """It travels whole."""
     session = start(WORKER)
     if transport == "shm":
-        assert 10_001.0 == session.call("total", iter([1] * 10_001), timeout_ms=240_000)
+        if sys.platform == "win32" and host == "cpp":
+            pytest.skip("each of its values comes from this process, which takes 30 ms on a busy machine")
+        assert 10_001.0 == session.call("total", iter([1] * 10_001), timeout_ms=60_000)
         return
     with pytest.raises(LocalProtocolError) as refused:
         session.call("total", iter([1] * 10_001))

@@ -79,8 +79,8 @@ ACTIONS: Dict[str, Action] = {
 }  # fmt: skip
 
 
-# Where calls over files take milliseconds, so many times as few moments are tried.
-SPARSELY = 5 if sys.platform == "win32" else 1
+# So many times as few moments are tried, where calls over files take milliseconds.
+SPARSELY = {"file": 5 if sys.platform == "win32" else 1, "shm": 1}
 # Those of many moments are interrupted at each so many.
 STEPS = {"call": 5, "submit": 5, "stream": 17, "converse": 23}
 
@@ -129,13 +129,13 @@ def test_a_stream_goes_on_after_an_interrupted_wait(session: Any) -> None:
     ("name", "step"), [("ask", 4), ("apart", 15), ("calculate", 13), ("value", 5), ("submit", 23)]
 )
 def test_a_second_interruption_while_the_first_unwinds_breaks_nothing(
-    session: Any, name: str, step: int
+    session: Any, name: str, step: int, transport: str
 ) -> None:
     """At whatever moments they come (the first at each so many); and the worker is the same."""
     action = ACTIONS[name]
     pid = session.fetch_response("pid")
     pairs = 0
-    for moment in itertools.count(0, step * SPARSELY):
+    for moment in itertools.count(0, step * SPARSELY[transport]):
         for second in itertools.count():
             count = interrupted(lambda: action(session, moment), moment, second)  # noqa: B023
             assert _ask(session, -moment), (moment, second)
