@@ -5,13 +5,13 @@
 # stand first in a file of their own: which of them comes first makes a difference.
 
 file(GLOB_RECURSE headers CONFIGURE_DEPENDS RELATIVE "${CMAKE_CURRENT_SOURCE_DIR}/include" include/*.h)
-# A header of another platform is named after it.
+# A header of another platform is named after it; what is about shared memory is for those that have it.
 if(WIN32)
     list(FILTER headers EXCLUDE REGEX "[_/](posix|linux|kqueue)[_.]")
 elseif(CMAKE_SYSTEM_NAME STREQUAL "Linux")
     list(FILTER headers EXCLUDE REGEX "[_/](windows|kqueue)[_.]")
 else()
-    list(FILTER headers EXCLUDE REGEX "[_/](windows|linux)[_.]")
+    list(FILTER headers EXCLUDE REGEX "[_/](windows|linux)[_.]|/transport/(shm/|fallback)")
 endif()
 
 foreach(header IN LISTS headers)
