@@ -30,11 +30,10 @@ inline bool is_device_name(std::string_view name) {
     return std::find(std::begin(superscripts), std::end(superscripts), port) != std::end(superscripts);
 }
 
-// What is wrong with the character at the beginning of text; empty if a name may contain it. REQUIRES: text is not
-// empty.
-inline std::string defect_of_character(std::string_view text) {
+// What is wrong with the character that text begins with; empty if a name may contain it.
+inline std::string defect_of_character(utf8::Decoded character, std::string_view text) {
     constexpr std::u32string_view separators = U"/\\:*?\"<>|,";
-    const auto [code_point, nbytes] = utf8::decode(text);
+    const auto [code_point, nbytes] = character;
     if (nbytes == 0) return "is not UTF-8";
     if (utf8::is_white_space(code_point)) return "contains white space";
     if (!utf8::is_control(code_point) && separators.find(code_point) == separators.npos) return "";
@@ -44,9 +43,11 @@ inline std::string defect_of_character(std::string_view text) {
 // What is wrong with name; empty if it is valid.
 inline std::string defect_of_name(std::string_view name) {
     if (name.empty()) return "is empty";
-    for (std::string_view rest = name; !rest.empty(); rest.remove_prefix(utf8::decode(rest).nbytes)) {
-        std::string defect = defect_of_character(rest);
+    for (std::string_view rest = name; !rest.empty();) {
+        const utf8::Decoded character = utf8::decode(rest);
+        std::string defect = defect_of_character(character, rest);
         if (!defect.empty()) return defect;
+        rest.remove_prefix(character.nbytes);
     }
     if (name.size() > max_name_nbytes) return "is longer than 128 bytes";
     if (name.front() == '.' || name.front() == '-') return "begins with '.' or '-'";
