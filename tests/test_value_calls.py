@@ -244,14 +244,17 @@ def test_a_restarted_worker_gets_what_the_first_one_had_not_begun(make_session: 
 
 @pytest.mark.parametrize("end", ["cancel", "stop"])
 def test_whoever_waits_for_a_call_hears_of_its_end_while_the_next_worker_is_on_its_way(
-    make_session: Start, end: str
+    make_session: Start, gate: Gate, end: str
 ) -> None:
     """Which may take a while."""
     policy = RestartPolicy(first_backoff_ms=600_000, max_backoff_ms=600_000)
     session = make_session(WORKER, restart="on-crash", restart_policy=policy)
     session.start()
+    first = session.submit("wait", gate.path)  # else the worker could be dead before it has them all
     dead = session.submit("die")
     behind = session.submit("same", 1)
+    gate.open()
+    first.result()
     errors: List[TechRenaissanceError] = []
 
     def wait() -> None:
