@@ -228,6 +228,31 @@ def test_a_death_during_an_await_is_told_and_the_next_worker_goes_on() -> None:
     _run(test_supervised, restart="on-crash", restart_policy=RestartPolicy(first_backoff_ms=1))
 
 
+def test_a_thousand_calls_wait_for_a_worker_in_one_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which is not asked anew for each of them when the worker has died."""
+    script = tmp_path / "no.py"
+    script.write_text("raise SystemExit(3)")
+    waits: List[str] = []
+
+    async def test(session: AsyncSession) -> None:
+        loop = asyncio.get_running_loop()
+        run_in_executor = loop.run_in_executor
+
+        def counted(executor: Any, action: Any, *args: Any) -> Any:
+            waits.append(str(action))
+            return run_in_executor(executor, action, *args)
+
+        monkeypatch.setattr(loop, "run_in_executor", counted)
+        futures = [session.submit("same", number) for number in range(1000)]
+        outcomes = await asyncio.gather(*futures, return_exceptions=True)
+        assert {LaunchError} == set(map(type, outcomes))
+
+    _run(test, str(script))
+    assert len(waits) < 10, waits
+
+
 def test_a_worker_that_does_not_start_is_the_error_of_each_call(tmp_path: Path) -> None:
     """Also of those that were sent while it was starting."""
     script = tmp_path / "no.py"

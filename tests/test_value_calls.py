@@ -170,13 +170,14 @@ def test_a_call_that_has_its_answer_keeps_it(start: Start, transport: str, gate:
 def test_a_dropped_future_drops_its_answer_alone(start: Start, gate: Gate) -> None:
     """A call that was not sent is not sent any more."""
     session = start(WORKER)
-    session.submit("wait", gate.path)
+    first = session.submit("wait", gate.path)
     gate.wait_for_arrival()
     for number in range(600):
         session.submit("keep", number)
     last = session.submit("get_kept")
     gate.open()
     kept = last.result()
+    assert first.done()
     assert kept is None or kept < 599
 
 
@@ -196,7 +197,7 @@ def test_looking_at_the_last_call_moves_those_before_it(start: Start, transport:
 def test_flush_gives_the_worker_what_is_in_line(start: Start, gate: Gate) -> None:
     """As far as it has room."""
     session = start(WORKER)
-    session.submit("wait", gate.path)
+    first = session.submit("wait", gate.path)
     futures = [session.submit("same", number) for number in range(400)]
     gate.wait_for_arrival()
     assert not session.flush(0)
@@ -204,6 +205,7 @@ def test_flush_gives_the_worker_what_is_in_line(start: Start, gate: Gate) -> Non
     assert session.flush(60_000)
     assert "queued" not in {future.state() for future in futures}
     assert 399 == futures[-1].result()
+    assert first.done()
 
 
 def test_futures_end_with_their_worker_and_session(start: Start, gate: Gate) -> None:

@@ -236,12 +236,11 @@ class AsyncCaller:
         """Hand over the calls that came before the worker was ready."""
         try:
             while self._early:
-                call, is_sent, handed = self._early[0]
-                await self._hand_over_one(call, is_sent=is_sent)
-                self._caller.end_wait(call)
-                if not handed.done():
-                    handed.set_result(None)
-                self._early.popleft()
+                for _ in range(await self._hand_over_some()):
+                    call, _, handed = self._early.popleft()
+                    self._caller.end_wait(call)
+                    if not handed.done():
+                        handed.set_result(None)
         finally:
             self._hands_over = None
             for call, _, handed in self._early:  # the loop ends
@@ -250,13 +249,48 @@ class AsyncCaller:
                 handed.cancel()
             self._early.clear()
 
-    async def _hand_over_one(self, call: Call, *, is_sent: bool) -> None:
-        # An error keeps the frames it has passed through, and what they hold: here no other call.
+    # An error keeps the frames it has passed through, and what they hold: in these no other call.
+
+    async def _hand_over_some(self) -> int:
+        """The first one, and those behind it that fail for want of a worker. Returns how many."""
+        call, is_sent, _ = self._early[0]
+        if self._try_hand_over(call, is_sent=is_sent):
+            return 1
+        early = deque((call, is_sent) for call, is_sent, _ in self._early)
         try:
-            if call.is_wanted and not (self._caller.try_submit(call) if is_sent else self._caller.serves()):
-                await in_thread(self._caller.submit if is_sent else self._caller.worker_for, call)
-        except Exception as error:  # of the thread, too
+            return await in_thread(self._hand_over_in_thread, early)
+        except Exception as error:  # there is no thread
+            early.clear()
             call.fail(error)
+            return 1
+
+    def _try_hand_over(self, call: Call, *, is_sent: bool) -> bool:
+        """Without waiting. False if no worker serves."""
+        try:
+            return not call.is_wanted or (self._caller.try_submit(call) if is_sent else self._caller.serves())
+        except Exception as error:
+            call.fail(error)
+            return True
+
+    def _hand_over_in_thread(self, early: "Deque[Tuple[Call, bool]]") -> int:
+        """Wait for a worker that takes one; those before it have failed. Returns how many these are."""
+        total = len(early)
+        while early and not self._wait_and_hand_over(*early.popleft()):
+            pass
+        left = len(early)
+        early.clear()
+        return total - left
+
+    def _wait_and_hand_over(self, call: Call, is_sent: bool) -> bool:
+        """Whether there is a worker for it."""
+        if call.is_wanted:
+            try:
+                (self._caller.submit if is_sent else self._caller.worker_for)(call)
+            except Exception as error:
+                call.fail(error)
+            else:
+                return True
+        return False
 
 
 async def _whole(values: Any) -> List[Any]:
