@@ -194,7 +194,7 @@ def test_what_is_no_command(make_session: Maker) -> None:
     what = 'is not the name of a command: arguments are separate, as in call("add", 1, 2)'
     assert f"'add 1' {what}" == _text_of(LocalProtocolError, session.call, "add 1")
     assert "names that begin with _ are reserved: '_mine'" == _text_of(
-        LocalProtocolError, session.expose, "_mine", print
+        LocalProtocolError, session.expose, "_mine", lambda: None
     )
 
 

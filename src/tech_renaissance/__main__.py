@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 from typing import Optional
 
+from ._base.display import path_for_display
 from ._base.errors import LaunchError
 from ._system.files import shown
 from ._transport.session_directory import remove_leftovers, sessions_folder
@@ -35,9 +36,9 @@ def _clean(workspace: Optional[str]) -> None:
         FileNotFoundError
     ) as error:  # there was never a session; Windows says the same if the workspace is a file
         if os.path.isfile(os.path.dirname(folder)):
-            sys.exit(f"cannot clean {folder!r}: {shown(error)}")
+            sys.exit(f"cannot clean {path_for_display(folder)}: {shown(error)}")
     except (OSError, LaunchError) as error:
-        sys.exit(f"cannot clean {folder!r}: {shown(error)}")
+        sys.exit(f"cannot clean {path_for_display(folder)}: {shown(error)}")
 
 
 def main() -> None:

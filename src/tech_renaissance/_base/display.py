@@ -16,6 +16,11 @@ def for_display(text: str) -> str:
     return f"'{shown}'" if len(text) <= _LONGEST else f"'{shown}'..."
 
 
+def path_for_display(path: str) -> str:
+    """A path between quotes, as its user would type it; "?" for what is not Unicode in it."""
+    return f"'{path}'".encode("utf-8", "replace").decode("utf-8")
+
+
 def _escape(found: "re.Match[str]") -> str:
     character = found.group()
     return "\\" + character if character in "'\\" else f"\\u{ord(character):04x}"

@@ -2,6 +2,7 @@
 
 from typing import Any, Dict
 
+from .._base.display import path_for_display
 from .._base.errors import RemoteProtocolError
 from .._protocol.frame import Ready, Request
 
@@ -28,7 +29,7 @@ def check_protocol(request: Request, ready: Dict[str, Any]) -> None:
     )
     interpreter = ready.get("interpreter")
     if isinstance(interpreter, str):
-        text += f", which is {interpreter!r}"
+        text += f", which is {path_for_display(interpreter)}"
     raise RemoteProtocolError("old_protocol", text)
 
 

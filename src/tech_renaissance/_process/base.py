@@ -5,6 +5,7 @@ import os
 import threading
 from typing import Callable, Optional
 
+from .._base.display import path_for_display
 from .._base.errors import LaunchError
 from .._system.latch import Latch
 from .output import OutputFlow
@@ -19,10 +20,10 @@ ABANDON_S = 5.0
 def not_started(executable: str, directory: Optional[str], error: Exception) -> LaunchError:
     """What to raise when the system refused to start a process."""
     if directory and not os.path.isdir(directory):
-        return LaunchError("launch_failed", f"there is no working directory {directory!r}")
-    where = f" in {directory!r}" if directory else ""
+        return LaunchError("launch_failed", f"there is no working directory {path_for_display(directory)}")
+    where = f" in {path_for_display(directory)}" if directory else ""
     reason = error.strerror if isinstance(error, OSError) else error
-    return LaunchError("launch_failed", f"cannot start {executable!r}{where}: {reason}")
+    return LaunchError("launch_failed", f"cannot start {path_for_display(executable)}{where}: {reason}")
 
 
 class BaseProcess:

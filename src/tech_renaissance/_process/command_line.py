@@ -3,7 +3,7 @@
 import os
 from typing import Any, Iterable, List, NamedTuple, Tuple, cast
 
-from .._base.display import for_display
+from .._base.display import for_display, path_for_display
 from .._base.errors import LaunchError, LocalProtocolError
 
 # Options of the interpreter whose value may be the next argument.
@@ -29,7 +29,7 @@ class CommandLine(NamedTuple):
             return ["-m", "tech_renaissance.default_server"]
         script = os.path.abspath(self.script_path)
         if not os.path.isfile(script):
-            raise LaunchError("script_not_found", f"there is no worker script {script!r}")
+            raise LaunchError("script_not_found", f"there is no worker script {path_for_display(script)}")
         return [script]
 
 

@@ -6,6 +6,7 @@ import shutil
 import sys
 from typing import Mapping, Optional
 
+from .._base.display import path_for_display
 from .._base.errors import LaunchError
 
 _VERSION_IN_NAME = re.compile(r"python-?(\d)\.?(\d+)", re.IGNORECASE)
@@ -23,7 +24,7 @@ def find_interpreter(python: Optional[str], environment: Mapping[str, str]) -> s
     if found is None:
         raise LaunchError(
             "interpreter_not_found",
-            f"there is no Python interpreter {wanted!r}: set the option python, or TR_PYTHON, to the path of one",
+            f"there is no Python interpreter {path_for_display(wanted)}: set the option python, or TR_PYTHON, to the path of one",
         )
     return os.path.abspath(found)
 

@@ -11,6 +11,7 @@ import threading
 from collections import deque
 from typing import Callable, Deque, List, NamedTuple, Sequence, Tuple, Union
 
+from .._base.display import path_for_display
 from .._base.errors import LaunchError
 from .._system.forks import close_held, make_held
 
@@ -157,7 +158,7 @@ def open_sink(output: str, to_descriptors: Callable[..., Sink]) -> Sink:
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
         descriptor = make_held(lambda: os.open(output, flags, 0o600))
     except OSError as error:
-        text = f"cannot open {output!r} for the worker's output: {error.strerror}"
+        text = f"cannot open {path_for_display(output)} for the worker's output: {error.strerror}"
         raise LaunchError("launch_failed", text) from error
     return to_descriptors((descriptor, descriptor), owned=True)
 

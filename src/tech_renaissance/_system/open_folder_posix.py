@@ -6,6 +6,7 @@ import os
 import stat
 from typing import List, Optional
 
+from .._base.display import path_for_display
 from .descriptors_posix import above_standard_streams
 from .file_identity import Identity, identity_at, identity_in, identity_of
 from .forks import close_held, make_held
@@ -50,10 +51,10 @@ class OpenFolderBase:
         """Why others could replace what we make in it; empty if they cannot."""
         for status in (os.lstat(self.path), os.fstat(self.descriptor)):  # the path may be a link
             if status.st_uid not in (os.geteuid(), 0):
-                return f"{self.path!r} belongs to another user ({status.st_uid}): use a workspace of your own"
+                return f"{path_for_display(self.path)} belongs to another user ({status.st_uid}): use a workspace of your own"
         mode = stat.S_IMODE(status.st_mode)
         if mode & 0o022 and not mode & stat.S_ISVTX:
-            return f"others may write to {self.path!r} (mode {mode:o}): 'chmod go-w' it, or use another workspace"
+            return f"others may write to {path_for_display(self.path)} (mode {mode:o}): 'chmod go-w' it, or use another workspace"
         return ""
 
     def make_private(self) -> None:

@@ -8,6 +8,7 @@ import os
 import stat
 from typing import List, Optional
 
+from .._base.display import path_for_display
 from .create_file_windows import (
     INVALID_HANDLE,
     OPEN_EXISTING,
@@ -61,7 +62,7 @@ class OpenFolderBase:
         status = os.lstat(self._extended) if parent else os.stat(self._extended)
         if not _is_folder(status):
             self.close()
-            raise NotADirectoryError(f"{self.path!r} is not a folder")
+            raise NotADirectoryError(f"{path_for_display(self.path)} is not a folder")
         self.identity = identity_in(status)
 
     def close(self) -> None:
@@ -96,7 +97,7 @@ class OpenFolderBase:
         """The descriptor of a file that can be locked. ``make``: create the file if it does not exist."""
         path = os.path.join(self._extended, name)
         if os.path.islink(path):
-            raise OSError(f"{shown(path)!r} is a link")
+            raise OSError(f"{path_for_display(shown(path))} is a link")
         return make_held(lambda: open_shared(path, _OPEN_ALWAYS if make else OPEN_EXISTING))
 
     def names(self) -> List[str]:

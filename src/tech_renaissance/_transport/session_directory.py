@@ -6,6 +6,7 @@ import sys
 import time
 from typing import List, Mapping, Optional
 
+from .._base.display import path_for_display
 from .._base.errors import LaunchError
 from .._base.names import check_name
 from .._system import files
@@ -69,7 +70,7 @@ class SessionDirectory:
             except OSError as error:
                 # It may have been removed just before we locked it.
                 if not isinstance(error, FileNotFoundError) or time.monotonic() >= patience_until:
-                    text = f"cannot make the session directory {files.shown(path)!r}: {files.shown(error)}"
+                    text = f"cannot make the session directory {path_for_display(files.shown(path))}: {files.shown(error)}"
                     raise LaunchError("launch_failed", text) from error
             else:
                 return
@@ -211,7 +212,7 @@ class _Held:
         owner = f"process {pid}" if pid.isdecimal() else "another process"
         return LaunchError(
             "session_in_use",
-            f"{owner} holds the session in {self._folder.path!r}: end it, or give this one another session id",
+            f"{owner} holds the session in {path_for_display(self._folder.path)}: end it, or give this one another session id",
         )
 
 

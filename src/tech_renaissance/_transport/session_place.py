@@ -2,6 +2,7 @@
 
 import os
 
+from .._base.display import path_for_display
 from .._base.errors import SessionClosed
 from .._system.file_identity import identity_at
 from .._system.files import shown
@@ -50,5 +51,5 @@ class SessionPlace:
             return False
 
     def _lost(self) -> SessionClosed:
-        text = f"the session directory {shown(self.directory)!r} was removed or replaced"
+        text = f"the session directory {path_for_display(shown(self.directory))} was removed or replaced"
         return SessionClosed("session_closed", text)
