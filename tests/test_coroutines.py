@@ -13,6 +13,7 @@ from leaks import wait_until
 
 from tech_renaissance import (
     CallCancelled,
+    CancelPatience,
     CommandError,
     PythonSession,
     SessionClosed,
@@ -115,6 +116,24 @@ def test_a_call_that_is_over_ends_its_coroutine_and_no_other(session: PythonSess
     assert session.call("endings") == ["late", "finally late", "unwanted", "finally unwanted"]
     session.call("put", "other", "still there")
     assert other.result(10_000) == "still there"
+
+
+@asyncio_everywhere
+def test_calls_that_hold_up_each_other_are_ended_together(start: Start, transport: str) -> None:
+    """The coroutine that is cancelled first has to wait for the end of the other call, which needs more."""
+    if transport == "file":
+        pytest.skip("over files one call comes after the other")
+    session = start(WORKER, patience=CancelPatience(interrupt_ms=60_000))
+    pid = session.call("pid")
+    first = session.submit("wait_for", "nothing")
+    second = session.submit("block", 3600)
+    assert wait_until(lambda: (first.state(), second.state()) == ("running", "running"))
+    first.cancel()
+    second.cancel()
+    for future in (first, second):
+        with pytest.raises(CallCancelled):
+            future.result()
+    assert pid == session.call("pid")
 
 
 def test_a_worker_leaves_past_its_coroutines(session: PythonSession) -> None:

@@ -4,7 +4,7 @@ import contextlib
 import random
 import threading
 from pathlib import Path
-from typing import Any, Callable, List, Tuple
+from typing import Any, Callable, List, Optional, Union
 
 import numpy as np
 import pytest
@@ -15,7 +15,6 @@ from leaks import wait_until
 
 from tech_renaissance import (
     CallCancelled,
-    CancelPatience,
     CommandError,
     LocalProtocolError,
     RestartPolicy,
@@ -159,10 +158,10 @@ def test_a_cancelled_stream_is_ended_by_the_ladder(
         assert 1 == session.call("closings")
 
 
-def test_a_resting_stream_is_closed_when_it_is_cancelled(start: Start, transport: str) -> None:
+def test_a_suspended_stream_is_closed_when_it_is_cancelled(start: Start, transport: str) -> None:
     """It waits for credit, and the worker for anything."""
     if transport == "file":
-        pytest.skip("over files a stream never rests")
+        pytest.skip("over files a stream is never suspended")
     session = start(WORKER)
     stream = session.stream("count", 1000)
     assert 0 == next(stream)
@@ -174,67 +173,63 @@ def test_a_resting_stream_is_closed_when_it_is_cancelled(start: Start, transport
     assert 1 == session.call("closings")
 
 
-def _resting_and_busy(session: Any, sign: Path) -> Tuple[Any, Any]:
-    """A stream of numbers that has used up its credit, of which one was taken, and one that only an interrupt ends."""
-    resting = session.stream("count", 100)
-    assert 0 == next(resting)
-    for _ in range(20):  # so that it has used up its credit
-        session.call("closings")
-    busy = session.stream("endless", str(sign))
-    assert 1 == next(busy)
-    assert wait_until(sign.exists)
-    return resting, busy
-
-
-def test_a_resting_stream_is_over_at_once_although_its_worker_is_busy(
-    start: Start, transport: str, tmp_path: Path
+@pytest.mark.parametrize("end", ["cancel", "deadline"])
+@pytest.mark.parametrize("has_credit", [False, True])
+def test_a_suspended_stream_is_over_at_once_although_its_worker_is_busy(
+    start: Start, transport: str, gate: Gate, has_credit: bool, end: str
 ) -> None:
-    """With another call, which goes on."""
+    """With another call, which goes on. It waits for credit, or only for its turn."""
     if transport == "file":
-        pytest.skip("over files a stream never rests")
+        pytest.skip("over files a stream is never suspended")
     session = start(WORKER)
     pid = session.call("pid")
-    resting, busy = _resting_and_busy(session, tmp_path / "sign")
-    resting.cancel()
-    with pytest.raises(CallCancelled) as ended:
-        list(resting)
-    assert "notice" == ended.value.step
-    busy.cancel()
-    with pytest.raises(CallCancelled):
-        next(busy)
-    assert 1 <= session.call("closings")
-    assert (2, pid) == (session.call("closings"), session.call("pid"))
+    ended = 0
 
-
-def test_calls_that_hold_up_each_other_are_ended_together(
-    start: Start, transport: str, tmp_path: Path
-) -> None:
-    """The one that is cancelled first has to wait for the end of the other, which needs more."""
-    if transport == "file":
-        pytest.skip("over files the items come all at once")
-    session = start(WORKER, patience=CancelPatience(interrupt_ms=60_000))
-    pid = session.call("pid")
-    first, second = _resting_and_busy(session, tmp_path / "sign")
-    for number in range(1, 16):  # from now on it has credit again, and no turn
-        assert number == next(first)
-    first.cancel()
-    second.cancel()
-    for stream in (first, second):
-        with pytest.raises(CallCancelled):
+    def suspend(deadline_ms: Optional[int] = None) -> None:
+        nonlocal ended
+        stream = session.stream("count", 100, deadline_ms=deadline_ms)
+        assert 0 == next(stream)
+        for _ in range(20):  # so that it has used up its credit
+            session.call("closings")
+        busy = session.stream("gated", gate.path)
+        assert "before" == next(busy)
+        gate.wait_for_arrival()
+        try:
+            if has_credit:
+                assert list(range(1, 16)) == [next(stream) for _ in range(15)]
+            if deadline_ms is None:
+                stream.cancel()
             list(stream)
+        finally:
+            gate.open()
+            assert ["after"] == list(busy)
+            ended += 1
+
+    if end == "cancel":
+        with pytest.raises(CallCancelled) as cancelled:
+            suspend()
+        error: Union[CallCancelled, TimedOut] = cancelled.value
+    else:
+        error = late(suspend, lambda _: ended > 0)
+    assert "notice" == error.step
+    assert 1 <= session.call("closings")
     assert pid == session.call("pid")
 
 
-def test_the_sessions_cancel_spares_a_resting_stream(start: Start, transport: str, tmp_path: Path) -> None:
+def test_the_sessions_cancel_spares_a_suspended_stream(start: Start, transport: str, tmp_path: Path) -> None:
     """While anything else is in work."""
     if transport == "file":
-        pytest.skip("over files a stream never rests")
+        pytest.skip("over files a stream is never suspended")
     session = start(WORKER)
-    resting, busy = _resting_and_busy(session, tmp_path / "sign")
+    suspended = session.stream("count", 100)
+    assert 0 == next(suspended)
+    busy = session.stream("endless", str(tmp_path / "sign"))
+    assert 1 == next(busy)
+    assert wait_until((tmp_path / "sign").exists)
     assert session.cancel() in ("notice", "interrupt")
     with pytest.raises(CallCancelled):
         next(busy)
-    assert list(range(1, 100)) == list(resting)
+    assert list(range(1, 100)) == list(suspended)
 
 
 def test_a_deadline_covers_the_whole_stream(start: Start, transport: str, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """A worker whose commands are coroutines, and one that is not."""
 
 import asyncio
+import os
 import sys
 import threading
 import time
@@ -118,6 +119,10 @@ class Lookups(TechRenaissanceServer):
     def block(self, seconds: float) -> str:
         time.sleep(seconds)
         return "blocked"
+
+    @command
+    def pid(self) -> int:
+        return os.getpid()
 
     @command
     def count(self, n: int) -> Iterator[int]:

@@ -118,11 +118,6 @@ class Call:
         return self.came - len(self.items) if self.items is not None else 0
 
     @property
-    def is_suspended(self) -> bool:
-        """Whether it is a stream that has sent all that it may: nothing of it runs until it may send more."""
-        return self.items is not None and self.came == self.granted
-
-    @property
     def owed(self) -> int:
         """How many more items the worker is to be told that it may send."""
         return 0 if self.items is None else FIRST_CREDIT + self.taken - self.granted

@@ -27,20 +27,22 @@ def end_call(worker: LaunchedWorker, call: Call, why: str, patience: CancelPatie
                 OSError, MemoryError
             ):  # if a step cannot be taken, the next one needs no cooperation
                 _take(step, worker, call)
-            if _was_enough(worker, call, patience_s):
+            if _was_enough(step, worker, call, patience_s):
                 break
         return call.step
     finally:
         call.is_being_ended = False
 
 
-def _was_enough(worker: LaunchedWorker, call: Call, patience_s: float) -> bool:
+def _was_enough(step: str, worker: LaunchedWorker, call: Call, patience_s: float) -> bool:
     """Whether the call ends within that time. If nothing more can be received, waits
     for the end of the process.
     """
     until = time.monotonic() + patience_s
     try:
-        return worker.exchange.wait(call, patience_s)
+        has_ended = worker.exchange.wait(call, patience_s)
+        # A stream may have been suspended since, and have to wait long until it has its turn and is closed.
+        return has_ended or (step in ("notice", "interrupt") and worker.exchange.end_suspended(call))
     except TechRenaissanceError:
         return call.done or worker.process.wait(max(0.0, until - time.monotonic()))
 

@@ -4,7 +4,7 @@ ended in the middle of their work.
 
 from typing import Callable, Optional
 
-from .._transport.transport import FOR_CREDIT
+from .._transport.transport import FOR_TURN
 from .call import Call, call_ended, unbegun
 from .turns import Turns
 
@@ -36,8 +36,7 @@ class Withdrawals(Turns):
                 self.wake_others()
                 return True
             call.why, call.step = "cancel", "notice"  # first, because the worker may answer at once
-        if call.is_suspended:
-            self._end_suspended(call, "cancel")
+        if self._give_up_suspended(call, "cancel"):
             return True
         request_id = call.request.id or 0
         if request_id in self._transport.begun([request_id]):  # the stacks come before the notice
@@ -60,8 +59,7 @@ class Withdrawals(Turns):
         if self._queue.end(call, "deadline"):
             self._waiters.wake_all()
             return True
-        if call.is_suspended and not call.done:
-            self._end_suspended(call, "deadline")
+        if not call.done and self._give_up_suspended(call, "deadline"):
             return True
         is_in_work = call in self.in_work()
         self.take_in()
@@ -72,16 +70,31 @@ class Withdrawals(Turns):
             self._waiters.wake_all()
             return True
 
-    def _end_suspended(self, call: Call, why: str) -> None:
-        """End a stream of which nothing runs. The worker may be busy with another call, and closes it when it
-        comes to it.
+    def end_suspended(self, call: Call) -> bool:
+        """End a stream that the host has given up, if nothing of it runs: the worker, which may be busy with
+        another call, will find that it is given up, and close it. False if it does run.
         """
-        self._transport.ask_to_cancel(call.request.id or 0)
+        if not self._is_suspended(call):
+            return False
+        with self._lock:
+            if not call.done:
+                call.fail(call_ended(call))
+        self.wake()
+        return True
+
+    def _give_up_suspended(self, call: Call, why: str) -> bool:
+        """Give up a stream of which nothing runs, and end it. False if it runs, or is resumed meanwhile."""
+        if not self._is_suspended(call):
+            return False
         with self._lock:
             if not call.done:
                 call.why, call.step = why, "notice"
-                call.fail(call_ended(call))
-        self.wake()
+        self._transport.ask_to_cancel(call.request.id or 0)
+        return self.end_suspended(call)
+
+    def _is_suspended(self, call: Call) -> bool:
+        request_id = call.request.id or 0
+        return call.items is not None and self._transport.waits_for([request_id]) == {request_id: FOR_TURN}
 
     def _is_elsewhere(self, call: Call) -> bool:
         """Whether another worker has the call."""
@@ -100,10 +113,9 @@ class Withdrawals(Turns):
                 call.fail(unbegun(call, "cancel"))
 
     def cancellable(self) -> Optional[Call]:
-        """The oldest call in work that is not a resting stream; else the oldest."""
+        """The oldest call in work that is not a suspended stream; else the oldest."""
         calls = [call for call in self.in_work() if not call.done]
-        resting = self._transport.waits_for([call.request.id or 0 for call in calls])
-        busy = (call for call in calls if resting.get(call.request.id or 0) != FOR_CREDIT)
+        busy = (call for call in calls if not self._is_suspended(call))
         return next(busy, calls[0] if calls else None)
 
     def begin_end(self, call: Call, why: str) -> bool:

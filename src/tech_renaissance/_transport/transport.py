@@ -20,7 +20,7 @@ from .._system.wait_handle import WaitHandle
 BROKEN_RING = "broken_ring"
 
 # What a call waits for at the worker.
-NOTHING, FOR_CREDIT, FOR_ITEM, FOR_ANSWER = range(4)
+NOTHING, FOR_TURN, FOR_ITEM, FOR_ANSWER = range(4)
 
 # How often to look at an end that fires no handle.
 _POLL_S = 0.01
@@ -258,7 +258,7 @@ class HostTransport(Transport):
 
     def waits_for(self, request_ids: Sequence[int]) -> Dict[int, int]:
         """What those of these unanswered requests that wait for something wait for at the worker, as far as
-        it is known: FOR_CREDIT, FOR_ITEM or FOR_ANSWER.
+        it is known: FOR_TURN, FOR_ITEM or FOR_ANSWER.
         """
         del request_ids
         return {}
@@ -401,7 +401,9 @@ class WorkerTransport(Transport):
         """Whether the host has asked for an early end of this request, which is unanswered."""
 
     def note_wait(self, request_id: int, what: int) -> None:
-        """What a request in work waits for from now on: NOTHING, FOR_CREDIT, FOR_ITEM or FOR_ANSWER."""
+        """What a request in work waits for from now on: NOTHING, FOR_TURN, FOR_ITEM or FOR_ANSWER. The host
+        sees this before the worker looks at anything else.
+        """
 
     @abc.abstractmethod
     def get_tensor(self, tag: str, library: Optional[Library]) -> Any:

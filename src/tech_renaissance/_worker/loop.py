@@ -23,7 +23,7 @@ from .._protocol.frame import (
     Request,
     Response,
 )
-from .._transport.transport import FOR_CREDIT, NOTHING, Unopened, WorkerTransport
+from .._transport.transport import FOR_TURN, NOTHING, Unopened, WorkerTransport
 from .._version import __version__
 from .allocator import give_back_memory
 from .reply import Leave, Reply, drop, error_response, failure_response
@@ -154,8 +154,7 @@ class ServingLoop:
     def _deliver(self, frame: Union[Credit, Answer, Item]) -> None:
         """Give a frame to the call in work that it is for. One for a call that has ended means nothing."""
         if isinstance(frame, Credit):
-            if self._streams.grant(frame):
-                self.transport.note_wait(frame.id, NOTHING)
+            self._streams.grant(frame)
             return
         talk = self.talks.get(frame.id or 0)
         if talk is None:
@@ -209,6 +208,7 @@ class ServingLoop:
             return self._send(answer)
         self.transport.park(request.id or 0)
         self._streams.add(answer)
+        self._suspend(answer)
         return True
 
     def _serve_beside_streams(self) -> bool:
@@ -217,14 +217,14 @@ class ServingLoop:
         """
         if self._has_ended_alone():
             return True
-        if not self._take(self._frame_beside_streams()):
+        frame = self._frame_beside_streams()
+        for stream in self._streams.all():  # before a request that was sent after they were given up
+            self._close_if_given_up(stream)
+        if not self._take(frame):
             self._close_by = time.monotonic() + _LAST_ANSWER_S
-        for stream in self._streams.all():
-            if self.transport.is_cancelled(stream.request.id or 0) or stream.is_over():
-                self._end_stream(stream, stream.close())
         stream = self._streams.next_in_turn()
         if stream is not None:
-            self._step(stream)
+            self._resume(stream)
         elif self._close_by is not None and time.monotonic() >= self._close_by:
             for stream in self._streams.all():
                 self._end_stream(stream, stream.close())
@@ -245,7 +245,7 @@ class ServingLoop:
         if out is not None:
             self._send_out(stream, out)
         else:
-            self._note_rest(stream)
+            self._suspend(stream)
         return not self._streams
 
     def _frame_beside_streams(self) -> Optional[Frame]:
@@ -257,19 +257,28 @@ class ServingLoop:
             RECHECK_S if self._close_by is None else max(0.0, self._close_by - time.monotonic())
         )
 
-    def _step(self, stream: OutStream) -> None:
-        self._send_out(stream, stream.step())
+    def _close_if_given_up(self, stream: OutStream) -> bool:
+        is_given_up = self.transport.is_cancelled(stream.request.id or 0) or stream.is_over()
+        if is_given_up:
+            self._end_stream(stream, stream.close())
+        return is_given_up
+
+    def _resume(self, stream: OutStream) -> None:
+        # In this order: a host that finds it suspended after it has given it up knows that it is not resumed.
+        self.transport.note_wait(stream.request.id or 0, NOTHING)
+        if not self._close_if_given_up(stream):
+            self._send_out(stream, stream.step())
 
     def _send_out(self, stream: OutStream, out: Union[Item, Response]) -> None:
         if isinstance(out, Response):
             self._end_stream(stream, out)
         else:
             self._send(out)
-            self._note_rest(stream)
+            self._suspend(stream)
 
-    def _note_rest(self, stream: OutStream) -> None:
-        if stream.credit <= 0:
-            self.transport.note_wait(stream.request.id or 0, FOR_CREDIT)
+    def _suspend(self, stream: OutStream) -> None:
+        """Nothing of it runs until it is resumed."""
+        self.transport.note_wait(stream.request.id or 0, FOR_TURN)
 
     def _end_stream(self, stream: OutStream, response: Response) -> None:
         self._streams.remove(stream)

@@ -62,6 +62,7 @@ class StreamPath:
         reader, writer = side.reader, side.writer
         request_id, produce, pack = stream.request.id or 0, stream.produce, RESULT_HEADER.pack
         acquire, release = self._fence.acquire, self._fence.release
+        end.note_wait(request_id, NOTHING)
         given_up = words[GIVEN_UP]
         if end.is_cancelled(request_id):
             return None
@@ -123,8 +124,6 @@ class StreamPath:
         if credit.id != stream.request.id:
             return False
         reader.advance(reader.tail + len(frame))
-        if stream.credit <= 0:
-            self._end.note_wait(credit.id, NOTHING)
         stream.credit += credit.count
         if reader.is_crowded:
             self._end.side.wake_other()

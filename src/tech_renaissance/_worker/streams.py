@@ -106,15 +106,11 @@ class Streams:
         """One more."""
         self._streams.append(stream)
 
-    def grant(self, credit: Credit) -> bool:
-        """A host takes more items. Credit for a stream that has ended counts
-        for nothing; whether it has not.
-        """
+    def grant(self, credit: Credit) -> None:
+        """A host takes more items. Credit for a stream that has ended counts for nothing."""
         for stream in self._streams:
             if stream.request.id == credit.id:
                 stream.credit += credit.count
-                return True
-        return False
 
     def only(self) -> Optional[OutStream]:
         """The only one."""

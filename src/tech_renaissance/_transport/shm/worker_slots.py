@@ -17,6 +17,7 @@ from .control import (
     THREADS,
     given_up,
 )
+from .ring import full_fence
 from .segment import MappedSegment
 
 # A mask, a power of two less 1: the first call, and then each one after this many more, publishes
@@ -54,6 +55,7 @@ class WorkerSlots:
         slot = self._parked.get(request_id, CURRENT_ID)
         if slot:
             self._words[slot + 2] = what
+            full_fence()
 
     def park(self, request_id: int) -> None:
         """See WorkerTransport. Its slot is another than that of the request that is served

@@ -39,7 +39,8 @@ inline bool was_enough(const LadderStep& step, Exchange& exchange, Exchange::Id 
     if (step.step >= Step::terminate) return hands.wait_end(step.patience);
     const Clock::time_point deadline = deadline_after(step.patience);
     try {
-        return exchange.wait_over(id, step.patience);
+        // A stream may have been suspended since, and have to wait long until it has its turn and is closed.
+        return exchange.wait_over(id, step.patience) || exchange.is_suspended(id);
     } catch (const std::exception&) {
         return hands.wait_end(left_until(deadline));
     }

@@ -31,12 +31,6 @@ public:
         return true;
     }
 
-    // Whether all has come that may: nothing of the stream runs until it may send more.
-    bool is_used_up() {
-        const Lock lock(mutex_);
-        return taken_ + items_.size() == granted_;
-    }
-
     // The next one; nullopt if none is there.
     std::optional<Body> take() {
         const Lock lock(mutex_);

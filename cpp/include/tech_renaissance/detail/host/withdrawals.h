@@ -91,14 +91,14 @@ public:
     }
 
     // The call that the worker has begun, and since when; if it has begun none, the oldest, whose turn it is. Of
-    // several the oldest; if avoid_resting, one that does not rest, if there is any.
-    std::optional<InWork> in_work(bool avoid_resting = false) {
+    // several the oldest; if avoid_suspended, one that is not, if there is any.
+    std::optional<InWork> in_work(bool avoid_suspended = false) {
         take_in();
         const std::deque<InWork> calls = work_.calls();
         if (calls.empty()) return std::nullopt;
         const std::vector<InWork> begun = only_begun(calls, transport_.begun(ids_of(calls)));
         for (const InWork& one : begun) {
-            if (!(avoid_resting && one.rests)) return one;
+            if (!(avoid_suspended && one.is_suspended)) return one;
         }
         return begun.empty() ? calls.front() : begun.front();
     }
@@ -110,6 +110,13 @@ public:
         if (closed_ || !is_in_work(id)) return false;
         call = forget(id);
         return true;
+    }
+
+    // Whether it is a stream of which nothing runs. If the host has given it up before it asks, it is over: the worker,
+    // which may be busy with another call, will find that, and close it.
+    bool is_suspended(Id id) {
+        const std::vector<Begun> begun = transport_.begun({id});
+        return !begun.empty() && begun.front().is_suspended;
     }
 
     // Fails a call that its host has ended.
@@ -129,11 +136,14 @@ private:
         wake_all();
     }
 
-    // Ends a stream of which nothing runs; false if it is not one. The worker may be busy with another call, and closes
-    // it when it comes to it.
+    // Gives up a stream of which nothing runs, and ends it. False if it does run, or is resumed meanwhile.
     bool end_suspended(Call& call, EndReason why) {
-        if (!call.items || !call.items->is_used_up() || calls_.erase(*call.request.id) == 0) return false;
-        transport_.ask_to_cancel(*call.request.id);
+        const Id id = *call.request.id;
+        if (!call.items || !is_suspended(id)) return false;
+        transport_.ask_to_cancel(id);
+        // The worker notes that it resumes a stream before it looks at the list.
+        std::atomic_thread_fence(std::memory_order_seq_cst);
+        if (!is_suspended(id) || calls_.erase(id) == 0) return false;
         end(call, ended_call(call.request, why, {"notice", "", nullptr}));
         return true;
     }

@@ -18,7 +18,7 @@ namespace tr::detail {
 struct InWork {
     CallPtr call;
     Clock::time_point since;
-    bool rests = false;  // see Begun
+    bool is_suspended = false;  // see Begun
 };
 
 inline std::vector<std::int64_t> ids_of(const std::deque<InWork>& calls) {
@@ -33,7 +33,7 @@ inline std::vector<InWork> only_begun(const std::deque<InWork>& calls, const std
     for (const InWork& sent : calls) {
         for (const Begun& one : begun) {
             if (one.id == *sent.call->request.id)
-                found.push_back({sent.call, std::max(sent.since, one.since.value_or(sent.since)), one.rests});
+                found.push_back({sent.call, std::max(sent.since, one.since.value_or(sent.since)), one.is_suspended});
         }
     }
     return found;

@@ -153,7 +153,7 @@ struct InputItem {
 struct Begun {
     std::int64_t id;
     std::optional<Clock::time_point> since = std::nullopt;
-    bool rests = false;  // whether it is a stream that goes on when its host takes items
+    bool is_suspended = false;  // whether it is a stream of which nothing runs until it has credit and its turn
 };
 
 // What a worker must get when it is launched: descriptors to inherit (handles on Windows), and a variable that lists

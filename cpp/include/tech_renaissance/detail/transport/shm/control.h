@@ -35,7 +35,7 @@ inline constexpr std::uint64_t served_word = 384;
 inline constexpr std::uint64_t first_slot = 1024;
 inline constexpr std::uint64_t slot_nbytes = 32;
 inline constexpr std::uint64_t slot_count = 64;
-inline constexpr std::uint64_t for_credit = 1;  // in the third word of a slot
+inline constexpr std::uint64_t for_turn = 1;  // in the third word of a slot
 inline constexpr RingPlace request_ring = {4096, 64, 200};
 inline constexpr RingPlace response_ring = {4096 + ring_nbytes, 192, 72};
 inline constexpr std::uint64_t given_up_list = 4096 + 2 * ring_nbytes;
@@ -80,13 +80,13 @@ public:
     // What the worker says about a request that it has begun.
     struct Slot {
         std::uint64_t since_ns;  // of the monotonic clock
-        bool waits_for_credit;
+        bool waits_for_turn;
     };
     std::optional<Slot> begun(std::int64_t id) const noexcept {
         for (std::uint64_t slot = first_slot; slot < first_slot + slot_count * slot_nbytes; slot += slot_nbytes) {
             if (memory_.mapping.word(slot).load(std::memory_order_acquire) == static_cast<std::uint64_t>(id))
                 return Slot{memory_.mapping.word(slot + 8).load(std::memory_order_relaxed),
-                            memory_.mapping.word(slot + 16).load(std::memory_order_relaxed) == for_credit};
+                            memory_.mapping.word(slot + 16).load(std::memory_order_relaxed) == for_turn};
         }
         return std::nullopt;
     }

@@ -245,7 +245,7 @@ private:
         const std::lock_guard<std::mutex> lock(mutex_);
         if (!worker_) return;
         worker_->control.list(entry);
-        worker_->control.wake_worker();  // it may be a stream that rests
+        worker_->control.wake_worker();  // it may be a suspended stream
     }
 
     bool send_request(const Request& request, const std::vector<PlacedAttachment>& attachments) {
@@ -309,7 +309,7 @@ private:
     std::optional<Begun> in_slot(std::int64_t id) const {
         const auto slot = worker_->control.begun(id);
         if (!slot) return std::nullopt;
-        return Begun{id, monotonic_time(slot->since_ns), slot->waits_for_credit};
+        return Begun{id, monotonic_time(slot->since_ns), slot->waits_for_turn};
     }
 
     // Reads the worker's next frame, if there is one.
