@@ -2,21 +2,17 @@
 
 import asyncio
 import gc
-import os
-import subprocess
-import sys
 import threading
 import weakref
 from pathlib import Path
-from typing import Any, AsyncIterator, Callable, Coroutine, Iterator, List
+from typing import Any, AsyncIterator, Iterator, List
 
 import numpy as np
 import pytest
+from async_sessions import new_session, run_with_session
 from gates import Gate
 from hosts import WORKERS
-from interrupt import interrupted
 from leaks import wait_until
-from processes import forks
 
 from tech_renaissance import (
     AsyncSession,
@@ -31,31 +27,7 @@ from tech_renaissance import (
     WorkerLost,
 )
 
-WORKER = str(WORKERS / "value_calls.py")
-
 pytestmark = pytest.mark.usefixtures("workspace", "transport", "worker_python")
-
-
-def _session(script: str = WORKER, session_id: str = "async", **options: Any) -> AsyncSession:
-    return AsyncSession(script, session_id, True, library="numpy", **options)
-
-
-def _run(
-    test: Callable[[AsyncSession], Coroutine[Any, Any, None]], script: str = WORKER, **options: Any
-) -> None:
-    """Run a test in a loop of its own, with a session."""
-
-    async def run() -> None:
-        async with _session(script, **options) as session:
-            await test(session)
-
-    asyncio.run(run())
-
-
-def _close(loop: asyncio.AbstractEventLoop) -> None:
-    if hasattr(loop, "shutdown_default_executor"):  # from Python 3.9
-        loop.run_until_complete(loop.shutdown_default_executor())
-    loop.close()
 
 
 def test_calls_are_awaited_without_threads() -> None:
@@ -72,7 +44,7 @@ def test_calls_are_awaited_without_threads() -> None:
         assert before == set(threading.enumerate())
         assert [0, 1, 2] == [value async for value in session.map("same", range(3), window=2)]
 
-    _run(test)
+    run_with_session(test)
 
 
 def test_a_map_has_no_more_calls_under_way_than_its_window() -> None:
@@ -100,7 +72,7 @@ def test_a_map_has_no_more_calls_under_way_than_its_window() -> None:
             await session.map("same", [1], window=0).__anext__()
         await asyncio.get_running_loop().run_in_executor(None, map_plainly, session.plain)
 
-    _run(test)
+    run_with_session(test)
 
 
 def test_everything_else_is_as_in_a_plain_session() -> None:
@@ -122,9 +94,9 @@ def test_everything_else_is_as_in_a_plain_session() -> None:
         assert await session.wait_until_ok() is False
         assert "ready" == session.state().name
         with pytest.raises(SessionClosed):
-            await _session(session_id="other").call("same")
+            await new_session(session_id="other").call("same")
 
-    _run(test)
+    run_with_session(test)
 
 
 def test_a_wait_ends_at_its_timeout_and_the_call_goes_on(gate: Gate) -> None:
@@ -146,7 +118,7 @@ def test_a_wait_ends_at_its_timeout_and_the_call_goes_on(gate: Gate) -> None:
         assert "value" == future.result()
         assert 2 == await session.call("same", 2)
 
-    _run(test)
+    run_with_session(test)
 
 
 def test_a_task_that_is_cancelled_cancels_its_call_and_no_other(gate: Gate) -> None:
@@ -169,7 +141,7 @@ def test_a_task_that_is_cancelled_cancels_its_call_and_no_other(gate: Gate) -> N
             assert "queue" == cancelled.value.step
         assert list(range(1, 399)) == await asyncio.gather(*waits[1:-1])
 
-    _run(test)
+    run_with_session(test)
 
 
 def test_streams_are_asynchronous_iterators(transport: str) -> None:
@@ -195,7 +167,7 @@ def test_streams_are_asynchronous_iterators(transport: str) -> None:
             await task
         assert [0, 1] == [item async for item in session.stream("count", 2)]
 
-    _run(test, str(WORKERS / "streams.py"))
+    run_with_session(test, str(WORKERS / "streams.py"))
 
 
 def test_a_death_during_an_await_is_told_and_the_next_worker_goes_on() -> None:
@@ -224,8 +196,8 @@ def test_a_death_during_an_await_is_told_and_the_next_worker_goes_on() -> None:
         assert list(range(20)) == [await future for future in others]
         assert 4 == await session.call("same", 4)
 
-    _run(test)
-    _run(test_supervised, restart="on-crash", restart_policy=RestartPolicy(first_backoff_ms=1))
+    run_with_session(test)
+    run_with_session(test_supervised, restart="on-crash", restart_policy=RestartPolicy(first_backoff_ms=1))
 
 
 def test_a_thousand_calls_wait_for_a_worker_in_one_thread(
@@ -249,7 +221,7 @@ def test_a_thousand_calls_wait_for_a_worker_in_one_thread(
         outcomes = await asyncio.gather(*futures, return_exceptions=True)
         assert {LaunchError} == set(map(type, outcomes))
 
-    _run(test, str(script))
+    run_with_session(test, str(script))
     assert len(waits) < 10, waits
 
 
@@ -265,7 +237,7 @@ def test_a_worker_that_does_not_start_is_the_error_of_each_call(tmp_path: Path) 
         with pytest.raises(LaunchError):
             await early
 
-    _run(test, str(script))
+    run_with_session(test, str(script))
 
 
 def test_the_error_of_a_call_keeps_nothing_of_another() -> None:
@@ -284,7 +256,7 @@ def test_the_error_of_a_call_keeps_nothing_of_another() -> None:
 
     gc.disable()
     try:
-        _run(test)
+        run_with_session(test)
     finally:
         gc.enable()
 
@@ -323,7 +295,7 @@ def test_a_stream_with_an_input_does_not_wait_for_a_worker_that_is_starting(gate
         with pytest.raises(SessionClosed):
             await taken(late)
 
-    _run(test, str(WORKERS / "talkers.py"), arguments=[gate.path])
+    run_with_session(test, str(WORKERS / "talkers.py"), arguments=[gate.path])
 
 
 def test_what_waits_for_a_worker_that_is_starting_can_be_ended(gate: Gate) -> None:
@@ -362,7 +334,7 @@ def test_what_waits_for_a_worker_that_is_starting_can_be_ended(gate: Gate) -> No
         assert "behind" == await session.wait_for_response()
         assert not session.new_response()
 
-    _run(test, str(WORKERS / "talkers.py"), arguments=[gate.path])
+    run_with_session(test, str(WORKERS / "talkers.py"), arguments=[gate.path])
 
 
 def test_a_stream_that_never_has_to_wait_gives_way_to_other_tasks(transport: str) -> None:
@@ -397,184 +369,4 @@ def test_a_stream_that_never_has_to_wait_gives_way_to_other_tasks(transport: str
         with pytest.raises(CallCancelled):
             await stream.result()
 
-    _run(test, str(WORKERS / "streams.py"))
-
-
-def test_futures_of_a_plain_session_are_awaited_in_any_loop(transport: str) -> None:
-    """One loop after another, two at once, and threads that wait beside them."""
-    with PythonSession(WORKER, "plain", True, library="numpy") as session:
-        wrong: List[Any] = []
-
-        async def some(seed: int) -> None:
-            for number in range(20):
-                futures = [session.submit("same", [seed, number, other]) for other in range(5)]
-                values = [await future for future in reversed(futures)]
-                wrong.extend(value for value in values if value[:2] != [seed, number])
-
-        def work(seed: int) -> None:
-            if seed % 2:
-                asyncio.run(some(seed))
-            else:
-                wrong.extend(None for number in range(100) if number != session.call("same", number))
-
-        work(1)
-        threads = [threading.Thread(target=work, args=(seed,)) for seed in range(4)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert [] == wrong
-        assert 1 == session.call("same", 1)
-
-
-def test_a_loop_that_is_closed_takes_nothing_with_it(gate: Gate) -> None:
-    """Its calls, that is; those of others go on, and so does the session in the next loop."""
-    session = _session()
-
-    async def leave() -> None:
-        await session.start()
-        asyncio.ensure_future(session.call("same", 1))  # noqa: RUF006 - left on purpose
-        session.submit("same", 2)
-
-    async def again() -> None:
-        assert 3 == await session.call("same", 3)
-        await session.close()
-
-    loop = asyncio.new_event_loop()
-    loop.run_until_complete(leave())
-    for task in asyncio.all_tasks(loop):
-        task.cancel()
-    loop.run_until_complete(asyncio.sleep(0))
-    _close(loop)
-    assert 4 == session.plain.call("same", 4)
-    asyncio.run(again())
-    with pytest.raises(SessionClosed):
-        session.plain.call("same", 5)
-
-
-def test_many_sessions_share_a_loop() -> None:
-    """None hears what is another's."""
-
-    async def test() -> None:
-        sessions = [_session(session_id=f"many{number}") for number in range(4)]
-        await asyncio.gather(*[session.start() for session in sessions])
-        calls = [
-            session.call("same", [number, index])
-            for index in range(30)
-            for number, session in enumerate(sessions)
-        ]
-        assert [[number, index] for index in range(30) for number in range(4)] == await asyncio.gather(*calls)
-        await asyncio.gather(*[session.close() for session in sessions])
-
-    asyncio.run(test())
-
-
-@forks
-def test_a_fork_must_make_its_own_session() -> None:
-    """Its parent's goes on."""
-
-    async def test(session: AsyncSession) -> None:
-        assert 1 == await session.call("same", 1)
-        child = os.fork()
-        if not child:
-            try:
-                session.submit("same", 2)
-            except SessionClosed as error:
-                os._exit(0 if error.code == "forked" else 1)
-            finally:
-                os._exit(2)
-        assert 0 == os.waitpid(child, 0)[1]  # noqa: ASYNC222 - the child is at its end
-        assert 3 == await session.call("same", 3)
-
-    _run(test)
-
-
-FORKING = """
-import asyncio, os, sys, threading
-from tech_renaissance import PythonSession, SessionClosed
-
-session = PythonSession(sys.argv[1], "forking", True, library="numpy")
-awaited, enough = threading.Semaphore(0), threading.Event()
-
-async def work():
-    while not enough.is_set():
-        assert 1 == await session.submit("same", 1)
-        awaited.release()
-        await asyncio.sleep(0.001)
-
-async def await_what_is_not_ours(future):
-    try:
-        await future
-    except SessionClosed as error:
-        assert "forked" == error.code
-
-async def use_own(own):
-    assert [1] * 9 == await asyncio.gather(*[own.submit("same", 1).wait() for _ in range(9)])
-
-with session:
-    thread = threading.Thread(target=lambda: asyncio.run(work()))
-    thread.start()
-    for _ in range(2):
-        awaited.acquire()
-        future = session.submit("same", 2)
-        child = os.fork()
-        if not child:
-            asyncio.run(await_what_is_not_ours(future))
-            session.close()
-            with PythonSession(sys.argv[1], "forked", True, library="numpy") as own:
-                asyncio.run(use_own(own))
-            sys.exit(7)
-        assert 7 == os.waitpid(child, 0)[1] >> 8
-        assert 2 == future.result()
-        for _ in range(20):
-            awaited.acquire()
-    enough.set()
-    thread.join()
-print("closed")
-"""
-
-
-@forks
-def test_a_fork_disturbs_nothing_of_the_loop_in_which_its_parent_awaits(transport: str) -> None:
-    """Whatever it does with the session, whose wait handle it has, too, and with a loop and a session of its own."""
-    run = subprocess.run([sys.executable, "-c", FORKING, WORKER], stdout=subprocess.PIPE, check=True)
-    assert b"closed\n" == run.stdout
-
-
-def _cancel_all(loop: asyncio.AbstractEventLoop) -> None:
-    """In turns of their own: a ``run_until_complete`` that was interrupted may have left what stops the loop at the end of its task."""
-    tasks = asyncio.all_tasks(loop)
-    for task in tasks:
-        task.cancel()
-    while not all(task.done() for task in tasks):
-        loop.call_soon(loop.stop)
-        loop.run_forever()
-    loop.call_soon(loop.stop)
-    loop.run_forever()
-
-
-@pytest.mark.filterwarnings(
-    "ignore::pytest.PytestUnraisableExceptionWarning", "ignore:coroutine:RuntimeWarning"
-)
-def test_the_call_after_an_interrupted_loop_is_right(transport: str) -> None:
-    """At whatever moment the loop was interrupted, which then runs again."""
-    if transport == "file":
-        pytest.skip("the same code")
-    loop = asyncio.new_event_loop()
-    session = _session()
-    loop.run_until_complete(session.start(60_000))
-    moment = 0
-    while True:
-
-        async def ask(number: int) -> None:
-            assert number == await session.call("same", number)
-
-        was_interrupted = interrupted(lambda: loop.run_until_complete(ask(moment)), moment)  # noqa: B023
-        _cancel_all(loop)
-        loop.run_until_complete(ask(-moment))
-        if not was_interrupted:
-            break
-        moment += 7
-    assert moment > 70
-    loop.run_until_complete(session.close())
-    _close(loop)
+    run_with_session(test, str(WORKERS / "streams.py"))
