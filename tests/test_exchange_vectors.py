@@ -31,6 +31,7 @@ from tech_renaissance._protocol.frame import (
     Response,
 )
 from tech_renaissance._transport.transport import (
+    FOR_TURN,
     Answers,
     HostTransport,
     Items,
@@ -60,6 +61,8 @@ class Script(HostTransport):
         self._gathers = gathers
         self.room = 1000
         self.in_work: List[int] = []
+        self.suspended: List[int] = []
+        self.resumes: List[int] = []
         self.sent: List[Any] = []
         self.listed: List[Any] = []
         self.says: Deque[Any] = deque()
@@ -111,8 +114,13 @@ class Script(HostTransport):
     def begun(self, request_ids: Sequence[int]) -> Dict[int, Optional[int]]:
         return {number: None for number in request_ids if number in self.in_work}
 
+    def waits_for(self, request_ids: Sequence[int]) -> Dict[int, int]:
+        return {number: FOR_TURN for number in request_ids if number in self.suspended}
+
     def ask_to_cancel(self, request_id: int) -> None:
         self.listed.append(request_id)
+        if request_id in self.resumes:
+            self.suspended = []
 
     def ask_to_stop(self, request_id: int) -> None:
         self.listed.append({"stop": request_id})
@@ -243,8 +251,9 @@ class Play:
         if call.exchange:
             self._exchange.close_stream(call)
 
-    def _in_work(self, numbers: List[int], _: Step) -> None:
+    def _in_work(self, numbers: List[int], step: Step) -> None:
         self._worker.in_work = numbers
+        self._worker.suspended, self._worker.resumes = step.get("suspended", []), step.get("resumes", [])
 
     def _room(self, room: int, _: Step) -> None:
         self._worker.room = room

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -45,7 +46,7 @@ public:
         std::vector<Begun> found;
         for (const Id id : ids) {
             for (const Id begun : in_work) {
-                if (begun == id) found.push_back({id});
+                if (begun == id) found.push_back({id, std::nullopt, suspended.count(id) != 0});
             }
         }
         return found;
@@ -66,7 +67,10 @@ public:
         sent.emplace_back(std::move(note));
         return true;
     }
-    void ask_to_cancel(Id id) override { listed.emplace_back(id); }
+    void ask_to_cancel(Id id) override {
+        listed.emplace_back(id);
+        if (resumes.count(id) != 0) suspended.clear();
+    }
     void ask_to_stop(Id id) override { listed.emplace_back(json::Object{{"stop", id}}); }
     void wake() noexcept override {}
     std::vector<WaitHandle> members() const override { return {}; }
@@ -82,6 +86,8 @@ public:
 
     std::int64_t room = 1000;
     std::vector<Id> in_work;
+    std::set<Id> suspended;
+    std::set<Id> resumes;  // once they are listed
     json::Array sent;
     json::Array listed;
     std::deque<Arrival> says;
@@ -122,6 +128,13 @@ std::int64_t number_of(const json::Value& value) { return value.get_if<json::Num
 std::int64_t times_of(const json::Object& step) {
     const json::Value* times = find_member(step, "times");
     return times ? number_of(*times) : 1;
+}
+
+std::set<Id> ids_of(const json::Value* numbers) {
+    std::set<Id> ids;
+    if (numbers == nullptr) return ids;
+    for (const json::Value& number : *numbers->get_if<json::Array>()) ids.insert(number_of(number));
+    return ids;
 }
 
 // A session's calls, from one worker to the next.
@@ -218,6 +231,8 @@ private:
         } else if (what == "in work") {
             script.in_work.clear();
             for (const json::Value& id : *value.get_if<json::Array>()) script.in_work.push_back(number_of(id));
+            script.suspended = ids_of(find_member(step, "suspended"));
+            script.resumes = ids_of(find_member(step, "resumes"));
         } else if (what == "room") {
             script.room = number_of(value);
         } else if (what == "leave") {
