@@ -287,7 +287,7 @@ def test_an_interpreter_that_is_too_old_is_told_as_such(start: Maker, tmp_path: 
 
 
 @pytest.mark.above_transports
-@pytest.mark.parametrize("python", TOO_OLD_PYTHONS, ids=os.path.basename)
+@pytest.mark.parametrize("python", TOO_OLD_PYTHONS, ids=lambda path: Path(str(path)).name)
 def test_an_interpreter_that_is_too_old_says_so_itself(start: Maker, tmp_path: Path, python: str) -> None:
     """Where it finds the package: in one sentence, and not by a SyntaxError."""
     # Python 2 would leave what it compiles beside the source.

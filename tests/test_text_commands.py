@@ -140,7 +140,11 @@ def test_main_logic_serves_typed_calls_of_what_no_command_matches() -> None:
     assert call(server, "known") == "the command"
     assert call(server, "parrot", "a", True, 1.5, -2, np.ones(1)) == "a true 1.5 -2 $0"
     assert call(server, "sum", np.ones(2), np.ones(2)).tolist() == [2, 2]
-    assert [part if part == "text" else part.tolist() for part in call(server, "both")] == ["text", [1], [0]]
+    assert [part if isinstance(part, str) else part.tolist() for part in call(server, "both")] == [
+        "text",
+        [1],
+        [0],
+    ]
     assert call(server, "nothing") is None
     assert fail(server, "sum", "none").code == "invalid_tensors"
     failure = fail(server, "parrot", {"a": 1})
