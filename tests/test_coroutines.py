@@ -1,12 +1,13 @@
 """Commands that are coroutines: they run at the same time as one another, and what ends one ends no other."""
 
 from pathlib import Path
-from typing import Any, Callable, Iterator
+from typing import Any, Callable, Iterator, Optional, Union
 
 import numpy as np
 import pytest
-from asyncio_host import asyncio_everywhere
+from asyncio_host import asyncio_everywhere, asyncio_too
 from command_calls import call, fail, say
+from gates import Gate
 from hosts import WORKERS
 from late import late
 from leaks import wait_until
@@ -18,6 +19,7 @@ from tech_renaissance import (
     PythonSession,
     SessionClosed,
     TechRenaissanceServer,
+    TimedOut,
     command,
 )
 
@@ -98,7 +100,7 @@ def test_a_coroutine_that_never_waits_is_a_task_as_any_other(session: PythonSess
     assert record.exit_status == 4
 
 
-def test_a_call_that_is_over_ends_its_coroutine_and_no_other(session: PythonSession) -> None:
+def test_a_call_that_is_over_ends_its_coroutine_and_no_other(session: PythonSession, transport: str) -> None:
     """At its deadline, and by cancel: CancelledError is raised where it waits, and its finally blocks run."""
     other = session.submit("wait_for", "other")
     assert session.call("shout", "it has begun") == "IT HAS BEGUN"
@@ -106,7 +108,7 @@ def test_a_call_that_is_over_ends_its_coroutine_and_no_other(session: PythonSess
         lambda deadline_ms: session.call("wait_for", "late", deadline_ms=deadline_ms),
         lambda _: "late" in session.call("beginnings"),
     )
-    assert ("deadline_passed", "interrupt") == (error.code, error.step)
+    assert ("deadline_passed", "interrupt" if transport == "file" else "notice") == (error.code, error.step)
     future = session.submit("wait_for", "unwanted")
     wait_until(lambda: "unwanted" in session.call("beginnings"))
     future.cancel()
@@ -118,9 +120,48 @@ def test_a_call_that_is_over_ends_its_coroutine_and_no_other(session: PythonSess
     assert other.result(10_000) == "still there"
 
 
+@asyncio_too
+@pytest.mark.parametrize("end", ["cancel", "deadline"])
+def test_a_coroutine_is_over_at_once_although_its_worker_is_busy(
+    start: Start, transport: str, gate: Gate, end: str
+) -> None:
+    """With a plain command, which goes on; the coroutine does not."""
+    if transport == "file":
+        pytest.skip("over files one call comes after the other")
+    session = start(WORKER)
+    pid = session.call("pid")
+    came = 0
+
+    def hold_up(deadline_ms: Optional[int] = None) -> None:
+        nonlocal came
+        held = session.submit("wait_for", "nothing", deadline_ms=deadline_ms)
+        assert wait_until(lambda: held.state() in ("running", "done"))
+        busy = session.submit("stand", gate.path)
+        gate.wait_for_arrival()
+        if not held.done():
+            came += 1
+        try:
+            if deadline_ms is None:
+                held.cancel()
+            held.result(60_000)
+        finally:
+            gate.open()
+            assert busy.result(60_000) is None
+
+    if end == "cancel":
+        with pytest.raises(CallCancelled) as cancelled:
+            hold_up()
+        error: Union[CallCancelled, TimedOut] = cancelled.value
+    else:
+        error = late(hold_up, lambda _: came > 0)
+    assert "notice" == error.step
+    assert wait_until(lambda: "finally nothing" in session.call("endings"))
+    assert pid == session.call("pid")
+
+
 @asyncio_everywhere
 def test_calls_that_hold_up_each_other_are_ended_together(start: Start, transport: str) -> None:
-    """The coroutine that is cancelled first has to wait for the end of the other call, which needs more."""
+    """A coroutine, and a command that holds it up and needs an interrupt."""
     if transport == "file":
         pytest.skip("over files one call comes after the other")
     session = start(WORKER, patience=CancelPatience(interrupt_ms=60_000))

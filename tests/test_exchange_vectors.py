@@ -31,7 +31,6 @@ from tech_renaissance._protocol.frame import (
     Response,
 )
 from tech_renaissance._transport.transport import (
-    FOR_TURN,
     Answers,
     HostTransport,
     Items,
@@ -114,8 +113,8 @@ class Script(HostTransport):
     def begun(self, request_ids: Sequence[int]) -> Dict[int, Optional[int]]:
         return {number: None for number in request_ids if number in self.in_work}
 
-    def waits_for(self, request_ids: Sequence[int]) -> Dict[int, int]:
-        return {number: FOR_TURN for number in request_ids if number in self.suspended}
+    def is_suspended(self, request_id: int) -> bool:
+        return request_id in self.suspended
 
     def ask_to_cancel(self, request_id: int) -> None:
         self.listed.append(request_id)

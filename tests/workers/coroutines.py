@@ -8,6 +8,7 @@ import time
 from typing import Any, Dict, Iterator, List, Optional
 
 import numpy as np
+from gate import pass_gate
 
 from tech_renaissance import TechRenaissanceServer, command, current_server
 
@@ -119,6 +120,10 @@ class Lookups(TechRenaissanceServer):
     def block(self, seconds: float) -> str:
         time.sleep(seconds)
         return "blocked"
+
+    @command
+    def stand(self, gate: str) -> None:
+        pass_gate(gate)
 
     @command
     def pid(self) -> int:

@@ -41,7 +41,7 @@ def _was_enough(step: str, worker: LaunchedWorker, call: Call, patience_s: float
     until = time.monotonic() + patience_s
     try:
         has_ended = worker.exchange.wait(call, patience_s)
-        # A stream may have been suspended since, and have to wait long until it has its turn and is closed.
+        # It may have been suspended since, and have to wait long for its turn, in which it would end.
         return has_ended or (step in ("notice", "interrupt") and worker.exchange.end_suspended(call))
     except TechRenaissanceError:
         return call.done or worker.process.wait(max(0.0, until - time.monotonic()))

@@ -4,7 +4,6 @@ ended in the middle of their work.
 
 from typing import Callable, Optional
 
-from .._transport.transport import FOR_TURN
 from .call import Call, call_ended, unbegun
 from .turns import Turns
 
@@ -71,8 +70,8 @@ class Withdrawals(Turns):
             return True
 
     def end_suspended(self, call: Call) -> bool:
-        """End a stream that the host has given up, if nothing of it runs: the worker, which may be busy with
-        another call, will find that it is given up, and close it. False if it does run.
+        """End a call that the host has given up, if nothing of it runs: the worker, which may be busy with
+        another call, will find that it is given up before it goes on with it. False if it does run.
         """
         if not self._is_suspended(call):
             return False
@@ -83,7 +82,7 @@ class Withdrawals(Turns):
         return True
 
     def _give_up_suspended(self, call: Call, why: str) -> bool:
-        """Give up a stream of which nothing runs, and end it. False if it runs, or is resumed meanwhile."""
+        """Give up a call of which nothing runs, and end it. False if it runs, or is resumed meanwhile."""
         if not self._is_suspended(call):
             return False
         with self._lock:
@@ -93,8 +92,7 @@ class Withdrawals(Turns):
         return self.end_suspended(call)
 
     def _is_suspended(self, call: Call) -> bool:
-        request_id = call.request.id or 0
-        return call.items is not None and self._transport.waits_for([request_id]) == {request_id: FOR_TURN}
+        return self._transport.is_suspended(call.request.id or 0)
 
     def _is_elsewhere(self, call: Call) -> bool:
         """Whether another worker has the call."""
@@ -113,7 +111,7 @@ class Withdrawals(Turns):
                 call.fail(unbegun(call, "cancel"))
 
     def cancellable(self) -> Optional[Call]:
-        """The oldest call in work that is not a suspended stream; else the oldest."""
+        """The oldest call in work that is not suspended; else the oldest."""
         calls = [call for call in self.in_work() if not call.done]
         busy = (call for call in calls if not self._is_suspended(call))
         return next(busy, calls[0] if calls else None)

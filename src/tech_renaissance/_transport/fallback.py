@@ -148,6 +148,10 @@ class FallbackHost(HostTransport):
         """See HostTransport."""
         return self._end.waits_for(request_ids)
 
+    def is_suspended(self, request_id: int) -> bool:
+        """See HostTransport."""
+        return self._end.is_suspended(request_id)
+
     def begun(self, request_ids: Sequence[int]) -> Dict[int, Optional[int]]:
         """See HostTransport."""
         return self._end.begun(request_ids)

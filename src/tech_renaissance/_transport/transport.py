@@ -263,6 +263,13 @@ class HostTransport(Transport):
         del request_ids
         return {}
 
+    def is_suspended(self, request_id: int) -> bool:
+        """Whether nothing of this request, which is in work, runs before the worker has looked whether it is
+        given up: it is a stream that waits for its turn, or another request has the worker.
+        """
+        del request_id
+        return False
+
     @abc.abstractmethod
     def begun(self, request_ids: Sequence[int]) -> Dict[int, Optional[int]]:
         """Which of these unanswered requests, oldest first, the worker may have begun, and when, in
@@ -399,6 +406,12 @@ class WorkerTransport(Transport):
     @abc.abstractmethod
     def is_stopping(self, request_id: int) -> bool:
         """Whether the host has asked for an early end of this request, which is unanswered."""
+
+    def has_news(self) -> bool:
+        """Whether the host has given up anything, or asked anything to stop, since this was asked last; False
+        where that is only known for a given request. The host sees first what the worker has begun and ended.
+        """
+        return False
 
     def note_wait(self, request_id: int, what: int) -> None:
         """What a request in work waits for from now on: NOTHING, FOR_TURN, FOR_ITEM or FOR_ANSWER. The host

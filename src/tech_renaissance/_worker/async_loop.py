@@ -59,10 +59,8 @@ class AsyncServingLoop(ServingLoop):
 
     def interrupt(self) -> None:
         """Cancel the coroutines of calls that the host has given up. Callable from a signal handler."""
-        for task, request_id in list(self._tasks.items()):
-            if task not in self._interrupted and self.transport.is_cancelled(request_id):
-                self._interrupted.add(task)
-                self._loop.call_soon_threadsafe(task.cancel)
+        if self.has_cancelled():
+            self._loop.call_soon_threadsafe(self._cancel_given_up)
 
     def has_cancelled(self) -> bool:
         """See ServingLoop."""
@@ -75,7 +73,15 @@ class AsyncServingLoop(ServingLoop):
         limit_s = RECHECK_S if timeout_s is None else max(0.0, min(timeout_s, RECHECK_S))
         if self._has_left or len(self._tasks) >= _MOST_IN_WORK:
             self._read_beside(min(limit_s, _FULL_S))
-            return self._selector.real_events()
+        else:
+            self._serve_for(limit_s)
+        # Before any of them goes on: a host that finds a call held up by another, after it has given it up,
+        # knows that its coroutine is not resumed.
+        if self._tasks and self.transport.has_news():
+            self._cancel_given_up()
+        return self._selector.real_events()
+
+    def _serve_for(self, limit_s: float) -> None:
         glance_s = _GLANCE_S if self._tasks else _IDLE_GLANCE_S
         self._limit_s = limit_s if self._waits_together else min(limit_s, glance_s)
         has_freed, self._has_freed = self._has_freed, self._has_freed and limit_s >= RECHECK_S
@@ -87,7 +93,13 @@ class AsyncServingLoop(ServingLoop):
             self._has_left = True
             self._loop.call_later(_LAST_STEPS_S, self._cancel_all)
             self._stop_if_done()
-        return self._selector.real_events()
+
+    def _cancel_given_up(self) -> None:
+        """In the loop's thread."""
+        for task, request_id in list(self._tasks.items()):
+            if task not in self._interrupted and self.transport.is_cancelled(request_id):
+                self._interrupted.add(task)
+                task.cancel()
 
     def _read_ahead(self, timeout_s: float, *, is_bounded: bool = True) -> Any:
         """As in ServingLoop. What ended the wait may be a descriptor of a coroutine, which stays

@@ -7,6 +7,7 @@ import time
 from typing import Dict, List, Optional
 
 from ..._system.clock import clock_ns
+from ..transport import FOR_TURN
 from .doorbell import Doorbell
 from .ring import RING_NBYTES, RingReader, RingWriter, full_fence
 from .segment import MappedSegment
@@ -180,6 +181,12 @@ def in_work(words: memoryview) -> Dict[int, int]:
 def waits_in_work(words: memoryview) -> Dict[int, int]:
     """The ids of the requests that the worker has begun and that wait for something, and for what."""
     return {words[slot]: words[slot + 2] for slot in _SLOTS if words[slot] and words[slot + 2]}
+
+
+def is_suspended(words: memoryview, request_id: int) -> bool:
+    """Whether nothing of a request in work runs before the worker has looked at the given-up list."""
+    slot = next((slot for slot in PARKED_SLOTS if words[slot] == request_id), 0)
+    return slot > 0 and (words[slot + 2] == FOR_TURN or words[CURRENT_ID] not in (0, request_id))
 
 
 def put_on_list(words: memoryview, request_id: int) -> None:

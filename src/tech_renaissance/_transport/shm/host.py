@@ -31,6 +31,7 @@ from .control import (
     SLEEP_S,
     STOP,
     in_work,
+    is_suspended,
     put_on_list,
     waits_in_work,
 )
@@ -135,6 +136,11 @@ class ShmHost(ShmHostSender):
         with self._lock:
             waits = waits_in_work(self._worker.control.words) if self._worker else {}
         return {number: waits[number] for number in request_ids if number in waits}
+
+    def is_suspended(self, request_id: int) -> bool:
+        """See HostTransport."""
+        with self._lock:
+            return self._worker is not None and is_suspended(self._worker.control.words, request_id)
 
     def begun(self, request_ids: Sequence[int]) -> "Dict[int, Optional[int]]":
         """See HostTransport."""

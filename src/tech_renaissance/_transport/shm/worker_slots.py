@@ -32,6 +32,7 @@ class WorkerSlots:
         self._words = control.words
         self.since_ns = 0  # when the current request began
         self.served = 0  # how many requests
+        self._seen = 0  # how much of the given-up list there was when has_news was asked
         self._heard = 0  # how much of the given-up list we have taken in, into:
         self._given_up: Set[int] = set()  # with STOP, what is to stop
         self.settled = 0  # how much of it concerns nothing that may still come
@@ -49,6 +50,12 @@ class WorkerSlots:
     def is_stopping(self, request_id: int) -> bool:
         """See WorkerTransport."""
         return self.is_cancelled(request_id | STOP)
+
+    def has_news(self) -> bool:
+        """See WorkerTransport."""
+        full_fence()
+        seen, self._seen = self._seen, self._words[GIVEN_UP]
+        return seen != self._seen
 
     def note_wait(self, request_id: int, what: int) -> None:
         """See WorkerTransport."""

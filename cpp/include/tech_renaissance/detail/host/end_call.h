@@ -39,7 +39,7 @@ inline bool was_enough(const LadderStep& step, Exchange& exchange, Exchange::Id 
     if (step.step >= Step::terminate) return hands.wait_end(step.patience);
     const Clock::time_point deadline = deadline_after(step.patience);
     try {
-        // A stream may have been suspended since, and have to wait long until it has its turn and is closed.
+        // It may have been suspended since, and have to wait long for its turn, in which it would end.
         return exchange.wait_over(id, step.patience) || exchange.is_suspended(id);
     } catch (const std::exception&) {
         return hands.wait_end(left_until(deadline));

@@ -112,8 +112,8 @@ public:
         return true;
     }
 
-    // Whether it is a stream of which nothing runs. If the host has given it up before it asks, it is over: the worker,
-    // which may be busy with another call, will find that, and close it.
+    // Whether nothing of a call in work runs. If the host has given it up before it asks, it is over: the worker, which
+    // may be busy with another call, will find that before it goes on with it.
     bool is_suspended(Id id) {
         const std::vector<Begun> begun = transport_.begun({id});
         return !begun.empty() && begun.front().is_suspended;
@@ -136,12 +136,12 @@ private:
         wake_all();
     }
 
-    // Gives up a stream of which nothing runs, and ends it. False if it does run, or is resumed meanwhile.
+    // Gives up a call of which nothing runs, and ends it. False if it runs, or is resumed meanwhile.
     bool end_suspended(Call& call, EndReason why) {
         const Id id = *call.request.id;
-        if (!call.items || !is_suspended(id)) return false;
+        if (!is_suspended(id)) return false;
         transport_.ask_to_cancel(id);
-        // The worker notes that it resumes a stream before it looks at the list.
+        // The worker notes that it goes on with something else before it looks at the list.
         std::atomic_thread_fence(std::memory_order_seq_cst);
         if (!is_suspended(id) || calls_.erase(id) == 0) return false;
         end(call, ended_call(call.request, why, {"notice", "", nullptr}));

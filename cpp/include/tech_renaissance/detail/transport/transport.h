@@ -153,7 +153,9 @@ struct InputItem {
 struct Begun {
     std::int64_t id;
     std::optional<Clock::time_point> since = std::nullopt;
-    bool is_suspended = false;  // whether it is a stream of which nothing runs until it has credit and its turn
+    // Whether nothing of it runs before the worker has looked whether it is given up: it is a stream that waits for its
+    // turn, or another request has the worker.
+    bool is_suspended = false;
 };
 
 // What a worker must get when it is launched: descriptors to inherit (handles on Windows), and a variable that lists

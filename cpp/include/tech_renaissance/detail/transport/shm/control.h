@@ -80,13 +80,16 @@ public:
     // What the worker says about a request that it has begun.
     struct Slot {
         std::uint64_t since_ns;  // of the monotonic clock
-        bool waits_for_turn;
+        bool is_suspended;
     };
     std::optional<Slot> begun(std::int64_t id) const noexcept {
         for (std::uint64_t slot = first_slot; slot < first_slot + slot_count * slot_nbytes; slot += slot_nbytes) {
-            if (memory_.mapping.word(slot).load(std::memory_order_acquire) == static_cast<std::uint64_t>(id))
-                return Slot{memory_.mapping.word(slot + 8).load(std::memory_order_relaxed),
-                            memory_.mapping.word(slot + 16).load(std::memory_order_relaxed) == for_turn};
+            if (memory_.mapping.word(slot).load(std::memory_order_acquire) != static_cast<std::uint64_t>(id)) continue;
+            const bool waits_for_turn = memory_.mapping.word(slot + 16).load(std::memory_order_relaxed) == for_turn;
+            // The request in the first slot has the worker, others are there when it has not.
+            const bool other_runs =
+                slot != first_slot && memory_.mapping.word(first_slot).load(std::memory_order_relaxed) != 0;
+            return Slot{memory_.mapping.word(slot + 8).load(std::memory_order_relaxed), waits_for_turn || other_runs};
         }
         return std::nullopt;
     }

@@ -309,7 +309,7 @@ private:
     std::optional<Begun> in_slot(std::int64_t id) const {
         const auto slot = worker_->control.begun(id);
         if (!slot) return std::nullopt;
-        return Begun{id, monotonic_time(slot->since_ns), slot->waits_for_turn};
+        return Begun{id, monotonic_time(slot->since_ns), slot->is_suspended};
     }
 
     // Reads the worker's next frame, if there is one.
