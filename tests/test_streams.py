@@ -125,6 +125,24 @@ def test_leaving_the_loop_closes_the_generator_and_nothing_else(start: Start, tr
     assert pid == session.call("pid")
 
 
+def test_a_stream_that_is_closed_before_its_turn_never_begins(
+    start: Start, transport: str, gate: Gate
+) -> None:
+    """Although another one is closed before, after which the worker has nothing else to do."""
+    if transport == "file":
+        pytest.skip("over files a stream is never suspended")
+    session = start(WORKER)
+    first = session.stream("count", 1000)
+    assert 0 == next(first)
+    busy = session.submit("stand", gate.path)
+    gate.wait_for_arrival()
+    session.stream("count", 1000).close()
+    first.close()
+    gate.open()
+    busy.result(60_000)
+    assert (1, 1) == (session.call("closings"), session.call("beginnings"))
+
+
 def test_a_timeout_ends_a_wait_and_not_the_stream(start: Start, gate: Gate, transport: str) -> None:
     """The item comes later."""
     stream = start(WORKER).stream("gated", gate.path)

@@ -45,6 +45,10 @@ class StreamServer(TechRenaissanceServer):
         yield "after"
 
     @command
+    def stand(self, gate: str) -> None:
+        pass_gate(gate)
+
+    @command
     def endless(self, sign: str, *, deaf: bool = False) -> Iterator[int]:
         """One item, then, after a sign (a file), work that only an interrupt ends; if ``deaf``, not even that."""
         try:

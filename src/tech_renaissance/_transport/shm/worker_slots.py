@@ -101,8 +101,10 @@ class WorkerSlots:
         raise NotImplementedError
 
     def _settle(self) -> None:
-        """Everything that was given up has been answered, if there is nothing else to do."""
-        if self._parked:
+        """Everything that was given up has been answered, if there is nothing else to do. A request that has
+        been read is the current one, even if its turn has not come.
+        """
+        if self._parked or self._words[CURRENT_ID]:
             return
         self._given_up.clear()
         self.settled = self._heard
