@@ -20,7 +20,7 @@ def end_call(worker: LaunchedWorker, call: Call, why: str, patience: CancelPatie
     if not worker.exchange.begin_end(call, why):
         return ""
     try:
-        call.stack = worker.stacks()
+        call.stack = worker.stacks_for(call)
         for step, patience_s in call_ladder(patience):
             call.step = step
             with contextlib.suppress(

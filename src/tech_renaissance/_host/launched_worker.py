@@ -137,9 +137,17 @@ class LaunchedWorker:
         worker does not offer them.
         """
         with self._stacks_lock:
-            if not self.is_alive() or self._place.is_lost():
-                return ""
-            return take_stacks(self.process, os.path.join(self._place.directory, "stack.txt"))
+            return self._take_stacks()
+
+    def stacks_for(self, call: Call) -> str:
+        """The same for the error of a call; empty if the call is done before they can be taken."""
+        with self._stacks_lock:
+            return "" if call.done else self._take_stacks()
+
+    def _take_stacks(self) -> str:
+        if not self.is_alive() or self._place.is_lost():
+            return ""
+        return take_stacks(self.process, os.path.join(self._place.directory, "stack.txt"))
 
     def close(self) -> None:
         """End what is still running, and release the process's resources in the host. The directory is

@@ -74,7 +74,7 @@ public:
         if (name_of(step) == obeys_at) obey();
     }
     std::optional<Step> ended_by() const override { return last; }
-    std::string stacks() override {
+    std::string stacks_for(Exchange::Id) override {
         if (has_no_memory) throw std::bad_alloc();
         return "stacks";
     }

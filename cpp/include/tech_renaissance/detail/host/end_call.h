@@ -26,7 +26,8 @@ public:
     virtual void take(Step step, Exchange::Id call, const std::string& why) = 0;
     // The last step that was to end the process, perhaps for another call; nullopt if none was taken.
     virtual std::optional<Step> ended_by() const = 0;
-    virtual std::string stacks() = 0;
+    // Those of the worker, for the error of a call; empty if the call is answered before they can be taken.
+    virtual std::string stacks_for(Exchange::Id call) = 0;
     // False if the process is still running after the timeout.
     virtual bool wait_end(std::chrono::milliseconds timeout) = 0;
     // Null until the process has ended.
@@ -46,9 +47,9 @@ inline bool was_enough(const LadderStep& step, Exchange& exchange, Exchange::Id 
     }
 }
 
-inline std::string stacks_of(LadderHands& hands) {
+inline std::string stacks_of(LadderHands& hands, Exchange::Id id) {
     try {
-        return hands.stacks();
+        return hands.stacks_for(id);
     } catch (const std::exception&) {  // the call is ended without stacks
         return "";
     }
@@ -63,7 +64,7 @@ inline std::string end_call(Exchange& exchange, Exchange::Id id, const std::stri
     CallPtr call;
     if (!exchange.begin_end(id, call)) return "";
     CallEnd end;
-    end.stack = stacks_of(hands);
+    end.stack = stacks_of(hands, id);
     for (const LadderStep& step : call_ladder(patience)) {
         end.step = name_of(step.step);
         try {

@@ -153,9 +153,13 @@ public:
     }
 
     // The Python stacks of all threads, or why they cannot be taken; empty if the worker does not offer them.
-    std::string stacks() override {
+    std::string stacks() {
         const std::lock_guard<std::mutex> lock(stacks_mutex_);
-        return is_alive() && !place_.is_lost() ? take_stacks(process_, place_.directory() / "stack.txt") : "";
+        return take_stacks_now();
+    }
+    std::string stacks_for(Exchange::Id call) override {
+        const std::lock_guard<std::mutex> lock(stacks_mutex_);
+        return exchange_.wait_over(call, std::chrono::milliseconds(0)) ? "" : take_stacks_now();
     }
 
     bool wait_end(std::chrono::milliseconds timeout) override { return process_.wait(timeout); }
@@ -241,6 +245,10 @@ private:
         Exchange::Id id_;
         bool is_ours_ = false;
     };
+
+    std::string take_stacks_now() {
+        return is_alive() && !place_.is_lost() ? take_stacks(process_, place_.directory() / "stack.txt") : "";
+    }
 
     // Not while stacks are taken, which uses the same signal.
     void interrupt() {
