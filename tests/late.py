@@ -1,12 +1,12 @@
 """Calls whose deadline passes once their handler has begun, however slow the machine is."""
 
-from typing import Any, Callable, Iterator
+from typing import Any, Callable, Iterator, Optional, Union
 
 import pytest
 from gates import Gate
 from leaks import wait_until
 
-from tech_renaissance import TimedOut
+from tech_renaissance import CallCancelled, TimedOut
 
 
 def longer_and_longer(first_ms: int = 100) -> Iterator[int]:
@@ -28,6 +28,17 @@ def late(call: Callable[[int], Any], has_begun: Callable[[TimedOut], bool] = _ha
             call(next(deadlines))
         if has_begun(caught.value):
             return caught.value
+
+
+def cancelled_or_late(
+    end: str, call: Callable[[Optional[int]], Any], has_begun: Callable[[TimedOut], bool]
+) -> Union[CallCancelled, TimedOut]:
+    """The error of ``call(None)``, which is to be cancelled, or if ``end`` is "deadline", of a late one."""
+    if end == "deadline":
+        return late(call, has_begun)
+    with pytest.raises(CallCancelled) as cancelled:
+        call(None)
+    return cancelled.value
 
 
 def begin(session: Any, message: str, gate: Gate, first_ms: int = 100) -> None:

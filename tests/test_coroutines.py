@@ -1,7 +1,7 @@
 """Commands that are coroutines: they run at the same time as one another, and what ends one ends no other."""
 
 from pathlib import Path
-from typing import Any, Callable, Iterator, Optional, Union
+from typing import Any, Callable, Iterator, Optional
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from asyncio_host import asyncio_everywhere, asyncio_too
 from command_calls import call, fail, say
 from gates import Gate
 from hosts import WORKERS
-from late import late
+from late import cancelled_or_late, late
 from leaks import wait_until
 
 from tech_renaissance import (
@@ -19,7 +19,6 @@ from tech_renaissance import (
     PythonSession,
     SessionClosed,
     TechRenaissanceServer,
-    TimedOut,
     command,
 )
 
@@ -132,7 +131,7 @@ def test_a_coroutine_is_over_at_once_although_its_worker_is_busy(
     pid = session.call("pid")
     came = 0
 
-    def hold_up(deadline_ms: Optional[int] = None) -> None:
+    def hold_up(deadline_ms: Optional[int]) -> None:
         nonlocal came
         held = session.submit("wait_for", "nothing", deadline_ms=deadline_ms)
         assert wait_until(lambda: held.state() in ("running", "done"))
@@ -148,12 +147,7 @@ def test_a_coroutine_is_over_at_once_although_its_worker_is_busy(
             gate.open()
             assert busy.result(60_000) is None
 
-    if end == "cancel":
-        with pytest.raises(CallCancelled) as cancelled:
-            hold_up()
-        error: Union[CallCancelled, TimedOut] = cancelled.value
-    else:
-        error = late(hold_up, lambda _: came > 0)
+    error = cancelled_or_late(end, hold_up, lambda _: came > 0)
     assert "notice" == error.step
     assert wait_until(lambda: "finally nothing" in session.call("endings"))
     assert pid == session.call("pid")

@@ -4,13 +4,13 @@ import contextlib
 import random
 import threading
 from pathlib import Path
-from typing import Any, Callable, List, Optional, Union
+from typing import Any, Callable, List, Optional
 
 import numpy as np
 import pytest
 from asyncio_host import asyncio_too
 from gates import Gate
-from late import late
+from late import cancelled_or_late, late
 from leaks import wait_until
 
 from tech_renaissance import (
@@ -203,7 +203,7 @@ def test_a_suspended_stream_is_over_at_once_although_its_worker_is_busy(
     pid = session.call("pid")
     ended = 0
 
-    def suspend(deadline_ms: Optional[int] = None) -> None:
+    def suspend(deadline_ms: Optional[int]) -> None:
         nonlocal ended
         stream = session.stream("count", 100, deadline_ms=deadline_ms)
         assert 0 == next(stream)
@@ -223,12 +223,7 @@ def test_a_suspended_stream_is_over_at_once_although_its_worker_is_busy(
             assert ["after"] == list(busy)
             ended += 1
 
-    if end == "cancel":
-        with pytest.raises(CallCancelled) as cancelled:
-            suspend()
-        error: Union[CallCancelled, TimedOut] = cancelled.value
-    else:
-        error = late(suspend, lambda _: ended > 0)
+    error = cancelled_or_late(end, suspend, lambda _: ended > 0)
     assert "notice" == error.step
     assert 1 <= session.call("closings")
     assert pid == session.call("pid")

@@ -230,8 +230,8 @@ class PythonSession(TextCalls, ValueCalls):
 
     def cancel(self) -> str:
         """End the call in work, from another thread: its caller gets CallCancelled. Of several it is the
-        oldest, but streams that wait for their turn, or until their values are taken, come last; without any,
-        it is the oldest that waits for a worker. Returns once the call has ended.
+        oldest, but those of which nothing runs, such as streams that wait until their values are taken, come
+        last; without any, it is the oldest that waits for a worker. Returns once the call has ended.
 
         Returns the step that was needed: "notice", "interrupt", "terminate" or "kill" ("queue" if the worker
         had not begun it); empty if there was no call. In a signal handler that has interrupted a call of the

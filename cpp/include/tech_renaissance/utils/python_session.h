@@ -114,9 +114,10 @@ public:
     bool join(std::uint32_t timeout_ms = default_timeout_ms) const;
 
     // Ends the call in work, from another thread: its caller gets CallCancelled. Of several it is the
-    // oldest, but streams that wait for their turn, or until their values are taken, come last; without any, it is the
-    // oldest that waits for a worker. Once the call has ended, returns the step that was needed ("notice", "interrupt",
-    // "terminate" or "kill"; "queue" if the worker had not begun it); empty if there was no call.
+    // oldest, but those of which nothing runs, such as streams that wait until their values are taken, come last;
+    // without any, it is the oldest that waits for a worker. Once the call has ended, returns the step that was needed
+    // ("notice", "interrupt", "terminate" or "kill"; "queue" if the worker had not begun it); empty if there was no
+    // call.
     std::string cancel();
 
     // ----------------------------------------------------------------- state
