@@ -13,7 +13,7 @@ from .._protocol.connection import Connection, State
 from .._protocol.frame import Credit, Exit, Frame, Posted, Request, Response
 from .._system.clock import clock_ns
 from .._system.files import shown
-from .._transport.transport import FOR_ITEM, HostTransport, Items, Taken
+from .._transport.transport import HostTransport, Items, Taken
 from .abilities import WINDOW
 from .call import CANCELLED, Call, refusal
 from .call_queue import CallQueue
@@ -184,10 +184,10 @@ class Book:
         """Whether a call may be sent although others are under way, if the output belongs to calls."""
         if self._ready.get("coroutines"):
             return True
-        fed = [call.request.id or 0 for call in self._calls.values() if call.source]
-        waits = self._transport.waits_for(fed) if fed else {}
         return all(
-            call.items is not None or number in self._connection.asking or waits.get(number or 0) == FOR_ITEM
+            call.items is not None
+            or number in self._connection.asking
+            or (call.source and self._transport.awaits_item(number or 0))
             for number, call in self._calls.items()
         )
 

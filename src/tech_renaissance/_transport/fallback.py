@@ -144,9 +144,9 @@ class FallbackHost(HostTransport):
         """See HostTransport."""
         self._end.ask_to_stop(request_id)
 
-    def waits_for(self, request_ids: Sequence[int]) -> Dict[int, int]:
+    def awaits_item(self, request_id: int) -> bool:
         """See HostTransport."""
-        return self._end.waits_for(request_ids)
+        return self._end.awaits_item(request_id)
 
     def is_suspended(self, request_id: int) -> bool:
         """See HostTransport."""

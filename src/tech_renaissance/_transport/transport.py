@@ -256,12 +256,10 @@ class HostTransport(Transport):
     def ask_to_stop(self, request_id: int) -> None:
         """Ask the worker to finish this request, which was sent, early; if need be, later, as above."""
 
-    def waits_for(self, request_ids: Sequence[int]) -> Dict[int, int]:
-        """What those of these unanswered requests that wait for something wait for at the worker, as far as
-        it is known: FOR_TURN, FOR_ITEM or FOR_ANSWER.
-        """
-        del request_ids
-        return {}
+    def awaits_item(self, request_id: int) -> bool:
+        """Whether this request, which is in work, waits for an item of its input, as far as that is known."""
+        del request_id
+        return False
 
     def is_suspended(self, request_id: int) -> bool:
         """Whether nothing of this request, which is in work, runs before the worker has looked whether it is

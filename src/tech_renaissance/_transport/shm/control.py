@@ -7,7 +7,7 @@ import time
 from typing import Dict, List, Optional
 
 from ..._system.clock import clock_ns
-from ..transport import FOR_TURN
+from ..transport import FOR_ITEM, FOR_TURN
 from .doorbell import Doorbell
 from .ring import RING_NBYTES, RingReader, RingWriter, full_fence
 from .segment import MappedSegment
@@ -178,9 +178,9 @@ def in_work(words: memoryview) -> Dict[int, int]:
     return {words[slot]: words[slot + 1] for slot in _SLOTS if words[slot]}
 
 
-def waits_in_work(words: memoryview) -> Dict[int, int]:
-    """The ids of the requests that the worker has begun and that wait for something, and for what."""
-    return {words[slot]: words[slot + 2] for slot in _SLOTS if words[slot] and words[slot + 2]}
+def awaits_item(words: memoryview, request_id: int) -> bool:
+    """Whether a request in work waits for an item of its input."""
+    return any(words[slot] == request_id and words[slot + 2] == FOR_ITEM for slot in _SLOTS)
 
 
 def is_suspended(words: memoryview, request_id: int) -> bool:

@@ -30,10 +30,10 @@ from .control import (
     RESPONSES,
     SLEEP_S,
     STOP,
+    awaits_item,
     in_work,
     is_suspended,
     put_on_list,
-    waits_in_work,
 )
 from .frame import (
     ATTACHMENT,
@@ -131,11 +131,10 @@ class ShmHost(ShmHostSender):
                 put_on_list(self._worker.control.words, entry)
                 self._worker.side.wake_other()  # it may be waiting for something
 
-    def waits_for(self, request_ids: Sequence[int]) -> Dict[int, int]:
+    def awaits_item(self, request_id: int) -> bool:
         """See HostTransport."""
         with self._lock:
-            waits = waits_in_work(self._worker.control.words) if self._worker else {}
-        return {number: waits[number] for number in request_ids if number in waits}
+            return self._worker is not None and awaits_item(self._worker.control.words, request_id)
 
     def is_suspended(self, request_id: int) -> bool:
         """See HostTransport."""
