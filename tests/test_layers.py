@@ -19,7 +19,16 @@ LAYERS = (
     {"_transport"},
     {"_process"},
     {"_host", "_worker"},
-    {"_commands", "_text_calls", "_value_calls", "_session", "_async_calls", "_async_session", "_server"},
+    {
+        "_commands",
+        "_text_calls",
+        "_value_calls",
+        "_session",
+        "_async_calls",
+        "_async_session",
+        "_server",
+        "_function_server",
+    },
     {"_lazy", "__init__", "__main__", "default_server"},
     {"testing"},
 )

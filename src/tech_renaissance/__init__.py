@@ -41,13 +41,14 @@ if TYPE_CHECKING:
     from ._base.post_mortem import PostMortem
     from ._base.progress import Progress
     from ._base.session_state import SessionState
+    from ._function_server import serve
     from ._host.async_stream import AsyncStream
     from ._host.future import Future
     from ._host.options import CancelPatience, RestartPolicy
     from ._host.stream import Stream
     from ._process.output import OutputLine
     from ._protocol.tsr import decode, encode, export_tsr, get_tsr_info, import_tsr
-    from ._server import TechRenaissanceServer, current_server, serve
+    from ._server import TechRenaissanceServer, current_server
     from ._session import PythonSession
     from ._worker.command import command
 

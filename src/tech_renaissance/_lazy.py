@@ -26,7 +26,7 @@ _HOME: Dict[str, str] = {
     "export_tsr": "_protocol.tsr",
     "get_tsr_info": "_protocol.tsr",
     "import_tsr": "_protocol.tsr",
-    "serve": "_server",
+    "serve": "_function_server",
 }
 
 
