@@ -182,6 +182,12 @@ def _needs_torch(request: pytest.FixtureRequest) -> None:
 
 
 @pytest.fixture
+def torch() -> Any:
+    """The module. A test that needs it is skipped where this interpreter has none."""
+    return pytest.importorskip("torch", exc_type=ImportError)
+
+
+@pytest.fixture
 def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A workspace of the test's own."""
     monkeypatch.setenv("TR_WORKSPACE", str(tmp_path / "workspace"))

@@ -1,17 +1,19 @@
-"""The checks of hint_checks.py, here and on every interpreter that workers run on; and with torch."""
+"""The checks of hint_checks.py and binder_checks.py, on every interpreter that workers run on; and with torch."""
 
 import subprocess
-from pathlib import Path
 from typing import Callable
 
+import binder_checks
 import hint_checks
 import numpy as np
 import pytest
 
 from tech_renaissance._protocol.hints import converter_of
 
+CHECKS = [*hint_checks.CHECKS, *binder_checks.CHECKS]
 
-@pytest.mark.parametrize("check", hint_checks.CHECKS, ids=lambda check: check.__name__[len("check_") :])
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__[len("check_") :])
 def test_hints(check: Callable[[], None]) -> None:
     """What the check's sentence says."""
     check()
@@ -20,7 +22,8 @@ def test_hints(check: Callable[[], None]) -> None:
 @pytest.mark.interpreters
 def test_hints_mean_the_same_to_every_interpreter(worker_python: str) -> None:
     """From the oldest to the newest."""
-    subprocess.run([worker_python, str(Path(hint_checks.__file__))], check=True)
+    for checks in (hint_checks, binder_checks):
+        subprocess.run([worker_python, checks.__file__], check=True)
 
 
 @pytest.mark.torch
