@@ -49,8 +49,14 @@ class DriverFuture:
         self._name = name
 
     def __del__(self) -> None:
-        with contextlib.suppress(DriverFailed):  # without waiting: it may be the reader's thread
-            self._driver.begin("drop_future", future=self._name)
+        if self._name:
+            with contextlib.suppress(DriverFailed):  # without waiting: it may be the reader's thread
+                self._driver.begin("drop_future", future=self._name)
+
+    def drop(self) -> None:
+        """Let go of it; returns when that is done."""
+        self._call("drop_future")
+        self._name = ""
 
     def result(self, timeout_ms: Optional[float] = None) -> Any:
         return told_value(self._call("result", timeout_ms=timeout_ms))

@@ -9,6 +9,7 @@ from typing import Any, Callable, List
 import numpy as np
 import pytest
 from asyncio_host import asyncio_too
+from driver_session import DriverFuture
 from gates import Gate
 from leaks import wait_until
 
@@ -172,9 +173,12 @@ def test_a_dropped_future_drops_its_answer_alone(start: Start, gate: Gate) -> No
     session = start(WORKER)
     first = session.submit("wait", gate.path)
     gate.wait_for_arrival()
-    for number in range(600):
-        session.submit("keep", number)
+    others = [session.submit("keep", number) for number in range(600)]
     last = session.submit("get_kept")
+    for other in others:
+        if isinstance(other, DriverFuture):
+            other.drop()
+    del others, other
     gate.open()
     kept = last.result()
     assert first.done()

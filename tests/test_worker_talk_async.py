@@ -15,7 +15,7 @@ from tech_renaissance import (
     command,
 )
 from tech_renaissance._protocol.frame import Ask, Progress, Response
-from tech_renaissance._transport.shm.control import CURRENT_ID, waits_in_work
+from tech_renaissance._transport.shm.control import _SLOTS, CURRENT_ID
 from tech_renaissance._transport.transport import FOR_ANSWER
 
 
@@ -114,6 +114,11 @@ def test_coroutines_ask_while_others_go_on(coroutines: Any) -> None:
     host.answer(number, 1)
     host.answer(other, 2)
     assert {number: "1", other: "2"} == {r.id: r.result for r in (host.next(Response), host.next(Response))}
+
+
+def waits_in_work(words: memoryview) -> Dict[int, int]:
+    """The requests that the worker has begun and that wait for something, and for what."""
+    return {words[slot]: words[slot + 2] for slot in _SLOTS if words[slot] and words[slot + 2]}
 
 
 def test_what_a_coroutine_waits_for_is_said_of_its_own_call(coroutines: Any, transport: str) -> None:
