@@ -8,6 +8,7 @@ from typing import Any, List
 import pytest
 from gates import Gate
 from hosts import WORKERS
+from leaks import wait_until
 
 from tech_renaissance import CommandError, PythonSession, SessionClosed, WorkerLost
 
@@ -52,6 +53,50 @@ def test_a_session_is_an_executor(gate: Gate) -> None:
         assert 11 == session.call("same", 11)
 
 
+def raise_error(_: object) -> None:
+    """As a callback of the user may."""
+    raise ZeroDivisionError("the user's")
+
+
+def test_what_a_callback_raises_concerns_its_call_alone() -> None:
+    """The others, and later ones, are answered."""
+
+    def leave(_: object) -> None:
+        raise SystemExit
+
+    with PythonSession(WORKER, "executor", True, library="numpy") as session, session.executor() as executor:
+        told = executor.submit("tell", 3, on_progress=raise_error)
+        behind = executor.submit("same", 1)
+        with pytest.raises(ZeroDivisionError):
+            told.result(60)
+        assert 1 == behind.result(60)
+        future = executor.submit("same", 2)
+        future.add_done_callback(leave)
+        assert [2, 3] == [future.result(60), executor.submit("same", 3).result(60)]
+
+
+def test_the_exception_of_a_future_is_what_result_raises() -> None:
+    """Also if the user's function has raised it."""
+    with PythonSession(WORKER, "executor", True) as session:
+        future = session.submit("tell", 3, on_progress=raise_error)
+        assert isinstance(future.exception(60_000), ZeroDivisionError)
+        assert future.exception() is not None
+
+
+def test_an_executor_that_is_dropped_leaves_no_thread() -> None:
+    """Its calls are answered."""
+    with PythonSession(WORKER, "executor", True, library="numpy") as session:
+        futures = [session.executor().submit("same", number) for number in range(20)]
+        assert list(range(20)) == [future.result(60) for future in futures]
+        assert wait_until(lambda: not executor_threads())
+        assert [1, 2] == list(session.executor().map("same", [1, 2]))
+
+
+def executor_threads() -> List[str]:
+    """Those of executors that run."""
+    return [thread.name for thread in threading.enumerate() if thread.name.endswith(" executor")]
+
+
 def test_an_executor_ends_with_its_worker_and_session(gate: Gate) -> None:
     """So do its futures."""
     session = PythonSession(WORKER, "executor", True, library="numpy", restart="on-crash")
@@ -68,4 +113,4 @@ def test_an_executor_ends_with_its_worker_and_session(gate: Gate) -> None:
     with pytest.raises(SessionClosed):
         waiting.result(60)
     executor.shutdown()
-    assert "tech_renaissance executor" not in {thread.name for thread in threading.enumerate()}
+    assert [] == executor_threads()

@@ -17,7 +17,6 @@ from tech_renaissance import (
     Progress,
     PythonSession,
     Stream,
-    TechRenaissanceError,
 )
 
 
@@ -58,7 +57,7 @@ def futures(session: PythonSession) -> List[Any]:
     state: str = future.state()
     is_done: bool = future.done() and session.flush(100)
     progress: Optional[Progress] = future.progress()
-    error: Optional[TechRenaissanceError] = future.exception(timeout_ms=10)
+    error: Optional[Exception] = future.exception(timeout_ms=10)
     future.stop()
     future.cancel()
     print(state, is_done, progress, error)

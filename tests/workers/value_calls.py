@@ -45,6 +45,11 @@ class ValueServer(TechRenaissanceServer):
         os.kill(os.getpid(), 9)
 
     @command
+    def tell(self, done: float) -> None:
+        """How far it is."""
+        self.progress(done)
+
+    @command
     def pid(self) -> int:
         return os.getpid()
 

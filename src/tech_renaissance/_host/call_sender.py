@@ -4,7 +4,8 @@ import contextlib
 import functools
 import math
 import time
-from typing import Any, Callable, List, NoReturn, Optional, Sequence
+import weakref
+from typing import Any, Callable, List, NoReturn, Optional, Protocol, Sequence
 
 from .._base.errors import LaunchError, SessionClosed, TimedOut, WorkerLost
 from .._system.lazy_thread import LazyThread
@@ -16,6 +17,13 @@ from .launched_worker import LaunchedWorker
 from .life import Life
 from .options import Options
 from .supervisor import Supervisor
+
+
+class Shuttable(Protocol):
+    """Something that is to end with the session."""
+
+    def shut(self) -> None:
+        """End, without waiting."""
 
 
 class CallSender(CallMaker):
@@ -30,7 +38,7 @@ class CallSender(CallMaker):
         self._deadlines = DeadlineWatch(self._end_overdue)
         life.watch = self._deadlines.watch
         self._climbs: List[LazyThread] = []  # each ends one overdue call
-        self._at_close: List[Callable[[], object]] = []
+        self._at_close: weakref.WeakSet[Shuttable] = weakref.WeakSet()
         # Whether a worker that is ready may be sent its calls without asking anybody.
         self._has_fast_path = options.restart == "never" and not callable(options.output)
         self._restarts = options.restart != "never" and not callable(options.output)
@@ -219,16 +227,16 @@ class CallSender(CallMaker):
         with contextlib.suppress(Exception):  # such as MemoryError: DeadlineWatch has it tried again
             end_call(worker, call, "deadline", self._patience)
 
-    def at_close(self, action: Callable[[], object]) -> None:
-        """Do this, too, when the session is closed."""
-        self._at_close.append(action)
+    def at_close(self, one: Shuttable) -> None:
+        """Shut it, too, when the session is closed, if it still exists."""
+        self._at_close.add(one)
 
     def close(self) -> None:
         """From now on no call is ended or handed over. Call it before the life's end,
         and ``join`` afterwards.
         """
-        for action in self._at_close:
-            action()
+        for one in list(self._at_close):
+            one.shut()
         self._deadlines.close()
         if self.supervisor:
             self.supervisor.close()

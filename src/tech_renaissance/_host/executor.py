@@ -4,9 +4,8 @@ import concurrent.futures
 import contextlib
 import threading
 from collections import deque
-from typing import TYPE_CHECKING, Any, Deque, Dict, Iterable, Iterator, Tuple
+from typing import TYPE_CHECKING, Any, Deque, Dict, Iterable, Iterator, List, Tuple
 
-from .._base.errors import TechRenaissanceError
 from .._system.lazy_thread import LazyThread
 from .._system.waiters import Waiters
 from .answer import value_of
@@ -36,7 +35,7 @@ class CallFuture(_FutureOfAny):
         """Take over what became of the call."""
         try:
             value = value_of(self._call.take_response())
-        except TechRenaissanceError as error:
+        except BaseException as error:  # also what ``on_progress`` has raised
             self.set_exception(error)
         else:
             self.set_result(value)
@@ -52,18 +51,17 @@ class CallFuture(_FutureOfAny):
 class SessionExecutor(concurrent.futures.Executor):
     """Runs commands in a session's worker: ``executor.submit("matmul", a, b)``. While calls are
     under way, one thread of ours takes in their answers, so that futures are done without anybody
-    waiting for them. Thread-safe.
+    waiting for them. Thread-safe. One that is dropped is shut down, and its calls go on.
     """
 
     def __init__(self, caller: Caller) -> None:
         self._caller = caller
         self._lock = threading.Lock()
-        self._pending: Dict[Call, CallFuture] = {}
-        self._changed: Deque[Call] = deque()
-        self._waiters = Waiters()
-        self._is_shut = False
-        self._thread = LazyThread("executor", self._run)
-        caller.at_close(lambda: self.shutdown(wait=False))
+        self._calls = _CallsUnderWay(caller)
+        caller.at_close(self._calls)
+
+    def __del__(self) -> None:
+        self._calls.shut()
 
     def submit(self, command: str, /, *args: Any, **kwargs: Any) -> CallFuture:  # type: ignore[override]
         """Call a command; see PythonSession.submit, whose options these are, too. Raises
@@ -75,20 +73,16 @@ class SessionExecutor(concurrent.futures.Executor):
             kwargs.pop("on_progress", None),
         )
         call = self._caller.make_sent_call(command, args, kwargs, *options)
-        call.stays_in_line = True
-        call.watchers = (self._notice,)
-        future = CallFuture(self._caller, call)
         with self._lock:
-            if self._is_shut:
+            if self._calls.is_shut:
                 raise RuntimeError("the executor was shut down")
-            self._thread.start()
-            self._pending[call] = future
+            future = self._calls.add(call)
         try:
             self._caller.send(call)
         except BaseException:
-            self._pending.pop(call, None)
+            self._calls.forget(call)
             raise
-        self._waiters.wake_all()
+        self._calls.wake()
         return future
 
     def map(self, fn: Any, *iterables: Iterable[Any], **options: Any) -> Iterator[Any]:
@@ -98,45 +92,84 @@ class SessionExecutor(concurrent.futures.Executor):
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """See concurrent.futures.Executor. The session goes on."""
         with self._lock:
-            self._is_shut = True
-            pending = list(self._pending.values())
+            self._calls.shut()
         if cancel_futures:
-            for future in pending:
+            for future in self._calls.futures():
                 future.cancel()
-        self._waiters.wake_all()
         if wait:
-            self._thread.join()
+            self._calls.join()
 
-    def _notice(self, call: Call) -> None:
-        self._changed.append(call)
+
+class _CallsUnderWay:
+    """The calls of an executor that have no answer yet, and the thread that takes their answers in. The
+    executor is not part of it, so that the thread does not keep it from being dropped.
+    """
+
+    def __init__(self, caller: Caller) -> None:
+        self.is_shut = False
+        self._caller = caller
+        self._futures: Dict[Call, CallFuture] = {}
+        self._changed: Deque[Call] = deque()
+        self._waiters = Waiters()
+        self._thread = LazyThread("executor", self._run)
+
+    def add(self, call: Call) -> CallFuture:
+        """One more, before it is sent. One thread at a time."""
+        call.stays_in_line = True
+        call.watchers = (self._changed.append,)
+        self._thread.start()
+        self._futures[call] = future = CallFuture(self._caller, call)
+        return future
+
+    def forget(self, call: Call) -> None:
+        """It was not sent."""
+        self._futures.pop(call, None)
+
+    def futures(self) -> List[CallFuture]:
+        """Those that are not done."""
+        return list(self._futures.values())
+
+    def wake(self) -> None:
+        """Have the thread look at what has changed."""
+        self._waiters.wake_all()
+
+    def shut(self) -> None:
+        """Have the thread end after the calls. Takes no lock, because an executor may be dropped anywhere."""
+        self.is_shut = True
+        self.wake()
+
+    def join(self) -> None:
+        """Wait for the thread to end."""
+        self._thread.join()
 
     def _run(self) -> None:
         while True:
             sleeper = self._waiters.enter()
-            oldest = next(iter(list(self._pending)), None)
+            is_shut = self.is_shut  # before the look, because no call is added afterwards
+            oldest = next(iter(list(self._futures)), None)
             if oldest:
                 self._waiters.sleep(sleeper, 0)
-                with contextlib.suppress(
-                    TechRenaissanceError
-                ):  # then the call fails, or goes on with the next worker
+                # After an error the call fails, or goes on with the next worker.
+                with contextlib.suppress(Exception):
                     self._caller.attend(oldest, lambda: bool(self._changed), _LONGEST_S)
                 self._settle()
-            elif self._is_shut:
+            elif is_shut:
                 return
             else:
                 self._waiters.sleep(sleeper, _LONGEST_S)
 
     def _settle(self) -> None:
         if not self._changed:  # an exception may have prevented a notice
-            self._changed.extend(call for call in list(self._pending) if call.done)
+            self._changed.extend(call for call in list(self._futures) if call.done)
         while self._changed:
             call = self._changed.popleft()
             if call.has_news and not call.done:
                 with contextlib.suppress(BaseException):  # the call has been given up
                     self._caller.attendant.attend(call)
-            future = self._pending.pop(call, None) if call.done else None
+            future = self._futures.pop(call, None) if call.done else None
             if future:
                 with contextlib.suppress(Exception):
                     self._caller.attendant.finish(call)
             if future and future.set_running_or_notify_cancel():
-                future.settle()
+                with contextlib.suppress(BaseException):  # of a callback, such as SystemExit
+                    future.settle()

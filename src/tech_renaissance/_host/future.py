@@ -5,7 +5,7 @@ import time
 from typing import Any, Callable, Generator, Optional
 
 from .._base.durations import seconds
-from .._base.errors import TechRenaissanceError, TimedOut
+from .._base.errors import TimedOut
 from .._base.progress import Progress
 from .answer import value_of_call
 from .call import Call
@@ -91,7 +91,7 @@ class Future:
             self._is_taken = True
         return self._value
 
-    def exception(self, timeout_ms: Optional[float] = None) -> Optional[TechRenaissanceError]:
+    def exception(self, timeout_ms: Optional[float] = None) -> Optional[Exception]:
         """The error that ``result`` would raise; None if there is a value. Raises TimedOut
         if neither comes in time.
         """
@@ -101,7 +101,7 @@ class Future:
             if error.code == "timed_out":
                 raise
             return error
-        except TechRenaissanceError as error:
+        except Exception as error:  # also what ``on_progress`` has raised
             return error
         return None
 
