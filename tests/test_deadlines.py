@@ -312,32 +312,6 @@ def test_states_at_the_ends(make_session: Maker, gate: Gate) -> None:
     assert "lost" == session.state().name
 
 
-def test_a_timeout_shows_where_the_worker_stands(start: Maker, gate: Gate) -> None:
-    """The stacks of all threads; the worker knows nothing of it."""
-    session = start("stubborn.py")
-    session.send_request(f"sleeps {gate.path}")
-    gate.wait_for_arrival()
-    with pytest.raises(
-        TimedOut, match=r"'sleeps' was not answered within 0\.3 s; the worker's stacks:"
-    ) as caught:
-        session.wait_for_response(300)
-    assert "in sleeps" in caught.value.stack
-    assert "in main_logic" in session.stack()
-    assert session.cancel()
-
-
-def test_a_poll_that_is_in_vain_disturbs_nobody(start: Maker, gate: Gate) -> None:
-    """Short waits are polls."""
-    session = start()
-    session.send_request(f"wait {gate.path} done")
-    gate.wait_for_arrival()
-    with pytest.raises(TimedOut) as caught:
-        session.wait_for_response(5)
-    assert "" == caught.value.stack
-    gate.open()
-    assert "done" == session.wait_for_response()
-
-
 def test_nobody_writes_into_a_directory_that_is_being_removed(
     workspace: Any, worker_python: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

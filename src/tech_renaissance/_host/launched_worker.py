@@ -3,6 +3,7 @@ and how its end is reported.
 """
 
 import contextlib
+import math
 import os
 import threading
 import time
@@ -60,6 +61,7 @@ class LaunchedWorker:
         self._stopped = False  # whether its host stopped it, and not for a single call
         self._death_until: Optional[float] = None
         self._stacks_lock = threading.Lock()
+        self._stacks = (-math.inf, "")  # the last ones, and when it was begun to take them
         self._ended_by = ""  # the last step that was to end the process
         self.launched_at = time.monotonic()
         self.transport = transport
@@ -134,15 +136,22 @@ class LaunchedWorker:
 
     def stacks(self) -> str:
         """The Python stacks of all threads, or why they cannot be taken; empty if the
-        worker does not offer them.
+        worker does not offer them. Threads that ask at the same time share them.
         """
+        asked = time.monotonic()
         with self._stacks_lock:
-            return self._take_stacks()
+            return self._stacks_since(asked)
 
     def stacks_for(self, call: Call) -> str:
         """The same for the error of a call; empty if the call is done before they can be taken."""
+        asked = time.monotonic()
         with self._stacks_lock:
-            return "" if call.done else self._take_stacks()
+            return "" if call.done else self._stacks_since(asked)
+
+    def _stacks_since(self, asked: float) -> str:
+        if self._stacks[0] <= asked:
+            self._stacks = (time.monotonic(), self._take_stacks())
+        return self._stacks[1]
 
     def _take_stacks(self) -> str:
         if not self.is_alive() or self._place.is_lost():

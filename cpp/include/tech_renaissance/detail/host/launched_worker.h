@@ -152,14 +152,17 @@ public:
         end_process(step, why);
     }
 
-    // The Python stacks of all threads, or why they cannot be taken; empty if the worker does not offer them.
+    // The Python stacks of all threads, or why they cannot be taken; empty if the worker does not offer them. Threads
+    // that ask at the same time share them.
     std::string stacks() {
+        const Clock::time_point asked = Clock::now();
         const std::lock_guard<std::mutex> lock(stacks_mutex_);
-        return take_stacks_now();
+        return stacks_since(asked);
     }
     std::string stacks_for(Exchange::Id call) override {
+        const Clock::time_point asked = Clock::now();
         const std::lock_guard<std::mutex> lock(stacks_mutex_);
-        return exchange_.wait_over(call, std::chrono::milliseconds(0)) ? "" : take_stacks_now();
+        return exchange_.wait_over(call, std::chrono::milliseconds(0)) ? "" : stacks_since(asked);
     }
 
     bool wait_end(std::chrono::milliseconds timeout) override { return process_.wait(timeout); }
@@ -246,8 +249,13 @@ private:
         bool is_ours_ = false;
     };
 
-    std::string take_stacks_now() {
-        return is_alive() && !place_.is_lost() ? take_stacks(process_, place_.directory() / "stack.txt") : "";
+    // REQUIRES: the lock.
+    std::string stacks_since(Clock::time_point asked) {
+        if (stacks_begun_ <= asked) {
+            stacks_begun_ = Clock::now();
+            stacks_ = is_alive() && !place_.is_lost() ? take_stacks(process_, place_.directory() / "stack.txt") : "";
+        }
+        return stacks_;
     }
 
     // Not while stacks are taken, which uses the same signal.
@@ -265,7 +273,9 @@ private:
     std::mutex ending_mutex_;                 // for the next line
     std::set<Exchange::Id> being_ended_;      // calls, each by a thread
     std::atomic<Step> ended_by_{Step::exit};  // the last step that was to end the process; exit if none was
-    std::mutex stacks_mutex_;
+    std::mutex stacks_mutex_;                 // for the next two lines
+    Clock::time_point stacks_begun_ = Clock::time_point::min();
+    std::string stacks_;  // the last ones
     Clock::time_point launched_at_ = Clock::now();
     std::shared_ptr<Coroner> coroner_;
     Process process_;
