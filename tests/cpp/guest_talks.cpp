@@ -113,7 +113,7 @@ TEST("what a function throws is an error of the handler") {
     CHECK_EQ("command_failed std::exception no price", ask(session, "fails"));
     CHECK_EQ("command_failed unknown", ask(session, "odd").substr(0, 22));
     CHECK_EQ("command_failed tech_renaissance.TimedOut too late", ask(session, "late"));
-    CHECK_EQ("wrong_arguments", ask(session, "add", {1}).substr(0, 15));
+    CHECK_EQ("wrong_arguments  wrong arguments for add: it takes 2 arguments, not 1", ask(session, "add", {1}));
     CHECK_EQ("wrong_arguments", ask(session, "add", {1, "b"}).substr(0, 15));
 }
 

@@ -46,7 +46,9 @@ private:
     // False if there are no more, and there need not be.
     bool begin_next(bool is_optional);
     [[noreturn]] void refuse(const std::exception& problem) const;
-    [[noreturn]] void throw_missing() const;
+    [[noreturn]] void throw_missing();
+    // After the arguments by place.
+    void check_nothing_by_name();
 
     template <class Read>
     static auto reading(Read read);
@@ -63,6 +65,12 @@ using ExposedFunction = std::function<OwnedBody(const Body& arguments)>;
 
 template <class... A>
 using ArgumentsOf = std::tuple<std::remove_cv_t<std::remove_reference_t<A>>...>;
+
+// Whether a function's parameters can be read off it: it is neither overloaded nor a template.
+template <class Function, class = void>
+struct HasOneSignature : std::false_type {};
+template <class Function>
+struct HasOneSignature<Function, std::void_t<decltype(std::function(std::declval<Function>()))>> : std::true_type {};
 
 template <class R, class... A>
 ExposedFunction exposed_function(std::function<R(A...)> function) {

@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 
@@ -34,6 +35,8 @@ public:
 
     // Whether it has a call whose result has not been taken, and that was not dropped.
     bool is_valid() const noexcept { return call_ != nullptr && !is_over_; }
+    // The call's; empty if there is none.
+    std::string_view command() const noexcept;
     Body get(std::optional<std::chrono::milliseconds> timeout);
     // The next item of a call that streams; nullopt if no more come, and the call is done.
     std::optional<Body> next(std::optional<std::chrono::milliseconds> timeout);
@@ -68,10 +71,22 @@ private:
     std::optional<std::chrono::milliseconds> timeout_;
 };
 
+// Throws the exception that is being handled again; what is said about a result then begins with its command.
+[[noreturn]] void rethrow_as_of(std::string_view command);
+
+template <class Read>
+auto reading_result_of(std::string_view command, Read read) {
+    try {
+        return read();
+    } catch (const CommandError&) {
+        rethrow_as_of(command);
+    }
+}
+
 // The value of a call's result; of void, none.
 template <class T>
-T value_of(const Body& body) {
-    if constexpr (!std::is_void_v<T>) return decode_result<T>(body);
+T value_of(const Body& body, std::string_view command) {
+    if constexpr (!std::is_void_v<T>) return reading_result_of(command, [&] { return decode_result<T>(body); });
 }
 
 }  // namespace detail
@@ -99,8 +114,8 @@ public:
     // CallOptions::timeout. Throws what a call throws; after TimedOut "timed_out" the future is as before.
     // LocalProtocolError "no_request" if it is not valid. What follows is also known of a call whose result was taken;
     // "no_request" if there was never one, or it was moved away.
-    T get() { return detail::value_of<T>(pending_.get(std::nullopt)); }
-    T get(std::chrono::milliseconds timeout) { return detail::value_of<T>(pending_.get(timeout)); }
+    T get() { return detail::value_of<T>(pending_.get(std::nullopt), pending_.command()); }
+    T get(std::chrono::milliseconds timeout) { return detail::value_of<T>(pending_.get(timeout), pending_.command()); }
 
     // Waits until the call is done, well or not; false after the timeout.
     bool wait_for(std::chrono::milliseconds timeout) const { return pending_.wait_for(timeout); }

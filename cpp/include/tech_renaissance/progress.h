@@ -13,10 +13,10 @@ struct Progress {
     std::optional<double> total = std::nullopt;
     std::string message = {};
 
-    // From 0 to 1, if the total is known.
+    // done / total; nullopt if the total is unknown or 0.
     std::optional<double> fraction() const {
-        if (!total) return std::nullopt;
-        return *total > 0 ? done / *total : 1.0;
+        if (!total || *total == 0) return std::nullopt;
+        return done / *total;
     }
 };
 

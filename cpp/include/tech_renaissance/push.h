@@ -57,7 +57,7 @@ public:
 private:
     T finish(std::optional<std::chrono::milliseconds> timeout) {
         pending_.end_input(timeout);
-        return detail::value_of<T>(pending_.get(timeout));
+        return detail::value_of<T>(pending_.get(timeout), pending_.command());
     }
 
     detail::Pending pending_;

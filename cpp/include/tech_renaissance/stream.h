@@ -107,13 +107,15 @@ public:
         }
         whole_.clear();
         if (!result_) throw LocalProtocolError("no_request", "this stream was closed");
-        if (!is_whole_) return detail::value_of<R>(*result_);
+        if (!is_whole_) return detail::value_of<R>(*result_, pending_.command());
         if constexpr (!std::is_void_v<R>) {
-            std::optional<R> result;
-            detail::read_whole_stream(
-                *result_, [](Decoder& decoder) { decoder.skip(); },
-                [&](Decoder& decoder) { result.emplace(Codec<R>::get(decoder)); });
-            return std::move(*result);
+            return detail::reading_result_of(pending_.command(), [&] {
+                std::optional<R> result;
+                detail::read_whole_stream(
+                    *result_, [](Decoder& decoder) { decoder.skip(); },
+                    [&](Decoder& decoder) { result.emplace(Codec<R>::get(decoder)); });
+                return std::move(*result);
+            });
         }
     }
 
@@ -159,11 +161,11 @@ private:
     }
 
     std::optional<T> next_within(std::optional<std::chrono::milliseconds> timeout) {
-        if (const std::optional<Body> item = take_next(timeout)) return detail::value_of<T>(*item);
+        if (const std::optional<Body> item = take_next(timeout)) return detail::value_of<T>(*item, pending_.command());
         if (whole_.empty()) return std::nullopt;
         const Value value = std::move(whole_.back());
         whole_.pop_back();
-        return value.as<T>();
+        return detail::reading_result_of(pending_.command(), [&] { return value.as<T>(); });
     }
 
     detail::Pending pending_;

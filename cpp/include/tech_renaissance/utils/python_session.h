@@ -164,7 +164,7 @@ public:
     template <class T = Value, class... Arguments>
     T call(std::string_view command, const Arguments&... arguments) const {
         const detail::CallSetup setup = detail::setup_among<detail::Made::Waiting>(arguments...);
-        return detail::value_of<T>(make_call(command, encode_call(arguments...), setup));
+        return detail::value_of<T>(make_call(command, encode_call(arguments...), setup), command);
     }
 
     // The same without waiting for the result: many calls can be under way. Waits only for a worker that is starting.
@@ -264,8 +264,12 @@ public:
     void expose(const std::string& name, Function function) {
         if constexpr (std::is_same_v<Function, std::nullptr_t>)
             unexpose(name);
-        else
+        else {
+            static_assert(detail::HasOneSignature<Function>::value,
+                          "the types of this function's parameters cannot be seen, because it is a template, as with "
+                          "`auto` parameters, or overloaded: give a lambda whose parameters have types");
             set_exposed(name, detail::exposed_function(std::function(std::move(function))));
+        }
     }
     // Takes it away again. LocalProtocolError "bad_message" as above.
     void unexpose(const std::string& name);

@@ -17,8 +17,11 @@
 #include <vector>
 
 #include "check.h"
+#include "tech_renaissance/detail/base/wrong_arguments.h"
 #include "tech_renaissance/detail/protocol/float_text.h"
+#include "tech_renaissance/exposed.h"
 #include "tech_renaissance/keyword.h"
+#include "tech_renaissance/progress.h"
 #include "tech_renaissance/value.h"
 
 namespace {
@@ -337,6 +340,42 @@ TEST("what is wrong with an argument is told with its place or name") {
              bad_value([] { encode_call(1, std::vector<std::string>{"\xFF"}); }));
     CHECK_EQ("config[\"a b\"] is text that is not UTF-8, at byte 0: send tr::Bytes, or convert it",
              bad_value([] { encode_call(kw("config", std::map<std::string, std::string>{{"a b", "\xFF"}})); }));
+}
+
+template <class... Arguments>
+std::string refusal_of(const std::function<int(int)>& function, const Arguments&... arguments) {
+    try {
+        detail::exposed_function(function)(encode_call(arguments...));
+    } catch (const detail::WrongArguments& error) {
+        return error.what();
+    }
+    return "";
+}
+
+TEST("what is wrong with a call of a function of the host is told") {
+    const std::function<int(int)> function = [](int item) { return item; };
+    CHECK_EQ("", refusal_of(function, 1));
+    CHECK_EQ("it takes 1 argument, not 0", refusal_of(function));
+    CHECK_EQ("it takes no more than 1 argument", refusal_of(function, 1, 2));
+    CHECK_EQ("argument 1: args[0]: a string where an int is wanted", refusal_of(function, "one"));
+    const std::string by_name = "a C++ function takes arguments by place alone, not 'item' by name";
+    CHECK_EQ(by_name, refusal_of(function, kw("item", 1)));
+    CHECK_EQ(by_name, refusal_of(function, 1, kw("item", 1)));
+}
+
+TEST("a function whose parameters cannot be read off it is told from others") {
+    const auto plain = [](int item) { return item; };
+    const auto generic = [](auto item) { return item; };
+    static_assert(detail::HasOneSignature<decltype(plain)>::value);
+    static_assert(detail::HasOneSignature<int (*)(int)>::value);
+    static_assert(!detail::HasOneSignature<decltype(generic)>::value);
+    CHECK_EQ(generic(1), plain(1));
+}
+
+TEST("a fraction needs a total that is not 0") {
+    CHECK_EQ(0.25, *Progress({1, 4}).fraction());
+    CHECK(!Progress({1}).fraction());
+    CHECK(!Progress({0, 0}).fraction());
 }
 
 TEST("nesting beyond the limit is refused by the writer") {

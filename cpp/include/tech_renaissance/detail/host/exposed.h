@@ -89,7 +89,7 @@ public:
         try {
             return {function(ask.arguments)};
         } catch (const WrongArguments& error) {
-            return {{}, Failure{error.code, as_utf8(ask.name + ": " + error.what()), "", ""}};
+            return {{}, Failure{error.code, as_utf8("wrong arguments for " + ask.name + ": " + error.what()), "", ""}};
         } catch (...) {
             return {{}, failure_of(std::current_exception())};
         }

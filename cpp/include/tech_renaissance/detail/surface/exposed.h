@@ -41,8 +41,10 @@ TR_INLINE bool ArgumentReader::begin_next(bool is_optional) {
     return !is_over_;
 }
 
-TR_INLINE void ArgumentReader::throw_missing() const {
-    throw WrongArguments("it takes " + std::to_string(count_) + " arguments, not " + std::to_string(read_));
+TR_INLINE void ArgumentReader::throw_missing() {
+    reading([&] { check_nothing_by_name(); });
+    throw WrongArguments("it takes " + std::to_string(count_) + (count_ == 1 ? " argument" : " arguments") + ", not " +
+                         std::to_string(read_));
 }
 
 TR_INLINE void ArgumentReader::refuse(const std::exception& problem) const {
@@ -55,15 +57,20 @@ TR_INLINE void ArgumentReader::refuse(const std::exception& problem) const {
 TR_INLINE void ArgumentReader::finish() {
     reading([&] {
         if (!is_over_ && decoder_.next_element())
-            throw WrongArguments("it takes no more than " + std::to_string(count_) + " arguments");
-        if (!decoder_.next_element()) return decoder_.finish();
-        std::string name;
-        decoder_.begin_dict();
-        if (decoder_.next_key(name))
-            throw WrongArguments("a C++ function takes arguments by place alone, not '" + name + "' by name");
-        if (decoder_.next_element()) throw RemoteProtocolError("bad_value", "a call is two lists at most");
+            throw WrongArguments("it takes no more than " + std::to_string(count_) +
+                                 (count_ == 1 ? " argument" : " arguments"));
+        check_nothing_by_name();
         decoder_.finish();
     });
+}
+
+TR_INLINE void ArgumentReader::check_nothing_by_name() {
+    if (!decoder_.next_element()) return;
+    std::string name;
+    decoder_.begin_dict();
+    if (decoder_.next_key(name))
+        throw WrongArguments("a C++ function takes arguments by place alone, not '" + name + "' by name");
+    if (decoder_.next_element()) throw RemoteProtocolError("bad_value", "a call is two lists at most");
 }
 
 }  // namespace tr::detail

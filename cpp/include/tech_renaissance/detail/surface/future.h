@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "tech_renaissance/body.h"
@@ -22,6 +23,15 @@
 #include "tech_renaissance/future.h"
 
 namespace tr::detail {
+
+TR_INLINE void rethrow_as_of(std::string_view command) {
+    try {
+        throw;
+    } catch (const CommandError& error) {
+        if (error.code() != "wrong_type") throw;
+        throw CommandError(error.code(), std::string(command) + ": " + error.what());
+    }
+}
 
 TR_INLINE Pending::Pending(std::shared_ptr<Call> call, std::shared_ptr<Door> door,
                            std::optional<std::chrono::milliseconds> timeout)
@@ -48,6 +58,10 @@ TR_INLINE void Pending::drop() noexcept {
         call_->items || call_->feed ? session->close_stream(call_) : session->abandon(call_);
     } catch (const std::exception&) {  // the session has ended
     }
+}
+
+TR_INLINE std::string_view Pending::command() const noexcept {
+    return call_ ? std::string_view(call_->request.command) : std::string_view();
 }
 
 TR_INLINE const CallPtr& Pending::call() const {
