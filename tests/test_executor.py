@@ -10,7 +10,7 @@ from gates import Gate
 from hosts import WORKERS
 from leaks import wait_until
 
-from tech_renaissance import CommandError, PythonSession, SessionClosed, WorkerLost
+from tech_renaissance import CommandError, LocalProtocolError, PythonSession, SessionClosed, WorkerLost
 
 WORKER = str(WORKERS / "value_calls.py")
 
@@ -90,6 +90,15 @@ def test_an_executor_that_is_dropped_leaves_no_thread() -> None:
         assert list(range(20)) == [future.result(60) for future in futures]
         assert wait_until(lambda: not executor_threads())
         assert [1, 2] == list(session.executor().map("same", [1, 2]))
+
+
+def test_a_call_that_is_submitted_has_no_timeout() -> None:
+    """It is the wait for its future that has one."""
+    with PythonSession(WORKER, "executor", True) as session, session.executor() as executor:
+        for submit in (session.submit, executor.submit):
+            with pytest.raises(LocalProtocolError, match="wait for its future with one") as refused:
+                submit("same", 1, timeout_ms=5)
+            assert "bad_option" == refused.value.code
 
 
 def executor_threads() -> List[str]:

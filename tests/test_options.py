@@ -2,6 +2,8 @@
 
 import math
 import os
+import sys
+from pathlib import Path
 from typing import Any, Callable, Dict
 
 import pytest
@@ -91,9 +93,22 @@ def test_a_schedule_that_is_none_is_refused(make_session: Maker, schedule: str) 
 
 # ---------------------------------------------------------------------------------------- what only Python can be given
 
+
+def test_paths_are_texts_or_path_objects(tmp_path: Path) -> None:
+    """For the interpreter, too."""
+    options: Dict[str, Any] = {
+        "workspace": tmp_path,
+        "working_directory": tmp_path,
+        "python": Path(sys.executable),
+    }
+    with PythonSession(WORKERS / "echo.py", "paths", True, **options) as session:
+        assert str(tmp_path) == os.path.commonpath([session.session_dir, tmp_path])
+        assert "here" == session.fetch_response("echo here")
+
+
 MISTAKES: Dict[str, Any] = {
     "script_path is a path": {"script_path": 5},
-    "python is a str": {"python": 5},
+    "python is a path": {"python": 5},
     "environment is a dict of variables": {"environment": ["A=1"]},
     "environment is a dict of texts": {"environment": {"A": 1}},
     "working_directory is a path": {"working_directory": b"folder"},

@@ -156,6 +156,16 @@ def test_a_timeout_ends_a_wait_and_not_the_stream(start: Start, gate: Gate, tran
     assert "after" == list(stream)[-1]
 
 
+def test_the_result_is_waited_for_as_the_stream_says(start: Start, gate: Gate) -> None:
+    """Unless it is given a timeout of its own."""
+    stream = start(WORKER).stream("gated", gate.path, timeout_ms=20)
+    with pytest.raises(TimedOut) as timed_out:
+        stream.result()
+    assert "timed_out" == timed_out.value.code
+    gate.wait_for_arrival()
+    gate.open()
+
+
 @pytest.mark.parametrize("deaf", [False, True])
 def test_a_cancelled_stream_is_ended_by_the_ladder(
     start: Start, transport: str, tmp_path: Path, deaf: bool

@@ -12,7 +12,7 @@ from ._base.post_mortem import PostMortem
 from ._base.session_state import SessionState
 from ._base.tensor import Library, dtype_named, imported_library
 from ._host.caller import TIMEOUT_MS
-from ._host.checked_options import checked, checked_hook
+from ._host.checked_options import checked, checked_hook, path_text
 from ._host.end_call import end_call
 from ._host.ending import has_interrupted_us, unbroken
 from ._host.fast_caller import FastCaller
@@ -49,11 +49,11 @@ class PythonSession(TextCalls, ValueCalls):
         quiet_mode: bool = False,
         *,
         arguments: Sequence[str] = (),
-        python: Optional[str] = None,
+        python: Union[str, "os.PathLike[str]", None] = None,
         python_arguments: Sequence[str] = (),
         environment: Optional[Mapping[str, str]] = None,
-        working_directory: Optional[str] = None,
-        workspace: Optional[str] = None,
+        working_directory: Union[str, "os.PathLike[str]", None] = None,
+        workspace: Union[str, "os.PathLike[str]", None] = None,
         launch_timeout_ms: float = 30_000,
         output: Optional[Output] = None,
         poll_ms: Optional[str] = None,
@@ -93,11 +93,11 @@ class PythonSession(TextCalls, ValueCalls):
             session_id=session_id,
             quiet=quiet_mode,
             arguments=arguments,
-            python=python,
+            python=path_text("python", python),
             python_arguments=python_arguments,
             environment={} if environment is None else environment,
-            working_directory=working_directory,
-            workspace=workspace,
+            working_directory=path_text("working_directory", working_directory),
+            workspace=path_text("workspace", workspace),
             launch_timeout_s=option_seconds("launch_timeout_ms", launch_timeout_ms),
             output=output,
             poll_ms=poll_ms,

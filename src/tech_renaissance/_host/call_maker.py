@@ -136,7 +136,12 @@ class CallMaker:
     def make_sent_call(
         self, command: str, args: Sequence[Any], kwargs: Mapping[str, Any], *options: Any
     ) -> Call:
-        """The same for a call that nobody need wait for, so that it can have no input."""
+        """The same for a call that nobody need wait for, so that it has neither an input nor a timeout."""
+        if "timeout_ms" in kwargs:
+            raise LocalProtocolError(
+                "bad_option",
+                "a call that is submitted has no timeout_ms: wait for its future with one, or give the call a deadline_ms",
+            )
         try:
             return self.make_light_call(command, args, kwargs, *options)
         except LocalProtocolError as error:

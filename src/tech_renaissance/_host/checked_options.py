@@ -23,17 +23,24 @@ def checked(options: Options) -> Options:
     choose_library(options.library)
     return dataclasses.replace(
         options,
-        script_path=_path("script_path", options.script_path) or "",
-        python=_text("python", options.python),
+        script_path=path_text("script_path", options.script_path) or "",
         environment=_environment(options.environment),
-        working_directory=_path("working_directory", options.working_directory),
-        workspace=_path("workspace", options.workspace),
         output=_output(options.output),
         poll_ms=_text("poll_ms", options.poll_ms),
         patience=_patience(options.patience),
         restart=_restart(options.restart),
         restart_policy=_policy(options.restart_policy),
     )
+
+
+def path_text(name: str, path: object) -> Optional[str]:
+    """A path as text, or None."""
+    text: Any = path
+    if isinstance(path, os.PathLike):
+        text = os.fspath(cast("os.PathLike[Any]", path))
+    if text is not None and not isinstance(text, str):
+        _refuse(name, "a path, as a str", text)
+    return text
 
 
 def _patience(patience: object) -> CancelPatience:
@@ -75,19 +82,9 @@ def _text(name: str, text: object) -> Optional[str]:
     return text
 
 
-def _path(name: str, path: object) -> Optional[str]:
-    """A path as text, or None."""
-    text: Any = path
-    if isinstance(path, os.PathLike):
-        text = os.fspath(cast("os.PathLike[Any]", path))
-    if text is not None and not isinstance(text, str):
-        _refuse(name, "a path, as a str", text)
-    return text
-
-
 def _output(output: object) -> Optional[Output]:
     """A function, a text, or None."""
-    return cast("Output", output) if callable(output) else _path("output", output)
+    return cast("Output", output) if callable(output) else path_text("output", output)
 
 
 def checked_hook(hook: object) -> Any:

@@ -122,10 +122,11 @@ class Stream(BaseStream, Iterator[Any]):
             return value
         raise StopIteration
 
-    def result(self, timeout_ms: float = TIMEOUT_MS) -> Any:
+    def result(self, timeout_ms: Optional[float] = None) -> Any:
         """What the generator returned. Values that were not taken are thrown away; the timeout is for each of
-        them. Raises LocalProtocolError ``no_request`` if the stream was closed.
+        them (None: the stream's own). Raises LocalProtocolError ``no_request`` if the stream was closed.
         """
+        timeout_ms = self._timeout_ms if timeout_ms is None else timeout_ms
         with contextlib.suppress(StopIteration):
             while True:
                 self.next(timeout_ms)

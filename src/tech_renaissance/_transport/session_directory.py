@@ -210,6 +210,8 @@ class _Held:
     def _in_use(self) -> LaunchError:
         pid = os.read(self._lock, 32).decode("ascii", "replace").strip()
         owner = f"process {pid}" if pid.isdecimal() else "another process"
+        if pid == str(os.getpid()):
+            owner = "this program"
         return LaunchError(
             "session_in_use",
             f"{owner} holds the session in {path_for_display(self._folder.path)}: end it, or give this one another session id",

@@ -72,9 +72,13 @@ private:
     [[noreturn]] static void throw_in_use(const OpenFolder& folder, std::string pid) {
         pid.erase(pid.find_last_not_of(" \r\n") + 1);
         const bool is_pid = !pid.empty() && pid.find_first_not_of("0123456789") == std::string::npos;
-        const std::string owner = is_pid ? "process " + pid : "another process";
+        const std::string owner = is_pid ? process_named(pid) : "another process";
         throw LaunchError("session_in_use", owner + " holds the session in '" + shown_path(folder.path()) +
                                                 "': end it, or give this one another session id");
+    }
+
+    static std::string process_named(const std::string& pid) {
+        return pid == std::to_string(current_process_id()) ? "this program" : "process " + pid;
     }
 
     std::string name_;
