@@ -12,6 +12,7 @@ from leaks import wait_until
 from processes import is_alive, kill
 
 from tech_renaissance import (
+    ArenaFull,
     CallCancelled,
     CommandError,
     LocalProtocolError,
@@ -19,6 +20,7 @@ from tech_renaissance import (
     TimedOut,
     WorkerLost,
 )
+from tech_renaissance._transport.shm.arena import Arena
 
 Start = Callable[..., Any]
 WORKER = "talkers.py"
@@ -63,6 +65,27 @@ def test_arguments_are_given_by_name_and_converted_by_hints(start: Start) -> Non
     assert [type(value) for value in calls[0]] == [float, float]
     assert [1, {"extra": None}] == session.call("ask", "same", 1, extra=None)
     assert 6.0 == session.call("ask", "add", 5)
+
+
+@python_hosts
+def test_a_result_for_which_there_is_no_memory_is_an_error_of_the_handler(
+    start: Start, transport: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And of no other call."""
+    if transport != "shm":
+        pytest.skip("files are no shared memory")
+    session = start(WORKER)
+    session.expose("large", lambda: "x" * 200_000)
+
+    def is_full(_: Arena, nbytes: int) -> Any:
+        raise ArenaFull(f"no shared memory for {nbytes} more bytes")
+
+    monkeypatch.setattr(Arena, "allocate", is_full)
+    error = session.call("try_ask", "large")
+    assert ("command_failed", "tech_renaissance.ArenaFull") == (error["code"], error["type"])
+    assert "no shared memory" in error["text"]
+    monkeypatch.undo()
+    assert "x" * 200_000 == session.call("ask", "large")
 
 
 @asyncio_too

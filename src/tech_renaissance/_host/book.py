@@ -8,9 +8,9 @@ done with either can be repeated.
 import time
 from typing import Any, Callable, Dict, List, Optional, Tuple, Union
 
-from .._base.errors import TechRenaissanceError, WorkerLost
+from .._base.errors import ArenaFull, TechRenaissanceError, WorkerLost
 from .._protocol.connection import Connection, State
-from .._protocol.frame import Credit, Exit, Frame, Posted, Request, Response
+from .._protocol.frame import Answer, Credit, Exit, Failure, Frame, Posted, Request, Response
 from .._system.clock import clock_ns
 from .._system.files import shown
 from .._transport.transport import HostTransport, Items, Taken
@@ -148,7 +148,7 @@ class Book:
         for call in list(self._owing):
             answer = call.reply
             if answer is not None:
-                if answer.id in self._connection.asking and not self._try_hand_over(answer):
+                if answer.id in self._connection.asking and not self._try_send_answer(call, answer):
                     return
                 call.reply = None
             if call.request.id not in self._calls or not call.is_wanted:
@@ -163,6 +163,15 @@ class Book:
                 if not self._try_hand_over(credit):
                     return
             self._owing.pop(call, None)
+
+    def _try_send_answer(self, call: Call, answer: Answer) -> bool:
+        """One for whose text there is no memory becomes an error of the handler."""
+        try:
+            return self._try_hand_over(answer)
+        except ArenaFull as error:
+            failure = Failure("command_failed", str(error), "tech_renaissance.ArenaFull")
+            call.reply = refusal(answer, failure)
+        return self._try_hand_over(call.reply)
 
     def _see_to(self, call: Call) -> None:
         """Have a call that talks answered. If nobody waits for it any longer, its handler is told

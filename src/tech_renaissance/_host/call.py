@@ -3,7 +3,7 @@
 import functools
 import math
 from collections import deque
-from typing import TYPE_CHECKING, Any, Callable, Deque, Optional, Protocol, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Deque, Optional, Protocol, Sequence, Tuple, Union
 
 from .._base.errors import CallCancelled, TechRenaissanceError, TimedOut
 from .._base.post_mortem import PostMortem
@@ -218,6 +218,6 @@ def with_stacks(text: str, stack: str) -> str:
 CANCELLED = Failure("cancelled", "the host has stopped waiting for the call")
 
 
-def refusal(ask: Ask, failure: Failure) -> Answer:
-    """The Answer that reports a failure."""
+def refusal(ask: Union[Ask, Answer], failure: Failure) -> Answer:
+    """The Answer to an Ask, or instead of another Answer, that reports a failure."""
     return Answer(ask.id, "error", message=failure.message, error=failure)

@@ -47,6 +47,8 @@ public:
         changed_.notify_all();
     }
     void break_down() { broken_ = true; }
+    // No text of more than 100 bytes can be sent beside requests: there is no memory for it.
+    void fill_arena(bool is_full = true) { is_arena_full_ = is_full; }
     // The next request cannot be sent: there is no memory for it.
     void run_out_of_memory() { has_no_memory_ = true; }
     void break_receiving() { deaf_ = true; }
@@ -82,6 +84,7 @@ public:
     bool try_send_item(const tr::detail::InputItem& item) override {
         const std::lock_guard<std::mutex> lock(mutex_);
         if (room_ == 0) return false;
+        check_memory_for(item.text);
         --room_;
         items.push_back(item.is_last ? "last" : item.text);
         return true;
@@ -89,6 +92,7 @@ public:
     bool try_send_answer(const tr::detail::Answer& answer) override {
         const std::lock_guard<std::mutex> lock(mutex_);
         if (room_ == 0) return false;
+        check_memory_for(answer.result);
         --room_;
         answers.push_back(answer.failure ? answer.failure->code : answer.result);
         return true;
@@ -156,6 +160,10 @@ public:
     std::atomic<std::int64_t> last_begun{0};
 
 private:
+    void check_memory_for(const std::string& text) const {
+        if (is_arena_full_ && text.size() > 100) throw tr::ArenaFull("no shared memory");
+    }
+
     std::mutex mutex_;
     std::condition_variable changed_;
     std::deque<Arrival> arrivals_;
@@ -168,6 +176,7 @@ private:
     std::atomic<bool> echo_{false};
     std::atomic<bool> broken_{false};
     std::atomic<bool> has_no_memory_{false};
+    std::atomic<bool> is_arena_full_{false};
     std::atomic<bool> deaf_{false};
     std::atomic<bool> gone_{false};
 };

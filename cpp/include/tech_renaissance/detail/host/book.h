@@ -13,7 +13,6 @@
 #include <string>
 #include <system_error>
 #include <utility>
-#include <variant>
 #include <vector>
 
 #include "tech_renaissance/detail/host/abilities.h"
@@ -23,6 +22,7 @@
 #include "tech_renaissance/detail/host/work_record.h"
 #include "tech_renaissance/detail/protocol/connection.h"
 #include "tech_renaissance/detail/transport/transport.h"
+#include "tech_renaissance/error.h"
 
 namespace tr::detail {
 
@@ -148,39 +148,61 @@ protected:
         hooks_.switch_output(found == calls_.end() ? "" : message_of(found->second->request));
     }
 
-    // What is to be sent beside a request.
-    struct Outgoing {
-        CallPtr call;  // of an item
-        std::variant<Answer, InputItem> frame;
+    struct OutgoingItem {
+        CallPtr call;
+        InputItem item;
     };
 
-    // Sends that, as far as there is room. What the worker no longer waits for is dropped.
-    void send_outgoing() {
-        while (!outgoing_.empty()) {
-            if (is_expected(outgoing_.front())) {
-                const auto send = [this](const auto& frame) { return try_send_beside(frame); };
-                if (!reaching_worker([&] { return std::visit(send, outgoing_.front().frame); })) return;
-            }
-            outgoing_.pop_front();
+    // Sends the answers and items that wait, as far as there is room. What the worker no longer waits for is dropped.
+    // pusher: the call whose items the caller sends. ArenaFull if there is no memory for one of them; the items of
+    // others are then sent later, as if there were no room.
+    void send_outgoing(const Call* pusher = nullptr) {
+        while (!answers_.empty()) {
+            Answer& answer = answers_.front();
+            if (connection_.is_asking(answer.id) && !try_send_answer(answer)) return;
+            answers_.pop_front();
+        }
+        while (!items_.empty()) {
+            const OutgoingItem& next = items_.front();
+            if (is_expected(next) && !try_send_item(next, pusher)) return;
+            items_.pop_front();
         }
     }
-    bool is_expected(const Outgoing& next) const {
-        if (const auto* answer = std::get_if<Answer>(&next.frame)) return connection_.is_asking(answer->id);
+    bool is_expected(const OutgoingItem& next) const {
         return calls_.count(*next.call->request.id) != 0 && !is_over(*next.call);
     }
-    bool try_send_beside(const InputItem& item) { return transport_.try_send_item(item); }
-    bool try_send_beside(const Answer& answer) {
-        if (!transport_.try_send_answer(answer)) return false;
-        connection_.sent_answer(answer.id);
-        return true;
+    bool try_send_item(const OutgoingItem& next, const Call* pusher) {
+        try {
+            return reaching_worker([&] { return transport_.try_send_item(next.item); });
+        } catch (const ArenaFull&) {
+            if (next.call.get() == pusher) throw;
+            return false;
+        }
+    }
+    // An answer for whose text there is no memory becomes an error of the handler.
+    bool try_send_answer(Answer& answer) {
+        const auto send = [&] { return reaching_worker([&] { return transport_.try_send_answer(answer); }); };
+        bool was_sent = false;
+        try {
+            was_sent = send();
+        } catch (const ArenaFull& error) {
+            answer = failed_answer(answer.id, {"command_failed", error.what(), "tech_renaissance.ArenaFull", ""});
+            was_sent = send();
+        }
+        if (was_sent) connection_.sent_answer(answer.id);
+        return was_sent;
+    }
+    static Answer failed_answer(Id id, Failure failure) {
+        Answer answer{id};
+        answer.result = "error";
+        answer.failure = std::move(failure);
+        return answer;
     }
 
     // Tells a handler that nobody will answer it.
     void refuse_ask(Id id, const std::string& name) {
-        Answer answer{id};
-        answer.result = "error";
-        answer.failure = Failure{"cancelled", "nobody waits for the call that asks for '" + name + "'", "", ""};
-        outgoing_.push_back({nullptr, std::move(answer)});
+        answers_.push_back(
+            failed_answer(id, {"cancelled", "nobody waits for the call that asks for '" + name + "'", "", ""}));
     }
 
     // Notes a call as sent, and forgets it again unless it is kept.
@@ -284,12 +306,13 @@ protected:
     Connection connection_;
     std::map<Id, CallPtr> calls_;  // under way, with someone waiting
     std::vector<CallPtr> owing_;   // whose worker is to be told that it may send more items
-    std::deque<Outgoing> outgoing_;
-    bool has_news_ = false;       // whether a handler has said or asked something since the last dispatch
-    std::vector<CallPtr> newsy_;  // whose, if there are dispatches
-    Ready ready_;                 // what the worker has said about itself
-    bool over_ = false;           // whether the process has ended
-    std::exception_ptr broken_;   // why nothing more can be received; null if it can
+    std::deque<Answer> answers_;
+    std::deque<OutgoingItem> items_;  // of inputs
+    bool has_news_ = false;           // whether a handler has said or asked something since the last dispatch
+    std::vector<CallPtr> newsy_;      // whose, if there are dispatches
+    Ready ready_;                     // what the worker has said about itself
+    bool over_ = false;               // whether the process has ended
+    std::exception_ptr broken_;       // why nothing more can be received; null if it can
     bool ending_ = false;
     std::atomic<bool> asked_to_leave_{false};
     std::atomic<bool> was_ready_{false};

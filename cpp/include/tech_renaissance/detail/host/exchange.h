@@ -105,18 +105,25 @@ public:
     void send_answer(Answer answer) {
         const Lock lock(mutex_);
         if (closed_) return;
-        outgoing_.push_back({nullptr, std::move(answer)});
+        answers_.push_back(std::move(answer));
         send_outgoing();
     }
 
     // Sends a value of the input of a call, or its end, which needs no credit; false if the worker takes none at the
-    // moment, or the call is over.
+    // moment, or the call is over. After ArenaFull the value was not sent.
     bool send_item(const CallPtr& call, const InputItem& item) {
         const Lock lock(mutex_);
         if (is_over(*call) || closed_ || (!item.is_last && !call->feed->has_credit())) return false;
+        send_outgoing(call.get());
         item.is_last ? call->feed->end() : call->feed->take_credit();
-        outgoing_.push_back({call, item});
-        send_outgoing();
+        items_.push_back({call, item});
+        try {
+            send_outgoing(call.get());
+        } catch (const ArenaFull&) {
+            items_.pop_back();
+            call->feed->return_credit();
+            throw;
+        }
         return true;
     }
 

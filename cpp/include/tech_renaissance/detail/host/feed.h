@@ -32,6 +32,8 @@ public:
 
     // A value, or the end, is being sent.
     void take_credit() noexcept { ++sent_; }
+    // It was not sent.
+    void return_credit() noexcept { --sent_; }
     void end() noexcept { has_ended_ = true; }
 
     // Whether some of it has been sent, so that no other worker can begin again.

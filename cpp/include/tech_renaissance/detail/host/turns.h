@@ -131,7 +131,7 @@ private:
     void send_waiting() {
         send_queued();
         if (!owing_.empty() && !closed_) grant_credit();
-        if (!outgoing_.empty() && !closed_) send_outgoing();
+        if (!closed_) send_outgoing();
     }
 
     void read_some(Lock& lock) {
