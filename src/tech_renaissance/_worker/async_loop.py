@@ -8,6 +8,7 @@ looks at these from time to time.
 """
 
 import asyncio
+import contextlib
 import selectors
 import time
 from functools import partial
@@ -23,7 +24,7 @@ from .turn import AsyncCall, Turn
 # for along with the session.
 _GLANCE_S = 0.02
 _IDLE_GLANCE_S = 0.2  # while there is no call
-# How long coroutines may take to end once the worker leaves.
+# How long coroutines may take to end once the worker leaves, and again once they are cancelled.
 _LAST_STEPS_S = 1.0
 # How many coroutines are in work at most: as many as the host can see (PARKED_SLOTS). How long to rest
 # before looking whether one has ended.
@@ -41,8 +42,8 @@ class AsyncServingLoop(ServingLoop):
         super().__init__(turn, transport)
         if self._fast_path is not None:
             self._fast_path.coroutines = self
-        self._selector = SessionSelector(self)
-        self._loop = asyncio.SelectorEventLoop(self._selector)
+        self._selector: SessionSelector  # this and the next from the beginning of _serve_all
+        self._loop: asyncio.SelectorEventLoop
         self._tasks: Dict[Any, int] = {}  # of calls, with their ids
         self._interrupted: Set[Any] = set()  # those of them that were cancelled for their hosts
         self._first_step: Tuple[
@@ -126,14 +127,20 @@ class AsyncServingLoop(ServingLoop):
                 talk.end_waits()
 
     def _serve_all(self) -> None:
-        self._waits_together = self.transport.wait_in(self._selector)
+        self._selector = SessionSelector(self)
+        self._loop = asyncio.SelectorEventLoop(self._selector)
         try:
+            self._waits_together = self.transport.wait_in(self._selector)
             self._loop.run_forever()
             if self._cause is not None:
                 raise self._cause
         finally:
             self._has_left = True
-            self._end_tasks()
+            try:
+                self._take_last_steps()
+            finally:
+                self._tasks.clear()  # what has not ended by now cannot be interrupted any more
+                self._loop.close()
 
     def _receive(self, timeout_s: float) -> Any:
         return super()._receive(min(timeout_s, self._limit_s))
@@ -213,13 +220,27 @@ class AsyncServingLoop(ServingLoop):
         for task in asyncio.all_tasks(self._loop):
             task.cancel()
 
-    def _end_tasks(self) -> None:
-        """Cancel what still runs, and wait for it a moment."""
-        self._cancel_all()
-        tasks = asyncio.all_tasks(self._loop)
+    def _take_last_steps(self) -> None:
+        """Run the loop until ``_last_steps`` has returned, however often it stops before: because a call has
+        ended, or a task raises SystemExit. That changes nothing; why the worker leaves has been decided.
+        """
+        last_steps = self._loop.create_task(self._last_steps())
+        last_steps.add_done_callback(lambda _: self._loop.stop())
+        while not last_steps.done():
+            with contextlib.suppress(KeyboardInterrupt, SystemExit):
+                self._loop.run_forever()
+
+    async def _last_steps(self) -> None:
+        """Cancel what still runs, and close the asynchronous generators that are still open. Neither may take
+        longer than a moment.
+        """
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
         if tasks:
-            self._loop.run_until_complete(asyncio.wait(tasks, timeout=_LAST_STEPS_S))
-        self._loop.close()
+            await asyncio.wait(tasks, timeout=_LAST_STEPS_S)
+        closing = self._loop.create_task(self._loop.shutdown_asyncgens())
+        await asyncio.wait({closing}, timeout=_LAST_STEPS_S)
 
 
 def run_alone(turn: Turn, call: AsyncCall) -> Response:

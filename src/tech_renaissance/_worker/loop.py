@@ -91,7 +91,8 @@ class ServingLoop:
             say(f"tech_renaissance: {error}, so the worker leaves")
         finally:
             for stream in self._streams.all():
-                stream.close()
+                with contextlib.suppress(Leave):  # it leaves already
+                    stream.close()
             with contextlib.suppress(OSError):  # even if the directory has been removed or the disk is full
                 self.transport.try_send(Exiting())
 
