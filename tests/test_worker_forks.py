@@ -19,6 +19,7 @@ ENDS = {
     "quietly": 0,
     "as unknown": 0,
     "printing": 0,
+    "without stdout": 0,
     "exit 0": 0,
     "exit 3": 3,
     "complain": 1,
@@ -40,11 +41,12 @@ def test_what_the_child_says_is_not_lost(start: Maker, tmp_path: Path) -> None:
     """What it has printed, why it left, and the exception it died of."""
     output = tmp_path / "output.txt"
     session = start("forker.py", output=str(output))
-    for how in ("printing", "complain", "raise"):
+    for how in ("printing", "without stdout", "complain", "raise"):
         session.fetch_response(f"fork {how}")
     session.close()
     said = output.read_text()
     assert 1 == said.count("the child prints") == said.count("the child complains")
+    assert 1 == said.count("the child has no stdout")
     assert 1 == said.count("ValueError: in the child")
     assert "come_back" in said
     assert "_server.py" not in said

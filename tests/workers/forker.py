@@ -59,6 +59,10 @@ class ForkServer(EchoServer):
         if how == "printing":
             sys.stdout.reconfigure(line_buffering=False)
             print("the child prints", end="")
+        if how == "without stdout":
+            sys.stdout = None
+            sys.stderr.reconfigure(line_buffering=False, write_through=False)
+            print("the child has no stdout", end="", file=sys.stderr)
 
     def do_linger(self, path):
         """Leave a child that comes back when the gate opens."""

@@ -12,6 +12,7 @@ from .._base.tensor import DType, Library
 from .._protocol.frame import Frame, Response
 from .._transport.transport import WorkerTransport
 from .reply import Leave
+from .standard_streams import flush_streams, say
 
 
 class ChildEnd(WorkerTransport):
@@ -73,8 +74,7 @@ def _leave(frame: Optional[Frame] = None) -> NoReturn:
     try:
         error = sys.exc_info()[1]
         status = _status(error.cause if isinstance(error, Leave) else error, frame)
-        sys.stdout.flush()
-        sys.stderr.flush()
+        flush_streams()
     finally:
         os._exit(status)  # skips exit handlers, which belong to the parent
 
@@ -83,11 +83,11 @@ def _status(error: Optional[BaseException], frame: Optional[Frame]) -> int:
     if isinstance(error, SystemExit):
         if error.code is None or isinstance(error.code, int):
             return error.code or 0
-        sys.stderr.write(f"{error.code}\n")
+        say(str(error.code))
     elif error is not None:
-        traceback.print_exception(type(error), error, error.__traceback__)
+        say("".join(traceback.format_exception(type(error), error, error.__traceback__)).rstrip())
     elif isinstance(frame, Response) and frame.error and frame.error.traceback:
-        sys.stderr.write(frame.error.traceback)
+        say(frame.error.traceback.rstrip())
     else:
         return 0
     return 1

@@ -27,9 +27,10 @@ from .._transport.transport import FOR_TURN, NOTHING, Unopened, WorkerTransport
 from .._version import __version__
 from .allocator import give_back_memory
 from .reply import Leave, Reply, drop, error_response, failure_response
+from .standard_streams import say
 from .streams import OutStream, Streams
 from .turn import AsyncCall, Turn
-from .unhosted import UnhostedSession, say
+from .unhosted import UnhostedSession
 
 if TYPE_CHECKING:
     from .._base.tensor import Library

@@ -1,7 +1,6 @@
 """How a worker handles signals while it serves."""
 
 import contextlib
-import faulthandler
 import os
 import signal
 import sys
@@ -10,6 +9,7 @@ from types import FrameType
 from typing import Any, Callable, List, Optional
 
 from .._system.forks import in_children
+from .standard_streams import flush_streams, prepare_streams
 
 if sys.platform == "win32":
     from .._system.error_mode_windows import end_at_once
@@ -38,9 +38,7 @@ def orderly_signals(on_leave: Callable[[], None]) -> Any:
 
     if sys.platform == "win32":
         end_at_once()
-    with contextlib.suppress(AttributeError, ValueError, OSError):  # the script may have replaced the streams
-        faulthandler.enable()
-        sys.stdout.reconfigure(line_buffering=True)  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
+    prepare_streams()
     in_main_thread = threading.current_thread() is threading.main_thread()
     if not in_main_thread or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
         yield
@@ -58,5 +56,5 @@ def orderly_signals(on_leave: Callable[[], None]) -> Any:
         forget()
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         if ended_by:
-            sys.stdout.flush()
+            flush_streams()
             os.kill(os.getpid(), ended_by[0])  # so that the exit status shows the true reason

@@ -6,12 +6,12 @@ Contract: spec/transport-file.md, A worker without a host of this project.
 
 import contextlib
 import os
-import sys
 import time
 from typing import Optional
 
 from .._transport.session_directory import SessionDirectory
 from .._version import __version__
+from .standard_streams import say
 
 # How long a host may take to appear: as long as a host of this project gives a worker to become ready.
 PATIENCE_S = 30.0
@@ -78,10 +78,3 @@ class UnhostedSession:
         except OSError:
             return False
         return any(name not in _OWN_FILES for name in names)
-
-
-def say(line: str) -> None:
-    """Print a line to stderr, if there is one."""
-    with contextlib.suppress(AttributeError, OSError, ValueError):  # there is no stderr, or it is closed
-        sys.stderr.write(f"{line}\n")
-        sys.stderr.flush()
