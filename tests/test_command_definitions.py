@@ -223,3 +223,15 @@ def test_a_worker_that_is_started_by_hand_says_what_it_is(monkeypatch: pytest.Mo
     monkeypatch.setattr(sys, "argv", ["worker.py"])
     with pytest.raises(SystemExit, match=r"worker\.py is a worker: a host starts it"):
         serve(greet)
+
+
+@pytest.mark.parametrize("name", ["main_logic", "commands", "setup", "teardown"])
+def test_a_method_that_is_not_awaited_is_no_coroutine(name: str) -> None:
+    """It would do nothing, and nobody would know."""
+
+    async def method(*_: Any) -> None:
+        pass
+
+    server = type("Server", (Base,), {name: method})()
+    with pytest.raises(TypeError, match=rf"^Server\.{name} is async def, and nobody awaits it"):
+        call(server, "one")

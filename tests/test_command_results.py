@@ -1,5 +1,8 @@
 """What commands return, how it is sent, and what cannot be. Without processes."""
 
+import functools
+import gc
+import warnings
 from dataclasses import dataclass
 from typing import Any, Callable, ClassVar, Dict, Iterator, List
 
@@ -88,6 +91,33 @@ def test_a_result_that_cannot_be_sent_is_told_with_its_place(what: str, problem:
     assert "what 'give' returned: " in failure.message
     assert problem in failure.message
     assert failure.type in ("tech_renaissance.LocalProtocolError", "tech_renaissance.FormatError")
+
+
+def test_a_wrapper_that_does_not_await_is_told_what_to_do() -> None:
+    """To typed calls and to texts; the coroutine is closed, so that Python warns of nothing."""
+
+    def logged(function: Any) -> Any:
+        @functools.wraps(function)
+        def wrapper(*args: Any) -> Any:
+            return function(*args)
+
+        return wrapper
+
+    class Server(TechRenaissanceServer):
+        @command
+        @logged
+        async def wrapped(self) -> None:
+            pass
+
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        failures = [fail(Server(), "wrapped"), say(Server(), "wrapped").error]
+        gc.collect()
+    for failure in failures:
+        assert failure is not None
+        assert "what 'wrapped' returned is a coroutine" in failure.message
+        assert "make the command, or the wrapper around it, async def" in failure.message
+    assert [] == warned
 
 
 def test_results_that_contain_themselves_or_never_end_are_that_calls_failure() -> None:

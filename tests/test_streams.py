@@ -87,6 +87,30 @@ def test_an_error_comes_after_the_items_before_it(start: Start, transport: str) 
             assert len(got) == (30 if options else 1 if args == ("bad_item",) else 0)
 
 
+@pytest.mark.asyncio_over_files
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("bad_item", "what 'bad_item' yielded: [1] is of type set, which cannot be sent"),
+        ("bad_item_and_on", "what 'bad_item_and_on' yielded: [1] is of type set, which cannot be sent"),
+        ("bad_end", "what 'bad_end' returned: the value is of type set, which cannot be sent"),
+        ("huge_item", "Unable to allocate"),
+    ],
+)
+def test_what_cannot_be_sent_is_told_with_its_place(start: Start, name: str, problem: str) -> None:
+    """The same over each transport; the worker stays."""
+    session = start(WORKER)
+    pid = session.call("pid")
+    stream = session.stream(name)
+    with pytest.raises(CommandError) as raised:
+        for item in stream:
+            assert 1 == item
+        stream.result()
+    assert problem in str(raised.value)
+    assert (name == "huge_item") == session.call("closings")
+    assert pid == session.call("pid")
+
+
 def test_streams_and_calls_take_turns(start: Start, transport: str) -> None:
     """Two streams at once, and a call in the middle of the loop."""
     session = start(WORKER)

@@ -34,7 +34,7 @@ from ._transport.session_place import SessionPlace
 from ._transport.transport import WorkerTransport
 from ._worker.allocator import keep_freed_memory
 from ._worker.child import ChildEnd
-from ._worker.command import marked_attributes
+from ._worker.command import check_called_methods, marked_attributes
 from ._worker.conversation import Conversation
 from ._worker.loop import ServingLoop
 from ._worker.reply import TASK_REPLY, Refusal, Reply, remaining_seconds
@@ -112,8 +112,9 @@ class TechRenaissanceServer(Conversation):
 
         Raises TypeError without it, LocalProtocolError for a bad session id, LaunchError ``session_in_use``,
         SessionClosed if the session directory no longer exists, and TypeError for a command that cannot be
-        one, or if there is neither a command nor a ``main_logic``. SystemExit from a handler is raised again
-        once the worker has left in an orderly way; likewise the process still ends by SIGTERM.
+        one, for another method that is ``async def``, or if there is neither a command nor a ``main_logic``.
+        SystemExit from a handler is raised again once the worker has left in an orderly way; likewise the
+        process still ends by SIGTERM.
         """
         if session_id is None:
             raise TypeError("run needs the session's id, which is the script's argument: run(sys.argv[1])")
@@ -266,6 +267,7 @@ class TechRenaissanceServer(Conversation):
         return self._turn
 
     def _new_turn(self) -> Turn:
+        check_called_methods(self)
         has_main_logic = type(
             self
         ).main_logic is not TechRenaissanceServer.main_logic or "main_logic" in vars(self)

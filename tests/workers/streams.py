@@ -5,6 +5,7 @@ import sys
 import time
 from typing import Any, Dict, Iterator, Optional
 
+import numpy as np
 from gate import pass_gate
 
 from tech_renaissance import TechRenaissanceServer, command
@@ -69,6 +70,29 @@ class StreamServer(TechRenaissanceServer):
         """The second cannot be sent."""
         yield 1
         yield {1, 2}
+
+    @command
+    def bad_item_and_on(self) -> Iterator[Any]:
+        """Nor can this one, and the generator does not let itself be closed."""
+        try:
+            yield 1
+            yield {1, 2}
+        except GeneratorExit:
+            yield 3
+
+    @command
+    def bad_end(self) -> Any:
+        yield 1
+        return {1, 2}
+
+    @command
+    def huge_item(self) -> Iterator[Any]:
+        """There is no room for the second."""
+        try:
+            yield 1
+            yield np.broadcast_to(np.float32(1), (1 << 50,))
+        finally:
+            self.closed += 1
 
     @command
     def iterator(self, end: int) -> Any:

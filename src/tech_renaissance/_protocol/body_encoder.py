@@ -58,6 +58,7 @@ _CURES = {
     "frozenset": "send sorted(value), or list(value)",
     "range": "send list(value)",
     "generator": "send list(value)",
+    "coroutine": "send await value",
     "map": "send list(value)",
     "filter": "send list(value)",
     "dict_keys": "send list(value)",
@@ -83,8 +84,8 @@ _CURES = {
 }
 
 
-def encode_result(value: Any) -> Body:
-    """The body of one value.
+def encode_result(value: Any, path: Tuple[_Step, ...] = ()) -> Body:
+    """The body of one value. ``path``: where it is in what errors are to speak of.
 
     Attachments are the tensors and bytes themselves: whoever places them does so
     before their owner changes them.
@@ -113,7 +114,7 @@ def encode_result(value: Any) -> Body:
         attachments: List[Any] = []
         return JSON, _bounded(put(value, 0, attachments)), attachments
     except _REFUSALS as error:
-        raise _explained(value, 0, (), error) from None
+        raise _explained(value, 0, path, error) from None
 
 
 def encode_text(value: Any) -> Tuple[str, List[Any]]:

@@ -4,12 +4,13 @@ spec/protocol.md, Typed calls.
 Loaded with the first command, or the first typed call.
 """
 
+import contextlib
 import json
 import re
 from functools import lru_cache, partial
 from typing import Any, Callable, Dict, List, Mapping, Sequence, Tuple, cast
 
-from .._base.errors import FormatError, LocalProtocolError, RemoteProtocolError
+from .._base.errors import RemoteProtocolError
 from .._protocol.attachments import stored
 from .._protocol.binder import WrongArguments
 from .._protocol.body import ATTACHMENTS, TEXT, Input, type_of
@@ -17,6 +18,7 @@ from .._protocol.body_decoder import decode_call
 from .._protocol.body_encoder import encode_result, encode_text, is_tensor_type
 from .command_table import Command
 from .reply import Refusal, Reply
+from .unsendable import REFUSALS, unsendable_result, unsendable_stream
 
 # How many values a call that takes no items gets of a generator.
 MOST_VALUES = 10_000
@@ -94,8 +96,11 @@ class Calls:
             return
         try:
             reply.form, reply.result, reply.tensors = encode_result(value)
-        except (LocalProtocolError, FormatError) as error:
-            raise _unsendable(command, error) from None
+        except REFUSALS as error:
+            if reply.streams and not reply.takes_items:
+                values, result = value
+                raise unsendable_stream(command.name, values, result, error) from None
+            raise unsendable_result(command.name, value, error) from None
 
     def text(self, reply: Reply, command: Command, text: str) -> None:
         """Call a command with the words of a text; what it returns is the reply's text and tensors."""
@@ -119,8 +124,8 @@ class Calls:
             return
         try:
             reply.result, reply.tensors = _text_of(value)
-        except (LocalProtocolError, FormatError) as error:
-            raise _unsendable(command, error) from None
+        except REFUSALS as error:
+            raise unsendable_result(command.name, value, error) from None
 
     def main_logic(self, reply: Reply, form: int, text: str) -> bool:
         """Make a typed call a text for ``main_logic``, and what that says a value."""
@@ -208,7 +213,8 @@ def _values_of(generator: Any, reply: Reply) -> List[Any]:
         except StopIteration as end:
             return [values, end.value] if reply.streams else values
         if len(values) > MOST_VALUES:
-            getattr(generator, "close", lambda: None)()
+            with contextlib.suppress(Exception):  # such as that of a generator that goes on
+                getattr(generator, "close", lambda: None)()
             raise Refusal(
                 "too_large", f"{reply.command!r} gives more than {MOST_VALUES} values: call it by stream"
             )
@@ -222,7 +228,3 @@ def _text_of(value: Any) -> Tuple[str, List[Any]]:
     if text[:1] == '"':  # something that is sent as a string
         text = json.loads(text)
     return text or "ok", [stored(attachment) for attachment in attachments]
-
-
-def _unsendable(command: Command, error: Any) -> Any:
-    return type(error)(error.code, f"what {command.name!r} returned: {error}")

@@ -104,6 +104,15 @@ def _marks_in(scopes: Iterable[Mapping[str, Any]]) -> Dict[str, Mark]:
     return marks
 
 
+def check_called_methods(server: Any) -> None:
+    """Raise TypeError for a coroutine function in the place of a method that is called and not awaited."""
+    for name in ("main_logic", "commands", "setup", "teardown"):
+        if inspect.iscoroutinefunction(getattr(server, name)):
+            raise TypeError(
+                f"{type(server).__name__}.{name} is async def, and nobody awaits it: only commands are awaited"
+            )
+
+
 def check_command_name(name: Any) -> None:
     """Raise TypeError if no command can be called so."""
     cure = "; choose another with @command(name=...)"

@@ -272,10 +272,16 @@ class ServingLoop:
             self._send_out(stream, stream.step())
 
     def _send_out(self, stream: OutStream, out: Union[Item, Response]) -> None:
+        if isinstance(out, Item):
+            try:
+                self._send(out)
+            except Exception as error:
+                if not _is_unsendable(out, error):
+                    raise
+                out = stream.fail(error)
         if isinstance(out, Response):
             self._end_stream(stream, out)
         else:
-            self._send(out)
             self._suspend(stream)
 
     def _suspend(self, stream: OutStream) -> None:
@@ -352,7 +358,7 @@ class ServingLoop:
         try:
             return self.transport.try_send(frame)
         except Exception as error:
-            if not isinstance(frame, Response) or not (frame.attachments or isinstance(error, ArenaFull)):
+            if not isinstance(frame, Response) or not _is_unsendable(frame, error):
                 raise
             # The result cannot be sent: tell the caller why.
             request = Request(frame.command, id=frame.id, dialect=frame.dialect)
@@ -360,6 +366,11 @@ class ServingLoop:
             frame.result, frame.form, frame.attachments = failed.result, failed.form, ()
             frame.message, frame.error = failed.message, failed.error
             return self.transport.try_send(frame)
+
+
+def _is_unsendable(frame: Union[Item, Response], error: Exception) -> bool:
+    """Whether an error in sending concerns this frame alone: there is no room for what it carries."""
+    return bool(frame.attachments) or isinstance(error, ArenaFull)
 
 
 def _fast_path(turn: Turn, transport: WorkerTransport, connection: Connection) -> "Optional[FastPath]":

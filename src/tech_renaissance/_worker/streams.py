@@ -2,6 +2,7 @@
 spec/protocol.md, Streams.
 """
 
+import contextlib
 from typing import Any, List, Optional, Union
 
 from .._protocol.body import Body
@@ -9,6 +10,7 @@ from .._protocol.body_encoder import encode_result
 from .._protocol.frame import FIRST_CREDIT, Credit, Failure, Item, Request, Response
 from .reply import Reply, error_response, remaining_seconds
 from .turn import Turn
+from .unsendable import REFUSALS, unsendable_item, unsendable_result
 
 
 class OutStream:
@@ -21,6 +23,7 @@ class OutStream:
         self.reply = reply
         self.credit = FIRST_CREDIT
         self._turn = turn
+        self._made = 0  # how many items
         self._generator = generator
 
     def step(self) -> Union[Item, Response]:
@@ -44,6 +47,9 @@ class OutStream:
         try:
             self.reply.form, self.reply.result, self.reply.tensors = encode_result(value)
             return self.reply.response(self.request)
+        except REFUSALS as error:
+            refusal = unsendable_result(self.request.command, value, error)
+            return self._turn.excuse(self.request, self.reply, refusal)
         except BaseException as error:
             return self._turn.excuse(self.request, self.reply, error)
 
@@ -59,6 +65,17 @@ class OutStream:
             response = self._turn.excuse(self.request, self.reply, error)
         return response
 
+    def fail(self, error: BaseException) -> Response:
+        """Close the generator because of an error that is not its own. SystemExit and KeyboardInterrupt of
+        its ``finally`` blocks become Leave.
+        """
+        try:
+            with contextlib.suppress(Exception):  # such as that of a generator that goes on
+                self._close()
+        except BaseException as stronger:
+            error = stronger
+        return self._turn.excuse(self.request, self.reply, error)
+
     def is_over(self) -> bool:
         """Whether its deadline has passed."""
         deadline_ns = self.reply.deadline_ns
@@ -71,11 +88,17 @@ class OutStream:
             value = next(self._generator)
             try:
                 body = encode_result(value)
+            except REFUSALS as error:
+                refusal = unsendable_item(self.request.command, self._made, value, error)
+                with contextlib.suppress(Exception):  # such as that of a generator that goes on
+                    self._close_generator()
+                raise refusal from None
             except BaseException:
                 self._close_generator()
                 raise
         finally:
             self._turn.reply = None
+        self._made += 1
         self.credit -= 1
         return body
 
