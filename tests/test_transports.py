@@ -1,6 +1,8 @@
 """Every transport passes the published contract."""
 
 import itertools
+import subprocess
+import sys
 from pathlib import Path
 from typing import Callable
 
@@ -39,6 +41,13 @@ def test_the_check_can_fail() -> None:
         patch.setattr("tech_renaissance._transport.conformance_tools.PATIENCE_S", 0.1)
         with pytest.raises(AssertionError, match="a frame was lost"):
             check_transport(make_pair)
+
+
+def test_the_check_refuses_to_check_nothing() -> None:
+    """Where Python leaves out assert statements."""
+    program = "from tech_renaissance.testing import check_transport as check; check(lambda: None)"
+    run = subprocess.run([sys.executable, "-O", "-c", program], stderr=subprocess.PIPE, check=False)
+    assert b"RuntimeError: check_transport would check nothing" in run.stderr
 
 
 def _files_in(folder: Path, poll_ms: str) -> Callable[[], Pair]:

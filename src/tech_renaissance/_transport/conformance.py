@@ -51,7 +51,13 @@ def check_transport(
 
     ``make_pair`` makes a fresh pair, which the check closes. ``spoil``, for mechanisms that move bytes, puts
     bytes that are not a response where the host's end of a pair will receive them.
+
+    Raises RuntimeError if Python leaves out assert statements, which the checks are made of.
     """
+    if not __debug__:
+        raise RuntimeError(
+            "check_transport would check nothing, because Python leaves out assert statements: run it without -O and PYTHONOPTIMIZE"
+        )
     for check in (*_CHECKS, *CHECKS_OF_CALLS):
         _run(check, make_pair)
     if spoil is not None:
