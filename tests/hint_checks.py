@@ -166,6 +166,12 @@ def check_values_that_fit_pass() -> None:
         (Union[List[Color], List[str]], ["red", "other"], ["red", "other"]),
         (Union[Layer, Net], {"layers": [{"width": 1}]}, Net([Layer(1)])),
         (typing.Literal["a", 1], 1, 1),
+        (typing.Literal[typing.Literal["a"], 1], "a", "a"),  # noqa: RUF041
+        (typing.Literal[Color.RED], "red", Color.RED),
+        (typing.Literal[Color.RED], "RED", Color.RED),
+        (Optional[typing.Literal[Color.RED, "BLUE", True]], "BLUE", "BLUE"),
+        (Optional[typing.Literal[Color.RED, "BLUE", True]], "red", Color.RED),
+        (typing.Literal[Shade.DARK], [0, [0, 0.5]], Shade.DARK),
         (Color, "red", Color.RED),
         (Color, 3, Color.BLUE),
         (Color, "BLUE", Color.BLUE),
@@ -218,6 +224,10 @@ def check_values_that_do_not_fit_are_told() -> None:
         (Optional[int], "x", "'x' (str) where int is wanted; 'x' (str) where None is wanted"),
         (Union[int, List[int]], ["x"], "0.'x' (str) where int is wanted"),
         (typing.Literal[1, "a"], True, "True is none of 1, 'a'"),
+        (typing.Literal[Color.RED], "BLUE", "'BLUE' is none of 'red' (RED)"),
+        (typing.Literal[Color.RED], 3, "3 is none of 'red' (RED)"),
+        (typing.Literal[Color.RED, 1], 2, "2 is none of 1; 2 is none of 'red' (RED)"),
+        (Tuple[()], [1], "a list of 1 where Tuple[()] is wanted"),
         (Color, "green", "'green' is none of 'red' (RED), 3 (BLUE)"),
         (Color, 3.0, "3.0 is none of 'red' (RED), 3 (BLUE)"),
         (Shade, [0], "[0] is none of (0, (0, 0.5)) (DARK), [1] (LIST), Layer(width=1, rate=None, tags=[], area=0) (RECORD)"),
@@ -265,6 +275,7 @@ def check_words_become_what_hints_say() -> None:
         (Color, "red", Color.RED),
         (Color, "3", Color.BLUE),
         (typing.Literal["fast", 2], "2", 2),
+        (typing.Literal[Color.RED, "BLUE"], "red", Color.RED),
         (List[int], "[1,2]", [1, 2]),
         (Layer, '{"width":3}', Layer(3)),
         (Tuple[int, str], '[1,"x"]', (1, "x")),
@@ -315,6 +326,7 @@ def check_hints_that_cannot_be_read_are_told() -> None:
         complex,
         Callable[[int], int],
         collections.abc.Generator,
+        enum.Enum,
         "Missing",
         "List[Missing]",
         5,
@@ -336,6 +348,7 @@ def check_hints_are_shown_as_people_write_them() -> None:
         (List[int], "List[int]"),
         (Dict[str, Layer], "Dict[str, Layer]"),
         (np.ndarray, "ndarray"),
+        (List[typing.Literal[Color.RED, "a.b"]], "List[Literal[Color.RED, 'a.b']]"),
     ]
     for hint, shown in cases:
         expect(shown, shown_hint(hint))

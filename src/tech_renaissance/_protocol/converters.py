@@ -225,13 +225,15 @@ def _as_sent(value: Any) -> Any:
 
 
 class EnumMember(Converter):
-    """A member of an enum, by its value or its name."""
+    """A member of an enum, by its value or its name; one of ``members``, if there are some."""
 
-    def __init__(self, enum_type: Any) -> None:
-        super().__init__(enum_type.__name__)
-        self.plain = frozenset([enum_type])
+    def __init__(self, shown: str, enum_type: Any, members: Sequence[Any] = ()) -> None:
+        super().__init__(shown)
+        self.plain = NO_TYPES if members else frozenset([enum_type])
         self._enum = enum_type
-        self._sent = [(_as_sent(member.value), member) for member in enum_type]
+        self._members = members
+        self._named = {name: one for name, one in enum_type.__members__.items() if self._takes(one)}
+        self._sent = [(_as_sent(member.value), member) for member in members or enum_type]
         self.kinds = frozenset(type_of(sent) for sent, _ in self._sent) | {str}
 
     def convert(self, value: Any) -> Any:
@@ -242,21 +244,28 @@ class EnumMember(Converter):
                     return member
         if type_of(value) in self.kinds:
             try:
-                return self._enum(value)
+                member = self._enum(value)
             except ValueError:
-                if isinstance(value, str) and value in self._enum.__members__:
-                    return self._enum[value]
+                pass
+            else:
+                if self._takes(member):
+                    return member
+            if isinstance(value, str) and value in self._named:
+                return self._named[value]
         raise Mismatch(f"{_shown(value)} is none of {self._choices()}")
 
     def from_word(self, word: str, tensors: Tensors) -> Any:
         """The name, or the value as text."""
-        for name, member in self._enum.__members__.items():
+        for name, member in self._named.items():
             if word in (name, str(member.value)):
                 return member
         raise Mismatch(f"{_shown(word)} is none of {self._choices()}")
 
+    def _takes(self, member: Any) -> bool:
+        return not self._members or member in self._members
+
     def _choices(self) -> str:
-        return ", ".join(f"{member.value!r} ({name})" for name, member in self._enum.__members__.items())
+        return ", ".join(f"{member.value!r} ({name})" for name, member in self._named.items())
 
 
 class LiteralValue(Converter):

@@ -10,9 +10,10 @@ import sys
 import typing
 from collections import abc
 from types import SimpleNamespace
-from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple, Union, cast
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Tuple, Union, cast
 
 from .annotations import annotations_of
+from .body import type_of
 from .containers import DictOf, FixedTuple, IteratorOf, OneOf, SequenceOf
 from .converters import ANYTHING, SCALARS, Converter, EnumMember, LiteralValue, TensorOf
 from .record_converter import Record
@@ -42,6 +43,13 @@ class UnreadableHint(Exception):
     """A hint names what is not there, or is of a kind that is not known here."""
 
 
+# What the text of a hint has, but people do not write: names of modules, and members of enums with their
+# values. Strings stay as they are.
+_NOT_WRITTEN = re.compile(
+    r"""('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")|<((?:\w+\.)?[\w|]+): (?:'[^']*'|[^'<>]*)>|\b(?:[A-Za-z_]\w*\.)+(?=[A-Za-z_])"""
+)
+
+
 def shown_hint(hint: Any) -> str:
     """A hint as people write it."""
     if isinstance(hint, str):
@@ -51,7 +59,7 @@ def shown_hint(hint: Any) -> str:
     if isinstance(hint, type) and not typing.get_args(hint):
         return "None" if hint is type(None) else hint.__name__
     text = re.sub(r"ForwardRef\('([^']*)'[^)]*\)", r"\1", repr(hint))
-    return re.sub(r"\b(?:[A-Za-z_]\w*\.)+(?=[A-Za-z_])", "", text).replace("NoneType", "None")
+    return _NOT_WRITTEN.sub(lambda found: found[1] or found[2] or "", text).replace("NoneType", "None")
 
 
 def resolved_hint(hint: Any, names: Mapping[str, Any], own_names: Optional[Mapping[str, Any]] = None) -> Any:
@@ -101,8 +109,8 @@ class _Compiler:
     def _of_class(self, hint: Any) -> Converter:
         if not _is_class(hint):
             raise UnreadableHint(shown_hint(hint))
-        if _is_subclass(hint, enum.Enum):
-            return EnumMember(hint)
+        if _is_subclass(hint, enum.Enum) and hint.__members__:
+            return EnumMember(hint.__name__, hint)
         if hasattr(hint, "__dataclass_fields__"):
             return self._dataclass(hint)
         if _is_subclass(hint, tuple) and hasattr(hint, "_fields"):
@@ -121,8 +129,8 @@ class _Compiler:
         if origin in _UNIONS:
             return self._union(shown, args)
         if origin is typing.Literal:
-            return LiteralValue(shown, args)
-        if origin is tuple and args and args[-1] is not Ellipsis:
+            return _literal(shown, args)
+        if origin is tuple and hint not in (tuple, Tuple) and args[-1:] != (Ellipsis,):
             return FixedTuple(shown, [self.compile(arg) for arg in args if arg != ()])
         if origin in _SEQUENCES:
             element = self.compile(args[0]) if args else ANYTHING
@@ -159,6 +167,27 @@ class _Compiler:
                 converter = ANYTHING
             record.add(name, converter, is_required=name in required)
         return record
+
+
+def _literal(shown: str, values: Tuple[Any, ...]) -> Converter:
+    """What stands there itself comes before what it is the value, or the name, of."""
+    members: Dict[Any, List[Any]] = {}
+    others: List[Any] = []
+    for value in _flat(values):
+        (members.setdefault(type_of(value), []) if isinstance(value, enum.Enum) else others).append(value)
+    alternatives: List[Converter] = [EnumMember(shown, kind, some) for kind, some in members.items()]
+    if others:
+        alternatives.insert(0, LiteralValue(shown, others))
+    return alternatives[0] if len(alternatives) == 1 else OneOf(shown, alternatives)
+
+
+def _flat(values: Tuple[Any, ...]) -> Iterator[Any]:
+    """Literals in literals are their values, which Python 3.8 leaves to others."""
+    for value in values:
+        if typing.get_origin(value) is typing.Literal:
+            yield from _flat(typing.get_args(value))
+        else:
+            yield value
 
 
 def _tensor(kind: Any) -> Converter:
