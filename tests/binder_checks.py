@@ -4,6 +4,7 @@ runs the checks.
 python tests/binder_checks.py
 """
 
+import dataclasses
 import functools
 import sys
 import typing
@@ -14,6 +15,17 @@ from hint_checks import Layer, Net, expect, no_tensors
 
 from tech_renaissance._protocol.binder import Binder, WrongArguments
 from tech_renaissance._protocol.hints import converter_of
+
+
+@dataclasses.dataclass
+class Vague:
+    """A record some of whose hints cannot be read."""
+
+    a: "Missing"  # type: ignore[name-defined] # noqa: F821
+    b: Any
+    c: int
+
+    __annotations__["b"] = complex
 
 
 def plain(a, b=2, *rest, c, d="x.y", **others):  # noqa: ANN001, ANN002, ANN003, ANN201, D103
@@ -149,6 +161,31 @@ def check_unreadable_hints_count_as_none() -> None:
     binder = Binder(refers)
     expect({"a", "b"}, set(binder.unreadable))
     expect("refers(a: Missing, b: List[Missing], c: int) -> None", binder.signature)
+
+
+def check_hints_of_fields_that_cannot_be_read_are_told() -> None:
+    """With the parameter, whose hint counts all the same."""
+
+    def takes(layers: "List[Vague]", layer: Layer) -> None: ...
+
+    binder = Binder(takes)
+    reason = "Vague.a: Missing: name 'Missing' is not defined; Vague.b: complex"
+    expect({"layers": reason}, binder.unreadable)
+    expect(reason, binder.described()[0]["unreadable"])
+    assert "unreadable" not in binder.described()[1]
+    expect(([[Vague(1, "x", 2)], Layer(1)], {}), bound(takes, [{"a": 1, "b": "x", "c": 2.0}], {"width": 1}))
+
+
+def check_what_is_no_hint_does_no_harm() -> None:
+    """Also where None is a default."""
+
+    def odd(a=None, b=None, *rest, **others) -> None:  # noqa: ANN001, ANN002, ANN003
+        pass
+
+    odd.__annotations__.update(a=(int, str), b=5, rest="a b", others=[int])
+    binder = Binder(odd)
+    expect(["a", "b", "rest", "others"], list(binder.unreadable))
+    expect(([1, None, 2], {"c": 3}), bound(odd, 1, None, 2, c=3))
 
 
 def check_hints_that_are_evaluated_late() -> None:

@@ -7,10 +7,12 @@ import collections.abc
 import dataclasses
 import enum
 import typing
+from pathlib import Path
 from typing import (
     Any,
     AsyncIterator,
     Callable,
+    Counter,
     Dict,
     FrozenSet,
     Iterable,
@@ -22,6 +24,7 @@ from typing import (
     Sequence,
     Set,
     Tuple,
+    Type,
     Union,
 )
 
@@ -88,6 +91,14 @@ class Box(typing.Generic[T]):
     content: T
 
 
+@dataclasses.dataclass
+class Endless(typing.Generic[T]):
+    """Each one has others of a kind of its own."""
+
+    first: "Endless[List[T]]"
+    second: "Endless[List[T]]"
+
+
 class Point(NamedTuple):
     """A tuple with names."""
 
@@ -144,6 +155,9 @@ def check_values_that_fit_pass() -> None:
         (Any, {"a": 1}, {"a": 1}),
         (object, 1, 1),
         (typing.TypeVar("T"), 1, 1),
+        (typing.TypeVar("T", bound="Layer"), {"width": 1}, Layer(1)),
+        (List[typing.AnyStr], [b"a", "b"], [b"a", "b"]),  # type: ignore[valid-type]
+        (typing.NewType("Layers", List[Layer]), [{"width": 1}], [Layer(1)]),
         (list, [1, "x"], [1, "x"]),
         (List[float], [1, 0.5], [1.0, 0.5]),
         (Sequence[int], [1], [1]),
@@ -228,6 +242,7 @@ def check_values_that_do_not_fit_are_told() -> None:
         (typing.Literal[Color.RED], 3, "3 is none of 'red' (RED)"),
         (typing.Literal[Color.RED, 1], 2, "2 is none of 1; 2 is none of 'red' (RED)"),
         (Tuple[()], [1], "a list of 1 where Tuple[()] is wanted"),
+        (typing.TypeVar("T", int, None), "x", "'x' (str) where int is wanted; 'x' (str) where None is wanted"),
         (Color, "green", "'green' is none of 'red' (RED), 3 (BLUE)"),
         (Color, 3.0, "3.0 is none of 'red' (RED), 3 (BLUE)"),
         (Shade, [0], "[0] is none of (0, (0, 0.5)) (DARK), [1] (LIST), Layer(width=1, rate=None, tags=[], area=0) (RECORD)"),
@@ -322,16 +337,23 @@ def check_iterators_are_made_of_lists() -> None:
 
 def check_hints_that_cannot_be_read_are_told() -> None:
     """They are no error of whoever calls."""
-    for hint in (
-        complex,
-        Callable[[int], int],
-        collections.abc.Generator,
-        enum.Enum,
-        "Missing",
-        "List[Missing]",
-        5,
-        [int],
-    ):
+    recursive = typing.TypeVar("recursive", bound="recursive")  # type: ignore[misc]
+    globals()["recursive"] = recursive
+    cases: List[Any] = [
+        *(
+            complex,
+            Callable[[int], int],
+            collections.abc.Generator,
+            "Missing",
+            "List[Missing]",
+            "[",
+            5,
+            [int],
+        ),
+        *(type, Type[int], collections.deque, Counter[str], Path, enum.Enum, np.float32, np.zeros(2)),
+        *(recursive, Endless[int]),
+    ]
+    for hint in cases:
         try:
             converter_of(resolved_hint(hint, {"List": List}))
         except UnreadableHint:

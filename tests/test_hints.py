@@ -1,16 +1,19 @@
-"""The checks of hint_checks.py and binder_checks.py, on every interpreter that workers run on; and with torch."""
+"""The checks of the files that end in _checks.py, on every interpreter that workers run on; and with torch."""
 
 import subprocess
 from typing import Callable
 
 import binder_checks
 import hint_checks
+import named_hint_checks
 import numpy as np
 import pytest
+import record_hint_checks
 
 from tech_renaissance._protocol.hints import converter_of
 
-CHECKS = [*hint_checks.CHECKS, *binder_checks.CHECKS]
+FILES = (hint_checks, record_hint_checks, named_hint_checks, binder_checks)
+CHECKS = [check for checks in FILES for check in checks.CHECKS]
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__[len("check_") :])
@@ -22,7 +25,7 @@ def test_hints(check: Callable[[], None]) -> None:
 @pytest.mark.interpreters
 def test_hints_mean_the_same_to_every_interpreter(worker_python: str) -> None:
     """From the oldest to the newest."""
-    for checks in (hint_checks, binder_checks):
+    for checks in FILES:
         subprocess.run([worker_python, checks.__file__], check=True)
 
 

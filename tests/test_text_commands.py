@@ -242,7 +242,7 @@ def test_a_hint_that_cannot_be_read_counts_as_none() -> None:
     parameters = call(Vague(), "describe")["commands"][0]["parameters"]
     assert parameters[0]["unreadable"] == "Nowhere: name 'Nowhere' is not defined"
     assert "unreadable" not in parameters[1]
-    assert "The hint of x cannot be read" in call(Vague(), "help", "f")
+    assert "What cannot be read in the hint of x counts as no hint: Nowhere" in call(Vague(), "help", "f")
 
 
 # ------------------------------------------------------------------------------------- the server's services

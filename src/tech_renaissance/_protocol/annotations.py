@@ -4,18 +4,22 @@ asked for: then a name that is not there is a reference to it, and does not fail
 
 import functools
 import inspect
-import operator
 import sys
-from typing import Any, Callable, Dict
+from typing import Any, Callable, Dict, cast
 
 signature_of: Callable[[Callable[..., Any]], inspect.Signature]
-annotations_of: Callable[[Any], Dict[str, Any]]
 
 if sys.version_info >= (3, 14):
     from annotationlib import Format, get_annotations
 
     signature_of = functools.partial(inspect.signature, annotation_format=Format.FORWARDREF)
-    annotations_of = functools.partial(get_annotations, format=Format.FORWARDREF)
+
+    def annotations_of(kind: Any) -> Dict[str, Any]:
+        """Those that stand in the class itself, and not in its bases."""
+        return get_annotations(kind, format=Format.FORWARDREF)
 else:
     signature_of = inspect.signature
-    annotations_of = operator.attrgetter("__annotations__")
+
+    def annotations_of(kind: Any) -> Dict[str, Any]:
+        """Those that stand in the class itself, and not in its bases."""
+        return cast("Dict[str, Any]", vars(kind)).get("__annotations__", {})

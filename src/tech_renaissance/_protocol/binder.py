@@ -33,7 +33,7 @@ class _Parameter(NamedTuple):
 
 class Binder:
     """What a function takes. ``signature`` is its text; ``unreadable`` has the parameters whose hints
-    count as none, with the reason.
+    count as none, or have fields of records in them whose hints do, with the reason.
     """
 
     def __init__(self, function: Callable[..., Any], name: str = "") -> None:
@@ -189,13 +189,19 @@ class Binder:
     def _converter(self, parameter: inspect.Parameter) -> Converter:
         if parameter.annotation is _EMPTY:
             return ANYTHING
+        fields: Dict[str, str] = {}
         try:
             hint = resolved_hint(parameter.annotation, self._names)
             # As type checkers once had it: x: int = None.
-            return converter_of(Optional[hint] if parameter.default is None else hint)
+            converter = converter_of(hint, fields, takes_none=parameter.default is None)
         except UnreadableHint as error:
             self.unreadable[parameter.name] = str(error)
             return ANYTHING
+        if fields:
+            self.unreadable[parameter.name] = "; ".join(
+                f"{field}: {reason}" for field, reason in fields.items()
+            )
+        return converter
 
     def _takes_text(self, attached: Collection[str]) -> bool:
         is_alone = len(self._positional) == 1 and self._rest is None and not self._other_keywords
@@ -271,7 +277,8 @@ def _of_word(parameter: Optional[_Parameter], word: str, tensors: Tensors, attac
 def globals_of(function: Callable[..., Any]) -> Mapping[str, Any]:
     """The names that a function sees, which those in its hints are looked up among."""
     inner = inspect.unwrap(getattr(function, "__func__", function))
-    return getattr(inner, "__globals__", {})
+    parameters = {parameter.__name__: parameter for parameter in getattr(inner, "__type_params__", ())}
+    return {**getattr(inner, "__globals__", {}), **parameters}
 
 
 def _signature_text(name: str, function: Callable[..., Any]) -> str:

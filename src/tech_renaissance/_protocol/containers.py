@@ -2,10 +2,23 @@
 record_converter.py has the one for records.
 """
 
-from typing import Any, AsyncIterator, Callable, Iterable, List, Sequence, Tuple, Union, cast
+import functools
+from typing import (
+    Any,
+    AsyncIterator,
+    Callable,
+    FrozenSet,
+    Iterable,
+    List,
+    Optional,
+    Sequence,
+    Tuple,
+    Union,
+    cast,
+)
 
 from .body import type_of
-from .converters import ANYTHING, SCALARS, Converter, Mismatch, Scope, TensorOf, Tensors, named_in
+from .converters import ANYTHING, NO_TYPES, SCALARS, Converter, Mismatch, Scope, TensorOf, Tensors, named_in
 
 
 class SequenceOf(Converter):
@@ -127,9 +140,23 @@ class OneOf(Converter):
     def __init__(self, shown: str, alternatives: Sequence[Converter]) -> None:
         super().__init__(shown)
         self._alternatives = alternatives
-        self.plain = frozenset().union(*(alternative.plain for alternative in alternatives))
-        self.kinds = frozenset().union(*(alternative.kinds for alternative in alternatives))
-        self.element = next((one.element for one in alternatives if one.element is not None), None)
+
+    # Looked up when first needed, since an alternative may be the name of a type that is not complete yet.
+
+    @functools.cached_property
+    def plain(self) -> FrozenSet[Any]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """See Converter."""
+        return NO_TYPES.union(*(alternative.plain for alternative in self._alternatives))
+
+    @functools.cached_property
+    def kinds(self) -> FrozenSet[Any]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """See Converter."""
+        return NO_TYPES.union(*(alternative.kinds for alternative in self._alternatives))
+
+    @functools.cached_property
+    def element(self) -> Optional[Converter]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """See Converter."""
+        return next((one.element for one in self._alternatives if one.element is not None), None)
 
     def convert(self, value: Any) -> Any:
         """With the reasons of all of them, if none takes it."""
@@ -166,3 +193,28 @@ class OneOf(Converter):
         if refusals[0].path:
             raise refusals[0]
         raise Mismatch("; ".join(dict.fromkeys(map(str, refusals))))
+
+
+class Named(Converter):
+    """The name of a type within the type's own meaning, which is known once all of that is compiled."""
+
+    meaning: Converter = ANYTHING
+
+    @property
+    def plain(self) -> FrozenSet[Any]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """See Converter."""
+        return self.meaning.plain
+
+    @property
+    def kinds(self) -> FrozenSet[Any]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """See Converter."""
+        return self.meaning.kinds
+
+    @property
+    def element(self) -> Optional[Converter]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """See Converter."""
+        return self.meaning.element
+
+    def convert(self, value: Any) -> Any:
+        """As its meaning does."""
+        return self.meaning(value)

@@ -23,7 +23,7 @@ class Record(Converter):
         super().__init__(kind.__name__)
         self.plain = frozenset([kind])
         self.kinds = frozenset([dict, list] if takes_lists else [dict])
-        self._make = kind
+        self.kind = kind
         self._fields: Dict[str, Converter] = {}
         self._required: Set[str] = set()
         self._planned: Optional[Callable[[Any], Any]] = None
@@ -47,7 +47,7 @@ class Record(Converter):
             missing = [name for name in self._fields if name in self._required and name not in values]
             raise Mismatch(f"{self.shown} needs {', '.join(missing)}")
         try:
-            return self._make(**values)
+            return self.kind(**values)
         except (TypeError, ValueError) as error:
             raise self._refusal(error) from error
 
@@ -81,7 +81,7 @@ class Record(Converter):
         self._planned = self._convert_any
         if not all(map(_is_parameter, self._fields)):  # typed dicts may have any keys
             return self._planned
-        scope: Scope = {"Mismatch": Mismatch, "general": self._convert_any, "make": self._make}
+        scope: Scope = {"Mismatch": Mismatch, "general": self._convert_any, "make": self.kind}
         scope["refusal"] = self._refusal
         lines: List[str] = []
         for place, (name, converter) in enumerate(self._fields.items()):
@@ -111,8 +111,8 @@ def planned(value):
         which is faster, then by name.
         """
         names, by_place = list(self._fields), 0
-        if type_of(self._make).__call__ is type.__call__ and self._make.__new__ is object.__new__:
-            code = getattr(self._make.__init__, "__code__", None)
+        if type_of(self.kind).__call__ is type.__call__ and self.kind.__new__ is object.__new__:
+            code = getattr(self.kind.__init__, "__code__", None)
             taken = code.co_varnames[1 : code.co_argcount] if code else ()
             by_place = next((i for i, pair in enumerate(zip(names, taken)) if pair[0] != pair[1]), len(taken))
         return [f"v{i}" if i < by_place else f"{name}=v{i}" for i, name in enumerate(names)]

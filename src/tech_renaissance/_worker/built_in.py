@@ -61,5 +61,5 @@ def _help(commands: Mapping[str, Command], others: Sequence[str]) -> str:
 def _help_on(command: Command) -> str:
     lines = [command.binder.signature, *(f"    {line}".rstrip() for line in command.doc.splitlines())]
     for name, reason in command.binder.unreadable.items():
-        lines.append(f"    The hint of {name} cannot be read, and counts as none: {reason}")
+        lines.append(f"    What cannot be read in the hint of {name} counts as no hint: {reason}")
     return "\n".join(lines)
