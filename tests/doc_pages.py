@@ -23,6 +23,8 @@ CHINESE = {
     "Output": "输出",
     "What a session tells": "会话能告诉你什么",
     "Errors": "错误",
+    "Tests of a worker": "测试工作进程",
+    r"Values in C\+\+": r"C\+\+ 的值",
     "Futures": "Future",
     "Streams": "流",
     r"Progress, stop, callbacks and inputs in C\+\+": r"C\+\+ 的进度、停止、回调与输入",

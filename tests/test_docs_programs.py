@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import os
 import re
 import shlex
 import shutil
@@ -195,6 +196,24 @@ def test_the_api_pages_python_blocks_run(tmp_path: Path) -> None:
     assert "\nhello\n100% trained\n\n\n\n[[2.0, 2.0], [2.0, 2.0]] 0.30000000000000004\n" == run(
         [sys.executable, "-c", program], tmp_path
     )
+
+
+@needs_compiler
+@pytest.mark.skipif(
+    os.name == "nt" or shutil.which("bash") is None, reason="a command line of g++ and clang++"
+)
+def test_the_library_is_compiled_once_without_cmake(tmp_path: Path) -> None:
+    """By the commands of the page, and the README's program runs with it."""
+    write_named_blocks("README.md", tmp_path)
+    commands = next(block for _, block in blocks_of("docs/api.md") if block.startswith("include="))
+    commands = (
+        commands.replace("g++", shlex.join(COMPILER))
+        .replace("python ", f"{sys.executable} ")
+        .replace("-O2 ", "")
+    )
+    run(["bash", "-e", "-c", commands], tmp_path)
+
+    assert run([str(tmp_path / "main")], tmp_path) in outputs("README.md")
 
 
 @needs_compiler

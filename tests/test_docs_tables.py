@@ -1,5 +1,6 @@
 """The tables of the pages list what there is, and nothing else."""
 
+import dataclasses
 import inspect
 import re
 from typing import Any, Callable, List, Set
@@ -16,6 +17,7 @@ from tech_renaissance import (
     RestartPolicy,
     SessionState,
     TechRenaissanceServer,
+    testing,
 )
 from tech_renaissance._base.tensor import DTYPES
 from tech_renaissance._worker.conversation import replaceable_property
@@ -222,6 +224,25 @@ def test_the_tensor_tables_have_the_signatures(page: str, cls: str, header: str)
     assert [f"`{signature}`" for signature in cpp_signatures(header, cls)] == [
         row[0] for row in table(page, cls)
     ]
+
+
+@pytest.mark.parametrize("page", API)
+def test_the_table_of_values_lists_the_methods(page: str) -> None:
+    """Exactly the named methods of tr::Value; and below it stand the fields of a TSR header."""
+    named = {name for row in table(page, r"Values in C\+\+") for name in re.findall(r"(\w+)[(<]", row[0])}
+    fields = cpp_fields("detail/protocol/tsr_header.h", "TsrHeader")
+
+    assert cpp_public_methods("value.h", "Value") == named
+    assert all(f"`{field}`" in text_of(page) for field in fields)
+
+
+@pytest.mark.parametrize("page", API)
+def test_the_table_of_tests_lists_the_functions(page: str) -> None:
+    """Those of tech_renaissance.testing, with their parameters; and the response has what the table says."""
+    for name, row in zip(("call", "check_transport"), table(page, "Tests of a worker")):
+        parameters = inspect.signature(getattr(testing, name)).parameters
+        assert f"`{name}({', '.join(parameters)})`" == row[0].replace("...", "")
+    assert {"result", "attachments"} <= {field.name for field in dataclasses.fields(testing.Response)}
 
 
 @pytest.mark.parametrize("page", API)

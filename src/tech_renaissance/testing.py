@@ -33,7 +33,7 @@ def call(
 
     ``message``: as for ``PythonSession.send_request``. ``tensors``: tensors by tag. ``library``: what the
     result tensors are, "torch" or "numpy"; by default torch if it is imported, else numpy. Returns the
-    response, with ``result``, ``message`` and ``tensors``.
+    response, with ``result``, ``message`` and ``attachments``: the tensors.
 
     Raises CommandError if the command failed, as a session does; LocalProtocolError ``bad_message``;
     SystemExit if the handler raised it.
