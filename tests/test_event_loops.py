@@ -25,7 +25,9 @@ def test_the_pages_programs_run(tmp_path: Path) -> None:
     """They print what the page shows, and its sketches compile against as much of Asio and Qt as they need."""
     blocks = named_blocks(PAGE)
     write_named_blocks("docs/commands.md", tmp_path)
-    source = f'#include "{ROOT}/tests/data/event_loops.h"\n'
+    source = (
+        f'#include "{ROOT}/tests/data/event_loops.h"\n#include "tech_renaissance.h"\n' + blocks["serves.cpp"]
+    )
     for name in ("epoll", "game"):
         program = blocks[f"{name}.cpp"].replace("int main()", f"void {name}()")
         source += program
