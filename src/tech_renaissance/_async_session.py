@@ -25,8 +25,8 @@ class AsyncSession(AsyncValueCalls):
     ``close``, is done in a thread of the loop's executor. A task that is cancelled while it awaits a call
     cancels that call and no other.
 
-    Use it in one loop at a time: ``async with AsyncSession("worker.py") as session: ...``. What is sent waits
-    for nothing: if the worker is not ready, or has no room, it stays in line.
+    ``async with AsyncSession("worker.py") as session: ...``. Several loops may share it, each in its thread.
+    What is sent waits for nothing: if the worker is not ready, or has no room, it stays in line.
     """
 
     def __init__(

@@ -141,7 +141,7 @@ public:
     using ProtocolError::ProtocolError;
 };
 
-// The worker's command failed; the worker lives on.
+// The worker's command failed; the worker lives on, except after SystemExit and KeyboardInterrupt.
 class CommandError : public TRException {
 public:
     // What the reply said. type, message and traceback are those of the exception in the worker, empty if there was

@@ -95,7 +95,8 @@ T value_of(const Body& body, std::string_view command) {
 // it.
 //
 // May outlive its session: then a result that has come is still there, and any other is SessionClosed. Different
-// futures may be used by different threads; one future by several, except for `get`, moves and destruction.
+// futures may be used by different threads. Of one future, one thread at a time calls `get` or `valid`, moves or
+// destroys it; while it is there, any other may call the rest.
 template <class T>
 class [[nodiscard]] Future {
 public:

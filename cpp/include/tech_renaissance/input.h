@@ -25,9 +25,9 @@ struct InputSource {
 
 // The values of a function, which returns std::optional, until that is empty:
 //
-//     double total = session.call<double>("total", input_from([&]() -> std::optional<double> { return sensor.read();
-//     })); for (const std::string& line : session.stream<std::string>("translate", input_from(lines.begin(),
-//     lines.end())))
+//     const auto read = [&]() -> std::optional<double> { return sensor.read(); };
+//     double total = session.call<double>("total", input_from(read));
+//     auto translated = session.stream<std::string>("translate", input_from(lines.begin(), lines.end()));
 //
 // It is called in the thread that waits for the call, whenever the command takes more, and is at most 16 values ahead.
 // What it throws gives the call up, and is thrown there. It may not wait for the same session (LocalProtocolError

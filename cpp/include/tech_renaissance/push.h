@@ -21,9 +21,10 @@ namespace tr {
 //     }
 //     double loss = push.finish();
 //
-// For one thread at a time, which also runs what the handler asks. Until it is finished, the worker serves nobody else,
-// unless the command is async. So other threads' calls wait for that, and those of the thread that has opened it, or
-// pushed last, are refused: LocalProtocolError "would_wait_for_itself".
+// For one thread at a time, which also runs what the handler asks; but any may call `cancel`, `stop` and `progress`
+// while it exists. Until it is finished, the worker serves nobody else, unless the command is async. So other threads'
+// calls wait for that, and those of the thread that has opened it, or pushed last, are refused: LocalProtocolError
+// "would_wait_for_itself".
 template <class T>
 class [[nodiscard]] Push {
 public:

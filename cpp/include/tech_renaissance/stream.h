@@ -52,7 +52,7 @@ void read_whole_stream(const Body& body, GetValue get_value, GetResult get_resul
 // The loop waits for each value as long as CallOptions::timeout says, by default 10 s. It ends when the generator
 // returns. What the generator raises, or the worker's death, is thrown after all values that were yielded before it.
 // The generator is closed when the stream is destroyed, so by leaving the loop; that never waits, and never ends the
-// worker. For one thread at a time.
+// worker. For one thread at a time, except that any may call `cancel`, `stop` and `progress` while it exists.
 template <class T, class R = void>
 class [[nodiscard]] Stream {
 public:
@@ -100,8 +100,9 @@ public:
     std::optional<T> next() { return next_within(std::nullopt); }
     std::optional<T> next(std::chrono::milliseconds timeout) { return next_within(timeout); }
 
-    // What the generator returned. Values that were not taken are thrown away; the timeouts are for each of them.
-    // LocalProtocolError "no_request" if the stream was closed.
+    // Lets the generator run to its end, also after a `break`, and gives what it returned. Values that were not taken
+    // are thrown away; the timeouts are for each of them. stop() first, to end it early. LocalProtocolError
+    // "no_request" if the stream was closed.
     R result() {
         while (take_next(std::nullopt)) {
         }

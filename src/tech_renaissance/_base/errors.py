@@ -125,7 +125,7 @@ class RemoteProtocolError(ProtocolError):
 
 
 class CommandError(TechRenaissanceError):
-    """The worker's command failed; the worker lives on.
+    """The worker's command failed; the worker lives on, except after SystemExit and KeyboardInterrupt.
 
     ``remote_type``, ``remote_message`` and ``remote_traceback`` are those of the exception in the worker
     (empty where there was none); ``result`` is the text of the reply.
