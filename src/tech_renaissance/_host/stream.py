@@ -124,8 +124,9 @@ class Stream(BaseStream, Iterator[Any]):
 
     def result(self, timeout_ms: Optional[float] = None) -> Any:
         """Let the generator run to its end, and give what it returned. Values that were not taken are thrown
-        away; the timeout is for each of them (None: the stream's own). ``stop`` first, to end it early. Raises
-        LocalProtocolError ``no_request`` if the stream was closed.
+        away; the timeout is for each of them (None: the stream's own). ``stop`` first, to end it early.
+
+        Raises LocalProtocolError ``no_request`` if the stream was closed.
         """
         timeout_ms = self._timeout_ms if timeout_ms is None else timeout_ms
         with contextlib.suppress(StopIteration):
