@@ -115,3 +115,50 @@ def test_a_signal_handler_that_calls_is_refused(session: Any, gate: Gate, interr
     assert "whole" == session.fetch_response(f"wait {gate.path} whole", 60_000)
     assert ["bad_state"] == [error.code for error in errors]
     assert "next" == session.fetch_response("echo next")
+
+
+def test_a_signal_handler_may_call_and_end_another_session_but_start_none(
+    session: Any, gate: Gate, interrupt: Any
+) -> None:
+    """It cannot wait for what the code that it has interrupted may hold up, also not in a function that its own call has called."""
+    refused: List[str] = []
+
+    def start(name: str) -> None:
+        try:
+            PythonSession(WORKERS / "echo.py", name, True).start()
+        except LocalProtocolError as error:
+            refused.append(error.code)
+
+    with PythonSession(WORKERS / "talkers.py", "other", True, library="numpy") as other:
+        other.expose("start", lambda: start("below"))
+
+        def act() -> None:
+            start("third")
+            other.call("ask", "start")
+            other.close()
+            gate.open()
+
+        interrupt(act)
+        assert "whole" == session.fetch_response(f"wait {gate.path} whole", 60_000)
+        assert ["bad_state", "bad_state"] == refused
+        other.close()
+        assert not os.path.exists(other.session_dir)
+
+
+def test_a_signal_handler_in_a_function_that_a_session_calls_may_do_what_the_function_may(
+    workspace: Path, transport: str, worker_python: str
+) -> None:
+    """It has interrupted the program, and no code of ours."""
+    values: List[str] = []
+
+    def use() -> None:
+        with PythonSession(WORKERS / "echo.py", "other", True) as other:
+            values.append(other.fetch_response("echo other"))
+        values.append(str(os.path.exists(other.session_dir)))
+
+    before = signal.signal(signal.SIGUSR1, lambda *_: use())
+    with PythonSession(WORKERS / "talkers.py", "handled", True, library="numpy") as session:
+        session.expose("interrupt", lambda: signal.raise_signal(signal.SIGUSR1))
+        session.call("ask", "interrupt")
+    signal.signal(signal.SIGUSR1, before)
+    assert ["other", "False"] == values

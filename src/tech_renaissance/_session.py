@@ -14,8 +14,9 @@ from ._base.tensor import Library, dtype_named, imported_library
 from ._host.caller import TIMEOUT_MS
 from ._host.checked_options import checked, checked_hook, path_text
 from ._host.end_call import end_call
-from ._host.ending import has_interrupted_us, unbroken
+from ._host.ending import unbroken
 from ._host.fast_caller import FastCaller
+from ._host.interruption import has_interrupted_us
 from ._host.life import Life
 from ._host.options import CancelPatience, Options, RestartPolicy
 from ._host.unfetched_calls import UnfetchedCalls
@@ -141,7 +142,8 @@ class PythonSession(TextCalls, ValueCalls):
 
     def start(self, wait_ms: float = 0) -> None:
         """Start the worker. Returns before it is ready, unless ``wait_ms`` is given: then it waits up to that
-        long, and it is not an error if the worker needs longer. Does nothing if a worker is running.
+        long, and it is not an error if the worker needs longer. Does nothing if a worker is running. A signal
+        handler that has interrupted a call can start no worker (LocalProtocolError ``bad_state``).
 
         Works again after ``terminate``, an exit or a crash; tensors sent under tags are still there.
         Raises LaunchError: no interpreter, no script, the session id is in use, the system refused, or the
@@ -191,8 +193,8 @@ class PythonSession(TextCalls, ValueCalls):
         """End the worker, in an orderly way if possible, and remove the session directory. Safe to call
         twice, even at the same time: both calls return when it is done.
 
-        In a signal handler that has interrupted a call of the session it does not wait: that call raises
-        SessionClosed, and then the session ends.
+        In a signal handler that has interrupted a call, of this session or another, it does not wait. If it
+        is of this one, that call raises SessionClosed, and then the session ends.
         """
         _end(self._life, self._caller)
         self._finalizer.detach()
@@ -234,8 +236,8 @@ class PythonSession(TextCalls, ValueCalls):
         last; without any, it is the oldest that waits for a worker. Returns once the call has ended.
 
         Returns the step that was needed: "notice", "interrupt", "terminate" or "kill" ("queue" if the worker
-        had not begun it); empty if there was no call. In a signal handler that has interrupted a call of the
-        session it returns an empty text at once, and the call is ended after the handler.
+        had not begun it); empty if there was no call. In a signal handler that has interrupted a call, of
+        this session or another, it returns an empty text at once, and the call is ended after the handler.
         """
         worker = self._life.worker
         call = worker.exchange.cancellable() if worker else None

@@ -3,6 +3,7 @@ an input, may be coroutines.
 """
 
 import asyncio
+import functools
 import inspect
 from contextvars import ContextVar
 from typing import Any, Optional, Tuple
@@ -13,7 +14,8 @@ from .attendant import last_item, withdraw
 from .call import CANCELLED, Call, refusal
 from .caller import Caller
 from .exchange import Exchange
-from .exposed import failure_of
+from .exposed import Asked, failure_of
+from .interruption import calls_program
 from .turns import waits_for_itself
 
 # In what a worker waits for while it serves nobody else: whose call that is. Tasks
@@ -83,6 +85,7 @@ class AsyncAttendant:
             if call.source:
                 call.source.close()
 
+    @calls_program
     async def _tell_progress(self, call: Call) -> None:
         progress = self._attendant.new_progress(call)
         if progress and call.on_progress:
@@ -104,16 +107,7 @@ class AsyncAttendant:
         asked = exposed.asked(ask)
         if isinstance(asked, Failure):
             return refusal(ask, asked)
-
-        async def act() -> Any:
-            try:  # for what is not awaited
-                if ask.waiting:
-                    exchange.begin_hold(call)
-                result = asked.function(*asked.args, **asked.kwargs)
-            finally:
-                exchange.end_hold(call)
-            return await _result_of(result)
-
+        act = functools.partial(_called, call, ask, asked, exchange)
         try:
             result = await (self._held(call, act) if ask.waiting else act())
         except Exception as error:
@@ -136,17 +130,7 @@ class AsyncAttendant:
             return
         if not source.begin_turn(asyncio.current_task()):
             return  # the other one goes on
-
-        async def take() -> Any:
-            if hasattr(source.values, "__anext__"):
-                return await source.values.__anext__()
-            try:  # for what is not awaited
-                if not exchange.has_coroutines:
-                    exchange.begin_hold(call)
-                return next(source.values, _END)
-            finally:
-                exchange.end_hold(call)
-
+        take = functools.partial(_next_value, call, source.values, exchange)
         try:
             value = await (take() if exchange.has_coroutines else self._held(call, take))
         except StopAsyncIteration:
@@ -165,5 +149,31 @@ class AsyncAttendant:
 _END = object()
 
 
+@calls_program
+async def _called(call: Call, ask: Ask, asked: Asked, exchange: Exchange) -> Any:
+    """What a function returns, perhaps as a coroutine."""
+    try:  # for what is not awaited
+        if ask.waiting:
+            exchange.begin_hold(call)
+        result = asked.function(*asked.args, **asked.kwargs)
+    finally:
+        exchange.end_hold(call)
+    return await _result_of(result)
+
+
+@calls_program
+async def _next_value(call: Call, values: Any, exchange: Exchange) -> Any:
+    """The next value of an input; _END or StopAsyncIteration after the last."""
+    if hasattr(values, "__anext__"):
+        return await values.__anext__()
+    try:  # for what is not awaited
+        if not exchange.has_coroutines:
+            exchange.begin_hold(call)
+        return next(values, _END)
+    finally:
+        exchange.end_hold(call)
+
+
+@calls_program
 async def _result_of(result: Any) -> Any:
     return await result if inspect.isawaitable(result) else result

@@ -15,6 +15,7 @@ from .call import Call
 from .call_maker import whole_input
 from .caller import Caller
 from .input_source import MOST_VALUES, input_refused, too_many
+from .interruption import calls_program
 from .life import Life
 from .loop_dispatcher import LoopDispatcher
 
@@ -293,6 +294,7 @@ class AsyncCaller:
         return False
 
 
+@calls_program
 async def _whole(values: Any) -> List[Any]:
     whole: List[Any] = []
     async for value in values:

@@ -12,6 +12,7 @@ from .._protocol.frame import Progress as Said
 from .call import CANCELLED, Call, refusal
 from .exchange import Exchange
 from .exposed import Exposed, call_asked, failure_of
+from .interruption import calls_program
 
 # How long to wait for room at a time.
 _ROOM_S = 1.0
@@ -55,6 +56,7 @@ class Attendant:
             if call.source:
                 call.source.close()
 
+    @calls_program
     def _tell_progress(self, call: Call) -> None:
         progress = self.new_progress(call)
         if progress and call.on_progress:
@@ -96,6 +98,7 @@ class Attendant:
             exchange.end_hold(call)
         return self.exposed.answer(ask, result)
 
+    @calls_program
     def _send_next(self, call: Call) -> None:
         """Take one value from the program and send it."""
         exchange, source = call.exchange, call.source

@@ -13,6 +13,7 @@ from .._protocol.user_message import check_command, is_command, parse_message
 from .._system.clock import clock_ns
 from .call import Call, PlainCall
 from .input_source import MOST_VALUES, InputSource, Place, at, input_refused, too_many, with_input
+from .interruption import calls_program
 
 # deadline_ms, idempotent, on_progress.
 _NOTHING_SPECIAL = (None, False, None)
@@ -233,6 +234,7 @@ def with_names(tensors: Sequence[Any], parameters: str) -> str:
     return " ".join([*names, parameters] if parameters else names)
 
 
+@calls_program
 def whole_input(values: Any) -> List[Any]:
     """All values of an input, for a transport without items. Raises LocalProtocolError."""
     whole: List[Any] = list(itertools.islice(values, MOST_VALUES + 1))

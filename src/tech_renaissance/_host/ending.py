@@ -5,24 +5,15 @@ not stop it halfway; and a signal handler that has interrupted the session's own
 return, so that the interrupted code can go on.
 """
 
-import os
-import sys
 import threading
-from typing import TYPE_CHECKING, Callable, List, Optional, TypeVar
+from typing import Callable, List, TypeVar
 
 from .._base.errors import LaunchError
 from .._system.latch import Latch
 from .._system.lazy_thread import LazyThread, is_ours
-
-if TYPE_CHECKING:
-    from types import FrameType
+from .interruption import has_interrupted_us
 
 _Result = TypeVar("_Result")
-
-_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-_FOLDERS = tuple(
-    os.path.join(_PACKAGE, folder, "") for folder in ("_host", "_process", "_transport", "_system")
-)
 
 
 class Ending:
@@ -90,17 +81,3 @@ def unbroken(action: Callable[[], _Result]) -> _Result:
     if errors:
         raise errors.pop()
     return results[0]
-
-
-def has_interrupted_us() -> bool:
-    """Whether the caller is a signal handler in the middle of our code. Only the main
-    thread runs signal handlers.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        return False
-    frame: Optional[FrameType] = sys._getframe(2)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-    while frame:
-        if frame.f_code.co_filename.startswith(_FOLDERS):
-            return True
-        frame = frame.f_back
-    return False

@@ -11,6 +11,7 @@ from .._system.waiters import Waiters
 from .answer import value_of
 from .call import Call
 from .caller import Caller
+from .interruption import calls_program
 
 # How long to sleep at most: a wake-up that was lost causes no more than a delay.
 _LONGEST_S = 1.0
@@ -40,6 +41,7 @@ class CallFuture(_FutureOfAny):
         else:
             self.set_result(value)
 
+    @calls_program  # the callbacks of a future that is cancelled
     def cancel(self) -> bool:
         """See concurrent.futures.Future; True also if the call is in work, which is then ended."""
         was_cancelled = super().cancel()
@@ -85,6 +87,7 @@ class SessionExecutor(concurrent.futures.Executor):
         self._calls.wake()
         return future
 
+    @calls_program  # the iterables
     def map(self, fn: Any, *iterables: Iterable[Any], **options: Any) -> Iterator[Any]:
         """See concurrent.futures.Executor.map. ``fn``: a command."""
         return super().map(fn, *iterables, **options)

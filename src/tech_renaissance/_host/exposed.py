@@ -12,6 +12,7 @@ from .._protocol.body_encoder import encode_result
 from .._protocol.frame import Answer, Ask, Failure, Request
 from .._protocol.user_message import check_command
 from .call import refusal
+from .interruption import calls_program
 
 if TYPE_CHECKING:
     from .._protocol.binder import Binder
@@ -90,6 +91,7 @@ class Exposed:
         return f"{text}; did you mean {' or '.join(near)}?" if near else text
 
 
+@calls_program
 def call_asked(asked: Asked) -> Any:
     """Call the function, in a thread that can await nothing."""
     result = asked.function(*asked.args, **asked.kwargs)

@@ -5,6 +5,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
 from .._base.errors import LocalProtocolError
 from .._protocol.frame import FIRST_CREDIT, Credit
+from .interruption import calls_program
 
 # The place of an argument, or its name.
 Place = Union[int, str]
@@ -54,6 +55,7 @@ class InputSource:
         if last is not credit:
             self._granted = (count + credit.count, credit)
 
+    @calls_program
     def close(self) -> None:
         """Nothing more is taken from it."""
         self.has_ended = True

@@ -5,6 +5,7 @@ from typing import Callable, Deque, Iterable, Iterator, TypeVar
 
 from .._base.errors import LocalProtocolError
 from .future import Future
+from .interruption import calls_program
 
 T = TypeVar("T")
 
@@ -21,6 +22,7 @@ def windowed(futures: Iterable[Future], window: int, wait: Callable[[Future], T]
     return _windowed(futures, window, wait)
 
 
+@calls_program
 def _windowed(futures: Iterable[Future], window: int, wait: Callable[[Future], T]) -> Iterator[T]:
     under_way: Deque[Future] = deque()
     for future in futures:
