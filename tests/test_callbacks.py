@@ -153,6 +153,33 @@ def test_a_function_may_not_wait_for_the_worker_that_waits_for_it(start: Start, 
     assert 1 == session.call("same", 1)
 
 
+@asyncio_too
+def test_a_wait_that_is_refused_loses_no_answer(start: Start, host: str) -> None:
+    """What was to be waited for is still the oldest request."""
+    session = start(WORKER)
+    refused: List[str] = []
+
+    def wait() -> None:
+        session.send_request("same first")
+        for wait in (session.wait_for_response, session.wait_for_tensors):
+            with pytest.raises(LocalProtocolError) as caught:
+                wait()
+            refused.append(caught.value.code)
+
+    async def wait_in_task() -> None:
+        await session._inner.send_request("same first")
+        for wait in (session._inner.wait_for_response, session._inner.wait_for_tensors):
+            with pytest.raises(LocalProtocolError) as caught:
+                await wait()
+            refused.append(caught.value.code)
+
+    session.expose("wait", wait_in_task if host == "asyncio" else wait)
+    assert session.call("ask", "wait") is None
+    assert ["would_wait_for_itself"] * 2 == refused
+    session.send_request("same second")
+    assert ["first", "second"] == [session.wait_for_response(60_000) for _ in range(2)]
+
+
 @pytest.mark.parametrize("host", ["asyncio"], indirect=True)
 def test_a_function_of_asyncio_may_be_a_coroutine(start: Start) -> None:
     """It may await anything but the worker that waits for it."""

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any, List, Optional, Sequence, Union
 
 from ._async_calls import AsyncValueCalls
 from ._base.durations import seconds
-from ._base.errors import TimedOut
+from ._base.errors import LocalProtocolError, TimedOut
 from ._base.post_mortem import PostMortem
 from ._base.session_state import SessionState
 from ._host.answer import tensors_of, text_of
@@ -261,8 +261,7 @@ class AsyncSession(AsyncValueCalls):
         try:
             await self._caller.in_loop().finish(call, timeout_s)
             return call.take_response()
-        except TimedOut as error:
-            if error.code == "timed_out":
-                call.timed_out = True
+        except (TimedOut, LocalProtocolError) as error:
+            if error is not call.error:  # the wait has failed, or was refused, and not the call
                 self._unfetched.put_back(call)
             raise

@@ -4,7 +4,7 @@ import time
 from typing import Any, List, Optional, Sequence
 
 from ._base.durations import seconds
-from ._base.errors import TimedOut
+from ._base.errors import LocalProtocolError, TimedOut
 from ._host.answer import tensors_of, text_of
 from ._host.caller import TIMEOUT_MS
 from ._host.fast_caller import FastCaller
@@ -138,7 +138,7 @@ class TextCalls:
         call = self._unfetched.take_oldest()
         try:
             return self._caller.answer(call, timeout_s, time.monotonic() + timeout_s)
-        except TimedOut as error:
-            if error.code == "timed_out":
+        except (TimedOut, LocalProtocolError) as error:
+            if error is not call.error:  # the wait has failed, or was refused, and not the call
                 self._unfetched.put_back(call)
             raise

@@ -129,12 +129,12 @@ struct PythonSession::Impl {
         const Milliseconds timeout(timeout_ms);
         try {
             return caller.answer(call, detail::deadline_after(timeout), timeout);
-        } catch (const TimedOut& error) {
+        } catch (const TRException& error) {
+            // The wait has failed, or was refused, and not the call.
+            const bool has_failed = error.code() == "timed_out", was_refused = error.code() == "would_wait_for_itself";
             const std::lock_guard<std::mutex> lock(asked_mutex);
-            if (error.code() == "timed_out") {
-                asked.push_front(call);
-                has_timed_out = true;
-            }
+            if (has_failed || was_refused) asked.push_front(call);
+            has_timed_out = has_timed_out || has_failed;
             throw;
         }
     }
