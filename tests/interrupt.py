@@ -1,4 +1,4 @@
-"""A KeyboardInterrupt at a chosen moment inside the package, and a second one while the first unwinds."""
+"""A KeyboardInterrupt, or a signal handler, at a chosen moment inside the package; and a second KeyboardInterrupt while the first unwinds."""
 
 import dis
 import os
@@ -33,18 +33,36 @@ class _Second:
 def interrupted(action: Callable[[], object], moment: int, second: Optional[int] = None) -> int:
     """Run ``action`` and raise KeyboardInterrupt at a moment, counted from 0, and again at the ``second`` moment from there. Returns how often
     that was possible before it was over.
+    """
+    again = _Second(second)
+
+    def interrupt() -> None:
+        sys.setprofile(again)
+        raise KeyboardInterrupt
+
+    has_come = False
+    try:
+        has_come = handled(action, moment, interrupt)
+    except KeyboardInterrupt:
+        has_come = True
+    finally:
+        sys.setprofile(None)
+    return has_come + again.has_come
+
+
+def handled(action: Callable[[], object], moment: int, handle: Callable[[], object], *files: str) -> bool:
+    """Run ``action``, and ``handle`` at a moment, counted from 0, as a signal handler. Returns whether that was possible before it was over.
 
     The moments are those at which CPython looks for signals: when a function of the package begins, when a call has returned to one, and
-    when a loop begins again.
+    when a loop begins again. Those that count are in the ``files`` of the package with such names, if any are given.
     """
     remaining = moment
-    count = 0
-    again = _Second(second)
     before: Dict[FrameType, str] = {}
 
     def trace(frame: FrameType, event: str, _: Any) -> Any:
-        nonlocal remaining, count
-        if not frame.f_code.co_filename.startswith(_PACKAGE):
+        nonlocal remaining
+        path = frame.f_code.co_filename
+        if not path.startswith(_PACKAGE) or (files and os.path.basename(path) not in files):
             return None
         if event == "call":
             frame.f_trace_opcodes = True
@@ -56,23 +74,18 @@ def interrupted(action: Callable[[], object], moment: int, second: Optional[int]
         else:
             return trace
         if is_moment:
-            if not remaining:
-                count = 1
-                sys.setprofile(again)
-                raise KeyboardInterrupt
             remaining -= 1
+            if remaining == -1:
+                handle()
         return trace
 
     sys.settrace(trace)
     try:
         action()
-    except KeyboardInterrupt:
-        pass
     finally:
         sys.settrace(None)
-        sys.setprofile(None)
         before.clear()
-    return count + again.has_come
+    return remaining < 0
 
 
 def _name(frame: FrameType) -> str:

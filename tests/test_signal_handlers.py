@@ -1,5 +1,6 @@
 """Python signal handlers that use a session whose call they have interrupted."""
 
+import itertools
 import os
 import signal
 import threading
@@ -9,6 +10,7 @@ from typing import Any, Callable, Iterator, List
 import pytest
 from gates import Gate
 from hosts import WORKERS
+from interrupt import handled
 from processes import posix_signals
 
 from tech_renaissance import CallCancelled, LocalProtocolError, PythonSession, SessionClosed
@@ -162,3 +164,63 @@ def test_a_signal_handler_in_a_function_that_a_session_calls_may_do_what_the_fun
         session.call("ask", "interrupt")
     signal.signal(signal.SIGUSR1, before)
     assert ["other", "False"] == values
+
+
+def test_a_signal_handler_may_ask_for_answers_wherever_it_finds_the_host(session: Any) -> None:
+    """Whether one has come, or for the oldest, also in the midst of the same question."""
+    for moment in itertools.count():
+        answers: List[str] = []
+
+        def ask_again() -> None:
+            try:
+                while session.new_response():
+                    answers.append(session.wait_for_response(60_000))  # noqa: B023
+            except LocalProtocolError as error:
+                assert "no_request" == error.code  # noqa: PT017
+            session.send_request("echo second")
+
+        def ask() -> None:
+            session.send_request("echo first")
+            while not session.new_response():
+                pass
+            ask_again()
+
+        was_handled = handled(ask, moment, ask_again, "unfetched_calls.py")
+        while len(answers) < 2 + was_handled:
+            answers.append(session.wait_for_response(60_000))
+        assert ["first", *["second"] * (1 + was_handled)] == sorted(answers)
+        if not was_handled:
+            break
+    assert moment > 3
+
+
+def test_a_signal_handler_may_ask_for_the_stacks_while_they_are_taken(session: Any) -> None:
+    """Both get them."""
+    for moment in itertools.count():
+        stacks: List[str] = []
+        was_handled = handled(
+            lambda: stacks.append(session.stack()),  # noqa: B023
+            moment,
+            lambda: stacks.append(session.stack()),  # noqa: B023
+            "launched_worker.py",
+        )
+        assert [True] * (1 + was_handled) == ["Thread" in stack for stack in stacks], moment
+        if not was_handled:
+            break
+    assert moment > 3
+
+
+def test_a_signal_handler_may_submit_to_an_executor_wherever_it_finds_it(session: Any) -> None:
+    """Also while its thread starts; all are answered."""
+    for moment in itertools.count():
+        with session.executor() as executor:
+            futures: List[Any] = []
+
+            def submit() -> None:
+                futures.append(executor.submit("echo", len(futures)))  # noqa: B023
+
+            was_handled = handled(submit, moment, submit, "executor.py", "lazy_thread.py")
+            assert [None] * (1 + was_handled) == [future.exception(60) for future in futures], moment
+        if not was_handled:
+            break
+    assert moment > 10

@@ -58,7 +58,7 @@ class SessionExecutor(concurrent.futures.Executor):
 
     def __init__(self, caller: Caller) -> None:
         self._caller = caller
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # reentrant because a signal handler may use the executor
         self._calls = _CallsUnderWay(caller)
         caller.at_close(self._calls)
 

@@ -60,7 +60,7 @@ class LaunchedWorker:
         self._place = place
         self._stopped = False  # whether its host stopped it, and not for a single call
         self._death_until: Optional[float] = None
-        self._stacks_lock = threading.Lock()
+        self._stacks_lock = threading.RLock()  # reentrant because a signal handler may use the session
         self._stacks = (-math.inf, "")  # the last ones, and when it was begun to take them
         self._ended_by = ""  # the last step that was to end the process
         self.launched_at = time.monotonic()

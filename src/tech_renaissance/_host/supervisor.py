@@ -115,8 +115,10 @@ class Supervisor:
     def is_restarting(self) -> bool:
         """Whether a worker has crashed and the next one does not serve yet."""
         with self._lock:
+            # Assigned within the block: an interrupt between a call and the block's end
+            # would leave the lock taken.
             is_restarting = self._is_wanted_restart()
-        return is_restarting  # noqa: RET504 - see UnfetchedCalls.take_oldest
+        return is_restarting  # noqa: RET504
 
     @property
     def has_given_up(self) -> bool:

@@ -22,6 +22,7 @@ class LazyThread:
         self._name = _PREFIX + name
         self._run = run
         self._thread: Optional[threading.Thread] = None
+        self._is_starting = False
 
     @property
     def is_current(self) -> bool:
@@ -34,9 +35,23 @@ class LazyThread:
         return self._thread is not None and self._thread.ident is not None and not self._thread.is_alive()
 
     def start(self) -> None:
-        """Start it, unless it has been started. Raises LaunchError ``launch_failed`` if the
-        system has no thread left.
+        """Start it, unless it has been started. If a signal handler has interrupted this, and calls it, it
+        starts after the handler. Raises LaunchError ``launch_failed`` if the system has no thread left.
         """
+        if self._is_starting:
+            return
+        self._is_starting = True
+        try:
+            self._start()
+        finally:
+            self._is_starting = False
+
+    def join(self) -> None:
+        """Wait for its end, unless it was never started or the caller is running in it."""
+        if self._thread is not None and self._thread.ident is not None and not self.is_current:
+            self._thread.join()
+
+    def _start(self) -> None:
         if self._thread is None:  # noted first: an exception may come once it runs
             self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
         if self._thread.ident is None:
@@ -44,8 +59,3 @@ class LazyThread:
                 self._thread.start()
             except RuntimeError as error:
                 raise LaunchError("launch_failed", f"cannot start a thread: {error}") from error
-
-    def join(self) -> None:
-        """Wait for its end, unless it was never started or the caller is running in it."""
-        if self._thread is not None and self._thread.ident is not None and not self.is_current:
-            self._thread.join()
