@@ -63,7 +63,7 @@ def test_a_question_for_which_there_is_no_room_is_left_to_the_general_path(pair:
 
 def test_a_call_that_is_given_up_asks_nothing(pair: Pair) -> None:
     """The general path raises then."""
-    control.put_on_list(pair.end.control.words, ID)
+    control.GivenUpList(pair.end.control.words).add(ID)
     assert not ask_path.send(pair.end, ID, "f", 0, "")
     assert not sent(pair)
 

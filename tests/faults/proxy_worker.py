@@ -158,6 +158,7 @@ class ShmProxy(Proxy):
         control = MappedSegment(Segment.create(CONTROL_NBYTES))
         write_magic(control)
         self.ours = control.words
+        self.given_up = words.GivenUpList(self.ours)
         doorbell, their_ends = Doorbell.pair()
         self.worker = ControlSide(control, doorbell, is_host=True)
         inherited = [control.fileno(), numbers[1], numbers[2], *their_ends]
@@ -168,7 +169,7 @@ class ShmProxy(Proxy):
 
     def pass_on(self) -> bool:
         for number in words.given_up(self.theirs, self.ours[words.GIVEN_UP], self.theirs[words.GIVEN_UP]):
-            words.put_on_list(self.ours, number)
+            self.given_up.add(number)
         for index in (words.CURRENT_ID, words.CURRENT_SINCE_NS, words.SERVED):
             self.theirs[index] = self.ours[index]
         passed = self.pass_one(self.host, self.worker, self.to_worker)

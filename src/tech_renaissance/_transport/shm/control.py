@@ -2,6 +2,7 @@
 Layout: spec/transport-shm.md.
 """
 
+import itertools
 import os
 import time
 from typing import Dict, List, Optional
@@ -189,12 +190,37 @@ def is_suspended(words: memoryview, request_id: int) -> bool:
     return slot > 0 and (words[slot + 2] == FOR_TURN or words[CURRENT_ID] not in (0, request_id))
 
 
-def put_on_list(words: memoryview, request_id: int) -> None:
-    """Put a request on the list of those that the host has given up, or with STOP asked to stop."""
-    count = words[GIVEN_UP]
-    words[_GIVEN_UP_IDS + count % _MOST_GIVEN_UP] = request_id
-    full_fence()
-    words[GIVEN_UP] = count + 1
+class GivenUpList:
+    """The host's end of the list of requests that it has given up, or with STOP asked to stop. Its users hold
+    a lock. But the garbage collector, or a signal handler, may give up another request in the midst of this,
+    and in the same thread.
+    """
+
+    def __init__(self, words: memoryview) -> None:
+        self._words = words
+        self._numbers = itertools.count()  # of entries
+        self._added: List[int] = []  # by an ``add`` that is not over, and by those in its midst
+
+    def add(self, request_id: int) -> None:
+        """Put a request on the list. May put some there twice, which does no harm."""
+        is_outermost = not self._added
+        self._added.append(request_id)
+        written = 0
+        try:
+            # If another one has come in the midst, what was counted last may be less than what is there.
+            while written < len(self._added):
+                written = len(self._added)
+                for added in self._added[:written]:
+                    self._write(added)
+        finally:
+            if is_outermost:
+                self._added.clear()
+
+    def _write(self, request_id: int) -> None:
+        number = next(self._numbers)
+        self._words[_GIVEN_UP_IDS + number % _MOST_GIVEN_UP] = request_id
+        full_fence()
+        self._words[GIVEN_UP] = number + 1
 
 
 def given_up(words: memoryview, since: int, count: int) -> List[int]:

@@ -33,7 +33,6 @@ from .control import (
     awaits_item,
     in_work,
     is_suspended,
-    put_on_list,
 )
 from .frame import (
     ATTACHMENT,
@@ -128,7 +127,7 @@ class ShmHost(ShmHostSender):
     def _list(self, entry: int) -> None:
         with self._lock:
             if self._worker:
-                put_on_list(self._worker.control.words, entry)
+                self._worker.given_up.add(entry)
                 self._worker.side.wake_other()  # it may be waiting for something
 
     def awaits_item(self, request_id: int) -> bool:

@@ -38,6 +38,7 @@ from .control import (
     CONTROL_NBYTES,
     SERVED,
     ControlSide,
+    GivenUpList,
     write_magic,
 )
 from .doorbell import Doorbell
@@ -67,6 +68,7 @@ class WorkerSide:
             doorbell, self.their_doorbell = Doorbell.pair()
             undo.pop_all()
         self.side = ControlSide(self.control, doorbell, is_host=True, look_us=look_us)
+        self.given_up = GivenUpList(self.control.words)
         self.is_ready = False
         # How many it was sent. Too many if an exception interrupted that; then no
         # block is written into again.
