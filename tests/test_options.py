@@ -106,6 +106,10 @@ def test_paths_are_texts_or_path_objects(tmp_path: Path) -> None:
         assert "here" == session.fetch_response("echo here")
 
 
+async def _coroutine(_: Any) -> None:
+    """Where a thread calls."""
+
+
 MISTAKES: Dict[str, Any] = {
     "script_path is a path": {"script_path": 5},
     "python is a path": {"python": 5},
@@ -126,6 +130,8 @@ MISTAKES: Dict[str, Any] = {
     "restart_policy.limit is a number": {"restart_policy": RestartPolicy(limit=1.5)},  # type: ignore[arg-type]
     "restart_policy.window_s is a number of seconds": {"restart_policy": RestartPolicy(window_s=math.nan)},
     "on_restart is a function": {"on_restart": "reload"},
+    "output is called in a thread, which cannot await a coroutine": {"output": _coroutine},
+    "on_restart is called in a thread, which cannot await a coroutine": {"on_restart": _coroutine},
 }
 
 

@@ -1,5 +1,7 @@
 """Progress and stopping: a handler says how far it is, and a call that is to stop keeps its answer."""
 
+import asyncio
+import functools
 from pathlib import Path
 from typing import Any, Callable, List
 
@@ -8,7 +10,7 @@ from asyncio_host import asyncio_everywhere, asyncio_too
 from gates import Gate
 from leaks import wait_until
 
-from tech_renaissance import CallCancelled, LocalProtocolError, Progress, PythonSession
+from tech_renaissance import CallCancelled, LocalProtocolError, Progress, PythonSession, SessionClosed
 
 Start = Callable[..., Any]
 WORKER = "talkers.py"
@@ -119,3 +121,47 @@ def test_what_cannot_be_told_of_progress_is_refused_at_once() -> None:
         with pytest.raises(LocalProtocolError, match="on_progress is a function") as caught:
             ask("train", on_progress=5)
         assert "bad_option" == caught.value.code
+
+
+class _Callable:
+    async def __call__(self, progress: Progress) -> None:
+        """Would be awaited."""
+
+
+@pytest.mark.parametrize("function", [_Callable(), functools.partial(_Callable.__call__, _Callable())])
+def test_a_coroutine_that_a_thread_would_have_to_await_is_refused_at_once(function: Any) -> None:
+    """Before anything is made or sent. The future of a submit may be awaited, so there it is no mistake."""
+    session = PythonSession("default", "never-started")
+    executor = session.executor()
+    for ask in (session.call, session.stream, executor.submit):
+        with pytest.raises(LocalProtocolError, match="on_progress is called in a thread") as caught:
+            ask("train", on_progress=function)
+        assert "bad_option" == caught.value.code
+    with pytest.raises(SessionClosed):
+        session.submit("train", on_progress=function)
+
+
+@pytest.mark.parametrize("host", ["python"], indirect=True)
+def test_a_coroutine_is_never_dropped_in_silence(start: Start) -> None:
+    """A function whose result is one is not known before it is called; a future may be awaited, or not."""
+    session = start(WORKER)
+    told: List[Progress] = []
+
+    async def tell(progress: Progress) -> None:
+        told.append(progress)
+
+    async def awaited() -> Any:
+        return await session.submit("train", 3, on_progress=tell)
+
+    assert 3 == asyncio.run(awaited())
+    assert Progress(3, 3, "step 3") == told.pop()
+    del told[:]
+    assert 1 == session.call("same", 1)
+    for ask in (
+        lambda: session.call("train", 1, on_progress=lambda progress: tell(progress)),  # noqa: PLW0108
+        session.submit("train", 1, on_progress=tell).result,
+    ):
+        with pytest.raises(TypeError, match="on_progress is a coroutine"):
+            ask()
+    assert [] == told
+    assert 1 == session.call("same", 1)

@@ -26,7 +26,7 @@ class ValueCalls(CommandAccess):
     ``deadline_ms``: how long the call may take, time in the queue included, before it is ended.
     ``idempotent``: it may be sent to a second worker if the first one crashes. ``on_progress``: a function
     that gets a Progress when the handler says how far it is, in the thread that waits for the call, and never
-    after that wait; what it raises gives the call up.
+    after that wait; what it raises gives the call up. It may be a coroutine if a future is awaited.
     """
 
     def call(

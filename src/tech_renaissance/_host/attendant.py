@@ -10,6 +10,7 @@ from .._protocol.body_encoder import encode_result
 from .._protocol.frame import Answer, Ask, Failure, Item
 from .._protocol.frame import Progress as Said
 from .call import CANCELLED, Call, refusal
+from .coroutines import result_in_thread
 from .exchange import Exchange
 from .exposed import Exposed, call_asked, failure_of
 from .interruption import calls_program
@@ -60,7 +61,7 @@ class Attendant:
     def _tell_progress(self, call: Call) -> None:
         progress = self.new_progress(call)
         if progress and call.on_progress:
-            call.on_progress(progress)
+            result_in_thread("on_progress", call.on_progress(progress))
 
     @staticmethod
     def new_progress(call: Call) -> Optional[Progress]:

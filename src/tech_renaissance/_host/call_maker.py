@@ -12,6 +12,7 @@ from .._protocol.frame import Exit, Request
 from .._protocol.user_message import check_command, is_command, parse_message
 from .._system.clock import clock_ns
 from .call import Call, PlainCall
+from .coroutines import refuse_coroutine
 from .input_source import MOST_VALUES, InputSource, Place, at, input_refused, too_many, with_input
 from .interruption import calls_program
 
@@ -23,12 +24,16 @@ _MOST_KNOWN = 4096
 OnProgress = Callable[[Progress], object]
 
 
-def check_on_progress(function: Any) -> None:
-    """Raise LocalProtocolError ``bad_option`` for what cannot be called."""
+def check_on_progress(function: Any, *, can_await: bool = True) -> None:
+    """Raise LocalProtocolError ``bad_option`` for what cannot be called. ``can_await``: whether a coroutine
+    may be awaited by whoever waits for the call.
+    """
     if not callable(function):
         raise LocalProtocolError(
             "bad_option", f"on_progress is a function that takes a Progress, or None, not {function!r}"
         )
+    if not can_await:
+        refuse_coroutine("on_progress", function)
 
 
 class CallMaker:
@@ -167,6 +172,8 @@ class CallMaker:
         """The same for a call that a thread waits for, so one of its
         arguments may be an iterator: its input.
         """
+        if on_progress is not None:
+            check_on_progress(on_progress, can_await=False)
         options = (deadline_ms, idempotent, on_progress)
         try:
             return self.make_typed_call(command, args, kwargs, *options, streams=streams)

@@ -13,6 +13,7 @@ from .._base.errors import LocalProtocolError
 from .._base.tensor import choose_library
 from .._process.command_line import check_variable
 from .._process.output import Output
+from .coroutines import refuse_coroutine
 from .options import RESTARTS, CancelPatience, Options, RestartPolicy
 
 
@@ -84,13 +85,17 @@ def _text(name: str, text: object) -> Optional[str]:
 
 def _output(output: object) -> Optional[Output]:
     """A function, a text, or None."""
-    return cast("Output", output) if callable(output) else path_text("output", output)
+    if not callable(output):
+        return path_text("output", output)
+    refuse_coroutine("output", output)
+    return cast("Output", output)
 
 
 def checked_hook(hook: object) -> Any:
     """A function, or None."""
     if hook is not None and not callable(hook):
         _refuse("on_restart", "a function of the session", hook)
+    refuse_coroutine("on_restart", hook)
     return hook
 
 

@@ -11,6 +11,7 @@ from .._system.waiters import Waiters
 from .answer import value_of
 from .call import Call
 from .caller import Caller
+from .coroutines import refuse_coroutine
 from .interruption import calls_program
 
 # How long to sleep at most: a wake-up that was lost causes no more than a delay.
@@ -74,6 +75,7 @@ class SessionExecutor(concurrent.futures.Executor):
             kwargs.pop("idempotent", False),
             kwargs.pop("on_progress", None),
         )
+        refuse_coroutine("on_progress", options[2])
         call = self._caller.make_sent_call(command, args, kwargs, *options)
         with self._lock:
             if self._calls.is_shut:

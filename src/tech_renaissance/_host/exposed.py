@@ -3,7 +3,6 @@
 What only these functions need is imported where it is used, so that hosts without any start sooner.
 """
 
-import inspect
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Union
 
 from .._base.errors import FormatError, LocalProtocolError, RemoteProtocolError, TechRenaissanceError
@@ -12,6 +11,7 @@ from .._protocol.body_encoder import encode_result
 from .._protocol.frame import Answer, Ask, Failure, Request
 from .._protocol.user_message import check_command
 from .call import refusal
+from .coroutines import result_in_thread
 from .interruption import calls_program
 
 if TYPE_CHECKING:
@@ -94,11 +94,7 @@ class Exposed:
 @calls_program
 def call_asked(asked: Asked) -> Any:
     """Call the function, in a thread that can await nothing."""
-    result = asked.function(*asked.args, **asked.kwargs)
-    if inspect.iscoroutine(result):
-        result.close()
-        raise TypeError("this function is a coroutine, and only AsyncSession runs those")
-    return result
+    return result_in_thread("this function", asked.function(*asked.args, **asked.kwargs))
 
 
 def failure_of(error: BaseException) -> Failure:

@@ -69,7 +69,7 @@ class FastCaller(Caller):
                 pass
             else:
                 if on_progress is not None:
-                    check_on_progress(on_progress)
+                    check_on_progress(on_progress, can_await=False)
                 return self._carried(
                     command, text, True, form, attachments, timeout_ms, deadline_ms, idempotent, on_progress
                 )
