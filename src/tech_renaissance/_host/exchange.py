@@ -226,11 +226,14 @@ class Exchange(Withdrawals):
         self._is_ending = True
 
     def close(self) -> None:
-        """The worker has ended: fail every waiting call, and make sure that no thread is in the transport."""
+        """The worker has ended: fail every waiting call, and make sure that no thread is in the transport.
+        It may be called again at any time: after the first time, what is in line waits for another worker.
+        """
         with self._lock:
-            self._closed = True
-            self._mend()
-            self._lose()
+            if not self._closed:
+                self._mend()
+                self._lose()
+                self._closed = True  # last, because an exception may come before
             self._waiters.wake_all()
         while True:
             with self._lock:

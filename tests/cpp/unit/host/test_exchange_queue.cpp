@@ -119,6 +119,20 @@ TEST("what is in line ends with the worker, unless another one follows") {
     }
 }
 
+TEST("an exchange that is closed leaves alone what is in line, which is another worker's by then") {
+    ReadyFixture before;
+    const auto lost = before.sent(1);
+    before.end();
+    before.exchange.close();
+    CHECK_THROWS(WorkerLost, "worker_lost", before.reply(lost));
+    const auto in_line = before.call(2);
+    before.queue.add(in_line);
+    before.exchange.close();
+    CHECK(!in_line->done());
+    before.queue.fail([](const Call&) { return std::make_exception_ptr(WorkerLost("inherited", "")); });
+    CHECK(!in_line->done());
+}
+
 TEST("an exchange that is not open takes calls past the queue, and then in the order of the queue") {
     ReadyFixture before;
     Exchange hidden(before.transport, before.work, before.queue, before.hooks(false), false);

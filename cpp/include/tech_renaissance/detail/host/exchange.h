@@ -190,13 +190,16 @@ public:
         ending_ = true;
     }
 
-    // The worker has ended: fails every waiting call, and makes sure that no thread is in the transport.
+    // The worker has ended: fails every waiting call, and makes sure that no thread is in the transport. It may be
+    // called again at any time: after the first time, what is in line waits for another worker.
     void close() {
         Lock lock(mutex_);
-        closed_ = true;
-        lose();
-        detach();
-        changed_.notify_all();
+        if (!closed_) {
+            lose();
+            closed_ = true;
+            detach();
+            changed_.notify_all();
+        }
         while (reading_) {
             transport_.wake();
             changed_.wait_for(lock, Milliseconds(100));
