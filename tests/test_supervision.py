@@ -13,6 +13,7 @@ from leaks import wait_until
 from processes import KILLED, is_alive, kill
 
 from tech_renaissance import (
+    CallCancelled,
     CommandError,
     LaunchError,
     LocalProtocolError,
@@ -24,6 +25,8 @@ from tech_renaissance import (
 Maker = Callable[..., Any]
 
 QUICK = RestartPolicy(first_backoff_ms=1, max_backoff_ms=8, limit=100)
+_HOUR_MS = 3_600_000
+PATIENT = RestartPolicy(first_backoff_ms=_HOUR_MS, max_backoff_ms=_HOUR_MS)
 
 
 @pytest.fixture
@@ -246,11 +249,23 @@ def test_a_worker_that_never_started_is_not_restarted(start: Maker) -> None:
 @pytest.mark.above_transports
 def test_closing_does_not_wait_for_the_back_off(supervised: Maker) -> None:
     """However long that is."""
-    hour_ms = 3_600_000
-    session = supervised(restart_policy=RestartPolicy(first_backoff_ms=hour_ms, max_backoff_ms=hour_ms))
+    session = supervised(restart_policy=PATIENT)
     kill_worker(session)
     assert wait_until(lambda: session.state().name == "restarting")
     session.close()
+
+
+@asyncio_everywhere
+def test_what_waits_for_the_next_worker_can_be_cancelled(supervised: Maker) -> None:
+    """Though the last one has died during a call: that is not what is cancelled."""
+    session = supervised(restart_policy=PATIENT)
+    with pytest.raises(WorkerLost):
+        session.fetch_response("os-exit 3")
+    with ThreadPoolExecutor(1) as threads:
+        waiting = threads.submit(session.fetch_response, "echo on", 60_000)
+        assert wait_until(lambda: session.cancel() == "queue")
+        with pytest.raises(CallCancelled):
+            waiting.result()
 
 
 @pytest.mark.above_transports

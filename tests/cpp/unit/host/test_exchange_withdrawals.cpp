@@ -11,6 +11,7 @@
 using exchange_fixture::ReadyFixture;
 using tr::SessionClosed;
 using tr::TimedOut;
+using tr::WorkerLost;
 using tr::detail::Call;
 using tr::detail::Reply;
 using tr::detail::State;
@@ -134,6 +135,19 @@ TEST("what is in work is what has begun, else the oldest call") {
     CHECK(!f.exchange.begin_end(1, ended));
     CHECK(f.exchange.begin_end(2, ended));
     CHECK(ended == second);
+}
+
+TEST("a worker that has ended has nothing in work") {
+    ReadyFixture f;
+    const auto call = f.sent(1);
+    f.transport.first_begun = f.transport.last_begun = 1;
+    CHECK(f.exchange.in_work().has_value());
+    f.end();
+    CHECK_THROWS(WorkerLost, "worker_lost", f.reply(call));
+    CHECK(!f.exchange.in_work().has_value());
+    f.exchange.close();
+    CHECK(!f.exchange.in_work().has_value());
+    CHECK(!f.exchange.is_suspended(1));
 }
 
 TEST("a call is in work since it was sent or the one before it was answered") {

@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstdint>
 #include <filesystem>
 #include <iterator>
@@ -103,6 +104,17 @@ TEST("tags are announced to the next worker, with the headers that they had") {
     CHECK_EQ("t", f.worker->last_put().tag);
     CHECK_EQ(0, std::memcmp(f.worker->header_of(f.worker->last_put().lent), "TSR!", 4));
     CHECK_EQ(1.0f, *reinterpret_cast<float*>(f.worker->data_of(f.worker->last_put().lent)));
+}
+
+TEST("what has begun can be asked for while the next worker takes the place of the last one") {
+    HostAndWorker f;
+    std::atomic<bool> over{false};
+    std::thread asker([&] {
+        while (!over) CHECK(f.host->begun({1}).empty());
+    });
+    for (int i = 0; i < 200; ++i) f.start();
+    over = true;
+    asker.join();
 }
 
 TEST("a lease is returned when the last copy of its tensor is gone, in whatever thread") {

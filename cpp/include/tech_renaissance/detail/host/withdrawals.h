@@ -91,10 +91,11 @@ public:
     }
 
     // The call that the worker has begun, and since when; if it has begun none, the oldest, whose turn it is. Of
-    // several the oldest; if avoid_suspended, one that is not, if there is any.
+    // several the oldest; if avoid_suspended, one that is not, if there is any. None once the worker has ended.
     std::optional<InWork> in_work(bool avoid_suspended = false) {
         take_in();
-        const std::deque<InWork> calls = work_.calls();
+        const Lock lock(mutex_);
+        const std::deque<InWork> calls = over_ ? std::deque<InWork>() : work_.calls();
         if (calls.empty()) return std::nullopt;
         const std::vector<InWork> begun = only_begun(calls, transport_.begun(ids_of(calls)));
         for (const InWork& one : begun) {
@@ -115,8 +116,8 @@ public:
     // Whether nothing of a call in work runs. If the host has given it up before it asks, it is over: the worker, which
     // may be busy with another call, will find that before it goes on with it.
     bool is_suspended(Id id) {
-        const std::vector<Begun> begun = transport_.begun({id});
-        return !begun.empty() && begun.front().is_suspended;
+        const Lock lock(mutex_);
+        return !over_ && is_suspended_now(id);
     }
 
     // Fails a call that its host has ended.
@@ -136,14 +137,19 @@ private:
         wake_all();
     }
 
+    bool is_suspended_now(Id id) {
+        const std::vector<Begun> begun = transport_.begun({id});
+        return !begun.empty() && begun.front().is_suspended;
+    }
+
     // Gives up a call of which nothing runs, and ends it. False if it runs, or is resumed meanwhile.
     bool end_suspended(Call& call, EndReason why) {
         const Id id = *call.request.id;
-        if (!is_suspended(id)) return false;
+        if (!is_suspended_now(id)) return false;
         transport_.ask_to_cancel(id);
         // The worker notes that it goes on with something else before it looks at the list.
         std::atomic_thread_fence(std::memory_order_seq_cst);
-        if (!is_suspended(id) || calls_.erase(id) == 0) return false;
+        if (!is_suspended_now(id) || calls_.erase(id) == 0) return false;
         end(call, ended_call(call.request, why, {"notice", "", nullptr}));
         return true;
     }

@@ -97,6 +97,7 @@ public:
     void ask_to_stop(std::int64_t id) override { list(static_cast<std::uint64_t>(id) | shm::stop_bit); }
 
     std::vector<Begun> begun(const std::vector<std::int64_t>& ids) override {
+        const std::lock_guard<std::mutex> lock(mutex_);
         if (!worker_) return {};
         // The slots come first, because the worker empties one after its response is in the ring.
         std::vector<std::optional<Begun>> found;
@@ -400,7 +401,7 @@ private:
     shm::Lender lender_;
     std::unique_ptr<WorkerSide> worker_;
     WaitHandle exit_handle_ = no_handle;
-    std::mutex mutex_;  // for the tags and the writing end of the ring
+    std::mutex mutex_;  // for the worker's side while others may use it, the tags and the writing end of the ring
     std::map<std::string, shm::BlockPtr> tags_;
     bool is_in_use_ = false;             // whether a worker uses this transport
     std::set<std::string> unannounced_;  // tags whose changes the worker has not been told
