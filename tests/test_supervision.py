@@ -19,6 +19,7 @@ from tech_renaissance import (
     LocalProtocolError,
     RestartPolicy,
     SessionClosed,
+    TimedOut,
     WorkerLost,
 )
 
@@ -238,6 +239,20 @@ def test_an_end_that_was_asked_for_is_no_crash(supervised: Maker) -> None:
 
 
 @pytest.mark.above_transports
+def test_a_worker_that_is_wanted_after_all_is_restarted(start: Maker, gate: Gate) -> None:
+    """It could not be asked to leave in time, and was started once more while it ran."""
+    options = {"environment": {"GATE": gate.path}, "quiet_mode": True}
+    session = start("slow_start.py", restart="on-crash", restart_policy=QUICK, **options)
+    with pytest.raises(TimedOut):
+        session.please_exit(1)
+    session.start()
+    gate.open(2)
+    first = int(session.fetch_response("pid"))
+    kill(first)
+    assert first != int(session.fetch_response("pid"))
+
+
+@pytest.mark.above_transports
 def test_a_worker_that_never_started_is_not_restarted(start: Maker) -> None:
     """That is a mistake, not a crash."""
     session = start("exits_at_start.py", restart="on-crash", restart_policy=QUICK)
@@ -253,6 +268,24 @@ def test_closing_does_not_wait_for_the_back_off(supervised: Maker) -> None:
     kill_worker(session)
     assert wait_until(lambda: session.state().name == "restarting")
     session.close()
+
+
+@asyncio_everywhere
+def test_what_waits_for_the_next_worker_ends_with_the_session(supervised: Maker, gate: Gate) -> None:
+    """Also a call for which a thread is waiting."""
+    session = supervised(restart_policy=PATIENT)
+    pid = int(session.fetch_response("pid"))
+    session.send_request(f"wait-and-die {gate.path}")
+    gate.wait_for_arrival()
+    future = session.submit("echo", "on")
+    session.flush()
+    kill(pid)
+    with ThreadPoolExecutor(1) as threads:
+        result = threads.submit(future.result, 60_000)
+        assert wait_until(lambda: session.state().name == "restarting")
+        session.close()
+        with pytest.raises(SessionClosed):
+            result.result()
 
 
 @asyncio_everywhere

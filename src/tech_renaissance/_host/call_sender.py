@@ -242,7 +242,9 @@ class CallSender(CallMaker):
             self.supervisor.close()
 
     def join(self) -> None:
-        """Wait for the threads."""
+        """Wait for the threads. No worker is alive, and none follows: the calls that wait for one fail."""
+        if self.supervisor:
+            self.supervisor.end()
         self._deadlines.join()
         for thread in self._climbs:
             thread.join()

@@ -43,7 +43,8 @@ class Supervisor:
         self._worker: Optional[LaunchedWorker] = None  # the watched worker
         self._restarts = False  # whether it is replacing a worker
         self._wish = 0  # changes whenever the user no longer wants a worker
-        self._restart_wish = 0  # its value when the worker to be replaced ended
+        self._watched_wish = 0  # its value when the user last wanted one
+        self._restart_wish = 0  # what that was for the worker to be replaced
         self._hurried = False  # whether the back-off has been cut short
         # Why there is no worker and none will be started; None if that is not so.
         self._given_up: Optional[TechRenaissanceError] = None
@@ -71,6 +72,8 @@ class Supervisor:
         with self._lock:
             # First let the thread deal with a restart that was called off, or a worker's end.
             self._changed.wait_for(self._is_settled, _DEATH_S)
+            # Also if an earlier wish to end this worker has come to nothing.
+            self._watched_wish = self._wish
             if not self._is_wanted_restart():
                 return False
             self._hurried = True
@@ -82,22 +85,31 @@ class Supervisor:
         """Watch a worker that the user has started."""
         with self._lock:
             self._worker = worker
+            self._watched_wish = self._wish
             self._given_up = None
             self._schedule.reset()
             self._changed.notify_all()
 
     def stand_down(self) -> None:
-        """The user wants no worker: call off a pending restart, and forgive quarantined requests."""
+        """The user wants no worker: call off a pending restart, also one after a crash that the thread
+        has not seen yet, and forgive quarantined requests.
+        """
         with self._lock:
             self._wish += 1
             self._quarantine.clear()
             self._changed.notify_all()
 
     def close(self) -> None:
-        """The same, for good. Waiting calls fail."""
+        """The same, for good. Call ``end`` once no worker is alive."""
         with self._lock:
             self._closed = True
             self._wish += 1
+            self._changed.notify_all()
+
+    def end(self) -> None:
+        """The calls that the last worker has handed over fail: the thread may have left before."""
+        self._life.queue.fail(lambda _: _closed_error())
+        with self._lock:
             self._changed.notify_all()
 
     def join(self) -> None:
@@ -146,7 +158,7 @@ class Supervisor:
                 return False
             watched = self._worker
             return self._is_wanted_restart() or (
-                watched is not None and (watched is not worker or worker.has_crashed)
+                watched is not None and (watched is not worker or self._is_to_be_replaced(worker))
             )
 
     def wait_served(self, worker: LaunchedWorker, timeout_s: float, call: Optional[Call] = None) -> bool:
@@ -174,7 +186,7 @@ class Supervisor:
         with self._lock:
             is_over = wait_for(
                 self._changed,
-                lambda: call.exchange is not None or call.done or self._is_serving() or self._closed,
+                lambda: call.exchange is not None or call.done or self._is_serving(),
                 timeout_s,
             )
         return is_over  # noqa: RET504
@@ -197,10 +209,14 @@ class Supervisor:
         """Whether a worker is on its way and the user has not called it off."""
         return self._restarts and self._restart_wish == self._wish
 
+    def _is_to_be_replaced(self, worker: LaunchedWorker) -> bool:
+        """Whether the watched worker has crashed, and the user still wants one."""
+        return self._watched_wish == self._wish and worker.has_crashed
+
     def _is_coming(self, worker: LaunchedWorker) -> bool:
         if self._is_wanted_restart():
             return True
-        return self._worker is worker and worker.has_crashed
+        return self._worker is worker and self._is_to_be_replaced(worker)
 
     def _run(self) -> None:
         while True:
@@ -208,12 +224,10 @@ class Supervisor:
                 self._changed.wait_for(lambda: self._closed or self._has_ended_worker())
                 dead = self._worker
                 if dead is None or self._closed:
-                    self._life.queue.fail(lambda _: _closed_error())
-                    self._changed.notify_all()
                     return
                 has_crashed = dead.has_crashed
                 self._restarts = has_crashed
-                self._restart_wish = self._wish
+                self._restart_wish = self._watched_wish
                 self._hurried = False
             self._take_over(dead, has_crashed)
 
@@ -252,7 +266,8 @@ class Supervisor:
             pass
         dead.exchange.close()
         with self._lock:
-            if dead.last_call and dead.post_mortem and not dead.was_stopped:
+            counts = self._restart_wish == self._wish and not dead.was_stopped
+            if dead.last_call and dead.post_mortem and counts:
                 self._quarantine.note(dead.last_call, dead.post_mortem)
             self._life.queue.fail(
                 lambda call: unbegun(call, "deadline") if call.is_overdue() else self._quarantine.refuse(call)

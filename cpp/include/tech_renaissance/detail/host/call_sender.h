@@ -30,10 +30,15 @@ public:
     // Null without supervision.
     const std::shared_ptr<Supervisor>& supervisor() const noexcept { return supervisor_; }
 
-    // From now on no call is ended or handed over. Call it before the life's end.
+    // From now on no call is ended or handed over. Call it before the life's end, and end() afterwards.
     void close() {
         deadlines_->close();
         if (supervisor_) supervisor_->close();
+    }
+
+    // No worker is alive, and none follows: the calls that wait for one fail.
+    void end() {
+        if (supervisor_) supervisor_->end();
     }
 
     // For a fork, where the threads do not exist and locks may stay locked forever.

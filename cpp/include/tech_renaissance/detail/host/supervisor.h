@@ -38,7 +38,7 @@ public:
           schedule_(life.options().restart_policy) {}
     Supervisor(const Supervisor&) = delete;
     Supervisor& operator=(const Supervisor&) = delete;
-    // REQUIRES: close() was called, and no worker is alive.
+    // REQUIRES: close() and end() were called.
     ~Supervisor() {
         if (thread_.joinable()) thread_.join();
     }
@@ -65,6 +65,7 @@ public:
         // First lets the thread deal with a restart that was called off, or a worker's end.
         changed_.wait_for(lock, death_patience,
                           [this] { return closed_ || is_wanted_restart() || (!restarts_ && !has_ended_worker()); });
+        watched_wish_ = wish_;  // also if an earlier wish to end this worker has come to nothing
         if (!is_wanted_restart()) return false;
         hurried_ = true;
         schedule_.reset();
@@ -76,12 +77,14 @@ public:
     void watch(WorkerPtr worker) {
         const Lock lock(mutex_);
         worker_ = std::move(worker);
+        watched_wish_ = wish_;
         given_up_ = nullptr;
         schedule_.reset();
         changed_.notify_all();
     }
 
-    // The user wants no worker: calls off a pending restart, and forgives quarantined requests.
+    // The user wants no worker: calls off a pending restart, also one after a crash that the thread has not seen yet,
+    // and forgives quarantined requests.
     void stand_down() {
         const Lock lock(mutex_);
         ++wish_;
@@ -89,11 +92,18 @@ public:
         changed_.notify_all();
     }
 
-    // The same, for good. Waiting calls fail.
+    // The same, for good. Call end() once no worker is alive.
     void close() {
         const Lock lock(mutex_);
         closed_ = true;
         ++wish_;
+        changed_.notify_all();
+    }
+
+    // The calls that the last worker has handed over fail: the thread may have left before.
+    void end() {
+        life_.queue().fail([](const Call&) { return closed_error(); });
+        const Lock lock(mutex_);
         changed_.notify_all();
     }
 
@@ -128,7 +138,7 @@ public:
     bool is_coming_after(LaunchedWorker& worker) const {
         const Lock lock(mutex_);
         if (is_own_thread() || closed_) return false;
-        return is_wanted_restart() || (worker_ && (worker_.get() != &worker || worker.has_crashed()));
+        return is_wanted_restart() || (worker_ && (worker_.get() != &worker || is_to_be_replaced(worker)));
     }
 
     // Waits while the next worker is on its way; false if it does not come in time. Throws the reason if there will be
@@ -147,8 +157,7 @@ public:
     bool wait_served_again(const CallPtr& call, Clock::time_point deadline) {
         Lock lock(mutex_);
         return changed_.wait_until(lock, deadline, [&] {
-            return call->done() || call->exchange != nullptr || closed_ ||
-                   (!restarts_ && worker_ && !has_ended_worker());
+            return call->done() || call->exchange != nullptr || (!restarts_ && worker_ && !has_ended_worker());
         });
     }
 
@@ -162,26 +171,27 @@ private:
     // Whether a worker is on its way and the user has not called it off.
     bool is_wanted_restart() const { return restarts_ && restart_wish_ == wish_; }
 
+    // Whether the watched worker has crashed, and the user still wants one.
+    bool is_to_be_replaced(LaunchedWorker& worker) const { return watched_wish_ == wish_ && worker.has_crashed(); }
+
     bool is_coming(const WorkerPtr& worker) const {
-        return is_wanted_restart() || (worker_ == worker && worker && worker->has_crashed());
+        return is_wanted_restart() || (worker_ == worker && worker && is_to_be_replaced(*worker));
     }
 
     void run() {
         Lock lock(mutex_);
         while (true) {
             changed_.wait(lock, [this] { return closed_ || has_ended_worker(); });
-            if (closed_) break;
+            if (closed_) return;
             const WorkerPtr dead = worker_;
             const bool has_crashed = dead->has_crashed();
             restarts_ = has_crashed;
-            restart_wish_ = wish_;
+            restart_wish_ = watched_wish_;
             hurried_ = false;
             lock.unlock();
             take_over(dead, has_crashed);
             lock.lock();
         }
-        life_.queue().fail([](const Call&) { return closed_error(); });
-        changed_.notify_all();
     }
 
     // A worker has ended: starts the next one, or fails what waits for it.
@@ -222,7 +232,8 @@ private:
         dead->close();
         const Lock lock(mutex_);
         const CallPtr last_call = dead->last_call();
-        if (last_call && !dead->was_stopped()) quarantine_.note(*last_call, dead->post_mortem());
+        const bool counts = restart_wish_ == wish_ && !dead->was_stopped();
+        if (last_call && counts) quarantine_.note(*last_call, dead->post_mortem());
         life_.queue().fail(
             [this](const Call& call) { return call.is_overdue() ? expired(call) : quarantine_.refuse(call); });
         changed_.notify_all();
@@ -319,7 +330,8 @@ private:
     WorkerPtr worker_;             // the watched worker
     bool restarts_ = false;        // whether it is replacing a worker
     int wish_ = 0;                 // changes whenever the user no longer wants a worker
-    int restart_wish_ = 0;         // its value when the worker to be replaced ended
+    int watched_wish_ = 0;         // its value when the user last wanted one
+    int restart_wish_ = 0;         // what that was for the worker to be replaced
     bool hurried_ = false;         // whether the back-off has been cut short
     std::exception_ptr given_up_;  // why there is no worker and none will be started; null if that is not so
     bool closed_ = false;

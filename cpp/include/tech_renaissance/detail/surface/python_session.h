@@ -77,6 +77,7 @@ struct PythonSession::Impl {
         door->close([this] {
             caller.close();
             life.end();
+            caller.end();
         });
         life.beacon()->close();
     }
