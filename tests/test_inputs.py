@@ -252,6 +252,59 @@ def test_over_files_an_input_has_a_limit(start: Start, host: str, transport: str
 
 
 @asyncio_too
+def test_nothing_is_taken_from_an_input_while_its_call_waits_in_line(
+    start: Start, gate: Gate, transport: str
+) -> None:
+    """All of it is there when its turn comes."""
+    if transport == "file":
+        pytest.skip("over files it is taken from before the call")
+    session = start(WORKER, output=lambda _: None)  # so that one call is under way at a time
+    before = session.submit("train", 1, gate.path)
+    gate.wait_for_arrival()
+    taken: List[int] = []
+
+    def numbers() -> Iterator[int]:
+        for number in range(100):
+            taken.append(number)
+            yield number
+
+    stream = session.stream("echo_input", numbers())
+    for _ in range(2):
+        with pytest.raises(TimedOut) as late:
+            stream.next(timeout_ms=100)
+        assert "timed_out" == late.value.code
+    with pytest.raises(TimedOut):
+        session.call("total", numbers(), timeout_ms=100)
+    assert [] == taken
+    gate.open()
+    assert list(range(100)) == list(stream)
+    assert 1 == before.result()
+
+
+@asyncio_too
+def test_a_call_is_not_handed_over_while_its_first_value_is_taken(
+    start: Start, host: str, transport: str
+) -> None:
+    """Else the next worker would get all but that."""
+    if transport == "file":
+        pytest.skip("over files it is taken from before the call")
+    session = start(WORKER, restart="on-crash")
+    plain = session._inner.plain if host == "asyncio" else session
+    pid = session.call("pid")
+
+    def numbers() -> Iterator[int]:
+        kill(pid)
+        assert wait_until(plain.post_mortem)
+        assert wait_until(lambda: plain.state().name in ("ready", "busy"))  # the next one serves
+        yield 1
+        yield 2
+
+    with pytest.raises(WorkerLost):
+        session.call("total", numbers(), idempotent=True, timeout_ms=60_000)
+    assert 1 == session.call("same", 1, timeout_ms=60_000)
+
+
+@asyncio_too
 def test_a_call_whose_input_was_taken_from_ends_with_its_worker(start: Start, transport: str) -> None:
     """Although it is idempotent."""
     session = start(WORKER, restart="on-crash")

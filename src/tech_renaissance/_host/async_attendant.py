@@ -128,6 +128,8 @@ class AsyncAttendant:
         exchange, source = call.exchange, call.source
         if not isinstance(exchange, Exchange) or source is None:
             return
+        if not exchange.begin_item(call):
+            return
         if not source.begin_turn(asyncio.current_task()):
             return  # the other one goes on
         take = functools.partial(_next_value, call, source.values, exchange)

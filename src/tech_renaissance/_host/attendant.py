@@ -105,6 +105,8 @@ class Attendant:
         exchange, source = call.exchange, call.source
         if not isinstance(exchange, Exchange) or source is None:
             return
+        if not exchange.begin_item(call):
+            return
         if not source.begin_turn(threading.get_ident()):
             return  # the other one goes on
         try:

@@ -170,6 +170,18 @@ class Exchange(Withdrawals):
             self.wake_others()
             self._loops.wake()
 
+    def begin_item(self, call: Call) -> bool:
+        """The next value of a call's input is about to be taken from the program, which cannot give it again:
+        from now on the call goes to no other worker. False if it must not be taken, because the call is
+        over, or on its way to one.
+        """
+        assert call.source is not None
+        with self._lock:
+            if call.exchange is not self or not call.is_wanted:
+                return False
+            call.source.begin_taking()
+        return True
+
     def send_item(self, call: Call, item: Item, timeout_s: float) -> bool:
         """Send the next item of a call's input, unless the call is over; False if there was no room."""
         assert call.source is not None

@@ -22,13 +22,18 @@ class InputSource:
         self.values = values
         self.sent = 0
         self.has_ended = False
+        self._has_begun = False
         self._taker: Dict[str, Any] = {}  # whose turn it is to take a value and send it
         self._granted: Tuple[int, Optional[Credit]] = (FIRST_CREDIT, None)
 
     @property
     def was_taken_from(self) -> bool:
         """Whether the values are not whole any more."""
-        return self.has_ended or self.sent > 0
+        return self.has_ended or self._has_begun
+
+    def begin_taking(self) -> None:
+        """A value is about to be taken, which the program cannot give again."""
+        self._has_begun = True
 
     @property
     def may_send(self) -> bool:

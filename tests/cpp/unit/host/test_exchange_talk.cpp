@@ -26,6 +26,7 @@ using tr::Progress;
 using tr::RemoteProtocolError;
 using tr::detail::Answer;
 using tr::detail::Ask;
+using tr::detail::Attending;
 using tr::detail::Call;
 using tr::detail::CallPtr;
 using tr::detail::Exposed;
@@ -51,7 +52,10 @@ struct TalkFixture : ReadyFixture {
     // As the thread that waits for the call.
     std::exception_ptr attend(const CallPtr& call) {
         CHECK(exchange.wait(call, 1min));
-        return tr::detail::attend(call, exposed, &exposed, [this](auto action) { action(*this); });
+        return attend(call, Attending::waiting);
+    }
+    std::exception_ptr attend(const CallPtr& call, Attending how) {
+        return tr::detail::attend(call, how, exposed, &exposed, [this](auto action) { action(*this); });
     }
     void send_answer(const CallPtr& call, const Outcome& outcome) {
         Answer answer{*call->request.id};
@@ -62,6 +66,7 @@ struct TalkFixture : ReadyFixture {
     void withdraw(const CallPtr& call, const std::exception_ptr& error) { exchange.withdraw(call, error); }
     bool has_coroutines() const { return exchange.has_coroutines(); }
     InputItem place_item(const Call& call, const Body& value) { return {*call.request.id, value.form, value.text}; }
+    bool begin_item(const CallPtr& call) { return exchange.begin_item(call); }
     bool send_item(const CallPtr& call, const InputItem& item) { return exchange.send_item(call, item); }
 
     Exposed exposed;
@@ -70,8 +75,14 @@ struct TalkFixture : ReadyFixture {
 CallPtr with_input(TalkFixture& f, std::int64_t id) {
     CallPtr call = f.call(id);
     call->feed = std::make_unique<Feed>();
+    call->stays_in_line = true;
     CHECK(f.exchange.send(call, 1min));
     return call;
+}
+
+// 0, 1 and so on, as many as that.
+auto numbers(int& next, int count) {
+    return tr::input_from([&next, count] { return next < count ? std::optional(next++) : std::nullopt; }).next;
 }
 
 bool push(TalkFixture& f, const CallPtr& call, const std::string& text) {
@@ -335,7 +346,7 @@ TEST("an input that comes from the program is sent by the thread that waits, up 
     f.transport.set_room(100);
     const CallPtr call = with_input(f, 1);
     int next = 0;
-    call->source = tr::input_from([&] { return next < 3 ? std::optional(next++) : std::nullopt; }).next;
+    call->source = numbers(next, 3);
     while (call->feed->has_credit()) CHECK(f.attend(call) == nullptr);
     CHECK_EQ(3, next);
     const CallPtr other = with_input(f, 2);
@@ -349,6 +360,40 @@ TEST("an input that comes from the program is sent by the thread that waits, up 
                      }).next;
     CHECK(f.attend(itself) != nullptr);
     CHECK_THROWS(LocalProtocolError, "would_wait_for_itself", itself->take());
+}
+
+TEST("nothing is taken from the program for a call in line, nor by a thread that dispatches") {
+    TalkFixture f(true);
+    f.transport.set_room(100);
+    f.sent(1);
+    const CallPtr call = with_input(f, 2);
+    int next = 0;
+    call->source = numbers(next, 3);
+    CHECK(call->exchange == nullptr);
+    CHECK(!call->is_of_interest());
+    CHECK(f.attend(call, Attending::waiting) == nullptr);
+    f.transport.say_reply(1, "done");
+    f.exchange.state();
+    CHECK(call->exchange != nullptr);
+    CHECK(f.attend(call, Attending::dispatching) == nullptr);
+    CHECK_EQ(0, next);
+    while (call->feed->has_credit()) CHECK(f.attend(call) == nullptr);
+    CHECK((std::vector<std::string>{"0", "1", "2", "last"} == f.transport.items));
+}
+
+TEST("a call whose worker dies while a value is taken from the program is not handed over") {
+    TalkFixture f;
+    f.hands_over = true;
+    const CallPtr call = with_input(f, 1);
+    call->idempotent = true;
+    call->source = tr::input_from([&]() -> std::optional<int> {
+                       f.end();
+                       f.exchange.state();
+                       return 1;
+                   }).next;
+    CHECK(f.attend(call) == nullptr);
+    CHECK_THROWS(tr::WorkerLost, "worker_lost", call->take());
+    CHECK(f.queue.empty());
 }
 
 TEST("a stop ends a call that has not begun, and leaves one in work to its handler") {

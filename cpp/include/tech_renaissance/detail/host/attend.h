@@ -22,17 +22,24 @@ inline std::exception_ptr tell(const Call& call, const Progress& progress) noexc
     }
 }
 
-// Sends the next value of an input that is taken from the program, or its end. Returns what went wrong with it.
+// Sends the next value of an input that is taken from the program, or its end, if the worker takes one. Returns what
+// went wrong with it. A value that was taken is lost only with its call.
 template <class Reach>
 std::exception_ptr feed(const CallPtr& call, const void* session, Reach reach) noexcept {
     try {
+        bool may_take = false;
         bool waiting = true;
-        reach([&](auto& caller) { waiting = !caller.has_coroutines(); });
+        reach([&](auto& caller) {
+            waiting = !caller.has_coroutines();
+            may_take = caller.begin_item(call);
+        });
+        if (!may_take) return nullptr;
         std::optional<OwnedBody> value;
         {
             const Callback callback(session, waiting);
             value = call->source();
         }
+        if (!value) call->feed->end();
         reach([&](auto& caller) {
             InputItem item = value ? caller.place_item(*call, value->value) : InputItem{*call->request.id};
             item.is_last = !value;
@@ -44,15 +51,20 @@ std::exception_ptr feed(const CallPtr& call, const void* session, Reach reach) n
     }
 }
 
-// In this thread, without any lock. reach(action) calls action(caller) with the session's caller, if the session has
-// not ended. What on_progress throws, or where the input comes from, gives the call up, and is returned.
+// Whether the thread that attends a call waits for it, or dispatches.
+enum class Attending { waiting, dispatching };
+
+// In this thread, without any lock. Only the one that waits for the call takes the values of its input from the
+// program. reach(action) calls action(caller) with the session's caller, if the session has not ended. What on_progress
+// throws, or where the input comes from, gives the call up, and is returned.
 template <class Reach>
-std::exception_ptr attend(const CallPtr& call, const Exposed& exposed, const void* session, Reach reach) {
+std::exception_ptr attend(const CallPtr& call, Attending how, const Exposed& exposed, const void* session,
+                          Reach reach) {
     const auto withdraw = [&](const std::exception_ptr& thrown) {
         if (thrown) reach([&](auto& caller) { caller.withdraw(call, thrown); });
         return thrown;
     };
-    if (call->source && !call->done() && call->feed->has_credit()) {
+    if (how == Attending::waiting && call->source && !call->done() && call->takes_value()) {
         if (const std::exception_ptr thrown = withdraw(feed(call, session, reach))) return thrown;
     }
     Talk* const talk = call->talk();

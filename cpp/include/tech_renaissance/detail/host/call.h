@@ -97,8 +97,10 @@ public:
     // Whether its handler has said or asked something that nobody has dealt with.
     bool has_news() const noexcept { return talk() != nullptr && talk()->has_news(); }
 
+    // Whether a worker has it that takes a value of its input.
+    bool takes_value() const noexcept { return exchange != nullptr && feed && feed->has_credit(); }
     // Whether whoever waits for it has something to do.
-    bool is_of_interest() const noexcept { return done() || has_item() || has_news() || (feed && feed->has_credit()); }
+    bool is_of_interest() const noexcept { return done() || has_item() || has_news() || takes_value(); }
     // Whether something of it was given away, so that no other worker can begin it again.
     bool was_partly_served() const {
         return (feed && feed->was_taken_from()) || (talk() != nullptr && talk()->was_asked());

@@ -70,7 +70,7 @@ public:
         while (true) {
             if (!wait(call, until)) throw_timed_out(*call, timeout);
             const std::exception_ptr thrown =
-                attend(call, *exposed_, beacon().get(), [this](auto action) { action(*this); });
+                attend(call, Attending::waiting, *exposed_, beacon().get(), [this](auto action) { action(*this); });
             if (thrown) std::rethrow_exception(thrown);
             if (call->done()) return take(call);
             if (call->source && Clock::now() >= until) throw_timed_out(*call, timeout);
@@ -114,6 +114,12 @@ public:
         }
         const WorkerPtr worker = this->worker();
         if (call->exchange == &worker->exchange()) worker->exchange().send_answer(std::move(answer));
+    }
+
+    // Whether the next value of an input may be taken from the program, for the worker that has the call: see Exchange.
+    bool begin_item(const CallPtr& call) const {
+        const WorkerPtr worker = this->worker();
+        return call->exchange == &worker->exchange() && worker->exchange().begin_item(call);
     }
 
     // Sends that, or the end of the input; false if the worker cannot take it at the moment, or the call is over.

@@ -28,8 +28,8 @@ public:
 
     // Runs what the handler of a call says and asks: see detail::attend. No visit lasts meanwhile, because that may end
     // the session.
-    std::exception_ptr attend(const CallPtr& call) {
-        return detail::attend(call, *exposed_, beacon_.get(), [this](auto action) {
+    std::exception_ptr attend(const CallPtr& call, Attending how) {
+        return detail::attend(call, how, *exposed_, beacon_.get(), [this](auto action) {
             try {
                 const Visit session(*this);
                 action(*session.caller());

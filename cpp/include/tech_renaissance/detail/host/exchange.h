@@ -109,6 +109,16 @@ public:
         send_outgoing();
     }
 
+    // The next value of the input of a call is about to be taken from the program; false if it must not be, because the
+    // worker takes none at the moment, or the call is over, or goes to another worker. From then on it goes to no
+    // other.
+    bool begin_item(const CallPtr& call) {
+        const Lock lock(mutex_);
+        if (is_over(*call) || closed_ || !call->feed->has_credit()) return false;
+        call->feed->begin_taking();
+        return true;
+    }
+
     // Sends a value of the input of a call, or its end, which needs no credit; false if the worker takes none at the
     // moment, or the call is over. After ArenaFull the value was not sent.
     bool send_item(const CallPtr& call, const InputItem& item) {

@@ -30,14 +30,22 @@ public:
     // The worker takes so many more.
     void grant(std::uint32_t count) noexcept { granted_ += count; }
 
+    // A value is about to be taken from the program, which cannot give it again.
+    void begin_taking() noexcept { was_taken_from_ = true; }
     // A value, or the end, is being sent.
-    void take_credit() noexcept { ++sent_; }
+    void take_credit() noexcept {
+        begin_taking();
+        ++sent_;
+    }
     // It was not sent.
     void return_credit() noexcept { --sent_; }
-    void end() noexcept { has_ended_ = true; }
+    void end() noexcept {
+        begin_taking();
+        has_ended_ = true;
+    }
 
-    // Whether some of it has been sent, so that no other worker can begin again.
-    bool was_taken_from() const noexcept { return sent_ != 0 || has_ended_; }
+    // Whether it is not whole any more, so that no other worker can begin again.
+    bool was_taken_from() const noexcept { return was_taken_from_; }
 
 private:
     static std::atomic<std::size_t>& there_are() noexcept {
@@ -54,6 +62,7 @@ private:
 
     std::atomic<std::uint64_t> granted_{first_credit};
     std::atomic<std::uint64_t> sent_{0};
+    std::atomic<bool> was_taken_from_{false};
     std::atomic<bool> has_ended_{false};
     std::atomic<std::uint64_t> holder_{0};
 };

@@ -82,7 +82,7 @@ TR_INLINE void Pending::wait_once(std::chrono::milliseconds timeout, Clock::time
         const Door::Visit session(*door_);
         if (!session->wait(call, until)) session->throw_timed_out(*call, timeout);
     }
-    if (const std::exception_ptr thrown = door_->attend(call)) {
+    if (const std::exception_ptr thrown = door_->attend(call, Attending::waiting)) {
         is_over_ = true;
         std::rethrow_exception(thrown);
     }
@@ -179,7 +179,7 @@ TR_INLINE bool Pending::wait_for(std::chrono::milliseconds timeout) const {
     while (!call->done()) {
         if (!Door::Visit(*door_)->wait(call, until)) return false;
         if (call->has_item() && !call->has_news()) return true;
-        if (const std::exception_ptr thrown = door_->attend(call)) std::rethrow_exception(thrown);
+        if (const std::exception_ptr thrown = door_->attend(call, Attending::waiting)) std::rethrow_exception(thrown);
     }
     return true;
 }

@@ -371,7 +371,7 @@ inline void dispatch(const std::shared_ptr<Door>& door) {
     Beacon::Dispatch turn(*door->beacon());
     const std::vector<CallPtr> with_news = Door::Visit(*door)->dispatch();
     for (const CallPtr& call : with_news) {
-        const std::exception_ptr thrown = door->attend(call);
+        const std::exception_ptr thrown = door->attend(call, Attending::dispatching);
         if (thrown && call->done()) continue;  // it is what the call gives
         if (thrown) std::rethrow_exception(thrown);
     }
