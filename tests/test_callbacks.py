@@ -42,6 +42,9 @@ def test_a_handler_calls_what_its_host_has_exposed(start: Start) -> None:
     assert list(range(1, 101)) == session.call("ask_often", "next", 100)
     assert [1, 2, 3] == list(session.stream("ask_and_yield", "next", 3))
     assert 6 == session.submit("ask", "next", 5).result()
+    with pytest.raises(TimedOut) as late:  # however often it asks
+        session.call("ask_often", "next", 100_000, timeout_ms=200)
+    assert "timed_out" == late.value.code
     session.expose("next", lambda number: number - 1)
     assert 4 == session.call("ask", "next", 5)
     session.expose("next", None)

@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import time
 from pathlib import Path
 from typing import Any, Callable, List
 
@@ -10,7 +11,14 @@ from asyncio_host import asyncio_everywhere, asyncio_too
 from gates import Gate
 from leaks import wait_until
 
-from tech_renaissance import CallCancelled, LocalProtocolError, Progress, PythonSession, SessionClosed
+from tech_renaissance import (
+    CallCancelled,
+    LocalProtocolError,
+    Progress,
+    PythonSession,
+    SessionClosed,
+    TimedOut,
+)
 
 Start = Callable[..., Any]
 WORKER = "talkers.py"
@@ -40,6 +48,48 @@ def test_the_first_and_the_last_progress_are_told(start: Start) -> None:
         assert "whole" == stream.result()
         assert Progress(30, 30) == stream.progress()
         session.close()
+
+
+@asyncio_everywhere
+def test_a_slow_on_progress_is_told_the_newest_next(start: Start, gate: Gate) -> None:
+    """What was said while it ran is skipped."""
+    session = start(WORKER)
+
+    def listen(progress: Progress) -> None:
+        told.append(progress.done)
+        if len(told) == 1:
+            gate.wait_for_arrival()
+            gate.open()
+
+    for call in (
+        lambda: session.call("say_often", 20, gate.path, on_progress=listen),
+        lambda: session.submit("say_often", 20, gate.path, on_progress=listen).result(),
+    ):
+        told: List[float] = []
+        assert 20 == call()
+        assert 20 == told[-1]
+        assert len(told) <= 2
+
+
+@asyncio_too
+def test_a_timeout_passes_while_on_progress_is_told(start: Start, host: str) -> None:
+    """Also if it takes longer than the handler from one to the next."""
+    session = start(WORKER)
+
+    def listen(progress: Progress) -> Any:
+        return asyncio.sleep(0.02) if host == "asyncio" else time.sleep(0.02)
+
+    with pytest.raises(TimedOut) as late:
+        session.call("say_often", 2000, on_progress=listen, timeout_ms=200)
+    assert "timed_out" == late.value.code
+    session.cancel()
+    future = session.submit("say_often", 2000, on_progress=listen)
+    for _ in range(2):
+        with pytest.raises(TimedOut) as late:
+            future.result(timeout_ms=200)
+        assert "timed_out" == late.value.code
+    future.stop()
+    assert future.result() < 2000
 
 
 @asyncio_too

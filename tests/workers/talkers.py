@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 from typing import Any, Iterator
 
 from gate import pass_gate
@@ -22,6 +23,18 @@ class Talkers(TechRenaissanceServer):
                 return step
             self.progress(step + 1, steps, f"step {step + 1}")
         return steps
+
+    @command
+    def say_often(self, count: int, gate: str = "") -> int:
+        """Slowly enough for each to be sent; stand at a gate in the end. How many were said."""
+        for number in range(count):
+            if self.stopping:
+                return number
+            self.progress(number + 1, count)
+            time.sleep(0.011)
+        if gate:
+            pass_gate(gate)
+        return count
 
     @command
     def talk_without_total(self) -> None:

@@ -92,7 +92,7 @@ class AsyncCaller:
         try:
             while not call.done:
                 await self._change_of(call, until)
-                if not (call.done or call.has_news) and self.loop.time() >= until:
+                if self.loop.time() >= until and not self._caller.has_come(call):
                     raise await in_thread(self._caller.timed_out, call, timeout_s)
         except asyncio.CancelledError:
             self._caller.cancel(call)
@@ -110,8 +110,9 @@ class AsyncCaller:
         try:
             while item is None and not call.done:
                 await self._change_of(call, until)
+                is_late = self.loop.time() >= until and not self._caller.has_come(call)
                 item = self.take_item(call)
-                if not (item or call.done or call.has_news) and self.loop.time() >= until:
+                if is_late and not item:
                     raise await in_thread(self._caller.timed_out, call, timeout_s)
         except asyncio.CancelledError:
             self._caller.cancel(call)

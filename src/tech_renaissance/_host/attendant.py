@@ -34,6 +34,8 @@ class Attendant:
             withdraw(call)
             return
         try:
+            if call.on_progress and isinstance(call.exchange, Exchange):
+                call.exchange.take_in()  # what came while the last progress was told: only the newest is of interest
             self._tell_progress(call)
             if call.ask:
                 self._run(call)
@@ -140,7 +142,7 @@ def last_item(call: Call) -> Item:
 
 def withdraw(call: Call, error: Optional[BaseException] = None) -> None:
     """The host's program has ended the call, without any step. ``error``: what it has raised, which is what
-    the call has come to, unless it was an interrupt.
+    the call has come to, unless it was an interrupt, even if the answer has come meanwhile.
     """
     is_wanted = call.is_wanted
     if is_wanted:
@@ -150,8 +152,12 @@ def withdraw(call: Call, error: Optional[BaseException] = None) -> None:
         call.exchange.close_stream(call)
     if call.source:
         call.source.close()
-    if is_wanted and isinstance(error, Exception):
+    if not isinstance(error, Exception):
+        return
+    if is_wanted:
         call.fail(error)
+    elif call.done:
+        call.fail_after_all(error)
 
 
 def shown(said: Said) -> Progress:

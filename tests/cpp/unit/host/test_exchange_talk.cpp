@@ -57,6 +57,7 @@ struct TalkFixture : ReadyFixture {
     std::exception_ptr attend(const CallPtr& call, Attending how) {
         return tr::detail::attend(call, how, exposed, &exposed, [this](auto action) { action(*this); });
     }
+    bool is_done(const CallPtr& call) { return exchange.is_done(call); }
     void send_answer(const CallPtr& call, const Outcome& outcome) {
         Answer answer{*call->request.id};
         answer.result = outcome.result.value.text;
@@ -394,6 +395,24 @@ TEST("a call whose worker dies while a value is taken from the program is not ha
     CHECK(f.attend(call) == nullptr);
     CHECK_THROWS(tr::WorkerLost, "worker_lost", call->take());
     CHECK(f.queue.empty());
+}
+
+TEST("who is told of progress slowly is told of the newest next") {
+    TalkFixture f;
+    const CallPtr call = f.call(1);
+    std::vector<double> told;
+    call->on_progress = [&](const Progress& progress) {
+        told.push_back(progress.done);
+        if (told.size() > 1) return;
+        for (int done = 2; done <= 5; ++done) f.tell(1, done);
+    };
+    CHECK(f.exchange.send(call, 1min));
+    f.tell(1, 1);
+    f.attend(call);
+    f.attend(call);
+    CHECK((std::vector<double>{1, 5} == told));
+    f.transport.say_reply(1, "done");
+    CHECK_EQ("done", f.result(call));
 }
 
 TEST("a stop ends a call that has not begun, and leaves one in work to its handler") {

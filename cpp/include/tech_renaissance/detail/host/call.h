@@ -99,8 +99,10 @@ public:
 
     // Whether a worker has it that takes a value of its input.
     bool takes_value() const noexcept { return exchange != nullptr && feed && feed->has_credit(); }
+    // Whether what its user waits for is there: the answer, an item, or room for a value that is pushed.
+    bool has_come() const noexcept { return done() || has_item() || (takes_value() && !source); }
     // Whether whoever waits for it has something to do.
-    bool is_of_interest() const noexcept { return done() || has_item() || has_news() || takes_value(); }
+    bool is_of_interest() const noexcept { return has_come() || has_news() || takes_value(); }
     // Whether something of it was given away, so that no other worker can begin it again.
     bool was_partly_served() const {
         return (feed && feed->was_taken_from()) || (talk() != nullptr && talk()->was_asked());

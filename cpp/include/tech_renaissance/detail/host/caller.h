@@ -73,7 +73,7 @@ public:
                 attend(call, Attending::waiting, *exposed_, beacon().get(), [this](auto action) { action(*this); });
             if (thrown) std::rethrow_exception(thrown);
             if (call->done()) return take(call);
-            if (call->source && Clock::now() >= until) throw_timed_out(*call, timeout);
+            check_in_time(call, until, timeout);
         }
     }
 
@@ -176,6 +176,14 @@ public:
     Reply take(const CallPtr& call) const {
         deadlines_->remove(call);
         return call->take();
+    }
+
+    // After something was done for a call: throws TimedOut if the time has passed, and what is waited for has not come
+    // by now.
+    void check_in_time(const CallPtr& call, Clock::time_point until, Milliseconds timeout) const {
+        if (call->has_come() || Clock::now() < until) return;
+        is_done(call);
+        if (!call->has_come()) throw_timed_out(*call, timeout);
     }
 
     // Throws the error of a wait that was too short.

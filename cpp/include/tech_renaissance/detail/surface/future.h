@@ -86,7 +86,7 @@ TR_INLINE void Pending::wait_once(std::chrono::milliseconds timeout, Clock::time
         is_over_ = true;
         std::rethrow_exception(thrown);
     }
-    if (call->source && !call->done() && Clock::now() >= until) Door::Visit(*door_)->throw_timed_out(*call, timeout);
+    if (!call->has_come()) Door::Visit(*door_)->check_in_time(call, until, timeout);
 }
 
 TR_INLINE Body Pending::get(std::optional<std::chrono::milliseconds> timeout) {
@@ -180,6 +180,7 @@ TR_INLINE bool Pending::wait_for(std::chrono::milliseconds timeout) const {
         if (!Door::Visit(*door_)->wait(call, until)) return false;
         if (call->has_item() && !call->has_news()) return true;
         if (const std::exception_ptr thrown = door_->attend(call, Attending::waiting)) std::rethrow_exception(thrown);
+        if (Clock::now() >= until && !call->has_come() && !is_ready()) return false;
     }
     return true;
 }
