@@ -251,6 +251,28 @@ TEST("an input that is not finished is given up, and the worker goes on") {
     CHECK_EQ("unknown_command", code_of([&] { unknown.finish(); }));
 }
 
+TEST("what becomes of a push is said in time, and as often as it is asked") {
+    Started session("says_it");
+    auto slow = session.open<void>("take_none", tr::input);
+    for (int i = 0; i < 2; ++i) CHECK_EQ("timed_out", code_of([&] { slow.finish(50ms); }));
+    slow.cancel();
+    CHECK_EQ("cancelled", code_of([&] { slow.finish(60s); }));
+    auto ended = session.open<double>("mean", tr::input);
+    ended.push(1.0);
+    session.terminate();
+    CHECK_EQ("session_closed", code_of([&] { ended.finish(60s); }));
+    CHECK_EQ("no_request", code_of([&] { ended.finish(60s); }));
+}
+
+TEST("over files an input that makes too long a text is refused, as often as it is to be sent") {
+    if (std::getenv("TR_TRANSPORT") != std::string("file")) return;  // elsewhere it travels value by value
+    Started session("too_long");
+    auto push = session.open<Value>("first", tr::input, 3);
+    const std::string large(std::size_t{33} << 20, 'x');
+    for (int i = 0; i < 2; ++i) CHECK(push.push(large));
+    for (int i = 0; i < 2; ++i) CHECK_EQ("too_large", code_of([&] { push.finish(); }));
+}
+
 TEST("the thread that pushes answers what the handler asks") {
     Started session("push_asks");
     session.expose("note", [](int x) { return x; });

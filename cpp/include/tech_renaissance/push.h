@@ -43,9 +43,10 @@ public:
         return pending_.push(encode_result(item), timeout_);
     }
 
-    // Ends the input, waits for the result and takes it. Throws what a call throws.
-    T finish() { return finish(timeout_); }
-    T finish(std::chrono::milliseconds timeout) { return finish(std::optional(timeout)); }
+    // Ends the input, waits for the result and takes it. Throws what a call throws. It can be called again after
+    // TimedOut "timed_out".
+    T finish() { return finish_within(timeout_); }
+    T finish(std::chrono::milliseconds timeout) { return finish_within(timeout); }
 
     // Gives the call up. Does not wait.
     void close() noexcept { pending_.drop(); }
@@ -56,7 +57,7 @@ public:
     std::optional<Progress> progress() const { return pending_.progress(); }
 
 private:
-    T finish(std::optional<std::chrono::milliseconds> timeout) {
+    T finish_within(std::optional<std::chrono::milliseconds> timeout) {
         pending_.end_input(timeout);
         return detail::value_of<T>(pending_.get(timeout), pending_.command());
     }

@@ -43,6 +43,7 @@ public:
         begin_taking();
         has_ended_ = true;
     }
+    bool has_ended() const noexcept { return has_ended_; }
 
     // Whether it is not whole any more, so that no other worker can begin again.
     bool was_taken_from() const noexcept { return was_taken_from_; }

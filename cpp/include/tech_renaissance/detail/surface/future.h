@@ -147,10 +147,16 @@ TR_INLINE void Pending::end_input(std::optional<std::chrono::milliseconds> timeo
     using std::chrono::milliseconds;
     const milliseconds longest = timeout.value_or(milliseconds(default_timeout_ms));
     const CallPtr call = this->open_call();
-    if (call->done()) return;
+    if (call->done() || call->feed->has_ended()) return;
     if (call->gathered) {
         put_into_arguments(*call);
-        return Door::Visit(*door_)->put_in_line(call);
+        try {
+            Door::Visit(*door_)->put_in_line(call);
+        } catch (...) {  // it is nowhere
+            drop();
+            throw;
+        }
+        return;
     }
     InputItem last{*call->request.id};
     last.is_last = true;

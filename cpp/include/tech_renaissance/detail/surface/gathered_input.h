@@ -51,10 +51,11 @@ inline void gather(Call& call, const Body& value, std::vector<PlacedAttachment> 
 // Puts the values into the arguments. Throws LocalProtocolError too_large.
 inline void put_into_arguments(Call& call) {
     constexpr std::string_view place = "{\"$in\":0}";
+    const std::string values = "{\"$in\":[" + call.gathered->json + "]}";
     std::string& parameters = call.request.parameters;
-    parameters.replace(parameters.find(place), place.size(), "{\"$in\":[" + call.gathered->json + "]}");
-    if (parameters.size() > longest_body_text)
+    if (parameters.size() - place.size() + values.size() > longest_body_text)
         throw LocalProtocolError("too_large", "the input makes a text that is too long: use shared memory");
+    parameters.replace(parameters.find(place), place.size(), values);
     call.gathered = nullptr;
     call.feed->end();
 }
