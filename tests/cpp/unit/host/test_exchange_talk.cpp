@@ -415,6 +415,21 @@ TEST("who is told of progress slowly is told of the newest next") {
     CHECK_EQ("done", f.result(call));
 }
 
+TEST("what a handler has asked before its worker died is not run afterwards") {
+    TalkFixture f;
+    int runs = 0;
+    f.exposed.set("note", exposed_function(std::function([&] { return ++runs; })));
+    const CallPtr call = f.sent(1);
+    f.ask(1, "note", tr::encode_call());
+    f.exchange.state();
+    CHECK(call->has_news());
+    f.end();
+    f.exchange.state();
+    f.attend(call);
+    CHECK_EQ(0, runs);
+    CHECK(!call->has_news());
+}
+
 TEST("a stop ends a call that has not begun, and leaves one in work to its handler") {
     TalkFixture f;
     f.transport.first_begun = f.transport.last_begun = 1;

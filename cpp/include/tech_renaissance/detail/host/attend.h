@@ -74,7 +74,8 @@ std::exception_ptr attend(const CallPtr& call, Attending how, const Exposed& exp
     if (const std::optional<Progress> progress = talk->take_progress()) {
         if (const std::exception_ptr thrown = withdraw(tell(*call, *progress))) return thrown;
     }
-    if (const std::optional<Ask> ask = talk->take_ask()) {
+    const std::optional<Ask> ask = talk->take_ask();
+    if (ask && !call->done()) {  // else nobody waits for the answer any longer
         const Outcome outcome = exposed.run(*ask, session);
         reach([&](auto& caller) { caller.send_answer(call, outcome); });
     }
