@@ -9,12 +9,14 @@
 
 #include "check.h"
 #include "children.h"
+#include "tech_renaissance/detail/process/output_giver.h"
 #include "temporary_directory.h"
 
 using namespace children;
 using tr::OutputLine;
 using tr::detail::CallText;
 using tr::detail::OutputBacklog;
+using tr::detail::OutputGiver;
 using tr::detail::OutputLines;
 using tr::detail::OutputPiece;
 using tr::detail::Stream;
@@ -187,4 +189,20 @@ TEST("what a process writes belongs to the call in whose time it is taken") {
     }
     CHECK((seen.lines == Lines{"stdout : before", "stdout call: beforeduring", "stdout call: during", "stdout : after",
                                "stdout : after"}));
+}
+
+TEST("the end of a call that fills the backlog gives its callback as much patience as output does") {
+    Seen seen;
+    OutputGiver giver(seen.callback());
+    giver.switch_call("a");
+    const std::string line(OutputBacklog::most_nbytes - 300, 'x');
+    giver.add(Stream::out, line);
+    CHECK(!giver.is_behind());
+    giver.switch_call("");
+    CHECK(giver.is_behind());
+    giver.wait_for_room(tr::detail::Clock::now());
+    giver.add(Stream::out, "kept\n");
+    giver.complete();
+    giver.run();
+    CHECK_EQ("stdout : kept", seen.lines.back());
 }

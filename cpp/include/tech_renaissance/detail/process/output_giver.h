@@ -31,8 +31,7 @@ public:
     void add(Stream stream, std::string bytes) {
         const Lock lock(mutex_);
         backlog_.add(stream, std::move(bytes), call_);
-        if (backlog_.is_full() && !full_since_) full_since_ = Clock::now();
-        changed_.notify_all();
+        note_added(lock);
     }
 
     // From now on output belongs to the call with this message; an empty message means no call.
@@ -41,7 +40,7 @@ public:
         const Lock lock(mutex_);
         if (!call_->empty()) backlog_.end_call(call_);
         call_ = std::move(call);
-        changed_.notify_all();
+        note_added(lock);
     }
 
     // No more output will come.
@@ -106,6 +105,12 @@ public:
 private:
     using Lock = std::unique_lock<std::mutex>;
 
+    // Something may have been added. REQUIRES: the lock.
+    void note_added(const Lock&) {
+        if (backlog_.is_full() && !full_since_) full_since_ = Clock::now();
+        changed_.notify_all();
+    }
+
     // Waits for the next piece and returns it; nullopt after the last.
     std::optional<OutputPiece> next() {
         Lock lock(mutex_);
@@ -154,7 +159,7 @@ private:
     std::thread::id giver_;
     OutputBacklog backlog_;
     CallText call_ = std::make_shared<const std::string>();
-    std::optional<Clock::time_point> full_since_;
+    std::optional<Clock::time_point> full_since_;  // while the backlog is full
     std::optional<Clock::time_point> give_until_;
     bool complete_ = false;
     bool done_ = false;
