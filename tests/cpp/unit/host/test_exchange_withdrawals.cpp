@@ -124,6 +124,27 @@ TEST("an answer that came before the look counts, though the call is in work no 
     }
 }
 
+TEST("a call that nobody waits for is over at its deadline once it was answered, and no sooner") {
+    ReadyFixture f;
+    const auto dropped = f.call(1);
+    const auto left = f.call(2);
+    const auto next = f.call(3);
+    for (const auto& call : {dropped, left, next}) {
+        if (call != next) call->set_deadline(tr::detail::Clock::now());
+        CHECK(f.exchange.send(call, 1min));
+    }
+    f.exchange.abandon(dropped);
+    f.exchange.close_stream(left);
+    CHECK(!f.exchange.expire(dropped));
+    f.transport.say_reply(1, "discarded");
+    CHECK(f.exchange.expire(dropped));
+    CHECK(!f.exchange.expire(left));
+    f.transport.say_reply(2, "discarded");
+    f.transport.say_reply(3, "next");
+    CHECK_EQ("next", f.result(next));
+    CHECK(f.exchange.expire(left));
+}
+
 TEST("what is in work is what has begun, else the oldest call") {
     ReadyFixture f;
     const auto first = f.sent(1);

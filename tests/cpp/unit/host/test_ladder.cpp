@@ -1,7 +1,6 @@
-// The steps that end a call, and the thread that sees deadlines pass.
+// The steps that end a call.
 #include "tech_renaissance/detail/host/ladder.h"
 
-#include <atomic>
 #include <functional>
 #include <memory>
 #include <new>
@@ -11,22 +10,16 @@
 
 #include "check.h"
 #include "fake_transport.h"
-#if !defined(_WIN32)
-#include "no_threads.h"
-#endif
-#include "tech_renaissance/detail/host/deadline_watch.h"
 #include "tech_renaissance/detail/host/end_call.h"
 
 using tr::CallCancelled;
 using tr::CancelPatience;
-using tr::LaunchError;
 using tr::PostMortem;
 using tr::TimedOut;
 using tr::WorkerLost;
 using tr::detail::Call;
 using tr::detail::CallPtr;
 using tr::detail::deadline_after;
-using tr::detail::DeadlineWatch;
 using tr::detail::end_call;
 using tr::detail::EndReason;
 using tr::detail::Exchange;
@@ -193,86 +186,4 @@ TEST("a call that nobody waits for can be ended") {
     worker.obeys_at = "interrupt";
     worker.exchange.abandon(worker.send(1));
     CHECK_EQ("interrupt", worker.end(1, EndReason::cancel, {0ms, 1min, 1min}));
-}
-
-TEST("deadlines pass in their order, each at its time, whatever the order in which they came") {
-    std::mutex mutex;
-    std::vector<std::int64_t> passed;
-    const auto begin = tr::detail::Clock::now();
-    {
-        std::atomic<int> left{3};
-        DeadlineWatch watch([&](const CallPtr& call, EndReason why) {
-            CHECK(why == EndReason::deadline && call->is_overdue());
-            const std::lock_guard<std::mutex> lock(mutex);
-            passed.push_back(*call->request.id);
-            --left;
-            return true;
-        });
-        watch.prepare();
-        for (const std::int64_t id : {3, 1, 2, 4, 5}) {
-            const auto call = std::make_shared<Call>();
-            call->request.id = id;
-            call->set_deadline(begin + id * 20ms);
-            if (id == 4) call->fail(nullptr);
-            watch.add(call);
-            if (id == 5) watch.remove(call);
-        }
-        while (left > 0) std::this_thread::yield();
-    }
-    CHECK((passed == std::vector<std::int64_t>{1, 2, 3}));
-}
-
-TEST("a deadline that could not be seen to is seen to again") {
-    std::atomic<int> seen{0};
-    DeadlineWatch watch([&](const CallPtr& call, EndReason) {
-        if (++seen == 1) throw std::bad_alloc();
-        if (seen == 2) throw WorkerLost("worker_lost", "it cannot be reached");
-        if (seen == 3) return false;
-        call->fail(nullptr);
-        return true;
-    });
-    watch.prepare();
-    const auto call = std::make_shared<Call>();
-    call->request.id = 1;
-    call->set_deadline(deadline_after(0ms));
-    watch.add(call);
-    while (seen < 4) std::this_thread::yield();
-}
-
-TEST("a call that is cancelled is ended at once, before what has a deadline") {
-    std::atomic<int> seen{0};
-    DeadlineWatch watch([&](const CallPtr& call, EndReason why) {
-        CHECK(why == EndReason::cancel && *call->request.id == 2);
-        ++seen;
-        return true;
-    });
-    watch.prepare();
-    const auto later = std::make_shared<Call>();
-    later->request.id = 1;
-    later->set_deadline(deadline_after(1h));
-    watch.add(later);
-    const auto cancelled = std::make_shared<Call>();
-    cancelled->request.id = 2;
-    watch.cancel(cancelled);
-    while (seen < 1) std::this_thread::yield();
-}
-
-#if defined(__GLIBC__)
-TEST("without a thread there is no watch over deadlines, until there is one") {
-    DeadlineWatch watch([](const CallPtr&, EndReason) { return true; });
-    {
-        const NoThreads none;
-        CHECK_THROWS(LaunchError, "launch_failed", watch.prepare());
-    }
-    watch.prepare();
-}
-#endif
-
-TEST("a watch over deadlines that are far away ends at once") {
-    DeadlineWatch watch([](const CallPtr&, EndReason) { return CHECK(false), true; });
-    watch.prepare();
-    const auto call = std::make_shared<Call>();
-    call->request.id = 1;
-    call->set_deadline(deadline_after(1h));
-    watch.add(call);
 }

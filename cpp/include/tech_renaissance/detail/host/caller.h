@@ -72,7 +72,7 @@ public:
             const std::exception_ptr thrown =
                 attend(call, Attending::waiting, *exposed_, beacon().get(), [this](auto action) { action(*this); });
             if (thrown) std::rethrow_exception(thrown);
-            if (call->done()) return take(call);
+            if (call->done()) return call->take();
             check_in_time(call, until, timeout);
         }
     }
@@ -170,12 +170,6 @@ public:
         if (life_.queue().end(*call, nullptr)) return;
         const WorkerPtr worker = this->worker();
         if (call->exchange == &worker->exchange()) worker->exchange().close_stream(call);
-    }
-
-    // The reply to a call that is done. Throws what ended it.
-    Reply take(const CallPtr& call) const {
-        deadlines_->remove(call);
-        return call->take();
     }
 
     // After something was done for a call: throws TimedOut if the time has passed, and what is waited for has not come

@@ -1,12 +1,14 @@
 // The threads that end calls: when their deadlines pass, and when they are cancelled.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
 #include <functional>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -22,6 +24,9 @@ namespace tr::detail {
 
 // Thread-safe. The first thread starts with the first deadline and sleeps until the next one. While one ends a call,
 // another watches, because the end of a call may have to wait for that of another.
+//
+// Nearly every call is over long before its deadline. Then nobody says so here: a call is not kept for the watch, and
+// what is left of those that are over is cleared away now and then.
 class DeadlineWatch {
 public:
     // end is called in one of the threads, for each call that is not done at its deadline, or was cancelled; again
@@ -55,13 +60,6 @@ public:
         add({Clock::now(), *call->request.id}, {call, EndReason::cancel});
     }
 
-    // REQUIRES: the call is done.
-    void remove(const CallPtr& call) {
-        if (!call->deadline) return;
-        const std::lock_guard<std::mutex> lock(mutex_);
-        calls_.erase(key_of(*call));
-    }
-
     // From now on no more calls are ended. Does not wait for one that is being ended.
     void close() {
         const std::lock_guard<std::mutex> lock(mutex_);
@@ -72,7 +70,7 @@ public:
 private:
     using Key = std::pair<Clock::time_point, std::int64_t>;
     struct Due {
-        CallPtr call;
+        std::weak_ptr<Call> call;
         EndReason why;
     };
 
@@ -80,8 +78,22 @@ private:
 
     void add(const Key& key, Due due) {
         const std::lock_guard<std::mutex> lock(mutex_);
+        if (calls_.size() >= clear_at_) clear_away();
         const auto place = calls_.emplace(key, std::move(due)).first;
         if (place == calls_.begin()) changed_.notify_all();
+    }
+
+    // Forgets the calls that are over. So often that there are never many more of them than others, and so seldom that
+    // it costs each call next to nothing. REQUIRES: the lock.
+    void clear_away() {
+        for (auto place = calls_.begin(); place != calls_.end();) {
+            place = is_over(place->second) ? calls_.erase(place) : std::next(place);
+        }
+        clear_at_ = std::max(least_many, 2 * calls_.size());
+    }
+    static bool is_over(const Due& due) noexcept {
+        const CallPtr call = due.call.lock();
+        return !call || call->done();
     }
 
     void run() {
@@ -93,6 +105,7 @@ private:
                 changed_.wait_until(lock, next);
             } else {
                 auto due = calls_.extract(calls_.begin());
+                if (is_over(due.mapped())) continue;
                 ++ending_;
                 watch_meanwhile();
                 lock.unlock();
@@ -124,7 +137,8 @@ private:
     // False also if it failed, for example because memory ran out: that may pass, and must not end the thread.
     bool end(const Due& due) const noexcept {
         try {
-            return due.call->done() || end_(due.call, due.why);
+            const CallPtr call = due.call.lock();
+            return !call || call->done() || end_(call, due.why);
         } catch (const std::exception&) {
             return false;
         }
@@ -132,11 +146,14 @@ private:
 
     // How long to wait before retrying to end a call.
     static constexpr std::chrono::milliseconds retry{100};
+    // So many calls that are over may be left lying about.
+    static constexpr std::size_t least_many = 64;
 
     std::function<bool(const CallPtr&, EndReason)> end_;
     std::mutex mutex_;  // for everything below
     std::condition_variable changed_;
     std::map<Key, Due> calls_;
+    std::size_t clear_at_ = least_many;  // how many there are when those that are over are cleared away
     bool closed_ = false;
     std::size_t ending_ = 0;  // how many threads are ending a call
     std::vector<std::thread> threads_;

@@ -82,7 +82,8 @@ public:
     bool wait(const CallPtr& call, Milliseconds timeout) {
         const Clock::time_point deadline = deadline_after(timeout);
         if (call->deadline && *call->deadline < deadline) {
-            if (wait_over(call, *call->deadline) || expire(call)) return true;
+            if (wait_over(call, *call->deadline)) return true;
+            expire(call);
         }
         return wait_over(call, deadline);
     }

@@ -67,8 +67,9 @@ public:
         transport_.ask_to_cancel(*call->request.id);
     }
 
-    // Ends a call whose deadline has passed before its turn; false if that is not so, or it is in work. True also if it
-    // is done, or no longer belongs to this exchange.
+    // Ends a call whose deadline has passed before its turn; false if that is not so, or it is in work, or nobody waits
+    // for it and it may still be begun. True also if it is done, was answered although nobody waits for it, or no
+    // longer belongs to this exchange.
     bool expire(const CallPtr& call) {
         if (!call->is_overdue()) {
             take_in();
@@ -83,7 +84,8 @@ public:
         const bool was_in_work = is_in_work_now(id);
         take_in();
         const Lock lock(mutex_);
-        if (is_over(*call) || end_suspended(*call, EndReason::deadline)) return true;
+        if (is_over(*call) || !connection_.is_waiting(id)) return true;
+        if (end_suspended(*call, EndReason::deadline)) return true;
         if (was_in_work || calls_.count(id) == 0) return false;
         calls_.erase(id);
         call->fail(expired(*call));

@@ -94,10 +94,8 @@ TR_INLINE Body Pending::get(std::optional<std::chrono::milliseconds> timeout) {
     const milliseconds longest = timeout.value_or(timeout_.value_or(milliseconds::max()));
     const CallPtr call = this->open_call();
     const Clock::time_point until = deadline_after(longest);
-    const bool had_to_wait = !call->done();
     while (!call->done() || call->has_news()) wait_once(longest, until);
     is_over_ = true;
-    if (had_to_wait && !door_->is_closed()) return body_of(Door::Visit(*door_)->take(call));
     return body_of(call->take());
 }
 
