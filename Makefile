@@ -24,7 +24,7 @@ CXX_WARNINGS := -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wsign-conversion
 # What the thread sanitizer is to look at; tests/test_cpp_units.py runs the same.
 THREADED_TESTS := $(addprefix unit_,system process transport host surface)
 # What sessions do in several threads; the tests with a C++ host run under the thread sanitizer.
-THREADED_SESSIONS := $(addprefix tests/test_,$(addsuffix .py,cpp_talks calls streams callbacks progress inputs threads deadlines deaths \
+THREADED_SESSIONS := $(addprefix tests/test_,$(addsuffix .py,cpp_talks cpp_owners calls streams callbacks progress inputs threads deadlines deaths \
     supervision output_callbacks))
 # clang has no C++ library for Windows of its own.
 MINGW_HEADERS = $(addprefix $(shell x86_64-w64-mingw32-g++-posix -print-file-name=include/c++),/ /x86_64-w64-mingw32)
@@ -88,7 +88,7 @@ bench: .venv/.torch build/plain/.configured  ## Measure, each figure beside its 
 # Not a part of `make test`: such a host takes long to build. One with a report ends with a status that fails its test.
 # Left out: what is dropped of the output of a host that is a second behind, as this one may be.
 sanitizers: .venv/.dev build/thread/.configured  ## Run sessions of a C++ host under the thread sanitizer (TESTS=... for some)
-	$(CMAKE) --build build/thread --target guest_talks driver -j $(JOBS)
+	$(CMAKE) --build build/thread --target guest_talks guest_owners driver -j $(JOBS)
 	TR_TEST_CPP_BUILD=build/thread TR_TEST_DRIVER=build/thread/bin/driver $(PY) -m pytest -n $(JOBS) \
 	    -k "cpp and not a_little_slow_misses_nothing" $(or $(TESTS),$(THREADED_SESSIONS))
 

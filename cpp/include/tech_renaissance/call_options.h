@@ -35,6 +35,8 @@ struct CallOptions {
 // Stands for a function among the arguments of a call: on_progress([](const Progress& progress) { ... }). It is called
 // in the thread that waits for the call, or dispatches, whenever the handler has said how far it is; not for each time
 // that it says so, but for the last one. What it throws ends the wait: the call is given up, and its caller gets that.
+// It is destroyed as soon as the result has been taken, or the call is given up, by whoever does that. So it may own
+// anything, even its session.
 struct ProgressCallback {
     std::function<void(const Progress&)> function;
 };

@@ -65,6 +65,8 @@ private:
     void wait_once(std::chrono::milliseconds timeout, std::chrono::steady_clock::time_point until);
     void wait_to_send(std::chrono::milliseconds timeout, std::chrono::steady_clock::time_point until);
 
+    class LetGo;
+
     std::shared_ptr<Call> call_;
     bool is_over_ = false;
     std::shared_ptr<Door> door_;

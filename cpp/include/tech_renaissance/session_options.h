@@ -83,7 +83,8 @@ struct SessionOptions {
     RestartPolicy restart_policy;
     // Runs in one of the session's threads when a restarted worker is ready, before calls go on: to send weights and
     // whatever else the worker needs. Its own calls go ahead of the waiting ones. If it throws, the worker is
-    // terminated and the waiting calls fail. It must return, and must not destroy the session.
+    // terminated and the waiting calls fail. It must return. If it destroys the session, that ends in a thread of its
+    // own.
     std::function<void(PythonSession&)> on_restart;
 
     // Where the worker's stdout and stderr go; the last lines are kept in any case. Default: as quiet_mode says.

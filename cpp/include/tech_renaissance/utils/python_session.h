@@ -330,7 +330,7 @@ private:
             options = argument;
     }
 
-    const std::unique_ptr<Impl> impl_;
+    std::unique_ptr<Impl> impl_;
 };
 
 }  // namespace tr

@@ -63,7 +63,7 @@ private:
         connection_.received_beside(told.id, "Progress");
         const CallPtr call = wanted(*told.id);
         if (!call) return;
-        call->begin_talk().say(std::move(told.progress), call->on_progress != nullptr);
+        call->begin_talk().say(std::move(told.progress), bool(call->on_progress));
         if (call->has_news()) note_news(call);
     }
     void take(Ask& ask) {

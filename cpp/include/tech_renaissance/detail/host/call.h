@@ -18,6 +18,7 @@
 #include "tech_renaissance/detail/host/feed.h"
 #include "tech_renaissance/detail/host/items.h"
 #include "tech_renaissance/detail/host/owned_body.h"
+#include "tech_renaissance/detail/host/program_function.h"
 #include "tech_renaissance/detail/host/talk.h"
 #include "tech_renaissance/detail/transport/transport.h"
 #include "tech_renaissance/progress.h"
@@ -52,11 +53,11 @@ public:
     // The input of a call that has one; null for any other call.
     std::unique_ptr<Feed> feed;
     // Where the values of its input come from, if whoever waits for it takes them from the program; else empty.
-    std::function<std::optional<OwnedBody>()> source;
+    ProgramFunction<std::optional<OwnedBody>()> source;
     // Until its input has been gathered, where it is sent at once; else null.
     std::unique_ptr<GatheredInput> gathered;
     // Who is told how far it is; may be empty.
-    std::function<void(const Progress&)> on_progress;
+    ProgramFunction<void(const Progress&)> on_progress;
 
     // Whether it may stay in line, so that whoever makes it does not wait for room.
     bool stays_in_line = false;
@@ -131,6 +132,14 @@ public:
     Reply take() {
         if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
         return std::move(*reply_);
+    }
+
+    // Whoever waits for it lets go of it: what the program has given for it, or thrown, is destroyed here and now, and
+    // not wherever the call itself is. REQUIRES: no lock.
+    void release() noexcept {
+        on_progress.release();
+        source.release();
+        if (done()) error_ = nullptr;
     }
 
 private:

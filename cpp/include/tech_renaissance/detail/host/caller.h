@@ -41,6 +41,7 @@ public:
         return fetch(make_call(message, options), options);
     }
     Reply fetch(const CallPtr& call, const CallOptions& options) {
+        const LetGo over{*call};
         require_answer(*call);
         Callback::check_may_wait(beacon().get());
         const Milliseconds timeout = timeout_of(options);
@@ -232,6 +233,12 @@ public:
     }
 
 private:
+    // Nobody uses a call after this.
+    struct LetGo {
+        Call& call;
+        ~LetGo() { call.release(); }
+    };
+
     // How much longer than its steps ending a call may take, because the stacks are taken first.
     static constexpr Milliseconds stacks_time{1000};
 

@@ -68,11 +68,12 @@ class Exposed {
 public:
     void set(const std::string& name, ExposedFunction function) {
         const std::lock_guard<std::mutex> lock(mutex_);
-        functions_[name] = std::move(function);
+        functions_[name].swap(function);  // the last one is destroyed after releasing the lock
     }
     void remove(const std::string& name) {
+        decltype(functions_)::node_type removed;  // destroyed after releasing the lock
         const std::lock_guard<std::mutex> lock(mutex_);
-        functions_.erase(name);
+        removed = functions_.extract(name);
     }
 
     // Runs the function that a handler asks for, without any lock. Throws nothing that the function throws.

@@ -43,6 +43,9 @@ public:
         if (thread_.joinable()) thread_.join();
     }
 
+    // Whether this is the supervisor's own thread, where the hook runs.
+    bool is_own_thread() const { return std::this_thread::get_id() == thread_.get_id(); }
+
     // ------------------------------------------------------------ what the user wants
 
     // Makes sure that there is a thread. Throws LaunchError launch_failed if the system has none left.
@@ -76,7 +79,7 @@ public:
     // Watches a worker that the user has started.
     void watch(WorkerPtr worker) {
         const Lock lock(mutex_);
-        worker_ = std::move(worker);
+        worker_.swap(worker);  // the last one is destroyed after releasing the lock
         watched_wish_ = wish_;
         given_up_ = nullptr;
         schedule_.reset();
@@ -164,8 +167,6 @@ public:
 private:
     using Lock = std::unique_lock<std::mutex>;
 
-    bool is_own_thread() const { return std::this_thread::get_id() == thread_.get_id(); }
-
     bool has_ended_worker() const { return worker_ && worker_->post_mortem(); }
 
     // Whether a worker is on its way and the user has not called it off.
@@ -183,13 +184,14 @@ private:
         while (true) {
             changed_.wait(lock, [this] { return closed_ || has_ended_worker(); });
             if (closed_) return;
-            const WorkerPtr dead = worker_;
+            WorkerPtr dead = worker_;
             const bool has_crashed = dead->has_crashed();
             restarts_ = has_crashed;
             restart_wish_ = watched_wish_;
             hurried_ = false;
             lock.unlock();
             take_over(dead, has_crashed);
+            dead = nullptr;  // without the lock, because its callback for output may own anything
             lock.lock();
         }
     }

@@ -68,10 +68,12 @@ public:
 
     // The call with this id has been answered.
     void answered(std::int64_t id) {
+        CallPtr call;  // destroyed after releasing the lock
         const std::lock_guard<std::mutex> lock(mutex_);
         const auto is_it = [id](const InWork& sent) { return sent.call->request.id == id; };
         const auto found = std::find_if(calls_.begin(), calls_.end(), is_it);
         if (found == calls_.end()) return;
+        call = std::move(found->call);
         calls_.erase(found);
         if (!calls_.empty()) calls_.front().since = Clock::now();
     }

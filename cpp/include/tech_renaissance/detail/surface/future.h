@@ -49,9 +49,27 @@ TR_INLINE Pending& Pending::operator=(Pending&& other) noexcept {
 
 TR_INLINE Pending::~Pending() { drop(); }
 
+// The result is taken, or given up: from the end of this on nobody uses the call, nor the functions that belong to it.
+// Those may own anything, even this future or its session, so that nothing of either is used after that.
+class Pending::LetGo {
+public:
+    explicit LetGo(Pending& pending) : call_(pending.call_), is_ours_(pending.door_->is_ours()) {
+        pending.is_over_ = true;
+    }
+    ~LetGo() {
+        if (is_ours_) call_->release();  // in a fork its locks may stay locked forever
+    }
+    LetGo(const LetGo&) = delete;
+    LetGo& operator=(const LetGo&) = delete;
+
+private:
+    const CallPtr call_;
+    const bool is_ours_;
+};
+
 TR_INLINE void Pending::drop() noexcept {
     if (!is_valid()) return;
-    is_over_ = true;
+    const LetGo over(*this);
     if (call_->done() || !door_->is_ours()) return;
     try {
         const Door::Visit session(*door_);
@@ -83,7 +101,7 @@ TR_INLINE void Pending::wait_once(std::chrono::milliseconds timeout, Clock::time
         if (!session->wait(call, until)) session->throw_timed_out(*call, timeout);
     }
     if (const std::exception_ptr thrown = door_->attend(call, Attending::waiting)) {
-        is_over_ = true;
+        const LetGo over(*this);
         std::rethrow_exception(thrown);
     }
     if (!call->has_come()) Door::Visit(*door_)->check_in_time(call, until, timeout);
@@ -95,7 +113,7 @@ TR_INLINE Body Pending::get(std::optional<std::chrono::milliseconds> timeout) {
     const CallPtr call = this->open_call();
     const Clock::time_point until = deadline_after(longest);
     while (!call->done() || call->has_news()) wait_once(longest, until);
-    is_over_ = true;
+    const LetGo over(*this);
     return body_of(call->take());
 }
 

@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -26,6 +27,7 @@
 #include "tech_renaissance/detail/host/life.h"
 #include "tech_renaissance/detail/host/poster.h"
 #include "tech_renaissance/detail/host/supervisor.h"
+#include "tech_renaissance/detail/process/process.h"
 #include "tech_renaissance/detail/protocol/frame.h"
 #include "tech_renaissance/detail/surface/future.h"
 #include "tech_renaissance/detail/surface/reply.h"
@@ -169,7 +171,17 @@ TR_INLINE PythonSession::PythonSession(const std::string& script_path, const std
     : PythonSession(detail::options_of(script_path, session_id, quiet_mode)) {}
 TR_INLINE PythonSession::PythonSession(SessionOptions options)
     : impl_(std::make_unique<Impl>(*this, std::move(options))) {}
-TR_INLINE PythonSession::~PythonSession() = default;
+TR_INLINE PythonSession::~PythonSession() {
+    const auto& supervisor = impl_->caller.supervisor();
+    if (!impl_->life.is_ours() || !supervisor || !supervisor->is_own_thread()) return;
+    // This is on_restart, whose thread cannot wait for its own end.
+    Impl* const impl = impl_.release();
+    const detail::SignalsBlocked blocked;
+    try {
+        std::thread([impl] { delete impl; }).detach();
+    } catch (const std::exception&) {  // the system has no thread left: the worker ends with this process
+    }
+}
 
 TR_INLINE const std::string& PythonSession::session_id() const noexcept { return impl_->life.options().session_id; }
 
@@ -337,13 +349,14 @@ TR_INLINE Body PythonSession::make_call(std::string_view command, Body arguments
 TR_INLINE detail::Pending PythonSession::begin_call(std::string_view command, Body arguments,
                                                     const detail::CallSetup& setup) const {
     const detail::CallPtr call = impl_->caller.make_call(command, std::move(arguments), setup);
+    detail::Pending pending(call, impl_->door, setup.options.timeout);  // which gives the call up if what follows fails
     const bool travels_whole = setup.input && !impl_->caller.can_stream(call);
     if (travels_whole && setup.source) detail::gather_all(*call, impl_->caller);
     if (travels_whole && !setup.source)
         call->gathered = std::make_unique<detail::GatheredInput>();
     else
         impl_->caller.put_in_line(call);
-    return {call, impl_->door, setup.options.timeout};
+    return pending;
 }
 
 TR_INLINE bool PythonSession::flush(std::uint32_t timeout_ms) const {
