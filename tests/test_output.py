@@ -1,5 +1,6 @@
 """The worker's output is the user's: where it goes, and that it never gets in the way."""
 
+import math
 import os
 from pathlib import Path
 from typing import Any, Callable, List, Tuple
@@ -11,7 +12,7 @@ from leaks import wait_until
 from processes import kill
 
 from tech_renaissance import OutputLine, WorkerLost
-from tech_renaissance._process.output_lines import Lines, Piece
+from tech_renaissance._process.output_lines import LineFlow, Lines, Piece
 
 pytestmark = pytest.mark.above_transports
 
@@ -52,6 +53,22 @@ def test_output_goes_to_a_callback_line_by_line(start: Maker) -> None:
         expected = [(shown(number), f"print {number}") for number in range(20)]
         written = [(line.text, line.message) for line in lines if line.stream == stream and line.message]
         assert expected == written
+
+
+def test_what_the_end_of_a_call_has_filled_is_given_up_after_a_second_like_any_other() -> None:
+    """Whoever waits for room does not wait for ever, nor is anything dropped before."""
+    flow = LineFlow(lambda _: None)
+    flow.switch("call", list)
+    flow.take(lambda: [(0, b"x" * ((1 << 20) - 300))])
+    assert not flow.is_behind
+    flow.switch("", list)
+    assert flow.is_behind
+    flow.wait_for_room(0)
+    assert flow._backlog.is_full
+    flow.wait_for_room(math.inf)
+    assert not flow._backlog.is_full
+    flow.start()
+    flow.close()
 
 
 def test_a_newline_may_be_cr_lf(start: Maker) -> None:

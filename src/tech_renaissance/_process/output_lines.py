@@ -226,12 +226,16 @@ class LineFlow(OutputFlow):
 
     def _keep(self, stream: int, data: bytes) -> None:
         self._backlog.add(stream, data, self._message)
-        if self._backlog.is_full:
-            self._full_since = min(self._full_since, time.monotonic())
+        self._note_added()
 
     def _end_call(self) -> None:
         if self._message:
             self._backlog.end_call(self._message)
+            self._note_added()
+
+    def _note_added(self) -> None:
+        if self._backlog.is_full:
+            self._full_since = min(self._full_since, time.monotonic())
 
     def _run(self) -> None:
         lines = Lines(self._give)
