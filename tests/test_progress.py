@@ -2,12 +2,14 @@
 
 import asyncio
 import functools
+import gc
 import time
+import weakref
 from pathlib import Path
 from typing import Any, Callable, List
 
 import pytest
-from asyncio_host import asyncio_everywhere, asyncio_too
+from asyncio_host import asyncio_everywhere, asyncio_too, python_hosts
 from gates import Gate
 from leaks import wait_until
 
@@ -162,6 +164,47 @@ def test_a_cancel_after_a_stop_is_a_cancel(start: Start, gate: Gate) -> None:
     with pytest.raises(CallCancelled):
         future.result()
     assert 1 == session.call("same", 1)
+
+
+@python_hosts
+def test_a_call_that_is_given_up_does_not_keep_what_the_program_gave_it(start: Start, gate: Gate) -> None:
+    """That may own anything, even the session, and goes at once, not when the answer has come."""
+    session = start(WORKER)
+    kept: List[Any] = []
+
+    def owner() -> Callable[[Progress], None]:
+        def tell(_: Progress) -> None:
+            pass
+
+        kept.append(weakref.ref(tell))
+        return tell
+
+    def is_gone() -> bool:
+        gc.collect()
+        return kept[-1]() is None
+
+    future = session.submit("train", 10, gate.path, 4, on_progress=owner())
+    gate.wait_for_arrival()
+    del future
+    assert wait_until(is_gone)
+    gate.open()
+    stream = session.stream("generate", 10, gate.path, on_progress=owner())
+    gate.wait_for_arrival()
+    del stream
+    assert wait_until(is_gone)
+    gate.open()
+    assert 1 == session.call("same", 1)
+    with pytest.raises(TimedOut):
+        session.call("train", 10, gate.path, 4, timeout_ms=0, on_progress=owner())
+    assert wait_until(is_gone)
+    gate.wait_for_arrival()
+    gate.open()
+    values = (number for number in range(1000))
+    kept.append(weakref.ref(values))
+    stream = session.stream("echo_input", values)
+    assert 0 == next(stream)
+    del stream, values
+    assert wait_until(is_gone)
 
 
 def test_what_cannot_be_told_of_progress_is_refused_at_once() -> None:

@@ -87,9 +87,9 @@ class AsyncAttendant:
 
     @calls_program
     async def _tell_progress(self, call: Call) -> None:
-        progress = self._attendant.new_progress(call)
-        if progress and call.on_progress:
-            await _result_of(call.on_progress(progress))
+        progress, on_progress = self._attendant.new_progress(call), call.on_progress
+        if progress and on_progress:
+            await _result_of(on_progress(progress))
 
     async def _run(self, call: Call) -> None:
         exchange = call.exchange

@@ -61,9 +61,9 @@ class Attendant:
 
     @calls_program
     def _tell_progress(self, call: Call) -> None:
-        progress = self.new_progress(call)
-        if progress and call.on_progress:
-            result_in_thread("on_progress", call.on_progress(progress))
+        progress, on_progress = self.new_progress(call), call.on_progress
+        if progress and on_progress:  # another thread may let go of the call
+            result_in_thread("on_progress", on_progress(progress))
 
     @staticmethod
     def new_progress(call: Call) -> Optional[Progress]:

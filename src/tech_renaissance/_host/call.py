@@ -107,6 +107,14 @@ class Call:
         for watcher in self.watchers:
             watcher(self)
 
+    def let_go(self) -> None:
+        """Nobody waits for it any longer. What the program has given for it may own anything, even its
+        session, so it is not kept until the answer has come.
+        """
+        self.on_progress = None
+        if self.source:
+            self.source.let_go()
+
     @property
     def done(self) -> bool:
         """Whether there is an answer or an error."""

@@ -172,6 +172,7 @@ class Caller(CallSender):
             call.items.clear()
         if isinstance(call.exchange, Exchange) and self._life.is_ours:
             call.exchange.close_stream(call)
+        call.let_go()
 
     def abandon(self, call: Call, *, is_unwanted: bool = False) -> None:
         """See CallSender."""
@@ -182,6 +183,7 @@ class Caller(CallSender):
             self.close_stream(call)
         elif isinstance(call.exchange, Exchange):
             call.exchange.abandon(call)
+        call.let_go()
 
     def progress_of(self, call: Call) -> Optional[Progress]:
         """How far a call is, after taking in what has arrived."""

@@ -19,7 +19,7 @@ class InputSource:
 
     def __init__(self, values: Any) -> None:
         """``values``: an iterator, also an asynchronous one."""
-        self.values = values
+        self.values: Any = values
         self.sent = 0
         self.has_ended = False
         self._has_begun = False
@@ -59,6 +59,11 @@ class InputSource:
         count, last = self._granted
         if last is not credit:
             self._granted = (count + credit.count, credit)
+
+    def let_go(self) -> None:
+        """Nothing more is taken from it, and it is not kept."""
+        self.has_ended = True
+        self.values = iter(())
 
     @calls_program
     def close(self) -> None:
