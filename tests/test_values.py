@@ -3,9 +3,11 @@
 import dataclasses
 import decimal
 import enum
+import gc
 import pathlib
 import subprocess
 import sys
+import weakref
 from typing import Any, Dict, List, NamedTuple, Optional
 
 import numpy as np
@@ -179,6 +181,24 @@ def test_a_tensor_that_cannot_be_sent_is_told_with_its_path() -> None:
     with pytest.raises(FormatError, match=r"^the value: ") as caught:
         encode_result(np.zeros((1,) * 9))
     assert "too_many_dims" == caught.value.code
+
+
+def test_a_value_that_is_refused_is_kept_by_nothing() -> None:
+    """Although the error of its innermost part has been looked for; so a stream whose argument is an input can be dropped."""
+
+    class Refused:
+        pass
+
+    value = Refused()
+    is_kept = weakref.ref(value)
+    gc.disable()
+    try:
+        with pytest.raises(LocalProtocolError):
+            encode_call([{"deep": [value]}], {})
+        del value
+        assert is_kept() is None
+    finally:
+        gc.enable()
 
 
 def test_what_contains_itself_is_refused() -> None:

@@ -394,7 +394,7 @@ def _problem(value: Any, depth: int) -> Optional[Exception]:
     try:
         _put(value, depth, []).encode()
     except _REFUSALS as error:
-        return error
+        return error.with_traceback(None)  # whose frames refer to the error
     return None
 
 
