@@ -56,6 +56,31 @@ def test_a_command_may_return_without_taking_all(start: Start, transport: str) -
     assert 1 == session.call("same", 1)
 
 
+@pytest.mark.asyncio_over_files
+@python_hosts
+def test_an_iterator_is_closed_when_its_call_is_given_up(start: Start, transport: str) -> None:
+    """By its timeout, or because the input cannot travel; and with its stream."""
+    session = start(WORKER)
+    closed: List[bool] = []
+
+    def numbers(count: int) -> Iterator[int]:
+        try:
+            yield from range(count)
+        finally:
+            closed.append(True)
+
+    endless = numbers(sys.maxsize)
+    with pytest.raises(TimedOut if transport == "shm" else LocalProtocolError):
+        session.call("total", endless, timeout_ms=50)
+    assert [True] == closed
+    some = numbers(100)
+    stream = session.stream("echo_input", some)
+    assert 0 == next(stream)
+    stream.close()
+    assert wait_until(lambda: len(closed) == 2)
+    assert 1 == session.call("same", 1)
+
+
 @asyncio_everywhere
 def test_a_call_with_an_input_can_be_ended_while_its_worker_starts(start: Start, gate: Gate) -> None:
     """By the session's cancel, and by its deadline; nothing is taken from the input."""

@@ -35,8 +35,8 @@ class AsyncValueCalls(CommandAccess):
         A task that is cancelled meanwhile cancels this call, as ``Future.cancel`` does, and no other.
         """
         caller = self._caller.in_loop()
-        call = await caller.make_call(command, args, kwargs, deadline_ms, idempotent, on_progress)
-        return value_of_call(await caller.fetch(call, timeout_ms))
+        call, send_whole = caller.make_call(command, args, kwargs, deadline_ms, idempotent, on_progress)
+        return value_of_call(await caller.fetch(call, timeout_ms, send_whole))
 
     def submit(
         self,
@@ -71,8 +71,8 @@ class AsyncValueCalls(CommandAccess):
         ...``. Never waits; see ValueCalls.stream.
         """
         caller = self._caller.in_loop()
-        call, send_whole = caller.make_stream_call(
-            command, args, kwargs, deadline_ms, idempotent, on_progress
+        call, send_whole = caller.make_call(
+            command, args, kwargs, deadline_ms, idempotent, on_progress, streams=True
         )
         stream = AsyncStream(self._caller, call, timeout_ms)
         caller.begin(call, send_whole)

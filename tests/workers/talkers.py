@@ -105,13 +105,20 @@ class Talkers(TechRenaissanceServer):
         return result
 
     @command
-    def echo_input(self, values: Any) -> Iterator[Any]:
-        """Each value of an input as an item."""
+    def echo_input(self, values: Any, gate: str = "") -> Iterator[Any]:
+        """Each value of an input as an item; stand at a gate before each."""
         count = 0
         for value in values:
             count += 1
+            if gate:
+                pass_gate(gate)
             yield value
         return count
+
+    @command
+    def take_ask_and_take(self, values: Any, name: str) -> Any:
+        """A value of an input, what a function of the host returns, and the next value."""
+        return [next(values), getattr(self.host, name)(), next(values)]
 
     def setup(self) -> None:
         for gate in sys.argv[2:]:

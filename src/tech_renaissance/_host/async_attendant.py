@@ -6,21 +6,32 @@ import asyncio
 import functools
 import inspect
 from contextvars import ContextVar
-from typing import Any, Optional, Tuple
+from typing import Any, Optional
 from weakref import WeakKeyDictionary
 
 from .._protocol.frame import Answer, Ask, Failure
+from .async_input import AsyncInput, close_input
 from .attendant import last_item, withdraw
 from .call import CANCELLED, Call, refusal
 from .caller import Caller
 from .exchange import Exchange
 from .exposed import Asked, failure_of
 from .interruption import calls_program
+from .loop_dispatcher import LoopDispatcher
 from .turns import waits_for_itself
 
-# In what a worker waits for while it serves nobody else: whose call that is. Tasks
-# that it starts have it, too.
-_HELD: "ContextVar[Optional[Tuple[Caller, Call]]]" = ContextVar("_HELD", default=None)
+
+class _Hold:
+    """Something that a worker waits for while it serves nobody else."""
+
+    def __init__(self, caller: Caller, call: Call) -> None:
+        self.caller = caller
+        self.call = call
+        self.is_over = False
+
+
+# In such a thing. Tasks that it starts have it, too.
+_HELD: "ContextVar[Optional[_Hold]]" = ContextVar("_HELD", default=None)
 
 # How long to wait before looking again whether there is room.
 _ROOM_S = 0.001
@@ -29,8 +40,9 @@ _ROOM_S = 0.001
 class AsyncAttendant:
     """For one session."""
 
-    def __init__(self, caller: Caller) -> None:
+    def __init__(self, caller: Caller, dispatcher: LoopDispatcher) -> None:
         self._caller = caller
+        self._dispatcher = dispatcher
         self._attendant = caller.attendant
         # Streams whose inputs have not ended, by the tasks that loop over them.
         self._looped_over: WeakKeyDictionary[asyncio.Task[Any], Call] = WeakKeyDictionary()
@@ -40,7 +52,7 @@ class AsyncAttendant:
         in the loop over a stream whose input has not ended, unless what is ``awaited`` was sent before.
         """
         held = _HELD.get()
-        if held and held[0] is self._caller and held[1].is_held and held[1].is_wanted:
+        if held and held.caller is self._caller and not held.is_over and held.call.is_wanted:
             raise waits_for_itself()
         task = asyncio.current_task() if self._looped_over else None
         call = self._looped_over.get(task) if task else None
@@ -62,14 +74,14 @@ class AsyncAttendant:
             self._looped_over.pop(task, None)
 
     async def attend(self, call: Call) -> None:
-        """See Attendant."""
+        """See Attendant; but the input is left to its task."""
         call.has_news = False
+        if isinstance(call.source, AsyncInput):
+            call.source.begin(call, functools.partial(self._feed, call, call.source))
         try:
             await self._tell_progress(call)
             if call.ask:
                 await self._run(call)
-            if call.source and call.source.may_send:
-                await self._send_next(call)
         except BaseException as error:
             withdraw(call, error)
             raise
@@ -84,6 +96,7 @@ class AsyncAttendant:
         finally:
             if call.source:
                 call.source.close()
+            await close_input(call)
 
     @calls_program
     async def _tell_progress(self, call: Call) -> None:
@@ -116,36 +129,42 @@ class AsyncAttendant:
 
     async def _held(self, call: Call, act: Any) -> Any:
         """Run what the worker waits for while it serves nobody else."""
-        token = _HELD.set((self._caller, call))
-        call.is_held = True
+        hold = _Hold(self._caller, call)
+        token = _HELD.set(hold)
         try:
             return await act()
         finally:
-            call.is_held = False
+            hold.is_over = True
             _HELD.reset(token)
 
-    async def _send_next(self, call: Call) -> None:
-        exchange, source = call.exchange, call.source
-        if not isinstance(exchange, Exchange) or source is None:
+    async def _feed(self, call: Call, source: AsyncInput) -> None:
+        """Send the values, one after another, as the worker takes them."""
+        while not source.has_ended:
+            if source.may_send:
+                await self._send_next(call, source)
+            else:
+                await self._dispatcher.change_of(call)
+
+    async def _send_next(self, call: Call, source: AsyncInput) -> None:
+        exchange = call.exchange
+        if not isinstance(exchange, Exchange):  # the call has just gone back into line
+            await self._dispatcher.change_of(call)
             return
         if not exchange.begin_item(call):
+            await self._dispatcher.change_of(call)
             return
-        if not source.begin_turn(asyncio.current_task()):
-            return  # the other one goes on
         take = functools.partial(_next_value, call, source.values, exchange)
         try:
             value = await (take() if exchange.has_coroutines else self._held(call, take))
         except StopAsyncIteration:
             value = _END
+        if source.has_ended:  # meanwhile, and the iterator has not let itself be cancelled
+            return
         item = last_item(call) if value is _END else self._attendant.item(call, value)
         while not exchange.send_item(call, item, 0):  # noqa: ASYNC110 - nothing announces room
             await asyncio.sleep(_ROOM_S)
-        source.end_turn()
         exchange.take_in()
         await asyncio.sleep(0)
-        if source.may_send:
-            call.has_news = True
-            call.tell()
 
 
 _END = object()

@@ -11,13 +11,17 @@ from typing import Any, Callable, Deque, List, Mapping, Optional, Sequence, Set,
 from .._base.errors import LocalProtocolError
 from .._protocol.body import ReadBody
 from .async_attendant import AsyncAttendant
+from .async_input import AsyncInput, close_input
 from .call import Call
 from .call_maker import whole_input
 from .caller import Caller
-from .input_source import MOST_VALUES, input_refused, too_many
+from .input_source import MOST_VALUES, at, input_refused, too_many
 from .interruption import calls_program
 from .life import Life
 from .loop_dispatcher import LoopDispatcher
+
+# How often to look whether there still is a worker for a call whose input is being taken whole.
+_LOOK_S = 1.0
 
 # Has a call send its input at once: these values.
 SendWhole = Callable[[List[Any]], None]
@@ -34,7 +38,7 @@ class AsyncCaller:
         self.loop = loop
         self._caller = caller
         self._dispatcher = LoopDispatcher(life, loop)
-        self._attendant = AsyncAttendant(caller)
+        self._attendant = AsyncAttendant(caller, self._dispatcher)
         self._early: Deque[_Early] = deque()  # calls that wait for a worker, in their order
         self._hands_over: Optional[asyncio.Task[None]] = None
         self._beginnings: Set[asyncio.Task[None]] = set()  # of calls whose inputs may travel whole
@@ -71,24 +75,31 @@ class AsyncCaller:
             finally:
                 change.cancel()
 
-    async def fetch(self, call: Call, timeout_ms: Optional[float]) -> Call:
+    async def fetch(
+        self, call: Call, timeout_ms: Optional[float], send_whole: Optional[SendWhole] = None
+    ) -> Call:
         """Send a new call and wait until it is done, for which nobody else waits. See Caller.fetch."""
         self._attendant.check_may_wait()
         try:
+            timeout_s, until = self._caller.timeout_s(call, timeout_ms), None
+            if send_whole:
+                until = await self._send_whole_if_needed(call, send_whole, timeout_s)
             handed = self.submit(call)
             if handed:
                 await self.handed_over(call, handed)
-            await self.finish(call, self._caller.timeout_s(call, timeout_ms))
+            await self.finish(call, timeout_s, until)
         except BaseException:
             self._caller.abandon(call)
+            await close_input(call)
             raise
         return call
 
-    async def finish(self, call: Call, timeout_s: float = math.inf) -> None:
-        """Wait until a call is done. A task that is cancelled while it waits cancels the call. Raises
-        TimedOut, or what ended the call.
+    async def finish(self, call: Call, timeout_s: float = math.inf, until: Optional[float] = None) -> None:
+        """Wait until a call is done. A task that is cancelled while it waits cancels the call. ``until``: the
+        end of the wait on the loop's clock, if that has begun. Raises TimedOut, or what ended the call.
         """
-        until = self.loop.time() + timeout_s
+        if until is None:
+            until = self.loop.time() + timeout_s
         try:
             while not call.done:
                 await self._change_of(call, until)
@@ -116,6 +127,7 @@ class AsyncCaller:
                     raise await in_thread(self._caller.timed_out, call, timeout_s)
         except asyncio.CancelledError:
             self._caller.cancel(call)
+            await close_input(call)
             raise
         finally:
             self._attendant.hold_input(call)
@@ -150,18 +162,28 @@ class AsyncCaller:
             self._attendant.check_may_wait(call)
             await self._dispatcher.change_of(call, until)
 
-    def make_stream_call(
-        self, command: str, args: Sequence[Any], kwargs: Mapping[str, Any], *options: Any
+    def make_call(
+        self,
+        command: str,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        *options: Any,
+        streams: bool = False,
     ) -> Tuple[Call, Optional[SendWhole]]:
-        """A call that streams, for ``begin``, without waiting. See CallMaker.make_awaited_call."""
+        """A new call, for ``fetch`` or, if it streams, ``begin``. See CallMaker.make_awaited_call."""
         maker = self._caller
         try:
-            return maker.make_typed_call(command, args, kwargs, *options, streams=True), None
+            if streams:
+                return maker.make_typed_call(command, args, kwargs, *options, streams=True), None
+            return maker.make_light_call(command, args, kwargs, *options), None
         except LocalProtocolError as error:
             place = input_refused(error, args, kwargs)
             if place is None:
                 raise
-        call = maker.make_fed_call(command, args, kwargs, *options, place=place, streams=True)
+        source = AsyncInput(at(place, args, kwargs), self.loop)
+        call = maker.make_fed_call(
+            command, args, kwargs, *options, place=place, source=source, streams=streams
+        )
         return call, functools.partial(maker.send_whole, call, args, kwargs, place)
 
     def begin(self, call: Call, send_whole: Optional[SendWhole]) -> None:
@@ -177,7 +199,7 @@ class AsyncCaller:
 
     async def _begin(self, call: Call, send_whole: SendWhole) -> None:
         try:
-            await self._send_whole_if_needed(call, send_whole)
+            await self._send_whole_if_needed(call, send_whole, math.inf)
             if call.is_wanted:
                 handed = self.submit(call)
                 if handed:
@@ -188,36 +210,37 @@ class AsyncCaller:
             call.abandoned = True
             raise
 
-    async def _send_whole_if_needed(self, call: Call, send_whole: SendWhole) -> None:
-        """Once a worker is ready for a call with an input. Raises what has ended the call."""
+    async def _send_whole_if_needed(
+        self, call: Call, send_whole: SendWhole, timeout_s: float
+    ) -> Optional[float]:
+        """Once a worker is ready for a call with an input. Returns the end of the wait for the call, if that
+        has begun. Raises what has ended the call.
+        """
+        until = None
         if self._early or not self._caller.serves():
             await self.handed_over(call, self._line_up(call, is_sent=False))
+        if isinstance(call.source, AsyncInput) and call.is_wanted and not self._caller.can_stream:
+            until = self.loop.time() + timeout_s
+            call.source.begin(call, functools.partial(_send_all, call.source, send_whole))
+            self._caller.watch_deadline(call)
+            while call.is_wanted and not call.source.is_over:
+                await self._whole_or_over(call, until, timeout_s)
         if call.error:
             raise call.error
-        if call.source and not self._caller.can_stream:
-            values = call.source.values
-            send_whole(await _whole(values) if hasattr(values, "__anext__") else whole_input(values))
+        return until
 
-    async def make_call(
-        self, command: str, args: Sequence[Any], kwargs: Mapping[str, Any], *options: Any
-    ) -> Call:
-        """See CallMaker.make_awaited_call."""
-        maker = self._caller
+    async def _whole_or_over(self, call: Call, until: float, timeout_s: float) -> None:
+        """Wait for the input of a call, which has not been sent and can be ended; may return early."""
+        self._caller.begin_wait(call)
         try:
-            return maker.make_light_call(command, args, kwargs, *options)
-        except LocalProtocolError as error:
-            place = input_refused(error, args, kwargs)
-            if place is None:
-                raise
-        call = maker.make_fed_call(command, args, kwargs, *options, place=place)
-        try:
-            await self._send_whole_if_needed(
-                call, functools.partial(maker.send_whole, call, args, kwargs, place)
-            )
-        except asyncio.CancelledError:
-            call.abandoned = True
-            raise
-        return call
+            await self._dispatcher.change_of(call, min(until, self.loop.time() + _LOOK_S))
+        finally:
+            self._caller.end_wait(call)
+        if call.is_wanted and self.loop.time() >= until:
+            raise await in_thread(self._caller.timed_out, call, timeout_s)
+        if not self._caller.has_come(call) and not self._caller.serves():
+            await self.handed_over(call, self._line_up(call, is_sent=False))
+            self._caller.worker().exchange.wait_started(0, call)
 
     async def flush(self, timeout_s: float) -> bool:
         """Wait until the worker has been given every call in line; False after the timeout.
@@ -295,11 +318,21 @@ class AsyncCaller:
         return False
 
 
+async def _send_all(source: AsyncInput, send_whole: SendWhole) -> None:
+    source.begin_taking()
+    values = source.values
+    whole = await _whole(source) if hasattr(values, "__anext__") else whole_input(values)
+    if not source.has_ended:
+        send_whole(whole)
+
+
 @calls_program
-async def _whole(values: Any) -> List[Any]:
+async def _whole(source: AsyncInput) -> List[Any]:
     whole: List[Any] = []
-    async for value in values:
+    async for value in source.values:
         whole.append(value)
+        if source.has_ended:  # and the iterator has not let itself be cancelled
+            break
         if len(whole) > MOST_VALUES:
             raise too_many()
     return whole

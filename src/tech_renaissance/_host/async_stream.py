@@ -3,6 +3,7 @@
 from typing import Any, Optional
 
 from .._base.durations import seconds
+from .async_input import close_input
 from .stream import BaseStream
 
 # A worker may be quicker than whoever takes its values, so that there is always
@@ -24,8 +25,9 @@ class AsyncStream(BaseStream):
         return self
 
     async def __aexit__(self, *exception: object) -> None:
-        """Close it."""
+        """Close it, and its input."""
         self.close()
+        await close_input(self._call)
 
     def __aiter__(self) -> "AsyncStream":
         """The stream itself."""

@@ -47,7 +47,7 @@ class Call:
     result: Optional[str] = None
     form = TEXT
     attachments: Sequence[Any] = ()
-    error: Optional[Exception] = None
+    error: Optional[BaseException] = None
     # Told when anything has changed, by whichever thread has changed it, perhaps under a lock.
     # An exception may prevent that.
     watchers: "Tuple[Callable[[Call], None], ...]" = ()
@@ -69,7 +69,6 @@ class Call:
     was_asked = False  # whether a function has been run for it, which cannot be undone
     reply: Optional[Answer] = None  # to be sent
     source: Optional[InputSource] = None
-    is_held = False  # whether what the worker waits for, while it serves nobody else, runs in tasks
     is_stopping = False
     timed_out = False  # whether a wait for it has timed out
     # Nobody is waiting for it any longer: it is not handed over, and its answer is discarded.
@@ -91,7 +90,7 @@ class Call:
         self.items = deque()
         self.came, self.granted = 0, FIRST_CREDIT
 
-    def fail(self, error: Exception) -> None:
+    def fail(self, error: BaseException) -> None:
         """It has no answer, because of this."""
         self.request.attachments = ()  # nobody will need them again
         self.error = error

@@ -186,10 +186,16 @@ class CallMaker:
             raise LocalProtocolError(
                 "bad_value", "an asynchronous iterator is an input for AsyncSession alone"
             )
-        call = self.make_fed_call(command, args, kwargs, *options, place=place, streams=streams)
+        source = InputSource(values)
+        call = self.make_fed_call(
+            command, args, kwargs, *options, place=place, source=source, streams=streams
+        )
         self.worker_for(call)
         if not self.can_stream:
-            self.send_whole(call, args, kwargs, place, whole_input(values))
+            try:
+                self.send_whole(call, args, kwargs, place, whole_input(values))
+            finally:
+                source.close()
         return call
 
     def make_fed_call(
@@ -199,10 +205,10 @@ class CallMaker:
         kwargs: Mapping[str, Any],
         *options: Any,
         place: Place,
+        source: InputSource,
         streams: bool = False,
     ) -> Call:
         """The same for a call whose input is in that place."""
-        source = InputSource(at(place, args, kwargs))
         args, kwargs = with_input(args, kwargs, place, Input(None))
         return self.make_typed_call(command, args, kwargs, *options, streams=streams, source=source)
 

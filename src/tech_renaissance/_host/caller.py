@@ -166,12 +166,16 @@ class Caller(CallSender):
                 raise self.timed_out(call, timeout_s)
 
     def close_stream(self, call: Call) -> None:
-        """Let go of a stream."""
+        """Let go of a stream, and of the call's input, if that has been taken from."""
         call.abandoned = True
         if call.items:
             call.items.clear()
-        if isinstance(call.exchange, Exchange) and self._life.is_ours:
+        if not self._life.is_ours:
+            return
+        if isinstance(call.exchange, Exchange):
             call.exchange.close_stream(call)
+        if call.source and call.source.is_to_be_closed:
+            call.source.close()
         call.let_go()
 
     def abandon(self, call: Call, *, is_unwanted: bool = False) -> None:

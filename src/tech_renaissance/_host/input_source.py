@@ -31,6 +31,13 @@ class InputSource:
         """Whether the values are not whole any more."""
         return self.has_ended or self._has_begun
 
+    @property
+    def is_to_be_closed(self) -> bool:
+        """Whether the iterator is closed when the call is given up: one that nothing was taken from is left
+        alone.
+        """
+        return self.was_taken_from
+
     def begin_taking(self) -> None:
         """A value is about to be taken, which the program cannot give again."""
         self._has_begun = True
