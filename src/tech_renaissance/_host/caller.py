@@ -3,6 +3,7 @@ call is steered meanwhile.
 """
 
 import functools
+import threading
 import time
 from typing import TYPE_CHECKING, Callable, Dict, Optional
 
@@ -48,6 +49,7 @@ class Caller(CallSender):
         self.exposed = Exposed(self.placed)
         self.attendant = Attendant(self.exposed, self.placed)
         self._in_loops: Dict[AbstractEventLoop, AsyncCaller] = {}
+        self._loops_lock = threading.RLock()
         self._running_loop: Optional[Callable[[], AbstractEventLoop]] = None
 
     def cancel_waiting(self) -> str:
@@ -304,14 +306,17 @@ class Caller(CallSender):
         except RuntimeError:  # a fork has none
             self._life.check_ours()
             raise
-        found = self._in_loops.get(loop)
-        if found is None:
-            from .async_caller import AsyncCaller
+        return self._in_loops.get(loop) or self._enter_loop(loop)
 
-            self._life.check_open()
-            self._in_loops = {one: its for one, its in self._in_loops.items() if not one.is_closed()}
-            self._in_loops[loop] = found = AsyncCaller(self, self._life, loop)
-        return found
+    def _enter_loop(self, loop: "AbstractEventLoop") -> "AsyncCaller":
+        from .async_caller import AsyncCaller
+
+        self._life.check_open()
+        with self._loops_lock:
+            entered = AsyncCaller(self, self._life, loop)
+            others = {one: its for one, its in self._in_loops.items() if not one.is_closed()}
+            self._in_loops = {**others, loop: entered}  # anew, because other threads look through it
+        return entered
 
     def check_task_may_wait(self) -> None:
         """Raise LocalProtocolError ``would_wait_for_itself`` in a task for which the worker may

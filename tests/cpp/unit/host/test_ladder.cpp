@@ -72,10 +72,14 @@ public:
         return "stacks";
     }
     bool wait_end(std::chrono::milliseconds) override { return exited; }
-    std::shared_ptr<const PostMortem> post_mortem() override { return death; }
+    std::shared_ptr<const PostMortem> post_mortem() override {
+        if (has_no_memory_for_record) throw std::bad_alloc();
+        return death;
+    }
 
     FakeTransport transport;
     bool has_no_memory = false;
+    bool has_no_memory_for_record = false;
     std::string obeys_at;
     std::function<void()> obey = [this] { transport.say_reply(1, "obeyed"); };
     std::vector<std::string> taken;
@@ -104,6 +108,21 @@ TEST("a handler that sees that it is given up needs no more") {
     CHECK_EQ("notice", worker.end(1, EndReason::cancel, {1min, 1min, 1min}));
     CHECK_EQ(1, worker.transport.given_up.load());
     CHECK_THROWS(CallCancelled, "cancelled", call->take());
+}
+
+TEST("a call for whose end there is no memory fails all the same") {
+    FakeWorker worker;
+    worker.obeys_at = "notice";
+    worker.has_no_memory_for_record = true;
+    const CallPtr call = worker.send(1);
+    bool was_thrown = false;
+    try {
+        worker.end(1, EndReason::cancel);
+    } catch (const std::bad_alloc&) {
+        was_thrown = true;
+    }
+    CHECK(was_thrown);
+    CHECK(call->done());
 }
 
 TEST("an interrupted handler leaves the worker alive, and the error has the stacks") {

@@ -55,14 +55,9 @@ inline std::string stacks_of(LadderHands& hands, Exchange::Id id) {
     }
 }
 
-// Ends the call with this id, if it is in work. Returns the step that was needed ("queue" if the worker had not really
-// begun it); empty if it was not, or no longer, in work.
-inline std::string end_call(Exchange& exchange, Exchange::Id id, const std::string& message, EndReason why,
-                            const CancelPatience& patience, LadderHands& hands) {
-    const std::string reason =
-        "'" + shortened(message, 80) + (why == EndReason::cancel ? "' was cancelled" : "' passed its deadline");
-    CallPtr call;
-    if (!exchange.begin_end(id, call)) return "";
+// Takes one step after another until one is enough.
+inline CallEnd climb(Exchange& exchange, Exchange::Id id, const std::string& reason, const CancelPatience& patience,
+                     LadderHands& hands) {
     CallEnd end;
     end.stack = stacks_of(hands, id);
     for (const LadderStep& step : call_ladder(patience)) {
@@ -77,8 +72,25 @@ inline std::string end_call(Exchange& exchange, Exchange::Id id, const std::stri
     end.post_mortem = hands.post_mortem();
     const std::optional<Step> ended_by = hands.ended_by();
     if (end.post_mortem && ended_by) end.step = name_of(*ended_by);
-    if (call) exchange.fail(*call, ended_call(call->request, why, end));
-    return end.step;
+    return end;
+}
+
+// Ends the call with this id, if it is in work. Returns the step that was needed ("queue" if the worker had not really
+// begun it); empty if it was not, or no longer, in work.
+inline std::string end_call(Exchange& exchange, Exchange::Id id, const std::string& message, EndReason why,
+                            const CancelPatience& patience, LadderHands& hands) {
+    const std::string reason =
+        "'" + shortened(message, 80) + (why == EndReason::cancel ? "' was cancelled" : "' passed its deadline");
+    CallPtr call;
+    if (!exchange.begin_end(id, call)) return "";
+    try {
+        const CallEnd end = climb(exchange, id, reason, patience, hands);
+        if (call) exchange.fail(*call, ended_call(call->request, why, end));
+        return end.step;
+    } catch (const std::exception&) {  // such as std::bad_alloc: nobody else would tell whoever waits
+        if (call) exchange.fail(*call, std::current_exception());
+        throw;
+    }
 }
 
 }  // namespace tr::detail
