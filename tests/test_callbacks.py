@@ -91,6 +91,22 @@ def test_a_result_for_which_there_is_no_memory_is_an_error_of_the_handler(
     assert "x" * 200_000 == session.call("ask", "large")
 
 
+@asyncio_everywhere
+def test_a_call_behind_one_whose_handler_asks_has_not_begun(start: Start) -> None:
+    """It can be cancelled without harm to that one."""
+    session = start(WORKER)
+    session.expose("add", lambda a, b: a + b)
+    asking = session.submit("ask", "add", 1, 2)
+    assert wait_until(lambda: asking.state() == "asking")
+    behind = session.submit("same", 1)
+    assert wait_until(lambda: behind.state() == "sent")
+    behind.cancel()
+    with pytest.raises(CallCancelled) as cancelled:
+        behind.result()
+    assert "queue" == cancelled.value.step
+    assert 3 == asking.result()
+
+
 @asyncio_too
 def test_errors_cross_both_ways(start: Start, host: str) -> None:
     """What a function raises, what does not fit, what does not exist, what cannot be sent."""

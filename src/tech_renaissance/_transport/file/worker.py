@@ -42,7 +42,7 @@ from ..._system import files
 from ..._system.forks import Forks
 from ..session_files import read_status, write_status, write_worker_info
 from ..session_place import SessionPlace
-from ..transport import WorkerTransport
+from ..transport import FOR_ANSWER, WorkerTransport
 from .end import ANSWER, ASK, CANCEL, PROGRESS, STOP, FileEnd, now_ms
 
 _Result = TypeVar("_Result")
@@ -95,6 +95,8 @@ class FileWorker(FileEnd, WorkerTransport):
         self._told_to_leave = False
         self._is_ready = False
         self._asking: Set[Optional[int]] = set()  # the calls that have asked and got no Answer yet
+        self._awaits_answer: Optional[int] = None  # the call whose handler does
+        self._held_by: Optional[int] = None  # the same, if nobody else is served meanwhile
         self._has_told = False  # there may be a Progress
         self._unwritten_status = ""  # because the disk was full
         self._generation = Forks.generation
@@ -124,6 +126,15 @@ class FileWorker(FileEnd, WorkerTransport):
         except OSError:
             return False
         return line.encode() in map(bytes.strip, lines)
+
+    def note_wait(self, request_id: int, what: int) -> None:
+        """See WorkerTransport. While a handler waits for an Answer and nobody else is served, no request is
+        claimed, because for the host what is claimed has been begun.
+        """
+        if what == FOR_ANSWER:
+            self._awaits_answer = request_id
+        elif request_id == self._held_by:
+            self._held_by = None
 
     def get_tensor(self, tag: str, library: Optional[Library]) -> Any:
         """See WorkerTransport."""
@@ -199,6 +210,8 @@ class FileWorker(FileEnd, WorkerTransport):
             named.append((kind_of(attachment), name))
         self._place.check()
         self._asking.add(ask.id)
+        if ask.waiting and ask.id == self._awaits_answer:
+            self._held_by = ask.id
         return self._try_write(path, encode_ask(ask, named))
 
     def _try_tell(self, progress: Progress) -> bool:
@@ -254,7 +267,7 @@ class FileWorker(FileEnd, WorkerTransport):
             self._told_to_leave = True  # "exit" stays in the file, but counts as a single frame
             return Exit()
         answer = self._take_answer() if self._asking else None
-        if answer is not None:
+        if answer is not None or self._held_by is not None:
             return answer
         claimed = self._path(".request.claimed")
         try:
