@@ -222,7 +222,7 @@ class Play:
     def _push(self, number: int, step: Step) -> None:
         source = self._calls[number].source
         for _ in range(step.get("times", 1)):
-            if source and source.may_send:
+            if source and source.may_send and self._exchange.begin_item(self._calls[number]):
                 self._exchange.send_item(self._calls[number], Item(number), 0)
 
     def _end_input(self, number: int, _: Step) -> None:

@@ -34,7 +34,7 @@ class Attendant:
             withdraw(call)
             return
         try:
-            if call.on_progress and isinstance(call.exchange, Exchange):
+            if call.told and isinstance(call.exchange, Exchange):
                 call.exchange.take_in()  # what came while the last progress was told: only the newest is of interest
             self._tell_progress(call)
             if call.ask:

@@ -144,6 +144,18 @@ TEST("who waits for a call is told how far it is, and of the last one before the
     CHECK((std::vector<double>{1, 3} == told));
 }
 
+TEST("the first progress is told although more has come by then") {
+    TalkFixture f;
+    const CallPtr call = f.call(1);
+    std::vector<double> told;
+    call->on_progress = [&](const Progress& progress) { told.push_back(progress.done); };
+    CHECK(f.exchange.send(call, 1min));
+    for (int done = 1; done <= 3; ++done) f.tell(1, done);
+    f.attend(call);
+    f.attend(call);
+    CHECK((std::vector<double>{1, 3} == told));
+}
+
 TEST("what on_progress throws is the end of the call, and nothing is done to the worker") {
     TalkFixture f;
     const CallPtr call = f.call(1);

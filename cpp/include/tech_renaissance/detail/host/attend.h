@@ -70,7 +70,7 @@ std::exception_ptr attend(const CallPtr& call, Attending how, const Exposed& exp
     Talk* const talk = call->talk();
     if (talk == nullptr || !talk->has_news()) return nullptr;
     // What came while the last progress was told: only the newest is of interest.
-    if (how == Attending::waiting && call->on_progress) reach([&](auto& caller) { caller.is_done(call); });
+    if (how == Attending::waiting && talk->was_heard()) reach([&](auto& caller) { caller.is_done(call); });
     if (const std::optional<Progress> progress = talk->take_progress()) {
         if (const std::exception_ptr thrown = withdraw(tell(*call, *progress))) return thrown;
     }

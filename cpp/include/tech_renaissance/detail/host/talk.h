@@ -32,8 +32,15 @@ public:
     std::optional<Progress> take_progress() {
         const Lock lock(mutex_);
         if (!std::exchange(is_unheard_, false)) return std::nullopt;
+        was_heard_ = true;
         note(lock);
         return newest_;
+    }
+
+    // Whether any has been given.
+    bool was_heard() const {
+        const Lock lock(mutex_);
+        return was_heard_;
     }
 
     // The handler asks.
@@ -71,6 +78,7 @@ private:
     mutable std::mutex mutex_;  // for everything below
     std::optional<Progress> newest_;
     bool is_unheard_ = false;  // whether the newest has not been given to whoever listens
+    bool was_heard_ = false;
     std::optional<Ask> ask_;
     bool was_asked_ = false;
 };
