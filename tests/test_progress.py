@@ -252,7 +252,7 @@ def test_a_coroutine_is_never_dropped_in_silence(start: Start) -> None:
     assert 1 == session.call("same", 1)
     for ask in (
         lambda: session.call("train", 1, on_progress=lambda progress: tell(progress)),  # noqa: PLW0108
-        session.submit("train", 1, on_progress=tell).result,
+        lambda: session.submit("train", 1, on_progress=tell).result(),
     ):
         with pytest.raises(TypeError, match="on_progress is a coroutine"):
             ask()
