@@ -10,6 +10,7 @@ import socket
 import sys
 import threading
 import time
+from pathlib import Path
 
 from children import ParentServer
 from gate import pass_gate
@@ -23,11 +24,16 @@ kept = []
 
 def stand() -> None:
     """Wait at the gate, our number beside it; then fail."""
-    with open(f"{GATE}.pid", "w") as file:
-        file.write(str(os.getpid()))
+    leave_pid(os.getpid())
     pass_gate(GATE)
     if FAULT:
         fail(FAULT)
+
+
+def leave_pid(pid: int) -> None:
+    """Beside the gate; whoever finds the file finds the whole number."""
+    Path(f"{GATE}.pid.new").write_text(str(pid))
+    os.replace(f"{GATE}.pid.new", f"{GATE}.pid")
 
 
 def fail(fault: str) -> None:
@@ -104,8 +110,7 @@ class FaultyServer(ParentServer):
                 if parameters == "escaped":
                     os.setsid()
                 ctypes.CDLL(None).pause()
-        with open(f"{GATE}.pid", "w") as file:
-            file.write(str(child))
+        leave_pid(child)
         pass_gate(GATE)
         os._exit(7)
 
@@ -117,8 +122,7 @@ class FaultyServer(ParentServer):
 
     def do_chatter(self, parameters):
         """So many MiB of output, in which we are interrupted when nobody takes it."""
-        with open(f"{GATE}.pid", "w") as file:
-            file.write(str(os.getpid()))
+        leave_pid(os.getpid())
         with contextlib.suppress(BrokenPipeError):
             for _ in range(int(parameters) * 16):
                 os.write(1, b"x" * 65535 + b"\n")
