@@ -89,8 +89,14 @@ class DriverStream:
         self._timeout_ms = timeout_ms
 
     def __del__(self) -> None:
-        with contextlib.suppress(DriverFailed):
-            self._driver.begin("drop_stream", stream=self._name)
+        if self._name:
+            with contextlib.suppress(DriverFailed):
+                self._driver.begin("drop_stream", stream=self._name)
+
+    def drop(self) -> None:
+        """Let go of it; returns when that is done."""
+        self._driver.call("drop_stream", stream=self._name)
+        self._name = ""
 
     def __iter__(self) -> "DriverStream":
         return self

@@ -13,6 +13,7 @@ from typing import Any, Callable, Dict, List
 
 import numpy as np
 import pytest
+from driver_session import DriverFuture, DriverStream
 from hosts import TRANSPORTS
 from leaks import wait_until
 from processes import KILLED_NAME
@@ -58,7 +59,7 @@ class Performance:
         elif "end" in step:
             _check(self._running.pop(step.pop("end")).result, step)
         elif "drop" in step:
-            del self._kept[step["drop"]]
+            _drop(self._kept.pop(step["drop"]))
         elif "hears" in step:
             heard = self._heard[step["hears"]]
             wait_until(lambda: len(heard) >= len(step["done"]))
@@ -159,6 +160,12 @@ def _options(vector: Dict[str, Any], stage: Stage, host: str) -> Dict[str, Any]:
         options["on_restart"] = lambda session: _hook(session, message)
     environment = {"TR_PROMPTER": str(stage.port), "TR_HOLDS": holds}
     return {"quiet_mode": True, "environment": environment, **options}
+
+
+def _drop(kept: Any) -> None:
+    """Returns when its host has let go of it; others do when it goes out of scope."""
+    if isinstance(kept, (DriverFuture, DriverStream)):
+        kept.drop()
 
 
 def _hook(session: Any, message: str) -> None:

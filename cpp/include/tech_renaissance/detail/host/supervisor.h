@@ -199,10 +199,11 @@ private:
     // A worker has ended: starts the next one, or fails what waits for it.
     void take_over(const WorkerPtr& dead, bool has_crashed) noexcept {
         WorkerPtr next;
+        WorkerPtr last = dead;  // destroyed at the end, because that may take longer than calls to the next one
         std::exception_ptr error;
         try {
             inherit(dead);
-            if (has_crashed) next = restart(dead);
+            if (has_crashed) next = restart(last);
             if (!next) error = dead->death(!dead->exchange().was_ready());
         } catch (const TRException&) {
             error = std::current_exception();
@@ -242,8 +243,8 @@ private:
     }
 
     // Starts a worker that is ready and has got what the hook sends. Null if the user no longer wants one, or was
-    // faster. Throws the reason if there is none.
-    WorkerPtr restart(WorkerPtr dead) {
+    // faster. Throws the reason if there is none. dead: from then on, the last worker that has died.
+    WorkerPtr restart(WorkerPtr& dead) {
         while (back_off(*dead)) {
             WorkerPtr next = life_.restart(dead, [this] {
                 if (!is_wanted()) std::rethrow_exception(stopped_error());
