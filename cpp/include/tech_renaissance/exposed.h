@@ -49,6 +49,8 @@ private:
     [[noreturn]] void throw_missing();
     // After the arguments by place.
     void check_nothing_by_name();
+    // In words: how many it takes.
+    std::string number_of_arguments() const;
 
     template <class Read>
     static auto reading(Read read);

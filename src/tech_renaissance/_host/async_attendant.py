@@ -147,10 +147,9 @@ class AsyncAttendant:
 
     async def _send_next(self, call: Call, source: AsyncInput) -> None:
         exchange = call.exchange
-        if not isinstance(exchange, Exchange):  # the call has just gone back into line
-            await self._dispatcher.change_of(call)
-            return
-        if not exchange.begin_item(call):
+        if not isinstance(exchange, Exchange) or not exchange.begin_item(
+            call
+        ):  # it has just gone back into line
             await self._dispatcher.change_of(call)
             return
         take = functools.partial(_next_value, call, source.values, exchange)

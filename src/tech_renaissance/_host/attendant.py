@@ -105,9 +105,7 @@ class Attendant:
     def _send_next(self, call: Call) -> None:
         """Take one value from the program and send it."""
         exchange, source = call.exchange, call.source
-        if not isinstance(exchange, Exchange) or source is None:
-            return
-        if not exchange.begin_item(call):
+        if not isinstance(exchange, Exchange) or source is None or not exchange.begin_item(call):
             return
         if not source.begin_turn(threading.get_ident()):
             return  # the other one goes on

@@ -26,6 +26,14 @@
 
 namespace tr::detail {
 
+// What a handler gets whose question has failed.
+inline Answer failed_answer(std::int64_t id, Failure failure) {
+    Answer answer{id};
+    answer.result = "error";
+    answer.failure = std::move(failure);
+    return answer;
+}
+
 // How an exchange asks and notifies its worker. All but the first two may be empty.
 struct ExchangeHooks {
     // Whether the process has ended.
@@ -191,12 +199,6 @@ protected:
         }
         if (was_sent) connection_.sent_answer(answer.id);
         return was_sent;
-    }
-    static Answer failed_answer(Id id, Failure failure) {
-        Answer answer{id};
-        answer.result = "error";
-        answer.failure = std::move(failure);
-        return answer;
     }
 
     // Tells a handler that nobody will answer it.

@@ -95,26 +95,8 @@ public:
 
     // Answers what the handler of a call has asked.
     void send_answer(const CallPtr& call, const Outcome& outcome) const {
-        Answer answer{*call->request.id};
-        answer.failure = outcome.failure;
-        try {
-            if (!answer.failure) {
-                const Body& value = outcome.result.value;
-                for (const Attachment& one : value.attachments)
-                    answer.attachments.push_back(life_.transport().place(one));
-                answer.form = value.form;
-                answer.result = value.text;
-            }
-        } catch (const TRException&) {
-            answer.failure = Exposed::failure_of(std::current_exception());
-        }
-        if (answer.failure) {
-            answer.attachments.clear();
-            answer.form = BodyForm::Text;
-            answer.result = "error";
-        }
         const WorkerPtr worker = this->worker();
-        if (call->exchange == &worker->exchange()) worker->exchange().send_answer(std::move(answer));
+        if (call->exchange == &worker->exchange()) worker->exchange().send_answer(answer_of(*call, outcome));
     }
 
     // Whether the next value of an input may be taken from the program, for the worker that has the call: see Exchange.
@@ -233,6 +215,21 @@ public:
     }
 
 private:
+    Answer answer_of(const Call& call, const Outcome& outcome) const {
+        const std::int64_t id = *call.request.id;
+        if (outcome.failure) return failed_answer(id, *outcome.failure);
+        try {
+            const Body& value = outcome.result.value;
+            Answer answer{id};
+            for (const Attachment& one : value.attachments) answer.attachments.push_back(life_.transport().place(one));
+            answer.form = value.form;
+            answer.result = value.text;
+            return answer;
+        } catch (const TRException&) {
+            return failed_answer(id, Exposed::failure_of(std::current_exception()));
+        }
+    }
+
     // Nobody uses a call after this.
     struct LetGo {
         Call& call;

@@ -41,10 +41,13 @@ TR_INLINE bool ArgumentReader::begin_next(bool is_optional) {
     return !is_over_;
 }
 
+TR_INLINE std::string ArgumentReader::number_of_arguments() const {
+    return std::to_string(count_) + (count_ == 1 ? " argument" : " arguments");
+}
+
 TR_INLINE void ArgumentReader::throw_missing() {
     reading([&] { check_nothing_by_name(); });
-    throw WrongArguments("it takes " + std::to_string(count_) + (count_ == 1 ? " argument" : " arguments") + ", not " +
-                         std::to_string(read_));
+    throw WrongArguments("it takes " + number_of_arguments() + ", not " + std::to_string(read_));
 }
 
 TR_INLINE void ArgumentReader::refuse(const std::exception& problem) const {
@@ -57,8 +60,7 @@ TR_INLINE void ArgumentReader::refuse(const std::exception& problem) const {
 TR_INLINE void ArgumentReader::finish() {
     reading([&] {
         if (!is_over_ && decoder_.next_element())
-            throw WrongArguments("it takes no more than " + std::to_string(count_) +
-                                 (count_ == 1 ? " argument" : " arguments"));
+            throw WrongArguments("it takes no more than " + number_of_arguments());
         check_nothing_by_name();
         decoder_.finish();
     });
