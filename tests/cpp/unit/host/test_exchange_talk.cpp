@@ -1,4 +1,4 @@
-// What handlers say and ask while their calls are in work, stops, and inputs, in the exchange.
+// What handlers say and ask while their calls are in work, and stops, in the exchange.
 #include <array>
 #include <atomic>
 #include <functional>
@@ -10,96 +10,31 @@
 #include <vector>
 
 #include "check.h"
-#include "exchange_fixture.h"
-#include "tech_renaissance/detail/host/attend.h"
-#include "tech_renaissance/exposed.h"
-#include "tech_renaissance/input.h"
+#include "talk_fixture.h"
 #include "tech_renaissance/keyword.h"
 #include "tech_renaissance/value.h"
 
 using exchange_fixture::Fixture;
-using exchange_fixture::ReadyFixture;
+using exchange_fixture::push;
+using exchange_fixture::TalkFixture;
+using exchange_fixture::with_input;
 using tr::Body;
 using tr::CallCancelled;
 using tr::LocalProtocolError;
 using tr::Progress;
 using tr::RemoteProtocolError;
-using tr::detail::Answer;
 using tr::detail::Ask;
-using tr::detail::Attending;
-using tr::detail::Call;
 using tr::detail::CallPtr;
 using tr::detail::Exposed;
 using tr::detail::exposed_function;
-using tr::detail::Feed;
 using tr::detail::Granted;
 using tr::detail::InputItem;
 using tr::detail::Items;
 using tr::detail::Outcome;
 using tr::detail::Ready;
-using tr::detail::Told;
 using namespace std::chrono_literals;
 
 namespace {
-
-struct TalkFixture : ReadyFixture {
-    using ReadyFixture::ReadyFixture;
-
-    void tell(std::int64_t id, double done) { transport.say(Told{id, Progress{done, 10.0, "epoch"}}); }
-    void ask(std::int64_t id, const std::string& name, Body arguments = tr::encode_call(1, 2), bool waiting = true) {
-        transport.say(Ask{id, name, std::move(arguments), waiting});
-    }
-    // As the thread that waits for the call.
-    std::exception_ptr attend(const CallPtr& call) {
-        CHECK(exchange.wait(call, 1min));
-        return attend(call, Attending::waiting);
-    }
-    std::exception_ptr attend(const CallPtr& call, Attending how) {
-        return tr::detail::attend(call, how, exposed, &exposed, [this](auto action) { action(*this); });
-    }
-    bool is_done(const CallPtr& call) { return exchange.is_done(call); }
-    void send_answer(const CallPtr& call, const Outcome& outcome) {
-        Answer answer{*call->request.id};
-        answer.result = outcome.result.value.text;
-        answer.failure = outcome.failure;
-        exchange.send_answer(answer);
-    }
-    void withdraw(const CallPtr& call, const std::exception_ptr& error) { exchange.withdraw(call, error); }
-    bool has_coroutines() const { return exchange.has_coroutines(); }
-    InputItem place_item(const Call& call, const Body& value) { return {*call.request.id, value.form, value.text}; }
-    bool begin_item(const CallPtr& call) { return exchange.begin_item(call); }
-    bool send_item(const CallPtr& call, const InputItem& item) { return exchange.send_item(call, item); }
-
-    Exposed exposed;
-};
-
-CallPtr with_input(TalkFixture& f, std::int64_t id) {
-    CallPtr call = f.call(id);
-    call->feed = std::make_unique<Feed>();
-    call->stays_in_line = true;
-    CHECK(f.exchange.send(call, 1min));
-    return call;
-}
-
-// 0, 1 and so on, as many as that.
-auto numbers(int& next, int count) {
-    return tr::input_from([&next, count] { return next < count ? std::optional(next++) : std::nullopt; }).next;
-}
-
-bool push(TalkFixture& f, const CallPtr& call, const std::string& text) {
-    InputItem item{*call->request.id};
-    item.text = text;
-    return f.exchange.send_item(call, item);
-}
-
-bool finds_no_memory(TalkFixture& f, const CallPtr& call, const std::string& text) {
-    try {
-        push(f, call, text);
-    } catch (const tr::ArenaFull&) {
-        return true;
-    }
-    return false;
-}
 
 // What a function gives for arguments: the text of its result, or the code of its failure.
 template <class Function>
@@ -129,10 +64,8 @@ TEST("the newest progress is there for whoever asks") {
 
 TEST("who waits for a call is told how far it is, and of the last one before the answer") {
     TalkFixture f;
-    const CallPtr call = f.call(1);
     std::vector<double> told;
-    call->on_progress = [&](const Progress& progress) { told.push_back(progress.done); };
-    CHECK(f.exchange.send(call, 1min));
+    const CallPtr call = f.heard(1, [&](const Progress& progress) { told.push_back(progress.done); });
     f.tell(1, 1);
     f.attend(call);
     f.tell(1, 2);
@@ -146,10 +79,8 @@ TEST("who waits for a call is told how far it is, and of the last one before the
 
 TEST("the first progress is told although more has come by then") {
     TalkFixture f;
-    const CallPtr call = f.call(1);
     std::vector<double> told;
-    call->on_progress = [&](const Progress& progress) { told.push_back(progress.done); };
-    CHECK(f.exchange.send(call, 1min));
+    const CallPtr call = f.heard(1, [&](const Progress& progress) { told.push_back(progress.done); });
     for (int done = 1; done <= 3; ++done) f.tell(1, done);
     f.attend(call);
     f.attend(call);
@@ -214,43 +145,6 @@ TEST("an answer for whose text there is no memory is an error of its handler, an
     f.ask(2, "small", tr::encode_call());
     f.attend(small);
     CHECK_EQ("1", f.transport.answers.back());
-}
-
-TEST("an item for which there is no memory is an error of who pushes it, who may do so again") {
-    TalkFixture f;
-    f.transport.set_room(100);
-    const CallPtr call = with_input(f, 1);
-    const CallPtr other = with_input(f, 2);
-    CHECK(push(f, call, "first"));
-    const std::string big(200, 'x');
-    f.transport.fill_arena();
-    for (int tries = 0; tries < 20; ++tries) CHECK(finds_no_memory(f, call, big));
-    f.exchange.state();
-    CHECK(push(f, other, "small"));
-    f.transport.fill_arena(false);
-    CHECK(push(f, call, big));
-    CHECK(push(f, call, "last"));
-    CHECK((std::vector<std::string>{"first", "small", big, "last"} == f.transport.items));
-}
-
-TEST("an item that waited for room, and for which there is no memory then, holds up nobody else") {
-    TalkFixture f;
-    f.exposed.set("small", exposed_function(std::function([] { return 1; })));
-    const CallPtr call = with_input(f, 1);
-    const std::string big(200, 'x');
-    f.transport.set_room(0);
-    CHECK(push(f, call, big));
-    f.transport.fill_arena();
-    f.transport.set_room(100);
-    f.exchange.state();
-    const CallPtr asking = f.sent(2);
-    f.ask(2, "small", tr::encode_call());
-    f.attend(asking);
-    CHECK_EQ("1", f.transport.answers.back());
-    CHECK(finds_no_memory(f, call, "behind"));
-    f.transport.fill_arena(false);
-    CHECK(push(f, call, "behind"));
-    CHECK((std::vector<std::string>{big, "behind"} == f.transport.items));
 }
 
 TEST("a second Ask before the answer to the first breaks the protocol") {
@@ -334,91 +228,14 @@ TEST("a function gets its arguments by their types, and says what does not fit")
     CHECK_EQ("command_failed: something was thrown that is not a std::exception", called([] { throw 42; }));
 }
 
-TEST("an input is sent as the worker takes it, and ends once") {
-    TalkFixture f;
-    f.transport.set_room(100);
-    const CallPtr call = with_input(f, 1);
-    int sent = 0;
-    while (push(f, call, "x")) ++sent;
-    CHECK_EQ(16, sent);
-    f.transport.say(Granted{1, 8});
-    CHECK(f.exchange.wait(call, 1min));
-    while (push(f, call, "x")) ++sent;
-    CHECK_EQ(24, sent);
-    InputItem last{1};
-    last.is_last = true;
-    CHECK(f.exchange.send_item(call, last));
-    CHECK_EQ("last", f.transport.items.back());
-    f.transport.say_reply(1, "done");
-    CHECK_EQ("done", f.result(call));
-    CHECK(!push(f, call, "x"));
-}
-
-TEST("an input that comes from the program is sent by the thread that waits, up to its end or what is thrown there") {
-    TalkFixture f;
-    f.transport.set_room(100);
-    const CallPtr call = with_input(f, 1);
-    int next = 0;
-    call->source = numbers(next, 3);
-    while (call->feed->has_credit()) CHECK(f.attend(call) == nullptr);
-    CHECK_EQ(3, next);
-    const CallPtr other = with_input(f, 2);
-    other->source = tr::input_from([]() -> std::optional<int> { throw 42; }).next;
-    CHECK(f.attend(other) != nullptr);
-    CHECK(other->done());
-    const CallPtr itself = with_input(f, 3);
-    itself->source = tr::input_from([&]() -> std::optional<int> {
-                         tr::detail::Callback::check_may_wait(&f.exposed);
-                         return 1;
-                     }).next;
-    CHECK(f.attend(itself) != nullptr);
-    CHECK_THROWS(LocalProtocolError, "would_wait_for_itself", itself->take());
-}
-
-TEST("nothing is taken from the program for a call in line, nor by a thread that dispatches") {
-    TalkFixture f(true);
-    f.transport.set_room(100);
-    f.sent(1);
-    const CallPtr call = with_input(f, 2);
-    int next = 0;
-    call->source = numbers(next, 3);
-    CHECK(call->exchange == nullptr);
-    CHECK(!call->is_of_interest());
-    CHECK(f.attend(call, Attending::waiting) == nullptr);
-    f.transport.say_reply(1, "done");
-    f.exchange.state();
-    CHECK(call->exchange != nullptr);
-    CHECK(f.attend(call, Attending::dispatching) == nullptr);
-    CHECK_EQ(0, next);
-    while (call->feed->has_credit()) CHECK(f.attend(call) == nullptr);
-    CHECK((std::vector<std::string>{"0", "1", "2", "last"} == f.transport.items));
-}
-
-TEST("a call whose worker dies while a value is taken from the program is not handed over") {
-    TalkFixture f;
-    f.hands_over = true;
-    const CallPtr call = with_input(f, 1);
-    call->idempotent = true;
-    call->source = tr::input_from([&]() -> std::optional<int> {
-                       f.end();
-                       f.exchange.state();
-                       return 1;
-                   }).next;
-    CHECK(f.attend(call) == nullptr);
-    CHECK_THROWS(tr::WorkerLost, "worker_lost", call->take());
-    CHECK(f.queue.empty());
-}
-
 TEST("who is told of progress slowly is told of the newest next") {
     TalkFixture f;
-    const CallPtr call = f.call(1);
     std::vector<double> told;
-    call->on_progress = [&](const Progress& progress) {
+    const CallPtr call = f.heard(1, [&](const Progress& progress) {
         told.push_back(progress.done);
         if (told.size() > 1) return;
         for (int done = 2; done <= 5; ++done) f.tell(1, done);
-    };
-    CHECK(f.exchange.send(call, 1min));
+    });
     f.tell(1, 1);
     f.attend(call);
     f.attend(call);
@@ -459,29 +276,13 @@ TEST("a stop ends a call that has not begun, and leaves one in work to its handl
 TEST("a dispatch finds those that have news, also if they are done by then") {
     TalkFixture f;
     f.beacon->open();
-    const CallPtr call = f.call(1);
     int told = 0;
-    call->on_progress = [&](const Progress&) { ++told; };
-    CHECK(f.exchange.send(call, 1min));
+    const CallPtr call = f.heard(1, [&](const Progress&) { ++told; });
     f.tell(1, 1);
     f.transport.say_reply(1, "done");
     for (const CallPtr& one : f.exchange.dispatch()) f.attend(one);
     CHECK_EQ(1, told);
     CHECK(f.exchange.dispatch().empty());
-}
-
-TEST("a call of which something was given away is not handed over") {
-    TalkFixture f;
-    f.transport.set_room(100);
-    f.hands_over = true;
-    const CallPtr fed = with_input(f, 1);
-    CHECK(push(f, fed, "x"));
-    const CallPtr untouched = with_input(f, 2);
-    f.end();
-    f.exchange.state();
-    CHECK(fed->done());
-    CHECK(!untouched->done());
-    f.queue.end(*untouched, nullptr);
 }
 
 TEST("a call that goes to the next worker has forgotten what it asked") {
@@ -500,14 +301,6 @@ TEST("a call that goes to the next worker has forgotten what it asked") {
     CHECK(!call->has_news());
     CHECK(!call->done());
     f.queue.end(*call, nullptr);
-}
-
-TEST("a worker that grants items to a call without an input breaks the protocol") {
-    TalkFixture f;
-    const CallPtr call = f.sent(1);
-    f.transport.say(Granted{1, 8});
-    CHECK(f.exchange.wait(call, 1min));
-    CHECK_THROWS(RemoteProtocolError, "bad_state", call->take());
 }
 
 TEST("lines of output do not keep a call from a worker whose stream, or handler, waits") {
