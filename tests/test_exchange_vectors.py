@@ -113,6 +113,9 @@ class Script(HostTransport):
     def begun(self, request_ids: Sequence[int]) -> Dict[int, Optional[int]]:
         return {number: None for number in request_ids if number in self.in_work}
 
+    def answered(self) -> Sequence[Optional[int]]:
+        return []
+
     def is_suspended(self, request_id: int) -> bool:
         return request_id in self.suspended
 

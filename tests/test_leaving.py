@@ -10,6 +10,7 @@ from typing import Any, Callable
 import pytest
 from asyncio_host import asyncio_everywhere
 from gates import Gate
+from leaks import wait_until
 from processes import posix_signals
 
 from tech_renaissance import CommandError, TechRenaissanceServer, command
@@ -94,6 +95,18 @@ def test_a_worker_that_leaves_in_order_has_not_crashed(start: Start, gate: Gate)
     gate.open()
     assert session.join()
     assert ("exited", 0) == (session.state().name, session.post_mortem().exit_status)
+
+
+def test_an_answer_that_nobody_has_taken_does_not_make_an_orderly_end_a_crash(start: Start) -> None:
+    """So the worker was not busy when it left, and is not restarted."""
+    session = start(WORKER, restart="on-crash")
+    future = session.submit("leave", "interrupt")
+    assert wait_until(lambda: session.post_mortem() is not None)
+    record = session.post_mortem()
+    assert ("idle", "", 0) == (record.moment, record.message, record.exit_status)
+    with pytest.raises(CommandError, match="KeyboardInterrupt"):
+        future.result(60_000)
+    assert "exited" == session.state().name
 
 
 @pytest.mark.interpreters

@@ -51,6 +51,7 @@ public:
         }
         return found;
     }
+    std::set<std::int64_t> answered() override { return {}; }
     bool try_send_item(const InputItem& item) override {
         if (room == 0) return false;
         --room;

@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import os
 import time
-from typing import Any, Callable, Dict, Optional, Tuple
+from typing import Any, Callable, Dict, Optional, Sequence, Tuple
 
 from .._base.exit_status import signal_name
 from .._base.post_mortem import PostMortem, last_traceback, native_fault, shortened_message
@@ -105,8 +105,8 @@ class Coroner:
 
     def _begun_call(self) -> Tuple[Optional[Call], float]:
         """The call that the worker was busy with, and since when. That excludes sent requests that it never
-        saw. As it serves one after the other, this is the newest call that it began; answers to earlier ones
-        may have come but not been taken yet.
+        saw, and those that it has answered, also if nobody has taken the answer yet. As it serves one after
+        the other, this is the newest of the others.
         """
         under_way = self._exchange.under_way
         try:
@@ -119,7 +119,14 @@ class Coroner:
                 "kill",
             ):  # the reason for the end, even if it was answered on the way out
                 return call, dict(begun).get(call, call.sent_at)
+        unanswered = self._unanswered()
+        begun = [(call, since) for call, since in begun if call in unanswered]
         return begun[-1] if begun else (None, 0.0)
+
+    def _unanswered(self) -> Sequence[Call]:
+        answered = self._transport.answered()
+        # Only now, because an answer that has been taken is no longer seen there.
+        return [call for call in self._exchange.under_way if call.request.id not in answered]
 
     def _moment(self, call: Optional[Call]) -> str:
         if not self._exchange.was_ready:

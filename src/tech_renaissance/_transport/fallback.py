@@ -156,6 +156,10 @@ class FallbackHost(HostTransport):
         """See HostTransport."""
         return self._end.begun(request_ids)
 
+    def answered(self) -> Sequence[Optional[int]]:
+        """See HostTransport."""
+        return self._end.answered()
+
     def place(self, attachment: Any) -> Placed:
         """See HostTransport. Attachments, like tensors, are always placed in shared memory."""
         return self._shm.place(attachment)

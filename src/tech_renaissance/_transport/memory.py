@@ -29,7 +29,7 @@ from .._protocol.frame import (
 )
 from .._protocol.tsr import decode, encode
 from .file.watch import SleepWatch
-from .transport import HostTransport, Offer, PlacedBytes, Taken, WorkerTransport
+from .transport import HostTransport, Offer, PlacedBytes, Taken, WorkerTransport, ids_answered_by
 
 # As over files: one request being served and one waiting, and one unconsumed response.
 _REQUESTS = 2
@@ -187,6 +187,11 @@ class MemoryHost(_MemoryEnd, HostTransport):
         """See HostTransport."""
         waiting = {getattr(frame, "id", None) for frame in tuple(self._others.frames)}
         return {number: None for number in request_ids if number not in waiting}
+
+    def answered(self) -> Sequence[Optional[int]]:
+        """See HostTransport."""
+        responses = (frame for frame in tuple(self._own.frames) if isinstance(frame, Response))
+        return [*ids_answered_by(self._taken), *(response.id for response in responses)]
 
     def watch_exit(self, handle: int) -> None:
         """See HostTransport."""

@@ -276,6 +276,10 @@ class HostTransport(Transport):
         """
 
     @abc.abstractmethod
+    def answered(self) -> Sequence[Optional[int]]:
+        """The requests whose responses have come and have not been dealt with, as far as that is known."""
+
+    @abc.abstractmethod
     def watch_exit(self, handle: int) -> None:
         """Call it when the worker has been launched with what was offered. From now on, waits end when this
         handle (Process.exit_handle) says that its process has ended.

@@ -48,6 +48,7 @@ from ..transport import (
     Taken,
     Unreadable,
     ask_not_taken_in,
+    ids_answered_by,
     not_taken_in,
 )
 from .end import ANSWER, ASK, CANCEL, LACK_S, PROGRESS, STOP, FileEnd, mark_of, now_ms
@@ -192,6 +193,15 @@ class FileHost(FileEnd, HostTransport):
             waiting = decode_request(data) if data is not None else Exit()
             unclaimed.append(None if isinstance(waiting, Exit) else waiting.id)
         return {number: None for number in request_ids if number not in unclaimed}
+
+    def answered(self) -> Sequence[Optional[int]]:
+        """See HostTransport."""
+        numbers = ids_answered_by(self.taken)
+        with contextlib.suppress(OSError, RemoteProtocolError):
+            data = files.read(self._path("response.json"))
+            if data is not None:
+                numbers.append(decode_response(data).id)
+        return numbers
 
     def place(self, attachment: Any) -> PlacedBytes:
         """See HostTransport."""

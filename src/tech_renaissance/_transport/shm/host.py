@@ -148,9 +148,15 @@ class ShmHost(ShmHostSender):
                 return {}
             # The slots come first, because a worker empties one after its response is in the ring.
             begun: Dict[Optional[int], Optional[int]] = {**in_work(worker.control.words)}
-            for number in worker.answered(request_ids):
+            answered = worker.answered()
+            for number in request_ids if answered is None else answered:
                 begun.setdefault(number, None)
         return {number: begun[number] for number in request_ids if number in begun}
+
+    def answered(self) -> Sequence[Optional[int]]:
+        """See HostTransport."""
+        with self._lock:
+            return (self._worker and self._worker.answered()) or ()
 
     def take_plain(self, request: Request) -> Optional[Plain]:
         """See HostTransport. All at once, because it is on the way of each call."""

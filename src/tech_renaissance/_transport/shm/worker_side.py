@@ -88,9 +88,9 @@ class WorkerSide:
             and block.window.words[block.word + 1] == block.lease
         )
 
-    def answered(self, request_ids: Sequence[int]) -> Sequence[Optional[int]]:
-        """The requests whose responses have come, and have not been dealt with; all of these if that cannot
-        be known. Another thread may be reading.
+    def answered(self) -> Optional[Sequence[Optional[int]]]:
+        """The requests whose responses have come and have not been dealt with; None if that cannot be known.
+        Another thread may be reading.
         """
         reader = self.side.reader
         for _ in range(_TRIES):
@@ -98,7 +98,7 @@ class WorkerSide:
             if frames is not None:
                 break
         else:
-            return request_ids
+            return None
         # Only now, because what has left the ring was noted as taken before.
         return [number for kind, number in frames if kind == shm_frame.RESPONSE] + ids_answered_by(
             self.last[0]

@@ -9,6 +9,7 @@
 #include <mutex>
 #include <new>
 #include <optional>
+#include <set>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -106,6 +107,7 @@ public:
         }
         return found;
     }
+    std::set<std::int64_t> answered() override { return {}; }
     std::optional<Arrival> receive(std::chrono::milliseconds timeout) override {
         if (deaf_) throw std::system_error(std::make_error_code(std::errc::io_error));
         CHECK_EQ(1, ++receivers_);

@@ -33,7 +33,8 @@ class Coroner {
 public:
     using FindBegun = std::function<std::vector<Begun>(const std::vector<Connection::Id>&)>;
 
-    // find_begun: see HostTransport::begun. told is called when the record has been made.
+    // find_begun: which of the requests with these ids the worker has begun and not answered. told is called when the
+    // record has been made.
     Coroner(SessionPlace place, std::string interpreter, FindBegun find_begun, std::function<void()> told)
         : place_(std::move(place)),
           interpreter_(std::move(interpreter)),
@@ -76,8 +77,7 @@ public:
 
     // Makes the record, and writes it to the directory if possible.
     void process_ended(const ProcessEnd& end) {
-        // As it serves one after the other, this is the newest call that it began; answers to earlier ones may have
-        // come but not been taken yet.
+        // As it serves one after the other, this is the newest call that it began and has not answered.
         const std::vector<InWork> begun = begun_calls();
         std::optional<InWork> in_work = begun.empty() ? std::nullopt : std::optional<InWork>(begun.back());
         {
@@ -99,11 +99,14 @@ private:
         return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
     }
 
-    // The calls that the worker is busy with, oldest first, which excludes sent requests that it never saw.
+    // The calls that the worker is busy with, oldest first. That excludes sent requests that it never saw, and those
+    // that it has answered, also if nobody has taken the answer yet.
     std::vector<InWork> begun_calls() const {
         const std::deque<InWork> calls = work_.calls();
         try {
-            return only_begun(calls, find_begun_(ids_of(calls)));
+            const std::vector<Begun> begun = find_begun_(ids_of(calls));
+            // Asked again, because an answer may have been taken before its place was looked at.
+            return only_begun(work_.calls(), begun);
         } catch (const std::exception&) {  // if unknown, it counts as begun
             return {calls.begin(), calls.end()};
         }

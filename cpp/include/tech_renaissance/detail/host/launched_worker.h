@@ -46,6 +46,16 @@ struct WorkerParts {
     std::function<void()> told;  // called when the process has ended and the record of it has been made
 };
 
+// Those of these requests that the worker has begun and not answered.
+inline std::vector<Begun> unanswered(HostTransport& transport, const std::vector<std::int64_t>& ids) {
+    std::vector<Begun> begun = transport.begun(ids);
+    const std::set<std::int64_t> answered = transport.answered();
+    begun.erase(std::remove_if(begun.begin(), begun.end(),
+                               [&answered](const Begun& one) { return answered.count(one.id) != 0; }),
+                begun.end());
+    return begun;
+}
+
 // One worker's process, from its launch to its end. Thread-safe.
 class LaunchedWorker final : public LadderHands {
 public:
@@ -57,7 +67,9 @@ public:
           supervised_(parts.supervised),
           coroner_(std::make_shared<Coroner>(
               parts.place, launch.argv.front(),
-              [transport = parts.transport](const std::vector<Exchange::Id>& ids) { return transport->begun(ids); },
+              [transport = parts.transport](const std::vector<Exchange::Id>& ids) {
+                  return unanswered(*transport, ids);
+              },
               parts.told)),
           process_(launch, [coroner = coroner_](const ProcessEnd& end) { coroner->process_ended(end); }),
           queue_(parts.queue),

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -52,6 +53,7 @@ public:
     void ask_to_cancel(std::int64_t id) override { end().ask_to_cancel(id); }
     void ask_to_stop(std::int64_t id) override { end().ask_to_stop(id); }
     std::vector<Begun> begun(const std::vector<std::int64_t>& ids) override { return end().begun(ids); }
+    std::set<std::int64_t> answered() override { return end().answered(); }
 
     std::string lack() const override { return is_over_files_ ? files_.lack() : shm_.lack(); }
 

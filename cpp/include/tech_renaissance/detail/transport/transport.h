@@ -7,6 +7,7 @@
 #include <exception>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -227,6 +228,9 @@ public:
     // Which of these unanswered requests, oldest first, the worker may have begun. Among them is also a request whose
     // response has come, until forget_taken() says that it has been dealt with.
     virtual std::vector<Begun> begun(const std::vector<std::int64_t>& ids) = 0;
+
+    // The requests whose responses have come and have not been dealt with, as far as that is known.
+    virtual std::set<std::int64_t> answered() = 0;
 
     // Waits up to the timeout for what the worker sends (zero: does not wait). nullopt if nothing came, which may be
     // early, after wake() or when there may be room to send again.

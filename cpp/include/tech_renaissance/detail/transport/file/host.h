@@ -8,6 +8,7 @@
 #include <mutex>
 #include <new>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -54,6 +55,7 @@ public:
     Offer prepare() override {
         exit_handle_ = no_handle;
         ready_ = left_ = false;
+        last_answered_ = 0;
         forget_given_up();
         progress_.clear();
         if (is_lost()) find_again();
@@ -121,6 +123,17 @@ public:
             if (id != unclaimed && id != unpublished) begun.push_back({id});
         }
         return begun;
+    }
+
+    std::set<std::int64_t> answered() override {
+        std::set<std::int64_t> ids;
+        try {
+            const std::optional<std::string> text = read_file(directory_ / response_name);
+            if (const auto id = text ? id_of_response(*text) : std::nullopt) ids.insert(*id);
+        } catch (const std::system_error&) {
+        }
+        ids.insert(last_answered_);  // only now, because it is noted before the file is removed
+        return ids;
     }
 
     std::optional<Arrival> receive(std::chrono::milliseconds timeout) override {
@@ -371,6 +384,7 @@ private:
 
     // The request has been answered.
     void forget(std::int64_t id) {
+        last_answered_ = id;
         attached_.remove(id);
         const std::lock_guard<std::mutex> lock(given_up_mutex_);
         given_up_.erase(id);
@@ -441,6 +455,7 @@ private:
     std::atomic<bool> is_listed_{true};             // whether the file has them all
     std::string progress_;                          // what was read last
     WaitHandle exit_handle_ = no_handle;
+    std::atomic<std::int64_t> last_answered_{0};
     std::atomic<std::int64_t> unpublished_{0};  // the request that try_send() has not yet put into its place
     bool ready_ = false;
     bool left_ = false;

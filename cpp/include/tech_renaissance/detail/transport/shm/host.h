@@ -102,16 +102,21 @@ public:
         // The slots come first, because the worker empties one after its response is in the ring.
         std::vector<std::optional<Begun>> found;
         for (const std::int64_t id : ids) found.push_back(in_slot(id));
-        const std::optional<std::set<std::uint64_t>> answered = worker_->answered();
+        const std::optional<std::set<std::int64_t>> answered = worker_->answered();
         std::vector<Begun> begun;
         for (std::size_t i = 0; i < ids.size(); ++i) {
             if (found[i]) {
                 begun.push_back(*found[i]);
-            } else if (!answered || answered->count(static_cast<std::uint64_t>(ids[i])) != 0) {
+            } else if (!answered || answered->count(ids[i]) != 0) {
                 begun.push_back({ids[i]});
             }
         }
         return begun;
+    }
+
+    std::set<std::int64_t> answered() override {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        return worker_ ? worker_->answered().value_or(std::set<std::int64_t>()) : std::set<std::int64_t>();
     }
 
     std::optional<Arrival> receive(std::chrono::milliseconds timeout) override {
@@ -176,12 +181,12 @@ private:
     struct WorkerSide {
         explicit WorkerSide(std::optional<std::chrono::microseconds> look) : control(look) {}
 
-        // The requests whose responses have come, and have not been dealt with; nullopt if that cannot be known.
-        std::optional<std::set<std::uint64_t>> answered() {
+        // The requests whose responses have come and have not been dealt with; nullopt if that cannot be known.
+        std::optional<std::set<std::int64_t>> answered() {
             for (int tries = 0; tries < 10; ++tries) {
-                std::set<std::uint64_t> ids;
+                std::set<std::int64_t> ids;
                 const bool is_true = control.reader().look_through([&ids](std::uint16_t kind, std::uint64_t id) {
-                    if (shm::Kind{kind} == shm::Kind::response) ids.insert(id);
+                    if (shm::Kind{kind} == shm::Kind::response) ids.insert(static_cast<std::int64_t>(id));
                 });
                 if (is_true) return ids;
             }
