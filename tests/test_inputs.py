@@ -276,6 +276,16 @@ def test_over_files_an_input_has_a_limit(start: Start, host: str, transport: str
     assert "too_large" == refused.value.code
 
 
+@python_hosts
+def test_a_timeout_passes_while_there_is_no_room_for_a_value(start: Start, gate: Gate) -> None:
+    """The worker reads nothing, and the values are large."""
+    session = start(WORKER)
+    with pytest.raises(TimedOut):
+        session.call("count_after", iter(["x" * 60_000] * 16), gate.path, timeout_ms=200)
+    gate.open(2)
+    assert 3 == session.call("count_after", iter("abc"), gate.path, timeout_ms=60_000)
+
+
 @asyncio_too
 def test_nothing_is_taken_from_an_input_while_its_call_waits_in_line(
     start: Start, gate: Gate, transport: str

@@ -105,6 +105,12 @@ class Talkers(TechRenaissanceServer):
         return result
 
     @command
+    def count_after(self, values: Any, gate: str) -> int:
+        """Stand at a gate, and then count the values of an input."""
+        pass_gate(gate)
+        return sum(1 for _ in values)
+
+    @command
     def echo_input(self, values: Any, gate: str = "") -> Iterator[Any]:
         """Each value of an input as an item; stand at a gate before each."""
         count = 0

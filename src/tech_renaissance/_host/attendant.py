@@ -13,10 +13,11 @@ from .call import CANCELLED, Call, refusal
 from .coroutines import result_in_thread
 from .exchange import Exchange
 from .exposed import Exposed, call_asked, failure_of
+from .input_source import InputSource
 from .interruption import calls_program
 
-# How long to wait for room at a time.
-_ROOM_S = 1.0
+# How long to wait for room before the thread looks at its own timeout again.
+_ROOM_S = 0.05
 
 
 class Attendant:
@@ -39,7 +40,7 @@ class Attendant:
             self._tell_progress(call)
             if call.ask:
                 self._run(call)
-            if call.source and call.source.may_send:
+            if call.source and (call.source.may_send or call.source.unsent):
                 self._send_next(call)
         except BaseException as error:
             # At once: if another exception comes before the call is given up, this is done
@@ -103,27 +104,32 @@ class Attendant:
 
     @calls_program
     def _send_next(self, call: Call) -> None:
-        """Take one value from the program and send it."""
+        """Take one value from the program and send it, or send the one for which there was no room."""
         exchange, source = call.exchange, call.source
         if not isinstance(exchange, Exchange) or source is None or not exchange.begin_item(call):
             return
         if not source.begin_turn(threading.get_ident()):
             return  # the other one goes on
+        item = source.unsent or self._next_item(call, source, exchange)
+        if exchange.send_item(call, item, _ROOM_S):
+            source.unsent = None
+        else:
+            source.unsent, call.has_news = item, True
+        source.end_turn()
+        exchange.take_in()
+        if source.may_send or source.unsent:
+            call.has_news = True
+            exchange.wake_others()
+
+    def _next_item(self, call: Call, source: InputSource, exchange: Exchange) -> Item:
         try:
             if not exchange.has_coroutines:
                 exchange.begin_hold(call)
-            item = self.item(call, next(source.values))
+            return self.item(call, next(source.values))
         except StopIteration:
-            item = last_item(call)
+            return last_item(call)
         finally:
             exchange.end_hold(call)
-        while not exchange.send_item(call, item, _ROOM_S):
-            pass
-        source.end_turn()
-        exchange.take_in()
-        if source.may_send:
-            call.has_news = True
-            exchange.wake_others()
 
     def item(self, call: Call, value: Any) -> Item:
         """The next value of an input. Raises LocalProtocolError ``bad_value``."""

@@ -4,7 +4,7 @@ import contextlib
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
 from .._base.errors import LocalProtocolError
-from .._protocol.frame import FIRST_CREDIT, Credit
+from .._protocol.frame import FIRST_CREDIT, Credit, Item
 from .interruption import calls_program
 
 # The place of an argument, or its name.
@@ -21,6 +21,7 @@ class InputSource:
         """``values``: an iterator, also an asynchronous one."""
         self.values: Any = values
         self.sent = 0
+        self.unsent: Optional[Item] = None  # was taken, but there is no room for it yet
         self.has_ended = False
         self._has_begun = False
         self._taker: Dict[str, Any] = {}  # whose turn it is to take a value and send it
@@ -70,7 +71,7 @@ class InputSource:
     def let_go(self) -> None:
         """Nothing more is taken from it, and it is not kept."""
         self.has_ended = True
-        self.values = iter(())
+        self.values, self.unsent = iter(()), None
 
     @calls_program
     def close(self) -> None:
