@@ -286,6 +286,24 @@ def test_a_timeout_passes_while_there_is_no_room_for_a_value(start: Start, gate:
     assert 3 == session.call("count_after", iter("abc"), gate.path, timeout_ms=60_000)
 
 
+@pytest.mark.asyncio_over_files
+@python_hosts
+def test_each_value_is_sent_as_it_was_when_it_was_taken(start: Start) -> None:
+    """Whatever its iterator does to it afterwards."""
+    session = start(WORKER)
+
+    def states() -> Iterator[Any]:
+        state = {"array": np.zeros(3), "steps": []}
+        for number in range(3):
+            state["array"] += 1
+            state["steps"].append(number)
+            yield state
+
+    for number, item in enumerate(session.stream("echo_input", states())):
+        assert [number + 1.0] * 3 == item["array"].tolist()
+        assert list(range(number + 1)) == item["steps"]
+
+
 @asyncio_too
 def test_nothing_is_taken_from_an_input_while_its_call_waits_in_line(
     start: Start, gate: Gate, transport: str

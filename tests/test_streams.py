@@ -52,6 +52,17 @@ def test_a_plain_call_gets_the_items_as_a_list(start: Start) -> None:
     assert session.call("closings") == session.call("beginnings")
 
 
+@pytest.mark.asyncio_over_files
+def test_each_value_is_what_it_was_when_it_was_yielded(start: Start) -> None:
+    """Whatever its generator does to it afterwards."""
+    session = start(WORKER)
+    for values in (session.stream("weights", 3), session.call("weights", 3)):
+        for number, value in enumerate(values):
+            assert {"weights", "loss"} == set(value)
+            assert [number + 1.0] * 3 == value["weights"].tolist()
+            assert list(range(number + 1)) == value["loss"]
+
+
 def test_a_command_that_is_no_generator_has_no_items(start: Start) -> None:
     """Only its result, even if that is a list."""
     session = start(WORKER)

@@ -39,6 +39,15 @@ class StreamServer(TechRenaissanceServer):
             yield {"number": number, "tensor": tensor, "raw": b"x" * number}
 
     @command
+    def weights(self, count: int) -> Iterator[Dict[str, Any]]:
+        """One array and one dict, which change from step to step."""
+        step: Dict[str, Any] = {"weights": np.zeros(3), "loss": []}
+        for number in range(count):
+            step["weights"] += 1
+            step["loss"].append(number)
+            yield step
+
+    @command
     def gated(self, gate: str) -> Iterator[str]:
         """Stand at a gate between two items."""
         yield "before"

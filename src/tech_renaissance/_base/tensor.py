@@ -283,6 +283,15 @@ def is_torch(tensor: Any) -> bool:
     return isinstance(tensor, getattr(sys.modules.get("torch"), "Tensor", ()))
 
 
+def copy_of_tensor(tensor: Any) -> Any:
+    """A copy with memory of its own. One that is neither a torch tensor nor a numpy array is taken for
+    immutable.
+    """
+    if is_torch(tensor):
+        return tensor.detach().clone()
+    return tensor.copy() if is_array(tensor) else tensor
+
+
 def is_array(tensor: Any) -> bool:
     """Whether it is a numpy array or a numpy scalar."""
     return isinstance(tensor, (_numpy().ndarray, _numpy().generic))

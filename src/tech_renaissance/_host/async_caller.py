@@ -10,6 +10,7 @@ from typing import Any, Callable, Deque, List, Mapping, Optional, Sequence, Set,
 
 from .._base.errors import LocalProtocolError
 from .._protocol.body import ReadBody
+from .._protocol.body_copy import copy_of_value
 from .async_attendant import AsyncAttendant
 from .async_input import AsyncInput, close_input
 from .call import Call
@@ -330,7 +331,7 @@ async def _send_all(source: AsyncInput, send_whole: SendWhole) -> None:
 async def _whole(source: AsyncInput) -> List[Any]:
     whole: List[Any] = []
     async for value in source.values:
-        whole.append(value)
+        whole.append(copy_of_value(value))
         if source.has_ended:  # and the iterator has not let itself be cancelled
             break
         if len(whole) > MOST_VALUES:

@@ -7,6 +7,7 @@ from .._base.durations import seconds
 from .._base.errors import LocalProtocolError
 from .._base.progress import Progress
 from .._protocol.body import Body, Input
+from .._protocol.body_copy import copy_of_value
 from .._protocol.body_encoder import encode_call
 from .._protocol.frame import Exit, Request
 from .._protocol.user_message import check_command, is_command, parse_message
@@ -249,8 +250,10 @@ def with_names(tensors: Sequence[Any], parameters: str) -> str:
 
 @calls_program
 def whole_input(values: Any) -> List[Any]:
-    """All values of an input, for a transport without items. Raises LocalProtocolError."""
-    whole: List[Any] = list(itertools.islice(values, MOST_VALUES + 1))
+    """All values of an input, each as it was when it was taken, for a transport without items. Raises
+    LocalProtocolError.
+    """
+    whole = [copy_of_value(value) for value in itertools.islice(values, MOST_VALUES + 1)]
     if len(whole) > MOST_VALUES:
         raise too_many()
     return whole

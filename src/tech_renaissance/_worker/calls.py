@@ -14,6 +14,7 @@ from .._base.errors import RemoteProtocolError
 from .._protocol.attachments import stored
 from .._protocol.binder import WrongArguments
 from .._protocol.body import ATTACHMENTS, TEXT, Input, type_of
+from .._protocol.body_copy import copy_of_value
 from .._protocol.body_decoder import decode_call
 from .._protocol.body_encoder import encode_result, encode_text, is_tensor_type
 from .command_table import Command
@@ -205,11 +206,13 @@ def _is_iterator(kind: Any) -> bool:
 
 
 def _values_of(generator: Any, reply: Reply) -> List[Any]:
-    """The values of a generator; for a host that asked for a stream, with what the generator returned."""
+    """The values of a generator, each as it was when it was yielded, since many generators yield the same
+    object again and again; for a host that asked for a stream, with what the generator returned.
+    """
     values: List[Any] = []
     while True:
         try:
-            values.append(next(generator))
+            values.append(copy_of_value(next(generator)))
         except StopIteration as end:
             return [values, end.value] if reply.streams else values
         if len(values) > MOST_VALUES:
