@@ -92,6 +92,27 @@ def test_a_python_host_that_uses_torch_gets_torch(
     assert [0, 1, 2] == result.tolist()
 
 
+@pytest.mark.torch
+def test_a_result_that_the_hosts_library_lacks_is_that_calls_error(
+    workspace: Path, worker_python: str, transport: str
+) -> None:
+    """Nobody has broken the protocol, and the message says what helps."""
+    import torch
+
+    environment = {"LIBRARY": "torch"}
+    worker = str(WORKERS / "tensors.py")
+    with PythonSession(worker, "lacking", library="numpy", environment=environment) as session:
+        session.send_tensor(torch.ones(2, dtype=torch.bfloat16), "t")
+        with pytest.raises(CommandError, match=r"numpy has no bfloat16.*library=") as caught:
+            session.fetch_tensor("same t", 60_000)
+        assert ("command_failed", "tech_renaissance.FormatError") == (
+            caught.value.code,
+            caught.value.remote_type,
+        )
+        session.send_tensor(np.ones(2), "t")
+        assert [1.0, 1.0] == session.fetch_tensor("same t").tolist()
+
+
 def test_names_are_separated_by_spaces_or_commas(start: Maker) -> None:
     """As get_tensors says."""
     session = start("tensors.py")

@@ -315,8 +315,8 @@ class HostTransport(Transport):
 
 
 def not_taken_in(response_id: Optional[int], dialect: str, error: Exception) -> Response:
-    """The stand-in for a response that this host cannot take in because it lacks memory or address space. It
-    reads as if the worker had had too little to send it.
+    """The stand-in for a response that this host cannot take in because it lacks memory, address space, or a
+    library that has the dtype. It reads as if the handler had failed.
     """
     name, message = _lack_of(error)
     return Response("", "error", message, (), Failure("command_failed", message, name), response_id, dialect)

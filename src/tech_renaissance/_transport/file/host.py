@@ -372,7 +372,7 @@ class FileHost(FileEnd, HostTransport):
             names = ask.attachments
             if mark != self._ask:  # else an exception came in between
                 ask.attachments = self._loaded(names)
-        except (RemoteProtocolError, ImportError, MemoryError) as error:
+        except (RemoteProtocolError, FormatError, ImportError, MemoryError) as error:
             ask = ask_not_taken_in(id_of(data), error)
         is_new, self._ask = mark != self._ask, mark
         if is_new:
@@ -390,7 +390,7 @@ class FileHost(FileEnd, HostTransport):
         response = decode_response(data)
         try:
             response.attachments = self._loaded(response.attachments)
-        except (ImportError, MemoryError) as error:
+        except (FormatError, ImportError, MemoryError) as error:
             return not_taken_in(response.id, response.dialect, error)
         return response
 
@@ -434,6 +434,10 @@ class FileHost(FileEnd, HostTransport):
                 return read_tsr(file, path, library or imported_library())
         except (FormatError, OSError, ValueError) as error:
             if isinstance(error, OSError) and has_run_out(error):
+                raise
+            if (
+                isinstance(error, FormatError) and error.code == "unsupported_dtype"
+            ):  # by the library of this host
                 raise
             raise RemoteProtocolError(
                 "bad_frame", f"the response's tensor {name!a} cannot be read: {files.shown(error)}"

@@ -259,7 +259,9 @@ class WorkerSide:
         return frame
 
     def values(self, attached: Sequence[shm_frame.Attached], library: Library) -> Sequence[Any]:
-        """The attachments of a frame. Raises RemoteProtocolError, ArenaFull, OSError."""
+        """The attachments of a frame. Raises RemoteProtocolError, FormatError ``unsupported_dtype``,
+        ArenaFull, OSError.
+        """
         again = self.lessee.again
         values: List[Any] = []
         with self._collecting:
@@ -275,6 +277,8 @@ class WorkerSide:
         try:
             return [self._read(kind, lease, library) for (kind, _), lease in zip(attached, leases)]
         except FormatError as error:
+            if error.code == "unsupported_dtype":  # by the library of this host
+                raise
             raise RemoteProtocolError("bad_frame", f"an attachment cannot be read: {error}") from error
 
     def _read(self, kind: int, lease: Lease, library: Library) -> Any:
