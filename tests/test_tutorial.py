@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import Dict, List, NamedTuple
 
+import pytest
 from doc_pages import BLOCK, compile_cpp, needs_compiler, run, text_of
 
 
@@ -64,6 +65,18 @@ def test_the_python_programs_run(tmp_path: Path) -> None:
     """They print what their step shows."""
     for step, folder in zip(steps(), write_workers(tmp_path)):
         assert step.output == run([sys.executable, "-c", step.python], folder)
+
+
+def test_the_python_programs_run_with_the_whole_worker(tmp_path: Path) -> None:
+    """All but the one whose command has become another, which says so."""
+    whole = steps()[-1].worker
+    (tmp_path / "trainer.py").write_text(whole, encoding="utf-8")
+    for step in steps():
+        if step.python.startswith("# fit.py"):
+            with pytest.raises(AssertionError, match="unknown command 'fit'"):
+                run([sys.executable, "-c", step.python], tmp_path)
+        elif step.worker != whole:  # else it has run with it already
+            assert step.output == run([sys.executable, "-c", step.python], tmp_path)
 
 
 @needs_compiler
