@@ -118,6 +118,21 @@ def test_the_tensor_pages_cpp_program_runs(tmp_path: Path) -> None:
     assert outputs("docs/tensors.md")[1] == compile_and_run(source, tmp_path)
 
 
+def test_the_tensor_pages_weights_are_kept(tmp_path: Path) -> None:
+    """By the worker of the page, whose host prints what the page shows."""
+    write_named_blocks("docs/tensors.md", tmp_path)
+
+    assert outputs("docs/tensors.md")[2] == run([sys.executable, "scores.py"], tmp_path)
+
+
+@needs_compiler
+def test_the_tensor_pages_weights_are_kept_for_cpp(tmp_path: Path) -> None:
+    """The C++ host gets the same numbers."""
+    write_named_blocks("docs/tensors.md", tmp_path)
+
+    assert compile_and_run((tmp_path / "scores.cpp").read_text(), tmp_path) == outputs("docs/tensors.md")[2]
+
+
 def test_the_command_pages_programs_run(tmp_path: Path) -> None:
     """The host prints what the page shows, and the worker of functions serves."""
     write_named_blocks("docs/commands.md", tmp_path)

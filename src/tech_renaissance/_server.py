@@ -216,7 +216,8 @@ class TechRenaissanceServer(Conversation):
         the host sees this very memory.
 
         ``dtype``: torch's or numpy's, or a name ("float32", "FP32"). The tensor is of the library that
-        tensors arrive as. Write to it before it is sent, not after. Raises ArenaFull, FormatError.
+        tensors arrive as. Make a new one for each result: what you write after it was sent, the host
+        sees in what it has got. Raises ArenaFull, FormatError.
         """
         transport, library = self._transport, self._library or imported_library()
         if transport is None:

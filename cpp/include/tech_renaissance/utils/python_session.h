@@ -156,8 +156,8 @@ public:
     // Values are what codec.h lists: numbers, text, Bytes, tensors, vectors, maps, structs with TR_FIELDS, Value for
     // anything; void drops the result. input_from(...) is an input, whose values go to the command while it works.
     // First come the arguments by place, then those by name and CallOptions. What is in them may change afterwards,
-    // except for tensors made by `empty`, which are shared until the call is done. Throws CommandError: the command
-    // failed ("command_failed"), does not exist ("unknown_command"), has other parameters
+    // except for tensors made by `empty`, which the worker shares for as long as it keeps them. Throws CommandError:
+    // the command failed ("command_failed"), does not exist ("unknown_command"), has other parameters
     // ("wrong_arguments"), or its result is no T ("wrong_type"); TimedOut, WorkerLost; RemoteProtocolError
     // "old_protocol" if the worker's package is too old; LocalProtocolError "bad_value" for an argument that is no
     // value.
