@@ -11,7 +11,7 @@ from processes import ABORTED_NAME
 
 PAGE = "docs/supervision.md"
 CPP_HEAD = (
-    "#include <memory>\n#include <string>\n#include <vector>\n"
+    "#include <chrono>\n#include <memory>\n#include <string>\n#include <thread>\n#include <vector>\n"
     '#include "tech_renaissance.h"\nusing namespace tr;\n'
 )
 
