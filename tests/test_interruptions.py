@@ -6,18 +6,23 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List
+from typing import Any, Callable, Dict, Iterator, List, Optional
 
 import numpy as np
 import pytest
+from exchange_ways import Way, make_ways  # noqa: F401 - a fixture
 from hosts import WORKERS
 from interrupt import interrupted
 from processes import posix_signals
 
 from tech_renaissance import CallCancelled, CommandError, PythonSession
 from tech_renaissance._host import attendant
+from tech_renaissance._host.call import Call, PlainCall
 from tech_renaissance._host.caller import Caller
 from tech_renaissance._host.exchange import Exchange
+from tech_renaissance._protocol.body import TEXT
+from tech_renaissance._protocol.frame import Request, Response
+from tech_renaissance._transport.shm.segment import UNAVAILABLE
 
 # A file that was opened, and not yet in use, is closed by the garbage collector.
 pytestmark = pytest.mark.filterwarnings(
@@ -206,6 +211,60 @@ def test_an_interruption_loses_nobody_elses_answer(session: Any) -> None:
 def _count(session: Any, results: List[str]) -> None:
     for number in range(3):
         results.append(session.fetch_response(f"echo {number}"))  # noqa: PERF401
+
+
+def _send_plain(way: Way, number: int) -> object:
+    return way.exchange.send_plain(PlainCall((number, "say", "", False, TEXT, (), None)))
+
+
+def _send(way: Way, number: int) -> object:
+    return way.exchange.send(Call(Request("say", "", number)), 0)
+
+
+@pytest.mark.skipif(UNAVAILABLE is not None, reason="no shared memory here")
+@pytest.mark.parametrize(("send", "second"), [(_send_plain, None), (_send, 0)])
+def test_an_answer_finds_its_request_although_the_sending_was_interrupted(
+    ways: List[Way],
+    monkeypatch: pytest.MonkeyPatch,
+    send: Callable[[Way, int], object],
+    second: Optional[int],
+) -> None:
+    """At whatever moment; on the general path again, while the first interruption unwinds. Another thread
+    reads meanwhile: the answer fails none of its calls, and no answered request is taken for a waiting one.
+    """
+    way = ways[0]
+    receive = way.host.receive_some
+    for moment in itertools.count():
+        was_interrupted: List[int] = []
+        numbers = (2 * moment + 1, 2 * moment + 2)
+
+        def answer() -> None:
+            for frame in reversed(way.received()):
+                way.say(Response("", "answer", id=getattr(frame, "id", None)))
+
+        def send_interrupted() -> None:
+            was_interrupted.append(interrupted(lambda: send(way, numbers[1]), moment, second))  # noqa: B023
+
+        def receive_later(timeout_s: float, *, looks: bool) -> Any:
+            monkeypatch.undo()
+            thread = threading.Thread(target=send_interrupted)
+            thread.start()
+            thread.join()
+            answer()
+            return receive(timeout_s, looks=looks)
+
+        call = Call(Request("say", "", numbers[0]))
+        assert way.exchange.send(call, 0)
+        monkeypatch.setattr(way.host, "receive_some", receive_later)
+        assert way.exchange.wait(call, 60), moment
+        assert "answer" == call.take_response().result, moment
+        answer()  # to what has reached the worker only since
+        way.exchange.take_in()
+        assert not way.exchange.under_way, moment
+        assert "ready" == way.exchange.state.value, moment
+        if not was_interrupted[0]:
+            break
+    assert moment > 5
 
 
 LOOP = """

@@ -301,6 +301,8 @@ class Turns(Arrivals):
 
     def _end_reading(self, taken: Taken, gone: bool) -> None:
         self._reader = None
+        if self._sending is not None:  # first, because what came may be the answer to it
+            self._mend_sending()
         if taken is not None:
             self._deliver(taken)
         elif gone:
