@@ -59,10 +59,12 @@ class BaseStream:
         self._caller.cancel(self._call)
 
     def _take_result(self) -> None:
-        self._value = value_of(self._call.take_response())
+        value, whole = value_of(self._call.take_response()), iter(())
         if self._call.is_whole:
-            values, self._value = self._value
-            self._whole = map(self._convert_item, values) if self._convert_item else iter(values)
+            values, value = value
+            whole = map(self._convert_item, values) if self._convert_item else iter(values)
+        # In one step, because others may have waited, too: whoever comes later goes on with the same values.
+        self._value, self._whole = self.__dict__.setdefault("_taken", (value, whole))
         self._is_done = True
 
     def _rest(self) -> Iterator[Any]:
