@@ -370,3 +370,21 @@ def test_a_stream_that_never_has_to_wait_gives_way_to_other_tasks(transport: str
             await stream.result()
 
     run_with_session(test, str(WORKERS / "streams.py"))
+
+
+def test_a_task_that_is_cancelled_before_the_loop_hears_that_a_worker_has_its_call_cancels_it(
+    gate: Gate,
+) -> None:
+    """A thread has handed the call over meanwhile, because the worker was only starting."""
+
+    async def test(session: AsyncSession) -> None:
+        task = asyncio.ensure_future(session.call("wait", gate.path))
+        for _ in range(3):
+            await asyncio.sleep(0)
+        gate.wait_for_arrival()  # the loop is busy
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert 1 == await session.call("same", 1)
+
+    run_with_session(test)

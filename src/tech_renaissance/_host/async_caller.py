@@ -68,11 +68,16 @@ class AsyncCaller:
         return handed
 
     async def handed_over(self, call: Call, handed: "asyncio.Future[None]") -> None:
-        """Wait until a worker has the call, or it is done. ``handed``: what ``submit`` has returned."""
+        """Wait until a worker has the call, or it is done. A task that is cancelled meanwhile cancels the
+        call, which a worker may have begun already. ``handed``: what ``submit`` has returned.
+        """
         while not (call.done or handed.done()):
             change = self._dispatcher.change_of(call)
             try:
                 await asyncio.wait((handed, change), return_when=asyncio.FIRST_COMPLETED)
+            except asyncio.CancelledError:
+                self._caller.cancel(call)
+                raise
             finally:
                 change.cancel()
 
