@@ -76,6 +76,25 @@ def test_a_loop_that_is_closed_takes_nothing_with_it(gate: Gate) -> None:
         session.plain.call("same", 5)
 
 
+def test_a_loop_that_is_closed_costs_threads_nothing() -> None:
+    """Their calls take the fast path again, and nobody waits for a handle."""
+    session = new_session()
+    with session.plain:
+        session.plain.start(60_000)
+        for _ in range(2):
+
+            async def call() -> Any:
+                return await session.call("same", 1)
+
+            assert 1 == asyncio.run(call())
+            assert 2 == session.plain.call("same", 2)
+            life = session.plain._life
+            assert ((), None) == (life.loops.all, life.loops._handle)
+            assert life.worker is not None
+            assert life.worker.exchange._is_free()
+            assert not life.worker.exchange._is_armed
+
+
 def test_many_sessions_share_a_loop() -> None:
     """None hears what is another's."""
 

@@ -18,7 +18,7 @@ class Loop(Protocol):
         ...
 
     def is_closed(self) -> bool:
-        """Whether it runs no more."""
+        """Whether it runs no more. Nobody says so when that begins."""
         ...
 
 
@@ -44,11 +44,24 @@ class Loops:
     def remove(self, loop: Loop) -> None:
         """No longer. It must have stopped waiting."""
         with self._lock:
-            self.all = tuple(one for one in self.all if one is not loop)
-            if not self.all and self._handle:
-                self._fire(None)
-                self._handle.close()
-                self._handle = None
+            self._keep(lambda one: one is not loop)
+
+    def forget_closed(self) -> bool:
+        """Remove those that are closed; whether there were any. Any thread may call this, also under a lock
+        and in a signal handler, so it leaves them to the next time if the lock is taken.
+        """
+        if self._lock.locked() or not any(one.is_closed() for one in self.all):
+            return False
+        with self._lock:
+            self._keep(lambda one: not one.is_closed())
+        return True
+
+    def _keep(self, is_kept: Callable[[Loop], bool]) -> None:
+        self.all = tuple(filter(is_kept, self.all))
+        if not self.all and self._handle:
+            self._fire(None)
+            self._handle.close()
+            self._handle = None
 
     def wake(self) -> None:
         """Have all of them dispatch."""

@@ -105,9 +105,7 @@ class Turns(Arrivals):
         """
         self._is_held = True
         with self._lock:
-            if self._is_armed and not (self._reader or self._closed):
-                self._is_armed = False
-                self._transport.disarm(has_fired=False)
+            self._disarm()
 
     def _until(  # noqa: C901, PLR0912 - see the end of it
         self,
@@ -218,6 +216,11 @@ class Turns(Arrivals):
 
     def _rest(self) -> None:
         """Have the loops hear of what comes, unless another thread reads."""
+        if self._loops.forget_closed():
+            self._is_held = False  # perhaps by one of those
+            self._disarm()
+            if not self._loops.all:
+                return
         if self._is_armed or self._is_held or self._reader or self._closed or self._broken:
             return
         self._is_armed = True
@@ -225,6 +228,11 @@ class Turns(Arrivals):
         if self._is_awaited or not self.look_again_s:
             self._is_awaited = False
             self._loops.wake()
+
+    def _disarm(self) -> None:
+        if self._is_armed and not (self._reader or self._closed):
+            self._is_armed = False
+            self._transport.disarm(has_fired=False)
 
     def _take_some(self, *, has_fired: bool) -> bool:
         """Take in what has come, in a loop's thread and under the lock."""
