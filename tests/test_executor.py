@@ -3,7 +3,7 @@
 import asyncio
 import concurrent.futures
 import threading
-from typing import Any, List
+from typing import Any, Callable, List
 
 import pytest
 from gates import Gate
@@ -123,3 +123,48 @@ def test_an_executor_ends_with_its_worker_and_session(gate: Gate) -> None:
         waiting.result(60)
     executor.shutdown()
     assert [] == executor_threads()
+
+
+def test_what_would_wait_for_itself_is_refused() -> None:
+    """In a function that the worker waits for, whose thread may be the executor's; and in that thread."""
+    refused: List[str] = []
+    futures: List[Any] = []
+
+    def note(wait: Callable[[], Any]) -> None:
+        with pytest.raises(LocalProtocolError) as error:
+            wait()
+        refused.append(error.value.code)
+
+    with PythonSession(str(WORKERS / "talkers.py"), "executor", True) as session:
+        executor = session.executor()
+
+        def wait() -> None:
+            future = executor.submit("same", "sent")
+            for way in (future.result, future.exception, lambda: next(executor.map("same", [1]))):
+                note(way)
+            with pytest.raises(concurrent.futures.TimeoutError):
+                future.result(0)
+            futures.append(future)
+
+        def wait_in_callback(future: Any) -> None:
+            behind = executor.submit("same", future.result())
+            note(behind.result)
+            futures.append(behind)
+
+        session.expose("wait", wait)
+        session.expose("shut", lambda: note(executor.shutdown))
+        assert session.call("ask", "wait") is None
+        assert executor.submit("ask", "wait").result(60) is None
+        last = executor.submit("same", 1)
+        last.add_done_callback(wait_in_callback)
+        assert session.call("same", 2) == 2
+        assert last.result(60) == 1
+        assert wait_until(lambda: len(futures) == 3)
+        assert ["sent", "sent", 1] == [future.result(60) for future in futures]
+        behind = session.submit("ask", "shut")
+        executor.submit("same", 3)
+        assert behind.result(60_000) is None
+        with pytest.raises(RuntimeError):
+            executor.submit("same", 4)
+        executor.shutdown()
+    assert ["would_wait_for_itself"] * 8 == refused

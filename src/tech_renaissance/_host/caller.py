@@ -318,6 +318,14 @@ class Caller(CallSender):
             self._in_loops = {**others, loop: entered}  # anew, because other threads look through it
         return entered
 
+    def check_may_wait(self, call: Call) -> None:
+        """Raise LocalProtocolError ``would_wait_for_itself`` in a thread for which the worker may wait before
+        it serves this call.
+        """
+        worker = self._life.worker
+        if worker:
+            worker.exchange.check_may_wait(call)
+
     def check_task_may_wait(self) -> None:
         """Raise LocalProtocolError ``would_wait_for_itself`` in a task for which the worker may
         wait, while it serves nobody else.

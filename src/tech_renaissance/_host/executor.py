@@ -4,8 +4,9 @@ import concurrent.futures
 import contextlib
 import threading
 from collections import deque
-from typing import TYPE_CHECKING, Any, Deque, Dict, Iterable, Iterator, List, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Deque, Dict, Iterable, Iterator, List, Optional, Tuple
 
+from .._base.errors import LocalProtocolError
 from .._system.lazy_thread import LazyThread
 from .._system.waiters import Waiters
 from .answer import value_of
@@ -28,10 +29,25 @@ class CallFuture(_FutureOfAny):
     that of our own Future does.
     """
 
-    def __init__(self, caller: Caller, call: Call) -> None:
+    def __init__(self, caller: Caller, call: Call, check_may_wait: Callable[[Call], None]) -> None:
         super().__init__()
         self._caller = caller
         self._call = call
+        self._check_may_wait = check_may_wait
+
+    def result(self, timeout: Optional[float] = None) -> Any:
+        """See concurrent.futures.Future. Raises LocalProtocolError ``would_wait_for_itself``, too."""
+        self._check(timeout)
+        return super().result(timeout)
+
+    def exception(self, timeout: Optional[float] = None) -> Optional[BaseException]:
+        """See ``result``."""
+        self._check(timeout)
+        return super().exception(timeout)
+
+    def _check(self, timeout: Optional[float]) -> None:
+        if not self.done() and (timeout is None or timeout > 0):
+            self._check_may_wait(self._call)
 
     def settle(self) -> None:
         """Take over what became of the call."""
@@ -95,7 +111,9 @@ class SessionExecutor(concurrent.futures.Executor):
         return super().map(fn, *iterables, **options)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """See concurrent.futures.Executor. The session goes on."""
+        """See concurrent.futures.Executor. The session goes on. Raises LocalProtocolError
+        ``would_wait_for_itself``, too: then it is shut, and only the wait is refused.
+        """
         with self._lock:
             self._calls.shut()
         if cancel_futures:
@@ -123,7 +141,7 @@ class _CallsUnderWay:
         call.stays_in_line = True
         call.watchers = (self._changed.append,)
         self._thread.start()
-        self._futures[call] = future = CallFuture(self._caller, call)
+        self._futures[call] = future = CallFuture(self._caller, call, self.check_may_wait)
         return future
 
     def forget(self, call: Call) -> None:
@@ -144,8 +162,22 @@ class _CallsUnderWay:
         self.wake()
 
     def join(self) -> None:
-        """Wait for the thread to end."""
+        """Wait for the thread to end, unless this is it."""
+        if not self._thread.is_current:
+            for call in list(self._futures):
+                self.check_may_wait(call)
         self._thread.join()
+
+    def check_may_wait(self, call: Call) -> None:
+        """Raise LocalProtocolError ``would_wait_for_itself`` where the wait for a future would never end."""
+        if self._thread.is_current:
+            text = (
+                "this thread takes in the answers to the calls of the executor: "
+                "calls may be sent here, but not waited for"
+            )
+            raise LocalProtocolError("would_wait_for_itself", text)
+        if not call.done:
+            self._caller.check_may_wait(call)
 
     def _run(self) -> None:
         while True:

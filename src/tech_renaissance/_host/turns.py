@@ -199,11 +199,11 @@ class Turns(Arrivals):
         """No longer; or it never did."""
         self._holding.pop(call, None)
 
-    def check_may_wait(self) -> None:
+    def check_may_wait(self, awaited: Optional[Call] = None) -> None:
         """Raise LocalProtocolError ``would_wait_for_itself`` in what the worker waits for,
         while it serves nobody else.
         """
-        if self._holding and self._waits_for_itself():
+        if self._holding and self._waits_for_itself(awaited):
             raise waits_for_itself()
 
     def _waits_for_itself(self, awaited: Optional[Call] = None) -> bool:
