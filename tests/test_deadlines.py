@@ -5,7 +5,7 @@ import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Callable, List
+from typing import Any, Callable, List, Optional
 
 import numpy as np
 import pytest
@@ -137,6 +137,33 @@ def test_the_stacks_of_a_cancelled_call_show_where_its_handler_was(start: Maker,
         future.result(_LONG_MS)
     assert "notice" == caught.value.step
     assert "in obeys" in caught.value.stack
+
+
+@posix_signals
+@asyncio_too
+@pytest.mark.parametrize("end", ["deadline", "cancel"])
+def test_a_call_that_is_answered_while_its_stacks_are_taken_is_over_at_once(
+    start: Maker, gate: Gate, end: str
+) -> None:
+    """Its error has none. A slow machine may need some attempts: the host does not wait long for stacks that do not come."""
+    session = start("stubborn.py", patience=CancelPatience(notice_ms=_LONG_MS))
+    assert session.wait_until_ready(_LONG_MS)
+
+    def attempt(deadline_ms: Optional[int]) -> Any:
+        call = threads.submit(
+            session.fetch_response, f"answers-the-question {gate.path}", _LONG_MS, deadline_ms=deadline_ms
+        )
+        if deadline_ms is None:
+            gate.wait_for_arrival()
+            session.cancel()
+        return call.exception()
+
+    with ThreadPoolExecutor(1) as threads:
+        for deadline_ms in (100, 200, 400, 800, 1600):
+            error = attempt(deadline_ms if end == "deadline" else None)
+            if (error.step, error.stack) == ("notice", ""):
+                break
+    assert ("notice", "") == (error.step, error.stack)
 
 
 @asyncio_too

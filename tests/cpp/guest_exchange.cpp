@@ -188,7 +188,8 @@ private:
             worker().exchange.expire(played.call);
         } else if (what == "end") {
             CallPtr ended;
-            if (!worker().exchange.begin_end(id, ended)) throw std::runtime_error("the call is not in work");
+            if (!worker().exchange.begin_end(id, EndReason::cancel, ended))
+                throw std::runtime_error("the call is not in work");
             played.worker = &worker();
         } else if (what == "abandon") {
             played.call->abandoned = true;
@@ -268,10 +269,10 @@ private:
         return progress ? std::optional<Id>(static_cast<Id>(progress->done)) : std::nullopt;
     }
 
-    // As whoever ends a call does, once it has been answered or its worker has died.
+    // As whoever ends a call does, once its worker has died.
     void settle_ended() {
         for (auto& [id, played] : calls_) {
-            if (played.worker && !played.call->done() && !is_unanswered(id, *played.worker))
+            if (played.worker && played.worker->is_dead && !played.call->done())
                 played.worker->exchange.fail(*played.call, cancelled(played.call->request));
         }
     }

@@ -1,5 +1,7 @@
 """Takes for ever, and obeys more or less when it is told to stop."""
 
+import os
+import signal
 import sys
 import time
 
@@ -21,6 +23,7 @@ class StubbornServer(EchoServer):
             raise Cancelled("by itself")
         if command not in (
             "obeys",
+            "answers-the-question",
             "sleeps",
             "loops",
             "cleans-up",
@@ -44,6 +47,21 @@ class StubbornServer(EchoServer):
         while not self.cancelled:
             time.sleep(0.01)
         self.write_response("", "half of it")
+        return True
+
+    def answers_the_question(self) -> bool:
+        """Not with its stacks, but by its end."""
+        signal.signal(signal.SIGURG, signal.SIG_IGN)
+        signal.signal(signal.SIGWINCH, signal.SIG_IGN)
+        folder = os.path.join(os.environ["TR_WORKSPACE"], "python_session", f"tr_session_{self.session_id}")
+        with open(os.path.join(folder, "stack.txt")) as stacks:
+            for is_asked in (False, True):  # the host may not have given up an earlier question yet
+                while (stacks.read() == "?") != is_asked:
+                    time.sleep(0.001)
+                    stacks.seek(0)
+                stacks.seek(0)
+                self._announce()
+        self.write_response("", "too late")
         return True
 
     def sleeps(self) -> bool:

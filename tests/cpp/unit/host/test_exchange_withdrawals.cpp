@@ -13,6 +13,7 @@ using tr::SessionClosed;
 using tr::TimedOut;
 using tr::WorkerLost;
 using tr::detail::Call;
+using tr::detail::EndReason;
 using tr::detail::Reply;
 using tr::detail::State;
 using namespace std::chrono_literals;
@@ -58,20 +59,26 @@ TEST("a request that a worker did not begin because its deadline had passed was 
     }
 }
 
-TEST("the answer to a call that is given up counts no more, and who waits is told by who gave it up") {
+TEST("a call that is being ended is over when its answer comes, by the step that has been taken") {
     ReadyFixture f;
     const auto call = f.sent(1);
     const auto next = f.sent(2);
     std::shared_ptr<Call> ended;
-    CHECK(!f.exchange.begin_end(2, ended));
-    CHECK(f.exchange.begin_end(1, ended));
+    CHECK(!f.exchange.begin_end(2, EndReason::deadline, ended));
+    CHECK(f.exchange.begin_end(1, EndReason::deadline, ended));
     CHECK(ended == call);
+    f.exchange.note_end(1, {"interrupt", "stacks", nullptr});
     f.transport.say_reply(1, "too late");
-    CHECK(f.exchange.wait_over(1, 1min));
-    CHECK(!call->done());
-    std::thread waiter([&] { CHECK_THROWS(SessionClosed, "code", f.reply(call)); });
-    f.exchange.fail(*call, std::make_exception_ptr(SessionClosed("code", "ended")));
-    waiter.join();
+    CHECK(f.exchange.wait(call, 1min));
+    f.exchange.fail(*call, std::make_exception_ptr(SessionClosed("code", "the first error counts")));
+    try {
+        call->take();
+        CHECK(false);
+    } catch (const TimedOut& error) {
+        CHECK_EQ("deadline_passed", error.code());
+        CHECK_EQ("interrupt", error.step());
+        CHECK_EQ("stacks", error.stack());
+    }
     f.transport.say_reply(2, "next");
     CHECK_EQ("next", f.result(next));
 }
@@ -80,7 +87,7 @@ TEST("a call that is given up outlives its exchange until it is told") {
     ReadyFixture f;
     const auto call = f.sent(1);
     std::shared_ptr<Call> ended;
-    CHECK(f.exchange.begin_end(1, ended));
+    CHECK(f.exchange.begin_end(1, EndReason::cancel, ended));
     std::thread waiter([&] { CHECK_THROWS(SessionClosed, "code", f.reply(call)); });
     f.exchange.close();
     CHECK(f.exchange.wait_over(1, 1min));
@@ -153,8 +160,8 @@ TEST("what is in work is what has begun, else the oldest call") {
     f.transport.first_begun = f.transport.last_begun = 2;
     CHECK(f.exchange.in_work()->call == second);
     std::shared_ptr<Call> ended;
-    CHECK(!f.exchange.begin_end(1, ended));
-    CHECK(f.exchange.begin_end(2, ended));
+    CHECK(!f.exchange.begin_end(1, EndReason::cancel, ended));
+    CHECK(f.exchange.begin_end(2, EndReason::cancel, ended));
     CHECK(ended == second);
 }
 

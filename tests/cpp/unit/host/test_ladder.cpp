@@ -69,6 +69,7 @@ public:
     std::optional<Step> ended_by() const override { return last; }
     std::string stacks_for(Exchange::Id) override {
         if (has_no_memory) throw std::bad_alloc();
+        if (while_stacks_are_taken) while_stacks_are_taken();
         return "stacks";
     }
     bool wait_end(std::chrono::milliseconds) override { return exited; }
@@ -80,6 +81,7 @@ public:
     FakeTransport transport;
     bool has_no_memory = false;
     bool has_no_memory_for_record = false;
+    std::function<void()> while_stacks_are_taken;
     std::string obeys_at;
     std::function<void()> obey = [this] { transport.say_reply(1, "obeyed"); };
     std::vector<std::string> taken;
@@ -108,6 +110,24 @@ TEST("a handler that sees that it is given up needs no more") {
     CHECK_EQ("notice", worker.end(1, EndReason::cancel, {1min, 1min, 1min}));
     CHECK_EQ(1, worker.transport.given_up.load());
     CHECK_THROWS(CallCancelled, "cancelled", call->take());
+}
+
+TEST("a call that is answered while its stacks are taken is over at once, without them") {
+    FakeWorker worker;
+    const CallPtr call = worker.send(1);
+    std::string stack = "none was thrown";
+    worker.while_stacks_are_taken = [&] {
+        worker.transport.say_reply(1, "seen");
+        CHECK(worker.exchange.wait(call, 1min));
+        try {
+            call->take();
+        } catch (const TimedOut& error) {
+            CHECK_EQ("notice", error.step());
+            stack = error.stack();
+        }
+    };
+    CHECK_EQ("notice", worker.end(1, EndReason::deadline, {1min, 1min, 1min}));
+    CHECK_EQ("", stack);
 }
 
 TEST("a call for whose end there is no memory fails all the same") {

@@ -99,7 +99,7 @@ private:
         const CallPtr call = take_response(reply.response.id);
         last_failed_ = reply.response.error.has_value();
         if (is_refusal(reply.response)) last_refused_ = *reply.response.id;
-        if (!call) return;
+        if (!call) return finish_end(*reply.response.id);
         // An answer after the end counts as one after the first step, even if we have not taken that step yet.
         if (call->cancelled) return call->fail(ended_call(call->request, EndReason::cancel, late(reply.response)));
         if (call->is_overdue()) return call->fail(ended_call(call->request, EndReason::deadline, late(reply.response)));
@@ -125,9 +125,22 @@ private:
             connection_.lost();
             throw RemoteProtocolError(unreadable.error.code(), unreadable.error.what());
         }
-        const CallPtr call = take_response(connection_.whose(unreadable.id));
+        const std::optional<Id> id = connection_.whose(unreadable.id);
+        const CallPtr call = take_response(id);
         last_failed_ = true;
-        if (call) call->fail(std::make_exception_ptr(unreadable.error));
+        if (!call) return finish_end(*id);
+        call->fail(std::make_exception_ptr(unreadable.error));
+    }
+
+    // A request was answered that its host may be ending: whoever waits for it need not wait until the host's next step
+    // has been taken, or the stacks before the first one.
+    void finish_end(Id id) {
+        const auto found = ends_.find(id);
+        if (found == ends_.end() || ending_) return;
+        auto& [call, why, end] = found->second;
+        if (end.step == "notice" && last_refused_ == id) end.step = "queue";
+        call->fail(ended_call(call->request, why, end));
+        ends_.erase(found);
     }
 
     // How a call ended that was answered after it was to end.

@@ -274,6 +274,13 @@ protected:
             SessionClosed("session_closed", "the worker was asked to exit: start the session again"));
     }
 
+    // A call that its host is ending, and how far that has come.
+    struct BeingEnded {
+        CallPtr call;
+        EndReason why;
+        CallEnd so_far;
+    };
+
     CallPtr forget(Id id) {
         const auto found = calls_.find(id);
         if (found == calls_.end()) return nullptr;
@@ -306,8 +313,9 @@ protected:
     ExchangeHooks hooks_;
     std::atomic<bool> is_open_;
     Connection connection_;
-    std::map<Id, CallPtr> calls_;  // under way, with someone waiting
-    std::vector<CallPtr> owing_;   // whose worker is to be told that it may send more items
+    std::map<Id, CallPtr> calls_;    // under way, with someone waiting
+    std::map<Id, BeingEnded> ends_;  // under way, and to be ended by their answers
+    std::vector<CallPtr> owing_;     // whose worker is to be told that it may send more items
     std::deque<Answer> answers_;
     std::deque<OutgoingItem> items_;  // of inputs
     bool has_news_ = false;           // whether a handler has said or asked something since the last dispatch

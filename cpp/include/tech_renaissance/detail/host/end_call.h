@@ -63,6 +63,7 @@ inline CallEnd climb(Exchange& exchange, Exchange::Id id, const std::string& rea
     for (const LadderStep& step : call_ladder(patience)) {
         end.step = name_of(step.step);
         try {
+            step.step < Step::terminate ? exchange.note_end(id, end) : exchange.end_with_worker(id);
             hands.take(step.step, id, reason);
         } catch (const std::exception&) {  // if a step cannot be taken, the next one needs no cooperation
         }
@@ -82,7 +83,7 @@ inline std::string end_call(Exchange& exchange, Exchange::Id id, const std::stri
     const std::string reason =
         "'" + shortened(message, 80) + (why == EndReason::cancel ? "' was cancelled" : "' passed its deadline");
     CallPtr call;
-    if (!exchange.begin_end(id, call)) return "";
+    if (!exchange.begin_end(id, why, call)) return "";
     try {
         const CallEnd end = climb(exchange, id, reason, patience, hands);
         if (call) exchange.fail(*call, ended_call(call->request, why, end));

@@ -106,13 +106,31 @@ public:
         return begun.empty() ? calls.front() : begun.front();
     }
 
-    // The host is about to end a request in work, whose answer no longer counts. `call` becomes its call, to be failed
-    // when that is done; null if nobody waits for it. False if the request is over, or not in work.
-    bool begin_end(Id id, CallPtr& call) {
+    // The host is about to end a request in work, whose answer no longer counts: the call fails with how it has ended
+    // as soon as that comes. `call` becomes the call, to be failed if no answer comes; null if nobody waits for it.
+    // False if the request is over, or not in work.
+    bool begin_end(Id id, EndReason why, CallPtr& call) {
         const Lock lock(mutex_);
         if (closed_ || !is_in_work(id)) return false;
-        call = forget(id);
+        const auto found = calls_.find(id);
+        if (found == calls_.end()) return true;
+        call = found->second;
+        ends_[id] = {call, why, {"notice", "", nullptr}};
+        calls_.erase(found);
         return true;
+    }
+
+    // The host takes a step towards the end of a request, which is what has ended it if it is answered now.
+    void note_end(Id id, const CallEnd& so_far) {
+        const Lock lock(mutex_);
+        const auto found = ends_.find(id);
+        if (found != ends_.end()) found->second.so_far = so_far;
+    }
+
+    // The worker is about to be ended for a request, whose answer has no effect any more.
+    void end_with_worker(Id id) {
+        const Lock lock(mutex_);
+        ends_.erase(id);
     }
 
     // Whether nothing of a call in work runs. If the host has given it up before it asks, it is over: the worker, which
@@ -122,10 +140,11 @@ public:
         return !over_ && is_suspended_now(id);
     }
 
-    // Fails a call that its host has ended.
+    // Fails a call that its host has ended, unless it was answered.
     void fail(Call& call, std::exception_ptr error) {
         const Lock lock(mutex_);
-        end(call, std::move(error));
+        ends_.erase(*call.request.id);
+        if (!call.done()) end(call, std::move(error));
     }
 
 protected:
