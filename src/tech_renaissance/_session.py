@@ -156,7 +156,7 @@ class PythonSession(TextCalls, ValueCalls):
             )
         unbroken(self._launch)
         if wait_s:
-            self._caller.worker().exchange.wait_started(wait_s)
+            self._caller.worker().wait_started(wait_s, is_new=True)
 
     def is_alive(self) -> bool:
         """Whether the worker's process is running; asks the kernel."""
@@ -262,7 +262,7 @@ class PythonSession(TextCalls, ValueCalls):
         """Wait until the worker can serve; False if it cannot yet. Raises LaunchError
         or WorkerLost if it died.
         """
-        return self._caller.worker().exchange.wait_started(seconds("timeout_ms", timeout_ms))
+        return self._caller.worker().wait_started(seconds("timeout_ms", timeout_ms))
 
     def wait_until_ok(self, timeout_ms: float = TIMEOUT_MS) -> bool:
         """Wait until all requests are answered; True if the last one succeeded. Raises WorkerLost."""

@@ -61,7 +61,7 @@ struct SessionOptions {
 
     // The folder of the session directories. Default: TR_WORKSPACE, else "workspace" in the current directory.
     std::string workspace;
-    // How long a worker may take to become ready.
+    // How long a worker may take to become ready, if neither start nor wait_until_ready waits longer. Then it is ended.
     std::chrono::milliseconds launch_timeout = std::chrono::seconds(30);
     // "shm" or "file". Default: TR_TRANSPORT, else shared memory if both sides support it.
     std::string transport;

@@ -80,11 +80,14 @@ class CallSender(CallMaker):
             self._wait_started(worker, call)
         return worker
 
-    def _wait_started(self, worker: LaunchedWorker, call: Optional[Call]) -> None:
-        left_s = remaining_s(worker.launched_at + self._launch_timeout_s)
-        most_s = min(left_s, call.remaining_s() if call else math.inf)
-        if not worker.exchange.wait_started(most_s, call):
-            self._raise_too_late(worker, call)
+    @staticmethod
+    def _wait_started(worker: LaunchedWorker, call: Optional[Call]) -> None:
+        while not worker.exchange.wait_started(
+            min(remaining_s(worker.launch_until), call.remaining_s() if call else math.inf), call
+        ):
+            _check_deadline(call)
+            if worker.has_failed_to_start() or worker.was_stopped:
+                raise worker.death(None)
 
     def _raise_too_late(self, worker: LaunchedWorker, call: Optional[Call]) -> NoReturn:
         _check_deadline(call)

@@ -26,6 +26,8 @@ from .loops import Loops
 # How long the process of a worker that has left may take to end before its error is
 # reported without an exit status.
 _DEATH_S = 5.0
+# How long a killed process may take to end.
+_KILL_S = 5.0
 
 
 class Launch(NamedTuple):
@@ -51,6 +53,7 @@ class LaunchedWorker:
         queue: CallQueue,
         loops: Loops,
         *,
+        launch_timeout_s: float,
         hands_over: bool,
         is_open: bool,
     ) -> None:
@@ -63,11 +66,13 @@ class LaunchedWorker:
         self._stacks_lock = threading.RLock()  # reentrant because a signal handler may use the session
         self._stacks = (-math.inf, "")  # the last ones, and when it was begun to take them
         self._ended_by = ""  # the last step that was to end the process
-        self.launched_at = time.monotonic()
+        self._launch_timeout_s = launch_timeout_s
+        self.launch_until = time.monotonic() + launch_timeout_s  # it has failed to start unless ready by then
+        self._failed_to_start = False
         self.transport = transport
         self.exchange = FastExchange(
             transport,
-            lambda: not self.is_alive(),
+            self._has_exited,
             self.death,
             queue,
             loops,
@@ -92,8 +97,50 @@ class LaunchedWorker:
         return self._coroner.last_call
 
     def is_alive(self) -> bool:
-        """Whether the process is running; asks the kernel."""
+        """Whether the process is running; asks the kernel. See ``has_failed_to_start``."""
+        self.has_failed_to_start()
         return self.process.is_alive()
+
+    def wait_started(self, timeout_s: float, *, is_new: bool = False) -> bool:
+        """See Exchange. The worker has as long to become ready, also if the launch timeout is shorter, but
+        may have failed to start before, unless it ``is_new``.
+        """
+        if is_new or not self.has_failed_to_start():
+            self.launch_until = max(self.launch_until, time.monotonic() + timeout_s)
+        return self.exchange.wait_started(timeout_s)
+
+    def has_failed_to_start(self) -> bool:
+        """Whether it was not ready in time. Whoever finds that first ends it."""
+        if self._is_late():
+            with contextlib.suppress(TechRenaissanceError):  # nothing can be received
+                self.exchange.take_in()  # whether it is ready
+        if self._is_late():  # another thread reads
+            self._end_start()
+        if self._failed_to_start:  # perhaps at this moment, for another thread
+            self._wait_killed()
+        return self._failed_to_start
+
+    def _is_late(self) -> bool:
+        if self.exchange.was_ready or self._failed_to_start or time.monotonic() < self.launch_until:
+            return False
+        return not self._stopped and self.process.is_alive()
+
+    def _end_start(self) -> None:
+        """Kill it at once: it may not have come so far that it heeds anything else, and nobody is to wait."""
+        self._failed_to_start = True
+        self._coroner.ended_by_host("it was not ready in time")
+        self.process.kill()
+        self._wait_killed()
+
+    def _wait_killed(self) -> None:
+        if not self.process.is_unkillable and not self.process.wait(_KILL_S):
+            self.process.is_unkillable = True
+
+    def _has_exited(self) -> bool:
+        """What the exchange asks when nothing has come."""
+        if self._is_late():
+            self._end_start()
+        return not self.process.is_alive()
 
     def leave(self, timeout_s: float) -> bool:
         """Ask it to leave and wait for the end of the process; False if it is still running."""
@@ -197,6 +244,10 @@ class LaunchedWorker:
             return SessionClosed(
                 "session_closed", "the worker was ended by its host: start the session again"
             )
+        if self._failed_to_start:
+            output = record.output_tail if record else self.process.output_tail()
+            text = f"the worker was not ready within {self._launch_timeout_s:g} s"
+            return LaunchError("launch_timeout", text, record and record.exit_status, output, record)
         if record is None:
             text = "the worker left, but its process still runs"
             return WorkerLost("worker_lost", text, None, self.process.output_tail())

@@ -166,6 +166,7 @@ class Life:
             self.watch,
             self.queue,
             self.loops,
+            launch_timeout_s=self._options.launch_timeout_s,
             hands_over=hands_over,
             is_open=is_open,
         )

@@ -59,20 +59,24 @@ public:
     WorkerPtr ready_worker(const Call* call = nullptr) const {
         WorkerPtr worker = this->worker();
         const std::optional<Clock::time_point> deadline = call != nullptr ? call->deadline : std::nullopt;
-        const Milliseconds launch_timeout = life_.options().launch_timeout;
         const auto until = [&](Clock::time_point time) { return deadline ? std::min(*deadline, time) : time; };
-        const auto too_late = [&](const WorkerPtr& late) {
+        const auto check_deadline = [&] {
             if (deadline && Clock::now() >= *deadline) std::rethrow_exception(expired(*call));
-            const std::string text = "the worker was not ready within " + format_seconds(launch_timeout);
-            throw LaunchError("launch_timeout", text, std::nullopt, late->process().output_tail());
         };
         if (supervisor_) {
-            if (!supervisor_->wait_served(worker, until(deadline_after(launch_timeout)), call)) too_late(worker);
+            const Milliseconds launch_timeout = life_.options().launch_timeout;
+            if (!supervisor_->wait_served(worker, until(deadline_after(launch_timeout)), call)) {
+                check_deadline();
+                const std::string text = "the worker was not ready within " + format_seconds(launch_timeout);
+                throw LaunchError("launch_timeout", text, std::nullopt, worker->process().output_tail());
+            }
             worker = this->worker();
         }
         if (worker->exchange().was_ready()) return worker;
-        const Milliseconds left = left_until(until(worker->launched_at() + launch_timeout));
-        if (!worker->exchange().wait_started(left, call)) too_late(worker);
+        while (!worker->exchange().wait_started(left_until(until(worker->launch_until())), call)) {
+            check_deadline();
+            if (worker->has_failed_to_start() || worker->was_stopped()) std::rethrow_exception(worker->death(true));
+        }
         return worker;
     }
 

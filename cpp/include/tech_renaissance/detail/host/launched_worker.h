@@ -39,6 +39,7 @@ struct WorkerParts {
     std::shared_ptr<HostTransport> transport;
     SessionPlace place;
     CancelPatience patience;
+    std::chrono::milliseconds launch_timeout;
     bool supervised = false;
     std::shared_ptr<CallQueue> queue;  // of the session, and so is the beacon
     std::shared_ptr<Beacon> beacon;
@@ -64,6 +65,8 @@ public:
         : transport_(parts.transport),
           place_(parts.place),
           patience_(parts.patience),
+          launch_timeout_(parts.launch_timeout),
+          launch_until_(deadline_after(parts.launch_timeout)),
           supervised_(parts.supervised),
           coroner_(std::make_shared<Coroner>(
               parts.place, launch.argv.front(),
@@ -81,10 +84,29 @@ public:
 
     const Process& process() const noexcept { return process_; }
     Exchange& exchange() noexcept { return exchange_; }
-    Clock::time_point launched_at() const noexcept { return launched_at_; }
+    // It has failed to start unless it is ready by then.
+    Clock::time_point launch_until() const noexcept { return launch_until_; }
 
-    // Whether the process is running; asks the system.
-    bool is_alive() const { return process_.is_alive(); }
+    // Whether the process is running; asks the system. See has_failed_to_start.
+    bool is_alive() {
+        has_failed_to_start();
+        return process_.is_alive();
+    }
+
+    // See Exchange. The worker has as long to become ready, also if the launch timeout is shorter, but may have failed
+    // to start before, unless it is new.
+    bool wait_started(std::chrono::milliseconds timeout, bool is_new = false) {
+        if (is_new || !has_failed_to_start()) extend_launch(deadline_after(timeout));
+        return exchange_.wait_started(timeout);
+    }
+
+    // Whether it was not ready in time. Whoever finds that first ends it.
+    bool has_failed_to_start() {
+        if (is_late()) try_to_take_in();      // whether it is ready
+        if (is_late()) end_start();           // another thread reads
+        if (failed_to_start_) wait_killed();  // perhaps at this moment, for another thread
+        return failed_to_start_;
+    }
 
     // Null until the process has ended.
     std::shared_ptr<const PostMortem> post_mortem() override { return coroner_->post_mortem(); }
@@ -193,6 +215,11 @@ public:
             const char* text = "the worker was ended by its host: start the session again";
             return std::make_exception_ptr(SessionClosed("session_closed", text));
         }
+        if (failed_to_start_) {
+            const std::string text = "the worker was not ready within " + format_seconds(launch_timeout_);
+            if (record) return make_error<LaunchError>("launch_timeout", text, record);
+            return std::make_exception_ptr(LaunchError("launch_timeout", text, std::nullopt, process_.output_tail()));
+        }
         if (!record) {
             const char* text = "the worker left, but its process still runs";
             return std::make_exception_ptr(WorkerLost("worker_lost", text, std::nullopt, process_.output_tail()));
@@ -204,6 +231,35 @@ public:
     }
 
 private:
+    bool is_late() const {
+        if (exchange_.was_ready() || failed_to_start_ || Clock::now() < launch_until()) return false;
+        return !stopped_ && process_.is_alive();
+    }
+
+    // Kills it at once: it may not have come so far that it heeds anything else, and nobody is to wait.
+    void end_start() {
+        failed_to_start_ = true;
+        coroner_->ended_by_host("it was not ready in time");
+        process_.kill();
+        wait_killed();
+    }
+    void wait_killed() {
+        if (!process_.is_unkillable() && !process_.wait(kill_step.patience)) process_.mark_unkillable();
+    }
+
+    void extend_launch(Clock::time_point until) noexcept {
+        Clock::time_point before = launch_until_;
+        while (before < until && !launch_until_.compare_exchange_weak(before, until)) {
+        }
+    }
+
+    void try_to_take_in() {
+        try {
+            exchange_.state();
+        } catch (const TRException&) {  // nothing can be received
+        }
+    }
+
     // How long to keep waiting for the end of a worker that has left.
     std::chrono::milliseconds remaining_death() {
         if (process_.is_unkillable()) return std::chrono::milliseconds(0);
@@ -222,7 +278,10 @@ private:
     ExchangeHooks hooks(const Launch& launch, std::shared_ptr<Beacon> beacon) {
         ExchangeHooks hooks;
         hooks.beacon = std::move(beacon);
-        hooks.has_exited = [this] { return !is_alive(); };
+        hooks.has_exited = [this] {
+            if (is_late()) end_start();
+            return !process_.is_alive();
+        };
         hooks.death = [this](bool starting, std::chrono::milliseconds timeout) { return death(starting, timeout); };
         if (std::holds_alternative<OutputCallback>(launch.output)) {
             hooks.switch_output = [this](const std::string& message) { process_.switch_output(message); };
@@ -279,6 +338,9 @@ private:
     std::shared_ptr<HostTransport> transport_;
     SessionPlace place_;
     CancelPatience patience_;
+    std::chrono::milliseconds launch_timeout_;
+    std::atomic<Clock::time_point> launch_until_;
+    std::atomic<bool> failed_to_start_{false};
     bool supervised_;
     std::atomic<bool> stopped_{false};
     std::atomic<Clock::rep> death_until_{0};  // 0 while nobody has waited for the end
@@ -288,7 +350,6 @@ private:
     std::mutex stacks_mutex_;                 // for the next two lines
     Clock::time_point stacks_begun_ = Clock::time_point::min();
     std::string stacks_;  // the last ones
-    Clock::time_point launched_at_ = Clock::now();
     std::shared_ptr<Coroner> coroner_;
     Process process_;
     std::shared_ptr<CallQueue> queue_;

@@ -200,8 +200,15 @@ private:
         if (!offer.descriptors.empty()) launch.inherited_variable = std::move(offer.variable);
         launch.inherited = std::move(offer.descriptors);
         const bool supervised = options_.restart == Restart::on_crash;
-        const WorkerParts parts{
-            transport_, SessionPlace(files_path_), options_.patience, supervised, queue_, beacon_, is_open, told_};
+        const WorkerParts parts{transport_,
+                                SessionPlace(files_path_),
+                                options_.patience,
+                                options_.launch_timeout,
+                                supervised,
+                                queue_,
+                                beacon_,
+                                is_open,
+                                told_};
         set_worker(std::make_shared<LaunchedWorker>(launch, parts));
     }
 

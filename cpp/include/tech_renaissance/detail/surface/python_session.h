@@ -193,7 +193,7 @@ TR_INLINE void PythonSession::set_quiet_mode(bool quiet) { impl_->life.set_quiet
 
 TR_INLINE void PythonSession::start(std::uint32_t wait_ms) {
     impl_->launch();
-    if (wait_ms > 0) wait_until_ready(wait_ms);
+    if (wait_ms > 0) impl_->caller.worker()->wait_started(std::chrono::milliseconds(wait_ms), true);
 }
 
 TR_INLINE bool PythonSession::is_alive() const {
@@ -263,7 +263,7 @@ TR_INLINE bool PythonSession::is_busy() const {
 }
 
 TR_INLINE bool PythonSession::wait_until_ready(std::uint32_t timeout_ms) const {
-    return impl_->caller.worker()->exchange().wait_started(std::chrono::milliseconds(timeout_ms));
+    return impl_->caller.worker()->wait_started(std::chrono::milliseconds(timeout_ms));
 }
 
 TR_INLINE bool PythonSession::wait_until_ok(std::uint32_t timeout_ms) const {
