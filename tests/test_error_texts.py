@@ -120,6 +120,20 @@ def test_an_interpreter_that_is_no_program(make_session: Maker, tmp_path: Path) 
     assert f"cannot start '{program}' in '{tmp_path}': Exec format error" == _text_of(LaunchError, start)
 
 
+@pytest.mark.skipif(os.name != "posix", reason="a program for POSIX")
+def test_an_interpreter_that_does_not_run_the_script(make_session: Maker, tmp_path: Path) -> None:
+    """It ends with success, and nothing that a Python leaves behind."""
+    program = _file(tmp_path / "program", "#!/bin/sh\n", 0o755)
+    session = make_session(python=program)
+    session.start()
+    end, run = (
+        "the worker ended before it was ready: exit status 0",
+        "create its server and call its run(sys.argv[1])",
+    )
+    advice = f"Nothing shows that {program} has run the script: it must be a Python interpreter, and the script must {run}"
+    assert f"{end}\n{advice}" == _text_of(LaunchError, session.fetch_response, "echo")
+
+
 def test_no_working_directory(make_session: Maker, tmp_path: Path) -> None:
     """There is none, or it is a file."""
     for name, directory in (("none", str(tmp_path / "missing")), ("file", _file(tmp_path / "file"))):

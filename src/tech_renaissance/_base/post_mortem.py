@@ -65,6 +65,11 @@ class PostMortem:
                     "choose another with the option python or TR_PYTHON"
                 )
             if self.exit_status == 0 and not self.ended_by_host:
+                if not self.python and not self.output_tail:
+                    return (
+                        f"Nothing shows that {self.interpreter} has run the script: it must be a Python interpreter, "
+                        "and the script must create its server and call its run(sys.argv[1])"
+                    )
                 return "The script ended without serving: it must create its server and call its run(sys.argv[1])"
         missing = _NO_MODULE.findall(self.output_tail)
         if not missing:

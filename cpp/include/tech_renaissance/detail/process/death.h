@@ -124,8 +124,13 @@ inline std::string advice(const PostMortem& death) {
     if (death.moment == "starting" && is_too_old(death.python))
         return "The worker's Python is " + death.python +
                ", and tech_renaissance needs 3.8 or later: choose another with the option python or TR_PYTHON";
-    if (death.moment == "starting" && death.exit_status == 0 && death.ended_by_host.empty())
+    if (death.moment == "starting" && death.exit_status == 0 && death.ended_by_host.empty()) {
+        if (death.python.empty() && death.output_tail.empty())
+            return "Nothing shows that " + death.interpreter +
+                   " has run the script: it must be a Python interpreter, and the script must create its server and "
+                   "call its run(sys.argv[1])";
         return "The script ended without serving: it must create its server and call its run(sys.argv[1])";
+    }
     const std::string package = missing_package(death.output_tail);
     if (package.empty()) return "";
     if (package == "tech-renaissance")  // is in no registry
