@@ -435,6 +435,30 @@ TEST("what is taken of a Value that ends with the expression does not end with i
     CHECK_EQ(2u, count);
 }
 
+TEST("a Value can become one of its own parts") {
+    const Value list = Value::list(11, "long enough to need memory of its own", Value::list(2.5));
+    Value value = Value::list(list, "another one that needs memory of its own");
+    value = value[0];
+    CHECK(value == list);
+    value = Value::dict({{"count", 12345678}, {"list", list}});
+    value = value["list"];
+    CHECK(value == list);
+    value = std::move(const_cast<Value&>(value[2]));
+    CHECK(value == Value::list(2.5));
+    value = value[0];
+    CHECK(value == Value(2.5));
+    Value chain;
+    for (int i = 5; i > 0; --i) chain = Value::dict({{"value", i}, {"next", chain}});
+    int steps = 0;
+    for (; !chain.is_null(); chain = chain["next"]) CHECK_EQ(++steps, chain["value"].as<int>());
+    CHECK_EQ(5, steps);
+    value = list;
+    Value& same = value;
+    value = same;
+    value = std::move(same);
+    CHECK(value == list);
+}
+
 TEST("what is not in a Value is told with what is there") {
     const Value answer = Value::dict({{"a", Value::list(1)}, {"b", 2}});
     CHECK_THROWS(CommandError, "wrong_type", answer["c"]);

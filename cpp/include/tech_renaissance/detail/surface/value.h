@@ -55,8 +55,13 @@ inline void merge_equal_keys(Value::Dict& members) {
 TR_INLINE Value::Value(std::nullptr_t) noexcept {}
 TR_INLINE Value::Value(const Value&) = default;
 TR_INLINE Value::Value(Value&&) noexcept = default;
-TR_INLINE Value& Value::operator=(const Value&) = default;
-TR_INLINE Value& Value::operator=(Value&&) noexcept = default;
+// The other may be a part of this one, and end with what this one held: it is copied, or moved, first.
+TR_INLINE Value& Value::operator=(const Value& other) { return *this = Value(other); }
+TR_INLINE Value& Value::operator=(Value&& other) noexcept {
+    Value taken(std::move(other));
+    data_ = std::move(taken.data_);
+    return *this;
+}
 TR_INLINE Value::~Value() = default;
 TR_INLINE Value::Value(Bool value) noexcept : data_(value.value) {}
 TR_INLINE Value::Value(Int value) noexcept : data_(value.value) {}
