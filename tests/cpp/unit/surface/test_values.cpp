@@ -71,6 +71,36 @@ private:
 };
 
 enum class Color : std::uint8_t { Red = 1, Blue = 2 };
+enum class Letter : char { A = 'a', B = 'b' };
+enum class WideLetter : char32_t { Last = 0x10FFFF };
+enum class Switch : bool { Off, On };
+
+// Like a handle: it can be moved, and not be copied.
+struct Handle {
+    explicit Handle(int of = 0) : number(of) {}
+    Handle(Handle&&) = default;
+    Handle& operator=(Handle&&) = default;
+    int number;
+    TR_FIELDS(number)
+};
+
+struct Numbered {
+    int id = 0;
+    TR_FIELDS(id)
+};
+struct Disc : Numbered {
+    double radius = 0;
+    TR_FIELDS(id, radius)
+};
+// Another way to say it, which counts.
+struct Cube : Numbered {
+    double side = 0;
+};
+template <class Visitor>
+void tr_fields(Visitor&& visit, Cube& cube) {
+    visit("id", cube.id);
+    visit("side", cube.side);
+}
 
 Body body(std::string text, std::vector<Attachment> attachments = {}) {
     return {Body::Form::Json, std::move(text), std::move(attachments)};
@@ -169,6 +199,12 @@ TEST("bool, null and enumerations are what they are") {
     decode_result<std::nullptr_t>(encode_result(std::nullopt));
     CHECK(there_and_back(Color::Blue) == Color::Blue);
     CHECK_EQ("the value: 256 does not fit uint8", refusal<Color>(body("256")));
+    CHECK_EQ("98", encode_result(Letter::B).text);
+    CHECK(there_and_back(Letter::B) == Letter::B);
+    CHECK(there_and_back(WideLetter::Last) == WideLetter::Last);
+    CHECK_EQ("true", encode_result(Switch::On).text);
+    CHECK_EQ(1u, (decode_result<std::variant<int, Switch>>(body("true")).index()));
+    CHECK_EQ(0u, (decode_result<std::variant<int, Switch>>(body("1")).index()));
 }
 
 TEST("text must be UTF-8, and travels alone without quotes") {
@@ -209,6 +245,8 @@ TEST("containers arrive as they were") {
     CHECK(unordered == there_and_back(unordered));
     CHECK((std::pair<int, std::string>{1, "x"}) == there_and_back(std::pair<int, std::string>{1, "x"}));
     CHECK((std::tuple<>{}) == there_and_back(std::tuple<>{}));
+    CHECK_EQ(2, there_and_back(std::pair<int, Handle>{1, 2}).second.number);
+    CHECK_EQ(3, std::get<0>(there_and_back(std::tuple<Handle>{3})).number);
     CHECK((std::optional<int>{}) == there_and_back(std::optional<int>{}));
     CHECK((std::vector<std::vector<int>>{{}, {1}}) == there_and_back(std::vector<std::vector<int>>{{}, {1}}));
 }

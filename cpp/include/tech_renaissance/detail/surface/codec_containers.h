@@ -136,7 +136,10 @@ struct Codec<std::tuple<T...>> {
 template <class A, class B>
 struct Codec<std::pair<A, B>> {
     static void put(Encoder& encoder, const std::pair<A, B>& value) {
-        Codec<std::tuple<A, B>>::put(encoder, std::tuple<A, B>(value));
+        encoder.begin_list();
+        Codec<A>::put(encoder, value.first);
+        Codec<B>::put(encoder, value.second);
+        encoder.end_list();
     }
     static std::pair<A, B> get(Decoder& decoder) {
         auto [first, second] = Codec<std::tuple<A, B>>::get(decoder);

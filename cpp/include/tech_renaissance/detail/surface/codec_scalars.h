@@ -27,6 +27,16 @@ std::string integer_name() {
     return (std::is_signed_v<T> ? "int" : "uint") + std::to_string(8 * sizeof(T));
 }
 
+// What the values of an enum are: integers, or bools. Those of an enum of characters are integers of that size.
+template <class T, class = void>
+struct NumberOf {
+    using Type = T;
+};
+template <class T>
+struct NumberOf<T, std::enable_if_t<is_character<T>>> {
+    using Type = std::conditional_t<std::is_signed_v<T>, std::make_signed_t<T>, std::make_unsigned_t<T>>;
+};
+
 }  // namespace detail
 
 template <>
@@ -60,10 +70,10 @@ struct Codec<T, std::enable_if_t<detail::is_integer<T>>> {
 // An enum is sent as its number.
 template <class T>
 struct Codec<T, std::enable_if_t<std::is_enum_v<T> && !std::is_same_v<T, std::byte>>> {
-    using Number = std::underlying_type_t<T>;
+    using Number = typename detail::NumberOf<std::underlying_type_t<T>>::Type;
     static void put(Encoder& encoder, T value) { Codec<Number>::put(encoder, static_cast<Number>(value)); }
     static T get(Decoder& decoder) { return static_cast<T>(Codec<Number>::get(decoder)); }
-    static bool is_kind(Decoder::Kind kind) { return kind == Decoder::Kind::Int; }
+    static bool is_kind(Decoder::Kind kind) { return Codec<Number>::is_kind(kind); }
 };
 
 template <class T>
