@@ -14,6 +14,7 @@ NO_VALUES = {
     "encode_call(&number)": "a pointer is no value: pass what it points to",
     "encode_call(numbers)": "an array of C is no value: use std::array or std::vector, std::string for text",
     "encode_call(1.0L)": "a long double is no value: use double",
+    "encode_call(Derived())": "only the base class has TR_FIELDS: give this class its own, which names the fields of both",
     "encode_call(std::vector<Nameless>())": "this type is no value: give it TR_FIELDS, or a tr::Codec",
     "encode_call(std::map<int, int>())": "the keys of a dict are std::string",
     "encode_call(std::optional<std::optional<int>>())": "null cannot tell which of two std::optional is empty",
@@ -69,6 +70,7 @@ def test_what_is_no_value_is_told_by_the_compiler(tmp_path: Path) -> None:
     """Each in a sentence."""
     text = '#include <map>\n#include "tech_renaissance/keyword.h"\n#include "tech_renaissance/value.h"\nusing namespace tr;\n'
     text += "struct Nameless {};\nint number;\nint numbers[2];\n"
+    text += "struct Base { int x; TR_FIELDS(x) };\nstruct Derived : Base { int y; };\n"
     for place, expression in enumerate(NO_VALUES):
         text += f"auto body{place} = {expression};\n"
 

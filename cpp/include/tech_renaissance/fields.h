@@ -7,13 +7,17 @@
 //     };
 //
 // A field that is missing keeps what its initialiser gave it; a key that is no field is refused. Any number of fields,
-// local classes, aggregates. For classes of others, and for base classes, a function beside the class says the same:
+// local classes, aggregates. A class does not inherit TR_FIELDS: its own name the fields of its base class, too. For
+// classes of others a function beside the class says the same:
 //
 //     template <class Visitor>
 //     void tr_fields(Visitor&& visit, Point& point) {
 //         visit("x", point.x);
 //         visit("y", point.y);
 //     }
+//
+// A class that inherits from such a class needs a function of its own, too, which may call that one: without it only
+// the fields of the base class are sent.
 #pragma once
 
 #include <array>
@@ -45,10 +49,22 @@ constexpr std::array<std::string_view, count> split_names(std::string_view names
     return split;
 }
 
+template <class Class, class Tied>
+Class* class_of_member(Tied (Class::*)());
+
+// The class that TR_FIELDS stand in: T, or a base class of it; void without them.
 template <class T, class = void>
-struct HasFields : std::false_type {};
+struct ClassWithFields {
+    using Type = void;
+};
 template <class T>
-struct HasFields<T, std::void_t<decltype(std::declval<T&>().tr_tied())>> : std::true_type {};
+struct ClassWithFields<T, std::void_t<decltype(class_of_member(&T::tr_tied))>> {
+    using Type = std::remove_pointer_t<decltype(class_of_member(&T::tr_tied))>;
+};
+template <class T>
+inline constexpr bool has_fields = std::is_same_v<typename ClassWithFields<T>::Type, T>;
+template <class T>
+inline constexpr bool inherits_fields = !has_fields<T> && !std::is_void_v<typename ClassWithFields<T>::Type>;
 
 struct AnyVisitor {
     template <class Field>
@@ -61,7 +77,7 @@ struct HasVisitor<T, std::void_t<decltype(tr_fields(std::declval<AnyVisitor&>(),
     : std::true_type {};
 
 template <class T>
-inline constexpr bool is_record = HasFields<T>::value || HasVisitor<T>::value;
+inline constexpr bool is_record = has_fields<T> || HasVisitor<T>::value;
 
 template <class T, class Visitor, std::size_t... index>
 void visit_tied(T& record, Visitor& visit, std::index_sequence<index...>) {
@@ -73,7 +89,7 @@ void visit_tied(T& record, Visitor& visit, std::index_sequence<index...>) {
 // Calls visit(name, field) for each field, in order.
 template <class T, class Visitor>
 void visit_fields(T& record, Visitor&& visit) {
-    if constexpr (HasFields<T>::value) {
+    if constexpr (has_fields<T>) {
         visit_tied(record, visit, std::make_index_sequence<std::tuple_size_v<decltype(record.tr_tied())>>());
     } else {
         tr_fields(visit, record);

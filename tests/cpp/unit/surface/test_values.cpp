@@ -326,6 +326,10 @@ TEST("classes of others, base classes and local classes have fields, too") {
     point.z = 3;
     CHECK_EQ(R"({"x":1.0,"y":0.0,"z":3.0})", encode_result(point).text);
     CHECK_EQ(3.0, there_and_back(point).z);
+    Disc disc;
+    disc.radius = 2;
+    CHECK_EQ(R"({"id":0,"radius":2.0})", encode_result(disc).text);
+    CHECK_EQ(R"({"id":0,"side":0.0})", encode_result(Cube{}).text);
     struct Local {
         int a = 4;
         std::string b;

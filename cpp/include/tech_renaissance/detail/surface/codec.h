@@ -6,6 +6,7 @@
 #include "tech_renaissance/decoder.h"
 #include "tech_renaissance/dtype.h"
 #include "tech_renaissance/encoder.h"
+#include "tech_renaissance/fields.h"
 
 namespace tr {
 
@@ -34,6 +35,9 @@ constexpr bool has_no_values() {
                       "an array of C is no value: use std::array or std::vector, std::string for text");
     } else if constexpr (std::is_same_v<T, long double>) {
         static_assert(always_false<T>, "a long double is no value: use double");
+    } else if constexpr (inherits_fields<T>) {
+        static_assert(always_false<T>,
+                      "only the base class has TR_FIELDS: give this class its own, which names the fields of both");
     } else {
         static_assert(always_false<T>, "this type is no value: give it TR_FIELDS, or a tr::Codec");
     }
