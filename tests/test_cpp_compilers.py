@@ -69,11 +69,11 @@ def test_a_big_endian_processor_is_refused_with_the_reason(tmp_path: Path) -> No
 def test_what_is_no_value_is_told_by_the_compiler(tmp_path: Path) -> None:
     """Each in a sentence."""
     text = '#include <map>\n#include "tech_renaissance/keyword.h"\n#include "tech_renaissance/value.h"\nusing namespace tr;\n'
-    text += "struct Nameless {};\nint number;\nint numbers[2];\n"
+    text += "struct Nameless {};\nint number;\nint numbers[2];\n__int128 wide;\n"
     text += "struct Base { int x; TR_FIELDS(x) };\nstruct Derived : Base { int y; };\n"
     for place, expression in enumerate(NO_VALUES):
         text += f"auto body{place} = {expression};\n"
 
-    said = complaints(tmp_path / "no_values.cpp", text, "-std=c++17", "-DTR_COMPILED")
+    said = complaints(tmp_path / "no_values.cpp", text, "-std=gnu++17", "-DTR_COMPILED")
 
     assert [] == [sentence for sentence in NO_VALUES.values() if sentence not in said]

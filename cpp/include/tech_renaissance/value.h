@@ -66,11 +66,11 @@ public:
     // LocalProtocolError `bad_value` above 2^63 - 1.
     template <class T, std::enable_if_t<detail::is_integer<T>, int> = 0>
     Value(T value) : Value(Int{checked(value)}) {}
-    // Neither a number nor a text.
-    template <class T, std::enable_if_t<detail::is_character<T>, int> = 0>
-    Value(T value) = delete;
-    template <class T, std::enable_if_t<std::is_floating_point_v<T>, int> = 0>
+    template <class T, std::enable_if_t<detail::is_float<T>, int> = 0>
     Value(T value) : Value(Float{static_cast<double>(value)}) {}
+    // Neither a number of 64 bits nor a text: a character, a long double.
+    template <class T, std::enable_if_t<detail::is_foreign_arithmetic<T>, int> = 0>
+    Value(T value) = delete;
     Value(std::string value);
     Value(std::string_view value) : Value(std::string(value)) {}
     // LocalProtocolError `bad_value` for a null pointer.

@@ -451,6 +451,7 @@ TEST("a Value takes what it is made of, and no pointer is a bool") {
     CHECK_THROWS(LocalProtocolError, "bad_value", Value(~std::uint64_t{0}));
     CHECK_THROWS(LocalProtocolError, "bad_value", Value(static_cast<const char*>(nullptr)));
     CHECK(!(std::is_constructible_v<Value, char> || std::is_constructible_v<Value, int*>));
+    CHECK(!std::is_constructible_v<Value, long double>);
     CHECK(Value::list(std::vector<int>{1, 2}, Layer{}) == Value::list(Value::list(1, 2), Value::of(Layer{})));
 }
 

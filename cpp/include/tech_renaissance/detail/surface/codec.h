@@ -1,6 +1,7 @@
 // What a codec is.
 #pragma once
 
+#include <cstdint>
 #include <type_traits>
 
 #include "tech_renaissance/decoder.h"
@@ -15,8 +16,21 @@ namespace detail {
 template <class T>
 inline constexpr bool is_character =
     std::is_same_v<T, char> || std::is_same_v<T, wchar_t> || std::is_same_v<T, char16_t> || std::is_same_v<T, char32_t>;
+#if defined(__cpp_char8_t)
+template <>
+inline constexpr bool is_character<char8_t> = true;
+#endif
+
+// Of 64 bits at most: with GNU extensions __int128 is integral, too.
 template <class T>
-inline constexpr bool is_integer = std::is_integral_v<T> && !std::is_same_v<T, bool> && !is_character<T>;
+inline constexpr bool is_integer =
+    std::is_integral_v<T> && !std::is_same_v<T, bool> && !is_character<T> && sizeof(T) <= sizeof(std::int64_t);
+template <class T>
+inline constexpr bool is_float = std::is_same_v<T, double> || std::is_same_v<T, float>;
+// Numbers and characters that are no values.
+template <class T>
+inline constexpr bool is_foreign_arithmetic =
+    std::is_arithmetic_v<T> && !std::is_same_v<T, bool> && !is_integer<T> && !is_float<T>;
 
 template <class T, class = void>
 struct IsMap : std::false_type {};
@@ -28,6 +42,8 @@ template <class T>
 constexpr bool has_no_values() {
     if constexpr (is_character<T>) {
         static_assert(always_false<T>, "a character is no value: use std::string, or std::int8_t for a number");
+    } else if constexpr (std::is_integral_v<T>) {
+        static_assert(always_false<T>, "an integer of more than 64 bits is no value: send it as text, or as a double");
     } else if constexpr (std::is_pointer_v<T>) {
         static_assert(always_false<T>, "a pointer is no value: pass what it points to");
     } else if constexpr (std::is_array_v<T>) {

@@ -41,7 +41,7 @@ bool are_int64(const List& list) {
 template <class Element, class List>
 void put_list(Encoder& encoder, const List& list) {
     if (list.size() > Encoder::longest_json_list) {
-        if constexpr (std::is_same_v<Element, double> || std::is_same_v<Element, float>) {
+        if constexpr (is_float<Element>) {
             return encoder.numbers(std::vector<double>(list.begin(), list.end()));
         } else if constexpr (is_integer<Element>) {
             if (are_int64<Element>(list)) {

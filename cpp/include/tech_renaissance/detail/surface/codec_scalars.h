@@ -77,7 +77,7 @@ struct Codec<T, std::enable_if_t<std::is_enum_v<T> && !std::is_same_v<T, std::by
 };
 
 template <class T>
-struct Codec<T, std::enable_if_t<std::is_same_v<T, double> || std::is_same_v<T, float>>> {
+struct Codec<T, std::enable_if_t<detail::is_float<T>>> {
     static void put(Encoder& encoder, T value) { encoder.number(static_cast<double>(value)); }
     static T get(Decoder& decoder) {
         const double value = decoder.number();
