@@ -14,6 +14,7 @@ NO_VALUES = {
     "encode_call(&number)": "a pointer is no value: pass what it points to",
     "encode_call(numbers)": "an array of C is no value: use std::array or std::vector, std::string for text",
     "encode_call(1.0L)": "a long double is no value: use double",
+    "encode_call(wide)": "an integer of more than 64 bits is no value: send it as text, or as a double",
     "encode_call(Derived())": "only the base class has TR_FIELDS: give this class its own, which names the fields of both",
     "encode_call(std::vector<Nameless>())": "this type is no value: give it TR_FIELDS, or a tr::Codec",
     "encode_call(std::map<int, int>())": "the keys of a dict are std::string",

@@ -60,7 +60,8 @@ private:
     void put(std::string_view word) { (text_ += word) += ','; }
     void open(char bracket);
     void close(char bracket);
-    void write_string(std::string_view value);
+    // npos, or where the string is not UTF-8; the text is then as it was, for the path.
+    std::size_t write_string(std::string_view value);
     void attach(Attachment::Kind kind, const Tensor& data);
     void require_level() const;
 

@@ -117,11 +117,11 @@ public:
     std::size_t size() const;
     template <class Index, std::enable_if_t<std::is_integral_v<Index>, int> = 0>
     const Value& operator[](Index index) const& {
-        return element(static_cast<std::size_t>(index));
+        return element(static_cast<std::uint64_t>(index), std::is_signed_v<Index>);
     }
     template <class Index, std::enable_if_t<std::is_integral_v<Index>, int> = 0>
     Value operator[](Index index) && {
-        return element(static_cast<std::size_t>(index));
+        return element(static_cast<std::uint64_t>(index), std::is_signed_v<Index>);
     }
     const Value& operator[](std::string_view key) const& { return member(key); }
     Value operator[](std::string_view key) && { return member(key); }
@@ -159,7 +159,7 @@ private:
     template <class T>
     const T& get(const char* wanted) const;
     [[noreturn]] void refuse(const char* wanted) const;
-    const Value& element(std::size_t index) const;
+    const Value& element(std::uint64_t index, bool is_signed) const;
     const Value& member(std::string_view key) const;
     bool is_equal(const Value& other) const;
     void write(Encoder& encoder) const;

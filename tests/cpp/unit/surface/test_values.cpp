@@ -111,14 +111,18 @@ T there_and_back(const T& value) {
     return decode_result<T>(encode_result(value));
 }
 
-template <class T>
-std::string refusal(const Body& body) {
+template <class Action, std::enable_if_t<std::is_invocable_v<Action>, int> = 0>
+std::string refusal(Action&& action) {
     try {
-        decode_result<T>(body);
+        action();
     } catch (const CommandError& error) {
         return (error.code() == "wrong_type" ? "" : error.code() + " ") + error.what();
     }
     return "accepted";
+}
+template <class T>
+std::string refusal(const Body& body) {
+    return refusal([&] { decode_result<T>(body); });
 }
 
 template <class Action>
@@ -216,6 +220,8 @@ TEST("text must be UTF-8, and travels alone without quotes") {
              bad_value([] { encode_result("a\xFF"); }));
     CHECK_EQ("[1] is text that is not UTF-8, at byte 0: send tr::Bytes, or convert it",
              bad_value([] { encode_result(std::vector<std::string>{"", "\xC0\x80"}); }));
+    CHECK_EQ("[1] has the key 'a\\xff', which is not UTF-8: convert it",
+             bad_value([] { encode_result(std::vector<std::map<std::string, int>>{{{"a", 1}}, {{"a\xFF", 2}}}); }));
     CHECK_EQ("args[0] is a text that is a null pointer",
              bad_value([] { encode_call(static_cast<const char*>(nullptr)); }));
 }
@@ -506,6 +512,8 @@ TEST("what is not in a Value is told with what is there") {
     const Value answer = Value::dict({{"a", Value::list(1)}, {"b", 2}});
     CHECK_THROWS(CommandError, "wrong_type", answer["c"]);
     CHECK_THROWS(CommandError, "wrong_type", answer["a"][1]);
+    CHECK_EQ("no element -1 in a list of 1", refusal([&] { answer["a"][-1]; }));
+    CHECK_EQ("no element 18446744073709551615 in a list of 1", refusal([&] { answer["a"][~std::uint64_t{0}]; }));
     CHECK_THROWS(CommandError, "wrong_type", answer["b"]["x"]);
     CHECK_THROWS(CommandError, "wrong_type", answer["b"].text());
     CHECK_THROWS(CommandError, "wrong_type", answer["a"].as<std::string>());

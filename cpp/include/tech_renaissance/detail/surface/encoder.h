@@ -113,21 +113,21 @@ TR_INLINE void Encoder::number(double value) {
 }
 
 TR_INLINE void Encoder::text(std::string_view value) {
-    write_string(value);
+    const std::size_t invalid = write_string(value);
+    if (invalid != std::string_view::npos) refuse(detail::not_utf8(invalid));
     text_ += ',';
 }
 
 TR_INLINE void Encoder::key(std::string_view key) {
-    if (!key.empty() && key[0] == '$') {
-        write_string("$" + std::string(key));
-    } else {
-        write_string(key);
+    const bool is_escaped = !key.empty() && key[0] == '$';
+    const std::size_t invalid = is_escaped ? write_string("$" + std::string(key)) : write_string(key);
+    if (invalid != std::string_view::npos) {
+        refuse("has the key " + detail::utf8::for_display(key) + ", which is not UTF-8: convert it");
     }
     text_ += ':';
 }
 
-// Leaves the text as it was if the string is not UTF-8, for the path.
-TR_INLINE void Encoder::write_string(std::string_view value) {
+TR_INLINE std::size_t Encoder::write_string(std::string_view value) {
     const std::size_t begin = text_.size();
     text_ += '"';
     std::size_t written = 0;
@@ -139,7 +139,7 @@ TR_INLINE void Encoder::write_string(std::string_view value) {
             const std::size_t nbytes = detail::utf8::decode(value.substr(at)).nbytes;
             if (nbytes == 0) {
                 text_.resize(begin);
-                refuse(detail::not_utf8(at));
+                return at;
             }
             at += nbytes;
         } else {
@@ -150,6 +150,7 @@ TR_INLINE void Encoder::write_string(std::string_view value) {
     }
     text_.append(value, written, value.size() - written);
     text_ += '"';
+    return std::string_view::npos;
 }
 
 TR_INLINE void Encoder::attach(Attachment::Kind kind, const Tensor& data) {

@@ -110,11 +110,11 @@ TR_INLINE void Value::refuse(const char* wanted) const {
 
 TR_INLINE std::size_t Value::size() const { return kind() == Kind::Dict ? members().size() : elements().size(); }
 
-TR_INLINE const Value& Value::element(std::size_t index) const {
+TR_INLINE const Value& Value::element(std::uint64_t index, bool is_signed) const {
     const List& list = elements();
-    if (index < list.size()) return list[index];
-    throw CommandError("wrong_type",
-                       "no element " + std::to_string(index) + " in a list of " + std::to_string(list.size()));
+    if (index < list.size()) return list[static_cast<std::size_t>(index)];
+    const std::string shown = is_signed ? std::to_string(static_cast<std::int64_t>(index)) : std::to_string(index);
+    throw CommandError("wrong_type", "no element " + shown + " in a list of " + std::to_string(list.size()));
 }
 
 TR_INLINE const Value* Value::find(std::string_view key) const {
