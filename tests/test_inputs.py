@@ -276,6 +276,32 @@ def test_over_files_an_input_has_a_limit(start: Start, host: str, transport: str
     assert "too_large" == refused.value.code
 
 
+@asyncio_everywhere
+def test_over_files_the_values_of_an_input_are_parts_of_the_arguments(
+    start: Start, host: str, transport: str
+) -> None:
+    """Four levels of brackets stand around each of them; over shared memory none does."""
+    session = start(WORKER)
+    assert [_nested(60)] == list(session.stream("echo_input", iter([_nested(60)])))
+    if transport == "shm":
+        assert [_nested(61)] == list(session.stream("echo_input", iter([_nested(61)])))
+        return
+    with pytest.raises(LocalProtocolError) as refused:
+        session.call("total", numbers=iter([1, [2, _nested(60)]]))
+    assert "bad_value" == refused.value.code
+    path = "numbers[1][1][0][0]" if host == "cpp" else "numbers"
+    assert str(refused.value).startswith(path)
+    assert "is nested deeper than 64 levels" in str(refused.value)
+    assert 1 == session.call("same", 1)
+
+
+def _nested(levels: int) -> Any:
+    value: Any = 1
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
 @python_hosts
 def test_a_timeout_passes_while_there_is_no_room_for_a_value(start: Start, gate: Gate) -> None:
     """The worker reads nothing, and the values are large."""

@@ -432,6 +432,8 @@ TEST("nesting beyond the limit is refused by the writer") {
     CHECK(there_and_back(value) == value);
     CHECK_EQ("[0][0][0][0][0][0][0][0]... is nested deeper than 64 levels",
              bad_value([&] { encode_result(Value::list(value)); }));
+    CHECK_EQ("value[0][0][0][0][0][0][0]... is nested deeper than 64 levels",
+             bad_value([&] { encode_call(kw("value", value)); }));
 }
 
 TEST("a text that is too large is refused by writer and reader") {

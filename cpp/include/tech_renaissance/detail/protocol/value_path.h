@@ -2,6 +2,7 @@
 // asked.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <string>
 #include <string_view>
@@ -15,6 +16,10 @@ namespace tr::detail {
 inline constexpr std::size_t most_shown_steps = 8;
 inline constexpr std::size_t longest_body_text = std::size_t{64} << 20;
 inline constexpr int deepest_body_level = 64;
+
+inline std::string nested_too_deeply() {
+    return "is nested deeper than " + std::to_string(deepest_body_level) + " levels";
+}
 
 inline bool is_plain_name(std::string_view name) {
     constexpr std::string_view letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789";
@@ -76,6 +81,22 @@ inline std::vector<PathLevel> path_levels(std::string_view json) {
     return levels;
 }
 
+// Where the first bracket stands that has so many levels around it; npos if there is none.
+// REQUIRES: json is well-formed.
+inline std::size_t find_level(std::string_view json, int levels) {
+    for (std::size_t at = 0; at < json.size(); ++at) {
+        const char next = json[at];
+        if (next == '"') {
+            at = end_of_string(json, at) - 1;
+        } else if (next == '[' || next == '{') {
+            if (levels-- == 0) return at;
+        } else if (next == ']' || next == '}') {
+            ++levels;
+        }
+    }
+    return std::string_view::npos;
+}
+
 // The path of what comes after `json`, the beginning of a JSON text: "layers[2].width". Empty for the whole value. The
 // arguments of a call are called args[0], or by their names.
 // REQUIRES: json is well-formed, as far as it goes.
@@ -87,10 +108,9 @@ inline std::string path_after(std::string_view json, Body::Role role) {
         first = 1;
         if (levels[0].index == 0) path = "args";
     }
-    for (std::size_t i = first; i < levels.size(); ++i) {
-        if (i == first + most_shown_steps) return path + "...";
-        path += levels[i].step();
-    }
+    const std::size_t end = std::min(levels.size(), first + most_shown_steps);
+    for (std::size_t i = first; i < end; ++i) path += levels[i].step();
+    if (end < levels.size()) path += "...";
     return path.substr(0, 1) == "." ? path.substr(1) : path;
 }
 

@@ -70,7 +70,7 @@ TR_INLINE void Encoder::refuse(const std::string& problem) const {
 
 TR_INLINE void Encoder::require_level() const {
     if (depth_ < detail::deepest_body_level) return;
-    refuse("is nested deeper than " + std::to_string(detail::deepest_body_level) + " levels");
+    refuse(detail::nested_too_deeply());
 }
 
 TR_INLINE void Encoder::open(char bracket) {

@@ -33,7 +33,23 @@ inline std::string with_moved_references(std::string_view json, std::size_t offs
     return moved += json;
 }
 
-// Adds a value, whose attachments are added to the call. Throws LocalProtocolError too_large.
+// What stands for the input in the arguments until it has been gathered.
+inline constexpr std::string_view input_place = "{\"$in\":0}";
+
+// Throws LocalProtocolError bad_value if the next value is nested too deeply for its place in the arguments.
+inline void require_levels(const Call& call, std::string_view json) {
+    constexpr int levels_around = 4;  // [[{"$in":[value]}]]
+    const std::size_t too_deep = find_level(json, deepest_body_level - levels_around);
+    if (too_deep == std::string_view::npos) return;
+    const std::string& parameters = call.request.parameters;
+    std::string before =
+        parameters.substr(0, parameters.find(input_place)) + "[" + std::string(call.gathered->count, ',');
+    before += json.substr(0, too_deep);
+    throw LocalProtocolError("bad_value", path_after(before, Body::Role::Call) + " " + nested_too_deeply() +
+                                              ": over files an input is a part of the arguments");
+}
+
+// Adds a value, whose attachments are added to the call. Throws LocalProtocolError too_large, bad_value.
 inline void gather(Call& call, const Body& value, std::vector<PlacedAttachment> attachments) {
     constexpr std::size_t most_values = 10000;
     GatheredInput& input = *call.gathered;
@@ -43,6 +59,7 @@ inline void gather(Call& call, const Body& value, std::vector<PlacedAttachment> 
                                                   " values: send lists of them, or use shared memory");
     }
     const ExpandedBody expanded(value);
+    require_levels(call, expanded.json);
     (input.json += input.count == 0 ? "" : ",") += with_moved_references(expanded.json, call.attachments.size());
     ++input.count;
     for (PlacedAttachment& one : attachments) call.attachments.push_back(std::move(one));
@@ -50,12 +67,11 @@ inline void gather(Call& call, const Body& value, std::vector<PlacedAttachment> 
 
 // Puts the values into the arguments. Throws LocalProtocolError too_large.
 inline void put_into_arguments(Call& call) {
-    constexpr std::string_view place = "{\"$in\":0}";
     const std::string values = "{\"$in\":[" + call.gathered->json + "]}";
     std::string& parameters = call.request.parameters;
-    if (parameters.size() - place.size() + values.size() > longest_body_text)
+    if (parameters.size() - input_place.size() + values.size() > longest_body_text)
         throw LocalProtocolError("too_large", "the input makes a text that is too long: use shared memory");
-    parameters.replace(parameters.find(place), place.size(), values);
+    parameters.replace(parameters.find(input_place), input_place.size(), values);
     call.gathered = nullptr;
     call.feed->end();
 }
