@@ -15,6 +15,11 @@
 
 namespace tr {
 
+namespace detail {
+struct Refusal;
+class Trial;
+}  // namespace detail
+
 // A cursor over the text of a body. Reading a value moves it behind the value.
 //
 // Errors: RemoteProtocolError (`bad_json`, `bad_value`) if the body breaks a rule, CommandError `wrong_type` if the
@@ -59,12 +64,18 @@ public:
     [[noreturn]] void refuse(const std::string& problem) const { refuse(value_begin_, problem); }
 
 private:
+    friend class detail::Trial;
+
     enum class Special { None, Attachment, Float };
 
     [[noreturn]] void fail_json(const std::string& defect) const;
     [[noreturn]] void fail_value(const std::string& defect) const;
     [[noreturn]] void refuse_kind(const char* wanted);
-    std::string where(std::size_t place) const;
+    [[noreturn]] void refuse(const detail::Refusal& refusal) const;
+    std::string where(std::size_t place, const std::string& element) const;
+    // "[2]", which is read of a packed list at the place.
+    std::string element_at(std::size_t place) const;
+    std::size_t levels_between(std::size_t begin, std::size_t end) const;
 
     char peek() const noexcept { return position_ < text_.size() ? text_[position_] : '\0'; }
     bool skip_character(char expected);
@@ -107,6 +118,7 @@ private:
     int depth_ = 0;
     bool has_surrogate_ = false;  // the string that is being read
     bool is_first_ = false;       // what comes next in a list or dict
+    detail::Trial* outermost_trial_ = nullptr;
     Body::Role role_;
 };
 

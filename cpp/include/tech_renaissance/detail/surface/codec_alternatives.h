@@ -1,17 +1,15 @@
 // Codecs of what may be absent, or of one type or another.
 #pragma once
 
-#include <cstddef>
 #include <optional>
-#include <string>
 #include <type_traits>
 #include <utility>
 #include <variant>
 
 #include "tech_renaissance/decoder.h"
 #include "tech_renaissance/detail/surface/codec.h"
+#include "tech_renaissance/detail/surface/trial.h"
 #include "tech_renaissance/encoder.h"
-#include "tech_renaissance/error.h"
 
 namespace tr {
 
@@ -65,13 +63,10 @@ struct Codec<std::variant<T...>> {
     }
 
     static Variant get(Decoder& decoder) {
-        const Decoder::Kind kind = decoder.kind();
-        const std::size_t place = decoder.place();
+        detail::Trial trial(decoder);
         std::optional<Variant> value;
-        std::string reasons;
-        (take<T>(decoder, kind, true, value, reasons), ...);
-        (take<T>(decoder, kind, false, value, reasons), ...);
-        if (!value) decoder.refuse(place, "no alternative takes it" + reasons);
+        if (!(take<T>(decoder, trial, true, value) || ...) && !(take<T>(decoder, trial, false, value) || ...))
+            trial.refuse();
         return std::move(*value);
     }
 
@@ -79,16 +74,10 @@ struct Codec<std::variant<T...>> {
 
 private:
     template <class Alternative>
-    static void take(Decoder& decoder, Decoder::Kind kind, bool is_kind, std::optional<Variant>& value,
-                     std::string& reasons) {
-        if (value || detail::KindOf<Alternative>::is(kind) != is_kind) return;
-        const Decoder before = decoder;
-        try {
+    static bool take(Decoder& decoder, detail::Trial& trial, bool is_kind, std::optional<Variant>& value) {
+        return detail::KindOf<Alternative>::is(trial.kind()) == is_kind && trial.takes<Alternative>([&] {
             value.emplace(std::in_place_type<Alternative>, Codec<Alternative>::get(decoder));
-        } catch (const CommandError& error) {
-            decoder = before;
-            reasons += std::string("; ") + error.what();
-        }
+        });
     }
 };
 

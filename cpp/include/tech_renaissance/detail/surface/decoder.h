@@ -19,7 +19,9 @@
 #include "tech_renaissance/detail/protocol/float_text.h"
 #include "tech_renaissance/detail/protocol/value_path.h"
 #include "tech_renaissance/detail/surface/decoder_tokens.h"
+#include "tech_renaissance/detail/surface/decoder_trials.h"
 #include "tech_renaissance/detail/surface/encoder.h"
+#include "tech_renaissance/detail/surface/trial.h"
 #include "tech_renaissance/error.h"
 #include "tech_renaissance/tensor.h"
 
@@ -52,14 +54,26 @@ TR_INLINE Decoder::Decoder(std::string_view json, const std::vector<Attachment>&
 
 // ------------------------------------------------------------------------------------------------------------ errors
 
-TR_INLINE std::string Decoder::where(std::size_t place) const {
-    std::string path = detail::path_after(text_.substr(0, place), role_);
-    if (packed_ != nullptr && place == value_begin_) path += "[" + std::to_string(value_index_) + "]";
+TR_INLINE std::string Decoder::where(std::size_t place, const std::string& element) const {
+    const std::string path = detail::path_after(text_.substr(0, place), role_) + element;
     return path.empty() ? "the value" : path;
 }
 
+TR_INLINE std::string Decoder::element_at(std::size_t place) const {
+    return packed_ != nullptr && place == value_begin_ ? "[" + std::to_string(value_index_) + "]" : "";
+}
+
+TR_INLINE std::size_t Decoder::levels_between(std::size_t begin, std::size_t end) const {
+    return begin < end ? detail::path_levels(text_.substr(begin, end - begin)).size() : 0;
+}
+
+TR_INLINE void Decoder::refuse(const detail::Refusal& refusal) const {
+    if (outermost_trial_ != nullptr) throw detail::Refused(refusal);
+    throw CommandError("wrong_type", where(refusal.place, refusal.element) + ": " + refusal.problem);
+}
+
 TR_INLINE void Decoder::refuse(std::size_t place, const std::string& problem) const {
-    throw CommandError("wrong_type", where(place) + ": " + problem);
+    refuse(detail::Refusal{place, element_at(place), problem});
 }
 
 TR_INLINE void Decoder::refuse_kind(const char* wanted) {
@@ -72,7 +86,7 @@ TR_INLINE void Decoder::fail_json(const std::string& defect) const {
 }
 
 TR_INLINE void Decoder::fail_value(const std::string& defect) const {
-    throw RemoteProtocolError("bad_value", where(value_begin_) + ": " + defect);
+    throw RemoteProtocolError("bad_value", where(value_begin_, element_at(value_begin_)) + ": " + defect);
 }
 
 // ------------------------------------------------------------------------------------------------------------ values
