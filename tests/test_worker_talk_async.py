@@ -14,9 +14,10 @@ from tech_renaissance import (
     TimedOut,
     command,
 )
-from tech_renaissance._protocol.frame import Ask, Progress, Response
+from tech_renaissance._protocol.frame import Answer, Ask, Progress, Response
 from tech_renaissance._transport.shm.control import _SLOTS, CURRENT_ID
 from tech_renaissance._transport.transport import FOR_ANSWER
+from tech_renaissance._worker.async_talk import AsyncTalk
 
 
 class Async(TechRenaissanceServer):
@@ -51,6 +52,15 @@ class Async(TechRenaissanceServer):
         except TimedOut:
             return "timed out"
         return ""
+
+    @command
+    async def ask_in_a_task(self) -> Any:
+        """And then something else, for which there is no time."""
+        self.left = asyncio.ensure_future(self.host.first())
+        try:
+            await self.left
+        except asyncio.CancelledError:
+            return await self.host.second(timeout_ms=1)
 
     @command
     async def leave_a_task(self) -> None:
@@ -170,6 +180,25 @@ def test_a_coroutine_that_is_given_up_asks_no_longer(coroutines: Any) -> None:
     host.begin("ask_shortly")
     host.next(Ask)
     assert "timed out" == host.result()
+
+
+def test_the_answer_to_a_question_that_was_cancelled_answers_no_other(
+    coroutines: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If it comes in the very moment of the cancel, as that of asyncio.wait_for does now and then."""
+    server, host = coroutines
+    take = AsyncTalk.take
+
+    def take_and_cancel(talk: AsyncTalk, answer: Answer) -> None:
+        take(talk, answer)
+        server.left.cancel()
+
+    monkeypatch.setattr(AsyncTalk, "take", take_and_cancel)
+    number = host.begin("ask_in_a_task")
+    assert "first" == host.next(Ask).command
+    host.answer(number, "the first answer")
+    assert "second" == host.next(Ask).command
+    assert "tech_renaissance.TimedOut" == host.failure().type
 
 
 def test_a_task_that_outlives_its_call_has_nobody_to_ask(coroutines: Any) -> None:

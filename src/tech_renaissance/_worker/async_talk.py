@@ -9,7 +9,7 @@ from typing import Any, Mapping, Optional, Sequence
 from .._protocol.frame import Answer
 from .._transport.transport import FOR_ANSWER, FOR_ITEM, NOTHING
 from .inputs import InputQueue
-from .reply import Reply
+from .reply import Reply, drop
 from .talk import Talk, timed_out
 
 # How long a coroutine whose Ask finds no room waits before it tries again.
@@ -73,11 +73,19 @@ class AsyncTalk(Talk):
             )
         try:
             await waiter
+        except BaseException:
+            self._drop_answer()  # it came before the task that was cancelled went on
+            raise
         finally:
             self._is_waiting, self._waiter = False, None
             self._loop.transport.note_wait(self.request_id, NOTHING)
             if alarm is not None:
                 alarm.cancel()
+
+    def _drop_answer(self) -> None:
+        answer, self._answer = self._answer, None
+        if answer is not None:
+            drop(answer)
 
 
 class AsyncInput:
