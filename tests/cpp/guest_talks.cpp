@@ -44,6 +44,17 @@ std::string code_of(Action action) {
     }
 }
 
+// What it throws, in words; empty if it does not.
+template <class Action>
+std::string what_of(Action action) {
+    try {
+        action();
+        return "";
+    } catch (const std::exception& error) {
+        return error.what();
+    }
+}
+
 std::string ask(PythonSession& session, const char* name, const Value::List& arguments = {}) {
     const Value answer = session.call("ask", name, arguments);
     return answer[0].text() + " " + answer[1].text() + " " + answer[2].text();
@@ -156,6 +167,37 @@ TEST("a dispatch runs what handlers ask, and tells how far they are") {
         CHECK(is_ready(handle, 60s));
         session.dispatch();
     }
+}
+
+TEST("what on_progress throws in a dispatch is what the call gives, also if its answer has come") {
+    Started session("late_thrower");
+    session.dispatch();  // the first: from now on dispatches are told of all news
+    const auto thrower = on_progress([](const Progress&) { throw std::runtime_error("enough"); });
+    Future<int> future = session.submit<int>("train", 1, thrower);
+    while (!future.ready()) std::this_thread::yield();
+    session.dispatch();
+    CHECK_EQ("enough", what_of([&] { future.get(); }));
+}
+
+TEST("what on_progress throws when nobody has its call any more leaves a dispatch, and no other call waits for that") {
+    Started session(with_coroutines(options("nobodys")));
+    bool was_asked = false;
+    session.expose("note", [&](int x) {
+        was_asked = true;
+        return x;
+    });
+    std::optional<Future<void>> nobodys;
+    nobodys = session.submit<void>("tell_and_rest", on_progress([&](const Progress&) {
+                                       nobodys = std::nullopt;
+                                       throw std::runtime_error("enough");
+                                   }));
+    while (!nobodys->progress()) std::this_thread::yield();
+    Future<int> other = session.submit<int>("ask_beside", "note", Value::List{7});
+    while (other.state() != "asking") std::this_thread::yield();
+    CHECK_EQ("enough", what_of([&] { session.dispatch(); }));
+    CHECK(!nobodys);
+    CHECK(was_asked);
+    CHECK_EQ(7, other.get());
 }
 
 TEST("a function ends the worker that waits for it") {

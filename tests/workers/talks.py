@@ -1,5 +1,6 @@
 """Says how far it is, stops when it is asked to, and asks its host."""
 
+import asyncio
 import os
 import sys
 import time
@@ -98,6 +99,20 @@ class AsyncTalks(Talks):
     async def ask_async(self, name: str, args: List[Any]) -> Any:
         """What the host's function returns."""
         return await getattr(self.host, name)(*args)
+
+    @command
+    async def tell_and_rest(self) -> None:
+        """Until another call has its answer from the host."""
+        self.rested = asyncio.Event()
+        self.progress(1)
+        await self.rested.wait()
+
+    @command
+    async def ask_beside(self, name: str, args: List[Any]) -> Any:
+        """While the other rests."""
+        answer = await getattr(self.host, name)(*args)
+        self.rested.set()
+        return answer
 
 
 if __name__ == "__main__":

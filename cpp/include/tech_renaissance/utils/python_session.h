@@ -281,7 +281,8 @@ public:
 
     // Gives what has come to its calls, sends what is in line, and runs the callbacks of Future::on_done. Does not
     // wait, and costs little when there is nothing to do. What a callback throws comes out of it; the others are run
-    // next time. Callbacks may do anything with the session, and even destroy it. Any thread may call this.
+    // next time. What on_progress throws is what its call gives; it comes out of this only if nobody has that call any
+    // more. Callbacks may do anything with the session, and even destroy it. Any thread may call this.
     void dispatch() const;
 
     // Ready for as long as `dispatch` has something to do. It stays the same from worker to worker, to the end of the

@@ -56,7 +56,8 @@ enum class Attending { waiting, dispatching };
 
 // In this thread, without any lock. Only the one that waits for the call takes the values of its input from the
 // program. reach(action) calls action(caller) with the session's caller, if the session has not ended. What on_progress
-// throws, or where the input comes from, gives the call up, and is returned.
+// throws, or where the input comes from, gives the call up, and is returned; if nobody waits here, only if nobody will
+// be given it by the call.
 template <class Reach>
 std::exception_ptr attend(const CallPtr& call, Attending how, const Exposed& exposed, const void* session,
                           Reach reach) {
@@ -72,7 +73,10 @@ std::exception_ptr attend(const CallPtr& call, Attending how, const Exposed& exp
     // What came while the last progress was told: only the newest is of interest.
     if (how == Attending::waiting && talk->was_heard()) reach([&](auto& caller) { caller.is_done(call); });
     if (const std::optional<Progress> progress = talk->take_progress()) {
-        if (const std::exception_ptr thrown = withdraw(tell(*call, *progress))) return thrown;
+        if (const std::exception_ptr thrown = withdraw(tell(*call, *progress))) {
+            const bool is_kept = talk->keep(thrown);
+            return is_kept && how == Attending::dispatching ? nullptr : thrown;
+        }
     }
     const std::optional<Ask> ask = talk->take_ask();
     if (ask && !call->done()) {  // else nobody waits for the answer any longer

@@ -128,8 +128,12 @@ public:
         if (!stage_.compare_exchange_strong(before, listened_to)) beacon_->add(std::move(task_));
     }
 
-    // REQUIRES: done(); call it only once. Throws what the call failed with, and does not keep it.
+    // REQUIRES: done(); call it only once. Throws what the call failed with, or what the program has thrown when it was
+    // told how far the call is, even if the answer has come; and does not keep it.
     Reply take() {
+        if (talk() != nullptr) {
+            if (const std::exception_ptr thrown = talk()->take_thrown()) std::rethrow_exception(thrown);
+        }
         if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
         return std::move(*reply_);
     }
@@ -140,6 +144,7 @@ public:
         on_progress.release();
         source.release();
         if (done()) error_ = nullptr;
+        if (talk() != nullptr) talk()->release();
     }
 
 private:

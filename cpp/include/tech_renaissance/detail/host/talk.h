@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <exception>
 #include <mutex>
 #include <optional>
 #include <utility>
@@ -43,6 +44,25 @@ public:
         return was_heard_;
     }
 
+    // What the program has thrown when it was told: whoever takes the answer gets that instead. False if nobody takes
+    // it any more.
+    bool keep(const std::exception_ptr& thrown) {
+        const Lock lock(mutex_);
+        if (!is_released_) thrown_ = thrown;
+        return !is_released_;
+    }
+    // Null if there is nothing.
+    std::exception_ptr take_thrown() {
+        const Lock lock(mutex_);
+        return std::exchange(thrown_, nullptr);
+    }
+    // Nobody takes the answer any more. Returns what nobody has heard of.
+    std::exception_ptr release() {
+        const Lock lock(mutex_);
+        is_released_ = true;
+        return std::exchange(thrown_, nullptr);
+    }
+
     // The handler asks.
     void ask(Ask ask) {
         const Lock lock(mutex_);
@@ -79,6 +99,8 @@ private:
     std::optional<Progress> newest_;
     bool is_unheard_ = false;  // whether the newest has not been given to whoever listens
     bool was_heard_ = false;
+    std::exception_ptr thrown_;
+    bool is_released_ = false;
     std::optional<Ask> ask_;
     bool was_asked_ = false;
 };

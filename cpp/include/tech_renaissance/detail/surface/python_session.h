@@ -379,15 +379,25 @@ TR_INLINE void PythonSession::unexpose(const std::string& name) {
 
 namespace detail {
 
+// Attends a call in a dispatch. Returns what the dispatch is to throw; null if nothing.
+inline std::exception_ptr attend_beside(Door& door, const CallPtr& call) noexcept {
+    try {
+        return door.attend(call, Attending::dispatching);
+    } catch (...) {
+        return std::current_exception();
+    }
+}
+
 // Uses nothing of a session but its door, because a callback may end the session.
 inline void dispatch(const std::shared_ptr<Door>& door) {
     Beacon::Dispatch turn(*door->beacon());
     const std::vector<CallPtr> with_news = Door::Visit(*door)->dispatch();
+    std::exception_ptr first;  // is thrown when all have been attended: nobody else knows of their news
     for (const CallPtr& call : with_news) {
-        const std::exception_ptr thrown = door->attend(call, Attending::dispatching);
-        if (thrown && call->done()) continue;  // it is what the call gives
-        if (thrown) std::rethrow_exception(thrown);
+        const std::exception_ptr thrown = attend_beside(*door, call);
+        if (!first) first = thrown;
     }
+    if (first) std::rethrow_exception(first);
     turn.run_tasks();
 }
 
