@@ -9,7 +9,7 @@ from .._transport.transport import BROKEN_RING, Answers, Items, Taken, Unreadabl
 from .abilities import window_of
 from .book import Book
 from .call import CANCELLED, Call, refusal
-from .outcome import answer_call, conclude, was_closed, without_credit
+from .outcome import answer_call, conclude, was_left_open, without_credit
 
 
 class Arrivals(Book):
@@ -163,8 +163,9 @@ class Arrivals(Book):
         if self._switch_output:
             self._switch_output("")
         if call and not call.done:
-            if self.was_asked_to_leave and call.items is not None and not call.why and was_closed(response):
-                text = f"the worker was asked to exit, and closed the stream of {call.request.command!r}"
+            if self.was_asked_to_leave and not call.why and was_left_open(response):
+                what = "cancelled" if call.items is None else "closed the stream of"
+                text = f"the worker was asked to exit, and {what} {call.request.command!r}"
                 call.fail(SessionClosed("session_closed", text))
             elif call.why or error or call.is_stopping or call.request.deadline_ns is not None:
                 conclude(call, response, error)

@@ -6,6 +6,9 @@ from .._base.errors import RemoteProtocolError
 from .._protocol.frame import Response
 from .call import Call, call_ended
 
+# The exceptions that end what a worker has not finished when it leaves.
+_LEFT_OPEN = ("GeneratorExit", "asyncio.CancelledError")
+
 
 def answer_call(call: Call, response: Response) -> None:
     """It is answered by this."""
@@ -39,10 +42,10 @@ def _was_refused(response: Response) -> bool:
     return response.error is not None and response.error.code == "cancelled" and not response.error.type
 
 
-def was_closed(response: Response) -> bool:
-    """Whether the worker closed a stream."""
+def was_left_open(response: Response) -> bool:
+    """Whether a worker that leaves has closed the generator of a call, or cancelled its coroutine."""
     error = response.error
-    return error is not None and error.code == "cancelled" and error.type == "GeneratorExit"
+    return error is not None and error.code == "cancelled" and error.type in _LEFT_OPEN
 
 
 def without_credit(call: Call) -> RemoteProtocolError:

@@ -51,6 +51,7 @@ class AsyncServingLoop(ServingLoop):
         ]  # of a new task, in its context
         self._cause: Optional[BaseException] = None  # why a coroutine asked the worker to leave
         self._has_left = False  # no more requests come
+        self._has_cancelled_all = False  # because it leaves
         self._limit_s = 0.0  # how long asyncio lets us wait
 
     @property
@@ -177,15 +178,21 @@ class AsyncServingLoop(ServingLoop):
         """The response after the coroutine has ended."""
         if error is None:
             return self._turn.conclude(request, reply, is_known=True)
-        if isinstance(error, asyncio.CancelledError) and self.transport.is_cancelled(request.id or 0):
-            failure = Failure("cancelled", "its host has ended this call", "asyncio.CancelledError")
-            return error_response(request, failure)
+        why = self._why_cancelled(request)
+        if why and isinstance(error, asyncio.CancelledError):
+            return error_response(request, Failure("cancelled", why, "asyncio.CancelledError"))
         try:
             return self._turn.excuse(request, reply, error)
         except Leave as leave:
             self._cause, self._has_left = leave.cause, True
             self._loop.call_soon(self._stop_if_done)
             return leave.response
+
+    def _why_cancelled(self, request: Request) -> str:
+        """Why its coroutine was cancelled; empty if we have not done that."""
+        if self.transport.is_cancelled(request.id or 0):
+            return "its host has ended this call"
+        return "its worker leaves" if self._has_cancelled_all else ""
 
     def _new_task(self, reply: Reply) -> Any:
         """The task of a call, whose first step asyncio will not run: ``_first_step`` has it. Most
@@ -217,6 +224,7 @@ class AsyncServingLoop(ServingLoop):
             self._loop.stop()
 
     def _cancel_all(self) -> None:
+        self._has_cancelled_all = True
         for task in asyncio.all_tasks(self._loop):
             task.cancel()
 
@@ -234,6 +242,7 @@ class AsyncServingLoop(ServingLoop):
         """Cancel what still runs, and close the asynchronous generators that are still open. Neither may take
         longer than a moment.
         """
+        self._has_cancelled_all = True
         tasks = asyncio.all_tasks() - {asyncio.current_task()}
         for task in tasks:
             task.cancel()

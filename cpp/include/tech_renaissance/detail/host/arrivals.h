@@ -104,18 +104,20 @@ private:
         if (call->cancelled) return call->fail(ended_call(call->request, EndReason::cancel, late(reply.response)));
         if (call->is_overdue()) return call->fail(ended_call(call->request, EndReason::deadline, late(reply.response)));
         if (call->stopped && is_refusal(reply.response)) return call->fail(unbegun(*call, EndReason::cancel));
-        if (was_left_open(*call, reply.response)) return call->fail(left_open(*call));
+        if (was_left_open(reply.response)) return call->fail(left_open(*call));
         if (reply.response.command.empty()) reply.response.command = call->request.command;
         call->answer(std::move(reply));
     }
-    // Whether a worker that leaves has closed a stream of which nobody takes more.
-    bool was_left_open(const Call& call, const Response& response) const {
-        return asked_to_leave_ && call.items && response.error && response.error->code == "cancelled";
+    // Whether a worker that leaves has closed the generator of a call, or cancelled its coroutine.
+    bool was_left_open(const Response& response) const {
+        if (!asked_to_leave_ || !response.error || response.error->code != "cancelled") return false;
+        return response.error->type == "GeneratorExit" || response.error->type == "asyncio.CancelledError";
     }
 
     static std::exception_ptr left_open(const Call& call) {
+        const std::string what = call.items ? "closed the stream of" : "cancelled";
         return std::make_exception_ptr(SessionClosed(
-            "session_closed", "the worker was asked to exit, and closed the stream of '" + call.request.command + "'"));
+            "session_closed", "the worker was asked to exit, and " + what + " '" + call.request.command + "'"));
     }
 
     // Fails the call whose answer this is; or nothing more will come.
