@@ -169,7 +169,9 @@ public:
 
     // The same without waiting for the result: many calls can be under way. Waits only for a worker that is starting.
     // Calls for which the worker has no room wait in line here; they are sent while somebody waits for any of them, or
-    // makes other calls. Throws as above what concerns the arguments; the future's `get` throws the rest.
+    // makes other calls. Throws as above what is known at once: of the arguments, or that no worker serves the call
+    // (SessionClosed, LaunchError, WorkerLost, which is "quarantined" if two workers have died of it). The future's
+    // `get` throws the rest.
     template <class T = Value, class... Arguments>
     Future<T> submit(std::string_view command, const Arguments&... arguments) const {
         const detail::CallSetup setup = detail::setup_among<detail::Made::Submitted>(arguments...);
