@@ -19,6 +19,7 @@ from tech_renaissance import (
     PythonSession,
     SessionClosed,
     TechRenaissanceServer,
+    TimedOut,
     command,
 )
 
@@ -65,6 +66,18 @@ def test_many_run_at_the_same_time(session: PythonSession) -> None:
     more = [session.submit("echo", number) for number in range(300)]
     assert [future.result(10_000) for future in more] == list(range(300))
     assert session.call("block", 0.01) == "blocked"
+
+
+@asyncio_everywhere
+def test_a_call_that_waits_behind_as_many_as_a_worker_takes_says_so(start: Start) -> None:
+    """As those do that wait in functions of the host for a call that cannot begin."""
+    session = start(WORKER)
+    waiting = [session.submit("wait_for", "nothing") for _ in range(63)]
+    wait_until(lambda: waiting[-1].state() == "running")
+    with pytest.raises(TimedOut, match="the worker has 63 calls in work, as many as it takes"):
+        session.call("echo", 1, timeout_ms=300)
+    waiting[0].cancel()
+    assert session.call("echo", 2) == 2
 
 
 def test_a_coroutine_has_the_services_of_its_server(session: PythonSession) -> None:

@@ -8,7 +8,7 @@ import math
 from collections import deque
 from typing import Any, Callable, Deque, List, Mapping, Optional, Sequence, Set, Tuple
 
-from .._base.errors import LocalProtocolError
+from .._base.errors import LocalProtocolError, TimedOut
 from .._protocol.body import ReadBody
 from .._protocol.body_copy import copy_of_value
 from .async_attendant import AsyncAttendant
@@ -110,12 +110,16 @@ class AsyncCaller:
             while not call.done:
                 await self._change_of(call, until)
                 if self.loop.time() >= until and not self._caller.has_come(call):
-                    raise await in_thread(self._caller.timed_out, call, timeout_s)
+                    raise await self._timed_out(call, timeout_s)
         except asyncio.CancelledError:
             self._caller.cancel(call)
             raise
         if call.on_progress or call.source:
             await self._attendant.finish(call)
+
+    async def _timed_out(self, call: Call, timeout_s: float) -> TimedOut:
+        """See Caller. What holds up calls is seen now; when a thread is free, it may be over."""
+        return await in_thread(self._caller.timed_out, call, timeout_s, self._caller.lack())
 
     async def next_item(self, call: Call, timeout_s: float) -> Optional[ReadBody]:
         """Wait for the next item of a stream; None if there are no more, and the call is
@@ -130,7 +134,7 @@ class AsyncCaller:
                 is_late = self.loop.time() >= until and not self._caller.has_come(call)
                 item = self.take_item(call)
                 if is_late and not item:
-                    raise await in_thread(self._caller.timed_out, call, timeout_s)
+                    raise await self._timed_out(call, timeout_s)
         except asyncio.CancelledError:
             self._caller.cancel(call)
             await close_input(call)
@@ -243,7 +247,7 @@ class AsyncCaller:
         finally:
             self._caller.end_wait(call)
         if call.is_wanted and self.loop.time() >= until:
-            raise await in_thread(self._caller.timed_out, call, timeout_s)
+            raise await self._timed_out(call, timeout_s)
         if not self._caller.has_come(call) and not self._caller.serves():
             await self.handed_over(call, self._line_up(call, is_sent=False))
             self._caller.worker().exchange.wait_started(0, call)

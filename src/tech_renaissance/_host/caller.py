@@ -280,15 +280,19 @@ class Caller(CallSender):
         if call.is_overdue():
             self._life.queue.end(call, "deadline")
 
-    def _lack(self) -> str:
+    def lack(self) -> str:
+        """What may hold up calls, as the end of a sentence; empty if nothing is known."""
         worker = self._life.worker
         lack = worker.lack if worker else ""
         return f", as far as this process can see: {lack}" if lack else ""
 
-    def timed_out(self, call: Call, timeout_s: float) -> TimedOut:
-        """The error of a wait for a call that was too long. Asks the worker what it is doing."""
+    def timed_out(self, call: Call, timeout_s: float, lack: Optional[str] = None) -> TimedOut:
+        """The error of a wait for a call that was too long. Asks the worker what it is doing. ``lack``: that
+        of the moment when the wait ended, if that is not now.
+        """
         call.timed_out = True
-        text = f"{call.request.command!r} was not answered within {timeout_s:g} s{self._lack()}"
+        lack = self.lack() if lack is None else lack
+        text = f"{call.request.command!r} was not answered within {timeout_s:g} s{lack}"
         worker = self._life.worker
         if timeout_s < _POLL_S or worker is None:
             return TimedOut(text)

@@ -26,6 +26,9 @@ from .withdrawals import Withdrawals
 
 _SERVING = (State.READY, State.BUSY)
 
+# How many calls a worker with coroutines has in work at most: spec/protocol.md, Async commands.
+_MOST_IN_WORK = 63
+
 
 class Exchange(Withdrawals):
     """Thread-safe. ``has_exited`` says whether the process has ended.
@@ -143,6 +146,11 @@ class Exchange(Withdrawals):
     def has_coroutines(self) -> bool:
         """Whether the worker serves others while one of its handlers waits."""
         return bool(self._ready.get("coroutines"))
+
+    @property
+    def is_full(self) -> bool:
+        """Whether a worker with coroutines has as many calls in work as it takes."""
+        return self.has_coroutines and len(self.begun()) >= _MOST_IN_WORK
 
     def take_ask(self, call: Call) -> Optional[Ask]:
         """What the handler asks for, to be answered by ``reply``; None if there is nothing,

@@ -268,6 +268,10 @@ class LaunchedWorker:
         """What may hold up calls, as far as this process can see; else empty."""
         if self.process.output_is_behind:
             return "the output callback has not taken what the worker has written"
+        if self.exchange.is_full:
+            return (
+                "the worker has 63 calls in work, as many as it takes, and begins no other before one is over"
+            )
         return self.transport.lack
 
     def _switch_output(self, message: str) -> None:

@@ -2,6 +2,7 @@
 // turns.h says who reads.
 #pragma once
 
+#include <cstddef>
 #include <exception>
 #include <utility>
 
@@ -92,6 +93,13 @@ public:
     bool has_coroutines() const {
         const Lock lock(mutex_);
         return ready_.coroutines;
+    }
+
+    // Whether a worker with coroutines has as many calls in work as it takes.
+    bool is_full() {
+        const Lock lock(mutex_);
+        const auto& waiting = connection_.waiting();
+        return ready_.coroutines && transport_.begun({waiting.begin(), waiting.end()}).size() >= most_in_work;
     }
 
     // Items of a call were taken, so that the worker may send more.
@@ -218,6 +226,9 @@ public:
     }
 
 private:
+    // How many calls a worker with coroutines has in work at most: spec/protocol.md, Async commands.
+    static constexpr std::size_t most_in_work = 63;
+
     bool try_send_in_turn(const CallPtr& call) {
         if (call->exchange != nullptr) return true;  // sent from the queue
         if (call->done()) call->take();              // throws what it failed with

@@ -115,8 +115,10 @@ public:
     CallPtr last_call() const { return coroner_->last_call(); }
 
     // What may hold up calls, as far as this process can see; else empty.
-    std::string lack() const {
+    std::string lack() {
         if (process_.output_is_behind()) return "the output callback has not taken what the worker has written";
+        if (exchange_.is_full())
+            return "the worker has 63 calls in work, as many as it takes, and begins no other before one is over";
         return transport_->lack();
     }
 
