@@ -352,6 +352,22 @@ TEST("a host that ignores SIGCHLD learns of the end, not of the status") {
     ::signal(SIGCHLD, SIG_DFL);
 }
 
+TEST("what a process leaves in its group does not outlive it, though its status is unknown") {
+    const auto child_of = [](const Process& process) {
+        process.wait();
+        return std::stoi(process.output_tail());
+    };
+    for (const bool is_reaped_elsewhere : {false, true}) {
+        if (!is_reaped_elsewhere) ::signal(SIGCHLD, SIG_IGN);
+        {
+            const Process process(sh("sleep 1000 & echo $!; read _"));
+            if (is_reaped_elsewhere) ::waitpid(as_pid(process), nullptr, 0);
+            wait_until_gone(child_of(process));
+        }
+        ::signal(SIGCHLD, SIG_DFL);
+    }
+}
+
 TEST("the children of the host's own are left to it") {
     const ::pid_t own = ::fork();
     if (own == 0) ::_exit(9);

@@ -2,6 +2,7 @@
 
 #include <sys/wait.h>
 
+#include <cerrno>
 #include <csignal>
 #include <cstdint>
 #include <optional>
@@ -14,9 +15,10 @@
 
 namespace tr::detail {
 
-// A child and the process group it leads. Signals are sent only while the child, alive or dead, has not been reaped, so
-// that its process id cannot have been reused. wait_exit and has_exited may run at the same time as anything else; the
-// caller locks the rest.
+// A child and the process group it leads. The child itself gets signals only while it has not been reaped, so that its
+// process id cannot have been reused. Its group may outlive it, and if the host ignores SIGCHLD or reaps all its
+// children elsewhere, nothing else keeps the id from being reused. wait_exit and has_exited may run at the same time as
+// anything else; the caller locks the rest.
 class Child {
 public:
     explicit Child(const Launch& launch) {
@@ -55,8 +57,8 @@ public:
     void kill() const noexcept { signal_group(SIGKILL); }
 
     // A process that does not know these signals ignores them.
-    void interrupt() const noexcept { signal_to(pid_, SIGURG); }
-    void ask_stack() const noexcept { signal_to(pid_, SIGWINCH); }
+    void interrupt() const noexcept { signal_child(SIGURG); }
+    void ask_stack() const noexcept { signal_child(SIGWINCH); }
 
     // Frees the process id. REQUIRES: wait_exit has returned.
     void reap() noexcept {
@@ -76,11 +78,20 @@ private:
         return result == 0 ? std::optional<siginfo_t>(info) : std::nullopt;
     }
 
-    void signal_group(int signal) const noexcept { signal_to(-pid_, signal); }
+    // Whether the child, alive or dead, has not been reaped.
+    bool is_kept() const noexcept { return query(WEXITED | WNOWAIT | WNOHANG).has_value(); }
 
-    void signal_to(pid_t target, int signal) const noexcept {
-        if (!reaped_ && query(WEXITED | WNOWAIT | WNOHANG)) ::kill(target, signal);
+    void signal_child(int signal) const noexcept {
+        if (!reaped_ && is_kept()) ::kill(pid_, signal);
     }
+
+    // No process gets the id of a group that has members. So once the child is gone, a process with its id means that
+    // the group is, too, and that a group of this id is a stranger's.
+    void signal_group(int signal) const noexcept {
+        if (!reaped_ && (is_kept() || !exists(pid_))) ::kill(-pid_, signal);
+    }
+
+    static bool exists(pid_t pid) noexcept { return ::kill(pid, 0) == 0 || errno != ESRCH; }
 
     OutputPipes output_;
     Descriptor lifeline_;
