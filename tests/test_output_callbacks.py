@@ -40,6 +40,10 @@ class Seen:
         assert wait_until(lambda: any(line.text == text for line in self.lines)), f"no line {text!r}"
         return next(line for line in self.lines if line.text == text)
 
+    def has_all_until(self, text: str) -> Callable[[], bool]:
+        """Whether that has come, or how much was dropped."""
+        return lambda: any(line.text == text or line.stream == "dropped" for line in self.lines)
+
     def given(self) -> List[OutputLine]:
         """All that are output."""
         return [line for line in self.lines if line.stream != "dropped"]
@@ -281,6 +285,106 @@ def test_a_callback_that_cannot_even_complain_is_called_again(
     session.fetch_response("print two")
     session.close()
     assert {"one", "two"} <= set(seen)
+
+
+@pytest.mark.parametrize("host", ["python"])  # for C++: tests/cpp/guest_owners.cpp
+def test_a_callback_may_use_its_session_while_that_ends(start: Maker, host: str) -> None:
+    """It is told that the session has ended, and gets all lines."""
+    del host
+    codes: List[str] = []
+    given: List[str] = []
+
+    def code_of(use: Callable[[], Any]) -> str:
+        try:
+            use()
+        except TechRenaissanceError as error:
+            return getattr(error, "code", "")
+        return ""
+
+    def use_session(line: OutputLine) -> None:
+        given.append(line.text)
+        while len(given) == 1 and code_of(lambda: session.fetch_response("echo on")) != "session_closed":
+            pass
+        while session.is_alive():
+            pass
+        codes.append(code_of(session.start))
+        codes.append(code_of(lambda: session.empty((1,))))
+        codes.append(code_of(lambda: session.submit("ping").result()))
+        session.terminate()
+        assert not session.is_ready()
+
+    session = start("talker.py", output=use_session)
+    session.fetch_response("lines A 100")
+    session.close()
+    assert ["A" * 59] * 100 == given
+    assert ["session_closed"] * 300 == codes
+
+
+_USES = [
+    {"op": "start"},
+    {"op": "terminate"},
+    {"op": "set_quiet_mode", "quiet": True},
+    {"op": "drop_tensor", "tag": "tag"},
+]
+
+
+@pytest.mark.parametrize("use", _USES, ids=lambda use: use["op"])
+def test_a_start_waits_for_no_callback_which_may_use_the_session(
+    talk: Maker, seen: Seen, gate: Gate, use: Dict[str, Any]
+) -> None:
+    """It gets the rest of the last worker's lines, or is told how much of them was dropped."""
+    session = talk(gate=gate.path, calls=True)
+    session.fetch_response("lines A 1")
+    gate.wait_for_arrival()
+    with pytest.raises(WorkerLost):
+        session.fetch_response(f"print-and-die {_request(**use)}\nlast words")
+    session.start()
+    assert ["A" * 59] == [line.text for line in seen.lines]
+    gate.open(2)  # in C++, the callback of each worker has its own first line
+    assert wait_until(seen.has_all_until("last words"))
+
+
+def test_a_callback_may_make_a_call_that_waits_for_the_next_worker(
+    make_driver: MakeDriver, seen: Seen, gate: Gate
+) -> None:
+    """The restart does not wait for it."""
+    driver = make_driver()
+    session = driver.session(
+        str(WORKERS / "talker.py"),
+        "test",
+        output=seen.lines.append,
+        callback={"gate": gate.path, "calls": True},
+        restart="on-crash",
+    )
+    session.start()
+    session.fetch_response("lines A 1")
+    gate.wait_for_arrival()
+    with pytest.raises(WorkerLost):
+        session.fetch_response(
+            f"print-and-die {_request(op='fetch_response', message='echo inside')}\nlast words"
+        )
+    gate.open(2)
+    assert wait_until(seen.has_all_until("last words"))
+    assert {"inside"} >= {line.text for line in seen.lines if line.stream == "called"}
+
+
+def test_what_an_abandoned_callback_misses_is_told_before_the_next_lines(
+    talk: Maker, seen: Seen, gate: Gate
+) -> None:
+    """As output that was dropped."""
+    session = talk(gate=gate.path)
+    session.fetch_response("lines A 10")
+    gate.wait_for_arrival()
+    with pytest.raises(WorkerLost):
+        session.fetch_response("print-and-die last words")
+    session.start()
+    assert wait_until(lambda: seen.lines[-1].stream == "dropped")
+    assert ["A" * 59] == [line.text for line in seen.given()]
+    assert 9 * 60 + len("last words\n") == seen.dropped_nbytes()
+    gate.open(2)
+    session.fetch_response("print first words")
+    seen.wait_for("first words")
+    assert 1 == len([line for line in seen.lines if line.text == "A" * 59])
 
 
 def test_the_lines_of_a_worker_come_before_those_of_the_next(talk: Maker, seen: Seen) -> None:

@@ -392,7 +392,7 @@ print("the end")
 def test_who_holds_the_output_of_a_dead_process_does_not_delay_its_end() -> None:
     """What the process wrote is there."""
     arguments = [sys.executable, "-c", _LEAVES_A_CHILD]
-    process = Process(arguments, os.environ, None, "discard", [], lambda *_: None)
+    process = Process(arguments, os.environ, None, "discard", [], None, lambda *_: None)
     assert process.wait(60.0)
     assert ("the end\r\n", 0) == (process.output_tail(), process.exit_status)
     process.close()

@@ -343,6 +343,7 @@ def _do_end(life: Life, caller: FastCaller) -> None:
     caller.close()
     life.end()
     caller.join()
+    life.finish_output()  # without a lock that the callback may need
     life.clear()
 
 

@@ -9,6 +9,7 @@
 #include <string>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "check.h"
 #include "guest_session.h"
@@ -208,4 +209,38 @@ TEST("on_restart may destroy its session") {
     }
     while (!has_run) std::this_thread::yield();
     while (std::filesystem::exists(directory)) std::this_thread::yield();
+}
+
+TEST("a callback for output may use its session while that is destroyed, and is told that it has ended") {
+    const auto code_of = [](const std::function<void()>& use) -> std::string {
+        try {
+            use();
+            return "";
+        } catch (const tr::TRException& error) {
+            return error.code();
+        }
+    };
+    std::vector<std::string> codes;
+    int said = 0;
+    std::unique_ptr<Started> owner;
+    std::atomic<PythonSession*> session{nullptr};
+    tr::SessionOptions how = options("in_the_end");
+    how.output = [&](const tr::OutputLine& line) {
+        if (line.text != "word") return;
+        ++said;
+        while (said == 1 && code_of([&] { session.load()->call<int>("double", 1); }) != "session_closed") {
+        }
+        while (session.load()->is_alive()) std::this_thread::yield();
+        codes.push_back(code_of([&] { session.load()->start(); }));
+        codes.push_back(code_of([&] { session.load()->empty(tr::Shape(1)); }));
+        codes.push_back(code_of([&] { session.load()->submit<int>("double", 1).get(); }));
+        session.load()->terminate();
+        CHECK(!session.load()->is_ready());
+    };
+    owner = std::make_unique<Started>(std::move(how));
+    session = owner.get();
+    owner->call<void>("say", "word", 100);
+    owner = nullptr;
+    CHECK_EQ(100, said);
+    CHECK((codes == std::vector<std::string>(300, "session_closed")));
 }

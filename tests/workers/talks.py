@@ -80,6 +80,11 @@ class Talks(TechRenaissanceServer):
         return sum(self.host.note(value) for value in values)
 
     @command
+    def say(self, text: str, times: int) -> None:
+        """As lines of output."""
+        print(*[text] * times, sep="\n")
+
+    @command
     def double(self, x: int) -> int:
         """At once."""
         return 2 * x

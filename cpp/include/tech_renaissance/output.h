@@ -29,7 +29,8 @@ struct OutputLine {
 // worker has coroutines; while there are several, lines belong to none.
 //
 // The session's destructor hands it the remaining lines for up to a second, and waits up to five seconds for it to
-// return. What it refers to must live as long as it runs.
+// return. Meanwhile it may still use the session, whose calls throw SessionClosed. What it refers to must live as long
+// as it runs.
 using OutputCallback = std::function<void(const OutputLine&)>;
 
 using Output = std::variant<InheritOutput, DiscardOutput, OutputFile, OutputCallback>;

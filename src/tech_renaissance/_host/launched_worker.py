@@ -11,7 +11,7 @@ from typing import Callable, Dict, List, NamedTuple, Optional
 
 from .._base.errors import LaunchError, SessionClosed, TechRenaissanceError, WorkerLost
 from .._base.post_mortem import PostMortem
-from .._process.output import Output
+from .._process.output import Output, OutputFlow
 from .._process.process import Process
 from .._process.stacks import take_stacks
 from .._transport.session_place import SessionPlace
@@ -38,6 +38,7 @@ class Launch(NamedTuple):
     directory: Optional[str]
     output: Output
     inherited: List[int]
+    output_before: Optional[OutputFlow]
 
 
 class LaunchedWorker:

@@ -150,12 +150,14 @@ class Life:
         if self._directory and not self._directory.is_in_place():
             self._claim_directory()
         transport = self.transport
+        output_before = None
         if self._worker:  # it stays here until there is another, so that calls always find one
+            output_before = self._worker.process.hand_over_output()
             self._worker.close()
         offer = transport.prepare()
         environment = {**self._worker_environment(), **offer.environment}
         directory, output = self._options.working_directory, self._output()
-        launch = Launch(arguments, environment, directory, output, offer.descriptors)
+        launch = Launch(arguments, environment, directory, output, offer.descriptors, output_before)
         hands_over = self._options.restart != "never"
         place = SessionPlace(self._files_path)
         worker = LaunchedWorker(
@@ -207,6 +209,12 @@ class Life:
             worker = self._worker
         if worker:
             worker.stop(END_LADDER, "close()")
+
+    def finish_output(self) -> None:
+        """Give a callback the last lines. It may use the session meanwhile."""
+        worker = self._worker
+        if worker:
+            worker.process.finish_output()
 
     def clear(self) -> None:
         """Remove all files. Call it after ``end``, once nobody else writes there. Never raises."""

@@ -83,6 +83,17 @@ class BaseProcess:
                     return
         self._release()
 
+    def hand_over_output(self) -> OutputFlow:
+        """For the start of the next process, which sees to the lines that a callback has not got yet:
+        only one process at a time calls it. ``close`` does not wait for it then.
+        """
+        self._output.leave()
+        return self._output
+
+    def finish_output(self) -> None:
+        """See OutputFlow.finish."""
+        self._output.finish()
+
     def _watch(self) -> None:
         """What the watcher does."""
         raise NotImplementedError

@@ -100,6 +100,14 @@ class OutputFlow:
     def give(self) -> None:
         """Pass on what was taken. Called in the pump."""
 
+    def finish(self) -> None:
+        """Give a callback the rest, within bounds, after which it is not called again. Call it once the
+        process has ended or was abandoned.
+        """
+
+    def leave(self) -> None:
+        """The flow of the next process sees to the rest, and ``close`` does not."""
+
     def close(self) -> None:
         """Pass on the rest, within bounds, and release resources. Call it once, after the pump has ended."""
 

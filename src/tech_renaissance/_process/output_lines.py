@@ -161,15 +161,19 @@ class LineFlow(OutputFlow):
     printed and has no other effect.
     """
 
-    def __init__(self, callback: Callable[[OutputLine], None]) -> None:
+    def __init__(self, callback: Callable[[OutputLine], None], before: Optional[OutputFlow] = None) -> None:
+        """``before``: the flow of the process before this one, whose lines are given first."""
         super().__init__()
         self._callback = callback
+        self._before = before if isinstance(before, LineFlow) else None
         self._changed = threading.Condition(self._lock)
         self._backlog = Backlog()
         self._full_since = math.inf
         self._is_complete = False  # no more output will come
         self._give_until = math.inf
-        self._left_nbytes = 0  # not given, because the time was up
+        self._added_nbytes = 0
+        self._told_nbytes = 0  # what the callback has got, or has been told to be dropped; set by the thread
+        self._is_left = False
         self._is_abandoned = False
         self._thread = threading.Thread(target=self._run, name="tech_renaissance lines", daemon=True)
 
@@ -196,7 +200,7 @@ class LineFlow(OutputFlow):
         """
         until = time.monotonic() + timeout_s
         with self._lock:
-            while self._backlog.is_full and not self._is_complete and not self._is_own_thread:
+            while self._backlog.is_full and not self._is_complete and not self.is_own_thread:
                 now = time.monotonic()
                 if now >= self._full_since + _PATIENCE_S:
                     self._backlog.drop()
@@ -210,21 +214,45 @@ class LineFlow(OutputFlow):
         """See OutputFlow."""
         return self._backlog.is_behind
 
-    def close(self) -> None:
-        """See OutputFlow. A callback that does not return is abandoned."""
+    def finish(self) -> None:
+        """See OutputFlow. A callback that does not return is abandoned, and so is one that calls this."""
         with self._lock:
             self._is_complete = True
-            self._give_until = time.monotonic() + _PATIENCE_S
+            self._give_until = min(self._give_until, time.monotonic() + _PATIENCE_S)
             self._changed.notify_all()
-        if self._thread.ident is not None and not self._is_own_thread:
+        if self._thread.ident is not None and not self._is_abandoned and not self.is_own_thread:
             self._thread.join(_ABANDON_S)
-        self._is_abandoned = True
+        self.abandon()
+
+    def leave(self) -> None:
+        """See OutputFlow."""
+        self._is_left = True
+
+    def close(self) -> None:
+        """See OutputFlow."""
+        if not self._is_left:
+            self.finish()
 
     @property
-    def _is_own_thread(self) -> bool:
-        return threading.current_thread() is self._thread
+    def is_own_thread(self) -> bool:
+        """Whether this is the callback, for these lines or those before."""
+        before = self._before
+        return threading.current_thread() is self._thread or (before is not None and before.is_own_thread)
+
+    @property
+    def left_nbytes(self) -> int:
+        """What the callback has neither got nor been told of."""
+        return self._added_nbytes - self._told_nbytes
+
+    def abandon(self) -> None:
+        """Never call the callback again, for these lines or those before."""
+        before = self._before
+        self._is_abandoned = True
+        if before:
+            before.abandon()
 
     def _keep(self, stream: int, data: bytes) -> None:
+        self._added_nbytes += len(data)
         self._backlog.add(stream, data, self._message)
         self._note_added()
 
@@ -239,17 +267,32 @@ class LineFlow(OutputFlow):
 
     def _run(self) -> None:
         lines = Lines(self._give)
+        if self._before:
+            self._follow(self._before)
         while True:
             piece = self._next()
             if piece is None:
                 break
-            try:
+            with contextlib.suppress(MemoryError):  # better to lose output than the host
                 lines.write(piece)
-            except MemoryError:  # better to lose output than the host
-                self._left_nbytes += len(piece.data)
         lines.end()
-        if self._left_nbytes:
-            self._call(dropped_line(self._left_nbytes, ""))
+        self._tell_left()
+
+    def _follow(self, before: "LineFlow") -> None:
+        """Wait until the lines before have been given, and tell what was lost of them."""
+        before.finish()
+        lost = before.left_nbytes
+        with self._lock:
+            self._before = None
+            self._added_nbytes += lost
+        if lost:
+            self._give(dropped_line(lost, ""), lost)
+
+    def _tell_left(self) -> None:
+        left = self.left_nbytes
+        if left and not self._is_abandoned:
+            self._told_nbytes += left
+            self._call(dropped_line(left, ""))
 
     def _next(self) -> Optional[Piece]:
         """Wait for the next piece and return it; None after the last."""
@@ -263,14 +306,13 @@ class LineFlow(OutputFlow):
             return piece
 
     def _give(self, line: OutputLine, nbytes: int) -> None:
-        if time.monotonic() <= self._give_until:
-            self._call(line)
-        else:
-            self._left_nbytes += nbytes
-
-    def _call(self, line: OutputLine) -> None:
         if self._is_abandoned:  # also if the callback itself closed it
             return
+        if time.monotonic() <= self._give_until:
+            self._told_nbytes += nbytes
+            self._call(line)
+
+    def _call(self, line: OutputLine) -> None:
         try:
             self._callback(line)
         except BaseException:  # there is no caller to raise it to

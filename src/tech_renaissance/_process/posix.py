@@ -52,8 +52,9 @@ class Process(BaseProcess):
     """A running worker. All methods may be called from any thread.
 
     ``on_end(process, status)`` is called once, in a thread of our own, when the process has ended and its
-    last output has been taken, before the end becomes public. Raises LaunchError ``launch_failed`` if the
-    system refuses to start the process, and leaves nothing behind then.
+    last output has been taken, before the end becomes public. ``output_before``: what ``hand_over_output`` of
+    the process before has returned. Raises LaunchError ``launch_failed`` if the system refuses to start the
+    process, and leaves nothing behind then.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class Process(BaseProcess):
         directory: Optional[str],
         output: Output,
         inherited: Sequence[int],
+        output_before: Optional[OutputFlow],
         on_end: Callable[["Process", Optional[int]], None],
     ) -> None:
         self._lock = (
@@ -72,7 +74,7 @@ class Process(BaseProcess):
         self._streams: Dict[int, int] = {}  # open descriptors and their streams
         with contextlib.ExitStack() as held:  # descriptors: closed at the end, or here if anything fails
             try:
-                self._launch(arguments, environment, directory, output, inherited, held)
+                self._launch(arguments, environment, directory, output, inherited, output_before, held)
             except (OSError, ValueError) as error:
                 raise not_started(arguments[0], directory, error) from error
             self._held = held.pop_all()
@@ -156,12 +158,13 @@ class Process(BaseProcess):
         directory: Optional[str],
         output: Output,
         inherited: Sequence[int],
+        output_before: Optional[OutputFlow],
         held: contextlib.ExitStack,
     ) -> None:
         theirs: List[int] = []  # the child's ends
         # The exit handle becomes readable when the process has ended. Nobody ever reads it.
         self.exit_handle, self._exit_signal = _pipe(held)
-        self._output = self._flow(output)
+        self._output = self._flow(output, output_before)
         held.callback(self._output.close)
         try:
             for stream in range(2):
@@ -189,9 +192,9 @@ class Process(BaseProcess):
             for descriptor in theirs:
                 close_held(descriptor)
 
-    def _flow(self, output: Output) -> OutputFlow:
+    def _flow(self, output: Output, before: Optional[OutputFlow]) -> OutputFlow:
         if callable(output):
-            return LineFlow(output)
+            return LineFlow(output, before)
         return SinkFlow(open_sink(output, functools.partial(_DescriptorSink, exit_handle=self.exit_handle)))
 
     def _signal_leader(self, number: int) -> None:

@@ -54,12 +54,13 @@ class Process(BaseProcess):
         directory: Optional[str],
         output: Output,
         inherited: Sequence[int],
+        output_before: Optional[OutputFlow],
         on_end: Callable[["Process", Optional[int]], None],
     ) -> None:
         super().__init__(on_end)
         self._progress = _Progress()
         self._output: OutputFlow = (
-            LineFlow(output)
+            LineFlow(output, output_before)
             if callable(output)
             else SinkFlow(open_sink(output, functools.partial(_DescriptorSink, progress=self._progress)))
         )

@@ -209,6 +209,9 @@ public:
     // From now on the directory belongs to another worker.
     void leave_directory() noexcept { coroner_->leave_directory(); }
 
+    // Another worker has been launched, which sees to the remaining lines of output.
+    void leave_output() noexcept { process_.leave_output(); }
+
     // The error that reports the process's end. starting: it had never been ready. Waits up to `timeout` for the end.
     std::exception_ptr death(bool starting, std::chrono::milliseconds timeout = std::chrono::milliseconds(0)) {
         process_.wait(std::min(timeout, remaining_death()));

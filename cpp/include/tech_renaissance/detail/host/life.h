@@ -71,15 +71,22 @@ public:
         if (!is_ours()) throw_forked();
     }
 
+    // Throws SessionClosed after the end, too.
+    void check_open() const {
+        check_ours();
+        if (ended_) throw SessionClosed("session_closed", "the session was closed: make a new one");
+    }
+
     const std::string& path() const noexcept { return path_; }
     CallQueue& queue() noexcept { return *queue_; }
     const std::shared_ptr<Beacon>& beacon() const noexcept { return beacon_; }
 
     // The handle of the beacon, which from now on shows what this worker, and each one after it, sends. Throws
-    // LaunchError launch_failed.
+    // LaunchError launch_failed, or SessionClosed.
     WaitHandle open_beacon() {
         check_ours();
         const std::lock_guard<std::recursive_mutex> lock(mutex_);
+        check_open();
         const WaitHandle handle = beacon_->open();
         if (const WorkerPtr current = worker()) current->exchange().attach();
         return handle;
@@ -92,23 +99,25 @@ public:
         options_.quiet_mode = quiet;
     }
 
-    // The host's end. Claims the directory on first use.
+    // The host's end. Claims the directory on first use. Throws SessionClosed.
     HostTransport& transport() {
         check_ours();
         const std::lock_guard<std::recursive_mutex> lock(mutex_);
+        check_open();
         if (!directory_) claim_directory();
         if (!transport_) transport_ = choose_transport(transport_name(), from_path(files_path_), poll_ms(), look());
         return *transport_;
     }
 
     // Launches a worker; false if one is already running and is not unkillable. Waits for a worker that another thread
-    // is ending. is_open: see Exchange. Throws LaunchError.
+    // is ending. is_open: see Exchange. Throws LaunchError or SessionClosed.
     bool start(bool is_open = true) {
         check_ours();
         while (true) {
             WorkerPtr last;
             {
                 const std::lock_guard<std::recursive_mutex> lock(mutex_);
+                check_open();
                 last = worker();
                 if (!last || !last->is_alive() || last->process().is_unkillable()) {
                     try_to_launch(last, is_open);
@@ -124,7 +133,7 @@ public:
     // Throws LaunchError; SessionClosed once the session ends.
     WorkerPtr restart(const WorkerPtr& crashed, const std::function<void()>& prepare) {
         const std::lock_guard<std::recursive_mutex> lock(mutex_);
-        if (ended_) throw SessionClosed("session_closed", "the session was closed: make a new one");
+        check_open();
         if (worker() != crashed) return nullptr;
         prepare();
         start(false);
@@ -151,13 +160,18 @@ public:
         if (const WorkerPtr last = started_worker()) last->stop(terminate_ladder, "terminate()");
     }
 
-    // Ends the process for good.
+    // Ends the process for good: no other is started.
     void end() noexcept {
         ended_ = true;
         try {
             if (const WorkerPtr last = started_worker()) last->stop(end_ladder, "close()");
         } catch (const std::exception&) {  // its members are destroyed all the same, and end the process
         }
+    }
+
+    // Gives a callback the last lines. It may use the session meanwhile.
+    void finish_output() const {
+        if (const WorkerPtr last = worker()) last->process().finish_output();
     }
 
 private:
@@ -192,8 +206,8 @@ private:
         HostTransport& end = transport();
         if (last) {
             last->close();
-            last->process().finish_output();  // only one worker at a time may call a callback
             last->leave_directory();
+            launch.lines_before = last->process().lines();
         }
         Offer offer = end.prepare();
         if (!offer.refusal.empty()) launch.environment[offer.variable] = offer.refusal;
@@ -209,7 +223,9 @@ private:
                                 beacon_,
                                 is_open,
                                 told_};
-        set_worker(std::make_shared<LaunchedWorker>(launch, parts));
+        WorkerPtr next = std::make_shared<LaunchedWorker>(launch, parts);
+        if (last) last->leave_output();
+        set_worker(std::move(next));
     }
 
     // Claims the directory, also in place of a lost one. That one is released afterwards: while its lock file is open,

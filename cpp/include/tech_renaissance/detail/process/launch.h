@@ -1,6 +1,7 @@
 // How a process is to be started. All text is UTF-8.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,8 @@
 
 namespace tr::detail {
 
+class OutputGiver;
+
 struct Launch {
     std::vector<std::string> argv;  // argv[0] is the path of the executable; PATH is not searched
     Environment environment;  // complete: only TR_HOST_PID, TR_LIFELINE, TR_INTERRUPT and inherited_variable are added
@@ -20,6 +23,8 @@ struct Launch {
     // variable that lists their numbers, separated by commas.
     std::string inherited_variable = {};
     std::vector<SharedHandle> inherited = {};
+    // Gives the output of the process before, if a callback gets it by lines: only one process at a time calls it.
+    std::shared_ptr<OutputGiver> lines_before = nullptr;
 };
 
 inline void check_c_string(const std::string& text) {

@@ -10,6 +10,7 @@
 #include <variant>
 #include <vector>
 
+#include "tech_renaissance/detail/process/launch.h"
 #include "tech_renaissance/detail/process/output_giver.h"
 #include "tech_renaissance/detail/process/output_tail.h"
 #if defined(_WIN32)
@@ -25,9 +26,9 @@ namespace tr::detail {
 class OutputFlow {
 public:
     // Throws LaunchError launch_failed if a file cannot be opened.
-    explicit OutputFlow(const Output& output) : sink_(output) {
-        if (const auto* callback = std::get_if<OutputCallback>(&output))
-            lines_ = std::make_unique<OutputGiver>(*callback);
+    explicit OutputFlow(const Launch& launch) : sink_(launch.output) {
+        if (const auto* callback = std::get_if<OutputCallback>(&launch.output))
+            lines_ = std::make_shared<OutputGiver>(*callback, launch.lines_before);
     }
 
     // Empty if memory runs out.
@@ -35,7 +36,7 @@ public:
     std::string error_tail() const noexcept { return text_of(error_tail_); }
 
     // Null unless the output is given by lines.
-    OutputGiver* lines() const noexcept { return lines_.get(); }
+    const std::shared_ptr<OutputGiver>& lines() const noexcept { return lines_; }
 
     // Takes what the process has written so far, as output of the current call. Never waits for the process. If memory
     // runs out, output is lost rather than the host.
@@ -110,7 +111,7 @@ private:
     }
 
     OutputSink sink_;
-    std::unique_ptr<OutputGiver> lines_;
+    std::shared_ptr<OutputGiver> lines_;
     OutputTail tail_;
     OutputTail error_tail_;
     std::mutex mutex_;  // for taken_, and for reading the pipes

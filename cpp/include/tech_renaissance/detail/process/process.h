@@ -37,9 +37,6 @@ constexpr std::chrono::milliseconds helper_grace(500);
 // left behind.
 constexpr std::chrono::seconds kill_patience(5);
 
-// How long the destructor waits for a callback that does not return.
-constexpr std::chrono::seconds stuck_callback_patience(5);
-
 // What is known about a process at its end.
 struct ProcessEnd {
     std::int64_t pid;
@@ -57,8 +54,7 @@ using OnEnd = std::function<void(const ProcessEnd&)>;
 // What the threads of a process share. Outlives the Process only if a thread had to be abandoned.
 class ProcessState {
 public:
-    ProcessState(const Launch& launch, OnEnd on_end)
-        : on_end_(std::move(on_end)), output_(launch.output), child_(launch) {}
+    ProcessState(const Launch& launch, OnEnd on_end) : on_end_(std::move(on_end)), output_(launch), child_(launch) {}
 
     std::int64_t pid() const noexcept { return child_.pid(); }
     WaitHandle finished() const noexcept { return finished_.handle(); }
@@ -123,10 +119,11 @@ public:
     bool output_is_behind() const { return output_.lines() && output_.lines()->is_behind(); }
 
     // Null unless a callback gets the output by lines.
-    OutputGiver* lines() const noexcept { return output_.lines(); }
+    const std::shared_ptr<OutputGiver>& lines() const noexcept { return output_.lines(); }
 
-    // False if the callback does not return.
-    bool finish_output() { return !lines() || lines()->finish(stuck_callback_patience); }
+    void finish_output() {
+        if (lines()) lines()->finish();
+    }
 
     // Ends the pump, whatever became of the process. From now on output is dropped if its target is full.
     void stop_pump() noexcept {
@@ -201,7 +198,7 @@ public:
         try {
             watcher_ = std::make_unique<std::thread>([state = state_] { state->watch(); });
             pump_ = std::make_unique<std::thread>([state = state_] { state->pump(); });
-            if (state_->lines()) giver_ = std::make_unique<std::thread>([state = state_] { state->lines()->run(); });
+            if (state_->lines()) OutputGiver::start(state_->lines());
         } catch (const std::exception& error) {
             stop();
             throw_launch_failed(std::string("cannot start a thread: ") + error.what());
@@ -261,6 +258,12 @@ public:
     // ended or was abandoned.
     void finish_output() const { state_->finish_output(); }
 
+    // For the launch of the next process; null unless a callback gets the output by lines.
+    const std::shared_ptr<OutputGiver>& lines() const noexcept { return state_->lines(); }
+
+    // The next process has been launched, and sees to the remaining lines: the destructor does not wait for them.
+    void leave_output() noexcept { has_left_output_ = true; }
+
     // Has the same effect on the worker as the host's death.
     void close_lifeline() const { state_->close_lifeline(); }
 
@@ -279,7 +282,7 @@ private:
         state_->stop_pump();
         if (watcher_) finish(*watcher_, ended);
         if (pump_) finish(*pump_, true);
-        if (giver_) finish(*giver_, state_->finish_output());
+        if (!has_left_output_) state_->finish_output();
     }
 
     // In a fork there are no threads to join, and a mutex may stay locked forever.
@@ -287,17 +290,16 @@ private:
         static_cast<void>(new std::shared_ptr<ProcessState>(std::move(state_)));
         static_cast<void>(watcher_.release());
         static_cast<void>(pump_.release());
-        static_cast<void>(giver_.release());
     }
 
     static void finish(std::thread& thread, bool will_end) { will_end ? thread.join() : thread.detach(); }
 
     std::int64_t host_pid_ = current_process_id();
     std::atomic<bool> unkillable_{false};
+    std::atomic<bool> has_left_output_{false};
     std::shared_ptr<ProcessState> state_;
     std::unique_ptr<std::thread> watcher_;
     std::unique_ptr<std::thread> pump_;
-    std::unique_ptr<std::thread> giver_;
 };
 
 }  // namespace tr::detail

@@ -80,6 +80,7 @@ struct PythonSession::Impl {
             caller.close();
             life.end();
             caller.end();
+            life.finish_output();  // while everything is there that the callback may use
         });
         life.beacon()->close();
     }
