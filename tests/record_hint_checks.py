@@ -226,7 +226,8 @@ def check_generic_records_take_what_their_arguments_say() -> None:
     value = {"content": 1.0, "rest": [2], "inner": {"content": 3.0, "rest": []}}
     expect(Box(1, [2], Box(3, [])), converted(Box[int], value))
     expect(
-        "content.'x' (str) where int is wanted", mismatch_of(lambda: converted(Box[int], {"content": "x"}))
+        "content.'x' (str) where int is wanted",
+        mismatch_of(lambda: converted(Box[int], {"content": "x", "rest": []})),
     )
     expect(Box("x", [1]), converted(Box, {"content": "x", "rest": [1]}))
     expect(Boxes([1], [[2]]), converted(Boxes[int], {"content": [1.0], "rest": [[2.0]]}))
@@ -272,7 +273,8 @@ def check_hints_of_newer_pythons() -> None:
             expect({"a": 1}, converted(kind, {"a": 1.0}))
             expect({"a": 1, "b": 2}, converted(kind, {"a": 1, "b": 2.0}))
             expect(f"{kind.__name__} needs a", mismatch_of(lambda kind=kind: converted(kind, {"b": 1})))
-            expect("b.'x' (str) where int is wanted", mismatch_of(lambda k=kind: converted(k, {"b": "x"})))
+            value = {"a": 1, "b": "x"}
+            expect("b.'x' (str) where int is wanted", mismatch_of(lambda k=kind, v=value: converted(k, v)))
         for kind in (modern.Linked, modern.Derived):
             expect(kind(1, next=kind(2)), converted(kind, {"x": 1, "next": {"x": 2.0}}))
 

@@ -10,6 +10,7 @@ from typing import (
     Dict,
     FrozenSet,
     Iterable,
+    Iterator,
     List,
     Optional,
     Sequence,
@@ -101,8 +102,30 @@ class Converter:
 def _shown(value: Any) -> str:
     if is_tensor_type(type_of(value)):
         return f"a tensor of shape {tuple(value.shape)}"
-    text = repr(value)
-    return text if len(text) <= _LONGEST_SHOWN else text[:_LONGEST_SHOWN] + "..."
+    text = ""
+    for piece in _pieces(value):
+        text += piece
+        if len(text) > _LONGEST_SHOWN:
+            return text[:_LONGEST_SHOWN] + "..."
+    return text
+
+
+def _pieces(value: Any) -> Iterator[str]:
+    """The text of a value piece by piece: only its beginning is shown, and the whole may be large."""
+    if type_of(value) is list:
+        yield "["
+        for place, part in enumerate(value):
+            yield ", " if place else ""
+            yield from _pieces(part)
+        yield "]"
+    elif type_of(value) is dict:
+        yield "{"
+        for place, (key, part) in enumerate(value.items()):
+            yield f", {key!r}: " if place else f"{key!r}: "
+            yield from _pieces(part)
+        yield "}"
+    else:
+        yield repr(value[: _LONGEST_SHOWN + 1] if isinstance(value, (str, bytes)) else value)
 
 
 # --------------------------------------------------------------------------------------------------- scalars

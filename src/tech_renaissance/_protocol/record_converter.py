@@ -2,8 +2,12 @@
 
 A record is a dataclass, a named tuple, a typed dict. The first one that arrives has a function
 compiled, with a line for each field, as the standard library does it for the constructors of
-dataclasses. It takes a dict that has all fields. Everything else, what is wrong included, is left to
-the general way, which says what is wrong, and where.
+dataclasses. It takes a dict that has all fields. Everything else is left to the general way, before
+any field has been converted.
+
+Whether the names of the fields fit is looked at first, then the fields that have no parts, such as tags.
+So the records of a union differ before what is in them is converted, which one level deeper may be such a
+union again: otherwise each level would double the work.
 """
 
 import keyword
@@ -11,6 +15,8 @@ from typing import Any, Callable, Dict, List, Optional, Set, cast
 
 from .body import type_of
 from .converters import Converter, Mismatch, Scope, named_in
+
+_PARTS = frozenset([dict, list])
 
 
 class Record(Converter):
@@ -26,6 +32,7 @@ class Record(Converter):
         self.kind = kind
         self._fields: Dict[str, Converter] = {}
         self._required: Set[str] = set()
+        self._with_parts: Set[str] = set()
         self._planned: Optional[Callable[[Any], Any]] = None
 
     def add(self, name: str, converter: Converter, *, is_required: bool) -> None:
@@ -42,10 +49,17 @@ class Record(Converter):
         """The general way."""
         if type_of(value) not in self.kinds:
             raise self.mismatch(value)
-        values = self._converted(self._by_name(value) if type_of(value) is list else value)
-        if not self._required <= values.keys():
-            missing = [name for name in self._fields if name in self._required and name not in values]
-            raise Mismatch(f"{self.shown} needs {', '.join(missing)}")
+        values: Dict[str, Any] = self._by_name(value) if type_of(value) is list else value.copy()
+        if not self._required <= values.keys() <= self._fields.keys():
+            raise self._misnamed(values)
+        last = self._with_parts
+        name = ""
+        try:
+            for name in values if last.isdisjoint(values) else sorted(values, key=last.__contains__):
+                if type_of(values[name]) not in self._fields[name].plain:
+                    values[name] = self._fields[name](values[name])
+        except Mismatch as mismatch:
+            raise mismatch.within(name) from mismatch.__cause__
         try:
             return self.kind(**values)
         except (TypeError, ValueError) as error:
@@ -61,42 +75,44 @@ class Record(Converter):
             )
         return dict(zip(self._fields, values))
 
-    def _converted(self, members: Dict[str, Any]) -> Dict[str, Any]:
-        values: Dict[str, Any] = {}
-        name = ""
-        try:
-            for name, value in members.items():
-                converter = self._fields.get(name)
-                if converter is None:
-                    raise Mismatch(
-                        f"{self.shown} has no such field; it has {', '.join(self._fields) or 'none'}"
-                    )
-                values[name] = value if type_of(value) in converter.plain else converter(value)
-        except Mismatch as mismatch:
-            raise mismatch.within(name) from mismatch.__cause__
-        return values
+    def _misnamed(self, values: Dict[str, Any]) -> Mismatch:
+        for name in values:
+            if name not in self._fields:
+                known = ", ".join(self._fields) or "none"
+                return Mismatch(f"{self.shown} has no such field; it has {known}").within(name)
+        missing = [name for name in self._fields if name in self._required and name not in values]
+        return Mismatch(f"{self.shown} needs {', '.join(missing)}")
 
     def _plan(self) -> Callable[[Any], Any]:
         """Compile the function for a dict of all fields."""
         self._planned = self._convert_any
+        self._with_parts = {name for name, one in self._fields.items() if not _PARTS.isdisjoint(one.kinds)}
         if not all(map(_is_parameter, self._fields)):  # typed dicts may have any keys
             return self._planned
         scope: Scope = {"Mismatch": Mismatch, "general": self._convert_any, "make": self.kind}
         scope["refusal"] = self._refusal
         lines: List[str] = []
+        last: List[str] = []
         for place, (name, converter) in enumerate(self._fields.items()):
             lines.append(f"v{place} = value[{name!r}]")
-            lines.append(f"if not ({converter.test(f'v{place}', scope)}):")
-            lines.append(f"    v{place} = {named_in(scope, converter)}(v{place})")
+            (last if name in self._with_parts else lines).extend(
+                [
+                    f"if not ({converter.test(f'v{place}', scope)}):",
+                    f"    name = {name!r}",
+                    f"    v{place} = {named_in(scope, converter)}(v{place})",
+                ]
+            )
         joint = "\n        "
         source = f"""
 def planned(value):
     if type(value) is not dict or len(value) != {len(self._fields)}:
         return general(value)
     try:
-        {joint.join(lines) or "pass"}
-    except (KeyError, Mismatch):
+        {joint.join(lines + last) or "pass"}
+    except KeyError:
         return general(value)
+    except Mismatch as mismatch:
+        raise mismatch.within(name) from mismatch.__cause__
     try:
         return make({", ".join(self._arguments())})
     except (TypeError, ValueError) as error:
