@@ -17,6 +17,7 @@ from tech_renaissance import (
     CallCancelled,
     CommandError,
     LocalProtocolError,
+    RemoteProtocolError,
     RestartPolicy,
     SessionClosed,
     TimedOut,
@@ -96,6 +97,22 @@ def test_an_error_comes_after_the_items_before_it(start: Start, transport: str) 
         assert code == raised.value.code
         if transport == "shm":
             assert len(got) == (30 if options else 1 if args == ("bad_item",) else 0)
+
+
+@pytest.mark.files
+@pytest.mark.asyncio_over_files
+def test_an_answer_that_is_no_list_of_values_and_a_result_is_refused(start: Start) -> None:
+    """Each time the stream is asked, over files; the next one is as it should be."""
+    session = start("malformed.py")
+    for text in ("5", "null", "[]", "[[1]]", "[[1],2,3]", "[5,6]", '["hi","ho"]', '{"a":[],"b":1}', '"hi"'):
+        stream = session.stream("say", text)
+        for ask in (stream.__next__, stream.result):
+            with pytest.raises(RemoteProtocolError) as refused:
+                ask()
+            assert "bad_value" == refused.value.code
+            assert "the answer to a stream is not [values, result]" in str(refused.value)
+    stream = session.stream("say", "[[1, 2], 3]")
+    assert ([1, 2], 3) == (list(stream), stream.result())
 
 
 @pytest.mark.asyncio_over_files

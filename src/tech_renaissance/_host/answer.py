@@ -1,8 +1,9 @@
 """What a response means to the caller: a text, tensors, or the error that it reports."""
 
-from typing import Any, List
+from typing import Any, List, Tuple, cast
 
-from .._base.errors import CommandError
+from .._base.errors import CommandError, RemoteProtocolError
+from .._protocol.body import type_of
 from .._protocol.body_decoder import decode_result
 from .._protocol.frame import Response
 from .call import Call
@@ -35,6 +36,16 @@ def value_of(response: Response) -> Any:
     if response.error:
         check_response(response)
     return decode_result(response.form, response.result, response.attachments)
+
+
+def whole_stream_of(response: Response) -> Tuple[List[Any], Any]:
+    """The values of a stream that have come all at once, and what its generator returned. Raises what
+    ``value_of`` does.
+    """
+    whole = cast("List[Any]", value_of(response))
+    if type_of(whole) is list and len(whole) == 2 and type_of(whole[0]) is list:  # and no dict, or tensor
+        return whole[0], whole[1]
+    raise RemoteProtocolError("bad_value", "the answer to a stream is not [values, result]")
 
 
 def value_of_call(call: Call) -> Any:

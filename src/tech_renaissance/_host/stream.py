@@ -8,7 +8,7 @@ from .._base.durations import seconds
 from .._base.errors import LocalProtocolError, TechRenaissanceError
 from .._base.progress import Progress
 from .._protocol.body_decoder import decode_result
-from .answer import value_of
+from .answer import value_of, whole_stream_of
 from .call import Call
 from .caller import TIMEOUT_MS, Caller
 
@@ -59,10 +59,13 @@ class BaseStream:
         self._caller.cancel(self._call)
 
     def _take_result(self) -> None:
-        value, whole = value_of(self._call.take_response()), iter(())
+        response = self._call.take_response()
+        whole: Iterator[Any] = iter(())
         if self._call.is_whole:
-            values, value = value
+            values, value = whole_stream_of(response)
             whole = map(self._convert_item, values) if self._convert_item else iter(values)
+        else:
+            value = value_of(response)
         # In one step, because others may have waited, too: whoever comes later goes on with the same values.
         self._value, self._whole = self.__dict__.setdefault("_taken", (value, whole))
         self._is_done = True
