@@ -305,7 +305,8 @@ def _put_of(kind: Any) -> Put:
     if dataclasses.is_dataclass(kind):
         return put_of_dataclass(kind, _put, lambda part: _known.get(part) or _learn(part))
     if numpy is not None and issubclass(kind, numpy.generic):
-        return _put_numpy_scalar
+        is_time = issubclass(kind, (numpy.datetime64, numpy.timedelta64))  # an int only in some units
+        return _refuse if is_time else _put_numpy_scalar
     if is_tensor_type(kind):
         return _put_tensor
     return _refuse
