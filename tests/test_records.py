@@ -187,6 +187,14 @@ def test_fields_by_name_only_are_given_by_name() -> None:
     assert repr(converter_of(kind)({"a": 1, "b": 2, "c": 3})).endswith("Mixed(a=1, b=2, c=3)")
 
 
+def test_a_name_that_python_would_write_otherwise_stays_as_it_is() -> None:
+    """The sign for micro is no letter; in a source it becomes one."""
+    typed_dict: Any = TypedDict
+    value = {"\u00b5m": 1, "gr\u00f6\u00dfe": 2.0}
+    made = converter_of(typed_dict("Micro", {"\u00b5m": float, "gr\u00f6\u00dfe": int}))(value)
+    assert repr(made) == repr({"\u00b5m": 1.0, "gr\u00f6\u00dfe": 2})
+
+
 def test_what_is_wrong_in_a_record_among_the_arguments_is_told_with_its_path() -> None:
     """The same for the first call as for later ones."""
 

@@ -135,4 +135,11 @@ def planned(value):
 
 
 def _is_parameter(name: str) -> bool:
-    return name.isidentifier() and not keyword.iskeyword(name)
+    return name.isidentifier() and not keyword.iskeyword(name) and (name.isascii() or _is_normal(name))
+
+
+def _is_normal(name: str) -> bool:
+    """Whether a name in a source stays what it is: Python takes some characters for others."""
+    import unicodedata  # here, because it takes its time to load, and few names need it
+
+    return unicodedata.normalize("NFKC", name) == name
