@@ -1,6 +1,7 @@
 """Callbacks: a handler calls functions of its host, which the thread that waits for its call runs."""
 
 import asyncio
+import dataclasses
 import threading
 from typing import Any, Callable, Dict, List
 
@@ -107,6 +108,21 @@ def test_a_call_behind_one_whose_handler_asks_has_not_begun(start: Start) -> Non
     assert 3 == asking.result()
 
 
+@dataclasses.dataclass
+class Found:
+    """Its constructor has a mistake."""
+
+    key: str
+
+    def __post_init__(self) -> None:
+        """Look it up."""
+        assert {"known": 1}[self.key]
+
+
+def _look(found: Found) -> str:
+    return found.key
+
+
 @asyncio_too
 def test_errors_cross_both_ways(start: Start, host: str) -> None:
     """What a function raises, what does not fit, what does not exist, what cannot be sent."""
@@ -128,6 +144,11 @@ def test_errors_cross_both_ways(start: Start, host: str) -> None:
         assert "in fail" in errors["fail"]["text"]  # the host's traceback
     assert "wrong_arguments" == errors["needs_two"]["code"]
     assert "command_failed" == errors["gives_set"]["code"]
+    if host != "cpp":
+        session.expose("look", _look)
+        gone_wrong = session.call("try_ask", "look", {"key": "x"})
+        assert ("command_failed", "KeyError") == (gone_wrong["code"], gone_wrong["type"])
+        assert "in __post_init__" in gone_wrong["text"]
     assert "unknown_command" == errors["fali"]["code"]
     assert "did you mean fail" in errors["fali"]["text"]
     with pytest.raises(CommandError, match="no luck") as failed:

@@ -24,6 +24,8 @@ class Leaf:
         Leaf.made += 1
         if self.number < 0:
             raise ValueError("it is negative")
+        if self.number == 404:
+            raise KeyError(self.number)
 
 
 @dataclasses.dataclass
@@ -120,6 +122,16 @@ def test_a_mistake_deep_inside_is_found_once(
         assert DEPTH < len(caught.value.path)
 
     assert made_by(refuse) <= DEPTH + 1
+
+
+def test_a_constructor_that_goes_wrong_deep_inside_is_run_once() -> None:
+    """What it raises comes out as it is."""
+
+    def fail() -> None:
+        with pytest.raises(KeyError):
+            converter_of(Node)(nested({"next": None, "leaf": {"number": 404}}, AROUND[1]))
+
+    assert DEPTH + 1 >= made_by(fail)
 
 
 class Shown:

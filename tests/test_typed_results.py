@@ -50,6 +50,11 @@ def test_results_are_what_the_hints_say() -> None:
             typed.wrong()
         assert "wrong: layers[0].size.height: 'wide' (str) where int is wanted" == str(caught.value)
         assert "wrong_type" == caught.value.code
+        with pytest.raises(
+            CommandError, match="look: the result cannot be made: KeyError: 'unknown'"
+        ) as caught:
+            typed.look()
+        assert ("wrong_type", KeyError) == (caught.value.code, type(caught.value.__cause__))
         future = typed.wrong.submit()
         for _ in range(2):
             assert isinstance(future.exception(), CommandError)

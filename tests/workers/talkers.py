@@ -72,10 +72,10 @@ class Talkers(TechRenaissanceServer):
             yield getattr(self.host, name)(number)
 
     @command
-    def try_ask(self, name: str) -> Any:
+    def try_ask(self, name: str, *args: Any) -> Any:
         """The error of a function of the host, as a record."""
         try:
-            return getattr(self.host, name)()
+            return getattr(self.host, name)(*args)
         except CommandError as error:
             return {"code": error.code, "type": error.remote_type, "text": str(error)}
 

@@ -41,6 +41,17 @@ class Net:
     parent: "Optional[Net]" = None
 
 
+@dataclass
+class Looked:
+    """Its constructor has a mistake."""
+
+    key: str
+
+    def __post_init__(self) -> None:
+        """Look it up."""
+        assert {"known": 1}[self.key]
+
+
 class Typed(TechRenaissanceServer):
     @command
     def net(self, names: List[str]) -> Net:
@@ -85,6 +96,11 @@ class Typed(TechRenaissanceServer):
     def wrong(self) -> Net:
         """No layer has such a size."""
         return {"layers": [{"name": "a", "size": [1, "wide"]}]}  # type: ignore[return-value]
+
+    @command
+    def look(self) -> Looked:
+        """Its constructor has no such key."""
+        return {"key": "unknown"}  # type: ignore[return-value]
 
     @command
     def wrong_items(self) -> Iterator[Colour]:

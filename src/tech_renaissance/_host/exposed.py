@@ -73,6 +73,8 @@ class Exposed:
             return Failure("wrong_arguments", str(error))
         except RemoteProtocolError as error:
             return Failure(error.code, str(error))
+        except Exception as error:  # of a constructor that has gone wrong
+            return failure_of(error)
         return Asked(exposed.function, args, kwargs)
 
     def answer(self, ask: Ask, result: Any) -> Answer:

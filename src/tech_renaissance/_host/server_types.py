@@ -79,6 +79,9 @@ def _telling(command: str, converter: Converter) -> Conversion:
             path = path_text(mismatch.path)
             problem = f"{path}: {mismatch}" if path else str(mismatch)
             raise CommandError("wrong_type", f"{command}: {problem}") from mismatch.__cause__
+        except Exception as error:  # of a constructor that has gone wrong
+            problem = f"{type(error).__name__}: {error}"
+            raise CommandError("wrong_type", f"{command}: the result cannot be made: {problem}") from error
 
     return convert
 

@@ -91,11 +91,12 @@ class Record(Converter):
             return self._planned
         scope: Scope = {"Mismatch": Mismatch, "general": self._convert_any, "make": self.kind}
         scope["refusal"] = self._refusal
-        lines: List[str] = []
+        gets: List[str] = []
+        first: List[str] = []
         last: List[str] = []
         for place, (name, converter) in enumerate(self._fields.items()):
-            lines.append(f"v{place} = value[{name!r}]")
-            (last if name in self._with_parts else lines).extend(
+            gets.append(f"v{place} = value[{name!r}]")
+            (last if name in self._with_parts else first).extend(
                 [
                     f"if not ({converter.test(f'v{place}', scope)}):",
                     f"    name = {name!r}",
@@ -108,9 +109,11 @@ def planned(value):
     if type(value) is not dict or len(value) != {len(self._fields)}:
         return general(value)
     try:
-        {joint.join(lines + last) or "pass"}
+        {joint.join(gets) or "pass"}
     except KeyError:
         return general(value)
+    try:
+        {joint.join(first + last) or "pass"}
     except Mismatch as mismatch:
         raise mismatch.within(name) from mismatch.__cause__
     try:
