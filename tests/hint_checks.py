@@ -43,6 +43,18 @@ class Color(enum.Enum):
     BLUE = 3
 
 
+class Scale(enum.Enum):
+    """Members that equal values of another type, and one that is found by another name."""
+
+    ONE = 1
+    HALF = 0.5
+    PAIR = (1, 2)
+
+    @classmethod
+    def _missing_(cls, value: object) -> Any:
+        return {"single": cls.ONE}[value]  # type: ignore[index]
+
+
 class Access(enum.IntFlag):
     """Members that are combined."""
 
@@ -81,6 +93,7 @@ class Net:
             raise ValueError("a net needs layers")
 
 
+Literals = typing.Literal["none", None]  # noqa: PYI061
 T = typing.TypeVar("T")
 
 
@@ -195,6 +208,11 @@ def check_values_that_fit_pass() -> None:
         (Shade, "LIST", Shade.LIST),
         (Union[Shade, List[int]], [1, 2], [1, 2]),
         (Access, 3, Access.READ | Access.WRITE),
+        (Scale, 1, Scale.ONE),
+        (Scale, 0.5, Scale.HALF),
+        (Scale, [1, 2], Scale.PAIR),
+        (Scale, "single", Scale.ONE),
+        (Scale, "HALF", Scale.HALF),
         (Layer, {"width": 2, "rate": 1}, Layer(2, 1.0)),
         (Layer, {"tags": ["a"], "width": 2.0}, Layer(2, None, ["a"])),
         (
@@ -244,6 +262,10 @@ def check_values_that_do_not_fit_are_told() -> None:
         (Tuple[()], [1], "a list of 1 where Tuple[()] is wanted"),
         (typing.TypeVar("T", int, None), "x", "'x' (str) where int is wanted; 'x' (str) where None is wanted"),
         (Color, "green", "'green' is none of 'red' (RED), 3 (BLUE)"),
+        (Scale, 1.0, "1.0 is none of 1 (ONE), 0.5 (HALF), (1, 2) (PAIR)"),
+        (Scale, [1.0, 2], "[1.0, 2] is none of 1 (ONE), 0.5 (HALF), (1, 2) (PAIR)"),
+        (Scale, "double", "'double' is none of 1 (ONE), 0.5 (HALF), (1, 2) (PAIR)"),
+        (Dict[Color, int], {"red": 1, "BLUE": 2, "RED": 3}, "'red' and 'RED' are the same key of Dict[Color, int]"),
         (Color, 3.0, "3.0 is none of 'red' (RED), 3 (BLUE)"),
         (Shade, [0], "[0] is none of (0, (0, 0.5)) (DARK), [1] (LIST), Layer(width=1, rate=None, tags=[], area=0) (RECORD)"),
         (Layer, {}, "Layer needs width"),
@@ -290,6 +312,14 @@ def check_words_become_what_hints_say() -> None:
         (Color, "red", Color.RED),
         (Color, "3", Color.BLUE),
         (typing.Literal["fast", 2], "2", 2),
+        (Optional[typing.Literal["fast", True]], "true", True),
+        (Optional[typing.Literal["fast", True]], "none", None),
+        (Literals, "none", "none"),
+        (Literals, "null", None),
+        (Access, "3", Access.READ | Access.WRITE),
+        (Scale, "single", Scale.ONE),
+        (Scale, "0.5", Scale.HALF),
+        (Scale, "[1,2]", Scale.PAIR),
         (typing.Literal[Color.RED, "BLUE"], "red", Color.RED),
         (List[int], "[1,2]", [1, 2]),
         (Layer, '{"width":3}', Layer(3)),
@@ -308,6 +338,8 @@ def check_words_that_do_not_fit_are_told() -> None:
         (int, "1_000", "'1_000' where int is wanted"),
         (int, "9223372036854775808", "'9223372036854775808' where int is wanted"),
         (float, "one", "'one' where float is wanted"),
+        (float, "1e400", "'1e400' where float is wanted"),
+        (Literals, "nil", "'nil' is none of 'none', None"),
         (bool, "1", "'1' where bool is wanted"),
         (Color, "green", "'green' is none of 'red' (RED), 3 (BLUE)"),
         (Optional[int], "x", "'x' where int is wanted; 'x' where None is wanted"),

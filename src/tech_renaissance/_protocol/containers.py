@@ -7,6 +7,7 @@ from typing import (
     Any,
     AsyncIterator,
     Callable,
+    Dict,
     FrozenSet,
     Iterable,
     List,
@@ -18,7 +19,17 @@ from typing import (
 )
 
 from .body import type_of
-from .converters import ANYTHING, NO_TYPES, SCALARS, Converter, Mismatch, Scope, TensorOf, Tensors, named_in
+from .converters import (
+    ANYTHING,
+    NO_TYPES,
+    SCALARS,
+    Converter,
+    Mismatch,
+    Scope,
+    TensorOf,
+    Tensors,
+    named_in,
+)
 
 
 class SequenceOf(Converter):
@@ -94,7 +105,7 @@ class FixedTuple(Converter):
 
 
 class DictOf(Converter):
-    """A dict; its keys arrive as strings."""
+    """A dict; its keys arrive as strings, no two of which may stand for the same."""
 
     def __init__(self, shown: str, key: Converter, part: Converter) -> None:
         super().__init__(shown)
@@ -108,7 +119,19 @@ class DictOf(Converter):
         """Keys that cannot be made of strings are refused."""
         if type_of(value) is not dict:
             raise self.mismatch(value)
-        return dict(zip(map(self._key, value), _converted(self._part, value.items())))
+        made = dict(zip(map(self._key, value), _converted(self._part, value.items())))
+        if len(made) < len(value):
+            raise self._same_key(value)
+        return made
+
+    def _same_key(self, names: Iterable[str]) -> Mismatch:
+        first: Dict[Any, str] = {}
+        for name in names:
+            key = self._key(name)
+            if key in first:
+                return Mismatch(f"{first[key]!r} and {name!r} are the same key of {self.shown}")
+            first[key] = name
+        raise AssertionError(names)
 
     def test(self, value: str, scope: Scope) -> str:
         """See Converter."""

@@ -2,6 +2,7 @@
 spec/values.md, Conversions.
 """
 
+import math
 import re
 import sys
 from typing import (
@@ -13,14 +14,13 @@ from typing import (
     Iterator,
     List,
     Optional,
-    Sequence,
     Union,
 )
 
-from .._base.errors import LocalProtocolError, RemoteProtocolError
+from .._base.errors import RemoteProtocolError
 from .body import JSON, type_of
 from .body_decoder import decode_result
-from .body_encoder import encode_result, is_tensor_type
+from .body_encoder import is_tensor_type
 
 _LARGEST_EXACT = 2**53
 _INT = re.compile(r"[+-]?[0-9]{1,19}")
@@ -92,14 +92,15 @@ class Converter:
         try:
             return self(decode_result(JSON, word))
         except RemoteProtocolError as error:
-            raise Mismatch(f"{_shown(word)} cannot be read as {self.shown}: {error}") from None
+            raise Mismatch(f"{shown_value(word)} cannot be read as {self.shown}: {error}") from None
 
     def mismatch(self, value: Any) -> Mismatch:
         """The error for a value of the wrong type."""
-        return Mismatch(f"{_shown(value)} ({type_of(value).__name__}) where {self.shown} is wanted")
+        return Mismatch(f"{shown_value(value)} ({type_of(value).__name__}) where {self.shown} is wanted")
 
 
-def _shown(value: Any) -> str:
+def shown_value(value: Any) -> str:
+    """A value as errors show it."""
     if is_tensor_type(type_of(value)):
         return f"a tensor of shape {tuple(value.shape)}"
     text = ""
@@ -182,7 +183,7 @@ class Scalar(Converter):
         try:
             return self._reading(word)
         except ValueError:
-            raise Mismatch(f"{_shown(word)} where {self.shown} is wanted") from None
+            raise Mismatch(f"{shown_value(word)} where {self.shown} is wanted") from None
 
 
 def int_of(value: float) -> int:
@@ -224,7 +225,10 @@ def float_of_word(word: str) -> float:
     """A number as Python and JSON write it."""
     if not _FLOAT.fullmatch(word.lower()):
         raise ValueError
-    return float(word)
+    value = float(word)
+    if math.isinf(value) and not word.lower().endswith("inf"):
+        raise ValueError  # as in JSON, a number is finite
+    return value
 
 
 SCALARS: Dict[Any, Converter] = {
@@ -237,81 +241,6 @@ SCALARS: Dict[Any, Converter] = {
     bytearray: Scalar(bytearray, lambda word: bytearray(word.encode()), bytearray, [bytes, memoryview]),
     memoryview: Scalar(memoryview, lambda word: memoryview(word.encode()), memoryview, [bytes, bytearray]),
 }
-
-
-def _as_sent(value: Any) -> Any:
-    """The value of an enum's member as it arrives: tuples as lists, records as dicts."""
-    try:
-        return decode_result(*encode_result(value))
-    except LocalProtocolError:  # it cannot be sent
-        return value
-
-
-class EnumMember(Converter):
-    """A member of an enum, by its value or its name; one of ``members``, if there are some."""
-
-    def __init__(self, shown: str, enum_type: Any, members: Sequence[Any] = ()) -> None:
-        super().__init__(shown)
-        self.plain = NO_TYPES if members else frozenset([enum_type])
-        self._enum = enum_type
-        self._members = members
-        self._named = {name: one for name, one in enum_type.__members__.items() if self._takes(one)}
-        self._sent = [(_as_sent(member.value), member) for member in members or enum_type]
-        self.kinds = frozenset(type_of(sent) for sent, _ in self._sent) | {str}
-
-    def convert(self, value: Any) -> Any:
-        """Flags may be combined, too."""
-        if type_of(value) in (list, dict):
-            for sent, member in self._sent:
-                if sent == value:
-                    return member
-        if type_of(value) in self.kinds:
-            try:
-                member = self._enum(value)
-            except ValueError:
-                pass
-            else:
-                if self._takes(member):
-                    return member
-            if isinstance(value, str) and value in self._named:
-                return self._named[value]
-        raise Mismatch(f"{_shown(value)} is none of {self._choices()}")
-
-    def from_word(self, word: str, tensors: Tensors) -> Any:
-        """The name, or the value as text."""
-        for name, member in self._named.items():
-            if word in (name, str(member.value)):
-                return member
-        raise Mismatch(f"{_shown(word)} is none of {self._choices()}")
-
-    def _takes(self, member: Any) -> bool:
-        return not self._members or member in self._members
-
-    def _choices(self) -> str:
-        return ", ".join(f"{member.value!r} ({name})" for name, member in self._named.items())
-
-
-class LiteralValue(Converter):
-    """One of some values."""
-
-    def __init__(self, shown: str, values: Sequence[Any]) -> None:
-        super().__init__(shown)
-        self._values = values
-        self.kinds = frozenset(map(type_of, values))
-
-    def convert(self, value: Any) -> Any:
-        """1 is not True, nor 1.0."""
-        for choice in self._values:
-            if type_of(choice) is type_of(value) and choice == value:
-                return choice
-        raise Mismatch(f"{_shown(value)} is none of {', '.join(map(repr, self._values))}")
-
-    def from_word(self, word: str, tensors: Tensors) -> Any:
-        """The value as text."""
-        for choice in self._values:
-            if word == str(choice):
-                return choice
-        return self.convert(word)
 
 
 class TensorOf(Converter):
@@ -333,7 +262,7 @@ class TensorOf(Converter):
         try:
             return sys.modules["torch"].as_tensor(value) if self._is_torch else value.detach().cpu().numpy()
         except (RuntimeError, TypeError) as error:
-            raise Mismatch(f"{_shown(value)} where {self.shown} is wanted: {error}") from None
+            raise Mismatch(f"{shown_value(value)} where {self.shown} is wanted: {error}") from None
 
     def from_word(self, word: str, tensors: Tensors) -> Any:
         """The tensor of that tag."""

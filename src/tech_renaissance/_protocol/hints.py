@@ -13,8 +13,9 @@ from types import SimpleNamespace
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Tuple, Union, cast
 
 from .body import type_of
+from .choices import EnumMember, LiteralValue
 from .containers import DictOf, FixedTuple, IteratorOf, Named, OneOf, SequenceOf
-from .converters import ANYTHING, SCALARS, Converter, EnumMember, LiteralValue, TensorOf
+from .converters import ANYTHING, SCALARS, Converter, TensorOf
 from .record_converter import Record
 from .record_fields import (
     Field,
