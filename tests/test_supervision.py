@@ -6,7 +6,7 @@ from typing import Any, Callable
 
 import numpy as np
 import pytest
-from asyncio_host import asyncio_everywhere, asyncio_too
+from asyncio_host import asyncio_everywhere, asyncio_too, python_hosts
 from gates import Gate
 from hosts import TRANSPORTS
 from leaks import wait_until
@@ -286,6 +286,28 @@ def test_what_waits_for_the_next_worker_ends_with_the_session(supervised: Maker,
         session.close()
         with pytest.raises(SessionClosed):
             result.result()
+
+
+@python_hosts
+@pytest.mark.above_transports
+@pytest.mark.parametrize("end", ["terminate", "please_exit", "close"])
+@pytest.mark.parametrize("ask", ["fetch_response", "call"])
+def test_calls_that_were_made_during_the_back_off_end_with_it(supervised: Maker, end: str, ask: str) -> None:
+    """They are of no worker, and hear nothing of the death of the last one. A later call does."""
+    session = supervised(restart_policy=PATIENT)
+    with pytest.raises(WorkerLost):
+        session.fetch_response("os-exit 3")
+    plain = getattr(session, "plain", session)
+    with ThreadPoolExecutor(2) as threads:
+        results = [threads.submit(getattr(session, ask), "echo") for _ in range(2)]
+        assert wait_until(lambda: len(plain._life.queue.waiting) == 2)
+        getattr(session, end)()
+        for result in results:
+            with pytest.raises(SessionClosed) as caught:
+                result.result()
+            assert "session_closed" == caught.value.code
+    with pytest.raises(SessionClosed if end == "close" else WorkerLost):
+        session.fetch_response("echo")
 
 
 @asyncio_everywhere

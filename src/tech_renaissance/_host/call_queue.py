@@ -55,6 +55,13 @@ class CallQueue:
                     if reason:
                         call.fail(reason)
 
+    def fail_waiting(self, error: Callable[[], TechRenaissanceError]) -> None:
+        """Fail the calls that wait until a worker is ready."""
+        with self.lock:
+            for call in list(self.waiting):
+                if _is_waiting(call):
+                    call.fail(error())
+
     def end_first(self) -> bool:
         """Cancel the oldest call; False if there is none."""
         with self.lock:

@@ -95,16 +95,14 @@ class Supervisor:
         has not seen yet, and forgive quarantined requests.
         """
         with self._lock:
-            self._wish += 1
+            self._call_off(_stopped_error)
             self._quarantine.clear()
-            self._changed.notify_all()
 
     def close(self) -> None:
         """The same, for good. Call ``end`` once no worker is alive."""
         with self._lock:
             self._closed = True
-            self._wish += 1
-            self._changed.notify_all()
+            self._call_off(_closed_error)
 
     def end(self) -> None:
         """The calls that the last worker has handed over fail: the thread may have left before."""
@@ -192,6 +190,15 @@ class Supervisor:
         return is_over  # noqa: RET504
 
     # ----------------------------------------------------------------- its own thread
+
+    def _call_off(self, error: Callable[[], TechRenaissanceError]) -> None:
+        """A pending restart, if there is one. The calls that it would have served fail at once; those that
+        the dead worker has handed over, when the thread sees to it.
+        """
+        if self._worker and self._is_coming(self._worker):
+            self._life.queue.fail_waiting(error)
+        self._wish += 1
+        self._changed.notify_all()
 
     def _has_ended_worker(self) -> bool:
         return self._worker is not None and self._worker.post_mortem is not None

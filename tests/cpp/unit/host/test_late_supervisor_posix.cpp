@@ -102,6 +102,22 @@ TEST("a worker that the user has wanted to end, and wants again, is replaced whe
     CHECK(f.life.worker()->is_alive());
 }
 
+TEST("calls that wait until there is a worker fail when the restart is called off, and only then") {
+    for (const auto call_off : {&Supervisor::stand_down, &Supervisor::close}) {
+        Supervised f;
+        const CallPtr call = f.caller.make_call("command", tr::CallOptions());
+        f.life.queue().begin_wait(call);
+        f.supervisor.stand_down();  // no restart is pending
+        CHECK(!call->done());
+        f.start();
+        f.crash();
+        (f.supervisor.*call_off)();
+        CHECK(call->done());
+        CHECK_THROWS(SessionClosed, "session_closed", call->take());
+        f.life.queue().end_wait(call);
+    }
+}
+
 TEST("what a worker hands over when its session ends fails, though the supervisor has left") {
     Supervised f;
     const CallPtr sent = f.put_in_line();

@@ -70,6 +70,12 @@ public:
         waiting_.erase(std::remove(waiting_.begin(), waiting_.end(), call), waiting_.end());
     }
 
+    // Fails the calls that wait until a worker is ready.
+    void fail_waiting(const std::exception_ptr& error) {
+        const Lock lock(mutex_);
+        for (const CallPtr& call : waiting_) end(*call, error, lock);
+    }
+
     // Cancels the oldest call, if there is any.
     bool cancel_first() {
         const Lock lock(mutex_);  // as long as a call waits, nobody sends it

@@ -99,7 +99,7 @@ public:
         const Clock::time_point until = deadline_after(timeout);
         try {
             while (!try_submit(call, *worker, until, timeout)) {
-                if (!supervisor_->wait_served(worker, until, call.get())) throw busy(*call, timeout);
+                wait_for_next(call, worker, until, timeout);
                 worker = worker_for(call);
             }
         } catch (...) {
@@ -148,21 +148,35 @@ protected:
     std::shared_ptr<Supervisor> supervisor_;
 
 private:
-    struct EndWait {
-        CallQueue* queue;
-        void operator()(const CallPtr* call) const { queue->end_wait(*call); }
+    // While it exists, a call waits for a worker, and can be cancelled.
+    class Waiting {
+    public:
+        Waiting(CallQueue& queue, const CallPtr& call) : queue_(queue), call_(call) { queue_.begin_wait(call_); }
+        Waiting(const Waiting&) = delete;
+        Waiting& operator=(const Waiting&) = delete;
+        ~Waiting() { queue_.end_wait(call_); }
+
+    private:
+        CallQueue& queue_;
+        const CallPtr& call_;
     };
 
-    // The worker that is to have a new call, once it is ready. The call can be cancelled meanwhile.
+    // The worker that is to have a new call, once it is ready. Throws what has ended the call meanwhile.
     WorkerPtr worker_for(const CallPtr& call) {
         WorkerPtr worker = this->worker();
         const auto is_served = [&] { return !supervisor_ || supervisor_->wait_served(worker, Clock::now()); };
         if (worker->exchange().was_ready() && is_served()) return worker;
-        life_.queue().begin_wait(call);
-        const std::unique_ptr<const CallPtr, EndWait> waiting(&call, EndWait{&life_.queue()});
+        const Waiting waiting(life_.queue(), call);
         WorkerPtr ready = ready_worker(call.get());
-        if (call->done()) call->take();  // throws what has ended it
+        if (call->done()) call->take();
         return ready;
+    }
+
+    // Waits for the worker after one that has died. Throws what has ended the call meanwhile, and TimedOut.
+    void wait_for_next(const CallPtr& call, const WorkerPtr& dead, Clock::time_point until, Milliseconds timeout) {
+        const Waiting waiting(life_.queue(), call);
+        if (!supervisor_->wait_served(dead, until, call.get())) throw busy(*call, timeout);
+        if (call->done()) call->take();
     }
 
     // False if the worker ended before it took the call and there will be another.

@@ -90,17 +90,15 @@ public:
     // and forgives quarantined requests.
     void stand_down() {
         const Lock lock(mutex_);
-        ++wish_;
+        call_off(stopped_error());
         quarantine_.clear();
-        changed_.notify_all();
     }
 
     // The same, for good. Call end() once no worker is alive.
     void close() {
         const Lock lock(mutex_);
         closed_ = true;
-        ++wish_;
-        changed_.notify_all();
+        call_off(closed_error());
     }
 
     // The calls that the last worker has handed over fail: the thread may have left before.
@@ -177,6 +175,14 @@ private:
 
     bool is_coming(const WorkerPtr& worker) const {
         return is_wanted_restart() || (worker_ == worker && worker && is_to_be_replaced(*worker));
+    }
+
+    // Calls off a pending restart, if there is one. The calls that it would have served fail at once; those that the
+    // dead worker has handed over, when the thread sees to it. REQUIRES: the lock.
+    void call_off(const std::exception_ptr& error) {
+        if (is_coming(worker_)) life_.queue().fail_waiting(error);
+        ++wish_;
+        changed_.notify_all();
     }
 
     void run() {
