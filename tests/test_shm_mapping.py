@@ -117,6 +117,24 @@ def test_a_host_that_may_map_little_says_what_does_not_fit(start: Maker) -> None
             assert 30 * MIB == read(keep(session, "same t", LONG_MS)).size
 
 
+@pytest.mark.parametrize("whose", ["host", "worker"])
+def test_a_limit_of_file_sizes_is_not_for_texts(start: Maker, whose: str) -> None:
+    """They are in no file. Their blocks come back."""
+    session = start("shm_tensors.py")
+    text = "x" * MIB
+    assert text == session.fetch_response(f"echo {text}", LONG_MS)
+    monitor = Monitor(session)
+    pid = host_of(session) if whose == "host" else monitor.info["pid"]
+    before = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        for _ in range(8):
+            assert text == session.fetch_response(f"echo {text}", LONG_MS)
+    finally:
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, before)
+    assert max(monitor.arenas_nbytes()) < 4 * MIB
+
+
 def test_a_result_that_the_host_cannot_map_is_that_calls_error(make_driver: MakeDriver) -> None:
     """As of one that finds no room in the worker; the next call is right, and the memory is used again."""
     driver = make_driver()

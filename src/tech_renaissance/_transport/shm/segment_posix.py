@@ -77,8 +77,15 @@ class Segment:
         return data
 
     def store(self, offset: int, word: int) -> None:
-        """Store a word, whose place need not be mapped."""
-        os.pwrite(self._descriptor, word.to_bytes(8, sys.byteorder), offset)
+        """Store a word, whose place need not be mapped. If that cannot be done, the block stays lent."""
+        with contextlib.suppress(OSError):  # beyond this process's limit of file sizes
+            if os.pwrite(self._descriptor, word.to_bytes(8, sys.byteorder), offset) == 8:
+                return
+        with contextlib.suppress(OSError):  # the limit is not for what is mapped
+            begin = offset // PAGE * PAGE
+            page = Mapping(self, begin, begin + PAGE)
+            page.words[offset - begin >> 3] = word
+            page.close()
 
     def close(self) -> None:
         """Close the descriptor."""

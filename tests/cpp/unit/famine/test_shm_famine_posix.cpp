@@ -106,6 +106,19 @@ TEST("a limit of file sizes makes arenas smaller, and is no signal") {
     ::setrlimit(RLIMIT_FSIZE, &before);
 }
 
+TEST("a limit of file sizes does not keep a word from being stored, and is no signal") {
+    const shm::MappedSegment whole(std::size_t{1} << 20);
+    rlimit before{};
+    ::getrlimit(RLIMIT_FSIZE, &before);
+    const rlimit limit{100'004, before.rlim_max};
+    ::setrlimit(RLIMIT_FSIZE, &limit);
+    for (const std::uint64_t offset : {64U, 100'000U, 1'000'000U}) {  // within it, across it, beyond it
+        whole.segment.store(offset, offset + (std::uint64_t{1} << 40));
+        CHECK_EQ(offset + (std::uint64_t{1} << 40), whole.mapping.word(offset).load());
+    }
+    ::setrlimit(RLIMIT_FSIZE, &before);
+}
+
 #else
 #include "check.h"
 #endif

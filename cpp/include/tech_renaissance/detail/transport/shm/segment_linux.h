@@ -101,11 +101,8 @@ public:
         }
     }
 
-    // Stores a word, whose place need not be mapped.
-    void store(std::uint64_t offset, std::uint64_t word) const noexcept {
-        while (::pwrite(descriptor_.get(), &word, sizeof word, static_cast<off_t>(offset)) < 0 && errno == EINTR) {
-        }
-    }
+    // Stores a word, whose place need not be mapped. If that cannot be done, the block stays lent.
+    void store(std::uint64_t offset, std::uint64_t word) const noexcept;
 
 private:
     int allocate(int mode, std::uint64_t begin, std::uint64_t end) const {
@@ -115,9 +112,14 @@ private:
         return result;
     }
 
-    static Descriptor make(std::uint64_t nbytes) {
+    // Whether this process may make a file so large, or write that far into one. Trying would raise a signal.
+    static bool may_reach(std::uint64_t nbytes) noexcept {
         rlimit limit{};
-        if (::getrlimit(RLIMIT_FSIZE, &limit) == 0 && nbytes > limit.rlim_cur) {  // trying would raise a signal
+        return ::getrlimit(RLIMIT_FSIZE, &limit) != 0 || nbytes <= limit.rlim_cur;
+    }
+
+    static Descriptor make(std::uint64_t nbytes) {
+        if (!may_reach(nbytes)) {
             errno = EFBIG;
             throw_system("cannot size shared memory");
         }
@@ -178,6 +180,19 @@ private:
     std::uint64_t end_;
     void* data_;
 };
+
+inline void Segment::store(std::uint64_t offset, std::uint64_t word) const noexcept {
+    if (may_reach(offset + sizeof word)) {
+        while (::pwrite(descriptor(), &word, sizeof word, static_cast<off_t>(offset)) < 0 && errno == EINTR) {
+        }
+        return;
+    }
+    try {  // the limit is not for what is mapped
+        const std::uint64_t page = page_down(offset);
+        Mapping(descriptor(), page, page + page_nbytes()).word(offset).store(word, std::memory_order_release);
+    } catch (const std::system_error&) {
+    }
+}
 
 // A segment that is mapped as a whole.
 struct MappedSegment {
