@@ -317,7 +317,7 @@ def test_an_interrupted_start_holds_nothing(
     workspace: Path, worker_python: str, monkeypatch: pytest.MonkeyPatch, at: str
 ) -> None:
     """The next one succeeds, and the end of that leaves nothing."""
-    del workspace
+    leave_behind(workspace / "python_session" / "tr_session_test")
     operation = getattr(OpenFolder, at)
 
     def interrupted(self: OpenFolder, *args: Any, **more: Any) -> Any:

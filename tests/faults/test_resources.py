@@ -226,6 +226,7 @@ def test_a_host_without_descriptors_says_so_and_leaks_none(make_driver: MakeDriv
                 codes.append(error.code)
         session.close()
         assert wait_until(lambda: before == descriptors_of(driver.process.pid)), left
+        assert not os.path.exists(session.session_dir), left
     assert {"launch_failed"} >= set(codes), codes
     assert codes
     with driver.session(str(WORKERS / "echo.py"), "test") as session:

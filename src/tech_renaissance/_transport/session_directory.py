@@ -105,20 +105,30 @@ class SessionDirectory:
         with _made_sessions_folder(os.path.dirname(self.path)) as parent:
             if empty:
                 _check_trust(parent)
-            self.is_new = parent.make_folder(name) or self.is_new
-            held = _Held(parent, name, ours_only=empty)
+            is_new = parent.make_folder(name)
+            self.is_new = self.is_new or is_new
             try:
-                if empty:
-                    held.take_over()
-                held.sign()
-            except BaseException:  # a full disk, for example: leave nothing of ours behind
-                with contextlib.suppress(OSError):
-                    if empty or self.is_new:
-                        held.remove(parent)
-                    else:
-                        held.release()
+                return self._take(parent, name, empty=empty, is_new=is_new)
+            except BaseException:  # without a lock file nobody would ever take it for left over
+                if is_new:
+                    with contextlib.suppress(OSError):  # somebody else may have it by now
+                        parent.remove_empty_folder(name)
                 raise
-            return held
+
+    def _take(self, parent: OpenFolder, name: str, *, empty: bool, is_new: bool) -> "_Held":
+        held = _Held(parent, name, ours_only=empty)
+        try:
+            if empty:
+                held.take_over(is_empty=is_new)
+            held.sign()
+        except BaseException:  # a full disk, for example: leave nothing of ours behind
+            with contextlib.suppress(OSError):
+                if empty or self.is_new:
+                    held.remove(parent)
+                else:
+                    held.release()
+            raise
+        return held
 
 
 class _Held:
@@ -156,11 +166,12 @@ class _Held:
         """Whether its name still belongs to this directory, and the lock file's name to this lock."""
         return self._is_named(parent) and self._folder.identity_at(_LOCK) == identity_of(self._lock)
 
-    def take_over(self) -> None:
-        """Make it private, and remove what a dead owner left behind. Raises OSError."""
+    def take_over(self, *, is_empty: bool) -> None:
+        """Make it private, and remove what a dead owner left behind, if anything. Raises OSError."""
         os.ftruncate(self._lock, 0)  # it names the dead owner
         self._folder.make_private()
-        self._folder.empty(keep=_LOCK)
+        if not is_empty:  # looking through it takes a descriptor
+            self._folder.empty(keep=_LOCK)
 
     def is_being_made(self) -> bool:
         """Whether someone has just created the lock file and is about to lock it."""

@@ -10,6 +10,11 @@
 #include <system_error>
 #include <thread>
 
+#if !defined(_WIN32)
+#include <sys/resource.h>
+#include <unistd.h>
+#endif
+
 #include "check.h"
 #include "temporary_directory.h"
 
@@ -55,6 +60,33 @@ TEST("what is owned, is not ours or was made just now stays") {
 }
 
 #if !defined(_WIN32)
+TEST("a claim for which there are too few descriptors leaves nothing behind") {
+    const TemporaryDirectory workspace;
+    const std::string path = from_path(workspace / "tr_session_new");
+    const int first_free = ::dup(0);
+    ::close(first_free);
+    rlimit before{};
+    ::getrlimit(RLIMIT_NOFILE, &before);
+    int refused = 0;
+    for (rlim_t left = 0;; ++left) {
+        const rlimit few{static_cast<rlim_t>(first_free) + left, before.rlim_max};
+        ::setrlimit(RLIMIT_NOFILE, &few);
+        bool is_made = true;
+        try {
+            const SessionDirectory directory(path);
+        } catch (const LaunchError& error) {
+            is_made = error.code() != "launch_failed";
+        } catch (const std::system_error&) {
+            is_made = false;
+        }
+        ::setrlimit(RLIMIT_NOFILE, &before);
+        CHECK(!std::filesystem::exists(path));
+        if (is_made) break;
+        ++refused;
+    }
+    CHECK(refused > 3);  // for want of the parent, the folder, the lock, and its place above the standard streams
+}
+
 TEST("links are not followed") {
     const TemporaryDirectory workspace;
     const TemporaryDirectory elsewhere;

@@ -76,12 +76,17 @@ constexpr int max_inherited = 5;
 constexpr int first_inherited_number = 4;
 constexpr int first_free_number = first_inherited_number + max_inherited;
 
-inline Descriptor above_standard_streams(Descriptor descriptor) {
-    if (descriptor.get() >= first_free_number) return descriptor;
+inline void move_above_standard_streams(Descriptor& descriptor) {
+    if (descriptor.get() >= first_free_number) return;
     const NoForks no_forks;
     Descriptor higher(::fcntl(descriptor.get(), F_DUPFD_CLOEXEC, first_free_number));
     if (!higher) throw_os_error("cannot copy a descriptor", errno);
-    return higher;
+    descriptor = std::move(higher);
+}
+
+inline Descriptor above_standard_streams(Descriptor descriptor) {
+    move_above_standard_streams(descriptor);
+    return descriptor;
 }
 
 // Programs that this process starts get neither end. Throws LaunchError launch_failed.

@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstdint>
 #include <ctime>
+#include <exception>
 #include <string>
 
 #include "tech_renaissance/detail/system/descriptor_posix.h"
@@ -26,8 +27,13 @@ public:
     LockedDescriptor(const OpenFolder& folder, const std::string& name, Make make)
         : descriptor_(opened(folder, name, make)) {
         if (!descriptor_) throw_file_error(errno, "open", folder.path() / name);
-        descriptor_ = above_standard_streams(std::move(descriptor_));
         if (!S_ISREG(status().st_mode)) refuse_file(EINVAL, "lock what is not a regular file:", folder.path() / name);
+        try {
+            move_above_standard_streams(descriptor_);
+        } catch (const std::exception&) {
+            discard(folder, name);
+            throw;
+        }
     }
     LockedDescriptor(LockedDescriptor&&) noexcept = default;
     LockedDescriptor& operator=(LockedDescriptor&&) = delete;
@@ -70,6 +76,15 @@ private:
     static Descriptor opened(const OpenFolder& folder, const std::string& name, Make make) {
         const NoForks no_forks;
         return Descriptor(::openat(folder.descriptor(), name.c_str(), flags(make), 0600));
+    }
+
+    // Removes an empty file that nobody else has locked: it is as new as the error that makes it useless.
+    void discard(const OpenFolder& folder, const std::string& name) noexcept {
+        try {
+            const bool is_ours = try_lock() && status().st_size == 0 && folder.identity_at(name) == identity();
+            if (is_ours) folder.remove_file(name);
+        } catch (const std::exception&) {
+        }
     }
 
     static int flags(Make make) {

@@ -91,9 +91,11 @@ public:
     // system supports this.
     void hold_off_cleaners() const noexcept { static_cast<void>(::flock(descriptor(), LOCK_EX | LOCK_NB)); }
 
-    // Makes a private folder in it, unless something already has this name.
-    void make_folder(const std::string& name) const {
-        if (::mkdirat(descriptor(), name.c_str(), 0700) != 0 && errno != EEXIST) fail("make", name);
+    // Makes a private folder in it; false if something already has this name.
+    bool make_folder(const std::string& name) const {
+        if (::mkdirat(descriptor(), name.c_str(), 0700) == 0) return true;
+        if (errno != EEXIST) fail("make", name);
+        return false;
     }
 
     // The names of everything in it.

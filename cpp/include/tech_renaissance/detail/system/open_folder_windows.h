@@ -43,10 +43,11 @@ inline bool is_unmoved(const std::filesystem::path& path, const FileIdentity& id
     return GetFileAttributesW(path.c_str()) != INVALID_FILE_ATTRIBUTES || !is_nothing_there(GetLastError());
 }
 
-// Makes a folder, unless something is already at this path.
-inline void make_private_folder(const std::filesystem::path& path) {
-    if (!CreateDirectoryW(path.c_str(), nullptr) && GetLastError() != ERROR_ALREADY_EXISTS)
-        throw_file_error(GetLastError(), "make", path);
+// Makes a folder; false if something is already at this path.
+inline bool make_private_folder(const std::filesystem::path& path) {
+    if (CreateDirectoryW(path.c_str(), nullptr)) return true;
+    if (GetLastError() != ERROR_ALREADY_EXISTS) throw_file_error(GetLastError(), "make", path);
+    return false;
 }
 
 // The operations that depend on the platform.
@@ -71,8 +72,8 @@ public:
     // Does nothing: nothing on Windows removes files by age.
     void hold_off_cleaners() const noexcept {}
 
-    // Makes a folder in it, unless something already has this name.
-    void make_folder(const std::string& name) const { make_private_folder(path_ / to_path(name)); }
+    // Makes a folder in it; false if something already has this name.
+    bool make_folder(const std::string& name) const { return make_private_folder(path_ / to_path(name)); }
 
     // The names of everything in it. MinGW's std::filesystem lists no folder whose path is longer than 260 characters.
     std::vector<std::string> names() const {

@@ -77,12 +77,13 @@ public:
     // Whether its name still belongs to this directory, and the lock file's name to this lock.
     bool is_in_place(const OpenFolder& parent) const { return is_named(parent) && lock_.is_in_place(folder_); }
 
-    // Makes it private, removes what a dead owner left behind, and protects it from cleaners. Throws std::system_error.
-    void begin() {
+    // Makes it private, removes what a dead owner left behind (nothing if it is empty), and protects it from cleaners.
+    // Throws std::system_error.
+    void begin(bool is_empty) {
         folder_.hold_off_cleaners();
         lock_.blank();
         folder_.make_private();
-        folder_.empty(lock_name);
+        if (!is_empty) folder_.empty(lock_name);  // looking through it takes a descriptor
         lock_.sign();
     }
 
@@ -164,15 +165,32 @@ private:
         std::filesystem::create_directories(folder.parent_path());
         make_private_folder(folder);
         const OpenFolder parent = open_sessions_folder(folder);
-        parent.make_folder(from_path(path_.filename()));
-        HeldDirectory held = HeldDirectory::claim(parent, from_path(path_.filename()));
+        const std::string name = from_path(path_.filename());
+        const bool is_new = parent.make_folder(name);
         try {
-            held.begin();
+            return claim(parent, name, is_new);
+        } catch (const std::exception&) {  // without a lock file nobody would ever take it for left over
+            if (is_new) remove_quietly(name, parent);
+            throw;
+        }
+    }
+
+    static HeldDirectory claim(const OpenFolder& parent, const std::string& name, bool is_new) {
+        HeldDirectory held = HeldDirectory::claim(parent, name);
+        try {
+            held.begin(is_new);
         } catch (const std::exception&) {  // a full disk, for example: leave nothing of ours behind
             remove_quietly(std::move(held), parent);
             throw;
         }
         return held;
+    }
+
+    static void remove_quietly(const std::string& name, const OpenFolder& parent) noexcept {
+        try {
+            parent.remove_empty_folder(name);
+        } catch (const std::exception&) {  // somebody else may have it by now
+        }
     }
 
     static void remove_quietly(HeldDirectory held, const OpenFolder& parent) noexcept {
