@@ -12,6 +12,8 @@ import sys
 import threading
 from typing import Optional
 
+from .._system.refused_polls import rest_if_refused
+
 
 def hold_lifeline(descriptor: Optional[str]) -> None:
     """Tie this process to its host. ``descriptor`` is the value of TR_LIFELINE; None if there is no host."""
@@ -52,7 +54,11 @@ def _watch(lifeline: int) -> None:
 def _is_cut(lifeline: int, timeout_ms: Optional[int]) -> bool:
     poll = select.poll()
     poll.register(lifeline, select.POLLIN)
-    return any(event & select.POLLHUP for _, event in poll.poll(timeout_ms))
+    try:
+        return any(event & select.POLLHUP for _, event in poll.poll(timeout_ms))
+    except OSError as error:
+        rest_if_refused(error, 1.0 if timeout_ms is None else timeout_ms / 1000)
+        return False
 
 
 def _end() -> None:

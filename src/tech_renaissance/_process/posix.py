@@ -28,6 +28,7 @@ from typing import Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 from .._base.errors import LaunchError
 from .._system.descriptors_posix import make_pipe
 from .._system.forks import close_held
+from .._system.refused_polls import rest_if_refused
 from .base import ABANDON_S, RETRY_S, BaseProcess, not_started
 from .output import DescriptorSink, Output, OutputFlow, SinkFlow, open_sink
 from .output_lines import LineFlow
@@ -244,7 +245,10 @@ class Process(BaseProcess):
         for descriptor in (*watched, self.exit_handle):
             poll.register(descriptor, select.POLLIN)
         while not self._ended.is_set():
-            poll.poll()
+            try:
+                poll.poll()
+            except OSError as error:
+                rest_if_refused(error, RETRY_S)
             self._output.wait_for_room(math.inf)
             self._output.take(self._read)
             self._output.give()

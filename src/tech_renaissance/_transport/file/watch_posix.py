@@ -7,6 +7,7 @@ from typing import List, Optional
 
 from ..._system.descriptors_posix import make_pipe
 from ..._system.forks import close_held
+from ..._system.refused_polls import rest_if_refused
 
 
 class SleepWatch:
@@ -48,8 +49,12 @@ class SleepWatch:
             poll.register(descriptor, select.POLLIN)
         if exit_handle is not None:
             poll.register(exit_handle, select.POLLIN)
-        # Rounded up, so that a wait of 0.4 ms does not become a busy loop of waits of 0 ms.
-        return [descriptor for descriptor, _ in poll.poll(int(-(-timeout_s * 1000 // 1)))]
+        try:
+            # Rounded up, so that a wait of 0.4 ms does not become a busy loop of waits of 0 ms.
+            return [descriptor for descriptor, _ in poll.poll(int(-(-timeout_s * 1000 // 1)))]
+        except OSError as error:
+            rest_if_refused(error, timeout_s)
+            return descriptors  # perhaps
 
 
 def drain(descriptor: int) -> None:

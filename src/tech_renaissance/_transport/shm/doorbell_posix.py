@@ -12,6 +12,7 @@ from typing import Any, Sequence, Tuple
 
 from ..._system.descriptors_posix import make_pipe
 from ..._system.forks import close_held, make_held
+from ..._system.refused_polls import rest_if_refused
 
 _FORGET_NBYTES = 4096
 
@@ -95,7 +96,11 @@ class Doorbell:
         if self._selector is not None:
             heard = self._is_woken or self._selector.wait(timeout_s)
         else:
-            heard = self._is_woken or bool(self._poll.poll(int(-(-timeout_s * 1000 // 1))))
+            try:
+                heard = self._is_woken or bool(self._poll.poll(int(-(-timeout_s * 1000 // 1))))
+            except OSError as error:
+                rest_if_refused(error, timeout_s)
+                heard = True  # perhaps
         self._is_woken = False
         self._heard = heard
         return heard
@@ -115,7 +120,12 @@ class Doorbell:
         self._forget()
 
     def _forget(self) -> None:
-        for descriptor, _ in self._poll.poll(0):
+        try:
+            rung = self._poll.poll(0)
+        except OSError as error:
+            rest_if_refused(error, 0)  # they stay in the pipe, and end a later wait
+            return
+        for descriptor, _ in rung:
             if descriptor in self._held and not os.read(descriptor, _FORGET_NBYTES):
                 self.is_cut = True  # it would end every wait from now on, even if the process is alive
                 self._poll.unregister(descriptor)

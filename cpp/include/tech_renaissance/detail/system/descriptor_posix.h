@@ -15,6 +15,7 @@
 #include <optional>
 #include <string>
 #include <system_error>
+#include <thread>
 #include <utility>
 
 #include "tech_renaissance/detail/base/deadline.h"
@@ -114,11 +115,20 @@ inline int poll_timeout(std::optional<Clock::time_point> deadline) {
     return static_cast<int>(std::min<std::chrono::milliseconds::rep>(left_until(*deadline).count(), INT_MAX));
 }
 
-// poll(), but signals do not end it early. Skips entries with a negative descriptor.
+// poll(), but signals do not end it early. Skips entries with a negative descriptor. False, with nothing ready, if the
+// system refuses to wait: it does for more entries than RLIMIT_NOFILE allows descriptors, and a program may lower that
+// limit, as sandboxes do, while those that it has stay open. Then this takes a moment, after which the caller looks
+// itself whether something is ready.
 template <std::size_t count>
-void poll_until(std::array<pollfd, count>& entries, std::optional<Clock::time_point> deadline = std::nullopt) {
-    while (::poll(entries.data(), static_cast<nfds_t>(count), poll_timeout(deadline)) < 0 && errno == EINTR) {
+bool poll_until(std::array<pollfd, count>& entries, std::optional<Clock::time_point> deadline = std::nullopt) {
+    while (::poll(entries.data(), static_cast<nfds_t>(count), poll_timeout(deadline)) < 0) {
+        if (errno == EINTR) continue;
+        for (pollfd& entry : entries) entry.revents = 0;
+        constexpr std::chrono::milliseconds look(5);
+        std::this_thread::sleep_for(deadline ? std::min(look, left_until(*deadline)) : look);
+        return false;
     }
+    return true;
 }
 
 }  // namespace tr::detail

@@ -1,6 +1,8 @@
 // An event as a pipe, which is set while there is a byte in it.
 #pragma once
 
+#include <sys/ioctl.h>
+
 #include <array>
 
 #include "tech_renaissance/detail/system/descriptor_posix.h"
@@ -28,9 +30,9 @@ public:
     }
 
     bool is_set() const noexcept {
-        std::array<pollfd, 1> entry{pollfd{handle(), POLLIN, 0}};
-        poll_until(entry, Clock::now());
-        return entry[0].revents != 0;
+        int present = 0;  // not by poll(), which may be refused
+        ::ioctl(handle(), FIONREAD, &present);
+        return present != 0;
     }
 
     // Readable while the event is set.

@@ -43,7 +43,7 @@ public:
         while (true) {
             std::array<pollfd, 3> entries{pollfd{notifier_.handle(), POLLIN, 0}, pollfd{wake_.handle(), POLLIN, 0},
                                           pollfd{exit, POLLIN, 0}};
-            poll_until(entries, deadline);
+            if (!poll_until(entries, deadline)) return WatchEvent::changed;  // perhaps
             if (entries[0].revents != 0 && notifier_.take_changes()) return WatchEvent::changed;
             if (entries[1].revents != 0) {
                 wake_.reset();

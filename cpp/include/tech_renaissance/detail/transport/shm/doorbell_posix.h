@@ -43,10 +43,10 @@ public:
     bool wait(std::chrono::milliseconds timeout, WaitHandle exit) {
         if (is_woken_.exchange(false)) return heard_ = true;
         std::array<pollfd, 2> entries{pollfd{to_host_.read.get(), POLLIN, 0}, pollfd{exit, POLLIN, 0}};
-        poll_until(entries, deadline_after(timeout));
+        const bool was_refused = !poll_until(entries, deadline_after(timeout));
         heard_ = heard_ || entries[0].revents != 0;
         is_woken_ = false;
-        return entries[0].revents != 0 || entries[1].revents != 0;
+        return was_refused || entries[0].revents != 0 || entries[1].revents != 0;  // refused: perhaps
     }
 
     // Forgets what ended the last wait. Call it before preparing the next one.
