@@ -3,6 +3,7 @@
 import gc
 import json
 import os
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Callable
@@ -16,6 +17,7 @@ from leaks import wait_until
 from processes import is_alive
 
 from tech_renaissance import LaunchError, LocalProtocolError, PythonSession, SessionClosed, TimedOut
+from tech_renaissance._system.forks import close_held, make_held
 
 Maker = Callable[..., Any]
 
@@ -424,6 +426,27 @@ def test_the_garbage_collector_ends_a_session(workspace: Path, worker_python: st
     gc.collect()
     assert not is_alive(pid)
     assert not os.path.exists(directory)
+
+
+def test_the_garbage_collector_may_run_while_our_code_holds_a_lock(
+    workspace: Path, worker_python: str, transport: str
+) -> None:
+    """In any thread: it does not wait there for the end of a session that needs the lock."""
+    session = PythonSession(str(WORKERS / "echo.py"), "forgotten")
+    session.start()
+    pid = worker_pid(session)
+    directory = session.session_dir
+    kept = [session]
+    del session
+
+    def drop() -> int:
+        kept.clear()  # as the collector would
+        return os.open(os.devnull, os.O_RDONLY)
+
+    thread = threading.Thread(target=lambda: close_held(make_held(drop)), daemon=True)
+    thread.start()
+    assert wait_until(lambda: not thread.is_alive())
+    assert wait_until(lambda: not is_alive(pid) and not os.path.exists(directory))
 
 
 @pytest.mark.above_transports

@@ -112,7 +112,7 @@ class PythonSession(TextCalls, ValueCalls):
         self._options = checked(options)
         self._life = life = Life(self._options)
         self._caller = FastCaller(life, self._options, _weakly(self, checked_hook(on_restart)))
-        self._finalizer = weakref.finalize(self, _end, life, self._caller)
+        self._finalizer = weakref.finalize(self, _end, life, self._caller, is_finalizer=True)
         self._unfetched = UnfetchedCalls()
 
     # ------------------------------------------------------------------ life
@@ -333,10 +333,10 @@ class PythonSession(TextCalls, ValueCalls):
         return worker.exchange.state if worker and worker.is_alive() else None
 
 
-def _end(life: Life, caller: FastCaller) -> None:
+def _end(life: Life, caller: FastCaller, *, is_finalizer: bool = False) -> None:
     """End a session. Does nothing in a fork of the host. May be called again."""
     if life.is_ours:
-        life.ending.carry_out(lambda: _do_end(life, caller))
+        life.ending.carry_out(lambda: _do_end(life, caller), is_finalizer=is_finalizer)
 
 
 def _do_end(life: Life, caller: FastCaller) -> None:

@@ -1,8 +1,8 @@
 """Which thread ends a session or its worker, and which ones wait for that.
 
 An end is carried out in a thread of its own. So an exception (Ctrl+C) in the thread that asked for it does
-not stop it halfway; and a signal handler that has interrupted the session's own code can ask for it and
-return, so that the interrupted code can go on.
+not stop it halfway; and a signal handler, or the garbage collector, that has interrupted our own code can
+ask for it and return, so that the interrupted code can go on.
 """
 
 import threading
@@ -22,14 +22,15 @@ class Ending:
     def __init__(self) -> None:
         self._lock = threading.Lock()
 
-    def carry_out(self, action: Callable[[], None]) -> None:
+    def carry_out(self, action: Callable[[], None], *, is_finalizer: bool = False) -> None:
         """Run ``action`` after everything that was asked for earlier, and wait for it.
         It may be asked for twice.
 
         A callback runs it in its own thread, and does not wait for others. A signal handler that has
-        interrupted the session's own code only starts it; it finishes after the handler.
+        interrupted our own code only starts it, and so does a finalizer; it finishes afterwards.
         """
-        if is_ours():
+        has_interrupted = has_interrupted_us(is_finalizer=is_finalizer)
+        if is_ours() and not has_interrupted:
             if self._lock.acquire(blocking=False):
                 self._do(action)
             return
@@ -46,7 +47,7 @@ class Ending:
             LazyThread("end", act).start()
         except LaunchError:  # no thread is left, or the interpreter is shutting down
             act()
-        if not has_interrupted_us():
+        if not has_interrupted:
             done.wait(float("inf"))
 
     def _do(self, action: Callable[[], None]) -> None:

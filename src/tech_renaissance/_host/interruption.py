@@ -1,6 +1,6 @@
-"""Whether the caller is a signal handler in the middle of our code.
+"""Whether the caller is a signal handler, or the garbage collector, in the middle of our code.
 
-Such a handler cannot wait for other threads of ours: the code that it has interrupted may hold a lock, of its
+Such a caller cannot wait for other threads of ours: the code that it has interrupted may hold a lock, of its
 session or of the whole process. The program's own code looks the same on the stack where we call it: the
 functions that it exposes, ``on_progress``, the iterators that values come from. But we hold no lock while it
 runs, so it may do there whatever it may do elsewhere. Therefore the functions that call it are marked.
@@ -30,11 +30,12 @@ def calls_program(function: _Function) -> _Function:
     return function
 
 
-def has_interrupted_us() -> bool:
-    """Whether the function that called this one was itself called by a signal handler in the middle of our
-    code, or by the garbage collector. Only the main thread runs signal handlers.
+def has_interrupted_us(*, is_finalizer: bool = False) -> bool:
+    """Whether the function that called this one was itself called in the middle of our code: by a signal
+    handler, which only the main thread runs, or, if it ``is_finalizer``, by the garbage collector, which runs
+    in any thread.
     """
-    if threading.current_thread() is not threading.main_thread():
+    if not is_finalizer and threading.current_thread() is not threading.main_thread():
         return False
     has_called_out = False  # whether these frames of ours have called the program's that were before them
     frame: Optional[FrameType] = sys._getframe(2)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
