@@ -280,6 +280,35 @@ def test_a_worker_without_descriptors_serves_on_or_is_lost(start: Maker) -> None
     assert "on" == session.fetch_response("echo on", LONG_MS)
 
 
+def test_a_worker_with_a_limit_of_file_sizes_says_what_is_too_large(start: Maker) -> None:
+    """Over files; shared memory has none."""
+    session = start("faulty.py", quiet_mode=True)
+    text = "x" * 100_000
+    session.fetch_response("limit RLIMIT_FSIZE 20000", LONG_MS)
+    if os.environ["TR_TRANSPORT"] == "shm":
+        assert text == session.fetch_response(f"echo {text}", LONG_MS)
+    else:
+        with pytest.raises(CommandError, match="File too large"):
+            session.fetch_response(f"echo {text}", LONG_MS)
+    assert "on" == session.fetch_response("echo on", LONG_MS)
+
+
+def test_a_host_with_a_limit_of_file_sizes_says_what_is_too_large(make_driver: MakeDriver) -> None:
+    """It is not ended by a signal. What is within the limit goes on."""
+    driver = make_driver()
+    with driver.session(str(WORKERS / "faulty.py"), "test", quiet_mode=True) as session:
+        assert "on" == session.fetch_response("echo on", LONG_MS)
+        with Limited(driver, resource.RLIMIT_FSIZE, 20_000):
+            if os.environ["TR_TRANSPORT"] == "file":
+                with pytest.raises(Exception, match="File too large"):
+                    session.send_tensor(np.ones(100_000), "large")
+                with pytest.raises(Exception, match="File too large"):
+                    session.fetch_response("echo " + "x" * 100_000, LONG_MS)
+            assert "on" == session.fetch_response("echo on", LONG_MS)
+        with Limited(driver, resource.RLIMIT_FSIZE, 0), pytest.raises(LaunchError, match="File too large"):
+            driver.session(str(WORKERS / "faulty.py"), "second", quiet_mode=True).start()
+
+
 # ------------------------------------------------------------------------------------------------------------- the clock
 
 

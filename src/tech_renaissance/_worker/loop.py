@@ -1,6 +1,7 @@
 """The serving loop: one request at a time, until the worker is told to leave."""
 
 import contextlib
+import errno
 import os
 import sys
 import threading
@@ -369,8 +370,11 @@ class ServingLoop:
 
 
 def _is_unsendable(frame: Union[Item, Response], error: Exception) -> bool:
-    """Whether an error in sending concerns this frame alone: there is no room for what it carries."""
-    return bool(frame.attachments) or isinstance(error, ArenaFull)
+    """Whether an error in sending concerns this frame alone: there is no room for what it
+    carries, or a limit of file sizes is below that.
+    """
+    is_too_large = isinstance(error, OSError) and error.errno == errno.EFBIG
+    return bool(frame.attachments) or is_too_large or isinstance(error, ArenaFull)
 
 
 def _fast_path(turn: Turn, transport: WorkerTransport, connection: Connection) -> "Optional[FastPath]":

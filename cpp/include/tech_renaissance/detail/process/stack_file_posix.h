@@ -31,7 +31,7 @@ public:
 
     bool is_open() const noexcept { return static_cast<bool>(file_); }
     bool clear() const noexcept { return ::ftruncate(file_.get(), 0) == 0; }
-    bool ask() const noexcept { return clear() && ::pwrite(file_.get(), "?", 1, 0) == 1; }
+    bool ask() const noexcept { return clear() && may_reach(1) && ::pwrite(file_.get(), "?", 1, 0) == 1; }
 
     std::int64_t nbytes() const noexcept {
         struct stat status{};

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/resource.h>
 #include <sys/types.h>
 #include <unistd.h>
 
@@ -12,6 +13,7 @@
 #include <chrono>
 #include <climits>
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <system_error>
@@ -104,6 +106,13 @@ inline Pipe make_pipe() {
     Descriptor write(ends[1]);
     Descriptor read(ends[0]);
     return {above_standard_streams(std::move(read)), above_standard_streams(std::move(write))};
+}
+
+// Whether this process may make a file so large, or write that far into one (RLIMIT_FSIZE). Trying would raise SIGXFSZ,
+// which ends a program that does not ignore it.
+inline bool may_reach(std::uint64_t nbytes) noexcept {
+    rlimit limit{};
+    return ::getrlimit(RLIMIT_FSIZE, &limit) != 0 || nbytes <= limit.rlim_cur;
 }
 
 inline void set_nonblocking(const Descriptor& descriptor) {

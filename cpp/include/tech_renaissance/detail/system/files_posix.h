@@ -95,9 +95,11 @@ public:
         std::size_t done = 0;
         while (done < nbytes) {
             const std::size_t wanted = std::min(nbytes - done, max_io_nbytes);
+            if (!may_reach(nbytes_ + wanted)) throw_file_error(EFBIG, "write", path_);
             const ssize_t wrote = uninterrupted([&] { return ::write(file_.get(), bytes + done, wanted); });
             if (wrote < 0) throw_file_error(errno, "write", path_);
             done += static_cast<std::size_t>(wrote);
+            nbytes_ += static_cast<std::uint64_t>(wrote);
         }
     }
 
@@ -117,6 +119,7 @@ private:
 
     std::filesystem::path path_;
     Descriptor file_;
+    std::uint64_t nbytes_ = 0;  // written
 };
 
 inline void remove_file(const std::filesystem::path& path) {

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <chrono>
 #include <cstdint>
 #include <ctime>
@@ -63,10 +64,12 @@ public:
     }
 
     void replace(const std::string& text) {
+        const char* what = "cannot write the owner of a session";
+        if (!may_reach(text.size())) throw_os_error(what, EFBIG);
         const bool written =
             ::ftruncate(descriptor_.get(), 0) == 0 &&
             ::pwrite(descriptor_.get(), text.data(), text.size(), 0) == static_cast<ssize_t>(text.size());
-        if (!written) throw_os_error("cannot write the owner of a session", errno);
+        if (!written) throw_os_error(what, errno);
     }
 
     // Whether this process is a fork of the one that opened it.

@@ -4,7 +4,6 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -110,12 +109,6 @@ private:
         do result = ::fallocate(descriptor_.get(), mode, static_cast<off_t>(begin), static_cast<off_t>(end - begin));
         while (result != 0 && errno == EINTR);
         return result;
-    }
-
-    // Whether this process may make a file so large, or write that far into one. Trying would raise a signal.
-    static bool may_reach(std::uint64_t nbytes) noexcept {
-        rlimit limit{};
-        return ::getrlimit(RLIMIT_FSIZE, &limit) != 0 || nbytes <= limit.rlim_cur;
     }
 
     static Descriptor make(std::uint64_t nbytes) {
