@@ -134,6 +134,20 @@ def test_hints_convert_each_value(plain: Any) -> None:
     assert [] == host.result()
 
 
+def test_a_parameter_of_one_value_takes_no_input(plain: Any) -> None:
+    """An iterator of the host is told as what it is, instead of failing somewhere in the command."""
+    _, host = plain
+    host.begin("total", [1], Input(), has_input=True)
+    failure = host.failure()
+    assert "wrong_arguments" == failure.code
+    assert (
+        "scale: values one after another, as of an iterator, where int is wanted: send a list"
+        in failure.message
+    )
+    host.begin("total", [1], 3)
+    assert 3 == host.result()
+
+
 def test_what_comes_after_the_end_of_a_command_is_dropped(plain: Any) -> None:
     """And its iterator is at its end."""
     _, host = plain

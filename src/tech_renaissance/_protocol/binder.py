@@ -93,7 +93,13 @@ class Binder:
             taker = self._named(name)
         kwargs.update(others)
         assert taker is not None
-        name, element = taker.name, taker.converter.element or ANYTHING
+        name, wanted = taker.name, taker.converter
+        if wanted is not ANYTHING and wanted.element is None:
+            given = "values one after another, as of an iterator,"
+            raise self._wrong_in(
+                name, Mismatch(f"{given} where {wanted.shown} is wanted: send a list, or one value")
+            )
+        element = wanted.element or ANYTHING
 
         def convert(number: int, value: Any) -> Any:
             try:
