@@ -170,8 +170,11 @@ public:
     }
 
     // Gives a callback the last lines. It may use the session meanwhile.
-    void finish_output() const {
-        if (const WorkerPtr last = worker()) last->process().finish_output();
+    void finish_output() const noexcept {
+        try {
+            if (const WorkerPtr last = worker()) last->process().finish_output();
+        } catch (const std::exception&) {  // the worker's destructor does it
+        }
     }
 
 private:
