@@ -19,9 +19,8 @@
 #include "tech_renaissance/detail/protocol/float_text.h"
 #include "tech_renaissance/detail/protocol/value_path.h"
 #include "tech_renaissance/detail/surface/decoder_tokens.h"
-#include "tech_renaissance/detail/surface/decoder_trials.h"
 #include "tech_renaissance/detail/surface/encoder.h"
-#include "tech_renaissance/detail/surface/trial.h"
+#include "tech_renaissance/detail/surface/refusal.h"
 #include "tech_renaissance/error.h"
 #include "tech_renaissance/tensor.h"
 

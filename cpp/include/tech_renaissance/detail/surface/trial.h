@@ -9,28 +9,10 @@
 #include <vector>
 
 #include "tech_renaissance/decoder.h"
+#include "tech_renaissance/detail/surface/refusal.h"
 #include "tech_renaissance/error.h"
 
 namespace tr::detail {
-
-// What is wrong with a value, without the value's path: to find that out takes reading all that stands before it.
-struct Refusal {
-    std::size_t place = 0;  // Decoder::place
-    std::string element;    // "[2]", of a packed list at that place
-    std::string problem;
-};
-
-// What Decoder::refuse throws while alternatives are tried. Most often another one takes the value, and nobody needs
-// the path.
-class Refused : public CommandError {
-public:
-    explicit Refused(Refusal refusal) : CommandError("wrong_type", refusal.problem), refusal_(std::move(refusal)) {}
-
-    const Refusal& refusal() const noexcept { return refusal_; }
-
-private:
-    Refusal refusal_;
-};
 
 // Its address stands for the type, also in programs without RTTI. Not const, or linkers might make one of all.
 template <class T>
@@ -87,3 +69,7 @@ private:
 };
 
 }  // namespace tr::detail
+
+#ifndef TR_COMPILED
+#include "tech_renaissance/detail/surface/decoder_trials.h"
+#endif
