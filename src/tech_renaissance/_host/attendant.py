@@ -102,7 +102,6 @@ class Attendant:
             exchange.end_hold(call)
         return self.exposed.answer(ask, result)
 
-    @calls_program
     def _send_next(self, call: Call) -> None:
         """Take one value from the program and send it, or send the one for which there was no room."""
         exchange, source = call.exchange, call.source
@@ -121,6 +120,7 @@ class Attendant:
             call.has_news = True
             exchange.wake_others()
 
+    @calls_program
     def _next_item(self, call: Call, source: InputSource, exchange: Exchange) -> Item:
         try:
             if not exchange.has_coroutines:
