@@ -8,7 +8,7 @@ FUZZ_SECONDS ?= 20
 WINDOWS_PYTHON ?= 3.12
 # Under wine, once: those about behaviours, and vectors.
 WINDOWS_ONCE := $(addprefix tests/test_,$(addsuffix .py,windows calls deaths transports names connection message_vectors ring_vectors \
-    session_names value_vectors exchange_vectors session_life session_files post_mortem restarts threads launch_arguments \
+    session_names value_vectors exchange_vectors session_life launch_timeout session_files post_mortem restarts threads launch_arguments \
     value_calls streams command_workers coroutines progress callbacks inputs worker_inputs tsr_vectors))
 WINDOWS_BUILD ?= all
 FAULTS_MINUTES ?= 10

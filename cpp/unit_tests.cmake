@@ -15,7 +15,7 @@ function(tr_add_unit_tests layer)
     set(program unit_${layer})
     tr_sources(sources "${tests}/unit/${layer}/test_*.cpp")
     if(TR_SANITIZE STREQUAL "thread")
-        list(FILTER sources EXCLUDE REGEX "/surface/test_(values|print)[.]cpp$") # whose tests have one thread
+        list(FILTER sources EXCLUDE REGEX "/surface/test_(alternatives|dynamic_values|values|print)[.]cpp$") # whose tests have one thread
     endif()
     if(NOT sources)
         return()

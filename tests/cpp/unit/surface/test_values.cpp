@@ -23,17 +23,12 @@
 #include "tech_renaissance/keyword.h"
 #include "tech_renaissance/progress.h"
 #include "tech_renaissance/value.h"
+#include "value_checks.h"
 
 namespace {
 
 using namespace tr;
-
-struct Layer {
-    int width = 1;
-    std::optional<double> rate;
-    std::uint8_t kind = 7;
-    TR_FIELDS(width, rate, kind)
-};
+using namespace value_checks;
 
 struct Net {
     std::vector<Layer> layers;
@@ -42,19 +37,9 @@ struct Net {
               name)
 };
 
-// A class of somebody else.
-struct Point {
-    double x = 0;
-    double y = 0;
-};
 struct Point3 : Point {
     double z = 0;
 };
-template <class Visitor>
-void tr_fields(Visitor&& visit, Point& point) {
-    visit("x", point.x);
-    visit("y", point.y);
-}
 template <class Visitor>
 void tr_fields(Visitor&& visit, Point3& point) {
     tr_fields(visit, static_cast<Point&>(point));
@@ -102,61 +87,6 @@ void tr_fields(Visitor&& visit, Cube& cube) {
     visit("side", cube.side);
 }
 
-// What takes numbers, but not all.
-struct Temperature {
-    static inline std::string told;
-    double degrees = 0;
-};
-
-// Expressions, which contain others.
-struct Inverse;
-struct Negation {
-    static inline int count = 0;
-    std::vector<std::variant<Negation, Inverse, std::string>> operands;
-    Negation();
-    TR_FIELDS(operands)
-};
-struct Inverse {
-    static inline int count = 0;
-    std::vector<std::variant<Negation, Inverse, std::string>> operands;
-    Inverse() { ++count; }
-    TR_FIELDS(operands)
-};
-Negation::Negation() { ++count; }
-
-Body body(std::string text, std::vector<Attachment> attachments = {}) {
-    return {Body::Form::Json, std::move(text), std::move(attachments)};
-}
-
-template <class T>
-T there_and_back(const T& value) {
-    return decode_result<T>(encode_result(value));
-}
-
-template <class Action, std::enable_if_t<std::is_invocable_v<Action>, int> = 0>
-std::string refusal(Action&& action) {
-    try {
-        action();
-    } catch (const CommandError& error) {
-        return (error.code() == "wrong_type" ? "" : error.code() + " ") + error.what();
-    }
-    return "accepted";
-}
-template <class T>
-std::string refusal(const Body& body) {
-    return refusal([&] { decode_result<T>(body); });
-}
-
-template <class Action>
-std::string bad_value(Action&& action) {
-    try {
-        action();
-    } catch (const LocalProtocolError& error) {
-        return (error.code() == "bad_value" ? "" : error.code() + " ") + error.what();
-    }
-    return "accepted";
-}
-
 }  // namespace
 
 namespace tr {
@@ -165,21 +95,6 @@ template <>
 struct Codec<Angle> {
     static void put(Encoder& encoder, const Angle& angle) { encoder.number(angle.degrees()); }
     static Angle get(Decoder& decoder) { return Angle(decoder.number()); }
-};
-
-template <>
-struct Codec<Temperature> {
-    static Temperature get(Decoder& decoder) {
-        const double degrees = decoder.number();
-        if (degrees > 1000) throw CommandError("wrong_type", "an error of its own");
-        try {
-            if (degrees < -273.15) decoder.refuse("too cold");
-        } catch (const CommandError& error) {
-            Temperature::told = error.what();
-            throw;
-        }
-        return {degrees};
-    }
 };
 
 }  // namespace tr
@@ -383,73 +298,6 @@ TEST("classes of others, base classes and local classes have fields, too") {
     CHECK_EQ(90.0, there_and_back(std::vector<Angle>{Angle(90)})[0].degrees());
 }
 
-TEST("a variant takes the alternative of the value's own kind") {
-    using Number = std::variant<double, int, std::string>;
-    CHECK_EQ(1u, decode_result<Number>(body("3")).index());
-    CHECK_EQ(0u, decode_result<Number>(body("3.0")).index());
-    CHECK_EQ(0u, (decode_result<std::variant<double, std::string>>(body("3")).index()));
-    CHECK_EQ(1u, (decode_result<std::variant<std::int8_t, int>>(body("300")).index()));
-    CHECK_EQ(1u, (decode_result<std::variant<Point, Layer>>(body(R"({"width":2})")).index()));
-    CHECK_EQ(1u, (decode_result<std::variant<std::vector<int>, std::vector<std::string>>>(body(R"(["a"])")).index()));
-    CHECK_EQ(0u, (decode_result<std::variant<std::monostate, int>>(body("null")).index()));
-    CHECK(there_and_back(Number("x")) == Number("x"));
-    CHECK_EQ("the value: an attachment that nothing refers to", [] {
-        try {
-            decode_result<std::variant<int, std::string>>(body("1", {{Attachment::Kind::Tensor, Tensor()}}));
-        } catch (const RemoteProtocolError& error) {
-            return std::string(error.what());
-        }
-        return std::string();
-    }());
-}
-
-TEST("what no alternative of a variant takes is told as the one that comes closest tells it") {
-    using Numbers = std::variant<double, std::vector<int>, std::vector<std::int8_t>>;
-    CHECK_EQ("the value: a string where a float is wanted; a string where a list is wanted",
-             refusal<Numbers>(body(R"("a")")));
-    CHECK_EQ("[1]: a string where an int is wanted", refusal<Numbers>(body(R"([1,"a"])")));
-    CHECK_EQ(
-        "[1].a[2]: an int where a bool is wanted; an int where a string is wanted",
-        (refusal<std::vector<std::map<std::string, std::variant<bool, std::vector<std::variant<bool, std::string>>>>>>(
-            body(R"([{},{"a":[true,"",3]}])"))));
-    CHECK_EQ("[1]: no field 'side'; the fields are width, rate, kind; no field 'side'; the fields are x, y",
-             (refusal<std::vector<std::variant<Layer, Point>>>(body(R"([{"x":1},{"side":1}])"))));
-    std::vector<std::int64_t> packed(20, 1);
-    packed[19] = 300;
-    CHECK_EQ("[19]: 300 does not fit int8; an int where a string is wanted",
-             (refusal<std::vector<std::variant<std::int8_t, std::string>>>(encode_result(packed))));
-    CHECK_EQ("[19]: 300 does not fit int8",
-             (refusal<std::variant<std::vector<std::int8_t>, std::string>>(encode_result(packed))));
-}
-
-TEST("while the alternatives of a variant are tried, nobody looks for the path of a value") {
-    const auto told = [](double degrees) {
-        const Body call = encode_call(degrees);
-        Decoder decoder(call.text, call.attachments, Body::Role::Call);
-        for (int level = 0; level < 2; ++level) {
-            decoder.begin_list();
-            decoder.next_element();
-        }
-        return refusal([&] { Codec<std::variant<Temperature, std::string>>::get(decoder); });
-    };
-    CHECK_EQ("args[0]: too cold; a float where a string is wanted", told(-300));
-    CHECK_EQ("too cold", Temperature::told);
-    CHECK_EQ("args[0]: an error of its own; a float where a string is wanted", told(1e6));
-}
-
-TEST("each alternative of a variant is tried once for a value, however many variants are around it") {
-    constexpr int levels = 20;
-    std::string text = "1.5";
-    for (int i = 0; i < levels; ++i) text = R"({"operands":[)" + text + "]}";
-    Negation::count = Inverse::count = 0;
-    CHECK_EQ(
-        "operands[0].operands[0].operands[0].operands[0]...: a float where a dict is wanted; "
-        "a float where a string is wanted",
-        refusal<Negation>(body(text)));
-    CHECK_EQ(levels + 1, Negation::count);
-    CHECK_EQ(levels, Inverse::count);
-}
-
 // -------------------------------------------------------------------------------------------------------------- calls
 
 TEST("arguments are written by place, then by name") {
@@ -520,97 +368,4 @@ TEST("a text that is too large is refused by writer and reader") {
     const std::string large((std::size_t{64} << 20) + 1, ' ');
     CHECK_THROWS(LocalProtocolError, "too_large", encode_result(large));
     CHECK_THROWS(RemoteProtocolError, "too_large", decode_result<Value>(body(large)));
-}
-
-// ------------------------------------------------------------------------------------------------------------- Value
-
-TEST("a Value takes what it is made of, and no pointer is a bool") {
-    CHECK(Value(true).kind() == Value::Kind::Bool);
-    CHECK(Value(1).kind() == Value::Kind::Int);
-    CHECK(Value(1u).kind() == Value::Kind::Int);
-    CHECK(Value(1.0f).kind() == Value::Kind::Float);
-    CHECK(Value("x").kind() == Value::Kind::Text);
-    CHECK(Value(std::string_view("x")) == Value(std::string("x")));
-    CHECK(Value(Bytes()).kind() == Value::Kind::Bytes);
-    CHECK(Value(Tensor()).kind() == Value::Kind::Tensor);
-    CHECK(Value().is_null());
-    CHECK(Value::of(Layer{3, 0.5, 1}) == Value::dict({{"width", 3}, {"rate", 0.5}, {"kind", 1}}));
-    CHECK(Value(1) != Value(1.0));
-    CHECK_THROWS(LocalProtocolError, "bad_value", Value(~std::uint64_t{0}));
-    CHECK_THROWS(LocalProtocolError, "bad_value", Value(static_cast<const char*>(nullptr)));
-    CHECK(!(std::is_constructible_v<Value, char> || std::is_constructible_v<Value, int*>));
-    CHECK(!std::is_constructible_v<Value, long double>);
-    CHECK(Value::list(std::vector<int>{1, 2}, Layer{}) == Value::list(Value::list(1, 2), Value::of(Layer{})));
-}
-
-TEST("what is in a Value is taken by name and place") {
-    const Tensor weights = Tensor::ones({2});
-    const Value answer = Value::dict({{"loss", 0.5}, {"log", "done"}, {"layers", Value::list(weights, 2)}});
-    CHECK_EQ(0.5, answer["loss"].as<double>());
-    CHECK_EQ("done", answer["log"].text());
-    CHECK(answer["layers"][0].tensor() == weights);
-    CHECK_EQ(2, answer["layers"][1].as<std::uint8_t>());
-    CHECK_EQ(3u, answer.size());
-    CHECK(answer.find("none") == nullptr);
-    CHECK(there_and_back(answer) == answer);
-}
-
-TEST("what is taken of a Value that ends with the expression does not end with it") {
-    const auto answer = [] { return Value::dict({{"list", Value::list("long enough to need memory of its own", 2)}}); };
-    const std::string& text = answer()["list"][0].text();
-    CHECK_EQ("long enough to need memory of its own", text);
-    const Value& list = answer()["list"];
-    CHECK_EQ(2u, list.size());
-    std::size_t count = 0;
-    for (const Value& element : answer()["list"].elements()) count += element.is_null() ? 0u : 1u;
-    CHECK_EQ(2u, count);
-}
-
-TEST("a Value can become one of its own parts") {
-    const Value list = Value::list(11, "long enough to need memory of its own", Value::list(2.5));
-    Value value = Value::list(list, "another one that needs memory of its own");
-    value = value[0];
-    CHECK(value == list);
-    value = Value::dict({{"count", 12345678}, {"list", list}});
-    value = value["list"];
-    CHECK(value == list);
-    value = std::move(const_cast<Value&>(value[2]));
-    CHECK(value == Value::list(2.5));
-    value = value[0];
-    CHECK(value == Value(2.5));
-    Value chain;
-    for (int i = 5; i > 0; --i) chain = Value::dict({{"value", i}, {"next", chain}});
-    int steps = 0;
-    for (; !chain.is_null(); chain = chain["next"]) CHECK_EQ(++steps, chain["value"].as<int>());
-    CHECK_EQ(5, steps);
-    value = list;
-    Value& same = value;
-    value = same;
-    value = std::move(same);
-    CHECK(value == list);
-}
-
-TEST("what is not in a Value is told with what is there") {
-    const Value answer = Value::dict({{"a", Value::list(1)}, {"b", 2}});
-    CHECK_THROWS(CommandError, "wrong_type", answer["c"]);
-    CHECK_THROWS(CommandError, "wrong_type", answer["a"][1]);
-    CHECK_EQ("no element -1 in a list of 1", refusal([&] { answer["a"][-1]; }));
-    CHECK_EQ("no element 18446744073709551615 in a list of 1", refusal([&] { answer["a"][~std::uint64_t{0}]; }));
-    CHECK_THROWS(CommandError, "wrong_type", answer["b"]["x"]);
-    CHECK_THROWS(CommandError, "wrong_type", answer["b"].text());
-    CHECK_THROWS(CommandError, "wrong_type", answer["a"].as<std::string>());
-}
-
-TEST("a dict has each key once") {
-    const Value value = Value::dict({{"b", 1}, {"a", 2}, {"b", 3}});
-    CHECK_EQ(2u, value.size());
-    CHECK_EQ("b", value.members()[0].key);
-    CHECK_EQ(3, value["b"].as<int>());
-    std::string text = "{";
-    for (int i = 0; i < 100; ++i) text += "\"" + std::to_string(i % 30) + "\":" + std::to_string(i) + ",";
-    text.back() = '}';
-    const Value many = decode_result<Value>(body(text));
-    CHECK_EQ(30u, many.size());
-    CHECK_EQ("0", many.members()[0].key);
-    CHECK_EQ(90, many["0"].as<int>());
 }
