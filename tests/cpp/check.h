@@ -11,6 +11,7 @@
 #include <exception>
 #include <iostream>
 #include <sstream>
+#include <stdexcept>
 #include <string>
 #include <type_traits>
 #include <vector>
@@ -71,6 +72,17 @@ std::string thrown(const std::string& code, Action&& action) {
         return std::string("threw another type: ") + error.what();
     }
     return "threw nothing";
+}
+
+// What `action` throws, for tests that look closer. Throws if that is nothing; lets others through.
+template <class Error, class Action>
+Error caught(Action action) {
+    try {
+        action();
+    } catch (const Error& error) {
+        return error;
+    }
+    throw std::logic_error("nothing was thrown");
 }
 
 inline int main(const std::string& only) {

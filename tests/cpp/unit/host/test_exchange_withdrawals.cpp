@@ -32,13 +32,9 @@ TEST("a call whose deadline passes before its turn is done then; the one in work
     CHECK(!f.exchange.expire(at_work));
     f.transport.say_reply(1, "too late");
     f.transport.say_reply(2, "discarded");
-    try {
-        f.reply(at_work);
-        CHECK(false);
-    } catch (const TimedOut& error) {
-        CHECK_EQ("deadline_passed", error.code());
-        CHECK_EQ("notice", error.step());
-    }
+    const auto error = check::caught<TimedOut>([&] { f.reply(at_work); });
+    CHECK_EQ("deadline_passed", error.code());
+    CHECK_EQ("notice", error.step());
     CHECK(f.exchange.state() == State::ready);
 }
 
@@ -51,12 +47,8 @@ TEST("a request that a worker did not begin because its deadline had passed was 
     reply.response.id = 1;
     reply.response.error = tr::detail::Failure{"cancelled", "", "", ""};
     f.transport.say(std::move(reply));
-    try {
-        f.reply(call);
-        CHECK(false);
-    } catch (const TimedOut& error) {
-        CHECK_EQ("queue", error.step());
-    }
+    const auto error = check::caught<TimedOut>([&] { f.reply(call); });
+    CHECK_EQ("queue", error.step());
 }
 
 TEST("a call that is being ended is over when its answer comes, by the step that has been taken") {
@@ -71,14 +63,10 @@ TEST("a call that is being ended is over when its answer comes, by the step that
     f.transport.say_reply(1, "too late");
     CHECK(f.exchange.wait(call, 1min));
     f.exchange.fail(*call, std::make_exception_ptr(SessionClosed("code", "the first error counts")));
-    try {
-        call->take();
-        CHECK(false);
-    } catch (const TimedOut& error) {
-        CHECK_EQ("deadline_passed", error.code());
-        CHECK_EQ("interrupt", error.step());
-        CHECK_EQ("stacks", error.stack());
-    }
+    const auto error = check::caught<TimedOut>([&] { call->take(); });
+    CHECK_EQ("deadline_passed", error.code());
+    CHECK_EQ("interrupt", error.step());
+    CHECK_EQ("stacks", error.stack());
     f.transport.say_reply(2, "next");
     CHECK_EQ("next", f.result(next));
 }
@@ -123,12 +111,8 @@ TEST("an answer that came before the look counts, though the call is in work no 
     f.transport.first_begun = f.transport.last_begun = 1;
     f.transport.say_reply(2, "late");
     CHECK(f.exchange.expire(second));
-    try {
-        second->take();
-        CHECK(false);
-    } catch (const TimedOut& error) {
-        CHECK_EQ("notice", error.step());
-    }
+    const auto error = check::caught<TimedOut>([&] { second->take(); });
+    CHECK_EQ("notice", error.step());
 }
 
 TEST("a call that nobody waits for is over at its deadline once it was answered, and no sooner") {

@@ -151,16 +151,12 @@ TEST("an interrupted handler leaves the worker alive, and the error has the stac
     const CallPtr call = worker.send(1);
     CHECK_EQ("interrupt", worker.end(1, EndReason::deadline, {0ms, 1min, 1min}));
     CHECK((worker.taken == std::vector<std::string>{"notice", "interrupt"}));
-    try {
-        call->take();
-        CHECK(false);
-    } catch (const TimedOut& error) {
-        CHECK_EQ("deadline_passed", error.code());
-        CHECK_EQ("interrupt", error.step());
-        CHECK_EQ("stacks", error.stack());
-        CHECK(error.post_mortem() == nullptr);
-        CHECK(std::string(error.what()).find("'command' passed its deadline") == 0);
-    }
+    const auto error = check::caught<TimedOut>([&] { call->take(); });
+    CHECK_EQ("deadline_passed", error.code());
+    CHECK_EQ("interrupt", error.step());
+    CHECK_EQ("stacks", error.stack());
+    CHECK(error.post_mortem() == nullptr);
+    CHECK(std::string(error.what()).find("'command' passed its deadline") == 0);
 }
 
 TEST("a handler that obeys at no step is ended with its worker") {
@@ -172,13 +168,9 @@ TEST("a handler that obeys at no step is ended with its worker") {
     CHECK_EQ("kill", worker.end(1, EndReason::deadline));
     CHECK((worker.taken == std::vector<std::string>{"notice", "interrupt", "terminate", "kill"}));
     CHECK_EQ("'command' passed its deadline", worker.reason);
-    try {
-        call->take();
-        CHECK(false);
-    } catch (const TimedOut& error) {
-        CHECK_EQ("kill", error.step());
-        CHECK(error.post_mortem() == worker.death);
-    }
+    const auto error = check::caught<TimedOut>([&] { call->take(); });
+    CHECK_EQ("kill", error.step());
+    CHECK(error.post_mortem() == worker.death);
     CHECK(worker.exchange.wait(other, 1min));
     CHECK_THROWS(WorkerLost, "worker_lost", other->take());
 }
