@@ -147,9 +147,8 @@ class AsyncAttendant:
 
     async def _send_next(self, call: Call, source: AsyncInput) -> None:
         exchange = call.exchange
-        if not isinstance(exchange, Exchange) or not exchange.begin_item(
-            call
-        ):  # it has just gone back into line
+        # The call may just have gone back into line.
+        if not isinstance(exchange, Exchange) or not exchange.begin_item(call):
             await self._dispatcher.change_of(call)
             return
         take = functools.partial(_next_value, call, source.values, exchange)

@@ -40,7 +40,7 @@ class Attendant:
             self._tell_progress(call)
             if call.ask:
                 self._run(call)
-            if call.source and (call.source.may_send or call.source.unsent):
+            if call.source and call.source.may_send:
                 self._send_next(call)
         except BaseException as error:
             # At once: if another exception comes before the call is given up, this is done
@@ -110,13 +110,10 @@ class Attendant:
         if not source.begin_turn(threading.get_ident()):
             return  # the other one goes on
         item = source.unsent or self._next_item(call, source, exchange)
-        if exchange.send_item(call, item, _ROOM_S):
-            source.unsent = None
-        else:
-            source.unsent, call.has_news = item, True
+        source.unsent = None if exchange.send_item(call, item, _ROOM_S) else item
         source.end_turn()
         exchange.take_in()
-        if source.may_send or source.unsent:
+        if source.may_send:
             call.has_news = True
             exchange.wake_others()
 

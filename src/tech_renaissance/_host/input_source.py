@@ -45,8 +45,8 @@ class InputSource:
 
     @property
     def may_send(self) -> bool:
-        """Whether there may be another value, for which the worker has room."""
-        return not self.has_ended and self.sent < self._granted[0]
+        """Whether there may be another value, for which the worker gives credit, or one is still unsent."""
+        return self.unsent is not None or (not self.has_ended and self.sent < self._granted[0])
 
     def begin_turn(self, taker: Any) -> bool:
         """It is this one's turn to take a value and send it, until ``end_turn``; False if it is another's."""
