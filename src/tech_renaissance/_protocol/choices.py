@@ -2,24 +2,14 @@
 
 from typing import Any, Dict, Optional, Sequence
 
-from .._base.errors import LocalProtocolError
 from .body import type_of
-from .body_decoder import decode_result
-from .body_encoder import encode_result
+from .body_copy import copy_of_value
 from .converters import NO_TYPES, SCALARS, Converter, Mismatch, Tensors, shown_value
 
 _HASHED = (bool, int, float, str, bytes)
 # Of words that stand for a value with parts.
 _JSON = Converter("JSON")
 _JSON.plain = frozenset([list, dict])
-
-
-def _as_sent(value: Any) -> Any:
-    """The value of an enum's member as it arrives: tuples as lists, records as dicts."""
-    try:
-        return decode_result(*encode_result(value))
-    except LocalProtocolError:  # it cannot be sent
-        return value
 
 
 def _is_same(one: Any, other: Any) -> bool:
@@ -64,7 +54,8 @@ class EnumMember(_Choice):
         self._enum = enum_type
         self._members = members
         self._named = {name: one for name, one in enum_type.__members__.items() if self._takes(one)}
-        self._sent = [(_as_sent(member.value), member) for member in members or enum_type]
+        # As they arrive: tuples as lists, records as dicts.
+        self._sent = [(copy_of_value(member.value), member) for member in members or enum_type]
         self.kinds = frozenset(type_of(sent) for sent, _ in self._sent) | {str}
         self._scalars: Dict[Any, Dict[Any, Any]] = {kind: {} for kind in _HASHED}
         for sent, member in self._sent:

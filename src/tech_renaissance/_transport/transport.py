@@ -8,7 +8,7 @@ or processes: it moves a frame if there is room for it, and waits.
 import abc
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Protocol, Sequence, Tuple, Union
 
-from .._base.errors import CommandError, RemoteProtocolError
+from .._base.errors import CommandError, FormatError, RemoteProtocolError
 from .._base.tensor import DType, Library
 from .._protocol.attachments import stored
 from .._protocol.body import ReadBody, kind_of
@@ -333,6 +333,11 @@ def item_not_taken_in(item_id: Optional[int], error: Exception) -> Item:
 def ask_not_taken_in(ask_id: Optional[int], error: Exception) -> Ask:
     """The same for an Ask."""
     return Ask(ask_id, "", error=item_not_taken_in(ask_id, error).error)
+
+
+def lacks_dtype(error: Exception) -> bool:
+    """Whether what has failed is that this host's library has no such dtype."""
+    return isinstance(error, FormatError) and error.code == "unsupported_dtype"
 
 
 def _lack_of(error: Exception) -> Tuple[str, str]:

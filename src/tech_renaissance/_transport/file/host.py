@@ -49,6 +49,7 @@ from ..transport import (
     Unreadable,
     ask_not_taken_in,
     ids_answered_by,
+    lacks_dtype,
     not_taken_in,
 )
 from .end import ANSWER, ASK, CANCEL, LACK_S, PROGRESS, STOP, FileEnd, mark_of, now_ms
@@ -433,11 +434,7 @@ class FileHost(FileEnd, HostTransport):
             with files.open_plain(path) as file:
                 return read_tsr(file, path, library or imported_library())
         except (FormatError, OSError, ValueError) as error:
-            if isinstance(error, OSError) and has_run_out(error):
-                raise
-            if (
-                isinstance(error, FormatError) and error.code == "unsupported_dtype"
-            ):  # by the library of this host
+            if lacks_dtype(error) or (isinstance(error, OSError) and has_run_out(error)):
                 raise
             raise RemoteProtocolError(
                 "bad_frame", f"the response's tensor {name!a} cannot be read: {files.shown(error)}"

@@ -29,6 +29,7 @@ from ..transport import (
     ask_not_taken_in,
     ids_answered_by,
     item_not_taken_in,
+    lacks_dtype,
     not_taken_in,
 )
 from . import call_frame
@@ -277,7 +278,7 @@ class WorkerSide:
         try:
             return [self._read(kind, lease, library) for (kind, _), lease in zip(attached, leases)]
         except FormatError as error:
-            if error.code == "unsupported_dtype":  # by the library of this host
+            if lacks_dtype(error):
                 raise
             raise RemoteProtocolError("bad_frame", f"an attachment cannot be read: {error}") from error
 
