@@ -5,7 +5,7 @@ import functools
 import math
 import time
 import weakref
-from typing import Any, Callable, List, NoReturn, Optional, Protocol, Sequence
+from typing import Any, Callable, List, Optional, Protocol, Sequence
 
 from .._base.errors import LaunchError, SessionClosed, TimedOut, WorkerLost
 from .._system.lazy_thread import LazyThread
@@ -74,7 +74,8 @@ class CallSender(CallMaker):
         if self.supervisor:
             most_s = min(self._launch_timeout_s, call.remaining_s() if call else math.inf)
             if not self.supervisor.wait_served(worker, most_s, call):
-                self._raise_too_late(worker, call)
+                _check_deadline(call)
+                raise worker.not_ready()
             worker = self.worker()
         if not worker.exchange.was_ready:
             self._wait_started(worker, call)
@@ -88,11 +89,6 @@ class CallSender(CallMaker):
             _check_deadline(call)
             if worker.has_failed_to_start() or worker.was_stopped:
                 raise worker.death(None)
-
-    def _raise_too_late(self, worker: LaunchedWorker, call: Optional[Call]) -> NoReturn:
-        _check_deadline(call)
-        text = f"the worker was not ready within {self._launch_timeout_s:g} s"
-        raise LaunchError("launch_timeout", text, None, worker.process.output_tail())
 
     def worker_for(self, call: Call) -> LaunchedWorker:
         """See CallMaker. Raises what ``ready_worker`` raises, too."""

@@ -14,7 +14,7 @@ from typing import Callable, Optional
 
 from .._base.errors import RemoteProtocolError, SessionClosed, TechRenaissanceError
 from .._protocol.connection import State
-from .._protocol.frame import Answer, Ask, Exit, Item
+from .._protocol.frame import MOST_IN_WORK, Answer, Ask, Exit, Item
 from .._transport.transport import BROKEN_RING, HostTransport
 from .abilities import check_protocol
 from .book import OVER
@@ -25,9 +25,6 @@ from .turns import NobodyServes
 from .withdrawals import Withdrawals
 
 _SERVING = (State.READY, State.BUSY)
-
-# How many calls a worker with coroutines has in work at most: spec/protocol.md, Async commands.
-_MOST_IN_WORK = 63
 
 
 class Exchange(Withdrawals):
@@ -150,7 +147,7 @@ class Exchange(Withdrawals):
     @property
     def is_full(self) -> bool:
         """Whether a worker with coroutines has as many calls in work as it takes."""
-        return self.has_coroutines and len(self.begun()) >= _MOST_IN_WORK
+        return self.has_coroutines and len(self.begun()) >= MOST_IN_WORK
 
     def take_ask(self, call: Call) -> Optional[Ask]:
         """What the handler asks for, to be answered by ``reply``; None if there is nothing,

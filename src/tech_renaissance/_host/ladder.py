@@ -19,9 +19,9 @@ Ladder = Tuple[Step, ...]
 # How long to wait before trying again to end a call, after a failure.
 RETRY_S = 0.1
 # How long the kernel may take to end a killed process.
-_KILL = Step("kill", 5.0)
+KILL = Step("kill", 5.0)
 
-END_LADDER: Ladder = (Step("exit", 2.0), Step("terminate", 1.0), _KILL)
+END_LADDER: Ladder = (Step("exit", 2.0), Step("terminate", 1.0), KILL)
 TERMINATE_LADDER = END_LADDER[1:]
 
 
@@ -31,7 +31,7 @@ def call_ladder(patience: CancelPatience) -> Ladder:
         Step("notice", patience.notice_ms / 1000),
         Step("interrupt", patience.interrupt_ms / 1000),
         Step("terminate", patience.terminate_ms / 1000),
-        _KILL,
+        KILL,
     )
 
 

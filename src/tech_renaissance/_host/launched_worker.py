@@ -14,20 +14,19 @@ from .._base.post_mortem import PostMortem
 from .._process.output import Output, OutputFlow
 from .._process.process import Process
 from .._process.stacks import take_stacks
+from .._protocol.frame import MOST_IN_WORK
 from .._transport.session_place import SessionPlace
 from .._transport.transport import HostTransport
 from .call import Call, call_ended
 from .call_queue import CallQueue
 from .coroner import Coroner
 from .fast_path import FastExchange
-from .ladder import Ladder
+from .ladder import KILL, Ladder
 from .loops import Loops
 
 # How long the process of a worker that has left may take to end before its error is
 # reported without an exit status.
 _DEATH_S = 5.0
-# How long a killed process may take to end.
-_KILL_S = 5.0
 
 
 class Launch(NamedTuple):
@@ -134,7 +133,7 @@ class LaunchedWorker:
         self._wait_killed()
 
     def _wait_killed(self) -> None:
-        if not self.process.is_unkillable and not self.process.wait(_KILL_S):
+        if not self.process.is_unkillable and not self.process.wait(KILL.patience_s):
             self.process.is_unkillable = True
 
     def _has_exited(self) -> bool:
@@ -246,9 +245,7 @@ class LaunchedWorker:
                 "session_closed", "the worker was ended by its host: start the session again"
             )
         if self._failed_to_start:
-            output = record.output_tail if record else self.process.output_tail()
-            text = f"the worker was not ready within {self._launch_timeout_s:g} s"
-            return LaunchError("launch_timeout", text, record and record.exit_status, output, record)
+            return self.not_ready(record)
         if record is None:
             text = "the worker left, but its process still runs"
             return WorkerLost("worker_lost", text, None, self.process.output_tail())
@@ -256,6 +253,14 @@ class LaunchedWorker:
         if not self.exchange.was_ready:
             return LaunchError("died_at_start", f"the worker ended before it was ready: {record}", *details)
         return WorkerLost("worker_lost", f"the worker ended: {record}", *details)
+
+    def not_ready(self, record: Optional[PostMortem] = None) -> LaunchError:
+        """The error for a worker that was not ready within the launch timeout. ``record``: of its end, if it
+        has ended because of that.
+        """
+        text = f"the worker was not ready within {self._launch_timeout_s:g} s"
+        output = record.output_tail if record else self.process.output_tail()
+        return LaunchError("launch_timeout", text, record and record.exit_status, output, record)
 
     def _remaining_death_s(self) -> float:
         """How long to keep waiting for the end of a worker that has left."""
@@ -270,9 +275,8 @@ class LaunchedWorker:
         if self.process.output_is_behind:
             return "the output callback has not taken what the worker has written"
         if self.exchange.is_full:
-            return (
-                "the worker has 63 calls in work, as many as it takes, and begins no other before one is over"
-            )
+            most = f"{MOST_IN_WORK} calls in work, as many as it takes"
+            return f"the worker has {most}, and begins no other before one is over"
         return self.transport.lack
 
     def _switch_output(self, message: str) -> None:

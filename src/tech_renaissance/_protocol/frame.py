@@ -22,6 +22,8 @@ INVALID_TENSORS = "invalid_tensors"
 # many are granted at a time.
 FIRST_CREDIT = 16
 CREDIT_STEP = 8
+# How many calls a worker with coroutines has in work at most: see spec/protocol.md, Async commands.
+MOST_IN_WORK = 63
 
 
 @dataclass

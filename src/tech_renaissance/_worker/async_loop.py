@@ -14,7 +14,7 @@ import time
 from functools import partial
 from typing import Any, Callable, Dict, List, Mapping, Optional, Set, Tuple
 
-from .._protocol.frame import Exit, Failure, Request, Response
+from .._protocol.frame import MOST_IN_WORK, Exit, Failure, Request, Response
 from .._transport.transport import WorkerTransport
 from .loop import RECHECK_S, ServingLoop
 from .reply import TASK_REPLY, Leave, Reply, error_response
@@ -26,9 +26,7 @@ _GLANCE_S = 0.02
 _IDLE_GLANCE_S = 0.2  # while there is no call
 # How long coroutines may take to end once the worker leaves, and again once they are cancelled.
 _LAST_STEPS_S = 1.0
-# How many coroutines are in work at most: as many as the host can see (PARKED_SLOTS). How long to rest
-# before looking whether one has ended.
-_MOST_IN_WORK = 63
+# How long to rest before looking whether one of as many as may be in work has ended.
 _FULL_S = 0.001
 _Events = List[Tuple[selectors.SelectorKey, int]]
 
@@ -57,7 +55,7 @@ class AsyncServingLoop(ServingLoop):
     @property
     def serves(self) -> bool:
         """Whether it takes requests now."""
-        return not self._has_left and len(self._tasks) < _MOST_IN_WORK
+        return not self._has_left and len(self._tasks) < MOST_IN_WORK
 
     def interrupt(self) -> None:
         """Cancel the coroutines of calls that the host has given up. Callable from a signal handler."""
@@ -73,7 +71,7 @@ class AsyncServingLoop(ServingLoop):
         the session in the meantime.
         """
         limit_s = RECHECK_S if timeout_s is None else max(0.0, min(timeout_s, RECHECK_S))
-        if self._has_left or len(self._tasks) >= _MOST_IN_WORK:
+        if self._has_left or len(self._tasks) >= MOST_IN_WORK:
             self._read_beside(min(limit_s, _FULL_S))
         else:
             self._serve_for(limit_s)

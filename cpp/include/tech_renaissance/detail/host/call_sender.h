@@ -67,8 +67,7 @@ public:
             const Milliseconds launch_timeout = life_.options().launch_timeout;
             if (!supervisor_->wait_served(worker, until(deadline_after(launch_timeout)), call)) {
                 check_deadline();
-                const std::string text = "the worker was not ready within " + format_seconds(launch_timeout);
-                throw LaunchError("launch_timeout", text, std::nullopt, worker->process().output_tail());
+                std::rethrow_exception(worker->not_ready());
             }
             worker = this->worker();
         }

@@ -95,6 +95,9 @@ public:
         return ready_.coroutines;
     }
 
+    // How many calls a worker with coroutines has in work at most: spec/protocol.md, Async commands.
+    static constexpr std::size_t most_in_work = 63;
+
     // Whether a worker with coroutines has as many calls in work as it takes.
     bool is_full() {
         const Lock lock(mutex_);
@@ -226,9 +229,6 @@ public:
     }
 
 private:
-    // How many calls a worker with coroutines has in work at most: spec/protocol.md, Async commands.
-    static constexpr std::size_t most_in_work = 63;
-
     bool try_send_in_turn(const CallPtr& call) {
         if (call->exchange != nullptr) return true;  // sent from the queue
         if (call->done()) call->take();              // throws what it failed with

@@ -118,7 +118,8 @@ public:
     std::string lack() {
         if (process_.output_is_behind()) return "the output callback has not taken what the worker has written";
         if (exchange_.is_full())
-            return "the worker has 63 calls in work, as many as it takes, and begins no other before one is over";
+            return "the worker has " + std::to_string(Exchange::most_in_work) +
+                   " calls in work, as many as it takes, and begins no other before one is over";
         return transport_->lack();
     }
 
@@ -220,11 +221,7 @@ public:
             const char* text = "the worker was ended by its host: start the session again";
             return std::make_exception_ptr(SessionClosed("session_closed", text));
         }
-        if (failed_to_start_) {
-            const std::string text = "the worker was not ready within " + format_seconds(launch_timeout_);
-            if (record) return make_error<LaunchError>("launch_timeout", text, record);
-            return std::make_exception_ptr(LaunchError("launch_timeout", text, std::nullopt, process_.output_tail()));
-        }
+        if (failed_to_start_) return not_ready(record);
         if (!record) {
             const char* text = "the worker left, but its process still runs";
             return std::make_exception_ptr(WorkerLost("worker_lost", text, std::nullopt, process_.output_tail()));
@@ -233,6 +230,14 @@ public:
             (starting ? "the worker ended before it was ready: " : "the worker ended: ") + explain(*record);
         return starting ? make_error<LaunchError>("died_at_start", text, record)
                         : make_error<WorkerLost>("worker_lost", text, record);
+    }
+
+    // The error for a worker that was not ready within the launch timeout. record: of its end, if it has ended because
+    // of that; else null.
+    std::exception_ptr not_ready(const std::shared_ptr<const PostMortem>& record = nullptr) const {
+        const std::string text = "the worker was not ready within " + format_seconds(launch_timeout_);
+        if (record) return make_error<LaunchError>("launch_timeout", text, record);
+        return std::make_exception_ptr(LaunchError("launch_timeout", text, std::nullopt, process_.output_tail()));
     }
 
 private:

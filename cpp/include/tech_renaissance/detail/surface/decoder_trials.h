@@ -50,16 +50,20 @@ TR_INLINE void Trial::count(const Refusal& refusal) {
     const bool is_whole = refusal.place == place_ && refusal.element == element_;
     const std::size_t depth =
         is_whole ? 0 : decoder_.levels_between(place_, refusal.place) + (refusal.element.empty() ? 0u : 1u);
-    if (depth > depth_) deepest_ = refusal;
-    depth_ = std::max(depth_, depth);
-    if (depth_ > 0 || std::find(problems_.begin(), problems_.end(), refusal.problem) != problems_.end()) return;
-    deepest_ = {place_, element_, deepest_.problem + (problems_.empty() ? "" : "; ") + refusal.problem};
-    problems_.push_back(refusal.problem);
+    if (depth > depth_) {
+        depth_ = depth;
+        deepest_ = refusal;
+    } else if (depth == 0 && std::find(problems_.begin(), problems_.end(), refusal.problem) == problems_.end()) {
+        problems_.push_back(refusal.problem);
+    }
 }
 
 TR_INLINE void Trial::refuse() {
     end();
-    decoder_.refuse(deepest_);
+    if (depth_ > 0) decoder_.refuse(deepest_);
+    std::string all;
+    for (const std::string& problem : problems_) all += (all.empty() ? "" : "; ") + problem;
+    decoder_.refuse(Refusal{place_, element_, all});
 }
 
 }  // namespace tr::detail
