@@ -21,24 +21,27 @@ class LazyThread:
     def __init__(self, name: str, run: Callable[[], object]) -> None:
         self._name = _PREFIX + name
         self._run = run
-        self._thread: Optional[threading.Thread] = None
+        self._latest: Optional[threading.Thread] = None
+        self._runner: Optional[threading.Thread] = None  # the one that runs the function
+        self._claim = threading.Lock()  # never released
         self._is_starting = False
+        self._is_started = False
 
     @property
     def is_current(self) -> bool:
         """Whether the caller is running in this thread."""
-        return self._thread is threading.current_thread()
+        return self._runner is threading.current_thread()
 
     @property
     def has_ended(self) -> bool:
         """Whether it was started, and runs no more."""
-        return self._thread is not None and self._thread.ident is not None and not self._thread.is_alive()
+        return self._runner is not None and not self._runner.is_alive()
 
     def start(self) -> None:
         """Start it, unless it has been started. If a signal handler has interrupted this, and calls it, it
         starts after the handler. Raises LaunchError ``launch_failed`` if the system has no thread left.
         """
-        if self._is_starting:
+        if self._is_starting or self._is_started:
             return
         self._is_starting = True
         try:
@@ -48,14 +51,25 @@ class LazyThread:
 
     def join(self) -> None:
         """Wait for its end, unless it was never started or the caller is running in it."""
-        if self._thread is not None and self._thread.ident is not None and not self.is_current:
-            self._thread.join()
+        if self.is_current:
+            return
+        if self._latest is not None and self._latest.ident is not None:
+            self._latest.join()
+        if self._runner is not None:
+            self._runner.join()
 
     def _start(self) -> None:
-        if self._thread is None:  # noted first: an exception may come once it runs
-            self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
-        if self._thread.ident is None:
-            try:
-                self._thread.start()
-            except RuntimeError as error:
-                raise LaunchError("launch_failed", f"cannot start a thread: {error}") from error
+        # Where a signal handler raises while a thread starts, nobody can tell whether that thread will run:
+        # Thread.start takes back what it needs, unless it has it already. So there is another one then, and
+        # whichever comes first runs the function.
+        self._latest = threading.Thread(target=self._begin, name=self._name, daemon=True)
+        try:
+            self._latest.start()
+        except RuntimeError as error:
+            raise LaunchError("launch_failed", f"cannot start a thread: {error}") from error
+        self._is_started = True
+
+    def _begin(self) -> None:
+        if self._claim.acquire(False):
+            self._runner = threading.current_thread()
+            self._run()
