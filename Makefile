@@ -158,7 +158,8 @@ build/thread/.configured: OPTIONS = -DTR_SANITIZE="thread" -DCMAKE_BUILD_TYPE=De
 build/%-macos/.configured: OPTIONS = -DCMAKE_TOOLCHAIN_FILE=tools/zig.cmake -DTR_TARGET=$* -DTR_ZIG=$(abspath build/zig/ziglang/zig) \
     -DCMAKE_BUILD_TYPE=Debug -DTR_BUILD_BENCHMARKS=OFF
 build/%/.configured: .venv/.cmake CMakeLists.txt cpp/CMakeLists.txt $(wildcard cpp/*.cmake)
-	$(CMAKE) -S . -B $(@D) $(OPTIONS)
+	mkdir -p $(@D)
+	cd $(@D) && $(CMAKE) -S $(CURDIR) -B . $(OPTIONS)  # there, because a check of CMake leaves a file in the current folder
 	touch $@
 
 build/zig/ziglang/zig: | .venv/.base
